@@ -1,0 +1,13 @@
+/* Wall-clock time for measuring and for deadlines; no result depends on it. */
+#ifndef PNEUMO_BASE_CLOCK_H
+#define PNEUMO_BASE_CLOCK_H
+
+#include <stddef.h>
+
+/* Seconds of a monotonic clock; only differences mean anything. */
+double pd_clock_now(void);
+
+/* Writes a duration such as "48 s", "12 min 05 s" or "3 h 07 min" and returns `text`. */
+char *pd_clock_format(char *text, size_t size, double seconds);
+
+#endif

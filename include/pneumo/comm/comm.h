@@ -1,0 +1,107 @@
+/* The communicator: ranks, lanes, and everything that ranks say to each other.
+ *
+ * One serial and one MPI implementation behind this header. Under a launcher (mpirun, srun) the MPI
+ * one is used; without, the serial one, and MPI is not started. All of MPI stays in this room. */
+#ifndef PNEUMO_COMM_COMM_H
+#define PNEUMO_COMM_COMM_H
+
+#include "pneumo/base/status.h"
+#include "pneumo/kernels/tree.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct pd_comm pd_comm;
+
+/* Joins the other ranks. Collective; once per process. The caller owns *out. On failure the process
+ * must end, which makes the launcher end the other ranks. */
+pd_status pd_comm_create(pd_comm **out);
+
+/* Leaves. Collective. NULL-safe; nulls the handle. */
+void pd_comm_destroy(pd_comm **comm);
+
+/* Ends all ranks at once with exit code `code` after an error that the others cannot know of. The
+ * serial one exits. Does not return. */
+_Noreturn void pd_comm_abort(pd_comm *comm, int code);
+
+int pd_comm_rank(const pd_comm *comm);
+int pd_comm_size(const pd_comm *comm);
+/* Ranks on this host, this one included. */
+int pd_comm_local_size(const pd_comm *comm);
+const char *pd_comm_host(const pd_comm *comm);
+
+/* Fixes the number of lanes and each rank's share of them (pd_tree_share). More ranks than lanes is
+ * an error that says to raise `lanes`. Collective. */
+pd_status pd_comm_set_lanes(pd_comm *comm, int lanes);
+int pd_comm_lanes(const pd_comm *comm);
+int pd_comm_first_lane(const pd_comm *comm);
+int pd_comm_lane_count(const pd_comm *comm);
+
+/* The lane sum of a short vector: parts[lane held here][count] -> total[count], the same bits on
+ * every rank and for every number of ranks. parts may be overwritten. Collective. Its type fits
+ * pd_exec.lane_sum with the communicator as context. */
+pd_status pd_comm_lane_sum(void *comm, double *parts, size_t count, double *total);
+
+/* Copies root's bytes to every rank. Collective. */
+pd_status pd_comm_broadcast(pd_comm *comm, void *bytes, size_t size, int root);
+
+/* Copies root's text (ignored on other ranks) to every rank as *out (free()). Where root's is NULL,
+ * *out is NULL. Collective. */
+pd_status pd_comm_broadcast_text(pd_comm *comm, char **out, const char *text, int root);
+
+/* Gathers `size` bytes of each rank (sizes may differ) on rank 0, in rank order: *out (free()) and
+ * *total bytes; NULL and 0 on other ranks. 2 GiB or more in all is an error. Collective. */
+pd_status pd_comm_gather(pd_comm *comm, const void *bytes, size_t size, void **out, size_t *total);
+
+/* Bitwise or of `flags` over all ranks. Collective. */
+pd_status pd_comm_any(pd_comm *comm, uint32_t flags, uint32_t *all);
+
+/* The largest of `value` over all ranks; NaN if any is NaN. Collective. */
+pd_status pd_comm_max(pd_comm *comm, double value, double *largest);
+
+/* Agreement on errors: every rank calls it with its own status. If all are PD_OK, returns PD_OK;
+ * else every rank returns the status of the lowest rank that failed, with that rank's message,
+ * which names the rank when there are several. Collective. */
+pd_status pd_comm_agree(pd_comm *comm, pd_status status);
+
+pd_status pd_comm_barrier(pd_comm *comm);
+
+/* --- The lane sum of a large vector, overlapped with the computation that makes it. --- */
+
+typedef enum pd_reduction_kind {
+    PD_REDUCTION_EXACT =
+        0,               /* all-to-all, fold in tree order, all-gather: same bits for any ranks */
+    PD_REDUCTION_MPI = 1 /* MPI_Iallreduce of each rank's own fold */
+} pd_reduction_kind;
+
+typedef struct pd_reduction pd_reduction;
+
+/* For vectors of `count` floats, moved in buckets of `bucket` floats (0: a default of 1 MiB; at
+ * most 2^24). After pd_comm_set_lanes. Allocates all that sums need: up to 64 buckets. Collective.
+ * The caller owns *out and destroys it before the communicator. */
+pd_status pd_reduction_create(pd_reduction **out, pd_comm *comm, pd_reduction_kind kind,
+                              size_t count, size_t bucket);
+void pd_reduction_destroy(pd_reduction **reduction);
+
+/* The subtrees of the lanes held here, in lane order; as pd_tree_subtrees. */
+int pd_reduction_subtrees(const pd_reduction *reduction);
+
+/* Starts one sum over `parts`: one vector [count] per subtree, at parts + i * count. The result
+ * will be in parts[0 .. count). `parts` is borrowed until pd_reduction_finish. One sum at a time is
+ * in flight per communicator; its other functions may be called meanwhile. A rank that fails
+ * between here and pd_reduction_finish cannot leave its part out: it must call pd_comm_abort. */
+void pd_reduction_begin(pd_reduction *reduction, float *parts);
+
+/* Says that [offset, offset + count) is final in every part. Offsets fall from call to call, the
+ * ranges adjacent, starting from the vector's end. Full buckets start to travel; earlier ones are
+ * moved on. Every rank makes the same calls in the same order. Its type fits pd_gradient_ready. */
+pd_status pd_reduction_ready(void *reduction, size_t offset, size_t count);
+
+/* Waits until the whole sum is in parts[0 .. count) on every rank. Collective. */
+pd_status pd_reduction_finish(pd_reduction *reduction);
+
+/* Seconds this rank has waited in pd_reduction_finish and spent in folding, since the last call. */
+void pd_reduction_seconds(pd_reduction *reduction, double *waiting, double *folding);
+
+#endif

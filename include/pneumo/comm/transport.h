@@ -1,0 +1,75 @@
+/* What the communicator asks of an implementation. Internal to the room `comm`.
+ *
+ * Everything that comm.h offers is composed of these few operations. Each one starts and leaves a
+ * request behind, so that every wait of the program passes through `wait`. Sizes and offsets are in
+ * bytes; they and the buffers are borrowed until the request is complete. */
+#ifndef PNEUMO_COMM_TRANSPORT_H
+#define PNEUMO_COMM_TRANSPORT_H
+
+#include "pneumo/comm/comm.h"
+
+/* Operations on one channel must start in the same order on every rank; those on different channels
+ * may start in any order. The two phases of a reduction start when data arrive, which differs from
+ * rank to rank, so each has a channel of its own. */
+typedef enum pd_channel {
+    PD_CHANNEL_MAIN,
+    PD_CHANNEL_EXCHANGE,
+    PD_CHANNEL_TOTAL,
+    PD_CHANNEL_COUNT
+} pd_channel;
+
+/* A started operation. An inactive one is complete. */
+typedef struct pd_request {
+    void *slot; /* room for an MPI_Request */
+    bool active;
+} pd_request;
+
+typedef struct pd_transport {
+    /* Fills in rank, size, local_size and link. */
+    pd_status (*join)(pd_comm *comm);
+    void (*leave)(pd_comm *comm);
+    void (*abort)(int code);
+
+    pd_status (*broadcast)(pd_comm *comm, void *bytes, int size, int root, pd_request *request);
+
+    /* Rank r's sizes[r] bytes arrive at all + offsets[r]: on rank 0, or on every rank. mine == NULL
+     * (allgather only): this rank's bytes are already in their place in `all`. */
+    pd_status (*gather)(pd_comm *comm, const void *mine, void *all, const int *sizes,
+                        const int *offsets, pd_request *request);
+    pd_status (*allgather)(pd_comm *comm, pd_channel channel, const void *mine, void *all,
+                           const int *sizes, const int *offsets, pd_request *request);
+
+    /* Sends send_sizes[r] bytes at from + send_offsets[r] to each rank r, and receives likewise. On
+     * the exchange channel. Never asked of a single rank, nor is `sum`. */
+    pd_status (*exchange)(pd_comm *comm, const void *from, const int *send_sizes,
+                          const int *send_offsets, void *to, const int *receive_sizes,
+                          const int *receive_offsets, pd_request *request);
+
+    /* Sums vector[n] over the ranks in place, in an order of the implementation's choice. On the
+     * exchange channel. */
+    pd_status (*sum)(pd_comm *comm, float *vector, int n, pd_request *request);
+
+    /* Moves all started operations on; says whether this one is complete. */
+    pd_status (*test)(pd_request *request, bool *done);
+    pd_status (*wait)(pd_request *request);
+} pd_transport;
+
+extern const pd_transport pd_transport_serial;
+extern const pd_transport pd_transport_mpi;
+
+struct pd_comm {
+    const pd_transport *transport;
+    void *link; /* the transport's own */
+    int rank, size, local_size;
+    char host[256];
+    int lanes, first_lane, lane_count;
+
+    uint64_t *words;      /* [size], one of each rank */
+    int *sizes, *offsets; /* [size], of the collective in progress on the main channel */
+    double *scratch;      /* every lane's part in pd_comm_lane_sum; only grows */
+    size_t scratch_count;
+
+    const pd_reduction *reducing; /* the sum in flight */
+};
+
+#endif

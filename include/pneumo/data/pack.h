@@ -1,0 +1,49 @@
+/* Packing a folder of radiographs into one data-set file. */
+#ifndef PNEUMO_DATA_PACK_H
+#define PNEUMO_DATA_PACK_H
+
+#include "pneumo/io/dataset.h"
+
+#include <stdbool.h>
+
+typedef enum pd_fold_policy { PD_FOLDS_SPLIT = 0, PD_FOLDS_KEEP = 1 } pd_fold_policy;
+typedef enum pd_fold_shares { PD_SHARES_BALANCED = 0, PD_SHARES_STRATIFIED = 1 } pd_fold_shares;
+
+typedef struct pd_pack_options {
+    const char *folder, *output;
+    int size; /* side of the packed images in pixels */
+    pd_fold_policy policy;
+    int ratio[PD_FOLDS]; /* percent, sums to 100 (policy split) */
+    pd_fold_shares shares;
+    int val_from_train; /* policy keep: percent of the train fold's patients moved into val */
+    uint64_t seed;
+    bool skip_bad; /* go on without unreadable images */
+    int threads;
+} pd_pack_options;
+
+/* Sides that can be asked for. */
+enum { PD_PACK_SIZE_MIN = 8, PD_PACK_SIZE_MAX = 2048 };
+
+/* 224 pixels, 70/15/15 by patient, balanced, seed 1, one thread per usable core. */
+pd_pack_options pd_pack_defaults(void);
+
+/* What was done, for the table. */
+typedef struct pd_pack_result {
+    pd_dataset_info info;
+    int64_t bad;     /* left out by skip_bad */
+    int64_t skipped; /* files in the folder that are no images */
+    int64_t leaks;   /* patients with images in two folds; only policy keep has them */
+    int64_t images[PD_FOLDS][PD_LABELS][PD_CAUSES];
+    int64_t patients[PD_FOLDS][PD_LABELS];
+} pd_pack_result;
+
+/* Writes options->output, or nothing. Shows progress. Same folder and options, same bytes, for any
+ * number of threads.
+ *
+ * Exact duplicates (by the bytes of the files) are kept once, the first by name; their patients
+ * become one, and their cause UNKNOWN if the names differ in it. Errors name the file: a folder or
+ * class that is missing or empty (pd_scan_folder), an image that cannot be read (unless skip_bad),
+ * a duplicate under two labels, a class too small for the folds (pd_folds_assign). */
+pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result);
+
+#endif

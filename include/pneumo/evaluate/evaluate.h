@@ -1,0 +1,31 @@
+/* Judging a checkpoint on the folds of a data set. */
+#ifndef PNEUMO_EVALUATE_EVALUATE_H
+#define PNEUMO_EVALUATE_EVALUATE_H
+
+#include "pneumo/comm/comm.h"
+#include "pneumo/evaluate/report.h"
+#include "pneumo/train/train.h"
+
+/* Chooses the threshold on the validation scores and computes their figures; fits
+ * pd_train_options.validate. */
+pd_status pd_evaluate_validation(const pd_job *job, pd_score *scores, size_t count,
+                                 const int64_t *ids, size_t id_count, pd_validation *out);
+
+typedef struct pd_evaluation pd_evaluation;
+
+typedef struct pd_evaluate_options {
+    const char *checkpoint; /* path */
+    const char *data;       /* NULL: the data set of the checkpoint's job */
+    bool val, test;         /* which folds */
+    int threads;            /* per rank; 0: chosen by pd_threads_choose */
+} pd_evaluate_options;
+
+/* Scores the folds over all ranks. On rank 0 the report is filled but for what only training knows
+ * (seconds, images_per_second). The texts in pd_evaluation_report are owned by *out. Collective;
+ * all ranks return the same status. */
+pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options);
+void pd_evaluation_destroy(pd_evaluation **evaluation);
+
+pd_report *pd_evaluation_report(pd_evaluation *evaluation);
+
+#endif

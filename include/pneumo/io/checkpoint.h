@@ -1,0 +1,97 @@
+/* The checkpoint file: weights in Keras' layout, optimiser arrays, history, state, decision, job.
+ *
+ * Written to a temporary file in the same folder, flushed to disk, renamed, folder flushed; byte
+ * for byte the same for the same content (no object times). */
+#ifndef PNEUMO_IO_CHECKPOINT_H
+#define PNEUMO_IO_CHECKPOINT_H
+
+#include "pneumo/base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A named float array. For saving all pointers are borrowed; a loaded checkpoint owns them. */
+typedef struct pd_array {
+    const char *layer;  /* "block1_conv1" */
+    const char *weight; /* "kernel" */
+    int rank;
+    int dims[4];
+    float *data;
+} pd_array;
+
+/* One optimiser slot, such as "momentum" or "live" (the weights being trained, when the weights to
+ * evaluate are their moving average): arrays in the order of the weights. */
+typedef struct pd_slot {
+    const char *name;
+    int count;
+    pd_array *arrays;
+} pd_slot;
+
+/* One row of /history: an epoch. Rates are means over the epoch. NAN where not known. */
+typedef struct pd_history_row {
+    int32_t epoch; /* from 1 */
+    double learning_rate, train_loss, val_loss, val_auc, val_accuracy, val_sensitivity,
+        val_specificity, gradient_norm;
+} pd_history_row;
+
+enum { PD_SLOTS_MAX = 4 };
+
+typedef struct pd_checkpoint {
+    /* /model_weights */
+    int layer_count; /* layers with weights, in order */
+    const char **layers;
+    int weight_count;
+    pd_array *weights;
+    /* /optimizer */
+    int slot_count;
+    pd_slot slots[PD_SLOTS_MAX];
+    /* /history */
+    int history_count;
+    pd_history_row *history;
+    /* /state */
+    int64_t epoch;      /* epochs completed */
+    int64_t step;       /* optimisation steps taken over the whole run */
+    int64_t epoch_step; /* steps taken of the epoch after `epoch` */
+    uint64_t seed;
+    int64_t lanes;
+    double best_metric; /* NAN before the first */
+    int64_t best_epoch;
+    int64_t patience_left;   /* epochs until early stopping */
+    int64_t plateau_left;    /* epochs until the learning rate is cut */
+    double learning_scale;   /* factor on the schedule's learning rate (plateau cuts) */
+    double epoch_loss_sum;   /* running sums of the epoch that is under way */
+    double epoch_norm_sum;
+    double ema_decay_product; /* bias correction of the moving average; 0 when off */
+    bool finished;           /* the run came to its end */
+    char data_digest[33];
+    char model[32];
+    char version[32];
+    /* /decision */
+    bool has_decision;
+    double threshold;
+    double target_sensitivity;
+    char decision_rule[128]; /* how it was chosen */
+    char decision_fold[16];  /* on which fold */
+    /* /job */
+    const char *job;
+} pd_checkpoint;
+
+/* Writes `checkpoint` to `path`. On failure `path` is as it was before. */
+pd_status pd_checkpoint_save(const char *path, const pd_checkpoint *checkpoint);
+
+/* Stores at *is whether `path` says of itself that it is a checkpoint. Fails on what is not a
+ * readable HDF5 file. */
+pd_status pd_checkpoint_recognise(bool *is, const char *path);
+
+/* Reads a checkpoint; the caller owns *out. Errors name the file and what is wrong with it. */
+pd_status pd_checkpoint_load(pd_checkpoint **out, const char *path);
+
+/* Releases a loaded checkpoint. NULL-safe; nulls the handle. Never give it one made by hand. */
+void pd_checkpoint_destroy(pd_checkpoint **checkpoint);
+
+/* The array of that layer and weight name, or NULL. */
+const pd_array *pd_checkpoint_find(const pd_array *arrays, int count, const char *layer,
+                                   const char *weight);
+
+#endif

@@ -1,0 +1,29 @@
+/* Files and folders: whole-file reads, writes that are all or nothing. */
+#ifndef PNEUMO_IO_FILE_H
+#define PNEUMO_IO_FILE_H
+
+#include "pneumo/base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* True if something exists at `path`. */
+bool pd_file_exists(const char *path);
+
+/* Creates the folder and its parents where missing. */
+pd_status pd_folder_make(const char *path);
+
+/* Reads a whole file into *bytes (released with free(); a 0 byte follows the last). Fails if it is
+ * larger than `limit` bytes. */
+pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit);
+
+/* Stores at *temporary (free()) a name in path's folder for pd_file_commit. */
+pd_status pd_file_temporary(char **temporary, const char *path);
+
+/* Flushes `temporary` to disk, renames it to `path`, flushes the folder. */
+pd_status pd_file_commit(const char *temporary, const char *path);
+
+/* Writes the bytes to `path` by way of a temporary file; all or nothing. */
+pd_status pd_file_write(const char *path, const void *bytes, size_t size);
+
+#endif

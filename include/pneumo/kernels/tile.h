@@ -1,0 +1,52 @@
+/* The innermost product of convolutions and dense layers: a small block of sums that stays in
+ * vector registers.
+ *
+ * Every sum is one chain of multiply-adds in the order of the steps, whatever the block's size and
+ * whatever its neighbours. Hence the bits of an output depend only on its own inputs, and callers
+ * may cut outputs into blocks, samples and threads as they like. A general matrix product promises
+ * no such thing; it also wants both factors copied into its own order, where this one reads the
+ * left factor in place, which for few channels is the larger part of its time. */
+#ifndef PNEUMO_KERNELS_TILE_H
+#define PNEUMO_KERNELS_TILE_H
+
+#include <stddef.h>
+
+/* Floats of a vector; the most vectors and rows of a tile: as many sums as there are registers. */
+#if defined(__AVX512F__)
+enum { PD_TILE_WIDTH = 16, PD_TILE_VECTORS = 3, PD_TILE_ROWS = 14 };
+#else
+enum { PD_TILE_WIDTH = 8, PD_TILE_VECTORS = 3, PD_TILE_ROWS = 6 };
+#endif
+enum { PD_TILE_SIZE = PD_TILE_ROWS * PD_TILE_VECTORS * PD_TILE_WIDTH };
+
+/* The steps of a sum: three nested loops, the last one innermost, over the left factor. */
+typedef struct pd_tile_walk {
+    int count[3];
+    ptrdiff_t step[3]; /* in floats */
+} pd_tile_walk;
+
+/* The right factor [steps][columns] is cut into panels of pd_tile_panel_vectors(columns) vectors;
+ * the last panel has what is left, its last vector filled up with zeros. */
+int pd_tile_panel_vectors(int columns);
+
+/* The width of all panels together: columns rounded up to whole vectors. */
+static inline int pd_tile_padded(int columns)
+{
+    return (columns + PD_TILE_WIDTH - 1) / PD_TILE_WIDTH * PD_TILE_WIDTH;
+}
+
+/* The most rows of a tile of that many vectors. */
+int pd_tile_max_rows(int vectors);
+
+/* out[r][j] = sum over steps t, in order, of a[r * row_step + walk(t)] * panel[t][j], for r < rows
+ * and j < vectors * PD_TILE_WIDTH; all arrays but `a` are dense. row_step or walk->step[2] is 1.
+ * rows is 1 to pd_tile_max_rows(vectors). */
+void pd_tile_multiply(int rows, int vectors, const float *a, ptrdiff_t row_step,
+                      const pd_tile_walk *walk, const float *panel, float *out);
+
+/* Copies source[steps][columns], whose rows lie `stride` >= columns floats apart, to
+ * panel[steps][width], filled up with zeros. width is columns rounded up to whole vectors. */
+void pd_tile_pack(int steps, int columns, int width, const float *source, size_t stride,
+                  float *panel);
+
+#endif

@@ -1,0 +1,28 @@
+/* One block of memory in which buffers with known lifetimes share space: two buffers may overlap in
+ * place if they never live at the same time. */
+#ifndef PNEUMO_NN_ARENA_H
+#define PNEUMO_NN_ARENA_H
+
+#include "pneumo/base/status.h"
+
+#include <stddef.h>
+
+typedef struct pd_arena pd_arena;
+
+pd_status pd_arena_create(pd_arena **out);
+void pd_arena_destroy(pd_arena **arena);
+
+/* Asks for a buffer of `bytes` that lives from time `begin` to time `end`, both included; *handle
+ * names it. Before pd_arena_place. */
+pd_status pd_arena_add(pd_arena *arena, size_t bytes, int begin, int end, int *handle);
+
+/* Places all buffers, the largest first, each at the lowest offset that is free over its lifetime,
+ * and allocates the block. */
+pd_status pd_arena_place(pd_arena *arena);
+
+/* The buffer, aligned to 64 bytes. After pd_arena_place; owned by the arena. */
+void *pd_arena_at(const pd_arena *arena, int handle);
+
+size_t pd_arena_bytes(const pd_arena *arena);
+
+#endif

@@ -1,0 +1,88 @@
+/* A network: a graph of layers in topological order, its weights, and the buffers of a training
+ * step.
+ *
+ * Built by adding layers; a mistake while building is remembered and reported by
+ * pd_network_plan, so that a model reads as a plain list of layers. After planning, forward and
+ * backward allocate nothing. */
+#ifndef PNEUMO_NN_NETWORK_H
+#define PNEUMO_NN_NETWORK_H
+
+#include "pneumo/kernels/tree.h"
+#include "pneumo/nn/layer.h"
+
+typedef struct pd_network pd_network;
+
+/* An empty network that takes samples of shape `input`. The caller owns *out. */
+pd_status pd_network_create(pd_network **out, pd_shape input);
+void pd_network_destroy(pd_network **network);
+
+/* The node number of the input, to be given to the first layers. */
+enum { PD_NETWORK_INPUT = 0 };
+
+/* Adds a layer that reads node `input` (and `other` in pd_network_add2) and returns its node
+ * number. The last node added is the output. `name` is copied; names are unique. */
+int pd_network_add(pd_network *network, const char *type, const char *name, int input,
+                   pd_layer_spec spec);
+int pd_network_add2(pd_network *network, const char *type, const char *name, int input, int other,
+                    pd_layer_spec spec);
+
+/* Fixes shapes, weights and buffers. `first_lane` is the first lane held here. With `training`
+ * false only inference buffers are made. Reports the first mistake of building. */
+pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_lane, bool training);
+
+/* Draws the weights: a pure function of the seed and the tensors' positions. After planning. */
+void pd_network_initialise(pd_network *network, uint64_t seed);
+
+/* Runs [exec->lanes * exec->lane_samples] samples of x; *y is the network's output buffer, valid
+ * until the next forward. exec->workspace is set by the network itself. */
+pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const float *x,
+                             const float **y);
+
+/* Called when the trainable gradients [offset, offset + count) are final in every subtree vector.
+ * Offsets fall from call to call; the ranges are adjacent and cover everything. */
+typedef pd_status (*pd_gradient_ready)(void *context, size_t offset, size_t count);
+
+/* Follows a training forward on the same x. dy [samples][outputs] is the loss gradient (used as
+ * scratch). `ready` may be NULL. */
+pd_status pd_network_backward(pd_network *network, const pd_exec *exec, const float *x, float *dy,
+                              pd_gradient_ready ready, void *context);
+
+/* Trainable weights as one vector of `*count` floats, in layer order; and state (moving statistics)
+ * likewise. Owned by the network. */
+float *pd_network_weights(pd_network *network, size_t *count);
+float *pd_network_state(pd_network *network, size_t *count);
+
+/* The gradient after backward: one vector [count] per maximal subtree of the lanes held here, at
+ * gradient + i * count. Owned by the network; may be overwritten. */
+float *pd_network_gradient(pd_network *network, int *subtrees);
+
+/* The layers, for checkpoints and tables; layer 0 is the first one added. */
+int pd_network_layer_count(const pd_network *network);
+const pd_layer *pd_network_layer(const pd_network *network, int index);
+
+/* One tensor of the network, in layer order: trainable ones lie at weights[offset], others at
+ * state[offset]. */
+typedef struct pd_tensor {
+    const pd_layer *layer;
+    const pd_param *param;
+    size_t offset, size;
+} pd_tensor;
+
+int pd_network_tensor_count(const pd_network *network);
+const pd_tensor *pd_network_tensor(const pd_network *network, int index);
+
+pd_shape pd_network_output(const pd_network *network);
+
+/* Bytes of activations, gradients of activations, saved data and workspace together. */
+size_t pd_network_buffer_bytes(const pd_network *network);
+
+/* With `on`, every forward and backward looks for values that are not finite, which costs time: for
+ * finding out where a step went wrong by running it again. */
+void pd_network_watch(pd_network *network, bool on);
+
+/* The index of the first layer whose output, or failing that the last one whose weight gradient, had
+ * a value that is not finite since pd_network_watch was turned on; -1 if there was none. Only this
+ * rank's samples are looked at. *in_gradient says which of the two it was. */
+int pd_network_not_finite(const pd_network *network, bool *in_gradient);
+
+#endif

@@ -1,0 +1,130 @@
+/* The settings of one experiment, read from an INI file.
+ *
+ * Every key has a default, a range and a line of help in one table (src/train/job.c); unknown keys,
+ * duplicates and values out of range are errors with file and line. */
+#ifndef PNEUMO_TRAIN_JOB_H
+#define PNEUMO_TRAIN_JOB_H
+
+#include "pneumo/base/status.h"
+#include "pneumo/nn/layer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef enum pd_task { PD_TASK_PNEUMONIA = 0, PD_TASK_CAUSE = 1 } pd_task;
+typedef enum pd_balance {
+    PD_BALANCE_NONE = 0,
+    PD_BALANCE_OVERSAMPLE = 1, /* classes take turns in every batch */
+    PD_BALANCE_WEIGHTS = 2     /* loss weights inverse to the class counts, mean 1 */
+} pd_balance;
+typedef enum pd_optimizer_kind {
+    PD_SGD = 0,
+    PD_ADAM = 1,
+    PD_ADAMW = 2,
+    PD_RMSPROP = 3
+} pd_optimizer_kind;
+typedef enum pd_schedule_kind {
+    PD_SCHEDULE_CONSTANT = 0,
+    PD_SCHEDULE_STEP = 1,
+    PD_SCHEDULE_COSINE = 2,
+    PD_SCHEDULE_ONECYCLE = 3
+} pd_schedule_kind;
+typedef enum pd_monitor {
+    PD_MONITOR_AUC = 0,
+    PD_MONITOR_LOSS = 1,
+    PD_MONITOR_BALANCED_ACCURACY = 2
+} pd_monitor;
+
+/* Grouped as in the file: [run], [data], [model], [train], [regularise], [augment], [evaluate]. */
+typedef struct pd_job {
+    char name[64]; /* the file's name without folder and .ini */
+
+    /* [run] */
+    uint64_t seed;
+    char folder[512];          /* where to write; "" means runs/<name> */
+    double checkpoint_minutes; /* besides every epoch; 0: only every epoch */
+    char reduction[8];         /* exact | mpi */
+    int threads;               /* per rank; 0: as many as the rank may use */
+    int bucket_kib;            /* size of a reduction bucket */
+
+    /* [data] */
+    char file[512]; /* the packed data set */
+    int size;       /* side of the network's input; 0: that of the packed images */
+    int channels;   /* 1 grey, 3 the same grey three times */
+    pd_task task;
+    pd_balance balance;
+
+    /* [model] */
+    char model[32];
+    int hidden;
+    double width;
+    double dropout;
+    pd_norm_scope batchnorm;
+    double norm_momentum;
+    pd_init init;
+
+    /* [train] */
+    int epochs;
+    int epoch_images; /* images per epoch; 0: as many as the train fold has */
+    int batch;        /* global batch; a multiple of lanes */
+    int lanes;
+    pd_optimizer_kind optimizer;
+    double learning_rate; /* peak of the schedule */
+    double momentum;      /* sgd; rmsprop */
+    bool nesterov;
+    double beta1, beta2, epsilon; /* adam, adamw; beta2 is rmsprop's rho */
+    pd_schedule_kind schedule;
+    double warmup_epochs;
+    int step_epochs;   /* schedule = step: epochs between cuts */
+    double step_factor;
+    double final_factor; /* cosine, onecycle: last learning rate over the peak */
+    int plateau_epochs;  /* cut the rate after so many epochs without a gain; 0: never */
+    double plateau_factor;
+    int patience; /* stop after so many epochs without a gain; 0: never */
+    double ema;   /* decay of the weights' moving average per step; 0: off */
+    double clip_norm; /* 0: off */
+    pd_monitor monitor;
+
+    /* [regularise] */
+    double l1, l2;        /* on kernels; added to the loss as l1 |w| + l2 w^2 */
+    double weight_decay;  /* adamw, decoupled, on kernels */
+    double label_smoothing;
+
+    /* [augment] */
+    double crop_min;   /* random resized crop: least share of the area; 1: off */
+    double crop_ratio; /* aspect of the crop between 1/ratio and ratio; 1: square */
+    bool flip;
+    double rotate;     /* degrees, either way */
+    double translate;  /* share of the side, either way */
+    double brightness; /* added: up to this share of the full range, either way */
+    double contrast;   /* factor between 1 - c and 1 + c */
+
+    /* [evaluate] */
+    double target_sensitivity;
+    double target_specificity;
+} pd_job;
+
+/* The defaults of every key. */
+void pd_job_defaults(pd_job *job);
+
+/* Reads `path` over the defaults, then applies `overrides` ("section.key=value"), then checks what
+ * concerns several keys (batch a multiple of lanes, ...). Errors: "train.ini:12: model 'vgg61' is
+ * unknown; choices are ..."; a wrong override gives PD_USAGE and "--set train.batch=0: ...". The
+ * last of several overrides of a key wins. Texts hold at most 180 characters, lines 198
+ * (what inih reads as one), comments any number, a file 1 MiB. */
+pd_status pd_job_read(pd_job *job, const char *path, const char *const *overrides, int count);
+
+/* The same from text; `origin` stands for the file's name in messages and gives job->name. */
+pd_status pd_job_parse(pd_job *job, const char *origin, const char *text,
+                       const char *const *overrides, int count);
+
+/* Every key that bears on the result, with its value, in table order: reading it back gives the same
+ * job but for the rest of [run] (folder, threads, ...), which may differ from one resume to the next.
+ * *out is released with free(). */
+pd_status pd_job_text(char **out, const pd_job *job);
+
+/* Prints every key with default, range and meaning: the help of `train`. */
+void pd_job_help(FILE *out);
+
+#endif

@@ -1,0 +1,40 @@
+/* Scoring a fold: every sample once, dealt over the ranks, gathered on rank 0. */
+#ifndef PNEUMO_TRAIN_SCORE_H
+#define PNEUMO_TRAIN_SCORE_H
+
+#include "pneumo/comm/comm.h"
+#include "pneumo/io/dataset.h"
+#include "pneumo/nn/network.h"
+#include "pneumo/train/job.h"
+
+/* One scored sample. */
+typedef struct pd_score {
+    int64_t id;         /* sample id in the data set */
+    double probability; /* of pneumonia */
+    int32_t positive;   /* 1: truly pneumonia */
+    int32_t truth;      /* the class: 0 normal, 1 pneumonia; task = cause: 0 normal, 1 bacteria,
+                           2 virus */
+    int32_t predicted;  /* the likeliest class */
+    int32_t reserved;   /* 0 */
+    double loss;        /* cross-entropy of this sample, without smoothing and weights */
+} pd_score;
+
+typedef struct pd_scorer pd_scorer;
+
+/* Reads this rank's share of fold `fold` into memory. Samples go through the network in chunks of
+ * `chunk` whose composition depends only on the fold, so that a score does not depend on the number
+ * of ranks. All arguments are borrowed until pd_scorer_destroy. Not collective. */
+pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job,
+                           const pd_dataset *dataset, pd_fold fold, int chunk);
+void pd_scorer_destroy(pd_scorer **scorer);
+
+/* The ids of the whole fold, ascending; owned by the scorer. */
+const int64_t *pd_scorer_ids(const pd_scorer *scorer, size_t *count);
+
+/* Scores the fold with `network`, planned for at least `chunk` samples. On rank 0 *scores (free())
+ * holds every score in rank order; NULL on others. Shows progress under `label` unless it is NULL.
+ * Collective. */
+pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, int threads, const char *label,
+                        pd_score **scores, size_t *count);
+
+#endif

@@ -1,0 +1,35 @@
+/* What follows from a job and a data set: input, network, classes. */
+#ifndef PNEUMO_TRAIN_SETUP_H
+#define PNEUMO_TRAIN_SETUP_H
+
+#include "pneumo/data/view.h"
+#include "pneumo/io/checkpoint.h"
+#include "pneumo/io/dataset.h"
+#include "pneumo/nn/network.h"
+#include "pneumo/train/job.h"
+
+/* How packed images become network input. */
+pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info);
+
+/* The job's network for that data set, built but not planned. The caller owns *out. */
+pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info);
+
+/* Number of classes: 2, or 3 for task = cause. */
+int pd_setup_classes(const pd_job *job);
+
+/* The class of a sample; -1 if the task has none for it (a pneumonia of unknown cause). */
+int pd_setup_class(const pd_job *job, const pd_sample *sample);
+
+/* The job, data set and network that a checkpoint was made with: reads the job's text, opens
+ * `data` (NULL: the job's own file), builds and plans the network for inference on chunks of
+ * job->batch / job->lanes samples, and loads the checkpoint's weights. The caller owns *dataset and
+ * *network. */
+pd_status pd_setup_from_checkpoint(const pd_checkpoint *checkpoint, const char *path,
+                                   const char *data, int threads, pd_job *job,
+                                   pd_dataset **dataset, pd_network **network);
+
+/* Copies the checkpoint's weights and state into the planned network; a layer or weight that is
+ * missing, too many or of another shape is an error that names it. */
+pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkpoint);
+
+#endif

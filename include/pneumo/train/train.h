@@ -1,0 +1,47 @@
+/* The training loop. */
+#ifndef PNEUMO_TRAIN_TRAIN_H
+#define PNEUMO_TRAIN_TRAIN_H
+
+#include "pneumo/comm/comm.h"
+#include "pneumo/io/checkpoint.h"
+#include "pneumo/io/dataset.h"
+#include "pneumo/train/job.h"
+#include "pneumo/train/score.h"
+
+/* What the scores of the validation fold say; made on rank 0, then known to all. */
+typedef struct pd_validation {
+    double loss, auc, accuracy, balanced_accuracy, sensitivity, specificity; /* at `threshold` */
+    double threshold;
+    char rule[128];   /* how the threshold was chosen */
+    char remark[128]; /* a warning, such as "predicts NORMAL for every image: recall 0"; or "" */
+} pd_validation;
+
+/* Judges the scores of the validation fold (complete, on rank 0). scores may be reordered. */
+typedef pd_status (*pd_validate_function)(const pd_job *job, pd_score *scores, size_t count,
+                                          const int64_t *ids, size_t id_count,
+                                          pd_validation *out);
+
+typedef struct pd_train_options {
+    pd_comm *comm;
+    const pd_job *job;
+    const char *folder; /* the run's folder */
+    bool resume;        /* go on from folder/last.h5 if it is there */
+    int threads;
+    pd_validate_function validate;
+} pd_train_options;
+
+typedef struct pd_train_result {
+    int64_t epochs, best_epoch, parameters;
+    double seconds;           /* of training in this process */
+    double images_per_second; /* NAN if no step was made */
+} pd_train_result;
+
+/* Trains the job on its data set and writes folder/last.h5, best.h5 and history.csv. Every rank
+ * returns the same status, agreed on; PD_STOPPED when a signal ended it after saving. An error in
+ * the middle of a step that other ranks cannot know of ends all ranks. Collective. */
+pd_status pd_train(const pd_train_options *options, pd_train_result *result);
+
+/* folder/last.h5 and folder/best.h5; free(). */
+pd_status pd_train_path(char **out, const char *folder, const char *name);
+
+#endif

@@ -1,0 +1,59 @@
+#include "pneumo/base/log.h"
+
+#include "pneumo/base/progress.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static bool quiet;
+
+void pd_log_quiet(bool value)
+{
+    quiet = value;
+}
+
+bool pd_log_is_quiet(void)
+{
+    return quiet;
+}
+
+/* One write per line, so that lines of several ranks do not mix. */
+static void print(const char *prefix, const char *format, va_list arguments)
+{
+    char line[4096];
+    int start = snprintf(line, sizeof line, "%s", prefix);
+    int length = vsnprintf(line + start, sizeof line - (size_t)start - 1, format, arguments);
+    size_t end = (size_t)start + (length < 0 ? 0 : (size_t)length);
+    if (end > sizeof line - 2)
+        end = sizeof line - 2;
+    line[end] = '\n';
+    pd_progress_clear();
+    fwrite(line, 1, end + 1, stderr);
+    fflush(stderr);
+}
+
+void pd_info(const char *format, ...)
+{
+    if (quiet)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    print("", format, arguments);
+    va_end(arguments);
+}
+
+void pd_warn(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print("pneumo-dist: warning: ", format, arguments);
+    va_end(arguments);
+}
+
+void pd_log_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print("pneumo-dist: error: ", format, arguments);
+    va_end(arguments);
+}

@@ -1,0 +1,78 @@
+#include "pneumo/base/progress.h"
+
+#include "pneumo/base/clock.h"
+#include "pneumo/base/log.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { BAR = 24 };
+
+static bool line_is_drawn;
+
+void pd_progress_begin(pd_progress *progress, const char *label, uint64_t done, uint64_t total)
+{
+    double now = pd_clock_now();
+    *progress = (pd_progress){.label = label,
+                              .total = total,
+                              .first = done,
+                              .started = now,
+                              .drawn = now,
+                              .tenth = total == 0 ? 0 : (int)(10 * done / total)};
+}
+
+static void draw(const pd_progress *progress, uint64_t done, const char *left, const char *note)
+{
+    char bar[BAR + 1];
+    int filled = (int)(BAR * done / progress->total);
+    for (int i = 0; i < BAR; i++)
+        bar[i] = i < filled ? '#' : '.';
+    bar[BAR] = '\0';
+    fprintf(stderr, "\r\033[K%s [%s] %3d %%  %s left%s%s", progress->label, bar,
+            (int)(100 * done / progress->total), left, note == NULL ? "" : "  ",
+            note == NULL ? "" : note);
+    fflush(stderr);
+    line_is_drawn = true;
+}
+
+void pd_progress_update(pd_progress *progress, uint64_t done, const char *note)
+{
+    double now = pd_clock_now();
+    if (pd_log_is_quiet() || progress->total == 0 || done <= progress->first)
+        return;
+    if (done > progress->total)
+        done = progress->total;
+    double speed = (double)(done - progress->first) / (now - progress->started + 1e-9);
+    char left[32];
+    pd_clock_format(left, sizeof left, (double)(progress->total - done) / speed);
+    if (isatty(STDERR_FILENO)) {
+        if (now - progress->drawn < 0.1)
+            return;
+        progress->drawn = now;
+        draw(progress, done, left, note);
+        return;
+    }
+    int tenth = (int)(10 * done / progress->total);
+    /* Short work needs no plain lines. */
+    if (tenth > progress->tenth && now - progress->drawn >= 5.0) {
+        pd_info("%s: %d %%, %s left%s%s", progress->label, (int)(100 * done / progress->total),
+                left, note == NULL ? "" : ", ", note == NULL ? "" : note);
+        progress->tenth = tenth;
+        progress->drawn = now;
+    }
+}
+
+void pd_progress_clear(void)
+{
+    if (!line_is_drawn)
+        return;
+    fputs("\r\033[K", stderr);
+    line_is_drawn = false;
+}
+
+void pd_progress_end(pd_progress *progress)
+{
+    progress->total = 0;
+    pd_progress_clear();
+}

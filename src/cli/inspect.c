@@ -1,0 +1,295 @@
+/* `inspect`: says what is in a data set or a checkpoint. */
+#include "pneumo/cli/command.h"
+
+#include "pneumo/base/memory.h"
+#include "pneumo/io/checkpoint.h"
+#include "pneumo/io/dataset.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HISTORY_ROWS = 10 };
+
+static void print_help(void)
+{
+    puts("usage: pneumo-dist inspect [--job] FILE...\n"
+         "\n"
+         "Says what is in data sets and checkpoints.\n"
+         "\n"
+         "  -j, --job   print only the text of the job that a checkpoint was trained by\n"
+         "  -h, --help  print this help\n"
+         "\n"
+         "examples:\n"
+         "  pneumo-dist inspect data/chest_xray.h5 runs/vgg16/best.h5\n"
+         "  pneumo-dist inspect --job runs/vgg16/best.h5 > jobs/again.ini");
+}
+
+static void print_heading(const char *path, const char *what)
+{
+    printf("%s: %s\n", path, what);
+}
+
+static void print_text(const char *name, const char *text)
+{
+    printf("  %-14s %s\n", name, text[0] == '\0' ? "-" : text);
+}
+
+static int compare_patients(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* One line of the table: the samples of that fold and label, or of any where negative. `patients`
+ * is scratch for one entry per sample. */
+static void print_samples(const pd_dataset *dataset, int fold, int label, int32_t *patients)
+{
+    const pd_sample *samples = pd_dataset_samples(dataset);
+    int64_t total = pd_dataset_get_info(dataset)->count;
+    int64_t causes[PD_CAUSES] = {0};
+    int64_t images = 0, distinct = 0;
+    for (int64_t i = 0; i < total; i++) {
+        if ((fold >= 0 && (int)samples[i].fold != fold) ||
+            (label >= 0 && (int)samples[i].label != label))
+            continue;
+        causes[samples[i].cause]++;
+        patients[images++] = samples[i].patient;
+    }
+    qsort(patients, (size_t)images, sizeof *patients, compare_patients);
+    for (int64_t i = 0; i < images; i++)
+        distinct += i == 0 || patients[i] != patients[i - 1];
+    printf("  %-5s  %-9s  %8" PRId64 "  %8" PRId64, fold < 0 ? "all" : pd_fold_names[fold],
+           label < 0 ? "all" : pd_label_names[label], images, distinct);
+    for (int cause = 0; cause < PD_CAUSES; cause++)
+        printf("  %8" PRId64, causes[cause]);
+    putchar('\n');
+}
+
+static pd_status inspect_dataset(const char *path)
+{
+    pd_status status = PD_OK;
+    pd_dataset *dataset = NULL;
+    int32_t *patients = NULL;
+    PD_TRY(pd_dataset_open(&dataset, path));
+    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    PD_TRY(pd_alloc(&patients, (size_t)info->count, sizeof *patients));
+
+    print_heading(path, "data set");
+    printf("  %-14s %" PRId64 " of %d x %d pixels, grey\n", "images", info->count, info->width,
+           info->height);
+    print_text("folds", info->fold_policy);
+    print_text("patients", info->grouping);
+    printf("  %-14s %" PRIu64 "\n", "seed", info->seed);
+    printf("  %-14s %" PRId64 " dropped\n", "duplicates", info->duplicates);
+    printf("  %-14s mean %.2f, deviation %.2f, of the train fold, 0 to 255\n", "pixels", info->mean,
+           info->deviation);
+    print_text("digest", info->digest);
+    print_text("written by", info->version);
+
+    printf("\n  %-5s  %-9s  %8s  %8s", "fold", "label", "images", "patients");
+    for (int cause = 0; cause < PD_CAUSES; cause++)
+        printf("  %8s", pd_cause_names[cause]);
+    putchar('\n');
+    for (int fold = 0; fold < PD_FOLDS; fold++) {
+        for (int label = 0; label < PD_LABELS; label++)
+            print_samples(dataset, fold, label, patients);
+    }
+    print_samples(dataset, -1, -1, patients);
+
+cleanup:
+    free(patients);
+    pd_dataset_destroy(&dataset);
+    return status;
+}
+
+static int64_t array_size(const pd_array *array)
+{
+    int64_t size = 1;
+    for (int i = 0; i < array->rank; i++)
+        size *= array->dims[i];
+    return size;
+}
+
+static void print_weights(const pd_checkpoint *checkpoint)
+{
+    int layer_width = 5, weight_width = 6;
+    int64_t total = 0;
+    for (int i = 0; i < checkpoint->weight_count; i++) {
+        const pd_array *array = &checkpoint->weights[i];
+        int layer = (int)strlen(array->layer), weight = (int)strlen(array->weight);
+        layer_width = layer > layer_width ? layer : layer_width;
+        weight_width = weight > weight_width ? weight : weight_width;
+    }
+    printf("\n  %-*s  %-*s  %18s  %11s\n", layer_width, "layer", weight_width, "weight", "shape",
+           "parameters");
+    for (int i = 0; i < checkpoint->weight_count; i++) {
+        const pd_array *array = &checkpoint->weights[i];
+        bool same = i > 0 && strcmp(array->layer, checkpoint->weights[i - 1].layer) == 0;
+        char shape[64] = "";
+        int used = 0;
+        for (int d = 0; d < array->rank; d++)
+            used += snprintf(shape + used, sizeof shape - (size_t)used, "%s%d", d == 0 ? "" : " x ",
+                             array->dims[d]);
+        printf("  %-*s  %-*s  %18s  %11" PRId64 "\n", layer_width, same ? "" : array->layer,
+               weight_width, array->weight, shape, array_size(array));
+        total += array_size(array);
+    }
+    printf("  %-*s  %-*s  %18s  %11" PRId64 "\n", layer_width, "total", weight_width, "", "",
+           total);
+}
+
+/* A number in a column of that width; "-" where it is not known. */
+static void print_cell(int width, const char *format, double value)
+{
+    char text[32] = "-";
+    if (!isnan(value))
+        snprintf(text, sizeof text, format, value);
+    printf("  %*s", width, text);
+}
+
+static void print_history(const pd_checkpoint *checkpoint)
+{
+    int first = checkpoint->history_count - HISTORY_ROWS;
+    if (checkpoint->history_count == 0)
+        return;
+    first = first < 0 ? 0 : first;
+    printf("\n  %5s  %10s  %10s  %8s  %7s  %8s  %11s  %11s  %8s\n", "epoch", "rate", "train loss",
+           "val loss", "val AUC", "accuracy", "sensitivity", "specificity", "gradient");
+    if (first > 0)
+        printf("  %5s\n", "...");
+    for (int i = first; i < checkpoint->history_count; i++) {
+        const pd_history_row *row = &checkpoint->history[i];
+        printf("  %5" PRId32, row->epoch);
+        print_cell(10, "%.3g", row->learning_rate);
+        print_cell(10, "%.4f", row->train_loss);
+        print_cell(8, "%.4f", row->val_loss);
+        print_cell(7, "%.4f", row->val_auc);
+        print_cell(8, "%.4f", row->val_accuracy);
+        print_cell(11, "%.4f", row->val_sensitivity);
+        print_cell(11, "%.4f", row->val_specificity);
+        print_cell(8, "%.3g", row->gradient_norm);
+        putchar('\n');
+    }
+}
+
+static void print_progress(const pd_checkpoint *checkpoint)
+{
+    printf("  %-14s %" PRId64 " epochs", "trained", checkpoint->epoch);
+    if (checkpoint->epoch_step > 0)
+        printf(" and %" PRId64 " steps of the next", checkpoint->epoch_step);
+    printf(", %" PRId64 " steps in all; %s\n", checkpoint->step,
+           checkpoint->finished ? "finished" : "not finished");
+    if (isnan(checkpoint->best_metric))
+        print_text("best", "none yet");
+    else
+        printf("  %-14s %.4f in epoch %" PRId64 "\n", "best", checkpoint->best_metric,
+               checkpoint->best_epoch);
+    if (checkpoint->has_decision)
+        printf("  %-14s %.6f: %s, chosen on %s\n", "threshold", checkpoint->threshold,
+               checkpoint->decision_rule, checkpoint->decision_fold);
+    else
+        print_text("threshold", "none yet");
+}
+
+static void print_slots(const pd_checkpoint *checkpoint)
+{
+    if (checkpoint->slot_count == 0)
+        print_text("optimiser", "no slots");
+    for (int i = 0; i < checkpoint->slot_count; i++) {
+        const pd_slot *slot = &checkpoint->slots[i];
+        int64_t size = 0;
+        for (int a = 0; a < slot->count; a++)
+            size += array_size(&slot->arrays[a]);
+        printf("  %-14s %s, %" PRId64 " numbers\n", i == 0 ? "optimiser" : "", slot->name, size);
+    }
+}
+
+static pd_status inspect_checkpoint(const char *path, bool job_only)
+{
+    pd_status status = PD_OK;
+    pd_checkpoint *checkpoint = NULL;
+    int64_t parameters = 0;
+    PD_TRY(pd_checkpoint_load(&checkpoint, path));
+    if (job_only) {
+        size_t length = strlen(checkpoint->job);
+        fputs(checkpoint->job, stdout);
+        if (length > 0 && checkpoint->job[length - 1] != '\n')
+            putchar('\n');
+        goto cleanup;
+    }
+    for (int i = 0; i < checkpoint->weight_count; i++)
+        parameters += array_size(&checkpoint->weights[i]);
+    print_heading(path, "checkpoint");
+    print_text("model", checkpoint->model);
+    printf("  %-14s %d with weights\n", "layers", checkpoint->layer_count);
+    printf("  %-14s %" PRId64 "\n", "parameters", parameters);
+    print_progress(checkpoint);
+    printf("  %-14s %" PRIu64 "\n", "seed", checkpoint->seed);
+    printf("  %-14s %" PRId64 "\n", "lanes", checkpoint->lanes);
+    print_slots(checkpoint);
+    print_text("data digest", checkpoint->data_digest);
+    print_text("written by", checkpoint->version);
+    print_weights(checkpoint);
+    print_history(checkpoint);
+
+cleanup:
+    pd_checkpoint_destroy(&checkpoint);
+    return status;
+}
+
+static pd_status inspect(const char *path, bool job_only)
+{
+    pd_status status = PD_OK;
+    bool is_checkpoint;
+    PD_TRY(pd_checkpoint_recognise(&is_checkpoint, path));
+    if (is_checkpoint)
+        PD_TRY(inspect_checkpoint(path, job_only));
+    else if (job_only)
+        status = pd_fail("%s: is not a checkpoint, and only checkpoints hold a job", path);
+    else
+        PD_TRY(inspect_dataset(path));
+
+cleanup:
+    return status;
+}
+
+pd_status pd_command_inspect(pd_comm *comm, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"job", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    pd_status status = PD_OK;
+    bool job_only = false;
+    int result;
+
+    opterr = 0;
+    optind = 1;
+    while ((result = getopt_long(argc, argv, ":jh", options, NULL)) != -1) {
+        switch (result) {
+        case 'j':
+            job_only = true;
+            break;
+        case 'h':
+            if (pd_comm_rank(comm) == 0)
+                print_help();
+            return PD_OK;
+        default:
+            return pd_command_bad_option(argc, argv, result);
+        }
+    }
+    if (optind == argc)
+        return pd_fail_usage("inspect needs the name of a data set or checkpoint");
+    if (pd_comm_rank(comm) != 0)
+        return PD_OK;
+    for (int i = optind; i < argc; i++) {
+        if (i > optind)
+            putchar('\n');
+        PD_TRY(inspect(argv[i], job_only));
+    }
+
+cleanup:
+    return status;
+}

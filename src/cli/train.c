@@ -1,0 +1,273 @@
+/* pneumo-dist train: trains a job and evaluates its best checkpoint. */
+#include "pneumo/train/train.h"
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/cli/command.h"
+#include "pneumo/data/pack.h"
+#include "pneumo/data/phantom.h"
+#include "pneumo/evaluate/evaluate.h"
+#include "pneumo/io/file.h"
+#include "pneumo/train/stop.h"
+#include "pneumo/train/threads.h"
+
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char default_job[] = "cnn-deep";
+static const char phantom_folder[] = "data/phantoms";
+static const char phantom_file[] = "data/phantoms.h5";
+
+/* A short course on phantoms: they are easier than radiographs, and a first try should end soon. */
+static const char *const phantom_overrides[] = {
+    "data.file=data/phantoms.h5", "data.size=64",     "train.epochs=8",
+    "train.epoch_images=1600",    "train.patience=0",
+};
+
+enum {
+    OVERRIDES_MAX = 256,
+    PHANTOM_IMAGES = 2400,
+    PHANTOM_OVERRIDES = sizeof phantom_overrides / sizeof *phantom_overrides
+};
+
+typedef struct arguments {
+    const char *job_name; /* a path, or the name of a job in a jobs folder; NULL: the default */
+    const char *folder;
+    bool resume;
+    char *overrides[OVERRIDES_MAX]; /* owned */
+    int override_count;
+    pd_status status; /* of the overrides, which are collected without checks in between */
+} arguments;
+
+static void print_help(void)
+{
+    printf("usage: pneumo-dist train [JOB] [OPTION]...\n\n"
+           "Trains JOB, a path such as jobs/cnn.ini or the name of a job such as cnn (default "
+           "%s), on its\npacked data set; then evaluates its best checkpoint on the test fold. "
+           "Writes last.h5, best.h5,\nhistory.csv and report.json into the run's folder.\n\n"
+           "  -d, --data FILE          the packed data set (data.file)\n"
+           "  -r, --run DIR            the folder to write (run.folder); default runs/JOB\n"
+           "      --resume             go on from DIR/last.h5 if it is there, at any number of "
+           "ranks\n"
+           "  -s, --set KEY=VALUE      override a key of the job; may be given often\n"
+           "      --seed N             run.seed\n"
+           "      --epochs N           train.epochs\n"
+           "  -t, --threads N          threads per rank (run.threads)\n"
+           "  -h, --help\n\n"
+           "example: mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set "
+           "train.learning_rate=5e-4\n\n"
+           "keys of a job:\n",
+           default_job);
+    pd_job_help(stdout);
+}
+
+static void override(arguments *to, const char *key, const char *value)
+{
+    if (to->status != PD_OK)
+        return;
+    if (to->override_count == OVERRIDES_MAX)
+        to->status = pd_fail_usage("train: more than %d overrides", OVERRIDES_MAX);
+    else
+        to->status = pd_format(&to->overrides[to->override_count], "%s%s%s", key,
+                               *key == '\0' ? "" : "=", value);
+    if (to->status == PD_OK)
+        to->override_count++;
+}
+
+static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
+{
+    enum { RESUME = 256, SEED, EPOCHS };
+    static const struct option options[] = {
+        {"data", required_argument, NULL, 'd'},
+        {"run", required_argument, NULL, 'r'},
+        {"resume", no_argument, NULL, RESUME},
+        {"set", required_argument, NULL, 's'},
+        {"seed", required_argument, NULL, SEED},
+        {"epochs", required_argument, NULL, EPOCHS},
+        {"threads", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, ":d:r:s:t:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'd':
+            override(out, "data.file", optarg);
+            break;
+        case 'r':
+            out->folder = optarg;
+            break;
+        case RESUME:
+            out->resume = true;
+            break;
+        case 's':
+            override(out, "", optarg);
+            break;
+        case SEED:
+            override(out, "run.seed", optarg);
+            break;
+        case EPOCHS:
+            override(out, "train.epochs", optarg);
+            break;
+        case 't':
+            override(out, "run.threads", optarg);
+            break;
+        case 'h':
+            *helped = true;
+            return PD_OK;
+        default:
+            return pd_command_bad_option(argc, argv, option);
+        }
+    }
+    if (optind < argc)
+        out->job_name = argv[optind++];
+    if (optind < argc)
+        return pd_fail_usage("train: '%s' is one argument too many", argv[optind]);
+    return out->status;
+}
+
+/* A path as it is; a bare name is looked up in ./jobs and in the jobs folder beside the program's
+ * build folder. */
+static pd_status find_job(char **out, const char *name)
+{
+    char program[PATH_MAX];
+    const char *end = strrchr(name, '.');
+    if (strchr(name, '/') != NULL || (end != NULL && strcmp(end, ".ini") == 0))
+        return pd_strdup(out, name);
+    pd_status status = pd_format(out, "jobs/%s.ini", name);
+    if (status != PD_OK || pd_file_exists(*out))
+        return status;
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length > 0) {
+        program[length] = '\0';
+        char *beside = NULL;
+        status = pd_format(&beside, "%s/../jobs/%s.ini", dirname(program), name);
+        if (status == PD_OK && pd_file_exists(beside)) {
+            free(*out);
+            *out = beside;
+            return PD_OK;
+        }
+        free(beside);
+    }
+    return status; /* reading jobs/NAME.ini will say that it is not there */
+}
+
+/* Makes the packed phantoms where they are missing. Collective. */
+static pd_status make_phantoms(pd_comm *comm)
+{
+    pd_status status = PD_OK;
+    if (pd_comm_rank(comm) == 0 && !pd_file_exists(phantom_file)) {
+        pd_synth_options synth = pd_synth_defaults();
+        synth.folder = phantom_folder;
+        synth.images = PHANTOM_IMAGES;
+        if (!pd_file_exists(phantom_folder))
+            PD_TRY(pd_synth(&synth));
+        pd_pack_options pack = pd_pack_defaults();
+        pd_pack_result result;
+        pack.folder = phantom_folder;
+        pack.output = phantom_file;
+        PD_TRY(pd_pack(&pack, &result));
+    }
+cleanup:
+    return pd_comm_agree(comm, status);
+}
+
+/* The job to train. Without a named job and without its packed data set, that is a short course on
+ * phantoms. */
+static pd_status choose_job(pd_comm *comm, pd_job *job, const arguments *given)
+{
+    pd_status status = PD_OK;
+    char *path = NULL;
+    const char *overrides[OVERRIDES_MAX + PHANTOM_OVERRIDES];
+    PD_TRY(find_job(&path, given->job_name == NULL ? default_job : given->job_name));
+    PD_TRY(pd_job_read(job, path, (const char *const *)given->overrides, given->override_count));
+    if (given->job_name == NULL && !pd_file_exists(job->file)) {
+        if (pd_comm_rank(comm) == 0)
+            pd_info("no packed data set at %s: training on synthetic phantoms", job->file);
+        PD_TRY(make_phantoms(comm));
+        for (int i = 0; i < PHANTOM_OVERRIDES; i++)
+            overrides[i] = phantom_overrides[i];
+        for (int i = 0; i < given->override_count; i++)
+            overrides[PHANTOM_OVERRIDES + i] = given->overrides[i];
+        PD_TRY(pd_job_read(job, path, overrides, PHANTOM_OVERRIDES + given->override_count));
+        snprintf(job->name, sizeof job->name, "%s-phantoms", default_job);
+    }
+    if (given->folder != NULL) {
+        if (strlen(given->folder) >= sizeof job->folder) {
+            status = pd_fail_usage("--run: the path is too long");
+            goto cleanup;
+        }
+        snprintf(job->folder, sizeof job->folder, "%s", given->folder);
+    }
+    if (job->folder[0] == '\0')
+        snprintf(job->folder, sizeof job->folder, "runs/%s", job->name);
+cleanup:
+    free(path);
+    return status;
+}
+
+/* The table on the screen and report.json, on rank 0. Collective. */
+static pd_status report(pd_comm *comm, const pd_job *job, int threads,
+                        const pd_train_result *trained)
+{
+    pd_status status = PD_OK;
+    pd_evaluation *evaluation = NULL;
+    char *best = NULL, *json = NULL;
+    PD_TRY(pd_train_path(&best, job->folder, "best.h5"));
+    PD_TRY(pd_train_path(&json, job->folder, "report.json"));
+    const pd_evaluate_options options = {
+        .checkpoint = best, .data = job->file, .val = true, .test = true, .threads = threads};
+    PD_TRY(pd_evaluate(&evaluation, comm, &options));
+    if (pd_comm_rank(comm) == 0) {
+        pd_report *told = pd_evaluation_report(evaluation);
+        told->job_name = job->name;
+        told->epochs = trained->epochs;
+        told->seconds = trained->images_per_second > 0 ? trained->seconds : (double)NAN;
+        told->images_per_second = trained->images_per_second;
+        pd_report_print(stdout, told);
+        fflush(stdout);
+        PD_TRY(pd_report_write_json(json, told));
+    }
+cleanup:
+    pd_evaluation_destroy(&evaluation);
+    free(best);
+    free(json);
+    return pd_comm_agree(comm, status);
+}
+
+pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
+{
+    pd_status status = PD_OK;
+    arguments given = {0};
+    pd_job job;
+    pd_train_result trained;
+    bool helped = false;
+    PD_TRY(parse(&given, argc, argv, &helped));
+    if (helped) {
+        if (pd_comm_rank(comm) == 0)
+            print_help();
+        goto cleanup;
+    }
+    PD_TRY(pd_comm_agree(comm, choose_job(comm, &job, &given)));
+    pd_stop_listen();
+    const pd_train_options options = {.comm = comm,
+                                      .job = &job,
+                                      .folder = job.folder,
+                                      .resume = given.resume,
+                                      .threads = pd_threads_choose(comm, job.threads),
+                                      .validate = pd_evaluate_validation};
+    status = pd_train(&options, &trained);
+    if (status == PD_STOPPED)
+        pd_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
+    if (status == PD_OK)
+        status = report(comm, &job, options.threads, &trained);
+cleanup:
+    for (int i = 0; i < given.override_count; i++)
+        free(given.overrides[i]);
+    return status;
+}

@@ -1,0 +1,15 @@
+/* The one place where the stb libraries are compiled; image.c uses them by their declarations.
+ * They shift into the sign bit here and there, which every compiler we know defines, so this file
+ * is built without the sanitizer for undefined behaviour (CMakeLists.txt). */
+#define STB_IMAGE_IMPLEMENTATION
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_NO_STDIO
+#include <stb_image.h>
+
+#define STB_IMAGE_RESIZE_IMPLEMENTATION
+#include <stb_image_resize.h>
+
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STBI_WRITE_NO_STDIO
+#include <stb_image_write.h>

@@ -1,0 +1,151 @@
+#include "pneumo/base/memory.h"
+#include "pneumo/base/progress.h"
+#include "pneumo/base/random.h"
+#include "pneumo/data/phantom.h"
+#include "pneumo/io/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <omp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUALITY = 92 };
+
+/* One image to be drawn. Numbers count from 1, as in published names. */
+typedef struct pd_plan {
+    pd_cause cause;
+    int patient;
+    int image;  /* of this patient */
+    int serial; /* of this cause */
+} pd_plan;
+
+pd_synth_options pd_synth_defaults(void)
+{
+    return (pd_synth_options){.images = 2000, .seed = 1, .threads = omp_get_num_procs()};
+}
+
+/* Plans `count` images of one cause, from plans[0] on. Most patients have one image, some up to
+ * six. */
+static void plan_cause(pd_plan *plans, int count, pd_cause cause, uint64_t seed)
+{
+    /* The largest patient number is nobody's own. */
+    pd_random random = pd_random_stream(seed, PD_PURPOSE_PHANTOM, (1 << 24) - 1, (uint64_t)cause);
+    int patient = 0, left = 0, image = 0;
+    for (int i = 0; i < count; i++, left--) {
+        if (left == 0) {
+            patient++;
+            image = 0;
+            left = 1;
+            while (left < 6 && pd_random_uniform(&random) < 0.3f)
+                left++;
+        }
+        plans[i] = (pd_plan){cause, patient, ++image, i + 1};
+    }
+}
+
+static pd_status write_image(const pd_plan *plan, const pd_synth_options *options)
+{
+    pd_status status;
+    pd_image image = {0};
+    pd_opacity opacity;
+    char *path = NULL;
+
+    if (plan->cause == PD_CAUSE_NONE)
+        PD_TRY(pd_format(&path, "%s/train/NORMAL/IM-%04d-%04d.jpeg", options->folder, plan->patient,
+                         plan->image));
+    else
+        PD_TRY(pd_format(&path, "%s/train/PNEUMONIA/person%d_%s_%d.jpeg", options->folder,
+                         plan->patient, plan->cause == PD_CAUSE_BACTERIA ? "bacteria" : "virus",
+                         plan->serial));
+    PD_TRY(
+        pd_phantom_draw(&image, &opacity, options->seed, plan->cause, plan->patient, plan->image));
+    PD_TRY(pd_image_write_jpeg(path, &image, QUALITY));
+
+cleanup:
+    pd_image_free(&image);
+    free(path);
+    return status;
+}
+
+static pd_status check_folder(const char *folder)
+{
+    DIR *directory = opendir(folder);
+    if (!directory)
+        return errno == ENOENT ? PD_OK : pd_fail("cannot write to %s: %s", folder, strerror(errno));
+    bool empty = true;
+    for (struct dirent *entry; empty && (entry = readdir(directory));)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    closedir(directory);
+    return empty ? PD_OK : pd_fail("%s already holds files; give a new or an empty folder", folder);
+}
+
+static pd_status make_class_folder(const char *folder, const char *name)
+{
+    char *path;
+    pd_status status = pd_format(&path, "%s/train/%s", folder, name);
+    if (status == PD_OK) {
+        status = pd_folder_make(path);
+        free(path);
+    }
+    return status;
+}
+
+pd_status pd_synth(const pd_synth_options *options)
+{
+    pd_status status;
+    pd_plan *plans = NULL;
+    char *message = NULL; /* the first failure's; each thread has messages of its own */
+    pd_progress progress;
+    int done = 0;
+    bool failed = false;
+
+    if (options->images < PD_SYNTH_MIN || options->images > PD_SYNTH_MAX)
+        return pd_fail("%d images are not possible; choose %d to %d", options->images, PD_SYNTH_MIN,
+                       PD_SYNTH_MAX);
+    if (options->threads < 1)
+        return pd_fail("%d threads are not possible; choose 1 or more", options->threads);
+    PD_TRY(check_folder(options->folder));
+    PD_TRY(make_class_folder(options->folder, pd_label_names[PD_NORMAL]));
+    PD_TRY(make_class_folder(options->folder, pd_label_names[PD_PNEUMONIA]));
+    PD_TRY(pd_alloc(&plans, (size_t)options->images, sizeof *plans));
+
+    /* As published: 27 percent normal; of the others 65 percent bacteria. */
+    int normal = (options->images * 27LL + 50) / 100;
+    int bacteria = ((options->images - normal) * 65LL + 50) / 100;
+    plan_cause(plans, normal, PD_CAUSE_NONE, options->seed);
+    plan_cause(plans + normal, bacteria, PD_CAUSE_BACTERIA, options->seed);
+    plan_cause(plans + normal + bacteria, options->images - normal - bacteria, PD_CAUSE_VIRUS,
+               options->seed);
+
+    pd_progress_begin(&progress, "drawing", 0, (uint64_t)options->images);
+#pragma omp parallel for schedule(dynamic) num_threads(options->threads)
+    for (int i = 0; i < options->images; i++) {
+        bool skip;
+#pragma omp atomic read
+        skip = failed;
+        if (skip)
+            continue;
+        pd_status written = write_image(&plans[i], options);
+#pragma omp critical(pd_synth)
+        {
+            if (written != PD_OK && !failed) {
+                if (pd_strdup(&message, pd_error_message()) != PD_OK)
+                    message = NULL;
+#pragma omp atomic write
+                failed = true;
+            }
+            pd_progress_update(&progress, (uint64_t)++done, NULL);
+        }
+    }
+    pd_progress_end(&progress);
+    if (failed)
+        status = pd_fail("%s", message ? message : "out of memory");
+
+cleanup:
+    free(message);
+    free(plans);
+    return status;
+}

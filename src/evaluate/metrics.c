@@ -1,0 +1,281 @@
+#include "pneumo/evaluate/metrics.h"
+
+#include "pneumo/base/memory.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The normal distribution's 97.5 % quantile: two-sided 95 % intervals. */
+static const double z = 1.959963984540054;
+
+static const pd_figure undefined = {NAN, NAN, NAN};
+
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t left = ((const pd_score *)a)->id, right = ((const pd_score *)b)->id;
+    return (left > right) - (left < right);
+}
+
+static int compare_probabilities(const void *a, const void *b)
+{
+    double left = ((const pd_score *)a)->probability, right = ((const pd_score *)b)->probability;
+    return (left > right) - (left < right);
+}
+
+pd_status pd_scores_check(pd_score *scores, size_t count, const int64_t *expected,
+                          size_t expected_count)
+{
+    if (count > 0)
+        qsort(scores, count, sizeof(*scores), compare_ids);
+    /* Both lists ascend, so the first place where they differ tells which id is at fault. */
+    for (size_t i = 0; i < count || i < expected_count; i++) {
+        if (i == count || (i < expected_count && scores[i].id > expected[i]))
+            return pd_fail("sample %" PRId64 " has no score: there are %zu scores for %zu samples",
+                           expected[i], count, expected_count);
+        if (i > 0 && scores[i].id == scores[i - 1].id)
+            return pd_fail("sample %" PRId64 " was scored twice: there are %zu scores for %zu "
+                           "samples",
+                           scores[i].id, count, expected_count);
+        if (i == expected_count || scores[i].id < expected[i])
+            return pd_fail("sample %" PRId64 " was scored but does not belong to the fold: there "
+                           "are %zu scores for %zu samples",
+                           scores[i].id, count, expected_count);
+    }
+    return PD_OK;
+}
+
+pd_figure pd_wilson(int64_t successes, int64_t trials)
+{
+    if (trials <= 0 || successes < 0 || successes > trials)
+        return undefined;
+    double n = (double)trials;
+    double p = (double)successes / n;
+    double center = (p + z * z / (2 * n)) / (1 + z * z / n);
+    double half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+    /* In exact arithmetic p lies inside; at 0 and 1 rounding could push it out. */
+    return (pd_figure){p, fmax(0, fmin(center - half, p)), fmin(1, fmax(center + half, p))};
+}
+
+/* Stores at *sorted (free()) a copy in ascending order of probability, and counts the positives.
+ * Sorting is only meaningful on numbers, so this is where others are refused. */
+static pd_status scores_sort(pd_score **sorted, size_t *positives, const pd_score *scores,
+                             size_t count)
+{
+    pd_status status = PD_OK;
+    *sorted = NULL;
+    *positives = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(scores[i].probability))
+            return pd_fail("the score of sample %" PRId64
+                           " is %g, not a probability; the network's "
+                           "weights are probably not finite",
+                           scores[i].id, scores[i].probability);
+        if (scores[i].positive != 0 && scores[i].positive != 1)
+            return pd_fail("sample %" PRId64 " has label %" PRId32 "; labels are 0 (normal) and 1 "
+                           "(pneumonia)",
+                           scores[i].id, scores[i].positive);
+        *positives += (size_t)scores[i].positive;
+    }
+    PD_TRY(pd_alloc(sorted, count, sizeof(**sorted)));
+    if (count > 0) {
+        memcpy(*sorted, scores, count * sizeof(**sorted));
+        qsort(*sorted, count, sizeof(**sorted), compare_probabilities);
+    }
+cleanup:
+    return status;
+}
+
+/* Lower limit of Newcombe's score interval for an AUC of m positives and n negatives (his method
+ * 5: Statistics in Medicine 25, 559-573, 2006): the theta below the estimate that is z standard
+ * errors away from it, with the error that Hanley and McNeil give for theta. */
+static double newcombe_low(double auc, double m, double n)
+{
+    double others = (m + n) / 2 - 1;
+    double low = 0, high = auc;
+    for (int i = 0; i < 60; i++) {
+        double theta = (low + high) / 2;
+        double variance = theta * (1 - theta) / (m * n) *
+                          (1 + others * ((1 - theta) / (2 - theta) + theta / (1 + theta)));
+        if (auc - theta > z * sqrt(variance))
+            low = theta;
+        else
+            high = theta;
+    }
+    return low;
+}
+
+/* Sun and Xu get DeLong's components from midranks among all scores and within a class. Their
+ * difference is a count, and in sorted order all members of a run of equal scores share it: a
+ * positive beats every negative before the run and half of those in it. */
+pd_status pd_auc(pd_figure *out, const pd_score *scores, size_t count)
+{
+    pd_status status = PD_OK;
+    pd_score *sorted = NULL;
+    size_t positives = 0;
+    *out = undefined;
+    PD_TRY(scores_sort(&sorted, &positives, scores, count));
+    if (positives == 0 || positives == count)
+        goto cleanup;
+
+    double m = (double)positives, n = (double)(count - positives);
+    double auc = 0, sum_positive = 0, sum_negative = 0;
+    /* The first pass finds the area, the second the squared deviations from it. */
+    for (int pass = 0; pass < 2; pass++) {
+        double positives_before = 0, negatives_before = 0, wins_twice = 0;
+        for (size_t i = 0; i < count;) {
+            double level = sorted[i].probability;
+            double run_positives = 0, run_negatives = 0;
+            for (; i < count && sorted[i].probability == level; i++) {
+                run_positives += sorted[i].positive;
+                run_negatives += !sorted[i].positive;
+            }
+            double beaten_twice = 2 * negatives_before + run_negatives;
+            double beaters_twice = 2 * (m - positives_before) - run_positives;
+            wins_twice += run_positives * beaten_twice;
+            sum_positive += run_positives * pow(beaten_twice / (2 * n) - auc, 2);
+            sum_negative += run_negatives * pow(beaters_twice / (2 * m) - auc, 2);
+            positives_before += run_positives;
+            negatives_before += run_negatives;
+        }
+        if (pass == 0) {
+            auc = wins_twice / (2 * m * n); /* whole numbers above and below: rounded once */
+            sum_positive = sum_negative = 0;
+        }
+    }
+
+    double variance = sum_positive / (m - 1) / m + sum_negative / (n - 1) / n;
+    if (m > 1 && n > 1 && variance > 0) {
+        double half = z * sqrt(variance);
+        *out = (pd_figure){auc, fmax(0, auc - half), fmin(1, auc + half)};
+    } else {
+        *out = (pd_figure){auc, newcombe_low(auc, m, n), 1 - newcombe_low(1 - auc, m, n)};
+    }
+cleanup:
+    free(sorted);
+    return status;
+}
+
+/* The mean of two independent proportions. The distances to their Wilson limits add in squares:
+ * Newcombe's hybrid score method (method 10: Statistics in Medicine 17, 873-890, 1998) for
+ * sensitivity - (1 - specificity), halved; for sums of any figures Zou and Donner, Statistics in
+ * Medicine 27, 1693-1702, 2008. */
+static pd_figure balanced(pd_figure a, pd_figure b)
+{
+    double mean = (a.value + b.value) / 2;
+    return (pd_figure){mean, mean - hypot(a.value - a.low, b.value - b.low) / 2,
+                       mean + hypot(a.high - a.value, b.high - b.value) / 2};
+}
+
+/* Of the samples that are positive or called positive, f = TP / (TP + FP + FN) is a plain
+ * proportion, and F1 = 2f / (1 + f) rises with it, so that Wilson's limits for f give limits for
+ * F1: the "Wilson indirect" interval of Lam, Gopal and Qian, arXiv:2309.14621, 2023. Unlike the
+ * delta method's it has a width at F1 = 0 and 1, too. */
+static pd_figure f1(const pd_confusion *c)
+{
+    pd_figure f =
+        pd_wilson(c->true_positive, c->true_positive + c->false_positive + c->false_negative);
+    return (pd_figure){2 * f.value / (1 + f.value), 2 * f.low / (1 + f.low),
+                       2 * f.high / (1 + f.high)};
+}
+
+pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t count,
+                             double threshold)
+{
+    pd_status status = PD_OK;
+    *out = (pd_metrics){.threshold = threshold};
+    if (isnan(threshold))
+        return pd_fail("the decision threshold is not a number");
+    PD_TRY(pd_auc(&out->auc, scores, count));
+
+    pd_confusion c = {0};
+    for (size_t i = 0; i < count; i++) {
+        bool called = scores[i].probability >= threshold;
+        if (scores[i].positive)
+            *(called ? &c.true_positive : &c.false_negative) += 1;
+        else
+            *(called ? &c.false_positive : &c.true_negative) += 1;
+    }
+    out->confusion = c;
+    out->accuracy = pd_wilson(c.true_positive + c.true_negative, (int64_t)count);
+    out->sensitivity = pd_wilson(c.true_positive, c.true_positive + c.false_negative);
+    out->specificity = pd_wilson(c.true_negative, c.true_negative + c.false_positive);
+    out->precision = pd_wilson(c.true_positive, c.true_positive + c.false_positive);
+    out->balanced_accuracy = balanced(out->sensitivity, out->specificity);
+    out->f1 = f1(&c);
+cleanup:
+    return status;
+}
+
+/* A threshold that calls `above` positive and `below` not: halfway, or `above` itself when the two
+ * are neighbours in double precision. */
+static double halfway(double below, double above)
+{
+    double middle = below / 2 + above / 2; /* the sum itself could overflow */
+    return middle > below && middle <= above ? middle : above;
+}
+
+pd_status pd_threshold_choose(double *out, const pd_score *scores, size_t count, double target)
+{
+    pd_status status = PD_OK;
+    pd_score *sorted = NULL;
+    size_t positives = 0;
+    *out = NAN;
+    if (!(target >= 0 && target <= 1))
+        return pd_fail("target sensitivity %g is not between 0 and 1", target);
+    PD_TRY(scores_sort(&sorted, &positives, scores, count));
+    if (positives == 0 || positives == count) {
+        status = pd_fail("no threshold can be chosen: all %zu samples of the fold are %s; it needs "
+                         "both classes",
+                         count, positives == 0 ? "normal" : "pneumonia");
+        goto cleanup;
+    }
+
+    /* Lowering the threshold only ever adds sensitivity and costs specificity, so the first one
+     * from the top that reaches the target is the answer. sorted[first] and all after it are called
+     * positive; equal scores join together. The test is the same division that reports the
+     * sensitivity, so rounding cannot set the two apart. */
+    size_t first = count;
+    int64_t found = 0;
+    while ((double)found / (double)positives < target) {
+        double level = sorted[first - 1].probability;
+        for (; first > 0 && sorted[first - 1].probability == level; first--)
+            found += sorted[first - 1].positive;
+    }
+    /* As long as only pneumonias come next, going on costs nothing. */
+    for (size_t next = first; next > 0;) {
+        double level = sorted[next - 1].probability;
+        bool pure = true;
+        for (; next > 0 && sorted[next - 1].probability == level; next--)
+            pure = pure && sorted[next - 1].positive;
+        if (!pure)
+            break;
+        first = next;
+    }
+    if (first == 0)
+        *out = sorted[0].probability;
+    else if (first == count)
+        *out = nextafter(sorted[count - 1].probability, INFINITY);
+    else
+        *out = halfway(sorted[first - 1].probability, sorted[first].probability);
+cleanup:
+    free(sorted);
+    return status;
+}
+
+const char *pd_metrics_one_class(const pd_metrics *metrics)
+{
+    const pd_confusion *c = &metrics->confusion;
+    int64_t called_positive = c->true_positive + c->false_positive;
+    int64_t called_negative = c->false_negative + c->true_negative;
+    if (called_positive == 0 && called_negative > 0)
+        return c->false_negative > 0 ? "predicts NORMAL for every image: recall 0"
+                                     : "predicts NORMAL for every image, and every image is normal";
+    if (called_negative == 0 && called_positive > 0)
+        return c->false_positive > 0
+                   ? "predicts PNEUMONIA for every image: specificity 0"
+                   : "predicts PNEUMONIA for every image, and every image is pneumonia";
+    return NULL;
+}

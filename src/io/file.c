@@ -1,0 +1,197 @@
+#include "pneumo/io/file.h"
+
+#include "pneumo/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool pd_file_exists(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0;
+}
+
+static pd_status make_one_folder(const char *path)
+{
+    struct stat about;
+    if (mkdir(path, 0777) == 0)
+        return PD_OK;
+    int reason = errno;
+    if (stat(path, &about) != 0)
+        return pd_fail("%s: cannot create the folder: %s", path, strerror(reason));
+    if (!S_ISDIR(about.st_mode))
+        return pd_fail("%s: cannot create the folder: a file of that name is in the way", path);
+    return PD_OK;
+}
+
+pd_status pd_folder_make(const char *path)
+{
+    pd_status status = PD_OK;
+    char *part = NULL;
+    if (path[0] == '\0')
+        return pd_fail("cannot create a folder without a name");
+    PD_TRY(pd_strdup(&part, path));
+    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        PD_TRY(make_one_folder(part));
+        *slash = '/';
+    }
+    PD_TRY(make_one_folder(part));
+
+cleanup:
+    free(part);
+    return status;
+}
+
+pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit)
+{
+    pd_status status = PD_OK;
+    unsigned char *block = NULL;
+    size_t capacity = 0, used = 0;
+    struct stat about;
+
+    *bytes = NULL;
+    *size = 0;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return pd_fail("%s: cannot open: %s", path, strerror(errno));
+    /* One byte more than the file holds lets the last read see its end. */
+    capacity = 4096;
+    if (fstat(file, &about) == 0 && S_ISREG(about.st_mode) && about.st_size >= 0 &&
+        (size_t)about.st_size <= limit)
+        capacity = (size_t)about.st_size + 2;
+    for (;;) {
+        unsigned char *grown = realloc(block, capacity);
+        if (grown == NULL) {
+            status = pd_fail("%s: out of memory: cannot get %zu bytes", path, capacity);
+            goto cleanup;
+        }
+        block = grown;
+        ssize_t got = read(file, block + used, capacity - 1 - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            status = pd_fail("%s: cannot read: %s", path, strerror(errno));
+            goto cleanup;
+        }
+        if (got == 0)
+            break;
+        used += (size_t)got;
+        if (used > limit) {
+            status =
+                pd_fail("%s: is larger than %zu bytes, too large for its purpose", path, limit);
+            goto cleanup;
+        }
+        if (used == capacity - 1)
+            capacity = 2 * capacity;
+    }
+    block[used] = '\0';
+    *bytes = block;
+    *size = used;
+    block = NULL;
+
+cleanup:
+    free(block);
+    close(file);
+    return status;
+}
+
+pd_status pd_file_temporary(char **temporary, const char *path)
+{
+    struct stat about;
+    *temporary = NULL;
+    /* A rename would replace a device or a pipe, such as /dev/null, by a plain file. */
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
+        return pd_fail("%s: cannot write: it is not a regular file", path);
+    /* Host and process keep two programs that write the same file apart. */
+    char host[HOST_NAME_MAX + 1] = "";
+    if (gethostname(host, sizeof host - 1) != 0)
+        snprintf(host, sizeof host, "localhost");
+    return pd_format(temporary, "%s.%s-%ld.tmp", path, host, (long)getpid());
+}
+
+/* Opens the folder that holds `path`, to flush its entries. */
+static int open_folder_of(const char *path)
+{
+    char *folder = NULL;
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* The slash itself stays: the folder of "/x" is "/". */
+    if (pd_format(&folder, "%.*s", (int)(slash - path) + 1, path) != PD_OK)
+        return -1;
+    int result = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    return result;
+}
+
+pd_status pd_file_commit(const char *temporary, const char *path)
+{
+    pd_status status = PD_OK;
+    /* Opened before the rename, so that all that can fail does so while `path` is untouched. */
+    int folder = open_folder_of(path);
+    int file = folder < 0 ? -1 : open(temporary, O_RDONLY | O_CLOEXEC);
+    if (file < 0 || fsync(file) != 0 || rename(temporary, path) != 0) {
+        status = pd_fail("%s: cannot write: %s", path, strerror(errno));
+        unlink(temporary);
+        goto cleanup;
+    }
+    /* Some network file systems cannot flush a folder, and say so by EINVAL. */
+    if (fsync(folder) != 0 && errno != EINVAL)
+        status = pd_fail("%s: is written, but its folder could not be flushed to disk: %s", path,
+                         strerror(errno));
+
+cleanup:
+    if (file >= 0)
+        close(file);
+    if (folder >= 0)
+        close(folder);
+    return status;
+}
+
+/* Returns 0, or the errno of the failure. */
+static int write_all(int file, const unsigned char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t put = write(file, bytes, size);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return errno;
+        bytes += put;
+        size -= (size_t)put;
+    }
+    return 0;
+}
+
+pd_status pd_file_write(const char *path, const void *bytes, size_t size)
+{
+    pd_status status = PD_OK;
+    char *temporary = NULL;
+    PD_TRY(pd_file_temporary(&temporary, path));
+    int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file < 0) {
+        status = pd_fail("%s: cannot write: %s", path, strerror(errno));
+        goto cleanup;
+    }
+    int problem = write_all(file, bytes, size);
+    /* Network file systems report a full disk at close. */
+    if (close(file) != 0 && problem == 0)
+        problem = errno;
+    if (problem != 0) {
+        status = pd_fail("%s: cannot write: %s", path, strerror(problem));
+        unlink(temporary);
+        goto cleanup;
+    }
+    PD_TRY(pd_file_commit(temporary, path));
+
+cleanup:
+    free(temporary);
+    return status;
+}

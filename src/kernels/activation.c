@@ -1,0 +1,93 @@
+#include "pneumo/kernels/activation.h"
+
+#include "pneumo/base/random.h"
+
+void pd_copy(size_t n, const float *x, float *y, int threads)
+{
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i];
+}
+
+void pd_relu(size_t n, const float *x, float *y, int threads)
+{
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] < 0 ? 0 : x[i];
+}
+
+void pd_relu_backward(size_t n, const float *y, const float *dy, float *dx, int threads)
+{
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++) {
+        float gradient = dy[i];
+        dx[i] = y[i] > 0 ? gradient : 0;
+    }
+}
+
+void pd_add(size_t n, const float *a, const float *b, bool relu, float *y, int threads)
+{
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++) {
+        float sum = a[i] + b[i];
+        y[i] = relu && sum < 0 ? 0 : sum;
+    }
+}
+
+/* Philox blocks drawn at once, and elements of one task: a multiple of the elements of a draw. */
+enum { BLOCKS = 16, DRAW = 4 * BLOCKS, DROPOUT_TASK = 256 * DRAW };
+
+/* What pd_philox gives for BLOCKS blocks of a stream from counter[0] = first on; block b's numbers
+ * are bits[4 * b ...]. Written out here so that the rounds run on all blocks at once. */
+static void draw_blocks(const pd_random *stream, uint32_t first, uint32_t bits[DRAW])
+{
+#pragma omp simd
+    for (uint32_t b = 0; b < BLOCKS; b++) {
+        uint32_t c0 = first + b, c1 = stream->counter[1];
+        uint32_t c2 = stream->counter[2], c3 = stream->counter[3];
+        uint32_t k0 = stream->key[0], k1 = stream->key[1];
+        for (int round = 0; round < 10; round++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * c0;
+            uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;
+            c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+            c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+            c1 = (uint32_t)p1;
+            c3 = (uint32_t)p0;
+            k0 += 0x9E3779B9u;
+            k1 += 0xBB67AE85u;
+        }
+        bits[4 * b] = c0;
+        bits[4 * b + 1] = c1;
+        bits[4 * b + 2] = c2;
+        bits[4 * b + 3] = c3;
+    }
+}
+
+void pd_dropout_apply(const pd_dropout *dropout, size_t samples, size_t size, const float *x,
+                      float *y, int threads)
+{
+    const float keep_scale = 1.0f / (1.0f - dropout->rate);
+    const uint32_t threshold = (uint32_t)((double)dropout->rate * 0x1p32);
+    const size_t tasks = (size + DROPOUT_TASK - 1) / DROPOUT_TASK;
+#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
+    for (size_t n = 0; n < samples; n++) {
+        for (size_t task = 0; task < tasks; task++) {
+            uint64_t minor = (uint64_t)dropout->layer << 40 | (dropout->first_sample + n);
+            pd_random stream =
+                pd_random_stream(dropout->seed, PD_PURPOSE_DROPOUT, dropout->step, minor);
+            size_t end = (task + 1) * DROPOUT_TASK < size ? (task + 1) * DROPOUT_TASK : size;
+            for (size_t i = task * DROPOUT_TASK; i < end; i += DRAW) {
+                uint32_t bits[DRAW];
+                draw_blocks(&stream, (uint32_t)(i / 4), bits);
+                const float *in = x + n * size + i;
+                float *out = y + n * size + i;
+                size_t count = end - i < DRAW ? end - i : DRAW;
+#pragma omp simd
+                for (size_t k = 0; k < count; k++) {
+                    float value = in[k] * keep_scale;
+                    out[k] = bits[k] >= threshold ? value : 0;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+#include "pneumo/kernels/blas.h"
+
+#include <cblas.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* Present in the environment after a restart, so that one that did not help is not repeated. */
+static const char *const restarted = "PNEUMO_BLAS_RESTARTED";
+
+/* Runs when the program is loaded, so that tests and benchmarks that do not call pd_blas_prepare
+ * get single-threaded products as well: OpenBLAS looks only at whether it is inside a parallel
+ * region, and a region of one thread does not count as one. */
+__attribute__((constructor)) static void blas_use_one_thread(void)
+{
+    openblas_set_num_threads(1);
+}
+
+/* The kernels to ask for on this processor, or NULL when OpenBLAS' choice is as good. */
+static const char *blas_better_core(void)
+{
+    static const char *const old[] = {"Generic",       "Katmai",    "Coppermine", "Northwood",
+                                      "Prescott",      "Banias",    "Core2",      "Penryn",
+                                      "Dunnington",    "Nehalem",   "Athlon",     "Opteron",
+                                      "Opteron(SSE3)", "Barcelona", "Atom",       "Unknown"};
+    const char *core = openblas_get_corename();
+    bool is_old = false;
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        is_old = is_old || strcasecmp(core, old[i]) == 0;
+    if (!is_old)
+        return NULL;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return "SKYLAKEX";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return "HASWELL";
+#endif
+    return NULL;
+}
+
+void pd_blas_prepare(char **argv)
+{
+    const char *core = blas_better_core();
+    if (core && !getenv("OPENBLAS_CORETYPE") && !getenv(restarted)) {
+        setenv("OPENBLAS_CORETYPE", core, 1);
+        setenv(restarted, "1", 1);
+        /* By its own path, so that process lists show its name. */
+        char program[PATH_MAX];
+        ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+        if (length > 0) {
+            program[length] = '\0';
+            execv(program, argv);
+        }
+        /* Here only if the system refused; the old kernels give right results too. */
+        unsetenv("OPENBLAS_CORETYPE");
+    }
+    unsetenv(restarted);
+}
+
+const char *pd_blas_core(void)
+{
+    return openblas_get_corename();
+}
+
+const char *pd_blas_version(void)
+{
+    return openblas_get_config();
+}
+
+void pd_gemm(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, const float *a,
+             int lda, const float *b, int ldb, float beta, float *c, int ldc)
+{
+    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
+                transpose_b ? CblasTrans : CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c,
+                ldc);
+}
+
+void pd_gemm_reference(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha,
+                       const float *a, int lda, const float *b, int ldb, float beta, float *c,
+                       int ldc)
+{
+    for (int i = 0; i < m; i++) {
+        for (int j = 0; j < n; j++) {
+            double sum = 0;
+            for (int l = 0; l < k; l++) {
+                float left = transpose_a ? a[(ptrdiff_t)l * lda + i] : a[(ptrdiff_t)i * lda + l];
+                float right = transpose_b ? b[(ptrdiff_t)j * ldb + l] : b[(ptrdiff_t)l * ldb + j];
+                sum += (double)left * right;
+            }
+            float *out = &c[(ptrdiff_t)i * ldc + j];
+            *out = (float)(alpha * sum + (beta == 0 ? 0 : (double)beta * *out));
+        }
+    }
+}

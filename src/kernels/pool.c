@@ -1,0 +1,302 @@
+#include "pneumo/kernels/pool.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Channels are taken in chunks of `width`, which stay in vector registers. The last chunk is moved
+ * back to end at c; channels that it shares with the one before are computed twice, to the same
+ * values. */
+enum { WIDTH_MAX = 16 };
+
+/* Makes `call`, which uses `width`, with a width that is constant for the compiler (but for images
+ * of few channels) and at most c. */
+#define WITH_WIDTH(c, call)                                                                        \
+    do {                                                                                           \
+        if ((c) >= WIDTH_MAX) {                                                                    \
+            enum { width = WIDTH_MAX };                                                            \
+            call;                                                                                  \
+        } else if ((c) >= WIDTH_MAX / 2) {                                                         \
+            enum { width = WIDTH_MAX / 2 };                                                        \
+            call;                                                                                  \
+        } else {                                                                                   \
+            const int width = (c);                                                                 \
+            call;                                                                                  \
+        }                                                                                          \
+    } while (0)
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE int chunk_start(int channel, int width, int c)
+{
+    return channel + width <= c ? channel : c - width;
+}
+
+/* Half-open range of rows, columns or places. */
+typedef struct span {
+    int first, end;
+} span;
+
+/* The elements along one axis that the window at `place` covers, without padding. */
+static inline span elements_of(int place, int stride, int pad, int kernel, int size)
+{
+    int start = place * stride - pad;
+    return (span){start > 0 ? start : 0, start + kernel < size ? start + kernel : size};
+}
+
+/* The places along one axis whose windows cover `element`. */
+static inline span places_of(int element, int stride, int pad, int kernel, int places)
+{
+    int start = element + pad - kernel + stride; /* of the first place, before rounding */
+    int end = (element + pad) / stride + 1;
+    return (span){start > 0 ? start / stride : 0, end < places ? end : places};
+}
+
+/* One row of places of one sample: x [h][w][c], y and argmax [out_w][c]. */
+INLINE void max_row(const pd_window *g, int oy, const float *x, float *y, uint8_t *argmax,
+                    int width)
+{
+    int top = oy * g->stride - g->pad_top;
+    span rows = elements_of(oy, g->stride, g->pad_top, g->kernel_h, g->h);
+    for (int ox = 0; ox < g->out_w; ox++) {
+        int left = ox * g->stride - g->pad_left;
+        span cols = elements_of(ox, g->stride, g->pad_left, g->kernel_w, g->w);
+        for (int channel = 0; channel < g->c; channel += width) {
+            int j = chunk_start(channel, width, g->c);
+            float best[WIDTH_MAX];
+            int32_t place[WIDTH_MAX];
+            int first = (rows.first - top) * g->kernel_w + cols.first - left;
+#pragma omp simd
+            for (int i = 0; i < width; i++) {
+                best[i] = -INFINITY;
+                place[i] = first;
+            }
+            for (int iy = rows.first; iy < rows.end; iy++) {
+                for (int ix = cols.first; ix < cols.end; ix++) {
+                    const float *pixel = x + ((size_t)iy * g->w + ix) * g->c + j;
+                    int32_t here = (iy - top) * g->kernel_w + ix - left;
+#pragma omp simd
+                    for (int i = 0; i < width; i++) {
+                        float value = pixel[i];
+                        bool better = (value > best[i]) | (value != value);
+                        best[i] = better ? value : best[i];
+                        place[i] = better ? here : place[i];
+                    }
+                }
+            }
+            float *out = y + (size_t)ox * g->c + j;
+#pragma omp simd
+            for (int i = 0; i < width; i++)
+                out[i] = best[i];
+            if (argmax) {
+                uint8_t *out_place = argmax + (size_t)ox * g->c + j;
+#pragma omp simd
+                for (int i = 0; i < width; i++)
+                    out_place[i] = (uint8_t)place[i];
+            }
+        }
+    }
+}
+
+void pd_pool_max(const pd_window *window, int samples, const float *x, float *y, uint8_t *argmax,
+                 int threads)
+{
+    const pd_window g = *window;
+#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
+    for (int n = 0; n < samples; n++) {
+        for (int oy = 0; oy < g.out_h; oy++) {
+            const float *in = x + (size_t)n * g.h * g.w * g.c;
+            size_t out = ((size_t)n * g.out_h + oy) * g.out_w * g.c;
+            WITH_WIDTH(g.c, max_row(&g, oy, in, y + out, argmax ? argmax + out : NULL, width));
+        }
+    }
+}
+
+/* dx[i] += dy[i] where argmax[i] is `here`. */
+INLINE void add_where_chunk(int width, int32_t here, const uint8_t *argmax, const float *dy,
+                            float *dx)
+{
+    /* Widened beforehand: a loop with elements of one size vectorises best. */
+    uint8_t bytes[WIDTH_MAX];
+    int32_t place[WIDTH_MAX];
+    memcpy(bytes, argmax, (size_t)width);
+    for (int i = 0; i < width; i++)
+        place[i] = bytes[i];
+#pragma omp simd
+    for (int i = 0; i < width; i++) {
+        float value = dy[i];
+        dx[i] += place[i] == here ? value : 0;
+    }
+}
+
+static inline void add_where(int c, int32_t here, const uint8_t *argmax, const float *dy, float *dx)
+{
+    int j = 0;
+    for (; j + WIDTH_MAX <= c; j += WIDTH_MAX)
+        add_where_chunk(WIDTH_MAX, here, argmax + j, dy + j, dx + j);
+    for (; j + WIDTH_MAX / 2 <= c; j += WIDTH_MAX / 2)
+        add_where_chunk(WIDTH_MAX / 2, here, argmax + j, dy + j, dx + j);
+    if (j < c)
+        add_where_chunk(c - j, here, argmax + j, dy + j, dx + j);
+}
+
+/* One row of elements of one sample: dy and argmax [out_h][out_w][c], dx [w][c]. */
+static void max_backward_row(const pd_window *g, int iy, const float *dy, const uint8_t *argmax,
+                             float *dx)
+{
+    memset(dx, 0, sizeof(float) * (size_t)g->w * (size_t)g->c);
+    span rows = places_of(iy, g->stride, g->pad_top, g->kernel_h, g->out_h);
+    for (int oy = rows.first; oy < rows.end; oy++) {
+        int ky = iy - (oy * g->stride - g->pad_top);
+        for (int ox = 0; ox < g->out_w; ox++) {
+            int left = ox * g->stride - g->pad_left;
+            span cols = elements_of(ox, g->stride, g->pad_left, g->kernel_w, g->w);
+            size_t at = ((size_t)oy * g->out_w + ox) * g->c;
+            for (int ix = cols.first; ix < cols.end; ix++)
+                add_where(g->c, ky * g->kernel_w + ix - left, argmax + at, dy + at,
+                          dx + (size_t)ix * g->c);
+        }
+    }
+}
+
+void pd_pool_max_backward(const pd_window *window, int samples, const float *dy,
+                          const uint8_t *argmax, float *dx, int threads)
+{
+    const pd_window g = *window;
+#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
+    for (int n = 0; n < samples; n++) {
+        for (int iy = 0; iy < g.h; iy++) {
+            size_t out = (size_t)n * g.out_h * g.out_w * g.c;
+            float *in = dx + ((size_t)n * g.h + iy) * g.w * g.c;
+            max_backward_row(&g, iy, dy + out, argmax + out, in);
+        }
+    }
+}
+
+/* One row of places of one sample: x [h][w][c], y [out_w][c]. */
+INLINE void average_row(const pd_window *g, int oy, const float *x, float *y, int width)
+{
+    span rows = elements_of(oy, g->stride, g->pad_top, g->kernel_h, g->h);
+    for (int ox = 0; ox < g->out_w; ox++) {
+        span cols = elements_of(ox, g->stride, g->pad_left, g->kernel_w, g->w);
+        float share = 1.0f / (float)((rows.end - rows.first) * (cols.end - cols.first));
+        for (int channel = 0; channel < g->c; channel += width) {
+            int j = chunk_start(channel, width, g->c);
+            float sum[WIDTH_MAX];
+#pragma omp simd
+            for (int i = 0; i < width; i++)
+                sum[i] = 0;
+            for (int iy = rows.first; iy < rows.end; iy++) {
+                for (int ix = cols.first; ix < cols.end; ix++) {
+                    const float *pixel = x + ((size_t)iy * g->w + ix) * g->c + j;
+#pragma omp simd
+                    for (int i = 0; i < width; i++)
+                        sum[i] += pixel[i];
+                }
+            }
+            float *out = y + (size_t)ox * g->c + j;
+#pragma omp simd
+            for (int i = 0; i < width; i++)
+                out[i] = sum[i] * share;
+        }
+    }
+}
+
+void pd_pool_average(const pd_window *window, int samples, const float *x, float *y, int threads)
+{
+    const pd_window g = *window;
+#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
+    for (int n = 0; n < samples; n++) {
+        for (int oy = 0; oy < g.out_h; oy++) {
+            const float *in = x + (size_t)n * g.h * g.w * g.c;
+            float *out = y + ((size_t)n * g.out_h + oy) * g.out_w * g.c;
+            WITH_WIDTH(g.c, average_row(&g, oy, in, out, width));
+        }
+    }
+}
+
+/* One row of elements of one sample: dy [out_h][out_w][c], dx [w][c]. */
+static void average_backward_row(const pd_window *g, int iy, const float *dy, float *dx)
+{
+    memset(dx, 0, sizeof(float) * (size_t)g->w * (size_t)g->c);
+    span places = places_of(iy, g->stride, g->pad_top, g->kernel_h, g->out_h);
+    for (int oy = places.first; oy < places.end; oy++) {
+        span rows = elements_of(oy, g->stride, g->pad_top, g->kernel_h, g->h);
+        for (int ox = 0; ox < g->out_w; ox++) {
+            span cols = elements_of(ox, g->stride, g->pad_left, g->kernel_w, g->w);
+            float share = 1.0f / (float)((rows.end - rows.first) * (cols.end - cols.first));
+            const float *restrict out = dy + ((size_t)oy * g->out_w + ox) * g->c;
+            for (int ix = cols.first; ix < cols.end; ix++) {
+                float *restrict in = dx + (size_t)ix * g->c;
+                for (int j = 0; j < g->c; j++)
+                    in[j] += out[j] * share;
+            }
+        }
+    }
+}
+
+void pd_pool_average_backward(const pd_window *window, int samples, const float *dy, float *dx,
+                              int threads)
+{
+    const pd_window g = *window;
+#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
+    for (int n = 0; n < samples; n++) {
+        for (int iy = 0; iy < g.h; iy++) {
+            const float *out = dy + (size_t)n * g.out_h * g.out_w * g.c;
+            float *in = dx + ((size_t)n * g.h + iy) * g.w * g.c;
+            average_backward_row(&g, iy, out, in);
+        }
+    }
+}
+
+/* Channels [0, width) of one sample: x [pixels][c]. */
+INLINE void global_chunk(int pixels, int c, const float *x, float *y, int width)
+{
+    double sum[WIDTH_MAX];
+#pragma omp simd
+    for (int i = 0; i < width; i++)
+        sum[i] = 0;
+    for (int p = 0; p < pixels; p++) {
+        const float *pixel = x + (size_t)p * c;
+#pragma omp simd
+        for (int i = 0; i < width; i++)
+            sum[i] += pixel[i];
+    }
+#pragma omp simd
+    for (int i = 0; i < width; i++)
+        y[i] = (float)(sum[i] / pixels);
+}
+
+INLINE void global_sample(int pixels, int c, const float *x, float *y, int width)
+{
+    for (int channel = 0; channel < c; channel += width) {
+        int j = chunk_start(channel, width, c);
+        global_chunk(pixels, c, x + j, y + j, width);
+    }
+}
+
+void pd_pool_global(int samples, int pixels, int c, const float *x, float *y, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int n = 0; n < samples; n++) {
+        const float *in = x + (size_t)n * pixels * c;
+        float *out = y + (size_t)n * c;
+        WITH_WIDTH(c, global_sample(pixels, c, in, out, width));
+    }
+}
+
+void pd_pool_global_backward(int samples, int pixels, int c, const float *dy, float *dx,
+                             int threads)
+{
+    float share = 1.0f / (float)pixels;
+#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
+    for (int n = 0; n < samples; n++) {
+        for (int p = 0; p < pixels; p++) {
+            const float *out = dy + (size_t)n * c;
+            float *in = dx + ((size_t)n * pixels + p) * c;
+            for (int j = 0; j < c; j++)
+                in[j] = out[j] * share;
+        }
+    }
+}

@@ -1,0 +1,106 @@
+#include "pneumo/nn/arena.h"
+
+#include "pneumo/base/memory.h"
+
+#include <stdlib.h>
+
+enum { ALIGNMENT = 64 };
+
+typedef struct buffer {
+    size_t bytes, offset;
+    int begin, end;
+} buffer;
+
+struct pd_arena {
+    int count, capacity;
+    buffer *buffers;
+    size_t bytes;
+    unsigned char *block;
+};
+
+pd_status pd_arena_create(pd_arena **out)
+{
+    return pd_alloc(out, 1, sizeof **out);
+}
+
+void pd_arena_destroy(pd_arena **arena)
+{
+    if (*arena == NULL)
+        return;
+    free((*arena)->buffers);
+    free((*arena)->block);
+    free(*arena);
+    *arena = NULL;
+}
+
+pd_status pd_arena_add(pd_arena *arena, size_t bytes, int begin, int end, int *handle)
+{
+    if (arena->count == arena->capacity) {
+        int capacity = arena->capacity == 0 ? 64 : 2 * arena->capacity;
+        buffer *buffers = realloc(arena->buffers, (size_t)capacity * sizeof *buffers);
+        if (buffers == NULL)
+            return pd_fail("out of memory: cannot plan %d buffers", capacity);
+        arena->buffers = buffers;
+        arena->capacity = capacity;
+    }
+    arena->buffers[arena->count] = (buffer){
+        .bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, .begin = begin, .end = end};
+    *handle = arena->count++;
+    return PD_OK;
+}
+
+/* Larger first; ties in the order of asking, so that the layout is always the same. */
+static int by_size(const void *left, const void *right)
+{
+    const buffer *a = *(buffer *const *)left, *b = *(buffer *const *)right;
+    if (a->bytes != b->bytes)
+        return a->bytes < b->bytes ? 1 : -1;
+    return a < b ? -1 : a > b;
+}
+
+static int by_offset(const void *left, const void *right)
+{
+    const buffer *a = *(buffer *const *)left, *b = *(buffer *const *)right;
+    return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+pd_status pd_arena_place(pd_arena *arena)
+{
+    pd_status status = PD_OK;
+    buffer **order = NULL, **beside = NULL;
+    PD_TRY(pd_alloc(&order, (size_t)arena->count, sizeof *order));
+    PD_TRY(pd_alloc(&beside, (size_t)arena->count, sizeof *beside));
+    for (int i = 0; i < arena->count; i++)
+        order[i] = &arena->buffers[i];
+    qsort(order, (size_t)arena->count, sizeof *order, by_size);
+    for (int i = 0; i < arena->count; i++) {
+        /* The placed buffers that live at some time together with this one. */
+        int count = 0;
+        for (int j = 0; j < i; j++)
+            if (order[j]->begin <= order[i]->end && order[i]->begin <= order[j]->end)
+                beside[count++] = order[j];
+        qsort(beside, (size_t)count, sizeof *beside, by_offset);
+        size_t offset = 0;
+        for (int j = 0; j < count && offset + order[i]->bytes > beside[j]->offset; j++)
+            if (beside[j]->offset + beside[j]->bytes > offset)
+                offset = beside[j]->offset + beside[j]->bytes;
+        order[i]->offset = offset;
+        if (offset + order[i]->bytes > arena->bytes)
+            arena->bytes = offset + order[i]->bytes;
+    }
+    PD_TRY(pd_alloc(&arena->block, arena->bytes, 1));
+cleanup:
+    free(order);
+    free(beside);
+    return status;
+}
+
+void *pd_arena_at(const pd_arena *arena, int handle)
+{
+    return arena->block + arena->buffers[handle].offset;
+}
+
+size_t pd_arena_bytes(const pd_arena *arena)
+{
+    return arena->bytes;
+}

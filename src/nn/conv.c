@@ -1,0 +1,86 @@
+#include "pneumo/nn/conv.h"
+
+#include "pneumo/kernels/activation.h"
+#include "pneumo/kernels/conv.h"
+
+enum { KERNEL, BIAS };
+
+static pd_window conv_window(const pd_layer *layer)
+{
+    const pd_layer_spec *spec = &layer->spec;
+    return pd_window_make(layer->in[0].h, layer->in[0].w, layer->in[0].c, spec->kernel_h,
+                          spec->kernel_w, spec->stride, spec->padding == PD_SAME);
+}
+
+static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
+{
+    pd_layer_spec *spec = &layer->spec;
+    if (spec->stride == 0)
+        spec->stride = 1;
+    if (spec->units < 1)
+        return pd_fail("layer '%s': %d output channels; give at least 1", layer->name, spec->units);
+    if (spec->kernel_h < 1 || spec->kernel_w < 1 || spec->stride < 1)
+        return pd_fail("layer '%s': kernel %d x %d with stride %d; all must be at least 1",
+                       layer->name, spec->kernel_h, spec->kernel_w, spec->stride);
+    pd_window window = conv_window(layer);
+    if (window.out_h < 1 || window.out_w < 1)
+        return pd_fail("layer '%s': its input of %d x %d is smaller than its kernel of %d x %d; "
+                       "use same padding, larger images or fewer poolings",
+                       layer->name, window.h, window.w, spec->kernel_h, spec->kernel_w);
+
+    int k = spec->units;
+    layer->out = (pd_shape){window.out_h, window.out_w, k};
+    int dims[4] = {spec->kernel_h, spec->kernel_w, window.c, k};
+    pd_param *kernel = pd_layer_add_param(layer, "kernel", 4, dims, true, spec->init);
+    kernel->decays = true;
+    kernel->fan_in = spec->kernel_h * spec->kernel_w * window.c;
+    kernel->fan_out = spec->kernel_h * spec->kernel_w * k;
+    if (!spec->no_bias)
+        pd_layer_add_param(layer, "bias", 1, &k, true, PD_INIT_ZEROS);
+
+    int samples = plan->lanes * plan->lane_samples;
+    size_t sizes[] = {
+        pd_conv_forward_workspace(&window, samples, k, plan->threads),
+        pd_conv_backward_input_workspace(&window, samples, k, plan->threads),
+        pd_conv_backward_kernel_workspace(&window, plan->lane_samples, k, plan->threads)};
+    for (int i = 0; i < 3; i++) {
+        if (sizes[i] > layer->workspace_floats)
+            layer->workspace_floats = sizes[i];
+    }
+    layer->keeps_input = true;
+    layer->keeps_output = spec->relu;
+    return PD_OK;
+}
+
+static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const float *const *x, float *y,
+                              void *saved)
+{
+    (void)saved;
+    pd_window window = conv_window(layer);
+    const float *bias = layer->spec.no_bias ? NULL : layer->params[BIAS].value;
+    pd_conv_forward(&window, exec->lanes * exec->lane_samples, layer->spec.units, x[0],
+                    layer->params[KERNEL].value, bias, layer->spec.relu, y, exec->workspace,
+                    exec->threads);
+    return PD_OK;
+}
+
+static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                               const float *y, float *dy, float *const *dx, float *gradient,
+                               void *saved)
+{
+    (void)saved;
+    pd_window window = conv_window(layer);
+    int samples = exec->lanes * exec->lane_samples;
+    int k = layer->spec.units;
+    if (layer->spec.relu)
+        pd_relu_backward((size_t)samples * pd_shape_size(layer->out), y, dy, dy, exec->threads);
+    float *dbias = layer->spec.no_bias ? NULL : gradient + pd_param_size(&layer->params[KERNEL]);
+    pd_conv_backward_kernel(&window, exec->lanes, exec->lane_samples, k, x[0], dy, gradient, dbias,
+                            pd_layer_trainable(layer), exec->workspace, exec->threads);
+    if (dx[0])
+        pd_conv_backward_input(&window, samples, k, dy, layer->params[KERNEL].value, dx[0],
+                               exec->workspace, exec->threads);
+    return PD_OK;
+}
+
+const pd_layer_type pd_layer_conv = {"conv", 1, conv_plan, conv_forward, conv_backward};

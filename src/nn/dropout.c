@@ -1,0 +1,49 @@
+#include "pneumo/nn/dropout.h"
+
+#include "pneumo/kernels/activation.h"
+
+static pd_status dropout_plan(pd_layer *layer, const pd_plan *plan)
+{
+    (void)plan;
+    if (!(layer->spec.rate >= 0 && layer->spec.rate < 1))
+        return pd_fail("layer '%s': dropout rate %g is not in [0, 1)", layer->name,
+                       (double)layer->spec.rate);
+    layer->out = layer->in[0];
+    return PD_OK;
+}
+
+static void dropout_run(const pd_layer *layer, const pd_exec *exec, const float *x, float *y)
+{
+    size_t samples = (size_t)exec->lanes * (size_t)exec->lane_samples;
+    size_t size = pd_shape_size(layer->out);
+    pd_dropout dropout = {.seed = exec->seed,
+                          .step = exec->step,
+                          .layer = (uint32_t)layer->index,
+                          .first_sample = (uint64_t)exec->first_sample,
+                          .rate = layer->spec.rate};
+    if (exec->training && dropout.rate > 0)
+        pd_dropout_apply(&dropout, samples, size, x, y, exec->threads);
+    else
+        pd_copy(samples * size, x, y, exec->threads);
+}
+
+static pd_status dropout_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                 float *y, void *saved)
+{
+    (void)saved;
+    dropout_run(layer, exec, x[0], y);
+    return PD_OK;
+}
+
+static pd_status dropout_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                  const float *y, float *dy, float *const *dx, float *gradient,
+                                  void *saved)
+{
+    (void)x, (void)y, (void)gradient, (void)saved;
+    if (dx[0])
+        dropout_run(layer, exec, dy, dx[0]);
+    return PD_OK;
+}
+
+const pd_layer_type pd_layer_dropout = {"dropout", 1, dropout_plan, dropout_forward,
+                                        dropout_backward};

@@ -1,0 +1,36 @@
+#include "pneumo/nn/flatten.h"
+
+#include "pneumo/kernels/activation.h"
+
+static size_t element_count(const pd_layer *layer, const pd_exec *exec)
+{
+    return (size_t)exec->lanes * (size_t)exec->lane_samples * pd_shape_size(layer->out);
+}
+
+static pd_status flatten_plan(pd_layer *layer, const pd_plan *plan)
+{
+    (void)plan;
+    layer->out = (pd_shape){1, 1, (int)pd_shape_size(layer->in[0])};
+    return PD_OK;
+}
+
+static pd_status flatten_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                 float *y, void *saved)
+{
+    (void)saved;
+    pd_copy(element_count(layer, exec), x[0], y, exec->threads);
+    return PD_OK;
+}
+
+static pd_status flatten_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                  const float *y, float *dy, float *const *dx, float *gradient,
+                                  void *saved)
+{
+    (void)x, (void)y, (void)gradient, (void)saved;
+    if (dx[0])
+        pd_copy(element_count(layer, exec), dy, dx[0], exec->threads);
+    return PD_OK;
+}
+
+const pd_layer_type pd_layer_flatten = {"flatten", 1, flatten_plan, flatten_forward,
+                                        flatten_backward};

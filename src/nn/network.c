@@ -1,0 +1,480 @@
+#include "pneumo/nn/network.h"
+
+#include "pneumo/base/memory.h"
+#include "pneumo/base/random.h"
+#include "pneumo/nn/arena.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Node i + 1 is the output of layer i; node 0 is the input. */
+typedef struct node {
+    pd_layer layer;
+    int input[PD_LAYER_INPUTS];
+    int consumers;
+    size_t first_weight; /* offset of the layer's trainable floats */
+    size_t trainable;
+    /* Places in the arena: the output, its gradient, what the layer saves, and a second gradient
+     * for a node that several layers read. */
+    int output, gradient, saved, second;
+    float *y, *dy;
+} node;
+
+struct pd_network {
+    pd_shape input;
+    int count, capacity;
+    node *nodes; /* nodes[i] is layer i */
+    char error[256];
+
+    bool planned;
+    pd_plan plan;
+    int subtree_count;
+    pd_subtree subtrees[PD_SUBTREES_MAX];
+    int first_lane;
+
+    int tensor_count;
+    pd_tensor *tensors;
+    size_t weight_count, state_count;
+    float *weights, *state;
+    float *gradient;       /* [subtrees][weight_count] */
+    float *lane_gradients; /* [lanes][largest layer]: one layer's, before they are folded */
+    pd_arena *arena;
+    int workspace;
+
+    bool watching;
+    int bad_output, bad_gradient;
+};
+
+pd_status pd_network_create(pd_network **out, pd_shape input)
+{
+    pd_status status = pd_alloc(out, 1, sizeof **out);
+    if (status != PD_OK)
+        return status;
+    (*out)->input = input;
+    if (input.h < 1 || input.w < 1 || input.c < 1)
+        snprintf((*out)->error, sizeof(*out)->error, "the input %dx%dx%d is empty", input.h,
+                 input.w, input.c);
+    return PD_OK;
+}
+
+void pd_network_destroy(pd_network **network)
+{
+    if (*network == NULL)
+        return;
+    for (int i = 0; i < (*network)->count; i++)
+        free((*network)->nodes[i].layer.name);
+    pd_arena_destroy(&(*network)->arena);
+    free((*network)->nodes);
+    free((*network)->tensors);
+    free((*network)->weights);
+    free((*network)->state);
+    free((*network)->gradient);
+    free((*network)->lane_gradients);
+    free(*network);
+    *network = NULL;
+}
+
+/* Remembers the first mistake. */
+static int mistake(pd_network *network, const char *name, const char *what)
+{
+    if (network->error[0] == '\0')
+        snprintf(network->error, sizeof network->error, "layer '%s': %s", name, what);
+    return PD_NETWORK_INPUT;
+}
+
+static int add(pd_network *network, const char *type_name, const char *name, int inputs,
+               const int input[], pd_layer_spec spec)
+{
+    const pd_layer_type *type = pd_layer_type_find(type_name);
+    if (type == NULL)
+        return mistake(network, name, "its type is unknown");
+    if (type->inputs != inputs)
+        return mistake(network, name, "it has the wrong number of inputs");
+    for (int i = 0; i < inputs; i++)
+        if (input[i] < 0 || input[i] > network->count)
+            return mistake(network, name, "it reads a node that does not exist");
+    for (int i = 0; i < network->count; i++)
+        if (strcmp(network->nodes[i].layer.name, name) == 0)
+            return mistake(network, name, "the name is taken");
+
+    if (network->count == network->capacity) {
+        int capacity = network->capacity == 0 ? 32 : 2 * network->capacity;
+        node *nodes = realloc(network->nodes, (size_t)capacity * sizeof *nodes);
+        if (nodes == NULL)
+            return mistake(network, name, "out of memory");
+        network->nodes = nodes;
+        network->capacity = capacity;
+    }
+    node *added = &network->nodes[network->count];
+    *added = (node){.layer = {.type = type, .index = network->count, .spec = spec}};
+    if (pd_strdup(&added->layer.name, name) != PD_OK)
+        return mistake(network, name, "out of memory");
+    for (int i = 0; i < inputs; i++) {
+        added->input[i] = input[i];
+        if (input[i] != PD_NETWORK_INPUT)
+            network->nodes[input[i] - 1].consumers++;
+    }
+    return ++network->count;
+}
+
+int pd_network_add(pd_network *network, const char *type, const char *name, int input,
+                   pd_layer_spec spec)
+{
+    return add(network, type, name, 1, &input, spec);
+}
+
+int pd_network_add2(pd_network *network, const char *type, const char *name, int input, int other,
+                    pd_layer_spec spec)
+{
+    return add(network, type, name, 2, (const int[]){input, other}, spec);
+}
+
+static pd_shape shape_of(const pd_network *network, int index)
+{
+    return index == PD_NETWORK_INPUT ? network->input : network->nodes[index - 1].layer.out;
+}
+
+/* Lets every layer fix its shapes, and counts the weights. */
+static pd_status plan_layers(pd_network *network)
+{
+    for (int i = 0; i < network->count; i++) {
+        node *at = &network->nodes[i];
+        for (int j = 0; j < at->layer.type->inputs; j++)
+            at->layer.in[j] = shape_of(network, at->input[j]);
+        pd_status status = at->layer.type->plan(&at->layer, &network->plan);
+        if (status != PD_OK)
+            return pd_fail_within(status, "layer '%s'", at->layer.name);
+        at->trainable = pd_layer_trainable(&at->layer);
+        at->first_weight = network->weight_count;
+        network->tensor_count += at->layer.param_count;
+        for (int j = 0; j < at->layer.param_count; j++) {
+            const pd_param *param = &at->layer.params[j];
+            *(param->trainable ? &network->weight_count : &network->state_count) +=
+                pd_param_size(param);
+        }
+    }
+    return PD_OK;
+}
+
+/* Gives every tensor its place in the weight or state vector. */
+static pd_status plan_weights(pd_network *network, bool training)
+{
+    pd_status status = PD_OK;
+    size_t largest = 0;
+    PD_TRY(pd_alloc(&network->weights, network->weight_count, sizeof(float)));
+    PD_TRY(pd_alloc(&network->state, network->state_count, sizeof(float)));
+    PD_TRY(pd_alloc(&network->tensors, (size_t)network->tensor_count, sizeof(pd_tensor)));
+    pd_tensor *tensor = network->tensors;
+    size_t weight = 0, state = 0;
+    for (int i = 0; i < network->count; i++) {
+        node *at = &network->nodes[i];
+        if (at->trainable > largest)
+            largest = at->trainable;
+        for (int j = 0; j < at->layer.param_count; j++) {
+            pd_param *param = &at->layer.params[j];
+            size_t size = pd_param_size(param);
+            size_t *offset = param->trainable ? &weight : &state;
+            param->value = (param->trainable ? network->weights : network->state) + *offset;
+            *tensor++ =
+                (pd_tensor){.layer = &at->layer, .param = param, .offset = *offset, .size = size};
+            *offset += size;
+        }
+    }
+    if (training) {
+        PD_TRY(pd_alloc(&network->gradient, (size_t)network->subtree_count * network->weight_count,
+                        sizeof(float)));
+        PD_TRY(pd_alloc(&network->lane_gradients, (size_t)network->plan.lanes * largest,
+                        sizeof(float)));
+    }
+cleanup:
+    return status;
+}
+
+/* Places every buffer in one arena by its lifetime. Layer i runs forward at time i and backward at
+ * time 2L - 1 - i. */
+static pd_status plan_buffers(pd_network *network, bool training)
+{
+    pd_status status = PD_OK;
+    int layers = network->count;
+    size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
+    size_t workspace = 0;
+    PD_TRY(pd_arena_create(&network->arena));
+    for (int i = 0; i < layers; i++) {
+        node *at = &network->nodes[i];
+        int backward = 2 * layers - 1 - i;
+        int output_end = i, gradient_begin = backward;
+        if (i == layers - 1) /* the caller reads the output and fills its gradient */
+            output_end = layers;
+        if (training && at->layer.keeps_output)
+            output_end = backward;
+        for (int j = i + 1; j < layers; j++) {
+            const node *reader = &network->nodes[j];
+            for (int k = 0; k < reader->layer.type->inputs; k++) {
+                if (reader->input[k] != i + 1)
+                    continue;
+                int end = training && reader->layer.keeps_input ? 2 * layers - 1 - j : j;
+                if (end > output_end)
+                    output_end = end;
+                if (2 * layers - 1 - j < gradient_begin)
+                    gradient_begin = 2 * layers - 1 - j;
+            }
+        }
+        size_t bytes = samples * pd_shape_size(at->layer.out) * sizeof(float);
+        PD_TRY(pd_arena_add(network->arena, bytes, i, output_end, &at->output));
+        if (at->layer.workspace_floats > workspace)
+            workspace = at->layer.workspace_floats;
+        if (!training)
+            continue;
+        PD_TRY(pd_arena_add(network->arena, at->layer.saved_bytes, i, backward, &at->saved));
+        if (i < layers - 1) /* the last one is the caller's */
+            PD_TRY(pd_arena_add(network->arena, bytes, gradient_begin, backward, &at->gradient));
+        if (at->consumers > 1)
+            PD_TRY(pd_arena_add(network->arena, bytes, gradient_begin, backward, &at->second));
+    }
+    PD_TRY(pd_arena_add(network->arena, workspace * sizeof(float), 0, 2 * layers,
+                        &network->workspace));
+    PD_TRY(pd_arena_place(network->arena));
+    for (int i = 0; i < layers; i++) {
+        node *at = &network->nodes[i];
+        at->y = pd_arena_at(network->arena, at->output);
+        at->dy = training && i < layers - 1 ? pd_arena_at(network->arena, at->gradient) : NULL;
+    }
+cleanup:
+    return status;
+}
+
+pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_lane, bool training)
+{
+    pd_status status = PD_OK;
+    if (network->planned)
+        return pd_fail("the network is planned already");
+    if (network->error[0] != '\0')
+        return pd_fail("%s", network->error);
+    if (network->count == 0)
+        return pd_fail("the network has no layers");
+    network->planned = true;
+    network->plan = *plan;
+    network->first_lane = first_lane;
+    network->subtree_count =
+        pd_tree_subtrees(plan->total_lanes, first_lane, plan->lanes, network->subtrees);
+    PD_TRY(plan_layers(network));
+    PD_TRY(plan_weights(network, training));
+    PD_TRY(plan_buffers(network, training));
+cleanup:
+    return status;
+}
+
+static void initialise_tensor(const pd_tensor *tensor, pd_random random)
+{
+    const pd_param *param = tensor->param;
+    pd_init init = param->init;
+    if (init == PD_INIT_DEFAULT)
+        init = tensor->layer->spec.relu ? PD_INIT_HE_NORMAL : PD_INIT_GLOROT_UNIFORM;
+    double he = sqrt(2.0 / param->fan_in);
+    double glorot = sqrt(2.0 / (param->fan_in + param->fan_out));
+    bool is_he = init == PD_INIT_HE_NORMAL || init == PD_INIT_HE_UNIFORM;
+    float deviation = (float)(is_he ? he : glorot);
+    float limit = deviation * sqrtf(3.0f); /* uniform in [-limit, limit) has that deviation */
+    for (size_t i = 0; i < tensor->size; i++) {
+        switch (init) {
+        case PD_INIT_ZEROS:
+            param->value[i] = 0;
+            break;
+        case PD_INIT_ONES:
+            param->value[i] = 1;
+            break;
+        case PD_INIT_HE_UNIFORM:
+        case PD_INIT_GLOROT_UNIFORM:
+            param->value[i] = pd_random_between(&random, -limit, limit);
+            break;
+        default:
+            param->value[i] = deviation * pd_random_normal(&random);
+            break;
+        }
+    }
+}
+
+void pd_network_initialise(pd_network *network, uint64_t seed)
+{
+    for (int i = 0; i < network->tensor_count; i++)
+        initialise_tensor(&network->tensors[i],
+                          pd_random_stream(seed, PD_PURPOSE_INIT, (uint32_t)i, 0));
+}
+
+static bool all_finite(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
+static const float *output_of(const pd_network *network, int index, const float *x)
+{
+    return index == PD_NETWORK_INPUT ? x : network->nodes[index - 1].y;
+}
+
+static pd_exec with_workspace(const pd_network *network, const pd_exec *exec)
+{
+    pd_exec own = *exec;
+    own.workspace = pd_arena_at(network->arena, network->workspace);
+    return own;
+}
+
+pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const float *x,
+                             const float **y)
+{
+    pd_exec own = with_workspace(network, exec);
+    size_t samples = (size_t)exec->lanes * (size_t)exec->lane_samples;
+    for (int i = 0; i < network->count; i++) {
+        node *at = &network->nodes[i];
+        const float *inputs[PD_LAYER_INPUTS] = {NULL};
+        for (int j = 0; j < at->layer.type->inputs; j++)
+            inputs[j] = output_of(network, at->input[j], x);
+        void *saved = exec->training ? pd_arena_at(network->arena, at->saved) : NULL;
+        pd_status status = at->layer.type->forward(&at->layer, &own, inputs, at->y, saved);
+        if (status != PD_OK)
+            return pd_fail_within(status, "layer '%s'", at->layer.name);
+        if (network->watching && network->bad_output < 0 &&
+            !all_finite(at->y, samples * pd_shape_size(at->layer.out)))
+            network->bad_output = i;
+    }
+    *y = network->nodes[network->count - 1].y;
+    return PD_OK;
+}
+
+static void add_to(float *sum, const float *term, size_t count, int threads)
+{
+#pragma omp parallel for num_threads(threads)
+    for (size_t i = 0; i < count; i++)
+        sum[i] += term[i];
+}
+
+/* Runs layer i backward. `written` says of every node whether its gradient has been written. */
+static pd_status backward_layer(pd_network *network, const pd_exec *exec, int i, const float *x,
+                                float *dy, bool *written)
+{
+    node *at = &network->nodes[i];
+    const pd_layer *layer = &at->layer;
+    const float *inputs[PD_LAYER_INPUTS] = {NULL};
+    float *gradients[PD_LAYER_INPUTS] = {NULL};
+    int inputs_count = layer->type->inputs;
+    for (int j = 0; j < inputs_count; j++) {
+        if (layer->keeps_input)
+            inputs[j] = output_of(network, at->input[j], x);
+        if (at->input[j] == PD_NETWORK_INPUT)
+            continue;
+        const node *from = &network->nodes[at->input[j] - 1];
+        gradients[j] = written[at->input[j]] ? pd_arena_at(network->arena, from->second) : from->dy;
+        /* A layer that reads one node twice adds its second gradient like another reader. */
+        if (j > 0 && at->input[j] == at->input[0])
+            gradients[j] = pd_arena_at(network->arena, from->second);
+    }
+    pd_status status = layer->type->backward(
+        &at->layer, exec, inputs, layer->keeps_output ? at->y : NULL, dy, gradients,
+        network->lane_gradients, pd_arena_at(network->arena, at->saved));
+    if (status != PD_OK)
+        return pd_fail_within(status, "layer '%s'", layer->name);
+
+    size_t samples = (size_t)exec->lanes * (size_t)exec->lane_samples;
+    for (int j = 0; j < inputs_count; j++) {
+        if (gradients[j] == NULL)
+            continue;
+        const node *from = &network->nodes[at->input[j] - 1];
+        if (gradients[j] != from->dy)
+            add_to(from->dy, gradients[j], samples * pd_shape_size(from->layer.out), exec->threads);
+        written[at->input[j]] = true;
+    }
+    return PD_OK;
+}
+
+pd_status pd_network_backward(pd_network *network, const pd_exec *exec, const float *x, float *dy,
+                              pd_gradient_ready ready, void *context)
+{
+    pd_status status = PD_OK;
+    pd_exec own = with_workspace(network, exec);
+    bool written[network->count + 1];
+    memset(written, 0, sizeof written);
+    for (int i = network->count - 1; i >= 0; i--) {
+        const node *at = &network->nodes[i];
+        PD_TRY(backward_layer(network, &own, i, x, i == network->count - 1 ? dy : at->dy, written));
+        if (at->trainable == 0)
+            continue;
+        for (int s = 0; s < network->subtree_count; s++) {
+            const pd_subtree *subtree = &network->subtrees[s];
+            size_t lane = (size_t)(subtree->first - network->first_lane);
+            float *sum = network->gradient + (size_t)s * network->weight_count + at->first_weight;
+            pd_tree_fold_lanes(subtree, network->lane_gradients + lane * at->trainable,
+                               at->trainable, at->trainable, sum);
+            if (network->watching && network->bad_gradient < 0 && !all_finite(sum, at->trainable))
+                network->bad_gradient = i;
+        }
+        if (ready != NULL)
+            PD_TRY(ready(context, at->first_weight, at->trainable));
+    }
+cleanup:
+    return status;
+}
+
+float *pd_network_weights(pd_network *network, size_t *count)
+{
+    *count = network->weight_count;
+    return network->weights;
+}
+
+float *pd_network_state(pd_network *network, size_t *count)
+{
+    *count = network->state_count;
+    return network->state;
+}
+
+float *pd_network_gradient(pd_network *network, int *subtrees)
+{
+    *subtrees = network->subtree_count;
+    return network->gradient;
+}
+
+int pd_network_layer_count(const pd_network *network)
+{
+    return network->count;
+}
+
+const pd_layer *pd_network_layer(const pd_network *network, int index)
+{
+    return &network->nodes[index].layer;
+}
+
+int pd_network_tensor_count(const pd_network *network)
+{
+    return network->tensor_count;
+}
+
+const pd_tensor *pd_network_tensor(const pd_network *network, int index)
+{
+    return &network->tensors[index];
+}
+
+pd_shape pd_network_output(const pd_network *network)
+{
+    return network->nodes[network->count - 1].layer.out;
+}
+
+size_t pd_network_buffer_bytes(const pd_network *network)
+{
+    return pd_arena_bytes(network->arena);
+}
+
+void pd_network_watch(pd_network *network, bool on)
+{
+    network->watching = on;
+    network->bad_output = -1;
+    network->bad_gradient = -1;
+}
+
+int pd_network_not_finite(const pd_network *network, bool *in_gradient)
+{
+    *in_gradient = network->bad_output < 0;
+    return network->bad_output >= 0 ? network->bad_output : network->bad_gradient;
+}

@@ -1,0 +1,129 @@
+#include "pneumo/nn/pool.h"
+
+#include "pneumo/kernels/pool.h"
+
+static int sample_count(const pd_exec *exec)
+{
+    return exec->lanes * exec->lane_samples;
+}
+
+static pd_window layer_window(const pd_layer *layer)
+{
+    const pd_layer_spec *spec = &layer->spec;
+    int stride = spec->stride > 0 ? spec->stride : spec->kernel_h;
+    return pd_window_make(layer->in[0].h, layer->in[0].w, layer->in[0].c, spec->kernel_h,
+                          spec->kernel_w, stride, spec->padding == PD_SAME);
+}
+
+static pd_status window_plan(pd_layer *layer)
+{
+    const pd_layer_spec *spec = &layer->spec;
+    pd_shape in = layer->in[0];
+    if (spec->kernel_h < 1 || spec->kernel_w < 1 || spec->stride < 0)
+        return pd_fail("layer '%s': window %d x %d with stride %d; give a window of at least 1 x 1 "
+                       "and a stride that is not negative",
+                       layer->name, spec->kernel_h, spec->kernel_w, spec->stride);
+    if (spec->stride == 0 && spec->kernel_h != spec->kernel_w)
+        return pd_fail("layer '%s': window %d x %d is not square; give a stride", layer->name,
+                       spec->kernel_h, spec->kernel_w);
+    pd_window window = layer_window(layer);
+    if (window.out_h < 1 || window.out_w < 1)
+        return pd_fail("layer '%s': window %d x %d is larger than its input, %d x %d; use larger "
+                       "images, padding 'same', or fewer layers",
+                       layer->name, spec->kernel_h, spec->kernel_w, in.h, in.w);
+    layer->out = (pd_shape){window.out_h, window.out_w, in.c};
+    return PD_OK;
+}
+
+static pd_status maxpool_plan(pd_layer *layer, const pd_plan *plan)
+{
+    pd_status status = window_plan(layer);
+    if (status != PD_OK)
+        return status;
+    int64_t places = (int64_t)layer->spec.kernel_h * layer->spec.kernel_w;
+    if (places > PD_POOL_MAX_PLACES)
+        return pd_fail("layer '%s': window %d x %d has more than %d elements; use a smaller one",
+                       layer->name, layer->spec.kernel_h, layer->spec.kernel_w, PD_POOL_MAX_PLACES);
+    layer->saved_bytes =
+        (size_t)plan->lanes * (size_t)plan->lane_samples * pd_shape_size(layer->out);
+    return PD_OK;
+}
+
+static pd_status maxpool_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                 float *y, void *saved)
+{
+    pd_window window = layer_window(layer);
+    pd_pool_max(&window, sample_count(exec), x[0], y, exec->training ? saved : NULL, exec->threads);
+    return PD_OK;
+}
+
+static pd_status maxpool_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                  const float *y, float *dy, float *const *dx, float *gradient,
+                                  void *saved)
+{
+    (void)x, (void)y, (void)gradient;
+    pd_window window = layer_window(layer);
+    if (dx[0])
+        pd_pool_max_backward(&window, sample_count(exec), dy, saved, dx[0], exec->threads);
+    return PD_OK;
+}
+
+static pd_status avgpool_plan(pd_layer *layer, const pd_plan *plan)
+{
+    (void)plan;
+    return window_plan(layer);
+}
+
+static pd_status avgpool_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                 float *y, void *saved)
+{
+    (void)saved;
+    pd_window window = layer_window(layer);
+    pd_pool_average(&window, sample_count(exec), x[0], y, exec->threads);
+    return PD_OK;
+}
+
+static pd_status avgpool_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                  const float *y, float *dy, float *const *dx, float *gradient,
+                                  void *saved)
+{
+    (void)x, (void)y, (void)gradient, (void)saved;
+    pd_window window = layer_window(layer);
+    if (dx[0])
+        pd_pool_average_backward(&window, sample_count(exec), dy, dx[0], exec->threads);
+    return PD_OK;
+}
+
+static pd_status globalpool_plan(pd_layer *layer, const pd_plan *plan)
+{
+    (void)plan;
+    layer->out = (pd_shape){1, 1, layer->in[0].c};
+    return PD_OK;
+}
+
+static pd_status globalpool_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                    float *y, void *saved)
+{
+    (void)saved;
+    pd_shape in = layer->in[0];
+    pd_pool_global(sample_count(exec), in.h * in.w, in.c, x[0], y, exec->threads);
+    return PD_OK;
+}
+
+static pd_status globalpool_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                     const float *y, float *dy, float *const *dx, float *gradient,
+                                     void *saved)
+{
+    (void)x, (void)y, (void)gradient, (void)saved;
+    pd_shape in = layer->in[0];
+    if (dx[0])
+        pd_pool_global_backward(sample_count(exec), in.h * in.w, in.c, dy, dx[0], exec->threads);
+    return PD_OK;
+}
+
+const pd_layer_type pd_layer_maxpool = {"maxpool", 1, maxpool_plan, maxpool_forward,
+                                        maxpool_backward};
+const pd_layer_type pd_layer_avgpool = {"avgpool", 1, avgpool_plan, avgpool_forward,
+                                        avgpool_backward};
+const pd_layer_type pd_layer_globalpool = {"globalpool", 1, globalpool_plan, globalpool_forward,
+                                           globalpool_backward};

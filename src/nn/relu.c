@@ -1,0 +1,36 @@
+#include "pneumo/nn/relu.h"
+
+#include "pneumo/kernels/activation.h"
+
+static size_t element_count(const pd_layer *layer, const pd_exec *exec)
+{
+    return (size_t)exec->lanes * (size_t)exec->lane_samples * pd_shape_size(layer->out);
+}
+
+static pd_status relu_plan(pd_layer *layer, const pd_plan *plan)
+{
+    (void)plan;
+    layer->out = layer->in[0];
+    layer->keeps_output = true;
+    return PD_OK;
+}
+
+static pd_status relu_forward(pd_layer *layer, const pd_exec *exec, const float *const *x, float *y,
+                              void *saved)
+{
+    (void)saved;
+    pd_relu(element_count(layer, exec), x[0], y, exec->threads);
+    return PD_OK;
+}
+
+static pd_status relu_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                               const float *y, float *dy, float *const *dx, float *gradient,
+                               void *saved)
+{
+    (void)x, (void)gradient, (void)saved;
+    if (dx[0])
+        pd_relu_backward(element_count(layer, exec), y, dy, dx[0], exec->threads);
+    return PD_OK;
+}
+
+const pd_layer_type pd_layer_relu = {"relu", 1, relu_plan, relu_forward, relu_backward};

@@ -1,0 +1,154 @@
+#include "pneumo/train/score.h"
+
+#include "pneumo/base/memory.h"
+#include "pneumo/base/progress.h"
+#include "pneumo/data/images.h"
+#include "pneumo/nn/loss.h"
+#include "pneumo/train/setup.h"
+
+#include <stdlib.h>
+
+struct pd_scorer {
+    pd_comm *comm;
+    const pd_job *job;
+    const pd_dataset *dataset;
+    pd_input input;
+    int chunk, classes;
+    int64_t *ids; /* of the whole fold */
+    size_t count;
+    size_t first, own; /* this rank's ids: whole chunks, but for the last */
+    pd_images *images;
+    float *x; /* [chunk][size][size][channels] */
+    pd_score *scores;
+};
+
+pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job,
+                           const pd_dataset *dataset, pd_fold fold, int chunk)
+{
+    pd_status status = PD_OK;
+    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    const pd_sample *samples = pd_dataset_samples(dataset);
+    pd_scorer *self = NULL;
+    *out = NULL;
+    PD_TRY(pd_alloc(&self, 1, sizeof *self));
+    self->comm = comm;
+    self->job = job;
+    self->dataset = dataset;
+    self->input = pd_setup_input(job, info);
+    self->chunk = chunk;
+    self->classes = pd_setup_classes(job);
+    PD_TRY(pd_alloc(&self->ids, (size_t)info->count, sizeof *self->ids));
+    for (int64_t i = 0; i < info->count; i++)
+        if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
+            self->ids[self->count++] = i;
+
+    size_t chunks = (self->count + (size_t)chunk - 1) / (size_t)chunk;
+    size_t rank = (size_t)pd_comm_rank(comm), ranks = (size_t)pd_comm_size(comm);
+    self->first = rank * chunks / ranks * (size_t)chunk;
+    size_t end = (rank + 1) * chunks / ranks * (size_t)chunk;
+    self->own = (end < self->count ? end : self->count) - self->first;
+    PD_TRY(pd_images_create(&self->images, dataset, self->ids + self->first, self->own));
+    PD_TRY(pd_alloc(&self->x,
+                    (size_t)chunk * (size_t)self->input.size * (size_t)self->input.size *
+                        (size_t)self->input.channels,
+                    sizeof *self->x));
+    PD_TRY(pd_alloc(&self->scores, self->own, sizeof *self->scores));
+    *out = self;
+    self = NULL;
+cleanup:
+    pd_scorer_destroy(&self);
+    return status;
+}
+
+void pd_scorer_destroy(pd_scorer **scorer)
+{
+    if (*scorer == NULL)
+        return;
+    free((*scorer)->ids);
+    pd_images_destroy(&(*scorer)->images);
+    free((*scorer)->x);
+    free((*scorer)->scores);
+    free(*scorer);
+    *scorer = NULL;
+}
+
+const int64_t *pd_scorer_ids(const pd_scorer *scorer, size_t *count)
+{
+    *count = scorer->count;
+    return scorer->ids;
+}
+
+static pd_score score_of(const pd_scorer *self, int64_t id, const float *logits)
+{
+    const pd_sample *sample = &pd_dataset_samples(self->dataset)[id];
+    pd_score score = {.id = id,
+                      .positive = sample->label == PD_PNEUMONIA,
+                      .truth = pd_setup_class(self->job, sample)};
+    if (self->classes == 2) {
+        const float target = (float)score.truth;
+        score.probability = pd_loss_probability((double)logits[0]);
+        score.predicted = score.probability >= 0.5;
+        pd_loss_binary(logits, &target, NULL, 1, 1, 0.0, 1.0, NULL, &score.loss);
+        return score;
+    }
+    double probabilities[PD_CAUSES];
+    pd_loss_probabilities(logits, self->classes, probabilities);
+    score.probability = 1.0 - probabilities[0];
+    for (int i = 1; i < self->classes; i++)
+        if (probabilities[i] > probabilities[score.predicted])
+            score.predicted = i;
+    pd_loss_softmax(logits, &score.truth, NULL, self->classes, 1, 1, 0.0, 1.0, NULL, &score.loss);
+    return score;
+}
+
+/* Scores `count` samples from own index `begin` on. */
+static pd_status score_chunk(pd_scorer *self, pd_network *network, int threads, size_t begin,
+                             size_t count)
+{
+    const int64_t *ids = self->ids + self->first + begin;
+    size_t floats =
+        (size_t)self->input.size * (size_t)self->input.size * (size_t)self->input.channels;
+    const pd_view view = pd_view_plain();
+#pragma omp parallel for num_threads(threads)
+    for (size_t i = 0; i < count; i++)
+        pd_view_render(&view, &self->input, pd_images_at(self->images, ids[i]),
+                       self->x + i * floats);
+    pd_exec exec = {.lanes = 1, .lane_samples = (int)count, .total_lanes = 1, .threads = threads};
+    const float *logits;
+    pd_status status = pd_network_forward(network, &exec, self->x, &logits);
+    if (status != PD_OK)
+        return status;
+    size_t outputs = pd_shape_size(pd_network_output(network));
+    for (size_t i = 0; i < count; i++)
+        self->scores[begin + i] = score_of(self, ids[i], logits + i * outputs);
+    return PD_OK;
+}
+
+pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, int threads, const char *label,
+                        pd_score **scores, size_t *count)
+{
+    pd_status status = PD_OK;
+    pd_progress progress;
+    size_t chunk = (size_t)scorer->chunk, bytes;
+    *scores = NULL;
+    *count = 0;
+    if (label != NULL)
+        pd_progress_begin(&progress, label, 0, scorer->own);
+    for (size_t begin = 0; begin < scorer->own && status == PD_OK; begin += chunk) {
+        size_t left = scorer->own - begin;
+        status = score_chunk(scorer, network, threads, begin, left < chunk ? left : chunk);
+        if (label != NULL)
+            pd_progress_update(&progress, begin + chunk, NULL);
+    }
+    if (label != NULL)
+        pd_progress_end(&progress);
+    status = pd_comm_agree(scorer->comm, status);
+    if (status != PD_OK)
+        return status;
+    void *gathered;
+    status = pd_comm_gather(scorer->comm, scorer->scores, scorer->own * sizeof(pd_score), &gathered,
+                            &bytes);
+    *scores = gathered;
+    *count = bytes / sizeof(pd_score);
+    return status;
+}

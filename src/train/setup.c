@@ -1,0 +1,103 @@
+#include "pneumo/train/setup.h"
+
+#include "pneumo/nn/model.h"
+
+#include <string.h>
+
+pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info)
+{
+    return (pd_input){.height = info->height,
+                      .width = info->width,
+                      .mean = (float)info->mean,
+                      .deviation = info->deviation > 1.0 ? (float)info->deviation : 1.0f,
+                      .size = job->size > 0 ? job->size : info->height,
+                      .channels = job->channels};
+}
+
+pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info)
+{
+    pd_input input = pd_setup_input(job, info);
+    int classes = pd_setup_classes(job);
+    pd_model_spec spec = {.name = job->model,
+                          .input = {input.size, input.size, input.channels},
+                          .outputs = classes == 2 ? 1 : classes,
+                          .hidden = job->hidden,
+                          .width = (float)job->width,
+                          .dropout = (float)job->dropout,
+                          .norm_scope = job->batchnorm,
+                          .norm_momentum = (float)job->norm_momentum,
+                          .init = job->init};
+    return pd_model_build(out, &spec);
+}
+
+int pd_setup_classes(const pd_job *job)
+{
+    return job->task == PD_TASK_CAUSE ? 3 : 2;
+}
+
+int pd_setup_class(const pd_job *job, const pd_sample *sample)
+{
+    if (job->task == PD_TASK_PNEUMONIA)
+        return sample->label == PD_PNEUMONIA;
+    if (sample->label == PD_NORMAL)
+        return 0;
+    return sample->cause == PD_CAUSE_BACTERIA ? 1 : sample->cause == PD_CAUSE_VIRUS ? 2 : -1;
+}
+
+static pd_status load_tensor(const pd_tensor *tensor, const pd_checkpoint *checkpoint)
+{
+    const char *layer = tensor->layer->name;
+    const pd_param *param = tensor->param;
+    const pd_array *array =
+        pd_checkpoint_find(checkpoint->weights, checkpoint->weight_count, layer, param->name);
+    if (array == NULL)
+        return pd_fail("it has no weights '%s/%s': it is a checkpoint of another model", layer,
+                       param->name);
+    bool same = array->rank == param->rank;
+    for (int i = 0; same && i < param->rank; i++)
+        same = array->dims[i] == param->dims[i];
+    if (!same)
+        return pd_fail(
+            "its weights '%s/%s' have another shape: it is a checkpoint of another model", layer,
+            param->name);
+    memcpy(param->value, array->data, tensor->size * sizeof(float));
+    return PD_OK;
+}
+
+pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkpoint)
+{
+    int count = pd_network_tensor_count(network);
+    if (checkpoint->weight_count != count)
+        return pd_fail("it has %d weight arrays where the model has %d: it is a checkpoint of "
+                       "another model",
+                       checkpoint->weight_count, count);
+    pd_status status = PD_OK;
+    for (int i = 0; i < count && status == PD_OK; i++)
+        status = load_tensor(pd_network_tensor(network, i), checkpoint);
+    return status;
+}
+
+pd_status pd_setup_from_checkpoint(const pd_checkpoint *checkpoint, const char *path,
+                                   const char *data, int threads, pd_job *job, pd_dataset **dataset,
+                                   pd_network **network)
+{
+    pd_status status = PD_OK;
+    pd_plan plan;
+    *dataset = NULL;
+    *network = NULL;
+    PD_TRY(pd_job_parse(job, path, checkpoint->job, NULL, 0));
+    PD_TRY(pd_dataset_open(dataset, data != NULL ? data : job->file));
+    PD_TRY(pd_setup_network(network, job, pd_dataset_get_info(*dataset)));
+    plan = (pd_plan){
+        .lanes = 1, .lane_samples = job->batch / job->lanes, .total_lanes = 1, .threads = threads};
+    PD_TRY(pd_network_plan(*network, &plan, 0, false));
+    status = pd_setup_load_weights(*network, checkpoint);
+    if (status != PD_OK)
+        pd_fail_within(status, "%s", path);
+cleanup:
+    if (status != PD_OK) {
+        pd_dataset_destroy(dataset);
+        pd_network_destroy(network);
+    }
+    return status;
+}

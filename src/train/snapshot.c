@@ -1,0 +1,115 @@
+#include "pneumo/train/snapshot.h"
+
+#include "pneumo/base/memory.h"
+#include "pneumo/train/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* While the average is being evaluated or saved, the optimiser's slots hold the live weights. */
+static const char *slot_name(const char *name)
+{
+    if (strcmp(name, "average") == 0)
+        return "live";
+    return strcmp(name, "average_state") == 0 ? "live_state" : name;
+}
+
+static pd_array array_of(const pd_tensor *tensor, float *data)
+{
+    pd_array array = {.layer = tensor->layer->name,
+                      .weight = tensor->param->name,
+                      .rank = tensor->param->rank,
+                      .data = data};
+    memcpy(array.dims, tensor->param->dims, sizeof array.dims);
+    return array;
+}
+
+static pd_status view_slot(pd_slot *out, const pd_optimizer_slot *slot, const pd_network *network)
+{
+    int tensors = pd_network_tensor_count(network);
+    pd_status status = pd_alloc(&out->arrays, (size_t)tensors, sizeof *out->arrays);
+    out->name = slot_name(slot->name);
+    for (int i = 0; i < tensors && status == PD_OK; i++) {
+        const pd_tensor *tensor = pd_network_tensor(network, i);
+        if (tensor->param->trainable != slot->of_state)
+            out->arrays[out->count++] = array_of(tensor, slot->vector + tensor->offset);
+    }
+    return status;
+}
+
+pd_status pd_snapshot_view(pd_checkpoint *checkpoint, pd_network *network, pd_optimizer *optimizer)
+{
+    pd_status status = PD_OK;
+    pd_optimizer_slot slots[PD_SLOTS_MAX];
+    int tensors = pd_network_tensor_count(network), layers = pd_network_layer_count(network);
+    PD_TRY(pd_alloc(&checkpoint->layers, (size_t)layers, sizeof *checkpoint->layers));
+    PD_TRY(pd_alloc(&checkpoint->weights, (size_t)tensors, sizeof *checkpoint->weights));
+    for (int i = 0; i < layers; i++)
+        if (pd_network_layer(network, i)->param_count > 0)
+            checkpoint->layers[checkpoint->layer_count++] = pd_network_layer(network, i)->name;
+    for (int i = 0; i < tensors; i++) {
+        const pd_tensor *tensor = pd_network_tensor(network, i);
+        checkpoint->weights[checkpoint->weight_count++] = array_of(tensor, tensor->param->value);
+    }
+    int count = pd_optimizer_slots(optimizer, slots);
+    for (int i = 0; i < count; i++) {
+        PD_TRY(view_slot(&checkpoint->slots[i], &slots[i], network));
+        checkpoint->slot_count++;
+    }
+cleanup:
+    return status;
+}
+
+void pd_snapshot_release(pd_checkpoint *checkpoint)
+{
+    free(checkpoint->layers);
+    free(checkpoint->weights);
+    for (int i = 0; i < PD_SLOTS_MAX; i++)
+        free(checkpoint->slots[i].arrays);
+    memset(checkpoint->slots, 0, sizeof checkpoint->slots);
+    checkpoint->layers = NULL;
+    checkpoint->weights = NULL;
+    checkpoint->layer_count = checkpoint->weight_count = checkpoint->slot_count = 0;
+}
+
+static pd_status restore_slot(const pd_checkpoint *checkpoint, const pd_optimizer_slot *slot,
+                              const pd_network *network)
+{
+    const pd_slot *from = NULL;
+    for (int i = 0; i < checkpoint->slot_count; i++)
+        if (strcmp(checkpoint->slots[i].name, slot_name(slot->name)) == 0)
+            from = &checkpoint->slots[i];
+    if (from == NULL)
+        return pd_fail("it has no optimiser slot '%s': it was made by another optimiser",
+                       slot_name(slot->name));
+    for (int i = 0; i < pd_network_tensor_count(network); i++) {
+        const pd_tensor *tensor = pd_network_tensor(network, i);
+        if (tensor->param->trainable == slot->of_state)
+            continue;
+        const pd_array *array =
+            pd_checkpoint_find(from->arrays, from->count, tensor->layer->name, tensor->param->name);
+        size_t size = array == NULL ? 0 : 1;
+        for (int j = 0; array != NULL && j < array->rank; j++)
+            size *= (size_t)array->dims[j];
+        if (size != tensor->size)
+            return pd_fail("its optimiser slot '%s' does not fit the weights '%s/%s'", from->name,
+                           tensor->layer->name, tensor->param->name);
+        memcpy(slot->vector + tensor->offset, array->data, size * sizeof(float));
+    }
+    return PD_OK;
+}
+
+pd_status pd_snapshot_restore(const pd_checkpoint *checkpoint, pd_network *network,
+                              pd_optimizer *optimizer)
+{
+    pd_status status = PD_OK;
+    pd_optimizer_slot slots[PD_SLOTS_MAX];
+    PD_TRY(pd_setup_load_weights(network, checkpoint));
+    int count = pd_optimizer_slots(optimizer, slots);
+    for (int i = 0; i < count; i++)
+        PD_TRY(restore_slot(checkpoint, &slots[i], network));
+    /* The network holds the average now, and the slots the live weights. */
+    pd_optimizer_swap_average(optimizer);
+cleanup:
+    return status;
+}

@@ -1,0 +1,61 @@
+/* Messages, memory and durations. */
+#include "pneumo/base/clock.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/base/status.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void a_failure_leaves_its_message(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_fail("%s: no such %s", "a.h5", "file"), PD_FAILED);
+    assert_string_equal(pd_error_message(), "a.h5: no such file");
+    /* The old message may be an argument of the new one. */
+    assert_int_equal(pd_fail_usage("rank %d: %s", 3, pd_error_message()), PD_USAGE);
+    assert_string_equal(pd_error_message(), "rank 3: a.h5: no such file");
+    pd_fail("cut short");
+    assert_int_equal(pd_fail_within(PD_FAILED, "b.h5"), PD_FAILED);
+    assert_string_equal(pd_error_message(), "b.h5: cut short");
+}
+
+static void memory_is_zeroed_aligned_and_checked(void **state)
+{
+    (void)state;
+    char *block;
+    assert_int_equal(pd_alloc(&block, 1000, 3), PD_OK);
+    assert_int_equal((uintptr_t)block % 64, 0);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(block[i], 0);
+    free(block);
+    assert_int_equal(pd_alloc(&block, 0, 4), PD_OK);
+    assert_non_null(block);
+    free(block);
+    assert_int_equal(pd_alloc(&block, SIZE_MAX / 2, 4), PD_FAILED);
+    assert_null(block);
+}
+
+static void durations_read_well(void **state)
+{
+    (void)state;
+    char text[32];
+    assert_string_equal(pd_clock_format(text, sizeof text, 47.6), "48 s");
+    assert_string_equal(pd_clock_format(text, sizeof text, 725), "12 min 05 s");
+    assert_string_equal(pd_clock_format(text, sizeof text, 11225), "3 h 07 min");
+    assert_string_equal(pd_clock_format(text, sizeof text, -1), "?");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failure_leaves_its_message),
+        cmocka_unit_test(memory_is_zeroed_aligned_and_checked),
+        cmocka_unit_test(durations_read_well),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

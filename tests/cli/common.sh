@@ -1,0 +1,67 @@
+# Sourced by the scripts in this folder: a folder of its own to work in, and short names.
+set -euo pipefail
+: "${PNEUMO_DIST:?the program}" "${PNEUMO_SOURCE:?the checkout}"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+# Ranks share cores here: whoever waits must not keep others from working.
+export OMP_WAIT_POLICY=passive OMPI_MCA_mpi_yield_when_idle=1
+unset OMP_NUM_THREADS
+
+here=$(mktemp -d)
+trap 'rm -rf "$here"' EXIT
+cd "$here"
+
+pneumo() { "$PNEUMO_DIST" "$@"; }
+
+# ranks N ARGUMENT...: the program on N ranks.
+ranks() {
+    local count=$1
+    shift
+    mpirun --oversubscribe --bind-to none -np "$count" "$PNEUMO_DIST" "$@"
+}
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# A packed set of a few small phantoms at ./data.h5.
+make_data() {
+    pneumo synth phantoms --images "${1:-240}" --seed 3 2>/dev/null
+    pneumo pack phantoms -o data.h5 --size 32 >/dev/null 2>&1
+}
+
+# A job that uses everything that could tell ranks apart: dropout, augmentation, batch normalisation
+# over the whole batch, classes in turn, a moving average. Small enough to take seconds.
+write_small_job() {
+    cat >small.ini <<'INI'
+[data]
+file = data.h5
+size = 32
+balance = oversample
+[model]
+name = cnn-deep
+width = 0.3
+dropout = 0.2
+[train]
+epochs = 3
+epoch_images = 160
+batch = 32
+lanes = 8
+optimizer = adamw
+learning_rate = 2e-3
+schedule = onecycle
+ema = 0.9
+clip_norm = 5
+[regularise]
+l2 = 1e-4
+weight_decay = 0.01
+label_smoothing = 0.05
+[augment]
+crop_min = 0.5
+flip = yes
+rotate = 10
+translate = 0.05
+brightness = 0.1
+contrast = 0.1
+INI
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Nothing is lost: kill -9 of one rank or of all at random moments, then --resume at another number
+# of ranks, ends in the checkpoint of the run that was left alone. So does stopping by a signal.
+# PNEUMO_KILLS says how many kills (default 6); a run that came to its end is compared and begun
+# again until there were so many.
+. "$(dirname "$0")/common.sh"
+kills=${PNEUMO_KILLS:-6}
+RANDOM=${PNEUMO_KILL_SEED:-1}
+make_data 160
+write_small_job
+settings=(--set run.checkpoint_minutes=0.001 --set train.epochs=8)
+
+milliseconds() { echo $(($(date +%s%N) / 1000000)); }
+begin=$(milliseconds)
+ranks 2 train small.ini --run alone "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
+length=$(($(milliseconds) - begin))
+
+compare() {
+    for file in last.h5 best.h5 history.csv; do
+        cmp "alone/$file" "$1/$file" || fail "$1/$file differs from that of the run left alone"
+    done
+}
+
+# The program's processes that work in our folder.
+ours() {
+    local pid
+    for pid in $(pgrep -x "$(basename "$PNEUMO_DIST" | cut -c1-15)" || true); do
+        [[ $(readlink "/proc/$pid/cwd" 2>/dev/null) == "$here" ]] && echo "$pid"
+    done
+    return 0
+}
+
+counts=(1 2 3 5 2 1 4)
+killed=0 finished=0 round=0
+while ((killed < kills)); do
+    round=$((round + 1))
+    ranks "${counts[round % 7]}" train small.ini --run broken --resume "${settings[@]}" \
+        >/dev/null 2>>broken.log &
+    launcher=$!
+    sleep "$(printf '%d.%03d' $((i = RANDOM % length, i / 1000)) $((i % 1000)))"
+    victims=($(ours))
+    if ((${#victims[@]} > 0)); then
+        ((round % 2)) || victims=("${victims[RANDOM % ${#victims[@]}]}")
+        kill -9 "${victims[@]}" 2>/dev/null && killed=$((killed + 1))
+    fi
+    # Ranks that die while they start can leave Open MPI 4.1's launcher waiting for ever.
+    for ((t = 0; t < 150 && ${#victims[@]} > 0; t++)); do
+        kill -0 "$launcher" 2>/dev/null || break
+        sleep 0.1
+    done
+    ((${#victims[@]} == 0)) || kill -9 "$launcher" 2>/dev/null || true
+    if wait "$launcher"; then # it was through before the kill
+        compare broken
+        rm -rf broken
+        finished=$((finished + 1))
+        continue
+    fi
+    for ((t = 0; t < 100; t++)); do # the launcher ends the others
+        [[ -z $(ours) ]] && break
+        sleep 0.1
+    done
+    [[ -z $(ours) ]] || fail "ranks live on after one was killed"
+    for file in broken/last.h5 broken/best.h5; do
+        [[ ! -e $file ]] || pneumo inspect "$file" >/dev/null || fail "$file is damaged"
+    done
+done
+ranks 3 train small.ini --run broken --resume "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
+compare broken
+echo "$killed kills in $((finished + 1)) runs: the same checkpoints"
+
+# A signal: exit code 75 after saving, and the same end in however many pieces.
+stopped=0
+while true; do
+    code=0
+    pneumo train small.ini --run stopped --resume "${settings[@]}" >/dev/null 2>stop.log &
+    worker=$!
+    if ((stopped < 4)); then
+        until grep -q "writing to" stop.log || ! kill -0 "$worker" 2>/dev/null; do sleep 0.02; done
+        kill -USR1 "$worker" 2>/dev/null || true
+    fi
+    wait "$worker" || code=$?
+    ((code == 0)) && break
+    ((code == 75)) || fail "exit code $code after SIGUSR1: $(cat stop.log)"
+    grep -q -- "run it again with --resume" stop.log || fail "it does not say how to go on"
+    stopped=$((stopped + 1))
+done
+((stopped > 0)) || fail "no signal came in time"
+compare stopped
+echo "$stopped stops: the same checkpoints"
+
+# What is there is never overwritten, nor continued by another job.
+before=$(sha256sum alone/last.h5)
+! pneumo train small.ini --run alone "${settings[@]}" >/dev/null 2>log || fail "a run was overwritten"
+grep -q "alone holds a run already" log || fail "$(cat log)"
+! pneumo train small.ini --run alone --resume "${settings[@]}" --set train.batch=64 >/dev/null \
+    2>log || fail "another job went on"
+grep -q "made by another job ('batch = 32' there, 'batch = 64' now)" log || fail "$(cat log)"
+# A finished run is only evaluated again.
+pneumo train small.ini --run alone --resume "${settings[@]}" >out.txt 2>log || fail "$(cat log)"
+[[ $before == "$(sha256sum alone/last.h5)" ]] || fail "the finished run changed"
+grep -q "test fold" out.txt || fail "no evaluation"

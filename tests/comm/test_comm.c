@@ -1,0 +1,442 @@
+/* Runs without a launcher and under mpirun alike: every rank makes the same assertions.
+ * PNEUMO_TEST_RANKS says how many ranks there must be (1 if unset). With the argument `abort`, the
+ * last rank aborts with code 42 while the others wait for it. */
+#include "pneumo/base/memory.h"
+#include "pneumo/base/random.h"
+#include "pneumo/comm/comm.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static pd_comm *comm;
+
+static const int LANES[] = {5, 6, 8, 16};
+enum { LANES_COUNT = sizeof(LANES) / sizeof(LANES[0]) };
+
+/* Numbers over 24 powers of two, so that the order of additions shows in the result. */
+static float made_up(pd_random *random)
+{
+    return ldexpf(pd_random_normal(random), (int)pd_random_below(random, 24) - 12);
+}
+
+/* The vectors [lane][n] of lanes [first, first + count). */
+static float *lane_vectors(int first, int count, size_t n, uint32_t trial)
+{
+    float *vectors = NULL;
+    assert_int_equal(pd_alloc(&vectors, (size_t)count * n, sizeof(float)), PD_OK);
+    for (int lane = 0; lane < count; lane++) {
+        pd_random random = pd_random_stream(7, PD_PURPOSE_TEST, trial, (uint64_t)(first + lane));
+        for (size_t j = 0; j < n; j++)
+            vectors[(size_t)lane * n + j] = made_up(&random);
+    }
+    return vectors;
+}
+
+/* What one rank alone computes for all lanes. */
+static float *tree_sum(int lanes, size_t n, uint32_t trial)
+{
+    pd_subtree whole[PD_SUBTREES_MAX];
+    assert_int_equal(pd_tree_subtrees(lanes, 0, lanes, whole), 1);
+    float *vectors = lane_vectors(0, lanes, n, trial);
+    pd_tree_fold_lanes(&whole[0], vectors, n, n, vectors);
+    return vectors;
+}
+
+/* The subtree sums of the lanes held here, one vector [n] each. */
+static float *own_parts(size_t n, uint32_t trial, int expected_subtrees)
+{
+    pd_subtree subtrees[PD_SUBTREES_MAX];
+    int first = pd_comm_first_lane(comm);
+    int found = pd_tree_subtrees(pd_comm_lanes(comm), first, pd_comm_lane_count(comm), subtrees);
+    assert_int_equal(found, expected_subtrees);
+    float *parts = NULL;
+    assert_int_equal(pd_alloc(&parts, (size_t)found * n, sizeof(float)), PD_OK);
+    for (int i = 0; i < found; i++) {
+        float *vectors = lane_vectors(subtrees[i].first, subtrees[i].count, n, trial);
+        pd_tree_fold_lanes(&subtrees[i], vectors, n, n, parts + (size_t)i * n);
+        free(vectors);
+    }
+    return parts;
+}
+
+static int join(void **state)
+{
+    (void)state;
+    return pd_comm_create(&comm) == PD_OK ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    pd_comm_destroy(&comm);
+    pd_comm_destroy(&comm);
+    return 0;
+}
+
+static void test_ranks(void **state)
+{
+    (void)state;
+    const char *expected = getenv("PNEUMO_TEST_RANKS");
+    assert_int_equal(pd_comm_size(comm), expected != NULL ? atoi(expected) : 1);
+    assert_in_range(pd_comm_rank(comm), 0, pd_comm_size(comm) - 1);
+    assert_int_equal(pd_comm_local_size(comm), pd_comm_size(comm));
+    assert_true(strlen(pd_comm_host(comm)) > 0);
+    assert_int_equal(pd_comm_barrier(comm), PD_OK);
+}
+
+static void test_lanes_are_shared(void **state)
+{
+    (void)state;
+    for (int lanes = pd_comm_size(comm); lanes <= 17; lanes++) {
+        assert_int_equal(pd_comm_set_lanes(comm, lanes), PD_OK);
+        assert_int_equal(pd_comm_lanes(comm), lanes);
+        assert_in_range(pd_comm_lane_count(comm), 1, lanes);
+        uint32_t mine = 0, all;
+        for (int i = 0; i < pd_comm_lane_count(comm); i++)
+            mine |= 1u << (pd_comm_first_lane(comm) + i);
+        assert_int_equal(pd_comm_any(comm, mine, &all), PD_OK);
+        assert_int_equal(all, (1u << lanes) - 1);
+    }
+}
+
+static void test_lanes_that_are_impossible(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_comm_set_lanes(comm, 0), PD_FAILED);
+    assert_int_equal(pd_comm_set_lanes(comm, -3), PD_FAILED);
+    assert_int_equal(pd_comm_set_lanes(comm, PD_LANES_MAX + 1), PD_FAILED);
+    if (pd_comm_size(comm) > 1) {
+        assert_int_equal(pd_comm_set_lanes(comm, pd_comm_size(comm) - 1), PD_FAILED);
+        assert_non_null(strstr(pd_error_message(), "raise lanes to"));
+    }
+}
+
+static void test_lane_sum(void **state)
+{
+    (void)state;
+    /* Longer after shorter, and shorter again: the scratch grows and is used in part. */
+    const size_t counts[] = {1, 300, 0, 7};
+    for (int l = 0; l < LANES_COUNT; l++) {
+        int lanes = LANES[l];
+        if (lanes < pd_comm_size(comm))
+            continue;
+        assert_int_equal(pd_comm_set_lanes(comm, lanes), PD_OK);
+        for (int c = 0; c < 4; c++) {
+            size_t n = counts[c];
+            double all[16 * 300], expected[300], total[300];
+            for (int lane = 0; lane < lanes; lane++) {
+                pd_random random = pd_random_stream(3, PD_PURPOSE_TEST, 0, (uint64_t)lane);
+                for (size_t j = 0; j < n; j++)
+                    all[(size_t)lane * n + j] =
+                        ldexp(made_up(&random), (int)pd_random_below(&random, 60));
+            }
+            double *parts = NULL;
+            size_t held = (size_t)pd_comm_lane_count(comm) * n;
+            assert_int_equal(pd_alloc(&parts, held, sizeof(double)), PD_OK);
+            if (held > 0)
+                memcpy(parts, all + (size_t)pd_comm_first_lane(comm) * n, held * sizeof(double));
+            assert_int_equal(pd_comm_lane_sum(comm, parts, n, total), PD_OK);
+            pd_tree_fold_doubles(lanes, all, n, expected);
+            assert_memory_equal(total, expected, n * sizeof(double));
+            free(parts);
+        }
+    }
+}
+
+static void test_broadcast(void **state)
+{
+    (void)state;
+    for (int root = 0; root < pd_comm_size(comm); root++) {
+        bool is_root = pd_comm_rank(comm) == root;
+        int32_t bytes[1000];
+        for (int i = 0; i < 1000; i++)
+            bytes[i] = is_root ? i * i + root : -1;
+        assert_int_equal(pd_comm_broadcast(comm, bytes, sizeof(bytes), root), PD_OK);
+        for (int i = 0; i < 1000; i++)
+            assert_int_equal(bytes[i], i * i + root);
+
+        char *text = NULL;
+        assert_int_equal(pd_comm_broadcast_text(comm, &text, is_root ? "Größe 3×3" : NULL, root),
+                         PD_OK);
+        assert_string_equal(text, "Größe 3×3");
+        free(text);
+        assert_int_equal(pd_comm_broadcast_text(comm, &text, is_root ? "" : NULL, root), PD_OK);
+        assert_string_equal(text, "");
+        free(text);
+        assert_int_equal(pd_comm_broadcast_text(comm, &text, NULL, root), PD_OK);
+        assert_null(text);
+    }
+}
+
+static void test_gather_of_unequal_sizes(void **state)
+{
+    (void)state;
+    int rank = pd_comm_rank(comm), size = pd_comm_size(comm);
+    /* Some ranks give nothing, the others the more the higher. */
+    unsigned char mine[3000];
+    size_t given = rank % 3 == 1 ? 0 : (size_t)rank * 300 + 5;
+    memset(mine, rank + 1, sizeof(mine));
+    void *all = NULL;
+    size_t total = 99;
+    assert_int_equal(pd_comm_gather(comm, given > 0 ? mine : NULL, given, &all, &total), PD_OK);
+    if (rank > 0) {
+        assert_null(all);
+        assert_int_equal(total, 0);
+        return;
+    }
+    size_t at = 0;
+    for (int r = 0; r < size; r++)
+        for (size_t i = 0; i < (r % 3 == 1 ? 0 : (size_t)r * 300 + 5); i++)
+            assert_int_equal(((unsigned char *)all)[at++], r + 1);
+    assert_int_equal(total, at);
+    free(all);
+}
+
+static void test_gather_of_too_much(void **state)
+{
+    (void)state;
+    bool last = pd_comm_rank(comm) == pd_comm_size(comm) - 1;
+    char byte = 0;
+    void *all = &byte;
+    size_t total = 99;
+    /* Refused by its size alone, on every rank, before a byte is read. */
+    assert_int_equal(pd_comm_gather(comm, &byte, last ? (size_t)3 << 30 : 1, &all, &total),
+                     PD_FAILED);
+    assert_null(all);
+    assert_int_equal(total, 0);
+    assert_non_null(strstr(pd_error_message(), "2 GiB"));
+}
+
+static void test_any_and_max(void **state)
+{
+    (void)state;
+    int rank = pd_comm_rank(comm), size = pd_comm_size(comm);
+    uint32_t all = 0;
+    assert_int_equal(pd_comm_any(comm, 1u << rank | 1u << 31, &all), PD_OK);
+    assert_int_equal(all, (1u << size) - 1 + (1u << 31));
+
+    double largest = 0;
+    assert_int_equal(pd_comm_max(comm, -100.0 - rank, &largest), PD_OK);
+    assert_true(largest == -100.0);
+    assert_int_equal(pd_comm_max(comm, 0.5 * rank, &largest), PD_OK);
+    assert_true(largest == 0.5 * (size - 1));
+    assert_int_equal(pd_comm_max(comm, rank == size / 2 ? NAN : 1.0, &largest), PD_OK);
+    assert_true(isnan(largest));
+}
+
+static void test_agree(void **state)
+{
+    (void)state;
+    int rank = pd_comm_rank(comm), size = pd_comm_size(comm), last = size - 1;
+    assert_int_equal(pd_comm_agree(comm, PD_OK), PD_OK);
+
+    char prefix[300] = "";
+    if (size > 1)
+        snprintf(prefix, sizeof(prefix), "rank %d on %s: ", last, pd_comm_host(comm));
+    char expected[400];
+    snprintf(expected, sizeof(expected), "%sdisk is 100%% full: '%%s'", prefix);
+    pd_status status = rank == last ? pd_fail("disk is 100%% full: '%%s'") : PD_OK;
+    assert_int_equal(pd_comm_agree(comm, status), PD_FAILED);
+    assert_string_equal(pd_error_message(), expected);
+
+    /* Of several the lowest rank's status and message count. */
+    status = rank == 0 ? pd_fail_usage("the first") : pd_fail("rank %d too", rank);
+    assert_int_equal(pd_comm_agree(comm, status), PD_USAGE);
+    assert_non_null(strstr(pd_error_message(), "the first"));
+
+    assert_int_equal(pd_comm_agree(comm, PD_OK), PD_OK);
+}
+
+/* Makes parts ready from the end in ranges that share no border with the buckets; between them
+ * other collectives go on, and ranks fall behind each other. */
+static void run_sum(pd_reduction *reduction, float *parts, size_t n, bool disturb)
+{
+    pd_random random = pd_random_stream(5, PD_PURPOSE_TEST, 1, 0);
+    double lane_parts[16], total;
+    pd_reduction_begin(reduction, parts);
+    for (size_t offset = n; offset > 0;) {
+        size_t range = pd_random_below(&random, 700);
+        range = range < offset ? range : offset;
+        offset -= range;
+        assert_int_equal(pd_reduction_ready(reduction, offset, range), PD_OK);
+        if (disturb && pd_random_below(&random, 8) == 0) {
+            usleep((useconds_t)(pd_comm_rank(comm) * 300));
+            for (int i = 0; i < 16; i++)
+                lane_parts[i] = 1;
+            assert_int_equal(pd_comm_lane_sum(comm, lane_parts, 1, &total), PD_OK);
+            assert_true(total == pd_comm_lanes(comm));
+        }
+    }
+    assert_int_equal(pd_reduction_finish(reduction), PD_OK);
+}
+
+static void test_exact_reduction(void **state)
+{
+    (void)state;
+    /* One bucket that does not fill its size; buckets that divide the vector; more buckets than may
+     * be under way at a time; buckets smaller than the number of ranks; an empty vector. */
+    const struct {
+        size_t n, bucket;
+    } cases[] = {{1003, 0}, {4096, 512}, {10007, 64}, {203, 3}, {0, 0}};
+    for (int l = 0; l < LANES_COUNT; l++) {
+        int lanes = LANES[l];
+        if (lanes < pd_comm_size(comm))
+            continue;
+        assert_int_equal(pd_comm_set_lanes(comm, lanes), PD_OK);
+        for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+            size_t n = cases[c].n;
+            pd_reduction *reduction = NULL;
+            assert_int_equal(
+                pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, n, cases[c].bucket),
+                PD_OK);
+            for (uint32_t trial = 0; trial < 2; trial++) {
+                float *parts = own_parts(n, trial, pd_reduction_subtrees(reduction));
+                float *expected = tree_sum(lanes, n, trial);
+                run_sum(reduction, parts, n, trial == 1);
+                assert_memory_equal(parts, expected, n * sizeof(float));
+                free(parts);
+                free(expected);
+            }
+            pd_reduction_destroy(&reduction);
+            assert_null(reduction);
+            pd_reduction_destroy(&reduction);
+        }
+    }
+}
+
+/* The comparisons above would pass for any order of additions if the data did not care. */
+static void test_data_show_the_order_of_additions(void **state)
+{
+    (void)state;
+    size_t n = 1003;
+    for (int l = 0; l < LANES_COUNT; l++) {
+        float *vectors = lane_vectors(0, LANES[l], n, 0);
+        float *expected = tree_sum(LANES[l], n, 0);
+        for (int lane = 1; lane < LANES[l]; lane++)
+            for (size_t j = 0; j < n; j++)
+                vectors[j] += vectors[(size_t)lane * n + j];
+        size_t differ = 0;
+        for (size_t j = 0; j < n; j++)
+            differ += vectors[j] != expected[j];
+        assert_true(differ > n / 20);
+        free(vectors);
+        free(expected);
+    }
+}
+
+static void test_mpi_reduction(void **state)
+{
+    (void)state;
+    size_t n = 10007;
+    for (int l = 0; l < LANES_COUNT; l++) {
+        int lanes = LANES[l];
+        if (lanes < pd_comm_size(comm))
+            continue;
+        assert_int_equal(pd_comm_set_lanes(comm, lanes), PD_OK);
+        pd_reduction *reduction = NULL;
+        assert_int_equal(pd_reduction_create(&reduction, comm, PD_REDUCTION_MPI, n, 64), PD_OK);
+        float *parts = own_parts(n, 2, pd_reduction_subtrees(reduction));
+        float *vectors = lane_vectors(0, lanes, n, 2);
+        run_sum(reduction, parts, n, true);
+        for (size_t j = 0; j < n; j++) {
+            double sum = 0, size = 0;
+            for (int lane = 0; lane < lanes; lane++) {
+                sum += vectors[(size_t)lane * n + j];
+                size += fabsf(vectors[(size_t)lane * n + j]);
+            }
+            assert_true(fabs(parts[j] - sum) <= size * 1e-6);
+        }
+        double waiting, folding;
+        pd_reduction_seconds(reduction, &waiting, &folding);
+        assert_true(waiting >= 0 && folding >= 0);
+        pd_reduction_seconds(reduction, &waiting, &folding);
+        assert_true(waiting == 0 && folding == 0);
+        free(parts);
+        free(vectors);
+        pd_reduction_destroy(&reduction);
+    }
+}
+
+static void test_reduction_that_is_misused(void **state)
+{
+    (void)state;
+    pd_reduction *reduction = NULL, *other = NULL;
+    float *parts = NULL;
+    assert_int_equal(pd_comm_set_lanes(comm, 16), PD_OK);
+    assert_int_equal(pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, 100, 1u << 25),
+                     PD_FAILED);
+    assert_null(reduction);
+    assert_int_equal(pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, 100, 10), PD_OK);
+    assert_int_equal(pd_reduction_create(&other, comm, PD_REDUCTION_EXACT, 100, 10), PD_OK);
+    assert_int_equal(pd_alloc(&parts, 100 * (size_t)pd_reduction_subtrees(reduction), 4), PD_OK);
+
+    pd_reduction_begin(reduction, parts);
+    assert_int_equal(pd_reduction_ready(reduction, 0, 50), PD_FAILED);
+    assert_int_equal(pd_reduction_ready(reduction, 90, 11), PD_FAILED);
+    assert_int_equal(pd_reduction_ready(reduction, SIZE_MAX, 101), PD_FAILED);
+    assert_int_equal(pd_reduction_ready(reduction, 75, 25), PD_OK);
+    if (pd_comm_size(comm) > 1) {
+        pd_reduction_begin(other, parts);
+        assert_int_equal(pd_reduction_ready(other, 75, 25), PD_FAILED);
+    }
+    /* What was made ready is brought to an end all the same. */
+    assert_int_equal(pd_reduction_finish(reduction), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "[0, 75)"));
+
+    pd_reduction_begin(other, parts);
+    assert_int_equal(pd_reduction_ready(other, 0, 100), PD_OK);
+    assert_int_equal(pd_reduction_finish(other), PD_OK);
+    pd_reduction_destroy(&reduction);
+    pd_reduction_destroy(&other);
+    free(parts);
+}
+
+static void test_reduction_before_lanes(void **state)
+{
+    (void)state;
+    pd_reduction *reduction = NULL;
+    assert_int_equal(pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, 100, 10), PD_FAILED);
+    assert_null(reduction);
+}
+
+static int abort_last_rank(void)
+{
+    if (pd_comm_create(&comm) != PD_OK)
+        return 1;
+    if (pd_comm_rank(comm) == pd_comm_size(comm) - 1)
+        pd_comm_abort(comm, 42);
+    pd_comm_barrier(comm);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "abort") == 0)
+        return abort_last_rank();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reduction_before_lanes),
+        cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_lanes_are_shared),
+        cmocka_unit_test(test_lanes_that_are_impossible),
+        cmocka_unit_test(test_lane_sum),
+        cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_gather_of_unequal_sizes),
+        cmocka_unit_test(test_gather_of_too_much),
+        cmocka_unit_test(test_any_and_max),
+        cmocka_unit_test(test_agree),
+        cmocka_unit_test(test_data_show_the_order_of_additions),
+        cmocka_unit_test(test_exact_reduction),
+        cmocka_unit_test(test_mpi_reduction),
+        cmocka_unit_test(test_reduction_that_is_misused),
+    };
+    return cmocka_run_group_tests(tests, join, leave);
+}

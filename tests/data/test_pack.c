@@ -1,0 +1,313 @@
+/* Packing a small synthetic folder from end to end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/data/pack.h"
+#include "pneumo/data/phantom.h"
+#include "pneumo/io/file.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { IMAGES = 40, SIZE = 24 };
+
+static char drawn[] = "drawn-XXXXXX"; /* the synthetic folder that each test gets a copy of */
+static char root[64], folder[128], output[128];
+
+static int draw_folder(void **state)
+{
+    (void)state;
+    pd_log_quiet(true);
+    if (!mkdtemp(drawn))
+        return -1;
+    pd_synth_options options = pd_synth_defaults();
+    options.folder = drawn;
+    options.images = IMAGES;
+    return pd_synth(&options) == PD_OK ? 0 : -1;
+}
+
+static int remove_folder(const char *path)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", path);
+    return system(command);
+}
+
+static int leave_drawn(void **state)
+{
+    (void)state;
+    return remove_folder(drawn);
+}
+
+static int enter_copy(void **state)
+{
+    (void)state;
+    char command[256];
+    strcpy(root, "pack-XXXXXX");
+    if (!mkdtemp(root))
+        return -1;
+    snprintf(folder, sizeof folder, "%s/images", root);
+    snprintf(output, sizeof output, "%s/set.h5", root);
+    snprintf(command, sizeof command, "cp -r '%s' '%s'", drawn, folder);
+    return system(command);
+}
+
+static int leave_copy(void **state)
+{
+    (void)state;
+    return remove_folder(root);
+}
+
+static pd_pack_options make_options(void)
+{
+    pd_pack_options options = pd_pack_defaults();
+    options.folder = folder;
+    options.output = output;
+    options.size = SIZE;
+    options.threads = 2;
+    memcpy(options.ratio, (int[]){60, 20, 20}, sizeof options.ratio);
+    options.shares = PD_SHARES_STRATIFIED;
+    return options;
+}
+
+/* Puts bytes, or a copy of the file `from`, at folder/below. */
+static void put(const char *below, const char *from)
+{
+    char path[256], source[256];
+    unsigned char *bytes;
+    size_t size;
+    snprintf(path, sizeof path, "%s/%s", folder, below);
+    if (from) {
+        snprintf(source, sizeof source, "%s/%s", folder, from);
+        assert_int_equal(pd_file_read(&bytes, &size, source, 1 << 20), PD_OK);
+        assert_int_equal(pd_file_write(path, bytes, size), PD_OK);
+        free(bytes);
+    } else {
+        assert_int_equal(pd_file_write(path, "no image", 8), PD_OK);
+    }
+}
+
+static int entries_in_root(void)
+{
+    DIR *directory = opendir(root);
+    int count = 0;
+    assert_non_null(directory);
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count - 2;
+}
+
+static void refuse(const pd_pack_options *options, const char *words)
+{
+    pd_pack_result result;
+    assert_int_equal(pd_pack(options, &result), PD_FAILED);
+    if (!strstr(pd_error_message(), words))
+        fail_msg("'%s' does not say '%s'", pd_error_message(), words);
+    /* Only the folder of images: no output, nothing half-written. */
+    assert_int_equal(entries_in_root(), 1);
+}
+
+static void the_file_holds_what_the_folder_held(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    pd_dataset *dataset = NULL;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(entries_in_root(), 2);
+    assert_int_equal(pd_dataset_open(&dataset, output), PD_OK);
+    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    const pd_sample *samples = pd_dataset_samples(dataset);
+    assert_int_equal(info->count, IMAGES);
+    assert_int_equal(info->height, SIZE);
+    assert_string_equal(info->digest, result.info.digest);
+    assert_int_equal(strlen(info->digest), 32);
+
+    double sum = 0, squares = 0, pixels = 0;
+    int64_t seen[PD_FOLDS][PD_LABELS] = {{0}};
+    for (int64_t i = 0; i < IMAGES; i++) {
+        uint8_t packed[SIZE * SIZE], direct[SIZE * SIZE];
+        char path[512];
+        pd_image image;
+        snprintf(path, sizeof path, "%s/%s", folder, samples[i].name);
+        assert_int_equal(pd_image_read(&image, path), PD_OK);
+        assert_int_equal(pd_image_resize(direct, SIZE, SIZE, &image), PD_OK);
+        pd_image_free(&image);
+        assert_int_equal(pd_dataset_read(dataset, &i, 1, packed), PD_OK);
+        assert_memory_equal(packed, direct, sizeof packed);
+        assert_int_equal(samples[i].label, strstr(samples[i].name, "/NORMAL/") == NULL);
+        seen[samples[i].fold][samples[i].label]++;
+        for (int p = 0; samples[i].fold == PD_TRAIN && p < SIZE * SIZE; p++) {
+            sum += packed[p];
+            squares += packed[p] * packed[p];
+            pixels++;
+        }
+    }
+    assert_memory_equal(seen, info->counts, sizeof seen);
+    assert_true(fabs(info->mean - sum / pixels) < 1e-9);
+    assert_true(fabs(info->deviation - sqrt(squares / pixels - info->mean * info->mean)) < 1e-9);
+    pd_dataset_destroy(&dataset);
+}
+
+static void threads_do_not_change_a_byte(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    unsigned char *bytes[2];
+    size_t size[2];
+    char digest[33];
+    for (int i = 0; i < 2; i++) {
+        options.threads = 1 + i;
+        assert_int_equal(pd_pack(&options, &result), PD_OK);
+        assert_int_equal(pd_file_read(&bytes[i], &size[i], output, 1 << 24), PD_OK);
+    }
+    assert_int_equal(size[0], size[1]);
+    assert_memory_equal(bytes[0], bytes[1], size[0]);
+    free(bytes[0]);
+    free(bytes[1]);
+
+    strcpy(digest, result.info.digest);
+    options.seed = 2;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_string_not_equal(digest, result.info.digest);
+}
+
+static void duplicates_are_kept_once_and_join_patients(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    /* The same bytes link bacteria 9001 to virus 9002, and virus 9002 to bacteria 9003. */
+    put("train/PNEUMONIA/person9001_bacteria_1.jpeg", "train/PNEUMONIA/person1_bacteria_1.jpeg");
+    put("train/PNEUMONIA/person9002_virus_1.jpeg", "train/PNEUMONIA/person1_bacteria_1.jpeg");
+    put("train/PNEUMONIA/person9002_virus_2.jpeg", "train/PNEUMONIA/person1_virus_1.jpeg");
+    put("train/PNEUMONIA/person9003_bacteria_1.jpeg", "train/PNEUMONIA/person1_virus_1.jpeg");
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.info.duplicates, 4);
+    assert_int_equal(result.info.count, IMAGES);
+
+    pd_dataset *dataset = NULL;
+    int32_t joined[2] = {-1, -2}, patients = 0;
+    assert_int_equal(pd_dataset_open(&dataset, output), PD_OK);
+    const pd_sample *samples = pd_dataset_samples(dataset);
+    for (int i = 0; i < IMAGES; i++) {
+        assert_null(strstr(samples[i].name, "person900"));
+        for (int j = 0; j < 2; j++) {
+            if (strstr(samples[i].name, j ? "/person1_virus_1." : "/person1_bacteria_1.")) {
+                joined[j] = samples[i].patient;
+                assert_int_equal(samples[i].cause, PD_CAUSE_UNKNOWN);
+            }
+        }
+        assert_in_range(samples[i].patient, 0, patients);
+        patients += samples[i].patient == patients;
+    }
+    assert_int_equal(joined[0], joined[1]);
+    assert_int_equal(result.leaks, 0);
+    pd_dataset_destroy(&dataset);
+}
+
+static void a_duplicate_under_two_labels_is_refused(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    put("train/NORMAL/IM-9000-0001.jpeg", "train/PNEUMONIA/person1_virus_1.jpeg");
+    refuse(&options, "IM-9000-0001.jpeg");
+    assert_non_null(strstr(pd_error_message(), "person1_virus_1.jpeg"));
+    assert_non_null(strstr(pd_error_message(), "two labels"));
+}
+
+static void a_bad_image_is_named_or_left_out(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    put("train/NORMAL/IM-9000-0001.jpeg", NULL);
+    put("train/NORMAL/IM-9001-0001.jpeg", NULL); /* the same bytes: bad, and no duplicate */
+    refuse(&options, "images/train/NORMAL/IM-9000-0001.jpeg: neither a JPEG");
+    assert_non_null(strstr(pd_error_message(), "--skip-bad"));
+    options.skip_bad = true;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.bad, 2);
+    assert_int_equal(result.info.duplicates, 0);
+    assert_int_equal(result.info.count, IMAGES);
+}
+
+static void kept_folds_tell_of_patients_in_two(void **state)
+{
+    (void)state;
+    char from[256], to[256], name[256];
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    options.policy = PD_FOLDS_KEEP;
+    snprintf(name, sizeof name, "%s/test/NORMAL", folder);
+    assert_int_equal(pd_folder_make(name), PD_OK);
+    snprintf(name, sizeof name, "%s/test/PNEUMONIA", folder);
+    assert_int_equal(pd_folder_make(name), PD_OK);
+    put("test/NORMAL/IM-9000-0001.jpeg", "train/NORMAL/IM-0001-0001.jpeg");
+    /* Another image of patient virus 1, who is in train. */
+    snprintf(from, sizeof from, "%s/train/PNEUMONIA/person1_virus_1.jpeg", folder);
+    snprintf(to, sizeof to, "%s/test/PNEUMONIA/person1_virus_777.jpeg", folder);
+    assert_int_equal(rename(from, to), 0);
+    put("train/PNEUMONIA/person1_virus_888.jpeg", "train/PNEUMONIA/person1_bacteria_1.jpeg");
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    /* Of an image in test and in train, the one in test is kept: it is the first by name. */
+    assert_int_equal(result.info.counts[PD_TEST][PD_NORMAL], 1);
+    assert_int_equal(result.info.counts[PD_TEST][PD_PNEUMONIA], 1);
+    assert_int_equal(result.info.duplicates, 2);
+    assert_true(result.leaks >= 1);
+    assert_non_null(strstr(result.info.fold_policy, "in two folds"));
+}
+
+static void impossible_wishes_are_refused(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    options.ratio[PD_TEST] = 30;
+    refuse(&options, "add up to 100");
+    options = make_options();
+    options.size = 0;
+    refuse(&options, "size of 0");
+    options = make_options();
+    options.shares = PD_SHARES_BALANCED;
+    memcpy(options.ratio, (int[]){20, 40, 40}, sizeof options.ratio);
+    refuse(&options, "too few NORMAL");
+    options = make_options();
+    options.folder = "no-such-folder";
+    refuse(&options, "no-such-folder");
+    options = make_options();
+    options.output = "no-such-folder/set.h5";
+    refuse(&options, "no-such-folder/set.h5");
+    options = make_options();
+    options.policy = PD_FOLDS_KEEP;
+    char inside[160];
+    snprintf(inside, sizeof inside, "%s/train", folder);
+    options.folder = inside;
+    refuse(&options, "no folds of its own");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, enter_copy, leave_copy)
+    const struct CMUnitTest tests[] = {
+        TEST(the_file_holds_what_the_folder_held),
+        TEST(threads_do_not_change_a_byte),
+        TEST(duplicates_are_kept_once_and_join_patients),
+        TEST(a_duplicate_under_two_labels_is_refused),
+        TEST(a_bad_image_is_named_or_left_out),
+        TEST(kept_folds_tell_of_patients_in_two),
+        TEST(impossible_wishes_are_refused),
+    };
+    return cmocka_run_group_tests(tests, draw_folder, leave_drawn);
+}

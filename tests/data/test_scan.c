@@ -1,0 +1,177 @@
+/* Finding images, and patients and causes by name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pneumo/data/scan.h"
+#include "pneumo/io/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char root[64];
+
+static int enter_folder(void **state)
+{
+    (void)state;
+    strcpy(root, "scan-XXXXXX");
+    return mkdtemp(root) ? 0 : -1;
+}
+
+static int leave_folder(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    return system(command);
+}
+
+/* Scanning looks at names only, so any bytes will do. */
+static void add(const char *below)
+{
+    char path[256], folder[256];
+    snprintf(path, sizeof path, "%s/%s", root, below);
+    snprintf(folder, sizeof folder, "%s", path);
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(pd_folder_make(folder), PD_OK);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+}
+
+static void expect_parse(const char *name, const char *key, pd_cause cause)
+{
+    char got[256];
+    assert_int_equal(pd_scan_parse(got, sizeof got, name), cause);
+    assert_string_equal(got, key);
+}
+
+static void names_tell_patient_and_cause(void **state)
+{
+    (void)state;
+    expect_parse("train/PNEUMONIA/person12_bacteria_46.jpeg", "bacteria 12", PD_CAUSE_BACTERIA);
+    expect_parse("person1202_virus_2045.jpeg", "virus 1202", PD_CAUSE_VIRUS);
+    expect_parse("person447_virus_921_1.jpeg", "virus 447", PD_CAUSE_VIRUS);
+    expect_parse("IM-0115-0001.jpeg", "IM 115", PD_CAUSE_UNKNOWN);
+    expect_parse("IM-0429-0001-0002.jpeg", "IM 429", PD_CAUSE_UNKNOWN);
+    expect_parse("NORMAL2-IM-1427-0001.jpeg", "NORMAL2-IM 1427", PD_CAUSE_UNKNOWN);
+    expect_parse("NORMAL2-IM-1427-0001-0002.png", "NORMAL2-IM 1427", PD_CAUSE_UNKNOWN);
+    expect_parse("IM-0000-0001.jpeg", "IM 0", PD_CAUSE_UNKNOWN);
+    const char *odd[] = {"person12_fungus_4.jpeg",
+                         "person_bacteria_4.jpeg",
+                         "IM-0115.jpeg",
+                         "person12_bacteria.jpeg",
+                         "a/IM-1-2-3-4.jpeg",
+                         "IM-1-2.old.jpeg",
+                         "person12_bacteria_4x.jpeg",
+                         "scan.png",
+                         ".",
+                         ""};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        expect_parse(odd[i], odd[i], PD_CAUSE_UNKNOWN);
+    char small[8];
+    pd_scan_parse(small, sizeof small, "person123456789_bacteria_1.jpeg");
+    assert_string_equal(small, "bacteri");
+}
+
+static void the_published_layout_is_found(void **state)
+{
+    (void)state;
+    add("train/NORMAL/IM-0115-0001.jpeg");
+    add("train/NORMAL/IM-0115-0002.JPG");
+    add("train/NORMAL/NORMAL2-IM-0115-0001.jpeg");
+    add("train/NORMAL/.DS_Store");
+    add("train/NORMAL/.hidden.jpeg");
+    add("train/NORMAL/notes.txt");
+    add("train/NORMAL/sub.png/inner.png"); /* a folder, whatever its name */
+    add("train/PNEUMONIA/person115_bacteria_1.jpeg");
+    add("train/PNEUMONIA/person115_virus_1.jpeg");
+    add("train/PNEUMONIA/IM-0007-0001.png");
+    add("test/NORMAL/IM-0115-0009.jpeg");
+    add("test/PNEUMONIA/odd.PNG");
+    pd_scan scan;
+    assert_int_equal(pd_scan_folder(&scan, root), PD_OK);
+    assert_int_equal(scan.count, 8);
+    assert_int_equal(scan.skipped, 4);
+    assert_true(scan.has_folds);
+    static const struct {
+        const char *name;
+        pd_label label;
+        pd_cause cause;
+        pd_fold fold;
+        int32_t patient;
+    } wanted[8] = {
+        {"test/NORMAL/IM-0115-0009.jpeg", PD_NORMAL, PD_CAUSE_NONE, PD_TEST, 0},
+        {"test/PNEUMONIA/odd.PNG", PD_PNEUMONIA, PD_CAUSE_UNKNOWN, PD_TEST, 1},
+        {"train/NORMAL/IM-0115-0001.jpeg", PD_NORMAL, PD_CAUSE_NONE, PD_TRAIN, 0},
+        {"train/NORMAL/IM-0115-0002.JPG", PD_NORMAL, PD_CAUSE_NONE, PD_TRAIN, 0},
+        {"train/NORMAL/NORMAL2-IM-0115-0001.jpeg", PD_NORMAL, PD_CAUSE_NONE, PD_TRAIN, 2},
+        {"train/PNEUMONIA/IM-0007-0001.png", PD_PNEUMONIA, PD_CAUSE_UNKNOWN, PD_TRAIN, 3},
+        {"train/PNEUMONIA/person115_bacteria_1.jpeg", PD_PNEUMONIA, PD_CAUSE_BACTERIA, PD_TRAIN, 4},
+        {"train/PNEUMONIA/person115_virus_1.jpeg", PD_PNEUMONIA, PD_CAUSE_VIRUS, PD_TRAIN, 5},
+    };
+    for (int i = 0; i < 8; i++) {
+        assert_string_equal(scan.samples[i].name, wanted[i].name);
+        assert_int_equal(scan.samples[i].label, wanted[i].label);
+        assert_int_equal(scan.samples[i].cause, wanted[i].cause);
+        assert_int_equal(scan.samples[i].fold, wanted[i].fold);
+        assert_int_equal(scan.samples[i].patient, wanted[i].patient);
+    }
+    assert_int_equal(scan.patients, 6);
+    pd_scan_free(&scan);
+}
+
+static void classes_alone_are_a_layout(void **state)
+{
+    (void)state;
+    add("NORMAL/a.png");
+    add("PNEUMONIA/b.png");
+    pd_scan scan;
+    assert_int_equal(pd_scan_folder(&scan, root), PD_OK);
+    assert_int_equal(scan.count, 2);
+    assert_false(scan.has_folds);
+    assert_string_equal(scan.samples[1].name, "PNEUMONIA/b.png");
+    pd_scan_free(&scan);
+}
+
+static void refuse(const char *folder, const char *words)
+{
+    pd_scan scan;
+    assert_int_equal(pd_scan_folder(&scan, folder), PD_FAILED);
+    if (!strstr(pd_error_message(), words))
+        fail_msg("'%s' does not say '%s'", pd_error_message(), words);
+    pd_scan_free(&scan);
+}
+
+static void what_is_missing_is_named(void **state)
+{
+    (void)state;
+    char path[128];
+    refuse("no-such-folder", "there is no folder no-such-folder");
+    refuse(root, "holds none of the folders");
+    add("train/NORMAL/a.png");
+    refuse(root, "train/PNEUMONIA is missing");
+    add("train/PNEUMONIA/notes.txt");
+    refuse(root, "train/PNEUMONIA holds no images");
+    add("train/PNEUMONIA/b.jpeg");
+    add("NORMAL/c.png");
+    refuse(root, "both folds");
+    snprintf(path, sizeof path, "%s/NORMAL/c.png", root);
+    refuse(path, "is no folder");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_tell_patient_and_cause),
+        cmocka_unit_test_setup_teardown(the_published_layout_is_found, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(classes_alone_are_a_layout, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(what_is_missing_is_named, enter_folder, leave_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,385 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pneumo/evaluate/report.h"
+#include "pneumo/io/file.h"
+
+#include <cjson/cJSON.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char path[] = "test_report.json";
+
+/* Figures that need all 17 digits, or none. */
+static pd_metrics make_metrics(double seed)
+{
+    pd_figure f = {1 / (seed + 2), nextafter(1 / (seed + 2), 0), nextafter(1 / (seed + 2), 1)};
+    return (pd_metrics){.threshold = nextafter(seed / 7, 1),
+                        .confusion = {11, 12, 13, 14},
+                        .accuracy = f,
+                        .balanced_accuracy = {0.1 + 0.2, 0.3, DBL_MIN},
+                        .sensitivity = {1, 1 - DBL_EPSILON, 1},
+                        .specificity = {0, 0, DBL_TRUE_MIN},
+                        .precision = {NAN, NAN, NAN},
+                        .f1 = {f.low, f.value, f.high},
+                        .auc = {0.5, 0.25, 0.75}};
+}
+
+static pd_report make_report(void)
+{
+    return (pd_report){
+        .job_name = "first",
+        .model = "cnn",
+        .data_path = "data/chest.h5",
+        .data_digest = "00112233445566778899aabbccddeeff",
+        .version = "0.1.0",
+        .seed = UINT64_MAX,
+        .ranks = 4,
+        .threads = 2,
+        .lanes = 8,
+        .parameters = INT64_C(9007199254740993), /* no double holds it */
+        .best_epoch = 7,
+        .epochs = 12,
+        .seconds = 1234.5,
+        .images_per_second = NAN,
+        .target_sensitivity = 0.95,
+        .target_specificity = 0.9,
+        .decision_rule = "sensitivity >= 0.95",
+        .val = {.present = true, .chosen = make_metrics(1), .half = make_metrics(2)},
+        .test = {.present = true,
+                 .chosen = make_metrics(3),
+                 .half = make_metrics(4),
+                 .has_causes = true,
+                 .causes = {{9, 1, 0}, {2, 8, 0}, {0, 4, 6}}},
+    };
+}
+
+/* Writes, reads and parses; *text (free()) is what the file holds. */
+static cJSON *write_and_parse(const pd_report *report, char **text)
+{
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    if (pd_report_write_json(path, report) != PD_OK)
+        fail_msg("%s", pd_error_message());
+    assert_int_equal(pd_file_read(&bytes, &size, path, 1 << 20), PD_OK);
+    assert_int_equal(bytes[size - 1], '\n');
+    cJSON *root = cJSON_Parse((char *)bytes);
+    assert_non_null(root);
+    if (text)
+        *text = (char *)bytes;
+    else
+        free(bytes);
+    unlink(path);
+    return root;
+}
+
+static const cJSON *get(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!item)
+        fail_msg("the report has no '%s'", key);
+    return item;
+}
+
+static void check_number(const cJSON *object, const char *key, double expected)
+{
+    const cJSON *item = get(object, key);
+    if (isnan(expected))
+        assert_true(cJSON_IsNull(item));
+    else if (!cJSON_IsNumber(item) || item->valuedouble != expected)
+        fail_msg("'%s' is %.17g, not %.17g", key, item->valuedouble, expected);
+}
+
+static void check_string(const cJSON *object, const char *key, const char *expected)
+{
+    assert_string_equal(cJSON_GetStringValue(get(object, key)), expected);
+}
+
+static void check_figure(const cJSON *object, const char *key, pd_figure figure)
+{
+    const cJSON *item = get(object, key);
+    assert_int_equal(cJSON_GetArraySize(item), 3);
+    check_number(item, "value", figure.value);
+    check_number(item, "low", figure.low);
+    check_number(item, "high", figure.high);
+}
+
+static void check_metrics(const cJSON *object, const pd_metrics *m)
+{
+    assert_int_equal(cJSON_GetArraySize(object), 9);
+    check_number(object, "threshold", m->threshold);
+    const cJSON *confusion = get(object, "confusion");
+    check_number(confusion, "true_positive", (double)m->confusion.true_positive);
+    check_number(confusion, "false_negative", (double)m->confusion.false_negative);
+    check_number(confusion, "true_negative", (double)m->confusion.true_negative);
+    check_number(confusion, "false_positive", (double)m->confusion.false_positive);
+    check_figure(object, "accuracy", m->accuracy);
+    check_figure(object, "balanced_accuracy", m->balanced_accuracy);
+    check_figure(object, "sensitivity", m->sensitivity);
+    check_figure(object, "specificity", m->specificity);
+    check_figure(object, "precision", m->precision);
+    check_figure(object, "f1", m->f1);
+    check_figure(object, "auc", m->auc);
+}
+
+static void test_json_equals_report(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    char *text = NULL;
+    cJSON *root = write_and_parse(&r, &text);
+    check_string(root, "job", r.job_name);
+    check_string(root, "model", r.model);
+    check_string(get(root, "data"), "path", r.data_path);
+    check_string(get(root, "data"), "digest", r.data_digest);
+    check_string(root, "version", r.version);
+    check_number(root, "ranks", r.ranks);
+    check_number(root, "threads", r.threads);
+    check_number(root, "lanes", r.lanes);
+    check_number(root, "epochs", (double)r.epochs);
+    check_number(root, "best_epoch", (double)r.best_epoch);
+    check_number(root, "seconds", r.seconds);
+    check_number(root, "images_per_second", r.images_per_second);
+    check_number(get(root, "targets"), "sensitivity", r.target_sensitivity);
+    check_number(get(root, "targets"), "specificity", r.target_specificity);
+    check_string(get(root, "decision"), "rule", r.decision_rule);
+    check_number(get(root, "decision"), "threshold", r.val.chosen.threshold);
+    check_string(get(root, "decision"), "fold", "val");
+    const cJSON *folds = get(root, "folds");
+    check_metrics(get(get(folds, "val"), "chosen"), &r.val.chosen);
+    check_metrics(get(get(folds, "val"), "half"), &r.val.half);
+    check_metrics(get(get(folds, "test"), "chosen"), &r.test.chosen);
+    check_metrics(get(get(folds, "test"), "half"), &r.test.half);
+    assert_null(cJSON_GetObjectItem(get(folds, "val"), "causes"));
+    assert_int_equal(cJSON_GetArraySize(get(root, "warnings")), 0);
+
+    static const char *const classes[] = {"NORMAL", "BACTERIA", "VIRUS"};
+    const cJSON *causes = get(get(folds, "test"), "causes");
+    for (int truth = 0; truth < 3; truth++) {
+        const cJSON *row = get(causes, classes[truth]);
+        for (int called = 0; called < 3; called++)
+            check_number(get(row, "predicted"), classes[called],
+                         (double)r.test.causes[truth][called]);
+        check_figure(row, "recall", pd_wilson(r.test.causes[truth][truth], 10));
+    }
+    /* Whole numbers beyond a double's are in the text all the same, and so is null. */
+    assert_non_null(strstr(text, "18446744073709551615"));
+    assert_non_null(strstr(text, "9007199254740993"));
+    assert_null(strstr(text, "nan"));
+    free(text);
+    cJSON_Delete(root);
+}
+
+static void test_json_without_folds(void **state)
+{
+    (void)state;
+    pd_report r = {.seconds = INFINITY};
+    cJSON *root = write_and_parse(&r, NULL);
+    assert_true(cJSON_IsNull(get(root, "job")));
+    assert_true(cJSON_IsNull(get(root, "seconds")));
+    assert_true(cJSON_IsNull(get(get(root, "decision"), "threshold")));
+    assert_int_equal(cJSON_GetArraySize(get(root, "folds")), 0);
+    cJSON_Delete(root);
+}
+
+static void test_json_hostile_strings(void **state)
+{
+    (void)state;
+    const struct {
+        const char *given, *kept;
+    } table[] = {
+        {"quote \" back \\ slash /", NULL},
+        {"line\nreturn\rtab\t bell\a escape\x1b[31m", NULL},
+        {"\",\"seed\":1,\"x\":\"", NULL},
+        {"Röntgen 胸部 🩻", NULL},
+        {"latin-1 R\xf6ntgen", "latin-1 R?ntgen"},
+        {"cut short \xe8\x83", "cut short ??"},
+        {"surrogate \xed\xa0\x80, overlong \xc0\xaf \xe0\x80\xaf",
+         "surrogate ???, overlong ?? ???"},
+        {"too large \xf4\x90\x80\x80 \xff", "too large ???? ?"},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        const char *kept = table[i].kept ? table[i].kept : table[i].given;
+        pd_report r = make_report();
+        r.job_name = r.model = r.data_path = r.data_digest = r.version = r.decision_rule =
+            table[i].given;
+        r.test.chosen.confusion = (pd_confusion){0, 5, 5, 0};
+        cJSON *root = write_and_parse(&r, NULL);
+        check_string(root, "job", kept);
+        check_string(root, "model", kept);
+        check_string(root, "version", kept);
+        check_string(get(root, "data"), "path", kept);
+        check_string(get(root, "data"), "digest", kept);
+        check_string(get(root, "decision"), "rule", kept);
+        assert_int_equal(cJSON_GetArraySize(get(root, "warnings")), 1);
+        assert_non_null(strstr(cJSON_GetArrayItem(get(root, "warnings"), 0)->valuestring, kept));
+        cJSON_Delete(root);
+    }
+}
+
+static void test_json_unwritable(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    assert_int_equal(pd_report_write_json("no/such/folder/report.json", &r), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "no/such/folder"));
+}
+
+static char *print(const pd_report *report)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    pd_report_print(out, report);
+    fclose(out);
+    return text;
+}
+
+static void check_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("no '%s' in:\n%s", part, text);
+}
+
+/* Counts the lines of the tables of a report without causes: those that start with two spaces. Each
+ * must have a name of 20 columns and two cells of 23, with gaps of 4 before them. */
+static int check_aligned(const char *text)
+{
+    int lines = 0;
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+        int length = (int)strcspn(line, "\n");
+        if (strncmp(line, "  ", 2) != 0)
+            continue;
+        if (length != 74 || strncmp(line + 20, "    ", 4) != 0 ||
+            strncmp(line + 47, "    ", 4) != 0 || line[46] == ' ' || line[73] == ' ')
+            fail_msg("out of line: '%.*s'", length, line);
+        lines++;
+    }
+    return lines;
+}
+
+static void test_print_alignment(void **state)
+{
+    (void)state;
+    const pd_figure extremes[] = {
+        {NAN, NAN, NAN}, {0, 0, 0}, {1, 1, 1}, {0.99999, 0, 1}, {1e-300, 0, 1}};
+    const double thresholds[] = {0, 1, 0.5, 1.0 / 3, -1.23456789e-300, 5e-324, 1e300, INFINITY};
+    const int64_t counts[] = {0, 9, 99999, 9999999999};
+    for (size_t i = 0; i < 5 * 8 * 4; i++) {
+        pd_figure f = extremes[i % 5], g = extremes[(i + 1) % 5];
+        int64_t n = counts[i / 40], one = 1;
+        pd_report r = make_report();
+        r.test.has_causes = false;
+        r.test.chosen = (pd_metrics){thresholds[i / 5 % 8], {n, one, n, one}, f, g, f, g, f, g, f};
+        r.test.half = (pd_metrics){0.5, {one, n, one, n}, g, f, g, f, g, f, g};
+        r.val = r.test;
+        char *text = print(&r);
+        /* Per fold: threshold, three of confusion, heading, seven figures. */
+        assert_int_equal(check_aligned(text), 2 * 12);
+        assert_null(strstr(text, "nan"));
+        free(text);
+    }
+}
+
+static void test_print_content(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    r.test.chosen = (pd_metrics){.threshold = 0.3712,
+                                 .confusion = {303, 9, 284, 28},
+                                 .sensitivity = {0.9712, 0.9461, 0.9848},
+                                 .specificity = {0.9103, 0.8733, 0.9372},
+                                 .auc = {0.9876, 0.98, 0.9951}};
+    char *text = print(&r);
+    check_has(text, "test fold: 624 images, 312 pneumonia and 312 normal\n");
+    check_has(text, "threshold 0.3712 ");
+    check_has(text, "  truly PNEUMONIA               303           9    ");
+    check_has(text, "  truly NORMAL                   28         284    ");
+    check_has(text, "  sensitivity             97.1 % [ 94.6,  98.5]    ");
+    check_has(text, "  auc                     98.8 % [ 98.0,  99.5]    ");
+    check_has(text,
+              "\nsensitivity 97.1 % (target 95 %): met; specificity 91.0 % (target 90 %): met\n");
+    assert_null(strstr(text, "WARNING"));
+    /* Three classes: ten of each, and the recall is the diagonal's share. */
+    check_has(text, "  predicted               NORMAL    BACTERIA       VIRUS    ");
+    check_has(text, "  truly NORMAL                 9           1           0      90.0 % [");
+    check_has(text, "  truly BACTERIA               2           8           0      80.0 % [");
+    check_has(text, "  truly VIRUS                  0           4           6      60.0 % [");
+    free(text);
+
+    r.test.present = false;
+    text = print(&r);
+    assert_null(strstr(text, "test fold"));
+    assert_null(strstr(text, "target"));
+    free(text);
+}
+
+static void test_print_verdict(void **state)
+{
+    (void)state;
+    const struct {
+        double value;
+        const char *line;
+    } table[] = {
+        {0.95, "sensitivity 95.000 % (target 95 %): met; "},
+        {0.94999, "sensitivity 94.999 % (target 95 %): missed; "},
+        {0.9496, "sensitivity 94.960 % (target 95 %): missed; "},
+        {0.9, "sensitivity 90.0 % (target 95 %): missed; "},
+        {NAN, "sensitivity (target 95 %): not known, no such images; "},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        pd_report r = make_report();
+        r.test.chosen.sensitivity.value = table[i].value;
+        char *text = print(&r);
+        check_has(text, table[i].line);
+        check_has(text, "specificity 0.0 % (target 90 %): missed\n");
+        free(text);
+    }
+}
+
+/* Both outputs name the model and what it does. */
+static void test_one_class_is_called_out(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    r.val.chosen.confusion = (pd_confusion){10, 0, 0, 10};
+    r.val.chosen.threshold = 0.25;
+    r.test.half.confusion = (pd_confusion){0, 10, 10, 0};
+    r.test.half.threshold = 0.5;
+    memcpy(r.test.causes, (int64_t[3][3]){{0, 10, 0}, {0, 10, 0}, {0, 10, 0}},
+           sizeof(r.test.causes));
+    const char *expected[] = {
+        "val fold, threshold 0.25: cnn predicts PNEUMONIA for every image: specificity 0",
+        "test fold, threshold 0.5: cnn predicts NORMAL for every image: recall 0",
+        "test fold, three classes: cnn predicts BACTERIA for every image",
+    };
+    char *text = print(&r);
+    cJSON *root = write_and_parse(&r, NULL);
+    assert_int_equal(cJSON_GetArraySize(get(root, "warnings")), 3);
+    for (int i = 0; i < 3; i++) {
+        check_has(text, expected[i]);
+        assert_string_equal(cJSON_GetArrayItem(get(root, "warnings"), i)->valuestring, expected[i]);
+    }
+    cJSON_Delete(root);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json_equals_report),   cmocka_unit_test(test_json_without_folds),
+        cmocka_unit_test(test_json_hostile_strings), cmocka_unit_test(test_json_unwritable),
+        cmocka_unit_test(test_print_alignment),      cmocka_unit_test(test_print_content),
+        cmocka_unit_test(test_print_verdict),        cmocka_unit_test(test_one_class_is_called_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,571 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pneumo/io/checkpoint.h"
+
+#include "io/files.h"
+#include "io/handles.h"
+
+#include <math.h>
+#include <time.h>
+
+static const char *const FOLDER = "io-checkpoint";
+static const char *const PATH = "io-checkpoint/last.h5";
+static const char *const DAMAGED = "io-checkpoint/damaged.h5";
+
+enum { WEIGHTS = 4, TRAINABLE = 3, LAYERS = 2 };
+
+static float values[3][36];
+static const char *layers[LAYERS] = {"block1_conv1", "dense"};
+static pd_array weights[WEIGHTS] = {
+    {"block1_conv1", "kernel", 4, {3, 3, 1, 4}, values[0]},
+    {"block1_conv1", "bias", 1, {4}, values[1]},
+    {"dense", "kernel", 2, {4, 1}, values[2]},
+    {"dense", "bias", 1, {1}, values[1]},
+};
+static pd_history_row history[2];
+static pd_checkpoint made;
+
+static int setup(void **state)
+{
+    (void)state;
+    fresh_folder(FOLDER);
+    for (int i = 0; i < 36; i++) {
+        values[0][i] = (float)i / 8;
+        values[1][i] = -1.5f * (float)i;
+        values[2][i] = i == 1 ? NAN : 1e-30f * (float)i;
+    }
+    /* The gap behind `epoch` is set apart, since it must not reach the file. */
+    memset(&history[0], 0x55, sizeof history[0]);
+    memset(&history[1], 0xaa, sizeof history[1]);
+    for (int i = 0; i < 2; i++) {
+        history[i].epoch = i + 1;
+        history[i].learning_rate = 0.1;
+        history[i].train_loss = 0.5 - i;
+        history[i].val_loss = 0.25 * i;
+        history[i].val_auc = 0.9;
+        history[i].val_accuracy = 0.8;
+        history[i].val_sensitivity = 0.7;
+        history[i].val_specificity = i == 0 ? (double)NAN : 0.6;
+        history[i].gradient_norm = 3.5;
+    }
+    made = (pd_checkpoint){
+        .layer_count = LAYERS,
+        .layers = layers,
+        .weight_count = WEIGHTS,
+        .weights = weights,
+        .slot_count = 2,
+        .slots = {{"momentum", TRAINABLE, weights}, {"average", WEIGHTS, weights}},
+        .history_count = 2,
+        .history = history,
+        .epoch = 2,
+        .step = 1234,
+        .epoch_step = 17,
+        .seed = UINT64_MAX - 1,
+        .lanes = 8,
+        .best_metric = 0.987,
+        .best_epoch = 1,
+        .patience_left = -3,
+        .plateau_left = 4,
+        .learning_scale = 0.5,
+        .epoch_loss_sum = 1.25,
+        .epoch_norm_sum = 2.75,
+        .ema_decay_product = 0.125,
+        .finished = true,
+        .data_digest = "00112233445566778899aabbccddeeff",
+        .model = "vgg16",
+        .version = "1.2.3",
+        .has_decision = true,
+        .threshold = 0.625,
+        .target_sensitivity = 0.95,
+        .decision_rule = "least threshold with sensitivity of at least 0.95",
+        .decision_fold = "VAL",
+        .job = "[train]\nepochs = 3 ; für drei\n",
+    };
+    return 0;
+}
+
+static void assert_arrays(const pd_array *found, int found_count, const pd_array *expected,
+                          int count)
+{
+    assert_int_equal(found_count, count);
+    for (int i = 0; i < count; i++) {
+        size_t size = sizeof(float);
+        assert_string_equal(found[i].layer, expected[i].layer);
+        assert_string_equal(found[i].weight, expected[i].weight);
+        assert_int_equal(found[i].rank, expected[i].rank);
+        for (int d = 0; d < expected[i].rank; d++) {
+            assert_int_equal(found[i].dims[d], expected[i].dims[d]);
+            size *= (size_t)expected[i].dims[d];
+        }
+        assert_memory_equal(found[i].data, expected[i].data, size);
+    }
+}
+
+static void assert_content(const pd_checkpoint *found)
+{
+    assert_int_equal(found->layer_count, LAYERS);
+    for (int i = 0; i < LAYERS; i++)
+        assert_string_equal(found->layers[i], layers[i]);
+    assert_arrays(found->weights, found->weight_count, weights, WEIGHTS);
+    assert_int_equal(found->slot_count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(found->slots[i].name, made.slots[i].name);
+        assert_arrays(found->slots[i].arrays, found->slots[i].count, made.slots[i].arrays,
+                      made.slots[i].count);
+    }
+    assert_int_equal(found->history_count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(found->history[i].epoch, history[i].epoch);
+        assert_memory_equal(&found->history[i].learning_rate, &history[i].learning_rate,
+                            sizeof history[i] - offsetof(pd_history_row, learning_rate));
+    }
+    assert_int_equal(found->epoch, made.epoch);
+    assert_int_equal(found->step, made.step);
+    assert_int_equal(found->epoch_step, made.epoch_step);
+    assert_true(found->seed == made.seed);
+    assert_int_equal(found->lanes, made.lanes);
+    assert_true(found->best_metric == made.best_metric);
+    assert_int_equal(found->best_epoch, made.best_epoch);
+    assert_int_equal(found->patience_left, made.patience_left);
+    assert_int_equal(found->plateau_left, made.plateau_left);
+    assert_true(found->learning_scale == made.learning_scale);
+    assert_true(found->epoch_loss_sum == made.epoch_loss_sum);
+    assert_true(found->epoch_norm_sum == made.epoch_norm_sum);
+    assert_true(found->ema_decay_product == made.ema_decay_product);
+    assert_int_equal(found->finished, made.finished);
+    assert_string_equal(found->data_digest, made.data_digest);
+    assert_string_equal(found->model, made.model);
+    assert_string_equal(found->version, made.version);
+    assert_int_equal(found->has_decision, made.has_decision);
+    assert_true(found->threshold == made.threshold);
+    assert_true(found->target_sensitivity == made.target_sensitivity);
+    assert_string_equal(found->decision_rule, made.decision_rule);
+    assert_string_equal(found->decision_fold, made.decision_fold);
+    assert_string_equal(found->job, made.job);
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    pd_checkpoint *found;
+    bool is = false;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
+    assert_int_equal(count_files(FOLDER), 1);
+    assert_int_equal(pd_checkpoint_recognise(&is, PATH), PD_OK);
+    assert_true(is);
+    assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
+    assert_content(found);
+    const pd_array *bias = pd_checkpoint_find(found->weights, found->weight_count, "dense", "bias");
+    assert_ptr_equal(bias, &found->weights[3]);
+    assert_null(pd_checkpoint_find(found->weights, found->weight_count, "dense", "gamma"));
+    pd_checkpoint_destroy(&found);
+    assert_null(found);
+    pd_checkpoint_destroy(&found);
+    assert_no_handles();
+}
+
+static void test_round_trip_of_little(void **state)
+{
+    (void)state;
+    pd_checkpoint *found;
+    pd_checkpoint little = {.best_metric = (double)NAN};
+    assert_int_equal(pd_checkpoint_save(PATH, &little), PD_OK);
+    assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
+    assert_int_equal(found->layer_count, 0);
+    assert_int_equal(found->weight_count, 0);
+    assert_int_equal(found->slot_count, 0);
+    assert_int_equal(found->history_count, 0);
+    assert_true(isnan(found->best_metric));
+    assert_false(found->finished);
+    assert_false(found->has_decision);
+    assert_string_equal(found->model, "");
+    assert_string_equal(found->job, "");
+    pd_checkpoint_destroy(&found);
+}
+
+/* Arrays of several chunks, more weights than fit a group's header, a job of more than 64 KiB. */
+static void test_round_trip_of_much(void **state)
+{
+    (void)state;
+    enum { MANY = 60, ROWS = 900, COLUMNS = 701, JOB = 100000 };
+    pd_checkpoint *found;
+    static char names[MANY][16];
+    static pd_array many[MANY];
+    const char *many_layers[MANY];
+    float *data = malloc(sizeof(float) * ROWS * COLUMNS);
+    char *job = malloc(JOB + 1);
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        data[i] = (float)i;
+    memset(job, 'j', JOB);
+    job[JOB] = '\0';
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "layer%d", i);
+        many_layers[i] = names[i];
+        many[i] = (pd_array){names[i], "kernel", 1, {3}, data};
+    }
+    many[7] = (pd_array){names[7], "kernel", 2, {ROWS, COLUMNS}, data};
+    many[8] = (pd_array){names[8], "kernel", 4, {3, 3, 5, 10007}, data};
+    pd_checkpoint much = {.layer_count = MANY,
+                          .layers = many_layers,
+                          .weight_count = MANY,
+                          .weights = many,
+                          .slot_count = 1,
+                          .slots = {{"mean", MANY, many}},
+                          .job = job};
+    assert_int_equal(pd_checkpoint_save(PATH, &much), PD_OK);
+    assert_int_equal(pd_checkpoint_save("io-checkpoint/again.h5", &much), PD_OK);
+    assert_same_file(PATH, "io-checkpoint/again.h5");
+    assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
+    assert_arrays(found->weights, found->weight_count, many, MANY);
+    assert_arrays(found->slots[0].arrays, found->slots[0].count, many, MANY);
+    assert_string_equal(found->job, job);
+    pd_checkpoint_destroy(&found);
+    free(data);
+    free(job);
+}
+
+static void test_same_bytes_a_second_later(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
+    nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 100000000}, NULL);
+    /* What lies in the gap of a history row is not content. */
+    ((unsigned char *)history)[sizeof(int32_t)] ^= 0xff;
+    assert_int_equal(pd_checkpoint_save("io-checkpoint/best.h5", &made), PD_OK);
+    assert_same_file(PATH, "io-checkpoint/best.h5");
+}
+
+static void test_loaded_saves_the_same(void **state)
+{
+    (void)state;
+    pd_checkpoint *found;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
+    assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
+    assert_int_equal(pd_checkpoint_save("io-checkpoint/best.h5", found), PD_OK);
+    pd_checkpoint_destroy(&found);
+    assert_same_file(PATH, "io-checkpoint/best.h5");
+}
+
+static void test_read_by_h5py(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
+    read_by_h5py("checkpoint", PATH);
+}
+
+/* Loads. Returns whether that worked; content and message are checked. */
+static bool survives(const char *path)
+{
+    pd_checkpoint *found;
+    pd_status status = pd_checkpoint_load(&found, path);
+    if (status == PD_OK) {
+        assert_content(found);
+    } else {
+        assert_null(found);
+        assert_int_equal(strncmp(pd_error_message(), path, strlen(path)), 0);
+    }
+    pd_checkpoint_destroy(&found);
+    assert_no_handles();
+    return status == PD_OK;
+}
+
+static void test_cut_short_anywhere(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
+    bytes whole = slurp(PATH);
+    for (size_t size = 0; size < whole.size; size += 1 + whole.size / 200) {
+        spill(DAMAGED, whole.data, size);
+        assert_false(survives(DAMAGED));
+    }
+    spill(DAMAGED, whole.data, whole.size - 1);
+    assert_false(survives(DAMAGED));
+    assert_message("is damaged or cut short; use another checkpoint");
+    free(whole.data);
+}
+
+static void test_flipped_bytes_are_seen(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
+    bytes whole = slurp(PATH);
+    int seen = 0;
+    for (size_t at = 0; at < whole.size; at += 1 + whole.size / 400) {
+        whole.data[at] ^= 0x10;
+        spill(DAMAGED, whole.data, whole.size);
+        whole.data[at] ^= 0x10;
+        seen += !survives(DAMAGED);
+    }
+    /* The others hit bytes that hold nothing. */
+    assert_true(seen > 50);
+    free(whole.data);
+}
+
+static void test_damaged_weight_is_named(void **state)
+{
+    (void)state;
+    pd_checkpoint *found;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
+    bytes whole = slurp(PATH);
+    unsigned char *at = memmem(whole.data, whole.size, values[0], sizeof values[0]);
+    assert_non_null(at);
+    at[50] ^= 1;
+    spill(DAMAGED, whole.data, whole.size);
+    free(whole.data);
+    assert_int_equal(pd_checkpoint_load(&found, DAMAGED), PD_FAILED);
+    assert_message("array '/model_weights/block1_conv1/block1_conv1/kernel:0' is damaged");
+}
+
+static void put_texts(hid_t file, const char *group, const char *name, hsize_t count,
+                      const char *text)
+{
+    hid_t object = H5Oopen(file, group, H5P_DEFAULT), type = H5Tcopy(H5T_C_S1);
+    hid_t space = H5Screate_simple(1, &count, NULL);
+    size_t width = strlen(text) / (size_t)count;
+    H5Tset_size(type, width);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    H5Adelete(object, name);
+    hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, type, text) >= 0);
+    H5Aclose(attribute);
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Oclose(object);
+}
+static void other_version(hid_t file)
+{
+    hid_t attribute = H5Aopen(file, "format_version", H5P_DEFAULT);
+    H5Awrite(attribute, H5T_NATIVE_INT64, &(int64_t){9});
+    H5Aclose(attribute);
+}
+static void negative_step(hid_t file)
+{
+    hid_t group = H5Gopen2(file, "state", H5P_DEFAULT);
+    hid_t attribute = H5Aopen(group, "step", H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, H5T_NATIVE_INT64, &(int64_t){-1}) >= 0);
+    H5Aclose(attribute);
+    H5Gclose(group);
+}
+static void no_state(hid_t file)
+{
+    H5Ldelete(file, "state", H5P_DEFAULT);
+}
+static void no_job(hid_t file)
+{
+    H5Ldelete(file, "job", H5P_DEFAULT);
+}
+static void no_weight(hid_t file)
+{
+    H5Ldelete(file, "model_weights/dense/dense/bias:0", H5P_DEFAULT);
+}
+static void group_for_weight(hid_t file)
+{
+    no_weight(file);
+    H5Gclose(H5Gcreate2(file, "model_weights/dense/dense/bias:0", H5P_DEFAULT, H5P_DEFAULT,
+                        H5P_DEFAULT));
+}
+static void weight_of_doubles(hid_t file)
+{
+    no_weight(file);
+    hsize_t dims[1] = {1};
+    hid_t space = H5Screate_simple(1, dims, NULL);
+    hid_t array = H5Dcreate2(file, "model_weights/dense/dense/bias:0", H5T_NATIVE_DOUBLE, space,
+                             H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Dwrite(array, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, history);
+    H5Dclose(array);
+    H5Sclose(space);
+}
+static void weight_of_five_dimensions(hid_t file)
+{
+    no_weight(file);
+    hsize_t dims[5] = {1, 1, 1, 1, 1};
+    hid_t space = H5Screate_simple(5, dims, NULL);
+    H5Dclose(H5Dcreate2(file, "model_weights/dense/dense/bias:0", H5T_IEEE_F32LE, space,
+                        H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    H5Sclose(space);
+}
+static void enormous_weight(hid_t file)
+{
+    no_weight(file);
+    hsize_t dims[4] = {1u << 31, 1u << 31, 1u << 31, 1};
+    hsize_t chunk[4] = {1, 1, 1, 1};
+    hid_t space = H5Screate_simple(2, dims, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(creation, 2, chunk);
+    H5Dclose(H5Dcreate2(file, "model_weights/dense/dense/bias:0", H5T_IEEE_F32LE, space,
+                        H5P_DEFAULT, creation, H5P_DEFAULT));
+    H5Pclose(creation);
+    H5Sclose(space);
+}
+static void compressed_weight(hid_t file)
+{
+    no_weight(file);
+    hsize_t dims[1] = {1000}, chunk[1] = {1000};
+    hid_t space = H5Screate_simple(1, dims, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(creation, 1, chunk);
+    H5Pset_deflate(creation, 9);
+    hid_t array = H5Dcreate2(file, "model_weights/dense/dense/bias:0", H5T_IEEE_F32LE, space,
+                             H5P_DEFAULT, creation, H5P_DEFAULT);
+    float zeros[1000] = {0};
+    H5Dwrite(array, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, zeros);
+    H5Dclose(array);
+    H5Pclose(creation);
+    H5Sclose(space);
+}
+static void weight_without_layer(hid_t file)
+{
+    put_texts(file, "model_weights/dense", "weight_names", 1, "kernel:0");
+}
+static void weight_of_another_layer(hid_t file)
+{
+    H5Gclose(H5Gcreate2(file, "model_weights/dense/flat", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    H5Lmove(file, "model_weights/dense/dense/bias:0", file, "model_weights/dense/flat/bias:0",
+            H5P_DEFAULT, H5P_DEFAULT);
+    put_texts(file, "model_weights/dense", "weight_names", 1, "flat/bias:0");
+}
+static void one_weight_many_times(hid_t file)
+{
+    enum { TIMES = 1000, LENGTH = 21 };
+    char *names = malloc(TIMES * LENGTH + 1);
+    for (int i = 0; i < TIMES; i++)
+        memcpy(names + i * LENGTH, "block1_conv1/kernel:0", LENGTH + 1);
+    put_texts(file, "model_weights/block1_conv1", "weight_names", TIMES, names);
+    free(names);
+}
+static void layer_that_is_not_there(hid_t file)
+{
+    put_texts(file, "model_weights", "layer_names", 2, "dens2dens3");
+}
+static void five_slots(hid_t file)
+{
+    put_texts(file, "optimizer", "slot_names", 5, "abcde");
+}
+static void history_of_numbers(hid_t file)
+{
+    hsize_t dims[1] = {3};
+    H5Ldelete(file, "history", H5P_DEFAULT);
+    hid_t space = H5Screate_simple(1, dims, NULL);
+    hid_t array = H5Dcreate2(file, "history", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT,
+                             H5P_DEFAULT);
+    H5Dwrite(array, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, history);
+    H5Dclose(array);
+    H5Sclose(space);
+}
+
+static void test_wrong_content(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*change)(hid_t);
+        const char *part;
+    } cases[] = {
+        {other_version, "has format version 9, but this program reads 1; use"},
+        {negative_step, "its epoch, step or lanes are negative"},
+        {no_state, "of '/state' is missing"},
+        {no_job, "array '/job' is missing"},
+        {no_weight, "'/model_weights/dense/dense/bias:0' is missing"},
+        {group_for_weight, "'/model_weights/dense/dense/bias:0' is missing"},
+        {weight_of_doubles, "'/model_weights/dense/dense/bias:0' has the wrong type"},
+        {weight_of_five_dimensions, "'/model_weights/dense/dense/bias:0' has the wrong shape"},
+        {enormous_weight, "'/model_weights/dense/dense/bias:0' is not all there"},
+        {compressed_weight, "'/model_weights/dense/dense/bias:0' is not all there"},
+        {weight_without_layer, "'kernel:0' is not the name of a weight"},
+        {weight_of_another_layer, "'/model_weights/dense' lists a weight of layer 'flat'"},
+        {one_weight_many_times, "names more arrays than it holds"},
+        {layer_that_is_not_there, "attribute 'weight_names' of '/model_weights/dens2' is missing"},
+        {five_slots, "has 5 optimiser slots, more than 4"},
+        {history_of_numbers, "array '/history' has the wrong type"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_checkpoint *found;
+        assert_int_equal(pd_checkpoint_save(DAMAGED, &made), PD_OK);
+        hid_t file = H5Fopen(DAMAGED, H5F_ACC_RDWR, H5P_DEFAULT);
+        assert_true(file >= 0);
+        cases[i].change(file);
+        assert_true(H5Fclose(file) >= 0);
+        assert_int_equal(pd_checkpoint_load(&found, DAMAGED), PD_FAILED);
+        assert_no_handles();
+        assert_null(found);
+        assert_message(cases[i].part);
+        assert_message("io-checkpoint/damaged.h5: ");
+    }
+}
+
+static void test_not_a_checkpoint(void **state)
+{
+    (void)state;
+    pd_checkpoint *found;
+    bool is = true;
+    assert_int_equal(pd_checkpoint_load(&found, "io-checkpoint/none.h5"), PD_FAILED);
+    assert_message("none.h5: cannot open: No such file or directory");
+    spill(DAMAGED, (const unsigned char *)"epoch,loss\n1,0.5\n", 17);
+    assert_int_equal(pd_checkpoint_load(&found, DAMAGED), PD_FAILED);
+    assert_message("damaged.h5: is not an HDF5 file; use another checkpoint");
+    assert_int_equal(pd_checkpoint_recognise(&is, DAMAGED), PD_FAILED);
+    assert_false(is);
+    H5Fclose(H5Fcreate(DAMAGED, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
+    assert_int_equal(pd_checkpoint_load(&found, DAMAGED), PD_FAILED);
+    assert_message("is an HDF5 file, but not a pneumo-dist checkpoint");
+    assert_int_equal(pd_checkpoint_recognise(&is, DAMAGED), PD_OK);
+    assert_false(is);
+}
+
+static void test_full_disk_changes_nothing(void **state)
+{
+    (void)state;
+    pd_checkpoint other = made;
+    other.step++;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
+    bytes old = slurp(PATH);
+    for (size_t size = 100; size < old.size; size += 1 + old.size / 20) {
+        limit_files(size);
+        assert_int_equal(pd_checkpoint_save(PATH, &other), PD_FAILED);
+        limit_files(0);
+        assert_message("io-checkpoint/last.h5: cannot write: File too large");
+        assert_int_equal(count_files(FOLDER), 1);
+    }
+    free(old.data);
+    assert_true(survives(PATH));
+}
+
+static void test_save_what_cannot_be(void **state)
+{
+    (void)state;
+    pd_array slashed = {"dense", "a/b", 1, {1}, values[0]};
+    pd_array flat = {"dense", "bias", 0, {1}, values[0]};
+    spill("io-checkpoint/f", (const unsigned char *)"x", 1);
+    assert_int_equal(pd_checkpoint_save("io-checkpoint/f/last.h5", &made), PD_FAILED);
+    assert_message("io-checkpoint/f/last.h5: cannot write: Not a directory");
+    made.weight_count = 1;
+    made.weights = &slashed;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_FAILED);
+    assert_message("'a/b' cannot be a layer's or weight's name");
+    made.weights = &flat;
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_FAILED);
+    assert_message("weight 'bias' of layer 'dense' has 0 dimensions");
+    assert_int_equal(count_files(FOLDER), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_round_trip, setup),
+        cmocka_unit_test_setup(test_round_trip_of_little, setup),
+        cmocka_unit_test_setup(test_round_trip_of_much, setup),
+        cmocka_unit_test_setup(test_same_bytes_a_second_later, setup),
+        cmocka_unit_test_setup(test_loaded_saves_the_same, setup),
+        cmocka_unit_test_setup(test_read_by_h5py, setup),
+        cmocka_unit_test_setup(test_cut_short_anywhere, setup),
+        cmocka_unit_test_setup(test_flipped_bytes_are_seen, setup),
+        cmocka_unit_test_setup(test_damaged_weight_is_named, setup),
+        cmocka_unit_test_setup(test_wrong_content, setup),
+        cmocka_unit_test_setup(test_not_a_checkpoint, setup),
+        cmocka_unit_test_setup(test_full_disk_changes_nothing, setup),
+        cmocka_unit_test_setup(test_save_what_cannot_be, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

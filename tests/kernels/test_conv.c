@@ -1,0 +1,396 @@
+/* Convolution: the references against the definition's derivative, the fast functions against the
+ * references, and the same bits for any threads, batch and number of lanes held. */
+#include "pneumo/base/random.h"
+#include "pneumo/kernels/conv.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct conv_case {
+    int h, w, c, kernel_h, kernel_w, stride;
+    bool same;
+    int k, lanes, lane_samples;
+} conv_case;
+
+/* One-pixel images, odd sizes, every stride and padding, channel counts around a vector's width,
+ * windows larger than the image, 1 x 1, and images that are cut into bands. */
+static const conv_case cases[] = {
+    {1, 1, 1, 1, 1, 1, true, 1, 1, 1},     {1, 1, 3, 3, 3, 1, true, 24, 2, 2},
+    {1, 1, 24, 5, 3, 2, true, 33, 1, 3},   {7, 7, 33, 3, 3, 1, true, 24, 2, 2},
+    {5, 9, 3, 3, 3, 1, false, 33, 2, 2},   {9, 5, 1, 5, 3, 1, true, 24, 3, 1},
+    {8, 11, 24, 5, 3, 2, true, 3, 2, 2},   {8, 11, 3, 5, 3, 2, false, 48, 2, 1},
+    {13, 10, 1, 3, 3, 3, true, 1, 2, 3},   {13, 10, 24, 3, 3, 3, false, 80, 1, 2},
+    {6, 6, 33, 1, 1, 1, true, 33, 2, 2},   {7, 6, 24, 1, 1, 2, true, 17, 2, 2},
+    {7, 6, 3, 1, 1, 3, false, 16, 2, 2},   {2, 2, 3, 5, 5, 1, true, 3, 1, 2},
+    {3, 17, 3, 3, 2, 2, true, 5, 1, 1},    {3, 3, 2, 3, 3, 1, false, 49, 1, 2},
+    {67, 70, 24, 3, 3, 1, true, 24, 1, 1}, {150, 61, 33, 3, 3, 1, true, 3, 1, 1},
+    {61, 150, 33, 5, 3, 2, true, 5, 1, 1}, {70, 90, 24, 2, 2, 3, false, 40, 1, 1},
+    {300, 300, 4, 1, 3, 2, true, 3, 1, 1},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static float *make_array(size_t count, uint64_t seed)
+{
+    float *array = malloc((count + 1) * sizeof *array);
+    assert_non_null(array);
+    pd_random random = pd_random_stream(seed, PD_PURPOSE_TEST, 0, 0);
+    for (size_t i = 0; i < count; i++)
+        array[i] = pd_random_between(&random, -1, 1);
+    return array;
+}
+
+static pd_window case_window(const conv_case *at)
+{
+    return pd_window_make(at->h, at->w, at->c, at->kernel_h, at->kernel_w, at->stride, at->same);
+}
+
+/* All arrays of a case. Every lane's gradient is the kernel's, the bias', and a gap. */
+typedef struct conv_data {
+    pd_window window;
+    int samples;
+    size_t x_count, y_count, kernel_count, lane_stride;
+    float *x, *kernel, *bias, *dy;
+} conv_data;
+
+static conv_data make_data(const conv_case *at)
+{
+    conv_data data = {.window = case_window(at), .samples = at->lanes * at->lane_samples};
+    assert_true(data.window.out_h > 0 && data.window.out_w > 0);
+    data.x_count = (size_t)data.samples * at->h * at->w * at->c;
+    data.y_count = (size_t)data.samples * data.window.out_h * data.window.out_w * at->k;
+    data.kernel_count = (size_t)at->kernel_h * at->kernel_w * at->c * at->k;
+    data.lane_stride = data.kernel_count + at->k + 5;
+    data.x = make_array(data.x_count, 1);
+    data.kernel = make_array(data.kernel_count, 2);
+    data.bias = make_array(at->k, 3);
+    data.dy = make_array(data.y_count, 4);
+    return data;
+}
+
+static void free_data(conv_data *data)
+{
+    free(data->x);
+    free(data->kernel);
+    free(data->bias);
+    free(data->dy);
+}
+
+/* Results start as NaN, so that an element that is not written shows. */
+static float *make_result(size_t count)
+{
+    float *array = malloc((count + 1) * sizeof *array);
+    assert_non_null(array);
+    for (size_t i = 0; i <= count; i++)
+        array[i] = NAN;
+    return array;
+}
+
+static float *run_forward(const conv_case *at, const conv_data *data, const float *x, int samples,
+                          bool bias, bool relu, int threads)
+{
+    float *y = make_result(data->y_count / data->samples * samples);
+    float *workspace =
+        make_result(pd_conv_forward_workspace(&data->window, samples, at->k, threads));
+    pd_conv_forward(&data->window, samples, at->k, x, data->kernel, bias ? data->bias : NULL, relu,
+                    y, workspace, threads);
+    free(workspace);
+    return y;
+}
+
+static float *run_input(const conv_case *at, const conv_data *data, const float *dy, int samples,
+                        int threads)
+{
+    float *dx = make_result(data->x_count / data->samples * samples);
+    float *workspace =
+        make_result(pd_conv_backward_input_workspace(&data->window, samples, at->k, threads));
+    pd_conv_backward_input(&data->window, samples, at->k, dy, data->kernel, dx, workspace, threads);
+    free(workspace);
+    return dx;
+}
+
+/* The gradients of lanes first .. first + lanes - 1. */
+static float *run_kernel(const conv_case *at, const conv_data *data, int first, int lanes,
+                         int threads)
+{
+    float *gradient = make_result(lanes * data->lane_stride);
+    float *workspace = make_result(
+        pd_conv_backward_kernel_workspace(&data->window, at->lane_samples, at->k, threads));
+    pd_conv_backward_kernel(&data->window, lanes, at->lane_samples, at->k,
+                            data->x + data->x_count / at->lanes * first,
+                            data->dy + data->y_count / at->lanes * first, gradient,
+                            gradient + data->kernel_count, data->lane_stride, workspace, threads);
+    free(workspace);
+    return gradient;
+}
+
+/* Sums of `terms` products of numbers in [-1, 1]. The reference adds them up one by one, so its own
+ * rounding error grows with their number. */
+static void assert_close(const float *got, const float *expected, size_t count, double terms,
+                         const conv_case *at, const char *what)
+{
+    double tolerance = 2e-7 * terms + 2e-6;
+    for (size_t i = 0; i < count; i++) {
+        if (!(fabs((double)got[i] - expected[i]) <= tolerance))
+            fail_msg("case %d, %s[%zu]: %.9g, expected %.9g", (int)(at - cases), what, i, got[i],
+                     expected[i]);
+    }
+}
+
+static void window_pads_as_keras(void **state)
+{
+    (void)state;
+    /* total = max((ceil(h / s) - 1) * s + kernel - h, 0), top = total / 2. */
+    pd_window window = pd_window_make(112, 7, 1, 3, 3, 2, true);
+    assert_int_equal(window.out_h, 56);
+    assert_int_equal(window.pad_top, 0);
+    assert_int_equal(window.out_w, 4);
+    assert_int_equal(window.pad_left, 1);
+    window = pd_window_make(10, 4, 1, 4, 1, 1, true);
+    assert_int_equal(window.out_h, 10);
+    assert_int_equal(window.pad_top, 1);
+    assert_int_equal(window.pad_left, 0);
+    window = pd_window_make(10, 10, 1, 1, 3, 3, true);
+    assert_int_equal(window.out_h, 4);
+    assert_int_equal(window.pad_top, 0);
+    assert_int_equal(window.pad_left, 1);
+    window = pd_window_make(10, 2, 1, 3, 3, 2, false);
+    assert_int_equal(window.out_h, 4);
+    assert_int_equal(window.out_w, 0);
+    assert_int_equal(window.pad_top, 0);
+}
+
+static void reference_gives_a_known_result(void **state)
+{
+    (void)state;
+    /* A 3 x 3 window of ones over 2 x 2 counts what lies below it. */
+    pd_window window = pd_window_make(2, 2, 1, 3, 3, 1, true);
+    const float x[] = {1, 2, 3, 4}, ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, bias = -10;
+    float y[4];
+    pd_conv_reference_forward(&window, 1, 1, x, ones, NULL, false, y);
+    for (int i = 0; i < 4; i++)
+        assert_float_equal(y[i], 10, 0);
+    /* Not flipped: the first tap sees the upper left neighbour. */
+    const float first[] = {1, 0, 0, 0, 0, 0, 0, 0, 0};
+    pd_conv_reference_forward(&window, 1, 1, x, first, NULL, false, y);
+    const float shifted[] = {0, 0, 0, 1};
+    assert_memory_equal(y, shifted, sizeof y);
+    pd_conv_reference_forward(&window, 1, 1, x, first, &bias, true, y);
+    for (int i = 0; i < 4; i++)
+        assert_float_equal(y[i], 0, 0);
+}
+
+/* sum of y * dy. The convolution is linear in x and in the kernel, so a central difference is exact
+ * but for rounding. */
+static double product(const conv_case *at, const conv_data *data)
+{
+    float *y = make_result(data->y_count);
+    pd_conv_reference_forward(&data->window, data->samples, at->k, data->x, data->kernel,
+                              data->bias, false, y);
+    double sum = 0;
+    for (size_t i = 0; i < data->y_count; i++)
+        sum += (double)y[i] * data->dy[i];
+    free(y);
+    return sum;
+}
+
+static double difference(const conv_case *at, const conv_data *data, float *element)
+{
+    float kept = *element;
+    *element = kept + 0.5f;
+    double above = product(at, data);
+    *element = kept - 0.5f;
+    double below = product(at, data);
+    *element = kept;
+    return above - below;
+}
+
+static void references_are_derivatives(void **state)
+{
+    (void)state;
+    static const conv_case small[] = {{5, 4, 2, 3, 3, 1, true, 3, 1, 2},
+                                      {5, 6, 2, 3, 2, 2, true, 2, 1, 2},
+                                      {6, 5, 1, 2, 3, 2, false, 3, 1, 1},
+                                      {4, 4, 2, 1, 1, 3, true, 2, 1, 1}};
+    for (int i = 0; i < 4; i++) {
+        const conv_case *at = &small[i];
+        conv_data data = make_data(at);
+        float *dx = make_result(data.x_count), *gradient = make_result(data.lane_stride);
+        pd_conv_reference_backward_input(&data.window, data.samples, at->k, data.dy, data.kernel,
+                                         dx);
+        pd_conv_reference_backward_kernel(&data.window, 1, data.samples, at->k, data.x, data.dy,
+                                          gradient, gradient + data.kernel_count, data.lane_stride);
+        for (size_t j = 0; j < data.x_count; j++)
+            assert_float_equal(dx[j], difference(at, &data, &data.x[j]), 1e-4);
+        for (size_t j = 0; j < data.kernel_count; j++)
+            assert_float_equal(gradient[j], difference(at, &data, &data.kernel[j]), 1e-4);
+        for (int j = 0; j < at->k; j++)
+            assert_float_equal(gradient[data.kernel_count + j],
+                               difference(at, &data, &data.bias[j]), 1e-4);
+        free(dx);
+        free(gradient);
+        free_data(&data);
+    }
+}
+
+static void fast_matches_reference(void **state)
+{
+    (void)state;
+    for (const conv_case *at = cases; at < cases + CASES; at++) {
+        conv_data data = make_data(at);
+        double taps = at->kernel_h * at->kernel_w;
+        float *expected = make_result(data.y_count);
+        for (int way = 0; way < 2; way++) {
+            bool bias = way, relu = way;
+            float *y = run_forward(at, &data, data.x, data.samples, bias, relu, 2);
+            pd_conv_reference_forward(&data.window, data.samples, at->k, data.x, data.kernel,
+                                      bias ? data.bias : NULL, relu, expected);
+            assert_close(y, expected, data.y_count, taps * at->c, at, "y");
+            assert_true(isnan(y[data.y_count]));
+            free(y);
+        }
+        free(expected);
+
+        expected = make_result(data.x_count);
+        float *dx = run_input(at, &data, data.dy, data.samples, 2);
+        pd_conv_reference_backward_input(&data.window, data.samples, at->k, data.dy, data.kernel,
+                                         expected);
+        assert_close(dx, expected, data.x_count, taps * at->k, at, "dx");
+        assert_true(isnan(dx[data.x_count]));
+        free(dx);
+        free(expected);
+
+        expected = make_result(at->lanes * data.lane_stride);
+        float *gradient = run_kernel(at, &data, 0, at->lanes, 2);
+        pd_conv_reference_backward_kernel(&data.window, at->lanes, at->lane_samples, at->k, data.x,
+                                          data.dy, expected, expected + data.kernel_count,
+                                          data.lane_stride);
+        for (int lane = 0; lane < at->lanes; lane++) {
+            assert_close(gradient + lane * data.lane_stride, expected + lane * data.lane_stride,
+                         data.kernel_count + at->k,
+                         1.0 * at->lane_samples * data.window.out_h * data.window.out_w, at, "dw");
+            for (size_t j = data.kernel_count + at->k; j < data.lane_stride; j++)
+                assert_true(isnan(gradient[lane * data.lane_stride + j]));
+        }
+        free(gradient);
+        free(expected);
+        free_data(&data);
+    }
+}
+
+static void bits_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    for (const conv_case *at = cases; at < cases + CASES; at++) {
+        conv_data data = make_data(at);
+        float *y = run_forward(at, &data, data.x, data.samples, true, true, 1);
+        float *dx = run_input(at, &data, data.dy, data.samples, 1);
+        float *gradient = run_kernel(at, &data, 0, at->lanes, 1);
+        for (int threads = 2; threads <= 3; threads++) {
+            float *other = run_forward(at, &data, data.x, data.samples, true, true, threads);
+            assert_memory_equal(other, y, data.y_count * sizeof *y);
+            free(other);
+            other = run_input(at, &data, data.dy, data.samples, threads);
+            assert_memory_equal(other, dx, data.x_count * sizeof *dx);
+            free(other);
+            other = run_kernel(at, &data, 0, at->lanes, threads);
+            assert_memory_equal(other, gradient, at->lanes * data.lane_stride * sizeof *gradient);
+            free(other);
+        }
+        free(y);
+        free(dx);
+        free(gradient);
+        free_data(&data);
+    }
+}
+
+/* Shapes as in training, with a lane's samples in several groups or bands. */
+static const conv_case lane_cases[] = {
+    {7, 7, 40, 3, 3, 1, true, 33, 8, 3},
+    {14, 14, 96, 3, 3, 1, true, 48, 3, 11},
+    {40, 60, 24, 3, 3, 1, true, 24, 3, 3},
+    {9, 9, 3, 3, 3, 2, true, 24, 8, 2},
+};
+
+static void bits_do_not_depend_on_batch_or_lanes_held(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        const conv_case *at = &lane_cases[i];
+        conv_data data = make_data(at);
+        size_t x_sample = data.x_count / data.samples, y_sample = data.y_count / data.samples;
+        float *y = run_forward(at, &data, data.x, data.samples, true, true, 2);
+        float *dx = run_input(at, &data, data.dy, data.samples, 2);
+        for (int n = 0; n < data.samples; n++) {
+            float *alone = run_forward(at, &data, data.x + n * x_sample, 1, true, true, 1);
+            assert_memory_equal(alone, y + n * y_sample, y_sample * sizeof *y);
+            free(alone);
+            alone = run_input(at, &data, data.dy + n * y_sample, 1, 1);
+            assert_memory_equal(alone, dx + n * x_sample, x_sample * sizeof *dx);
+            free(alone);
+        }
+        float *gradient = run_kernel(at, &data, 0, at->lanes, 2);
+        for (int lane = 0; lane < at->lanes; lane++) {
+            for (int threads = 1; threads <= 3; threads++) {
+                float *alone = run_kernel(at, &data, lane, 1, threads);
+                assert_memory_equal(alone, gradient + lane * data.lane_stride,
+                                    (data.kernel_count + at->k) * sizeof *gradient);
+                free(alone);
+            }
+        }
+        free(y);
+        free(dx);
+        free(gradient);
+        free_data(&data);
+    }
+}
+
+static void fewer_samples_need_no_more_workspace(void **state)
+{
+    (void)state;
+    for (const conv_case *at = cases; at < cases + CASES; at++) {
+        pd_window window = case_window(at);
+        for (int threads = 1; threads <= 3; threads++) {
+            for (int samples = 1; samples < 40; samples++) {
+                assert_true(pd_conv_forward_workspace(&window, samples, at->k, threads) <=
+                            pd_conv_forward_workspace(&window, samples + 1, at->k, threads));
+                assert_true(
+                    pd_conv_backward_kernel_workspace(&window, samples, at->k, threads) <=
+                    pd_conv_backward_kernel_workspace(&window, samples + 1, at->k, threads));
+            }
+        }
+    }
+}
+
+static void not_a_number_is_not_hidden(void **state)
+{
+    (void)state;
+    pd_window window = pd_window_make(1, 1, 1, 1, 1, 1, true);
+    float x = NAN, kernel = 1, y = 0;
+    float *workspace = make_result(pd_conv_forward_workspace(&window, 1, 1, 1));
+    pd_conv_forward(&window, 1, 1, &x, &kernel, NULL, true, &y, workspace, 1);
+    assert_true(isnan(y));
+    free(workspace);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(window_pads_as_keras),
+        cmocka_unit_test(reference_gives_a_known_result),
+        cmocka_unit_test(references_are_derivatives),
+        cmocka_unit_test(fast_matches_reference),
+        cmocka_unit_test(bits_do_not_depend_on_threads),
+        cmocka_unit_test(bits_do_not_depend_on_batch_or_lanes_held),
+        cmocka_unit_test(fewer_samples_need_no_more_workspace),
+        cmocka_unit_test(not_a_number_is_not_hidden),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,615 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "golden.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/base/random.h"
+#include "pneumo/nn/layer.h"
+
+#include <math.h>
+
+/* Backward may take 2 samples of one lane or 1 of each: all tests run 2 lanes unless they say so.
+ */
+enum { LANES = 2 };
+
+/* The lane sum of a single rank that holds all lanes. */
+static pd_status serial_lane_sum(void *context, double *parts, size_t count, double *total)
+{
+    int lanes = *(int *)context;
+    for (size_t j = 0; j < count; j++) {
+        total[j] = 0;
+        for (int lane = 0; lane < lanes; lane++)
+            total[j] += parts[(size_t)lane * count + j];
+    }
+    return PD_OK;
+}
+
+/* A layer with all buffers that a network would give it. */
+typedef struct rig {
+    pd_layer layer;
+    pd_exec exec;
+    int lanes, samples;
+    float *x[PD_LAYER_INPUTS], *dx[PD_LAYER_INPUTS], *y, *dy, *dy_scratch, *gradient, *workspace;
+    void *saved;
+    size_t in_size, out_size; /* of all samples */
+} rig;
+
+static void *make(size_t count, size_t size)
+{
+    void *block;
+    assert_int_equal(pd_alloc(&block, count, size), PD_OK);
+    return block;
+}
+
+static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, int lanes,
+                     int lane_samples, int total_lanes, int threads)
+{
+    memset(r, 0, sizeof(*r));
+    r->lanes = lanes;
+    r->samples = lanes * lane_samples;
+    r->layer.type = pd_layer_type_find(type);
+    assert_non_null(r->layer.type);
+    r->layer.name = (char *)type;
+    r->layer.index = 3;
+    r->layer.spec = spec;
+    for (int i = 0; i < r->layer.type->inputs; i++)
+        r->layer.in[i] = in;
+    pd_plan plan = {lanes, lane_samples, total_lanes, threads};
+    if (r->layer.type->plan(&r->layer, &plan) != PD_OK)
+        fail_msg("%s: %s", type, pd_error_message());
+    for (int i = 0; i < r->layer.param_count; i++) {
+        pd_param *param = &r->layer.params[i];
+        size_t size = pd_param_size(param);
+        param->value = make(size, sizeof(float));
+        if (strcmp(param->name, "moving_variance") == 0)
+            for (size_t j = 0; j < size; j++)
+                param->value[j] = 1;
+    }
+    r->in_size = (size_t)r->samples * pd_shape_size(in);
+    r->out_size = (size_t)r->samples * pd_shape_size(r->layer.out);
+    for (int i = 0; i < r->layer.type->inputs; i++) {
+        r->x[i] = make(r->in_size, sizeof(float));
+        r->dx[i] = make(r->in_size, sizeof(float));
+    }
+    r->y = make(r->out_size, sizeof(float));
+    r->dy = make(r->out_size, sizeof(float));
+    r->dy_scratch = make(r->out_size, sizeof(float));
+    r->gradient = make((size_t)lanes * pd_layer_trainable(&r->layer), sizeof(float));
+    r->workspace = make(r->layer.workspace_floats, sizeof(float));
+    r->saved = make(r->layer.saved_bytes, 1);
+    r->exec = (pd_exec){.training = true,
+                        .lanes = lanes,
+                        .lane_samples = lane_samples,
+                        .total_lanes = total_lanes,
+                        .seed = 5,
+                        .step = 7,
+                        .threads = threads,
+                        .workspace = r->workspace,
+                        .lane_sum = serial_lane_sum};
+    r->exec.lane_sum_context = &r->lanes;
+}
+
+static void rig_close(rig *r)
+{
+    for (int i = 0; i < r->layer.param_count; i++)
+        free(r->layer.params[i].value);
+    for (int i = 0; i < PD_LAYER_INPUTS; i++) {
+        free(r->x[i]);
+        free(r->dx[i]);
+    }
+    free(r->y);
+    free(r->dy);
+    free(r->dy_scratch);
+    free(r->gradient);
+    free(r->workspace);
+    free(r->saved);
+}
+
+static void rig_forward(rig *r)
+{
+    const float *const x[PD_LAYER_INPUTS] = {r->x[0], r->x[1]};
+    void *saved = r->exec.training ? r->saved : NULL;
+    assert_int_equal(r->layer.type->forward(&r->layer, &r->exec, x, r->y, saved), PD_OK);
+}
+
+/* Gives the layer only what it says it keeps. */
+static void rig_backward(rig *r)
+{
+    bool keeps = r->layer.keeps_input;
+    const float *const x[PD_LAYER_INPUTS] = {keeps ? r->x[0] : NULL, keeps ? r->x[1] : NULL};
+    const float *y = r->layer.keeps_output ? r->y : NULL;
+    memcpy(r->dy_scratch, r->dy, r->out_size * sizeof(float));
+    memset(r->workspace, 0xFF, r->layer.workspace_floats * sizeof(float));
+    assert_int_equal(r->layer.type->backward(&r->layer, &r->exec, x, y, r->dy_scratch, r->dx,
+                                             r->gradient, r->saved),
+                     PD_OK);
+}
+
+static float *rig_param(rig *r, const char *name)
+{
+    for (int i = 0; i < r->layer.param_count; i++)
+        if (strcmp(r->layer.params[i].name, name) == 0)
+            return r->layer.params[i].value;
+    return NULL;
+}
+
+/* --- Against PyTorch --- */
+
+/* Largest difference at most 1e-5 of the largest value: float against double. */
+static void assert_golden(const golden_case *golden, const char *name, const float *got)
+{
+    const golden_array *want = golden_find(golden, name);
+    assert_non_null(want);
+    double largest = 0, error = 0;
+    for (size_t i = 0; i < want->size; i++) {
+        largest = fmax(largest, fabs((double)want->data[i]));
+        error = fmax(error, fabs((double)got[i] - want->data[i]));
+        if (isnan(got[i]))
+            fail_msg("%s: %s is not a number", golden->name, name);
+    }
+    if (error > 1e-5 * fmax(largest, 1e-2))
+        fail_msg("%s: %s is off by %g; its largest value is %g", golden->name, name, error,
+                 largest);
+}
+
+static void check_golden_case(const golden_case *golden)
+{
+    pd_layer_spec spec = {.units = (int)golden_number(golden, "units"),
+                          .kernel_h = (int)golden_number(golden, "kernel_h"),
+                          .kernel_w = (int)golden_number(golden, "kernel_w"),
+                          .stride = (int)golden_number(golden, "stride"),
+                          .padding = golden_number(golden, "padding") != 0 ? PD_VALID : PD_SAME,
+                          .relu = golden_number(golden, "relu") != 0,
+                          .no_bias = golden_number(golden, "no_bias") != 0,
+                          .momentum = (float)golden_number(golden, "momentum"),
+                          .epsilon = (float)golden_number(golden, "epsilon"),
+                          .scope =
+                              golden_number(golden, "scope") != 0 ? PD_NORM_LANE : PD_NORM_BATCH};
+    const golden_array *x = golden_find(golden, "x0"), *y = golden_find(golden, "y");
+    bool training = golden_number(golden, "training") != 0;
+    pd_shape in = {x->dims[1], x->dims[2], x->dims[3]};
+    rig r;
+    rig_open(&r, golden->type, spec, in, LANES, x->dims[0] / LANES, LANES, 2);
+    assert_int_equal(r.out_size, y->size);
+    assert_int_equal(r.layer.out.c, y->dims[3]);
+    assert_int_equal(r.layer.out.h, y->dims[1]);
+    for (int i = 0; i < r.layer.type->inputs; i++) {
+        const golden_array *input = golden_find(golden, i == 0 ? "x0" : "x1");
+        memcpy(r.x[i], input->data, input->size * sizeof(float));
+    }
+    for (int i = 0; i < r.layer.param_count; i++) {
+        const golden_array *value = golden_find(golden, r.layer.params[i].name);
+        assert_non_null(value);
+        assert_int_equal(value->size, pd_param_size(&r.layer.params[i]));
+        memcpy(r.layer.params[i].value, value->data, value->size * sizeof(float));
+    }
+    if (!training) {
+        r.exec.training = false;
+        r.exec.lanes = 1;
+        r.exec.lane_samples = r.samples;
+    }
+    rig_forward(&r);
+    assert_golden(golden, "y", r.y);
+    if (training) {
+        memcpy(r.dy, golden_find(golden, "dy")->data, r.out_size * sizeof(float));
+        rig_backward(&r);
+        for (int i = 0; i < r.layer.type->inputs; i++)
+            assert_golden(golden, i == 0 ? "dx0" : "dx1", r.dx[i]);
+        size_t trainable = pd_layer_trainable(&r.layer);
+        for (size_t j = 0; j < trainable; j++)
+            r.gradient[j] += r.gradient[trainable + j];
+        const float *gradient = r.gradient;
+        for (int i = 0; i < r.layer.param_count; i++) {
+            char name[GOLDEN_NAME];
+            const pd_param *param = &r.layer.params[i];
+            if (param->trainable) {
+                snprintf(name, sizeof(name), "d%s", param->name);
+                assert_golden(golden, name, gradient);
+                gradient += pd_param_size(param);
+            } else {
+                snprintf(name, sizeof(name), "%s_after", param->name);
+                assert_golden(golden, name, param->value);
+            }
+        }
+    }
+    rig_close(&r);
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    FILE *file = golden_open("layers.golden");
+    golden_case golden;
+    int cases = 0;
+    while (golden_next(file, &golden)) {
+        check_golden_case(&golden);
+        golden_free(&golden);
+        cases++;
+    }
+    fclose(file);
+    assert_int_equal(cases, 34);
+}
+
+/* --- Layers to try in every other way --- */
+
+/* Data of a trial: NORMAL, or shaped to keep a ReLU or a maximum away from its kinks. */
+typedef enum fill { NORMAL, AWAY_FROM_ZERO, DISTINCT } fill;
+
+typedef struct trial {
+    const char *type;
+    pd_layer_spec spec;
+    pd_shape in;
+    fill fill;
+} trial;
+
+static const trial trials[] = {
+    {"conv", {.units = 4, .kernel_h = 3, .kernel_w = 3}, {5, 4, 3}, NORMAL},
+    {"conv",
+     {.units = 3, .kernel_h = 3, .kernel_w = 3, .stride = 2, .relu = true},
+     {5, 6, 2},
+     NORMAL},
+    {"conv", {.units = 5, .kernel_h = 1, .kernel_w = 1, .no_bias = true}, {3, 3, 4}, NORMAL},
+    {"dense", {.units = 5, .relu = true}, {1, 1, 7}, NORMAL},
+    {"dense", {.units = 1}, {1, 1, 9}, NORMAL},
+    {"maxpool", {.kernel_h = 2, .kernel_w = 2, .padding = PD_VALID}, {5, 4, 3}, DISTINCT},
+    {"maxpool", {.kernel_h = 3, .kernel_w = 3, .stride = 2}, {5, 4, 3}, DISTINCT},
+    {"avgpool", {.kernel_h = 2, .kernel_w = 2}, {5, 4, 3}, NORMAL},
+    {"avgpool", {.kernel_h = 3, .kernel_w = 3, .stride = 2}, {4, 5, 3}, NORMAL},
+    {"globalpool", {.units = 0}, {3, 4, 5}, NORMAL},
+    {"batchnorm", {.scope = PD_NORM_BATCH}, {2, 2, 3}, NORMAL},
+    {"batchnorm", {.scope = PD_NORM_BATCH, .relu = true}, {2, 2, 4}, NORMAL},
+    {"batchnorm", {.scope = PD_NORM_LANE}, {2, 2, 3}, NORMAL},
+    {"dropout", {.rate = 0.4f}, {3, 3, 5}, NORMAL},
+    {"relu", {.units = 0}, {3, 3, 5}, AWAY_FROM_ZERO},
+    {"flatten", {.units = 0}, {3, 2, 4}, NORMAL},
+    {"add", {.units = 0}, {3, 2, 4}, NORMAL},
+    {"add", {.relu = true}, {3, 2, 4}, AWAY_FROM_ZERO},
+};
+enum { TRIALS = sizeof(trials) / sizeof(*trials) };
+
+static void fill_normal(float *values, size_t count, pd_random *random, float scale)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = scale * pd_random_normal(random);
+}
+
+/* Inputs, params and dy from the seed. */
+static void rig_fill(rig *r, const trial *t, uint64_t seed)
+{
+    pd_random random = pd_random_stream(seed, PD_PURPOSE_TEST, 0, 0);
+    for (int i = 0; i < r->layer.type->inputs; i++) {
+        fill_normal(r->x[i], r->in_size, &random, 1);
+        for (size_t k = 0; k < r->in_size; k++) {
+            if (t->fill == DISTINCT) /* neighbours differ by at least 0.1 */
+                r->x[i][k] = 0.1f * (float)(k * 37 % 241) - 12;
+            else if (t->fill == AWAY_FROM_ZERO) /* both inputs have one sign */
+                r->x[i][k] = (k % 3 == 0 ? -1 : 1) * (0.5f + fabsf(r->x[i][k]));
+        }
+    }
+    for (int i = 0; i < r->layer.param_count; i++) {
+        pd_param *param = &r->layer.params[i];
+        if (param->trainable)
+            fill_normal(param->value, pd_param_size(param), &random, 0.3f);
+    }
+    /* Before a ReLU each channel is clearly positive or clearly negative. */
+    float *bias = rig_param(r, "bias") ? rig_param(r, "bias") : rig_param(r, "beta");
+    if (t->spec.relu && bias)
+        for (int k = 0; k < r->layer.out.c; k++)
+            bias[k] = k % 2 == 0 ? 6 : -6;
+    fill_normal(r->dy, r->out_size, &random, 1);
+}
+
+/* Sum of y * dy over one lane, or over all with lane < 0. */
+static double loss(rig *r, int lane)
+{
+    rig_forward(r);
+    size_t part = r->out_size / (size_t)r->lanes;
+    size_t first = lane < 0 ? 0 : (size_t)lane * part, end = lane < 0 ? r->out_size : first + part;
+    double sum = 0;
+    for (size_t i = first; i < end; i++)
+        sum += (double)r->y[i] * r->dy[i];
+    return sum;
+}
+
+/* Central difference of the loss by *value. The step of 1/64 is exact in float. */
+static double slope(rig *r, float *value, int lane)
+{
+    const float step = 0.015625f, kept = *value;
+    *value = kept + step;
+    double up = loss(r, lane), high = *value;
+    *value = kept - step;
+    double down = loss(r, lane), low = *value;
+    *value = kept;
+    return (up - down) / (high - low);
+}
+
+/* Within 0.5 percent of the largest slope of its array, which leaves room for the third derivative
+ * of batchnorm and for float sums; any forgotten term is larger. */
+static void assert_slopes(const trial *t, const char *what, const double *numeric,
+                          const float *analytic, size_t count)
+{
+    double largest = 0, error = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (isnan(analytic[i]))
+            fail_msg("%s: gradient of %s is not a number", t->type, what);
+        largest = fmax(largest, fabs(numeric[i]));
+        error = fmax(error, fabs(numeric[i] - analytic[i]));
+    }
+    if (!(error <= 5e-3 * fmax(largest, 0.1)))
+        fail_msg("%s: gradient of %s is off by %g; its largest value is %g", t->type, what, error,
+                 largest);
+}
+
+static void test_numeric_gradients(void **state)
+{
+    (void)state;
+    for (int k = 0; k < TRIALS; k++) {
+        const trial *t = &trials[k];
+        rig r;
+        rig_open(&r, t->type, t->spec, t->in, LANES, 3, LANES, 1);
+        rig_fill(&r, t, (uint64_t)k);
+        rig_forward(&r);
+        rig_backward(&r);
+        double *numeric = make(r.in_size, sizeof(double));
+        for (int i = 0; i < r.layer.type->inputs; i++) {
+            for (size_t j = 0; j < r.in_size; j++)
+                numeric[j] = slope(&r, &r.x[i][j], -1);
+            assert_slopes(t, "x", numeric, r.dx[i], r.in_size);
+        }
+        free(numeric);
+        for (int lane = 0; lane < LANES; lane++) {
+            const float *gradient = r.gradient + (size_t)lane * pd_layer_trainable(&r.layer);
+            for (int i = 0; i < r.layer.param_count; i++) {
+                const pd_param *param = &r.layer.params[i];
+                if (!param->trainable)
+                    continue;
+                size_t size = pd_param_size(param);
+                numeric = make(size, sizeof(double));
+                for (size_t j = 0; j < size; j++)
+                    numeric[j] = slope(&r, &param->value[j], lane);
+                assert_slopes(t, param->name, numeric, gradient, size);
+                free(numeric);
+                gradient += size;
+            }
+        }
+        rig_close(&r);
+    }
+}
+
+static void assert_same_bits(const trial *t, const void *a, const void *b, size_t count)
+{
+    if (memcmp(a, b, count * sizeof(float)) != 0)
+        fail_msg("%s: the bits differ", t->type);
+}
+
+static void assert_rigs_equal(const trial *t, rig *a, rig *b)
+{
+    assert_same_bits(t, a->y, b->y, a->out_size);
+    for (int i = 0; i < a->layer.type->inputs; i++)
+        assert_same_bits(t, a->dx[i], b->dx[i], a->in_size);
+    assert_same_bits(t, a->gradient, b->gradient, (size_t)a->lanes * pd_layer_trainable(&a->layer));
+    for (int i = 0; i < a->layer.param_count; i++)
+        assert_same_bits(t, a->layer.params[i].value, b->layer.params[i].value,
+                         pd_param_size(&a->layer.params[i]));
+}
+
+static void test_threads_do_not_change_bits(void **state)
+{
+    (void)state;
+    for (int k = 0; k < TRIALS; k++) {
+        const trial *t = &trials[k];
+        pd_shape in = t->in;
+        if (in.h > 1) { /* large enough for several blocks of work */
+            in.h += 18;
+            in.w += 19;
+        }
+        rig one;
+        rig_open(&one, t->type, t->spec, in, LANES, 3, LANES, 1);
+        rig_fill(&one, t, (uint64_t)k);
+        rig_forward(&one);
+        rig_backward(&one);
+        for (int threads = 2; threads <= 3; threads++) {
+            rig more;
+            rig_open(&more, t->type, t->spec, in, LANES, 3, LANES, threads);
+            rig_fill(&more, t, (uint64_t)k);
+            rig_forward(&more);
+            rig_backward(&more);
+            assert_rigs_equal(t, &one, &more);
+            rig_close(&more);
+        }
+        rig_close(&one);
+    }
+}
+
+/* Two ranks of one lane each, run one after the other. The first round records what each rank gives
+ * to its lane sums, the second hands out the totals. */
+typedef struct two_ranks {
+    int rank, call;
+    bool recorded;
+    double parts[LANES][4][64];
+} two_ranks;
+
+static pd_status two_ranks_lane_sum(void *context, double *parts, size_t count, double *total)
+{
+    two_ranks *ranks = context;
+    int call = ranks->call++;
+    assert_true(call < 4 && count <= 64);
+    memcpy(ranks->parts[ranks->rank][call], parts, count * sizeof(double));
+    for (size_t j = 0; j < count; j++)
+        total[j] = ranks->recorded ? ranks->parts[0][call][j] + ranks->parts[1][call][j] : parts[j];
+    return PD_OK;
+}
+
+/* What holds for every layer: a lane's bits do not depend on where it is computed. */
+static void test_lanes_may_live_on_two_ranks(void **state)
+{
+    (void)state;
+    for (int k = 0; k < TRIALS; k++) {
+        const trial *t = &trials[k];
+        rig both;
+        rig_open(&both, t->type, t->spec, t->in, LANES, 3, LANES, 2);
+        rig_fill(&both, t, (uint64_t)k);
+        rig_forward(&both);
+        rig_backward(&both);
+        two_ranks ranks = {0};
+        /* Backward's lane sum is right only after forward's: three rounds settle both. */
+        for (int round = 0; round < 3; round++) {
+            ranks.recorded = round > 0;
+            for (int rank = 0; rank < LANES; rank++) {
+                rig one;
+                rig_open(&one, t->type, t->spec, t->in, 1, 3, LANES, 2);
+                one.exec.lane_sum = two_ranks_lane_sum;
+                one.exec.lane_sum_context = &ranks;
+                one.exec.first_sample = rank * 3;
+                for (int i = 0; i < one.layer.type->inputs; i++)
+                    memcpy(one.x[i], both.x[i] + (size_t)rank * one.in_size,
+                           one.in_size * sizeof(float));
+                memcpy(one.dy, both.dy + (size_t)rank * one.out_size, one.out_size * sizeof(float));
+                for (int i = 0; i < one.layer.param_count; i++) {
+                    const pd_param *param = &both.layer.params[i];
+                    if (param->trainable)
+                        memcpy(one.layer.params[i].value, param->value,
+                               pd_param_size(param) * sizeof(float));
+                }
+                ranks.rank = rank;
+                ranks.call = 0;
+                rig_forward(&one);
+                rig_backward(&one);
+                if (round == 2) {
+                    size_t trainable = pd_layer_trainable(&one.layer);
+                    assert_same_bits(t, one.y, both.y + (size_t)rank * one.out_size, one.out_size);
+                    for (int i = 0; i < one.layer.type->inputs; i++)
+                        assert_same_bits(t, one.dx[i], both.dx[i] + (size_t)rank * one.in_size,
+                                         one.in_size);
+                    assert_same_bits(t, one.gradient, both.gradient + (size_t)rank * trainable,
+                                     trainable);
+                    for (int i = 0; i < one.layer.param_count; i++)
+                        assert_same_bits(t, one.layer.params[i].value, both.layer.params[i].value,
+                                         pd_param_size(&one.layer.params[i]));
+                }
+                rig_close(&one);
+            }
+        }
+        rig_close(&both);
+    }
+}
+
+/* The first layer of a network is not asked for dx. */
+static void test_dx_may_be_unwanted(void **state)
+{
+    (void)state;
+    for (int k = 0; k < TRIALS; k++) {
+        const trial *t = &trials[k];
+        rig with, without;
+        rig_open(&with, t->type, t->spec, t->in, LANES, 2, LANES, 1);
+        rig_open(&without, t->type, t->spec, t->in, LANES, 2, LANES, 1);
+        rig_fill(&with, t, (uint64_t)k);
+        rig_fill(&without, t, (uint64_t)k);
+        rig_forward(&with);
+        rig_forward(&without);
+        rig_backward(&with);
+        for (int i = 0; i < PD_LAYER_INPUTS; i++) {
+            free(without.dx[i]);
+            without.dx[i] = NULL;
+        }
+        rig_backward(&without);
+        assert_same_bits(t, with.gradient, without.gradient,
+                         LANES * pd_layer_trainable(&with.layer));
+        rig_close(&with);
+        rig_close(&without);
+    }
+}
+
+static void test_dropout_mask(void **state)
+{
+    (void)state;
+    const pd_layer_spec spec = {.rate = 0.3f};
+    const pd_shape in = {50, 41, 3};
+    const size_t size = pd_shape_size(in);
+    rig all, tail;
+    rig_open(&all, "dropout", spec, in, 4, 2, 4, 2);
+    rig_open(&tail, "dropout", spec, in, 1, 2, 4, 1);
+    for (size_t i = 0; i < all.in_size; i++)
+        all.x[0][i] = 1;
+    for (size_t i = 0; i < tail.in_size; i++)
+        tail.x[0][i] = 1;
+
+    /* Lane 3 alone, on another rank with other threads, has the same mask. */
+    rig_forward(&all);
+    tail.exec.first_sample = 6;
+    rig_forward(&tail);
+    assert_memory_equal(tail.y, all.y + 6 * size, tail.out_size * sizeof(float));
+
+    /* 7 in 10 are kept, and the mean stays 1; both to 5 standard deviations. */
+    double kept = 0, sum = 0, n = (double)all.out_size;
+    for (size_t i = 0; i < all.out_size; i++) {
+        kept += all.y[i] != 0;
+        sum += all.y[i];
+    }
+    assert_true(fabs(kept / n - 0.7) < 5 * sqrt(0.3 * 0.7 / n));
+    assert_true(fabs(sum / n - 1) < 5 * sqrt(0.3 / 0.7 / n));
+
+    /* Samples, steps, layers and seeds have masks of their own. */
+    assert_memory_not_equal(all.y, all.y + size, size * sizeof(float));
+    for (int change = 0; change < 3; change++) {
+        tail.exec.step = change == 0 ? 8 : 7;
+        tail.layer.index = change == 1 ? 4 : 3;
+        tail.exec.seed = change == 2 ? 6 : 5;
+        rig_forward(&tail);
+        assert_memory_not_equal(tail.y, all.y + 6 * size, size * sizeof(float));
+    }
+
+    /* Nothing is dropped when not training. */
+    all.exec.training = false;
+    rig_forward(&all);
+    assert_memory_equal(all.y, all.x[0], all.out_size * sizeof(float));
+    rig_close(&all);
+    rig_close(&tail);
+}
+
+static void assert_plan_fails(const char *type, pd_layer_spec spec, pd_shape in, const char *says)
+{
+    pd_layer layer = {.type = pd_layer_type_find(type), .name = (char *)"some_layer", .spec = spec};
+    layer.in[0] = in;
+    layer.in[1] = (pd_shape){in.h + 1, in.w, in.c};
+    pd_plan plan = {1, 1, 1, 1};
+    assert_int_equal(layer.type->plan(&layer, &plan), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "some_layer"));
+    if (!strstr(pd_error_message(), says))
+        fail_msg("message without '%s': %s", says, pd_error_message());
+}
+
+static void test_mistakes_are_named(void **state)
+{
+    (void)state;
+    const pd_shape in = {4, 4, 2};
+    assert_null(pd_layer_type_find("convolution"));
+    assert_plan_fails("maxpool", (pd_layer_spec){0}, in, "window 0 x 0");
+    assert_plan_fails("avgpool", (pd_layer_spec){.kernel_h = 2, .kernel_w = 3}, in, "not square");
+    assert_plan_fails("maxpool", (pd_layer_spec){.kernel_h = 5, .kernel_w = 5, .padding = PD_VALID},
+                      in, "larger than its input");
+    assert_plan_fails("maxpool", (pd_layer_spec){.kernel_h = 17, .kernel_w = 17}, in,
+                      "more than 256");
+    assert_plan_fails("dropout", (pd_layer_spec){.rate = 1}, in, "rate 1");
+    assert_plan_fails("batchnorm", (pd_layer_spec){.momentum = 1.5f}, in, "momentum 1.5");
+    assert_plan_fails("batchnorm", (pd_layer_spec){.epsilon = -1}, in, "epsilon -1");
+    assert_plan_fails("add", (pd_layer_spec){0}, in, "4 x 4 x 2 and 5 x 4 x 2");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_numeric_gradients),
+        cmocka_unit_test(test_threads_do_not_change_bits),
+        cmocka_unit_test(test_lanes_may_live_on_two_ranks),
+        cmocka_unit_test(test_dx_may_be_unwanted),
+        cmocka_unit_test(test_dropout_mask),
+        cmocka_unit_test(test_mistakes_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

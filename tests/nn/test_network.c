@@ -1,0 +1,316 @@
+/* Whole networks: loss and every gradient of one step against PyTorch in double precision; the same
+ * bits for any split of the lanes; buffers that share memory; mistakes while building. */
+#include "pneumo/base/memory.h"
+#include "pneumo/nn/arena.h"
+#include "pneumo/nn/loss.h"
+#include "pneumo/nn/model.h"
+
+#include "golden/networks.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LANES = 3, LANE_SAMPLES = GOLDEN_BATCH / LANES };
+
+/* As in make_networks.py. */
+static void hashed(float *out, size_t count, uint32_t stream)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t h = (uint32_t)i * 2654435761u + stream * 40503u;
+        h ^= h >> 15;
+        h *= 2246822519u;
+        h ^= h >> 13;
+        out[i] = (float)((double)(h >> 8) / 8388608.0 - 1.0);
+    }
+}
+
+static void fill_weights(pd_network *net)
+{
+    for (int i = 0; i < pd_network_tensor_count(net); i++) {
+        const pd_tensor *tensor = pd_network_tensor(net, i);
+        const pd_param *param = tensor->param;
+        if (!param->trainable)
+            continue;
+        hashed(param->value, tensor->size, (uint32_t)i + 1);
+        bool gamma = strcmp(param->name, "gamma") == 0;
+        float scale =
+            strcmp(param->name, "kernel") == 0
+                ? (float)sqrt(6.0 / (double)(tensor->size / (size_t)param->dims[param->rank - 1]))
+                : 0.25f;
+        for (size_t j = 0; j < tensor->size; j++)
+            param->value[j] = (gamma ? 1.0f : 0.0f) + param->value[j] * scale;
+    }
+}
+
+static pd_status sum_own_lanes(void *context, double *parts, size_t count, double *total)
+{
+    (void)context;
+    pd_tree_fold_doubles(LANES, parts, count, total);
+    return PD_OK;
+}
+
+static pd_network *build(const char *model, int outputs, int threads)
+{
+    const pd_model_spec spec = {.name = model,
+                                .input = {GOLDEN_SIZE, GOLDEN_SIZE, 1},
+                                .outputs = outputs,
+                                .hidden = 24,
+                                .width = 0.5f,
+                                .norm_momentum = 0.9f};
+    const pd_plan plan = {
+        .lanes = LANES, .lane_samples = LANE_SAMPLES, .total_lanes = LANES, .threads = threads};
+    pd_network *net;
+    assert_int_equal(pd_model_build(&net, &spec), PD_OK);
+    pd_status status = pd_network_plan(net, &plan, 0, true);
+    if (status != PD_OK)
+        print_error("%s\n", pd_error_message());
+    assert_int_equal(status, PD_OK);
+    fill_weights(net);
+    return net;
+}
+
+/* One step on the golden batch; the gradient stays in the network. */
+static double step(pd_network *net, int outputs, bool weighted, int threads)
+{
+    static float x[GOLDEN_BATCH * GOLDEN_SIZE * GOLDEN_SIZE];
+    float dlogits[GOLDEN_BATCH * 3], targets[GOLDEN_BATCH], weights[GOLDEN_BATCH];
+    int32_t labels[GOLDEN_BATCH];
+    double losses[LANES], loss;
+    hashed(x, sizeof x / sizeof *x, 1000);
+    for (int i = 0; i < GOLDEN_BATCH; i++) {
+        targets[i] = (float)(i % 2);
+        labels[i] = i % outputs;
+        weights[i] = weighted ? 0.5f + 0.5f * (float)(i % 2) : 1.0f;
+    }
+    const pd_exec exec = {.training = true,
+                          .lanes = LANES,
+                          .lane_samples = LANE_SAMPLES,
+                          .total_lanes = LANES,
+                          .threads = threads,
+                          .lane_sum = sum_own_lanes};
+    const float *logits;
+    assert_int_equal(pd_network_forward(net, &exec, x, &logits), PD_OK);
+    if (outputs == 1)
+        pd_loss_binary(logits, targets, weights, LANES, LANE_SAMPLES, 0.1, 1.0 / GOLDEN_BATCH,
+                       dlogits, losses);
+    else
+        pd_loss_softmax(logits, labels, weights, outputs, LANES, LANE_SAMPLES, 0.1,
+                        1.0 / GOLDEN_BATCH, dlogits, losses);
+    assert_int_equal(pd_network_backward(net, &exec, x, dlogits, NULL, NULL), PD_OK);
+    pd_tree_fold_doubles(LANES, losses, 1, &loss);
+    return loss;
+}
+
+/* Compares one gradient; the tolerance is relative to the gradient's norm. */
+static void check_tensor(const pd_tensor *tensor, const golden_tensor *golden,
+                         const float *gradient, uint32_t number)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s/%s", tensor->layer->name, tensor->param->name);
+    assert_string_equal(name, golden->name);
+    assert_int_equal(tensor->size, golden->size);
+    float *mask;
+    assert_int_equal(pd_alloc(&mask, tensor->size, sizeof *mask), PD_OK);
+    hashed(mask, tensor->size, 2000 + number);
+    double square = 0, dot = 0;
+    for (size_t i = 0; i < tensor->size; i++) {
+        square += (double)gradient[i] * (double)gradient[i];
+        dot += (double)gradient[i] * (double)mask[i];
+    }
+    free(mask);
+    double tolerance = 2e-5 * golden->norm + 1e-7;
+    bool close =
+        fabs(sqrt(square) - golden->norm) <= tolerance && fabs(dot - golden->dot) <= tolerance;
+    for (size_t i = 0; i < GOLDEN_SAMPLES && i < tensor->size; i++)
+        close = close && fabs((double)gradient[i] - golden->first[i]) <= tolerance;
+    if (!close)
+        print_error("%s: norm %.9g and dot %.9g, should be %.9g and %.9g\n", name, sqrt(square),
+                    dot, golden->norm, golden->dot);
+    assert_true(close);
+}
+
+static void a_step_equals_pytorch(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof golden_networks / sizeof *golden_networks; i++) {
+        const golden_network *golden = &golden_networks[i];
+        bool weighted = strcmp(golden->model, "mlp2") == 0 || golden->outputs == 3 ||
+                        strcmp(golden->model, "cnn-deep") == 0;
+        pd_network *net = build(golden->model, golden->outputs, 2);
+        double loss = step(net, golden->outputs, weighted, 2);
+        if (!(fabs(loss - golden->loss) < 1e-5 * golden->loss))
+            print_error("%s: loss %.9g, should be %.9g\n", golden->model, loss, golden->loss);
+        assert_true(fabs(loss - golden->loss) < 1e-5 * golden->loss);
+        int subtrees, trainable = 0;
+        const float *gradient = pd_network_gradient(net, &subtrees);
+        assert_int_equal(subtrees, 1);
+        for (int j = 0; j < pd_network_tensor_count(net); j++) {
+            const pd_tensor *tensor = pd_network_tensor(net, j);
+            if (!tensor->param->trainable)
+                continue;
+            check_tensor(tensor, &golden->tensor[trainable], gradient + tensor->offset,
+                         (uint32_t)trainable);
+            trainable++;
+        }
+        assert_int_equal(trainable, golden->tensors);
+        pd_network_destroy(&net);
+        assert_null(net);
+    }
+}
+
+static void threads_change_no_bits(void **state)
+{
+    (void)state;
+    size_t count;
+    int subtrees;
+    pd_network *one = build("cnn-deep", 1, 1);
+    pd_network_weights(one, &count);
+    double loss = step(one, 1, false, 1);
+    for (int threads = 2; threads <= 3; threads++) {
+        pd_network *more = build("cnn-deep", 1, threads);
+        assert_true(step(more, 1, false, threads) == loss);
+        assert_memory_equal(pd_network_gradient(one, &subtrees),
+                            pd_network_gradient(more, &subtrees), count * sizeof(float));
+        pd_network_destroy(&more);
+    }
+    pd_network_destroy(&one);
+}
+
+static void weights_come_from_the_seed(void **state)
+{
+    (void)state;
+    size_t count;
+    pd_network *a = build("cnn-deep", 1, 1), *b = build("cnn-deep", 1, 1);
+    pd_network_initialise(a, 1);
+    pd_network_initialise(b, 1);
+    float *wa = pd_network_weights(a, &count), *wb = pd_network_weights(b, &count);
+    assert_memory_equal(wa, wb, count * sizeof(float));
+    /* He's deviation for the first convolution that has many weights. */
+    const pd_tensor *kernel = NULL;
+    for (int i = 0; kernel == NULL; i++)
+        if (pd_network_tensor(a, i)->size > 10000)
+            kernel = pd_network_tensor(a, i);
+    double square = 0;
+    for (size_t i = 0; i < kernel->size; i++)
+        square += (double)kernel->param->value[i] * (double)kernel->param->value[i];
+    double deviation = sqrt(square / (double)kernel->size);
+    assert_true(fabs(deviation / sqrt(2.0 / kernel->param->fan_in) - 1) < 0.03);
+    pd_network_initialise(b, 2);
+    assert_memory_not_equal(wa, wb, count * sizeof(float));
+    pd_network_destroy(&a);
+    pd_network_destroy(&b);
+}
+
+/* A node that two layers read gets the sum of both gradients, also when one layer reads it twice.
+ */
+static void shared_nodes_add_their_gradients(void **state)
+{
+    (void)state;
+    const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 1};
+    pd_network *net;
+    assert_int_equal(pd_network_create(&net, (pd_shape){1, 1, 2}), PD_OK);
+    int a = pd_network_add(net, "dense", "a", PD_NETWORK_INPUT, (pd_layer_spec){.units = 2});
+    int b = pd_network_add(net, "relu", "b", a, (pd_layer_spec){0});
+    int c = pd_network_add2(net, "add", "c", a, b, (pd_layer_spec){0});
+    pd_network_add2(net, "add", "d", c, c, (pd_layer_spec){0});
+    assert_int_equal(pd_network_plan(net, &plan, 0, true), PD_OK);
+    size_t count;
+    float *w = pd_network_weights(net, &count);
+    assert_int_equal(count, 6);
+    memcpy(w, (const float[]){1, 0, 0, 1, 0, 0}, 6 * sizeof *w);
+    const float x[] = {3, -2}, *y;
+    float dy[] = {1, 1};
+    const pd_exec exec = {.training = true,
+                          .lanes = 1,
+                          .lane_samples = 1,
+                          .total_lanes = 1,
+                          .threads = 1,
+                          .lane_sum = sum_own_lanes};
+    assert_int_equal(pd_network_forward(net, &exec, x, &y), PD_OK);
+    assert_true(y[0] == 12 && y[1] == -4);
+    assert_int_equal(pd_network_backward(net, &exec, x, dy, NULL, NULL), PD_OK);
+    int subtrees;
+    const float *gradient = pd_network_gradient(net, &subtrees);
+    assert_true(gradient[4] == 4 && gradient[5] == 2); /* of the bias: 2 (1 + relu') */
+    pd_network_destroy(&net);
+}
+
+static void mistakes_are_reported_by_name(void **state)
+{
+    (void)state;
+    const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 1};
+    static const struct {
+        const char *type, *name, *message;
+    } cases[] = {
+        {"nonsense", "x", "layer 'x': its type is unknown"},
+        {"add", "x", "layer 'x': it has the wrong number of inputs"},
+        {"relu", "first", "layer 'first': the name is taken"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_network *net;
+        assert_int_equal(pd_network_create(&net, (pd_shape){4, 4, 1}), PD_OK);
+        int x = pd_network_add(net, "relu", "first", PD_NETWORK_INPUT, (pd_layer_spec){0});
+        x = pd_network_add(net, cases[i].type, cases[i].name, x, (pd_layer_spec){0});
+        pd_network_add(net, "flatten", "end", x, (pd_layer_spec){0});
+        assert_int_equal(pd_network_plan(net, &plan, 0, false), PD_FAILED);
+        assert_string_equal(pd_error_message(), cases[i].message);
+        pd_network_destroy(&net);
+    }
+    pd_network *net;
+    const pd_model_spec spec = {.name = "vgg61", .input = {32, 32, 1}, .outputs = 1};
+    assert_int_equal(pd_model_build(&net, &spec), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "model 'vgg61' is unknown; models are dense1"));
+    assert_null(net);
+}
+
+/* Buffers that live at the same time never overlap; the others share. */
+static void the_arena_keeps_living_buffers_apart(void **state)
+{
+    (void)state;
+    enum { COUNT = 60 };
+    int handles[COUNT], begin[COUNT], end[COUNT];
+    size_t bytes[COUNT], sum = 0;
+    pd_arena *arena;
+    assert_int_equal(pd_arena_create(&arena), PD_OK);
+    for (int i = 0; i < COUNT; i++) {
+        begin[i] = i * 7 % 40;
+        end[i] = begin[i] + i % 9;
+        bytes[i] = (size_t)(1000 + i * 37 % 500);
+        sum += bytes[i];
+        assert_int_equal(pd_arena_add(arena, bytes[i], begin[i], end[i], &handles[i]), PD_OK);
+    }
+    assert_int_equal(pd_arena_place(arena), PD_OK);
+    assert_true(pd_arena_bytes(arena) < sum / 2);
+    for (int i = 0; i < COUNT; i++) {
+        char *a = pd_arena_at(arena, handles[i]);
+        assert_int_equal((uintptr_t)a % 64, 0);
+        for (int j = 0; j < i; j++) {
+            char *b = pd_arena_at(arena, handles[j]);
+            bool together = begin[i] <= end[j] && begin[j] <= end[i];
+            if (together)
+                assert_true(a + bytes[i] <= b || b + bytes[j] <= a);
+        }
+    }
+    pd_arena_destroy(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_step_equals_pytorch),
+        cmocka_unit_test(threads_change_no_bits),
+        cmocka_unit_test(weights_come_from_the_seed),
+        cmocka_unit_test(shared_nodes_add_their_gradients),
+        cmocka_unit_test(mistakes_are_reported_by_name),
+        cmocka_unit_test(the_arena_keeps_living_buffers_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and passes all tests: once as the program is shipped, once under
+# AddressSanitizer and UndefinedBehaviorSanitizer.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+./jobs/install.sh libcmocka-dev hdf5-tools python3-h5py
+
+if ((EUID == 0)); then
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+cmake -S . -B build -G Ninja >/dev/null
+cmake --build build
+cmake -S . -B build-sanitize -G Ninja -DPNEUMO_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+      >/dev/null
+cmake --build build-sanitize
+
+ctest --test-dir build-sanitize --output-on-failure
+ctest --test-dir build --output-on-failure
