@@ -207,6 +207,7 @@ static pd_status resume(run *self)
     memcpy(self->state.slots, own.slots, sizeof own.slots);
     self->state.history = self->history;
     self->state.job = self->job_text;
+    self->state.target_sensitivity = own.target_sensitivity; /* not kept before a decision */
 cleanup:
     pd_checkpoint_destroy(&loaded);
     return status;

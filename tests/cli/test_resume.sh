@@ -72,7 +72,7 @@ echo "$killed kills in $((finished + 1)) runs: the same checkpoints"
 stopped=0
 while true; do
     code=0
-    pneumo train small.ini --run stopped --resume "${settings[@]}" >/dev/null 2>stop.log &
+    "$PNEUMO_DIST" train small.ini --run stopped --resume "${settings[@]}" >/dev/null 2>stop.log &
     worker=$!
     if ((stopped < 4)); then
         until grep -q "writing to" stop.log || ! kill -0 "$worker" 2>/dev/null; do sleep 0.02; done
