@@ -211,10 +211,13 @@ static void *image_realloc(void *bytes, size_t size, H5FD_file_image_op_t operat
 
 static herr_t image_free(void *bytes, H5FD_file_image_op_t operation, void *image)
 {
-    if (operation == H5FD_FILE_IMAGE_OP_FILE_CLOSE)
-        ((pd_hdf5_image *)image)->bytes = bytes;
-    else
+    pd_hdf5_image *kept = image;
+    if (operation == H5FD_FILE_IMAGE_OP_FILE_CLOSE) {
+        free(kept->bytes); /* of a file that HDF5 opened on its way to this one */
+        kept->bytes = bytes;
+    } else {
         free(bytes);
+    }
     return 0;
 }
 
@@ -244,7 +247,15 @@ pd_status pd_hdf5_create_in_memory(pd_hdf5 *out, const char *path, pd_hdf5_image
     hid_t access = file_access();
     H5Pset_fapl_core(access, 4 * CHUNK_BYTES, false);
     H5Pset_file_image_callbacks(access, &callbacks);
-    return create(out, path, path, access);
+    /* Creating a file, HDF5 first reads one of that name into memory: so take a name that is free. */
+    char *free_name;
+    pd_status status = pd_format(&free_name, "%s.in-memory", path);
+    if (status == PD_OK)
+        status = create(out, path, free_name, access);
+    else
+        pd_hdf5_close(&access);
+    free(free_name);
+    return status;
 }
 
 pd_status pd_hdf5_close_in_memory(pd_hdf5 *file, pd_hdf5_image *image)
