@@ -1,6 +1,7 @@
 /* pneumo-dist evaluate: judges a checkpoint on the folds of a packed data set. */
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/cli/command.h"
+#include "pneumo/io/file.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -40,7 +41,7 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
         case 'f':
             if (strcmp(optarg, "val") != 0 && strcmp(optarg, "test") != 0 &&
                 strcmp(optarg, "both") != 0)
-                return pd_fail_usage("evaluate: --fold '%s' is none of val, test, both", optarg);
+                return pd_fail_usage("--fold '%s' is none of val, test, both", optarg);
             options.val = strcmp(optarg, "test") != 0;
             options.test = strcmp(optarg, "val") != 0;
             break;
@@ -59,15 +60,20 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
         }
     }
     if (optind + 1 != argc)
-        return pd_fail_usage("evaluate: it needs one checkpoint");
+        return pd_fail_usage(optind == argc ? "no checkpoint to evaluate was given"
+                                            : "one checkpoint is evaluated at a time");
     options.checkpoint = argv[optind];
     options.threads = (int)threads;
+    if (output != NULL && pd_comm_rank(comm) == 0)
+        status = pd_folder_make_above(output);
+    PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
     if (pd_comm_rank(comm) == 0) {
         pd_report_print(stdout, pd_evaluation_report(evaluation));
         if (output != NULL)
-            PD_TRY(pd_report_write_json(output, pd_evaluation_report(evaluation)));
+            status = pd_report_write_json(output, pd_evaluation_report(evaluation));
     }
+    status = pd_comm_agree(comm, status);
 cleanup:
     pd_evaluation_destroy(&evaluation);
     return status;

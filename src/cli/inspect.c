@@ -24,8 +24,8 @@ static void print_help(void)
          "  -h, --help  print this help\n"
          "\n"
          "examples:\n"
-         "  pneumo-dist inspect data/chest_xray.h5 runs/vgg16/best.h5\n"
-         "  pneumo-dist inspect --job runs/vgg16/best.h5 > jobs/again.ini");
+         "  pneumo-dist inspect data/chest_xray.h5 runs/cnn-deep/best.h5\n"
+         "  pneumo-dist inspect --job runs/cnn-deep/best.h5 > jobs/again.ini");
 }
 
 static void print_heading(const char *path, const char *what)
@@ -281,7 +281,7 @@ pd_status pd_command_inspect(pd_comm *comm, int argc, char **argv)
         }
     }
     if (optind == argc)
-        return pd_fail_usage("inspect needs the name of a data set or checkpoint");
+        return pd_fail_usage("no data set or checkpoint to inspect was given");
     if (pd_comm_rank(comm) != 0)
         return PD_OK;
     for (int i = optind; i < argc; i++) {

@@ -47,9 +47,15 @@ static void print_help(FILE *out)
 pd_status pd_command_bad_option(int argc, char **argv, int result)
 {
     const char *word = optind >= 1 && optind <= argc ? argv[optind - 1] : "?";
+    bool is_long = strncmp(word, "--", 2) == 0;
     if (result == ':')
-        return pd_fail_usage("%s: option '%s' needs a value", argv[0], word);
-    return pd_fail_usage("%s: option '%s' is unknown", argv[0], word);
+        return pd_fail_usage("option '%s' needs a value", word);
+    if (is_long && strchr(word, '=') != NULL && optopt != 0)
+        return pd_fail_usage("option '%s' takes no value", word);
+    /* Of several short options in one word, only getopt knows which. */
+    if (!is_long && optopt != 0)
+        return pd_fail_usage("option '-%c' is unknown", optopt);
+    return pd_fail_usage("option '%s' is unknown", word);
 }
 
 pd_status pd_command_integer(long long *out, const char *option, const char *text, long long low,
@@ -91,6 +97,15 @@ static pd_status run_command(int command, pd_comm *comm, int argc, char **argv)
     return pd_comm_agree(comm, status);
 }
 
+/* Results that could not be written, such as to a full disk, are a failure. */
+static pd_status flush_results(void)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return PD_OK;
+    return pd_fail("standard output: cannot write: %s", strerror(errno == 0 ? EIO : errno));
+}
+
 int main(int argc, char **argv)
 {
     pd_blas_prepare(argv);
@@ -103,9 +118,10 @@ int main(int argc, char **argv)
     }
     /* Options without a command belong to the default one. */
     bool named = argc > 1 && argv[1][0] != '-';
-    int command = find_command(named ? argv[1] : "train");
+    const char *name = named ? argv[1] : "train";
+    int command = find_command(name);
     if (command < 0) {
-        pd_log_error("'%s' is no command: see 'pneumo-dist --help'", argv[1]);
+        pd_log_error("'%s' is no command (see 'pneumo-dist --help')", name);
         return PD_USAGE;
     }
     pd_comm *comm = NULL;
@@ -122,14 +138,12 @@ int main(int argc, char **argv)
     }
     opterr = 0;
     status = run_command(command, comm, argc, argv);
-    if (rank == 0 && (status == PD_FAILED || status == PD_USAGE)) {
-        const char *hint = status == PD_USAGE ? named ? argv[0] : "" : NULL;
-        if (hint == NULL)
-            pd_log_error("%s", pd_error_message());
-        else
-            pd_log_error("%s: see 'pneumo-dist %s%s--help'", pd_error_message(), hint,
-                         *hint == '\0' ? "" : " ");
-    }
+    if (status == PD_OK)
+        status = flush_results();
+    if (rank == 0 && status == PD_FAILED)
+        pd_log_error("%s", pd_error_message());
+    if (rank == 0 && status == PD_USAGE)
+        pd_log_error("%s (see 'pneumo-dist %s --help')", pd_error_message(), name);
     pd_comm_destroy(&comm);
     return status;
 }

@@ -121,7 +121,9 @@ static pd_status parse_arguments(pd_pack_options *options, bool *asked_help, int
         return pd_fail_usage(optind == argc ? "no folder to pack was given"
                                             : "one folder is packed at a time");
     options->folder = argv[optind];
-    if (!options->output)
+    if (options->folder[0] == '\0')
+        return pd_fail_usage("the folder to pack has no name");
+    if (!options->output || options->output[0] == '\0')
         return pd_fail_usage("no file to write was given: -o FILE");
     if (options->val_from_train > 0 && options->policy != PD_FOLDS_KEEP)
         return pd_fail_usage("--val-from-train works on the folder's own folds: --folds keep");

@@ -10,6 +10,7 @@
 #include "pneumo/train/stop.h"
 #include "pneumo/train/threads.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <libgen.h>
 #include <limits.h>
@@ -71,7 +72,7 @@ static void override(arguments *to, const char *key, const char *value)
     if (to->status != PD_OK)
         return;
     if (to->override_count == OVERRIDES_MAX)
-        to->status = pd_fail_usage("train: more than %d overrides", OVERRIDES_MAX);
+        to->status = pd_fail_usage("more than %d overrides", OVERRIDES_MAX);
     else
         to->status = pd_format(&to->overrides[to->override_count], "%s%s%s", key,
                                *key == '\0' ? "" : "=", value);
@@ -127,7 +128,7 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
     if (optind < argc)
         out->job_name = argv[optind++];
     if (optind < argc)
-        return pd_fail_usage("train: '%s' is one argument too many", argv[optind]);
+        return pd_fail_usage("'%s' is one argument too many", argv[optind]);
     return out->status;
 }
 
@@ -137,8 +138,12 @@ static pd_status find_job(char **out, const char *name)
 {
     char program[PATH_MAX];
     const char *end = strrchr(name, '.');
-    if (strchr(name, '/') != NULL || (end != NULL && strcmp(end, ".ini") == 0))
-        return pd_strdup(out, name);
+    if (strchr(name, '/') != NULL || (end != NULL && strcmp(end, ".ini") == 0)) {
+        if (pd_file_exists(name))
+            return pd_strdup(out, name);
+        return pd_fail("%s: cannot open: %s; give the path of a job or the name of one in jobs",
+                       name, strerror(errno));
+    }
     pd_status status = pd_format(out, "jobs/%s.ini", name);
     if (status != PD_OK || pd_file_exists(*out))
         return status;
@@ -153,8 +158,12 @@ static pd_status find_job(char **out, const char *name)
             return PD_OK;
         }
         free(beside);
+        if (status != PD_OK)
+            return status;
     }
-    return status; /* reading jobs/NAME.ini will say that it is not there */
+    return pd_fail("there is no job '%s': neither %s nor one in the jobs folder of the checkout "
+                   "that the program was built in; give its path",
+                   name, *out);
 }
 
 /* Makes the packed phantoms where they are missing. Collective. */
@@ -177,37 +186,46 @@ cleanup:
     return pd_comm_agree(comm, status);
 }
 
-/* The job to train. Without a named job and without its packed data set, that is a short course on
- * phantoms. */
-static pd_status choose_job(pd_comm *comm, pd_job *job, const arguments *given)
+/* Reads the named job, or the default one, with `count` overrides (at most PHANTOM_OVERRIDES)
+ * before the user's. */
+static pd_status read_job(pd_job *job, const arguments *given, const char *const *first, int count)
 {
     pd_status status = PD_OK;
     char *path = NULL;
     const char *overrides[OVERRIDES_MAX + PHANTOM_OVERRIDES];
+    for (int i = 0; i < count; i++)
+        overrides[i] = first[i];
+    for (int i = 0; i < given->override_count; i++)
+        overrides[count + i] = given->overrides[i];
     PD_TRY(find_job(&path, given->job_name == NULL ? default_job : given->job_name));
-    PD_TRY(pd_job_read(job, path, (const char *const *)given->overrides, given->override_count));
-    if (given->job_name == NULL && !pd_file_exists(job->file)) {
-        if (pd_comm_rank(comm) == 0)
-            pd_info("no packed data set at %s: training on synthetic phantoms", job->file);
+    PD_TRY(pd_job_read(job, path, overrides, count + given->override_count));
+cleanup:
+    free(path);
+    return status;
+}
+
+/* The job to train. Without a named job and without its packed data set, that is a short course on
+ * phantoms. Collective. */
+static pd_status choose_job(pd_comm *comm, pd_job *job, const arguments *given)
+{
+    pd_status status = PD_OK;
+    PD_TRY(pd_comm_agree(comm, read_job(job, given, NULL, 0)));
+    bool phantoms = given->job_name == NULL && !pd_file_exists(job->file);
+    PD_TRY(pd_comm_broadcast(comm, &phantoms, sizeof phantoms, 0));
+    if (phantoms) {
+        pd_info("no packed data set at %s: training on synthetic phantoms", job->file);
         PD_TRY(make_phantoms(comm));
-        for (int i = 0; i < PHANTOM_OVERRIDES; i++)
-            overrides[i] = phantom_overrides[i];
-        for (int i = 0; i < given->override_count; i++)
-            overrides[PHANTOM_OVERRIDES + i] = given->overrides[i];
-        PD_TRY(pd_job_read(job, path, overrides, PHANTOM_OVERRIDES + given->override_count));
+        PD_TRY(pd_comm_agree(comm, read_job(job, given, phantom_overrides, PHANTOM_OVERRIDES)));
         snprintf(job->name, sizeof job->name, "%s-phantoms", default_job);
     }
     if (given->folder != NULL) {
-        if (strlen(given->folder) >= sizeof job->folder) {
-            status = pd_fail_usage("--run: the path is too long");
-            goto cleanup;
-        }
+        if (strlen(given->folder) >= sizeof job->folder)
+            return pd_fail_usage("--run: the path is too long");
         snprintf(job->folder, sizeof job->folder, "%s", given->folder);
     }
     if (job->folder[0] == '\0')
         snprintf(job->folder, sizeof job->folder, "runs/%s", job->name);
 cleanup:
-    free(path);
     return status;
 }
 
@@ -231,13 +249,14 @@ static pd_status report(pd_comm *comm, const pd_job *job, int threads,
         told->images_per_second = trained->images_per_second;
         pd_report_print(stdout, told);
         fflush(stdout);
-        PD_TRY(pd_report_write_json(json, told));
+        status = pd_report_write_json(json, told);
     }
+    status = pd_comm_agree(comm, status);
 cleanup:
     pd_evaluation_destroy(&evaluation);
     free(best);
     free(json);
-    return pd_comm_agree(comm, status);
+    return status;
 }
 
 pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
@@ -253,7 +272,7 @@ pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
             print_help();
         goto cleanup;
     }
-    PD_TRY(pd_comm_agree(comm, choose_job(comm, &job, &given)));
+    PD_TRY(choose_job(comm, &job, &given));
     pd_stop_listen();
     const pd_train_options options = {.comm = comm,
                                       .job = &job,

@@ -1,11 +1,13 @@
 /* The lane sum of a large vector, in buckets that travel while the vector is still being made.
  *
  * Buckets are cut from the vector's end downward. Each passes three marks, in bucket order:
- *   started   its exchange is under way: every rank gets its own slice of every rank's subtree
- * sums; folded    the slice is summed in tree order and its all-gather is under way; complete  the
- * total is in place on every rank. Ranks pass the marks at different times, but the exchanges among
- * themselves, and the all-gathers among themselves, start in the same order everywhere, each kind
- * on its own channel. */
+ *
+ *   started: its exchange is under way, in which every rank gets its slice of all subtree sums;
+ *   folded: the slice is summed in tree order, and its all-gather is under way;
+ *   complete: the total is in place on every rank.
+ *
+ * Ranks pass the marks at different times, but the exchanges among themselves, and the all-gathers
+ * among themselves, start in the same order everywhere, each kind on its own channel. */
 #include "pneumo/base/clock.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/comm/comm.h"

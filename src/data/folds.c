@@ -275,21 +275,33 @@ pd_status pd_folds_assign(pd_sample *samples, int64_t count, int32_t patients,
     return options->val_from_train > 0 ? move_to_val(samples, count, patients, options) : PD_OK;
 }
 
-pd_status pd_folds_leaks(int64_t *out, int32_t *example, const pd_sample *samples, int64_t count,
-                         int32_t patients)
+static int by_value(const void *left, const void *right)
 {
-    unsigned char *seen; /* [patients]: a bit per fold */
-    pd_status status = pd_alloc(&seen, (size_t)patients, 1);
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+pd_status pd_folds_leaks(int64_t *out, int32_t *example, const pd_sample *samples, int64_t count)
+{
+    pd_status status = PD_OK;
+    int64_t *pairs = NULL; /* patient and fold of each sample, as one number */
     *out = 0;
     *example = -1;
-    for (int64_t i = 0; i < count && status == PD_OK; i++)
-        seen[samples[i].patient] |= (unsigned char)(1 << samples[i].fold);
-    for (int32_t p = 0; p < patients && status == PD_OK; p++) {
-        if (seen[p] & (seen[p] - 1)) {
-            *example = *out == 0 ? p : *example;
-            ++*out;
-        }
+    PD_TRY(pd_alloc(&pairs, (size_t)count, sizeof *pairs));
+    for (int64_t i = 0; i < count; i++)
+        pairs[i] = (int64_t)samples[i].patient * PD_FOLDS + (int64_t)samples[i].fold;
+    qsort(pairs, (size_t)count, sizeof *pairs, by_value);
+    int64_t last = -1; /* the patient counted last */
+    for (int64_t i = 1; i < count; i++) {
+        int64_t patient = pairs[i] / PD_FOLDS;
+        if (pairs[i] == pairs[i - 1] || patient != pairs[i - 1] / PD_FOLDS || patient == last)
+            continue;
+        *example = *out == 0 ? (int32_t)patient : *example;
+        last = patient;
+        ++*out;
     }
-    free(seen);
+
+cleanup:
+    free(pairs);
     return status;
 }

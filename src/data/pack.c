@@ -31,6 +31,7 @@ typedef struct pd_draft {
  * duplicates and folds, and wait in a file without a name, which vanishes with the process. */
 typedef struct pd_spool {
     int file;
+    const char *output; /* the path that it lies beside */
     size_t image_bytes;
     int64_t block;   /* images handled at a time */
     uint8_t *images; /* [block][image_bytes] */
@@ -74,15 +75,17 @@ static pd_status spool_open(pd_spool *out, const pd_pack_options *options)
     pd_status status;
     char *path = NULL;
 
+    out->output = options->output;
     out->image_bytes = (size_t)options->size * (size_t)options->size;
     out->block = (int64_t)(BLOCK_BYTES / out->image_bytes);
     out->block = out->block < BLOCK_MIN ? BLOCK_MIN : out->block;
     out->block = out->block > BLOCK_MAX ? BLOCK_MAX : out->block;
     PD_TRY(pd_alloc(&out->images, (size_t)out->block, out->image_bytes));
     PD_TRY(pd_file_temporary(&path, options->output));
+    PD_TRY(pd_folder_make_above(options->output));
     out->file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (out->file < 0 || unlink(path) != 0)
-        status = pd_fail("cannot write beside %s: %s", options->output, strerror(errno));
+        status = pd_fail("%s: cannot write: %s", options->output, strerror(errno));
 
 cleanup:
     free(path);
@@ -107,8 +110,8 @@ static pd_status spool_move(const pd_spool *spool, uint8_t *bytes, size_t size, 
         if (moved < 0 && errno == EINTR)
             continue;
         if (moved <= 0)
-            return pd_fail("the temporary file beside the output cannot be %s: %s",
-                           write ? "written" : "read", moved < 0 ? strerror(errno) : "cut short");
+            return pd_fail("%s: cannot %s the temporary file beside it: %s", spool->output,
+                           write ? "write" : "read", moved < 0 ? strerror(errno) : "cut short");
         bytes += moved;
         size -= (size_t)moved;
         at += moved;
@@ -170,7 +173,7 @@ static pd_status prepare_images(pd_draft *drafts, pd_spool *spool, int64_t *bad,
                 continue;
             const char *message = messages[i] ? messages[i] : "out of memory";
             if (!options->skip_bad) {
-                status = pd_fail("%s (--skip-bad leaves such images out)", message);
+                status = pd_fail("%s; --skip-bad leaves such images out", message);
                 goto cleanup;
             }
             pd_warn("left out: %s", message);
@@ -236,9 +239,9 @@ static pd_status drop_duplicates(pd_draft *drafts, int64_t *count, int64_t *dupl
         pd_sample *first = &scan->samples[drafts[kept - 1].slot];
         const pd_sample *again = &scan->samples[drafts[i].slot];
         if (first->label != again->label) {
-            status = pd_fail("%s/%s and %s are the same image under two labels; remove the wrong "
-                             "one",
-                             options->folder, first->name, again->name);
+            status = pd_fail("%s/%s and %s/%s are the same image under two labels; remove the "
+                             "wrong one",
+                             options->folder, first->name, options->folder, again->name);
             goto cleanup;
         }
         if (first->cause != again->cause)
@@ -408,11 +411,10 @@ cleanup:
     return status;
 }
 
-static pd_status warn_of_leaks(int64_t *leaks, const pd_sample *samples, int64_t count,
-                               int32_t patients)
+static pd_status warn_of_leaks(int64_t *leaks, const pd_sample *samples, int64_t count)
 {
     int32_t example;
-    pd_status status = pd_folds_leaks(leaks, &example, samples, count, patients);
+    pd_status status = pd_folds_leaks(leaks, &example, samples, count);
     if (status != PD_OK || *leaks == 0)
         return status;
     int64_t i = 0;
@@ -454,7 +456,7 @@ pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
         goto cleanup;
     }
     PD_TRY(pd_folds_assign(samples, count, patients, options));
-    PD_TRY(warn_of_leaks(&result->leaks, samples, count, patients));
+    PD_TRY(warn_of_leaks(&result->leaks, samples, count));
     result->skipped = scan.skipped;
     fill_info(&result->info, options, count, duplicates, result->leaks);
     PD_TRY(count_samples(result, samples, count, patients));

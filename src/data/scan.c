@@ -231,8 +231,10 @@ static pd_status look_at_layout(bool folds[PD_FOLDS], bool *any_fold, const char
 {
     bool any_class = false;
     if (!is_folder(folder))
-        return pd_file_exists(folder) ? pd_fail("%s is no folder", folder)
-                                      : pd_fail("there is no folder %s", folder);
+        return pd_file_exists(folder)
+                   ? pd_fail("%s is no folder; give the folder that holds the images", folder)
+                   : pd_fail("there is no folder %s; give the folder that holds the images",
+                             folder);
     *any_fold = false;
     for (int i = 0; i < PD_FOLDS + PD_LABELS; i++) {
         char *path;

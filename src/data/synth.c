@@ -72,6 +72,8 @@ cleanup:
 
 static pd_status check_folder(const char *folder)
 {
+    if (folder[0] == '\0')
+        return pd_fail("cannot draw into a folder without a name");
     DIR *directory = opendir(folder);
     if (!directory)
         return errno == ENOENT ? PD_OK : pd_fail("cannot write to %s: %s", folder, strerror(errno));

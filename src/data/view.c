@@ -27,7 +27,8 @@ pd_view pd_view_draw(const pd_augment *augment, uint64_t seed, uint32_t epoch, i
     float height = crops ? fminf(sqrtf(area / ratio), 1.0f) : 1.0f;
     float left = pd_random_between(&random, 0.0f, 1.0f - width);
     float top = pd_random_between(&random, 0.0f, 1.0f - height);
-    float side = augment->flip && pd_random_uniform(&random) < 0.5f ? -1.0f : 1.0f;
+    bool heads = pd_random_uniform(&random) < 0.5f;
+    float side = augment->flip && heads ? -1.0f : 1.0f;
     float limit = (float)augment->rotate * 0.01745329252f;
     float angle = pd_random_between(&random, -limit, limit);
     float reach = (float)augment->translate;

@@ -1,6 +1,8 @@
 #include "pneumo/evaluate/evaluate.h"
 
+#include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/data/folds.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 
@@ -48,38 +50,65 @@ struct pd_evaluation {
     pd_report report;
 };
 
-/* Scores one fold; on rank 0 fills *out. */
+/* The figures of one fold's scores. */
+static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count,
+                       const pd_scorer *scorer, pd_report_fold *out)
+{
+    pd_status status = PD_OK;
+    size_t id_count;
+    const int64_t *ids = pd_scorer_ids(scorer, &id_count);
+    PD_TRY(pd_scores_check(scores, count, ids, id_count));
+    PD_TRY(pd_metrics_compute(&out->chosen, scores, count, self->checkpoint->threshold));
+    PD_TRY(pd_metrics_compute(&out->half, scores, count, 0.5));
+    out->present = true;
+    out->has_causes = self->job.task == PD_TASK_CAUSE;
+    for (size_t i = 0; i < count && out->has_causes; i++)
+        out->causes[scores[i].truth][scores[i].predicted]++;
+cleanup:
+    return status;
+}
+
+/* Scores one fold; on rank 0 fills *out. Collective. */
 static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
                                pd_report_fold *out)
 {
     pd_status status = PD_OK;
     pd_scorer *scorer = NULL;
     pd_score *scores = NULL;
-    size_t count, id_count;
+    size_t count;
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
-    status = pd_scorer_create(&scorer, comm, &self->job, self->dataset, fold,
+    /* Another hospital's images are normalised as those were that the model knows. */
+    pd_input input = pd_setup_input(&self->job, pd_dataset_get_info(self->dataset));
+    input.mean = (float)self->checkpoint->pixel_mean;
+    input.deviation = (float)self->checkpoint->pixel_deviation;
+    status = pd_scorer_create(&scorer, comm, &self->job, &input, self->dataset, fold,
                               self->job.batch / self->job.lanes);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_scorer_run(scorer, self->network, self->report.threads, name, &scores, &count));
-    const int64_t *ids = pd_scorer_ids(scorer, &id_count);
-    if (pd_comm_rank(comm) == 0) {
-        PD_TRY(pd_scores_check(scores, count, ids, id_count));
-        PD_TRY(pd_metrics_compute(&out->chosen, scores, count, self->checkpoint->threshold));
-        PD_TRY(pd_metrics_compute(&out->half, scores, count, 0.5));
-        out->present = true;
-        out->has_causes = self->job.task == PD_TASK_CAUSE;
-        for (size_t i = 0; i < count && out->has_causes; i++)
-            out->causes[scores[i].truth][scores[i].predicted]++;
-    }
+    if (pd_comm_rank(comm) == 0)
+        status = judge(self, scores, count, scorer, out);
+    status = pd_comm_agree(comm, status);
 cleanup:
     free(scores);
     pd_scorer_destroy(&scorer);
-    return pd_comm_agree(comm, status);
+    return status;
+}
+
+/* Whether a fold that is asked for has images. */
+static bool is_usable(const pd_evaluation *self, pd_fold fold, bool asked)
+{
+    const pd_sample *samples = pd_dataset_samples(self->dataset);
+    int64_t count = pd_dataset_get_info(self->dataset)->count;
+    for (int64_t i = 0; asked && i < count; i++)
+        if (samples[i].fold == fold && pd_setup_class(&self->job, &samples[i]) >= 0)
+            return true;
+    return false;
 }
 
 static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_options *options)
 {
     pd_status status = PD_OK;
+    int32_t example;
     PD_TRY(pd_checkpoint_load(&self->checkpoint, options->checkpoint));
     if (!self->checkpoint->has_decision) {
         status = pd_fail("%s: it was saved before its first validation and has no threshold yet: "
@@ -110,6 +139,10 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     report->target_sensitivity = self->job.target_sensitivity;
     report->target_specificity = self->job.target_specificity;
     report->decision_rule = self->checkpoint->decision_rule;
+    report->other_data = strcmp(self->checkpoint->data_digest, info->digest) != 0;
+    report->other_threshold = self->checkpoint->epoch_step > 0;
+    PD_TRY(
+        pd_folds_leaks(&report->leaks, &example, pd_dataset_samples(self->dataset), info->count));
 cleanup:
     return status;
 }
@@ -121,9 +154,22 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     *out = NULL;
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
     PD_TRY(pd_comm_agree(comm, set_up(self, comm, options)));
-    if (options->val)
+    bool val = is_usable(self, PD_VAL, options->val);
+    bool test = is_usable(self, PD_TEST, options->test);
+    if (!val && !test) {
+        status = pd_fail("%s: there are no images in its %s: give another data set or fold",
+                         self->report.data_path,
+                         !options->test  ? "val fold"
+                         : !options->val ? "test fold"
+                                         : "val and test folds");
+        goto cleanup;
+    }
+    if (options->val != val || options->test != test)
+        pd_info("%s has no images in its %s fold, which is left out", self->report.data_path,
+                val ? "test" : "val");
+    if (val)
         PD_TRY(evaluate_fold(self, comm, PD_VAL, &self->report.val));
-    if (options->test)
+    if (test)
         PD_TRY(evaluate_fold(self, comm, PD_TEST, &self->report.test));
     *out = self;
     self = NULL;

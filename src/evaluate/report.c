@@ -57,11 +57,28 @@ static const char *only_class(const pd_report_fold *fold)
     return only;
 }
 
-/* At most one per decision of each fold: two thresholds and the three-class answer. */
+/* At most one per decision of each fold (two thresholds and the three-class answer), and three on
+ * the data and the threshold. */
 typedef struct warnings {
     int count;
-    char lines[6][256];
+    char lines[9][256];
 } warnings;
+
+static void warn_of_data(warnings *w, const pd_report *report)
+{
+    if (report->leaks > 0)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "%" PRId64 " patients have images in more than one fold, which flatters the model",
+                 report->leaks);
+    if (report->other_data)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "this is not the data set of the training: images that the model knows from there "
+                 "flatter it");
+    if (report->other_threshold)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "saved in the middle of an epoch: the threshold was chosen for the weights of an "
+                 "earlier step");
+}
 
 static void warn_of_fold(warnings *w, const pd_report *report, const char *name,
                          const pd_report_fold *fold)
@@ -70,7 +87,9 @@ static void warn_of_fold(warnings *w, const pd_report *report, const char *name,
         return;
     const char *model = report->model ? report->model : "the model";
     const pd_metrics *const thresholds[] = {&fold->chosen, &fold->half};
-    for (int i = 0; i < 2; i++) {
+    /* Models that answer about 0.5 to everything need not be told of twice. */
+    int count = fabs(fold->chosen.threshold - fold->half.threshold) < 1e-6 ? 1 : 2;
+    for (int i = 0; i < count; i++) {
         const char *line = pd_metrics_one_class(thresholds[i]);
         if (line)
             snprintf(w->lines[w->count++], sizeof(w->lines[0]), "%s fold, threshold %.6g: %.64s %s",
@@ -85,6 +104,7 @@ static void warn_of_fold(warnings *w, const pd_report *report, const char *name,
 static warnings warnings_collect(const pd_report *report)
 {
     warnings w = {0};
+    warn_of_data(&w, report);
     warn_of_fold(&w, report, "val", &report->val);
     warn_of_fold(&w, report, "test", &report->test);
     return w;

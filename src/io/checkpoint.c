@@ -4,6 +4,7 @@
 #include "pneumo/io/file.h"
 #include "pneumo/io/hdf5.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +37,11 @@ static const field state_fields[] = {
     FIELD("/state", best_epoch, INTEGER),
     FIELD("/state", patience_left, INTEGER),
     FIELD("/state", plateau_left, INTEGER),
+    FIELD("/state", pixel_mean, REAL),
+    FIELD("/state", pixel_deviation, REAL),
     FIELD("/state", learning_scale, REAL),
     FIELD("/state", epoch_loss_sum, REAL),
     FIELD("/state", epoch_norm_sum, REAL),
-    FIELD("/state", ema_decay_product, REAL),
     FIELD("/state", data_digest, TEXT),
 };
 static const field decision_fields[] = {
@@ -501,7 +503,7 @@ pd_status pd_checkpoint_recognise(bool *is, const char *path)
     pd_hdf5 file;
     char format[64];
     *is = false;
-    pd_status status = pd_hdf5_open(&file, path, REMEDY);
+    pd_status status = pd_hdf5_open(&file, path, "give a data set or a checkpoint");
     if (status == PD_OK)
         *is = pd_hdf5_get_text(&file, "/", "format", format, sizeof format) == PD_OK &&
               strcmp(format, FORMAT) == 0;
@@ -515,6 +517,9 @@ pd_status pd_checkpoint_load(pd_checkpoint **out, const char *path)
     pd_hdf5 file = {.id = H5I_INVALID_HID};
     pd_checkpoint *checkpoint = NULL;
     *out = NULL;
+    if (!pd_file_exists(path))
+        return pd_fail("%s: cannot open: %s; give the best.h5 or last.h5 of a run", path,
+                       strerror(errno));
     PD_TRY(pd_alloc(&checkpoint, 1, sizeof *checkpoint));
     PD_TRY(pd_hdf5_open(&file, path, REMEDY));
     int64_t budget = file.size;

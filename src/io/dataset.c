@@ -353,9 +353,13 @@ pd_status pd_dataset_open(pd_dataset **out, const char *path)
     pd_status status = PD_OK;
     pd_dataset *dataset = NULL;
     *out = NULL;
+    if (!pd_file_exists(path))
+        return pd_fail("%s: cannot open: %s; make it by 'pneumo-dist pack FOLDER -o %s'", path,
+                       strerror(errno), path);
     PD_TRY(create_handle(&dataset, path));
     PD_TRY(pd_hdf5_open(&dataset->file, dataset->path,
-                        "pack the images again with this version of 'pneumo-dist pack'"));
+                        "pack the images again with this version of 'pneumo-dist pack', or give "
+                        "another data set"));
     PD_TRY(read_info(&dataset->file, &dataset->info));
     PD_TRY(open_images(dataset));
     PD_TRY(read_samples(dataset));

@@ -2,14 +2,20 @@
 
 #include "pneumo/base/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+/* A temporary file of another host that nobody has written to for so long is nobody's. */
+enum { LEFT_SECONDS = 3600 };
 
 bool pd_file_exists(const char *path)
 {
@@ -43,9 +49,24 @@ pd_status pd_folder_make(const char *path)
         *slash = '/';
     }
     PD_TRY(make_one_folder(part));
+    if (access(path, W_OK | X_OK) != 0)
+        status = pd_fail("%s: cannot write to the folder: %s", path, strerror(errno));
 
 cleanup:
     free(part);
+    return status;
+}
+
+pd_status pd_folder_make_above(const char *path)
+{
+    char *folder = NULL;
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || slash == path)
+        return PD_OK;
+    pd_status status = pd_format(&folder, "%.*s", (int)(slash - path), path);
+    if (status == PD_OK)
+        status = pd_folder_make(folder);
+    free(folder);
     return status;
 }
 
@@ -102,17 +123,23 @@ cleanup:
     return status;
 }
 
+/* Host and process keep two programs that write the same file apart. */
+static void get_host(char host[HOST_NAME_MAX + 1])
+{
+    if (gethostname(host, HOST_NAME_MAX) != 0)
+        snprintf(host, HOST_NAME_MAX, "localhost");
+    host[HOST_NAME_MAX] = '\0';
+}
+
 pd_status pd_file_temporary(char **temporary, const char *path)
 {
     struct stat about;
+    char host[HOST_NAME_MAX + 1];
     *temporary = NULL;
     /* A rename would replace a device or a pipe, such as /dev/null, by a plain file. */
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
         return pd_fail("%s: cannot write: it is not a regular file", path);
-    /* Host and process keep two programs that write the same file apart. */
-    char host[HOST_NAME_MAX + 1] = "";
-    if (gethostname(host, sizeof host - 1) != 0)
-        snprintf(host, sizeof host, "localhost");
+    get_host(host);
     return pd_format(temporary, "%s.%s-%ld.tmp", path, host, (long)getpid());
 }
 
@@ -131,6 +158,45 @@ static int open_folder_of(const char *path)
     return result;
 }
 
+/* Whether the file `name` in `folder` is a temporary one of `base`, left by a process that was
+ * killed. */
+static bool is_leftover(int folder, const char *base, const char *name)
+{
+    char host[HOST_NAME_MAX + 1], *end;
+    struct stat about;
+    size_t length = strlen(base);
+    const char *dash = strrchr(name, '-');
+    if (strncmp(name, base, length) != 0 || name[length] != '.' || dash == NULL)
+        return false;
+    long process = strtol(dash + 1, &end, 10);
+    if (process <= 0 || strcmp(end, ".tmp") != 0)
+        return false;
+    get_host(host);
+    const char *owner = name + length + 1;
+    if (dash - owner == (ptrdiff_t)strlen(host) && strncmp(owner, host, strlen(host)) == 0)
+        return kill((pid_t)process, 0) != 0 && errno == ESRCH;
+    return fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+           time(NULL) - about.st_mtime > LEFT_SECONDS;
+}
+
+/* Whoever is killed while writing leaves a temporary file, as large as the file itself. The next to
+ * write that file clears it away; failing to is no failure of the writing. */
+static void remove_leftovers(const char *path)
+{
+    int file = open_folder_of(path);
+    DIR *folder = file < 0 ? NULL : fdopendir(file);
+    if (folder == NULL) {
+        if (file >= 0)
+            close(file);
+        return;
+    }
+    const char *slash = strrchr(path, '/');
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        if (is_leftover(file, slash == NULL ? path : slash + 1, entry->d_name))
+            unlinkat(file, entry->d_name, 0);
+    closedir(folder);
+}
+
 pd_status pd_file_commit(const char *temporary, const char *path)
 {
     pd_status status = PD_OK;
@@ -142,6 +208,7 @@ pd_status pd_file_commit(const char *temporary, const char *path)
         unlink(temporary);
         goto cleanup;
     }
+    remove_leftovers(path);
     /* Some network file systems cannot flush a folder, and say so by EINVAL. */
     if (fsync(folder) != 0 && errno != EINVAL)
         status = pd_fail("%s: is written, but its folder could not be flushed to disk: %s", path,

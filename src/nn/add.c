@@ -2,11 +2,6 @@
 
 #include "pneumo/kernels/activation.h"
 
-static size_t element_count(const pd_layer *layer, const pd_exec *exec)
-{
-    return (size_t)exec->lanes * (size_t)exec->lane_samples * pd_shape_size(layer->out);
-}
-
 static pd_status add_plan(pd_layer *layer, const pd_plan *plan)
 {
     (void)plan;
@@ -24,7 +19,7 @@ static pd_status add_forward(pd_layer *layer, const pd_exec *exec, const float *
                              void *saved)
 {
     (void)saved;
-    pd_add(element_count(layer, exec), x[0], x[1], layer->spec.relu, y, exec->threads);
+    pd_add(pd_exec_floats(exec, layer->out), x[0], x[1], layer->spec.relu, y, exec->threads);
     return PD_OK;
 }
 
@@ -33,7 +28,7 @@ static pd_status add_backward(pd_layer *layer, const pd_exec *exec, const float 
                               void *saved)
 {
     (void)x, (void)gradient, (void)saved;
-    size_t n = element_count(layer, exec);
+    size_t n = pd_exec_floats(exec, layer->out);
     for (int i = 0; i < 2; i++) {
         if (dx[i] && layer->spec.relu)
             pd_relu_backward(n, y, dy, dx[i], exec->threads);

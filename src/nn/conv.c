@@ -58,7 +58,7 @@ static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const float 
     (void)saved;
     pd_window window = conv_window(layer);
     const float *bias = layer->spec.no_bias ? NULL : layer->params[BIAS].value;
-    pd_conv_forward(&window, exec->lanes * exec->lane_samples, layer->spec.units, x[0],
+    pd_conv_forward(&window, pd_exec_samples(exec), layer->spec.units, x[0],
                     layer->params[KERNEL].value, bias, layer->spec.relu, y, exec->workspace,
                     exec->threads);
     return PD_OK;
@@ -70,16 +70,15 @@ static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const float
 {
     (void)saved;
     pd_window window = conv_window(layer);
-    int samples = exec->lanes * exec->lane_samples;
     int k = layer->spec.units;
     if (layer->spec.relu)
-        pd_relu_backward((size_t)samples * pd_shape_size(layer->out), y, dy, dy, exec->threads);
+        pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
     float *dbias = layer->spec.no_bias ? NULL : gradient + pd_param_size(&layer->params[KERNEL]);
     pd_conv_backward_kernel(&window, exec->lanes, exec->lane_samples, k, x[0], dy, gradient, dbias,
                             pd_layer_trainable(layer), exec->workspace, exec->threads);
     if (dx[0])
-        pd_conv_backward_input(&window, samples, k, dy, layer->params[KERNEL].value, dx[0],
-                               exec->workspace, exec->threads);
+        pd_conv_backward_input(&window, pd_exec_samples(exec), k, dy, layer->params[KERNEL].value,
+                               dx[0], exec->workspace, exec->threads);
     return PD_OK;
 }
 

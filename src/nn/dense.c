@@ -46,7 +46,7 @@ static pd_status dense_forward(pd_layer *layer, const pd_exec *exec, const float
 {
     (void)saved;
     const float *bias = layer->spec.no_bias ? NULL : layer->params[BIAS].value;
-    pd_dense_forward(exec->lanes * exec->lane_samples, dense_inputs(layer), layer->spec.units, x[0],
+    pd_dense_forward(pd_exec_samples(exec), dense_inputs(layer), layer->spec.units, x[0],
                      layer->params[KERNEL].value, bias, layer->spec.relu, y, exec->workspace,
                      exec->threads);
     return PD_OK;
@@ -59,9 +59,8 @@ static pd_status dense_backward(pd_layer *layer, const pd_exec *exec, const floa
     (void)saved;
     int inputs = dense_inputs(layer);
     int units = layer->spec.units;
-    size_t outputs = (size_t)exec->lanes * (size_t)exec->lane_samples * (size_t)units;
     if (layer->spec.relu)
-        pd_relu_backward(outputs, y, dy, dy, exec->threads);
+        pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
     float *dbias = layer->spec.no_bias ? NULL : gradient + pd_param_size(&layer->params[KERNEL]);
     pd_dense_backward_weights(exec->lanes, exec->lane_samples, inputs, units, x[0], dy, gradient,
                               dbias, pd_layer_trainable(layer), exec->workspace, exec->threads);

@@ -14,17 +14,16 @@ static pd_status dropout_plan(pd_layer *layer, const pd_plan *plan)
 
 static void dropout_run(const pd_layer *layer, const pd_exec *exec, const float *x, float *y)
 {
-    size_t samples = (size_t)exec->lanes * (size_t)exec->lane_samples;
-    size_t size = pd_shape_size(layer->out);
     pd_dropout dropout = {.seed = exec->seed,
                           .step = exec->step,
                           .layer = (uint32_t)layer->index,
                           .first_sample = (uint64_t)exec->first_sample,
                           .rate = layer->spec.rate};
     if (exec->training && dropout.rate > 0)
-        pd_dropout_apply(&dropout, samples, size, x, y, exec->threads);
+        pd_dropout_apply(&dropout, (size_t)pd_exec_samples(exec), pd_shape_size(layer->out), x, y,
+                         exec->threads);
     else
-        pd_copy(samples * size, x, y, exec->threads);
+        pd_copy(pd_exec_floats(exec, layer->out), x, y, exec->threads);
 }
 
 static pd_status dropout_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,

@@ -2,14 +2,14 @@
 
 #include "pneumo/kernels/activation.h"
 
-static size_t element_count(const pd_layer *layer, const pd_exec *exec)
-{
-    return (size_t)exec->lanes * (size_t)exec->lane_samples * pd_shape_size(layer->out);
-}
+#include <limits.h>
 
 static pd_status flatten_plan(pd_layer *layer, const pd_plan *plan)
 {
     (void)plan;
+    if (pd_shape_size(layer->in[0]) > INT_MAX)
+        return pd_fail("layer '%s': its input has %zu features; at most %d are possible",
+                       layer->name, pd_shape_size(layer->in[0]), INT_MAX);
     layer->out = (pd_shape){1, 1, (int)pd_shape_size(layer->in[0])};
     return PD_OK;
 }
@@ -18,7 +18,7 @@ static pd_status flatten_forward(pd_layer *layer, const pd_exec *exec, const flo
                                  float *y, void *saved)
 {
     (void)saved;
-    pd_copy(element_count(layer, exec), x[0], y, exec->threads);
+    pd_copy(pd_exec_floats(exec, layer->out), x[0], y, exec->threads);
     return PD_OK;
 }
 
@@ -28,7 +28,7 @@ static pd_status flatten_backward(pd_layer *layer, const pd_exec *exec, const fl
 {
     (void)x, (void)y, (void)gradient, (void)saved;
     if (dx[0])
-        pd_copy(element_count(layer, exec), dy, dx[0], exec->threads);
+        pd_copy(pd_exec_floats(exec, layer->out), dy, dx[0], exec->threads);
     return PD_OK;
 }
 

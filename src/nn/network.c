@@ -145,7 +145,7 @@ static pd_status plan_layers(pd_network *network)
             at->layer.in[j] = shape_of(network, at->input[j]);
         pd_status status = at->layer.type->plan(&at->layer, &network->plan);
         if (status != PD_OK)
-            return pd_fail_within(status, "layer '%s'", at->layer.name);
+            return status;
         at->trainable = pd_layer_trainable(&at->layer);
         at->first_weight = network->weight_count;
         network->tensor_count += at->layer.param_count;
@@ -273,7 +273,7 @@ static void initialise_tensor(const pd_tensor *tensor, pd_random random)
     if (init == PD_INIT_DEFAULT)
         init = tensor->layer->spec.relu ? PD_INIT_HE_NORMAL : PD_INIT_GLOROT_UNIFORM;
     double he = sqrt(2.0 / param->fan_in);
-    double glorot = sqrt(2.0 / (param->fan_in + param->fan_out));
+    double glorot = sqrt(2.0 / ((double)param->fan_in + param->fan_out));
     bool is_he = init == PD_INIT_HE_NORMAL || init == PD_INIT_HE_UNIFORM;
     float deviation = (float)(is_he ? he : glorot);
     float limit = deviation * sqrtf(3.0f); /* uniform in [-limit, limit) has that deviation */
@@ -327,7 +327,6 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
                              const float **y)
 {
     pd_exec own = with_workspace(network, exec);
-    size_t samples = (size_t)exec->lanes * (size_t)exec->lane_samples;
     for (int i = 0; i < network->count; i++) {
         node *at = &network->nodes[i];
         const float *inputs[PD_LAYER_INPUTS] = {NULL};
@@ -338,7 +337,7 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
         if (status != PD_OK)
             return pd_fail_within(status, "layer '%s'", at->layer.name);
         if (network->watching && network->bad_output < 0 &&
-            !all_finite(at->y, samples * pd_shape_size(at->layer.out)))
+            !all_finite(at->y, pd_exec_floats(exec, at->layer.out)))
             network->bad_output = i;
     }
     *y = network->nodes[network->count - 1].y;
@@ -378,13 +377,12 @@ static pd_status backward_layer(pd_network *network, const pd_exec *exec, int i,
     if (status != PD_OK)
         return pd_fail_within(status, "layer '%s'", layer->name);
 
-    size_t samples = (size_t)exec->lanes * (size_t)exec->lane_samples;
     for (int j = 0; j < inputs_count; j++) {
         if (gradients[j] == NULL)
             continue;
         const node *from = &network->nodes[at->input[j] - 1];
         if (gradients[j] != from->dy)
-            add_to(from->dy, gradients[j], samples * pd_shape_size(from->layer.out), exec->threads);
+            add_to(from->dy, gradients[j], pd_exec_floats(exec, from->layer.out), exec->threads);
         written[at->input[j]] = true;
     }
     return PD_OK;
@@ -459,11 +457,6 @@ const pd_tensor *pd_network_tensor(const pd_network *network, int index)
 pd_shape pd_network_output(const pd_network *network)
 {
     return network->nodes[network->count - 1].layer.out;
-}
-
-size_t pd_network_buffer_bytes(const pd_network *network)
-{
-    return pd_arena_bytes(network->arena);
 }
 
 void pd_network_watch(pd_network *network, bool on)

@@ -2,11 +2,6 @@
 
 #include "pneumo/kernels/pool.h"
 
-static int sample_count(const pd_exec *exec)
-{
-    return exec->lanes * exec->lane_samples;
-}
-
 static pd_window layer_window(const pd_layer *layer)
 {
     const pd_layer_spec *spec = &layer->spec;
@@ -53,7 +48,8 @@ static pd_status maxpool_forward(pd_layer *layer, const pd_exec *exec, const flo
                                  float *y, void *saved)
 {
     pd_window window = layer_window(layer);
-    pd_pool_max(&window, sample_count(exec), x[0], y, exec->training ? saved : NULL, exec->threads);
+    pd_pool_max(&window, pd_exec_samples(exec), x[0], y, exec->training ? saved : NULL,
+                exec->threads);
     return PD_OK;
 }
 
@@ -64,7 +60,7 @@ static pd_status maxpool_backward(pd_layer *layer, const pd_exec *exec, const fl
     (void)x, (void)y, (void)gradient;
     pd_window window = layer_window(layer);
     if (dx[0])
-        pd_pool_max_backward(&window, sample_count(exec), dy, saved, dx[0], exec->threads);
+        pd_pool_max_backward(&window, pd_exec_samples(exec), dy, saved, dx[0], exec->threads);
     return PD_OK;
 }
 
@@ -79,7 +75,7 @@ static pd_status avgpool_forward(pd_layer *layer, const pd_exec *exec, const flo
 {
     (void)saved;
     pd_window window = layer_window(layer);
-    pd_pool_average(&window, sample_count(exec), x[0], y, exec->threads);
+    pd_pool_average(&window, pd_exec_samples(exec), x[0], y, exec->threads);
     return PD_OK;
 }
 
@@ -90,7 +86,7 @@ static pd_status avgpool_backward(pd_layer *layer, const pd_exec *exec, const fl
     (void)x, (void)y, (void)gradient, (void)saved;
     pd_window window = layer_window(layer);
     if (dx[0])
-        pd_pool_average_backward(&window, sample_count(exec), dy, dx[0], exec->threads);
+        pd_pool_average_backward(&window, pd_exec_samples(exec), dy, dx[0], exec->threads);
     return PD_OK;
 }
 
@@ -106,7 +102,7 @@ static pd_status globalpool_forward(pd_layer *layer, const pd_exec *exec, const 
 {
     (void)saved;
     pd_shape in = layer->in[0];
-    pd_pool_global(sample_count(exec), in.h * in.w, in.c, x[0], y, exec->threads);
+    pd_pool_global(pd_exec_samples(exec), in.h * in.w, in.c, x[0], y, exec->threads);
     return PD_OK;
 }
 
@@ -117,7 +113,7 @@ static pd_status globalpool_backward(pd_layer *layer, const pd_exec *exec, const
     (void)x, (void)y, (void)gradient, (void)saved;
     pd_shape in = layer->in[0];
     if (dx[0])
-        pd_pool_global_backward(sample_count(exec), in.h * in.w, in.c, dy, dx[0], exec->threads);
+        pd_pool_global_backward(pd_exec_samples(exec), in.h * in.w, in.c, dy, dx[0], exec->threads);
     return PD_OK;
 }
 

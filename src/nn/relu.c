@@ -2,11 +2,6 @@
 
 #include "pneumo/kernels/activation.h"
 
-static size_t element_count(const pd_layer *layer, const pd_exec *exec)
-{
-    return (size_t)exec->lanes * (size_t)exec->lane_samples * pd_shape_size(layer->out);
-}
-
 static pd_status relu_plan(pd_layer *layer, const pd_plan *plan)
 {
     (void)plan;
@@ -19,7 +14,7 @@ static pd_status relu_forward(pd_layer *layer, const pd_exec *exec, const float 
                               void *saved)
 {
     (void)saved;
-    pd_relu(element_count(layer, exec), x[0], y, exec->threads);
+    pd_relu(pd_exec_floats(exec, layer->out), x[0], y, exec->threads);
     return PD_OK;
 }
 
@@ -29,7 +24,7 @@ static pd_status relu_backward(pd_layer *layer, const pd_exec *exec, const float
 {
     (void)x, (void)gradient, (void)saved;
     if (dx[0])
-        pd_relu_backward(element_count(layer, exec), y, dy, dx[0], exec->threads);
+        pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dx[0], exec->threads);
     return PD_OK;
 }
 

@@ -78,7 +78,7 @@ static const key keys[] = {
     {"run", "reduction", KIND_WORD, FIELD(reduction), "exact", NULL, reductions,
      "sum of gradients: same bits for any ranks, or MPI's own"},
     WHOLE("run", threads, "0", "[0, 4096]", "threads per rank; 0: as many as it may use"),
-    WHOLE("run", bucket_kib, "1024", "[1, 1048576]", "KiB of gradient per message"),
+    WHOLE("run", bucket_kib, "1024", "[1, 65536]", "KiB of gradient per message"),
 
     TEXT("data", file, "data/chest_xray.h5", "the packed data set"),
     WHOLE("data", size, "112", "[0, 4096]", "side of the network's input; 0: as packed"),

@@ -275,26 +275,6 @@ void pd_optimizer_step(pd_optimizer *o, float *gradient, double learning_rate, i
         blend(o->state_count, o->average_state, o->state, share);
 }
 
-double pd_optimizer_penalty(const pd_optimizer *o)
-{
-    double l1 = o->job.l1, l2 = o->job.l2;
-    if (l1 == 0 && l2 == 0)
-        return 0.0;
-
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < o->block_count; i++) {
-        const block *b = &o->blocks[i];
-        const float *w = o->weights + b->offset;
-        double sum = 0.0;
-        int n = b->decays ? b->count : 0;
-#pragma omp simd reduction(+ : sum)
-        for (int j = 0; j < n; j++)
-            sum += l1 * fabs((double)w[j]) + l2 * (double)w[j] * (double)w[j];
-        o->partials[i] = sum;
-    }
-    return sum_partials(o);
-}
-
 int pd_optimizer_slots(pd_optimizer *o, pd_optimizer_slot slots[4])
 {
     const pd_optimizer_slot all[] = {{"momentum", o->momentum, false},

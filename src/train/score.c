@@ -22,7 +22,7 @@ struct pd_scorer {
     pd_score *scores;
 };
 
-pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job,
+pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, const pd_input *input,
                            const pd_dataset *dataset, pd_fold fold, int chunk)
 {
     pd_status status = PD_OK;
@@ -34,7 +34,7 @@ pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job,
     self->comm = comm;
     self->job = job;
     self->dataset = dataset;
-    self->input = pd_setup_input(job, info);
+    self->input = *input;
     self->chunk = chunk;
     self->classes = pd_setup_classes(job);
     PD_TRY(pd_alloc(&self->ids, (size_t)info->count, sizeof *self->ids));

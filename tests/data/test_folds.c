@@ -67,8 +67,7 @@ static int64_t count_leaks(const pd_made *made)
 {
     int64_t leaks;
     int32_t example;
-    assert_int_equal(pd_folds_leaks(&leaks, &example, made->samples, made->count, made->patients),
-                     PD_OK);
+    assert_int_equal(pd_folds_leaks(&leaks, &example, made->samples, made->count), PD_OK);
     return leaks;
 }
 

@@ -270,6 +270,18 @@ static void kept_folds_tell_of_patients_in_two(void **state)
     assert_non_null(strstr(result.info.fold_policy, "in two folds"));
 }
 
+static void the_folder_of_the_output_is_made(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    char below[160];
+    snprintf(below, sizeof below, "%s/new/folder/set.h5", root);
+    options.output = below;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_true(pd_file_exists(below));
+}
+
 static void impossible_wishes_are_refused(void **state)
 {
     (void)state;
@@ -287,8 +299,8 @@ static void impossible_wishes_are_refused(void **state)
     options.folder = "no-such-folder";
     refuse(&options, "no-such-folder");
     options = make_options();
-    options.output = "no-such-folder/set.h5";
-    refuse(&options, "no-such-folder/set.h5");
+    options.output = "/dev/null/set.h5";
+    refuse(&options, "/dev/null: cannot create the folder");
     options = make_options();
     options.policy = PD_FOLDS_KEEP;
     char inside[160];
@@ -307,6 +319,7 @@ int main(void)
         TEST(a_duplicate_under_two_labels_is_refused),
         TEST(a_bad_image_is_named_or_left_out),
         TEST(kept_folds_tell_of_patients_in_two),
+        TEST(the_folder_of_the_output_is_made),
         TEST(impossible_wishes_are_refused),
     };
     return cmocka_run_group_tests(tests, draw_folder, leave_drawn);

@@ -115,24 +115,52 @@ static void brightness_and_contrast_keep_to_their_range(void **state)
     assert_true(low >= -25.6f && low < -22 && high <= 25.6f && high > 22);
 }
 
+static const pd_augment everything = {.crop_min = 0.5,
+                                      .crop_ratio = 1.2,
+                                      .flip = true,
+                                      .rotate = 10,
+                                      .translate = 0.1,
+                                      .brightness = 0.1,
+                                      .contrast = 0.1};
+
 static void a_view_is_pure(void **state)
 {
     (void)state;
-    const pd_augment augment = {.crop_min = 0.5,
-                                .crop_ratio = 1.2,
-                                .flip = true,
-                                .rotate = 10,
-                                .translate = 0.1,
-                                .brightness = 0.1,
-                                .contrast = 0.1};
-    pd_view a = pd_view_draw(&augment, 7, 2, 100, 0);
-    pd_view_draw(&augment, 7, 2, 101, 0);
-    pd_view same = pd_view_draw(&augment, 7, 2, 100, 0);
+    pd_view a = pd_view_draw(&everything, 7, 2, 100, 0);
+    pd_view_draw(&everything, 7, 2, 101, 0);
+    pd_view same = pd_view_draw(&everything, 7, 2, 100, 0);
     assert_memory_equal(&a, &same, sizeof a);
-    pd_view others[] = {pd_view_draw(&augment, 8, 2, 100, 0), pd_view_draw(&augment, 7, 3, 100, 0),
-                        pd_view_draw(&augment, 7, 2, 101, 0), pd_view_draw(&augment, 7, 2, 100, 1)};
+    pd_view others[] = {
+        pd_view_draw(&everything, 8, 2, 100, 0), pd_view_draw(&everything, 7, 3, 100, 0),
+        pd_view_draw(&everything, 7, 2, 101, 0), pd_view_draw(&everything, 7, 2, 100, 1)};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_memory_not_equal(&a, &others[i], sizeof a);
+}
+
+/* Turning one augmentation off leaves the others as they were. */
+static void augmentations_are_independent(void **state)
+{
+    (void)state;
+    pd_augment without[6];
+    for (int i = 0; i < 6; i++)
+        without[i] = everything;
+    without[0].crop_min = 1;
+    without[1].flip = false;
+    without[2].rotate = without[3].translate = without[4].brightness = without[5].contrast = 0;
+    for (int64_t sample = 0; sample < 50; sample++) {
+        pd_view a = pd_view_draw(&everything, 7, 2, sample, 0);
+        for (int i = 0; i < 6; i++) {
+            pd_view b = pd_view_draw(&without[i], 7, 2, sample, 0);
+            if (i == 1) { /* mirrored or not: the same in v, and in contrast and brightness */
+                assert_true(fabsf(a.map[0]) == fabsf(b.map[0]) && a.map[1] == b.map[1]);
+                assert_true(fabsf(a.map[3]) == fabsf(b.map[3]) && a.map[4] == b.map[4]);
+            }
+            if (i < 4)
+                assert_true(a.gain == b.gain && a.bias == b.bias);
+            else
+                assert_memory_equal(a.map, b.map, sizeof a.map);
+        }
+    }
 }
 
 int main(void)
@@ -144,6 +172,7 @@ int main(void)
         cmocka_unit_test(crops_stay_inside_and_keep_their_area),
         cmocka_unit_test(brightness_and_contrast_keep_to_their_range),
         cmocka_unit_test(a_view_is_pure),
+        cmocka_unit_test(augmentations_are_independent),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }

@@ -373,13 +373,40 @@ static void test_one_class_is_called_out(void **state)
     free(text);
 }
 
+/* What makes the figures better than they are stands in both outputs. */
+static void test_flattering_data_are_called_out(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    r.leaks = 3;
+    r.other_data = r.other_threshold = true;
+    const char *expected[] = {
+        "3 patients have images in more than one fold",
+        "this is not the data set of the training",
+        "saved in the middle of an epoch",
+    };
+    char *text = print(&r);
+    cJSON *root = write_and_parse(&r, NULL);
+    for (int i = 0; i < 3; i++) {
+        check_has(text, expected[i]);
+        check_has(cJSON_GetArrayItem(get(root, "warnings"), i)->valuestring, expected[i]);
+    }
+    cJSON_Delete(root);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json_equals_report),   cmocka_unit_test(test_json_without_folds),
-        cmocka_unit_test(test_json_hostile_strings), cmocka_unit_test(test_json_unwritable),
-        cmocka_unit_test(test_print_alignment),      cmocka_unit_test(test_print_content),
-        cmocka_unit_test(test_print_verdict),        cmocka_unit_test(test_one_class_is_called_out),
+        cmocka_unit_test(test_json_equals_report),
+        cmocka_unit_test(test_json_without_folds),
+        cmocka_unit_test(test_json_hostile_strings),
+        cmocka_unit_test(test_json_unwritable),
+        cmocka_unit_test(test_print_alignment),
+        cmocka_unit_test(test_print_content),
+        cmocka_unit_test(test_print_verdict),
+        cmocka_unit_test(test_one_class_is_called_out),
+        cmocka_unit_test(test_flattering_data_are_called_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,10 +71,11 @@ static int setup(void **state)
         .best_epoch = 1,
         .patience_left = -3,
         .plateau_left = 4,
+        .pixel_mean = 120.25,
+        .pixel_deviation = 60.5,
         .learning_scale = 0.5,
         .epoch_loss_sum = 1.25,
         .epoch_norm_sum = 2.75,
-        .ema_decay_product = 0.125,
         .finished = true,
         .data_digest = "00112233445566778899aabbccddeeff",
         .model = "vgg16",
@@ -133,10 +134,11 @@ static void assert_content(const pd_checkpoint *found)
     assert_int_equal(found->best_epoch, made.best_epoch);
     assert_int_equal(found->patience_left, made.patience_left);
     assert_int_equal(found->plateau_left, made.plateau_left);
+    assert_true(found->pixel_mean == made.pixel_mean);
+    assert_true(found->pixel_deviation == made.pixel_deviation);
     assert_true(found->learning_scale == made.learning_scale);
     assert_true(found->epoch_loss_sum == made.epoch_loss_sum);
     assert_true(found->epoch_norm_sum == made.epoch_norm_sum);
-    assert_true(found->ema_decay_product == made.ema_decay_product);
     assert_int_equal(found->finished, made.finished);
     assert_string_equal(found->data_digest, made.data_digest);
     assert_string_equal(found->model, made.model);

@@ -9,6 +9,10 @@
 
 #include "io/files.h"
 
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <time.h>
+
 static const char *const FOLDER = "io-file";
 
 static int setup(void **state)
@@ -142,6 +146,58 @@ static void test_temporary_goes_when_commit_fails(void **state)
     assert_false(pd_file_exists("io-file/t"));
 }
 
+static void name_temporary(char *name, size_t size, const char *path, const char *host,
+                           long process)
+{
+    snprintf(name, size, "%s.%s-%ld.tmp", path, host, process);
+    spill(name, (const unsigned char *)"half", 4);
+}
+
+/* What killed processes left goes with the next write of the same file, and nothing else does. */
+static void test_leftovers_go(void **state)
+{
+    (void)state;
+    char host[256] = "", gone[2][512], stays[6][512];
+    gethostname(host, sizeof host - 1);
+    pid_t dead = fork();
+    if (dead == 0)
+        _exit(0);
+    assert_int_equal(waitpid(dead, NULL, 0), dead);
+
+    name_temporary(gone[0], sizeof gone[0], "io-file/a.h5", host, dead);
+    name_temporary(gone[1], sizeof gone[1], "io-file/a.h5", "other-host.example", 7);
+    const struct timespec old[2] = {{.tv_sec = time(NULL) - 7200}, {.tv_sec = time(NULL) - 7200}};
+    assert_int_equal(utimensat(AT_FDCWD, gone[1], old, 0), 0);
+    name_temporary(stays[0], sizeof stays[0], "io-file/a.h5", host, getppid());
+    name_temporary(stays[1], sizeof stays[1], "io-file/a.h5", "other-host.example", 8);
+    name_temporary(stays[2], sizeof stays[2], "io-file/b.h5", host, dead);
+    name_temporary(stays[3], sizeof stays[3], "io-file/a.h5x", host, dead);
+    const char *others[] = {"io-file/a.h5.tmp", "io-file/a.h5.notes-7.tmpx"};
+    for (int i = 0; i < 2; i++) {
+        strcpy(stays[4 + i], others[i]);
+        spill(others[i], (const unsigned char *)"mine", 4);
+        assert_int_equal(utimensat(AT_FDCWD, others[i], old, 0), 0);
+    }
+
+    assert_int_equal(pd_file_write("io-file/a.h5", "x", 1), PD_OK);
+    for (int i = 0; i < 2; i++)
+        assert_false(pd_file_exists(gone[i]));
+    for (int i = 0; i < 6; i++)
+        assert_true(pd_file_exists(stays[i]));
+    assert_int_equal(count_files(FOLDER), 7);
+}
+
+static void test_make_folder_above(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_folder_make_above("io-file/new/folder/a.h5"), PD_OK);
+    assert_int_equal(pd_file_write("io-file/new/folder/a.h5", "x", 1), PD_OK);
+    assert_int_equal(pd_folder_make_above("a.h5"), PD_OK);
+    assert_int_equal(pd_folder_make_above("/a.h5"), PD_OK);
+    assert_int_equal(pd_folder_make_above("io-file/new/folder/a.h5/b.h5"), PD_FAILED);
+    assert_message("io-file/new/folder/a.h5: cannot create the folder: a file of that name");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +209,8 @@ int main(void)
         cmocka_unit_test_setup(test_write_where_it_cannot_be, setup),
         cmocka_unit_test_setup(test_commit, setup),
         cmocka_unit_test_setup(test_temporary_goes_when_commit_fails, setup),
+        cmocka_unit_test_setup(test_leftovers_go, setup),
+        cmocka_unit_test_setup(test_make_folder_above, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

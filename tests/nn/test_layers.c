@@ -598,6 +598,8 @@ static void test_mistakes_are_named(void **state)
     assert_plan_fails("batchnorm", (pd_layer_spec){.momentum = 1.5f}, in, "momentum 1.5");
     assert_plan_fails("batchnorm", (pd_layer_spec){.epsilon = -1}, in, "epsilon -1");
     assert_plan_fails("add", (pd_layer_spec){0}, in, "4 x 4 x 2 and 5 x 4 x 2");
+    assert_plan_fails("flatten", (pd_layer_spec){0}, (pd_shape){65536, 32768, 1},
+                      "2147483648 features");
 }
 
 int main(void)

@@ -253,6 +253,7 @@ static void mistakes_are_reported_by_name(void **state)
         {"nonsense", "x", "layer 'x': its type is unknown"},
         {"add", "x", "layer 'x': it has the wrong number of inputs"},
         {"relu", "first", "layer 'first': the name is taken"},
+        {"dense", "x", "layer 'x': 0 units; give at least 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pd_network *net;

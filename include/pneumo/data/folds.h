@@ -19,9 +19,8 @@
 pd_status pd_folds_assign(pd_sample *samples, int64_t count, int32_t patients,
                           const pd_pack_options *options);
 
-/* How many patients have images in more than one fold (0 after policy split). *example is one of
- * them, -1 if there are none. */
-pd_status pd_folds_leaks(int64_t *out, int32_t *example, const pd_sample *samples, int64_t count,
-                         int32_t patients);
+/* How many patients have images in more than one fold (0 after policy split). *example is the first
+ * of them, -1 if there are none. Patients are numbered from 0, not necessarily without gaps. */
+pd_status pd_folds_leaks(int64_t *out, int32_t *example, const pd_sample *samples, int64_t count);
 
 #endif

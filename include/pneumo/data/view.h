@@ -8,12 +8,11 @@
 
 /* What training draws from; all off when zeroed, but for crop_min and crop_ratio = 1. */
 typedef struct pd_augment {
-    double crop_min; /* least share of the area of the random resized crop, in (0, 1]; 1: no crop */
-    double
-        crop_ratio;   /* its aspect lies between 1 / crop_ratio and crop_ratio, evenly in its log */
-    bool flip;        /* left and right, half of the time */
-    double rotate;    /* degrees, either way */
-    double translate; /* share of the side, either way */
+    double crop_min;   /* least share of the area of the random resized crop, in (0, 1]; 1: off */
+    double crop_ratio; /* its aspect is between 1 / crop_ratio and crop_ratio, even in its log */
+    bool flip;         /* left and right, half of the time */
+    double rotate;     /* degrees, either way */
+    double translate;  /* share of the side, either way */
     double brightness; /* share of the full range, either way */
     double contrast;   /* factor on the distance to mid-grey, between 1 - c and 1 + c */
 } pd_augment;

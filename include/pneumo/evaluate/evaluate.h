@@ -16,7 +16,7 @@ typedef struct pd_evaluation pd_evaluation;
 typedef struct pd_evaluate_options {
     const char *checkpoint; /* path */
     const char *data;       /* NULL: the data set of the checkpoint's job */
-    bool val, test;         /* which folds */
+    bool val, test;         /* which folds; one of both may be empty and is then left out */
     int threads;            /* per rank; 0: chosen by pd_threads_choose */
 } pd_evaluate_options;
 

@@ -29,6 +29,9 @@ typedef struct pd_report {
     double target_sensitivity, target_specificity;
     const char *decision_rule; /* how the threshold was chosen; borrowed */
     pd_report_fold val, test;
+    bool other_data;      /* the data set is not the one that the model was trained on */
+    bool other_threshold; /* the threshold was chosen for the weights of an earlier step */
+    int64_t leaks;        /* patients with images in more than one fold of the data set */
 } pd_report;
 
 /* Writes the report as JSON, by pd_file_write:

@@ -59,10 +59,10 @@ typedef struct pd_checkpoint {
     int64_t best_epoch;
     int64_t patience_left;   /* epochs until early stopping */
     int64_t plateau_left;    /* epochs until the learning rate is cut */
+    double pixel_mean, pixel_deviation; /* that network input was normalised by, 0 to 255 */
     double learning_scale;   /* factor on the schedule's learning rate (plateau cuts) */
     double epoch_loss_sum;   /* running sums of the epoch that is under way */
     double epoch_norm_sum;
-    double ema_decay_product; /* bias correction of the moving average; 0 when off */
     bool finished;           /* the run came to its end */
     char data_digest[33];
     char model[32];

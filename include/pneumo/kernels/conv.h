@@ -4,9 +4,8 @@
  * [c][k], bias [k]; sizes from the window (pneumo/kernels/window.h), out_h and out_w at least 1,
  * samples and threads at least 1. As everywhere in this field the kernel is not flipped:
  *
- *   y[oy][ox][k] = bias[k] + sum over ky, kx, c of
- *                  x[oy * stride - pad_top + ky][ox * stride - pad_left + kx][c] *
- * kernel[ky][kx][c][k]
+ *   y[oy][ox][k] = bias[k] + sum over ky, kx, c of x[iy][ix][c] * kernel[ky][kx][c][k]
+ *   with iy = oy * stride - pad_top + ky, ix = ox * stride - pad_left + kx
  *
  * Direct convolution with register tiles (pneumo/kernels/tile.h) on zero-padded copies of bands of
  * the input that stay in the second-level cache. Work is shared out by outputs, never within a sum:

@@ -99,6 +99,18 @@ typedef struct pd_exec {
     void *lane_sum_context;
 } pd_exec;
 
+/* The samples held here. */
+static inline int pd_exec_samples(const pd_exec *exec)
+{
+    return exec->lanes * exec->lane_samples;
+}
+
+/* The floats that the samples held here have together, each of that shape. */
+static inline size_t pd_exec_floats(const pd_exec *exec, pd_shape shape)
+{
+    return (size_t)pd_exec_samples(exec) * pd_shape_size(shape);
+}
+
 typedef struct pd_layer pd_layer;
 
 typedef struct pd_layer_type {
@@ -106,7 +118,7 @@ typedef struct pd_layer_type {
     int inputs;       /* 1 or 2 */
 
     /* Checks spec and in[]; sets out, params, saved_bytes, workspace_floats, keeps_input and
-     * keeps_output for at most plan->lanes * plan->lane_samples samples. */
+     * keeps_output for at most plan->lanes * plan->lane_samples samples. Errors name the layer. */
     pd_status (*plan)(pd_layer *layer, const pd_plan *plan);
 
     /* x[i] -> y. When training may write `saved`, which backward gets back unchanged, and the

@@ -73,9 +73,6 @@ const pd_tensor *pd_network_tensor(const pd_network *network, int index);
 
 pd_shape pd_network_output(const pd_network *network);
 
-/* Bytes of activations, gradients of activations, saved data and workspace together. */
-size_t pd_network_buffer_bytes(const pd_network *network);
-
 /* With `on`, every forward and backward looks for values that are not finite, which costs time: for
  * finding out where a step went wrong by running it again. */
 void pd_network_watch(pd_network *network, bool on);

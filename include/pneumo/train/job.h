@@ -87,7 +87,8 @@ typedef struct pd_job {
     pd_monitor monitor;
 
     /* [regularise] */
-    double l1, l2;        /* on kernels; added to the loss as l1 |w| + l2 w^2 */
+    double l1, l2;        /* on kernels; adds the gradient of l1 |w| + l2 w^2 (the losses that are
+                             shown are without it) */
     double weight_decay;  /* adamw, decoupled, on kernels */
     double label_smoothing;
 

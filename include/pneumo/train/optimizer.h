@@ -22,9 +22,6 @@ void pd_optimizer_destroy(pd_optimizer **optimizer);
 void pd_optimizer_step(pd_optimizer *optimizer, float *gradient, double learning_rate, int64_t step,
                        double *norm);
 
-/* The L1 and L2 penalty of the present weights, part of the loss that is shown. */
-double pd_optimizer_penalty(const pd_optimizer *optimizer);
-
 /* The slots to be kept in a checkpoint: *names and *vectors of pd_optimizer_slots() entries, each
  * vector laid out like the network's trainable weights (or state, where of_state is set). Owned by
  * the optimiser; a resume fills the vectors. */

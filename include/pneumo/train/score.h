@@ -3,6 +3,7 @@
 #define PNEUMO_TRAIN_SCORE_H
 
 #include "pneumo/comm/comm.h"
+#include "pneumo/data/view.h"
 #include "pneumo/io/dataset.h"
 #include "pneumo/nn/network.h"
 #include "pneumo/train/job.h"
@@ -24,7 +25,7 @@ typedef struct pd_scorer pd_scorer;
 /* Reads this rank's share of fold `fold` into memory. Samples go through the network in chunks of
  * `chunk` whose composition depends only on the fold, so that a score does not depend on the number
  * of ranks. All arguments are borrowed until pd_scorer_destroy. Not collective. */
-pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job,
+pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, const pd_input *input,
                            const pd_dataset *dataset, pd_fold fold, int chunk);
 void pd_scorer_destroy(pd_scorer **scorer);
 

@@ -1,0 +1,58 @@
+/* A run in memory: everything that training works on, set up from a job, or from what an earlier
+ * process left in the run's folder, and saved there. Internal to the room `train`. */
+#ifndef PNEUMO_TRAIN_RUN_H
+#define PNEUMO_TRAIN_RUN_H
+
+#include "pneumo/data/images.h"
+#include "pneumo/data/lanes.h"
+#include "pneumo/train/optimizer.h"
+#include "pneumo/train/setup.h"
+#include "pneumo/train/train.h"
+
+typedef struct pd_run {
+    const pd_train_options *options;
+    const pd_job *job;
+    pd_comm *comm;
+    char *job_text;
+    char *last_path, *best_path, *history_path;
+
+    pd_dataset *dataset;
+    pd_network *network;
+    pd_optimizer *optimizer;
+    pd_reduction *reduction;
+    pd_scorer *scorer; /* of the validation fold */
+    pd_lanes *lanes;
+    pd_images *images; /* of the lanes held here */
+
+    int classes, lane_samples;
+    int samples; /* held by this rank in one step */
+    pd_input input;
+    pd_augment augment;
+    float class_weight[PD_CLASSES_MAX];
+    pd_pick *picks;           /* [samples] */
+    float *x;                 /* [samples][size][size][channels] */
+    float *targets, *weights; /* [samples] */
+    int32_t *labels;          /* [samples] */
+    float *dlogits;           /* [samples][outputs] */
+    double *lane_losses;      /* [lanes held here] */
+
+    /* Counters, decisions and history: what a checkpoint keeps besides arrays. */
+    pd_checkpoint state;
+    pd_history_row *history; /* [job->epochs] */
+    double saved_at;         /* clock of the last checkpoint */
+    int64_t steps_taken;     /* in this process */
+} pd_run;
+
+/* Makes *run ready for its next step: a new run, or the one that options->folder holds. Everything
+ * that training cannot do without, such as both classes in the validation fold, is looked for here.
+ * `options` is borrowed. Release *run with pd_run_tear_down, also after a failure. Collective; all
+ * ranks return the same status. */
+pd_status pd_run_set_up(pd_run *run, const pd_train_options *options);
+void pd_run_tear_down(pd_run *run);
+
+/* Rank 0 writes last.h5 and history.csv, with `best` also best.h5; all learn how it went. last.h5
+ * comes last: whatever a kill leaves undone before it, the resumed run does again, to the same
+ * bytes. Weights that are not finite are an error and replace nothing. Collective. */
+pd_status pd_run_save(pd_run *run, bool best);
+
+#endif

@@ -1,0 +1,403 @@
+#include "pneumo/train/run.h"
+
+#include "pneumo/base/clock.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/io/file.h"
+#include "pneumo/train/snapshot.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The ids and classes of the train fold's usable samples. */
+static pd_status train_samples(const pd_run *self, int64_t **ids, int32_t **labels, size_t *count)
+{
+    pd_status status = PD_OK;
+    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
+    const pd_sample *samples = pd_dataset_samples(self->dataset);
+    *count = 0;
+    PD_TRY(pd_alloc(ids, (size_t)info->count, sizeof **ids));
+    PD_TRY(pd_alloc(labels, (size_t)info->count, sizeof **labels));
+    for (int64_t i = 0; i < info->count; i++) {
+        int class = pd_setup_class(self->job, &samples[i]);
+        if (samples[i].fold != PD_TRAIN || class < 0)
+            continue;
+        (*ids)[*count] = i;
+        (*labels)[(*count)++] = class;
+    }
+cleanup:
+    return status;
+}
+
+/* Loss weights inverse to the class counts, with mean 1 over the train fold. */
+static pd_status weigh_classes(pd_run *self, const int32_t *labels, size_t count)
+{
+    static const char *const names[] = {"normal", "pneumonia"};
+    static const char *const cause_names[] = {"normal", "bacteria", "virus"};
+    size_t counts[PD_CLASSES_MAX] = {0};
+    for (size_t i = 0; i < count; i++)
+        counts[labels[i]]++;
+    for (int i = 0; i < self->classes; i++) {
+        if (counts[i] == 0)
+            return pd_fail("%s: the train fold has no image of the class %s: pack the images again "
+                           "with other --folds",
+                           self->job->file, self->classes == 2 ? names[i] : cause_names[i]);
+        self->class_weight[i] =
+            self->job->balance == PD_BALANCE_WEIGHTS
+                ? (float)((double)count / (double)self->classes / (double)counts[i])
+                : 1.0f;
+    }
+    return PD_OK;
+}
+
+static pd_status set_up_lanes(pd_run *self)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = self->job;
+    int64_t *ids = NULL;
+    int32_t *labels = NULL;
+    size_t count;
+    PD_TRY(train_samples(self, &ids, &labels, &count));
+    PD_TRY(weigh_classes(self, labels, count));
+    const pd_lanes_options options = {.lanes = job->lanes,
+                                      .lane_samples = self->lane_samples,
+                                      .classes = self->classes,
+                                      .take_turns = job->balance == PD_BALANCE_OVERSAMPLE,
+                                      .epoch_images = job->epoch_images,
+                                      .seed = job->seed};
+    PD_TRY(pd_lanes_create(&self->lanes, &options, ids, labels, count));
+cleanup:
+    free(ids);
+    free(labels);
+    return status;
+}
+
+/* Reads the images of the lanes held here. */
+static pd_status read_images(pd_run *self)
+{
+    pd_status status = PD_OK;
+    int64_t *ids = NULL;
+    size_t count = 0;
+    PD_TRY(pd_alloc(&ids, (size_t)pd_dataset_get_info(self->dataset)->count, sizeof *ids));
+    for (int i = 0; i < pd_comm_lane_count(self->comm); i++) {
+        const int64_t *lane_ids;
+        size_t lane_count =
+            pd_lanes_samples(self->lanes, pd_comm_first_lane(self->comm) + i, &lane_ids);
+        memcpy(ids + count, lane_ids, lane_count * sizeof *ids);
+        count += lane_count;
+    }
+    PD_TRY(pd_images_create(&self->images, self->dataset, ids, count));
+cleanup:
+    free(ids);
+    return status;
+}
+
+/* No threshold can be chosen without both classes: better known now than after the first epoch. */
+static pd_status check_validation_fold(const pd_run *self)
+{
+    const pd_sample *samples = pd_dataset_samples(self->dataset);
+    long long images[PD_LABELS] = {0};
+    size_t count;
+    const int64_t *ids = pd_scorer_ids(self->scorer, &count);
+    for (size_t i = 0; i < count; i++)
+        images[samples[ids[i]].label]++;
+    if (images[PD_NORMAL] > 0 && images[PD_PNEUMONIA] > 0)
+        return PD_OK;
+    return pd_fail(
+        "%s: the validation fold has %lld normal and %lld pneumonia images, but to choose "
+        "a threshold takes both: pack the images again with other --folds",
+        self->job->file, images[PD_NORMAL], images[PD_PNEUMONIA]);
+}
+
+static pd_status set_up_network(pd_run *self)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = self->job;
+    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
+    const pd_plan plan = {.lanes = pd_comm_lane_count(self->comm),
+                          .lane_samples = self->lane_samples,
+                          .total_lanes = job->lanes,
+                          .threads = self->options->threads};
+    PD_TRY(pd_setup_network(&self->network, job, info));
+    PD_TRY(pd_network_plan(self->network, &plan, pd_comm_first_lane(self->comm), true));
+    pd_network_initialise(self->network, job->seed);
+    PD_TRY(pd_optimizer_create(&self->optimizer, job, self->network));
+
+    size_t outputs = pd_shape_size(pd_network_output(self->network));
+    size_t samples = (size_t)self->samples;
+    size_t floats =
+        (size_t)self->input.size * (size_t)self->input.size * (size_t)self->input.channels;
+    PD_TRY(pd_alloc(&self->picks, samples, sizeof *self->picks));
+    PD_TRY(pd_alloc(&self->x, samples * floats, sizeof *self->x));
+    PD_TRY(pd_alloc(&self->targets, samples, sizeof *self->targets));
+    PD_TRY(pd_alloc(&self->weights, samples, sizeof *self->weights));
+    PD_TRY(pd_alloc(&self->labels, samples, sizeof *self->labels));
+    PD_TRY(pd_alloc(&self->dlogits, samples * outputs, sizeof *self->dlogits));
+    PD_TRY(pd_alloc(&self->lane_losses, (size_t)plan.lanes, sizeof *self->lane_losses));
+cleanup:
+    return status;
+}
+
+/* Where the first line begins in which two texts differ. */
+static size_t differing_line(const char *a, const char *b)
+{
+    size_t line = 0;
+    for (size_t i = 0; a[i] != '\0' && a[i] == b[i]; i++)
+        if (a[i] == '\n')
+            line = i + 1;
+    return line;
+}
+
+/* Whether a run of this job can have been saved with these counters. */
+static bool counters_fit(const pd_run *self, const pd_checkpoint *loaded)
+{
+    int64_t steps = pd_lanes_epoch_steps(self->lanes);
+    int64_t last = self->job->epochs - (loaded->finished ? 0 : 1);
+    return loaded->epoch <= last && loaded->epoch == loaded->history_count &&
+           loaded->epoch_step < steps && loaded->step == loaded->epoch * steps + loaded->epoch_step;
+}
+
+/* Takes over everything that folder/last.h5 holds. */
+static pd_status resume(pd_run *self)
+{
+    pd_status status = PD_OK;
+    pd_checkpoint *loaded = NULL;
+    const char *digest = pd_dataset_get_info(self->dataset)->digest;
+    status = pd_checkpoint_load(&loaded, self->last_path);
+    if (status != PD_OK) {
+        if (pd_file_exists(self->best_path))
+            pd_fail("%s; or copy %s over it, to go on from the best epoch", pd_error_message(),
+                    self->best_path);
+        goto cleanup;
+    }
+    if (strcmp(loaded->job, self->job_text) != 0) {
+        size_t line = differing_line(loaded->job, self->job_text);
+        const char *was = loaded->job + line, *is = self->job_text + line;
+        status = pd_fail("%s: it was made by another job ('%.*s' there, '%.*s' now): use that job, "
+                         "or another folder with --run",
+                         self->last_path, (int)strcspn(was, "\n"), was, (int)strcspn(is, "\n"), is);
+        goto cleanup;
+    }
+    if (strcmp(loaded->data_digest, digest) != 0) {
+        status =
+            pd_fail("%s: it was trained on other data (digest %s, but %s has %s): pack the same "
+                    "folder in the same way, or use another folder with --run",
+                    self->last_path, loaded->data_digest, self->job->file, digest);
+        goto cleanup;
+    }
+    status = pd_snapshot_restore(loaded, self->network, self->optimizer);
+    if (status != PD_OK) {
+        pd_fail_within(status, "%s", self->last_path);
+        goto cleanup;
+    }
+    if (!counters_fit(self, loaded)) {
+        status =
+            pd_fail("%s: its epoch and steps do not fit the job: use another folder with --run",
+                    self->last_path);
+        goto cleanup;
+    }
+    memcpy(self->history, loaded->history, (size_t)loaded->history_count * sizeof *self->history);
+    /* The scalars are the loaded ones; the arrays and the version stay this run's own. */
+    pd_checkpoint own = self->state;
+    self->state = *loaded;
+    self->state.layer_count = self->state.weight_count = self->state.slot_count = 0;
+    self->state.layers = own.layers;
+    self->state.weights = own.weights;
+    memcpy(self->state.slots, own.slots, sizeof own.slots);
+    self->state.history = self->history;
+    self->state.job = self->job_text;
+    memcpy(self->state.version, own.version, sizeof own.version);
+cleanup:
+    pd_checkpoint_destroy(&loaded);
+    return status;
+}
+
+static pd_status set_up_state(pd_run *self)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = self->job;
+    PD_TRY(pd_alloc(&self->history, (size_t)job->epochs, sizeof *self->history));
+    self->state = (pd_checkpoint){.history = self->history,
+                                  .seed = job->seed,
+                                  .lanes = job->lanes,
+                                  .best_metric = NAN,
+                                  .patience_left = job->patience,
+                                  .plateau_left = job->plateau_epochs,
+                                  .pixel_mean = (double)self->input.mean,
+                                  .pixel_deviation = (double)self->input.deviation,
+                                  .learning_scale = 1.0,
+                                  .job = self->job_text};
+    snprintf(self->state.data_digest, sizeof self->state.data_digest, "%s",
+             pd_dataset_get_info(self->dataset)->digest);
+    snprintf(self->state.model, sizeof self->state.model, "%s", job->model);
+    snprintf(self->state.version, sizeof self->state.version, "%s", PNEUMO_VERSION);
+    if (!pd_file_exists(self->last_path))
+        goto cleanup;
+    if (!self->options->resume) {
+        status = pd_fail("%s holds a run already: go on with it by --resume, or choose another "
+                         "folder with --run",
+                         self->options->folder);
+        goto cleanup;
+    }
+    PD_TRY(resume(self));
+cleanup:
+    return status;
+}
+
+/* What this rank can do without the others. */
+static pd_status set_up_alone(pd_run *self)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = self->job;
+    const pd_augment augment = {.crop_min = job->crop_min,
+                                .crop_ratio = job->crop_ratio,
+                                .flip = job->flip,
+                                .rotate = job->rotate,
+                                .translate = job->translate,
+                                .brightness = job->brightness,
+                                .contrast = job->contrast};
+    self->augment = augment;
+    self->classes = pd_setup_classes(job);
+    self->lane_samples = job->batch / job->lanes;
+    self->samples = pd_comm_lane_count(self->comm) * self->lane_samples;
+    PD_TRY(pd_job_text(&self->job_text, job));
+    PD_TRY(pd_train_path(&self->last_path, self->options->folder, "last.h5"));
+    PD_TRY(pd_train_path(&self->best_path, self->options->folder, "best.h5"));
+    PD_TRY(pd_train_path(&self->history_path, self->options->folder, "history.csv"));
+    PD_TRY(pd_dataset_open(&self->dataset, job->file));
+    self->input = pd_setup_input(job, pd_dataset_get_info(self->dataset));
+    PD_TRY(set_up_network(self));
+    PD_TRY(set_up_lanes(self));
+    PD_TRY(set_up_state(self));
+    PD_TRY(pd_scorer_create(&self->scorer, self->comm, job, &self->input, self->dataset, PD_VAL,
+                            self->lane_samples));
+    PD_TRY(check_validation_fold(self));
+    PD_TRY(read_images(self));
+    if (pd_comm_rank(self->comm) == 0)
+        PD_TRY(pd_folder_make(self->options->folder));
+cleanup:
+    return status;
+}
+
+/* Every rank reads its files for itself. With different jobs or data sets, or a checkpoint that
+ * only some of them see, ranks would hang or train nonsense without a word. Collective. */
+static pd_status check_alike(const pd_run *self)
+{
+    pd_status status = PD_OK;
+    char *own = NULL, *root = NULL;
+    PD_TRY(
+        pd_comm_agree(self->comm, pd_format(&own, "%s\ndata %s\nstep %lld", self->job_text,
+                                            self->state.data_digest, (long long)self->state.step)));
+    PD_TRY(pd_comm_broadcast_text(self->comm, &root, own, 0));
+    if (strcmp(own, root) != 0) {
+        size_t line = differing_line(own, root);
+        status = pd_fail("it starts with '%.*s' but rank 0 with '%.*s': every rank needs the same "
+                         "job, data set and %s",
+                         (int)strcspn(own + line, "\n"), own + line,
+                         (int)strcspn(root + line, "\n"), root + line, self->last_path);
+    }
+    status = pd_comm_agree(self->comm, status);
+cleanup:
+    free(own);
+    free(root);
+    return status;
+}
+
+pd_status pd_run_set_up(pd_run *self, const pd_train_options *options)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = options->job;
+    size_t parameters;
+    *self = (pd_run){.options = options, .job = job, .comm = options->comm};
+    PD_TRY(pd_comm_agree(self->comm, pd_comm_set_lanes(self->comm, job->lanes)));
+    PD_TRY(pd_comm_agree(self->comm, set_up_alone(self)));
+    PD_TRY(check_alike(self));
+    pd_network_weights(self->network, &parameters);
+    PD_TRY(pd_reduction_create(&self->reduction, self->comm,
+                               strcmp(job->reduction, "mpi") == 0 ? PD_REDUCTION_MPI
+                                                                  : PD_REDUCTION_EXACT,
+                               parameters, (size_t)job->bucket_kib * 256));
+    self->saved_at = pd_clock_now();
+cleanup:
+    return status;
+}
+
+void pd_run_tear_down(pd_run *self)
+{
+    pd_scorer_destroy(&self->scorer);
+    pd_images_destroy(&self->images);
+    pd_lanes_destroy(&self->lanes);
+    pd_reduction_destroy(&self->reduction);
+    pd_optimizer_destroy(&self->optimizer);
+    pd_network_destroy(&self->network);
+    pd_dataset_destroy(&self->dataset);
+    free(self->job_text);
+    free(self->last_path);
+    free(self->best_path);
+    free(self->history_path);
+    free(self->picks);
+    free(self->x);
+    free(self->targets);
+    free(self->weights);
+    free(self->labels);
+    free(self->dlogits);
+    free(self->lane_losses);
+    free(self->history);
+}
+
+/* history.csv: a row per epoch. */
+static pd_status write_history(const pd_run *self)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return pd_fail("out of memory: cannot write %s", self->history_path);
+    fprintf(out, "epoch,learning_rate,train_loss,val_loss,val_auc,val_accuracy,val_sensitivity,"
+                 "val_specificity,gradient_norm\n");
+    for (int i = 0; i < self->state.history_count; i++) {
+        const pd_history_row *row = &self->history[i];
+        fprintf(out, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6g\n", row->epoch, row->learning_rate,
+                row->train_loss, row->val_loss, row->val_auc, row->val_accuracy,
+                row->val_sensitivity, row->val_specificity, row->gradient_norm);
+    }
+    fclose(out);
+    pd_status status = pd_file_write(self->history_path, text, size);
+    free(text);
+    return status;
+}
+
+/* A step with a finite gradient can still make weights overflow, which the next step would tell. */
+static pd_status check_weights(const pd_run *self)
+{
+    size_t count;
+    const float *weights = pd_network_weights(self->network, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(weights[i]))
+            return pd_fail("epoch %lld, step %lld: a weight is not finite, so nothing is saved; "
+                           "lower train.learning_rate or set train.clip_norm",
+                           (long long)self->state.epoch + 1, (long long)self->state.epoch_step);
+    return PD_OK;
+}
+
+pd_status pd_run_save(pd_run *self, bool best)
+{
+    pd_status status = PD_OK;
+    if (pd_comm_rank(self->comm) == 0) {
+        pd_optimizer_swap_average(self->optimizer);
+        PD_TRY(check_weights(self));
+        PD_TRY(pd_snapshot_view(&self->state, self->network, self->optimizer));
+        if (best)
+            PD_TRY(pd_checkpoint_save(self->best_path, &self->state));
+        PD_TRY(write_history(self));
+        PD_TRY(pd_checkpoint_save(self->last_path, &self->state));
+    }
+cleanup:
+    if (pd_comm_rank(self->comm) == 0) {
+        pd_snapshot_release(&self->state);
+        pd_optimizer_swap_average(self->optimizer);
+    }
+    self->saved_at = pd_clock_now();
+    return pd_comm_agree(self->comm, status);
+}

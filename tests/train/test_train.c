@@ -1,0 +1,314 @@
+/* Whole runs of one rank on a few made-up images: what a run refuses before it starts, what a
+ * resume restores, and what a failed save leaves behind. */
+#include "pneumo/base/log.h"
+#include "pneumo/base/random.h"
+#include "pneumo/comm/transport.h"
+#include "pneumo/evaluate/evaluate.h"
+#include "pneumo/io/file.h"
+#include "pneumo/train/stop.h"
+#include "pneumo/train/train.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "io/files.h"
+
+#define FOLDER "train-train"
+
+enum { SIDE = 16, IMAGES = 64 };
+
+static pd_comm *comm;
+static int validations;
+static bool fails_alone; /* rank 0, in the step after its first validation */
+
+/* Everything that a checkpoint must keep: moving statistics and averages, dropout, augmentation,
+ * and images so easy that the plateau and the patience run out. */
+static const char job_text[] =
+    "[data]\nfile = " FOLDER "/data.h5\nsize = 16\nbalance = oversample\n"
+    "[model]\nname = cnn-deep\nwidth = 0.1\ndropout = 0.2\n"
+    "[train]\nepochs = 12\nepoch_images = 24\nbatch = 8\nlanes = 4\n"
+    "learning_rate = 1e-2\nplateau_epochs = 1\npatience = 2\nema = 0.5\n"
+    "[augment]\nflip = yes\nrotate = 10\n";
+
+/* The label and fold of image i: every fourth is of the fold val, every fourth of test. */
+static void write_data(const char *path, pd_label val_label, uint64_t seed)
+{
+    pd_dataset *dataset;
+    pd_sample samples[IMAGES];
+    uint8_t images[IMAGES][SIDE * SIDE];
+    pd_random random = pd_random_stream(seed, PD_PURPOSE_TEST, 0, 0);
+    pd_dataset_info info = {.count = IMAGES, .height = SIDE, .width = SIDE};
+    for (int i = 0; i < IMAGES; i++) {
+        pd_fold fold = i % 4 == 1 ? PD_VAL : i % 4 == 3 ? PD_TEST : PD_TRAIN;
+        pd_label label = i / 4 % 2 == 0 ? PD_NORMAL : PD_PNEUMONIA;
+        if (fold == PD_VAL && val_label != PD_LABELS)
+            label = val_label;
+        samples[i] = (pd_sample){.label = label, .fold = fold, .patient = i, .name = "x.jpeg"};
+        for (int j = 0; j < SIDE * SIDE; j++)
+            images[i][j] = (uint8_t)(pd_random_below(&random, 156) +
+                                     (label == PD_PNEUMONIA && j > SIDE * SIDE / 2 ? 99 : 0));
+    }
+    assert_int_equal(pd_dataset_create(&dataset, path, &info, samples), PD_OK);
+    info = *pd_dataset_get_info(dataset);
+    info.mean = 100;
+    info.deviation = 50;
+    snprintf(info.digest, sizeof info.digest, "%032llx", (unsigned long long)seed);
+    assert_int_equal(pd_dataset_write(dataset, 0, IMAGES, images[0]), PD_OK);
+    assert_int_equal(pd_dataset_finish(dataset, &info), PD_OK);
+    pd_dataset_destroy(&dataset);
+}
+
+static pd_status validate(const pd_job *job, pd_score *scores, size_t count, const int64_t *ids,
+                          size_t id_count, pd_validation *out)
+{
+    static pd_reduction *foreign;
+    validations++;
+    if (fails_alone)
+        comm->reducing = (const pd_reduction *)&foreign;
+    return pd_evaluate_validation(job, scores, count, ids, id_count, out);
+}
+
+static pd_status train_with(const char *folder, bool resume, const char *const *overrides,
+                            int override_count)
+{
+    pd_job job;
+    pd_train_result result;
+    assert_int_equal(pd_job_parse(&job, "small", job_text, overrides, override_count), PD_OK);
+    const pd_train_options options = {.comm = comm,
+                                      .job = &job,
+                                      .folder = folder,
+                                      .resume = resume,
+                                      .threads = 1,
+                                      .validate = validate};
+    validations = 0;
+    return pd_train(&options, &result);
+}
+
+static pd_status train(const char *folder, bool resume)
+{
+    return train_with(folder, resume, NULL, 0);
+}
+
+static int join(void **state)
+{
+    (void)state;
+    pd_log_quiet(true);
+    return pd_comm_create(&comm);
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    pd_comm_destroy(&comm);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fresh_folder(FOLDER);
+    write_data(FOLDER "/data.h5", PD_LABELS, 1);
+    return 0;
+}
+
+static pd_checkpoint *load(const char *path)
+{
+    pd_checkpoint *loaded;
+    if (pd_checkpoint_load(&loaded, path) != PD_OK)
+        fail_msg("%s", pd_error_message());
+    return loaded;
+}
+
+/* Without both classes no threshold can be chosen: known at the start, not after an epoch. */
+static void test_validation_fold_of_one_class(void **state)
+{
+    (void)state;
+    for (int label = 0; label < PD_LABELS; label++) {
+        write_data(FOLDER "/data.h5", (pd_label)label, 1);
+        assert_int_equal(train(FOLDER "/run", false), PD_FAILED);
+        assert_message("data.h5: the validation fold has");
+        assert_message(label == PD_NORMAL ? " 16 normal and 0 pneumonia images"
+                                          : " 0 normal and 16 pneumonia images");
+        assert_int_equal(validations, 0);
+    }
+}
+
+static void test_existing_run_is_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(train(FOLDER "/run", false), PD_OK);
+    pd_checkpoint *last = load(FOLDER "/run/last.h5");
+    assert_true(last->finished && last->epoch < 12); /* by its patience */
+    assert_true(last->learning_scale < 1);
+    assert_int_equal(last->epoch, validations);
+    assert_string_equal(last->version, PNEUMO_VERSION);
+    pd_checkpoint_destroy(&last);
+
+    bytes before = slurp(FOLDER "/run/last.h5");
+    assert_int_equal(train(FOLDER "/run", false), PD_FAILED);
+    assert_message("train-train/run holds a run already");
+    assert_int_equal(train(FOLDER "/run", true), PD_OK);
+    assert_int_equal(validations, 0);
+    bytes after = slurp(FOLDER "/run/last.h5");
+    assert_int_equal(after.size, before.size);
+    assert_memory_equal(after.data, before.data, before.size);
+    free(before.data);
+    free(after.data);
+}
+
+/* last.h5 is written last: a save that fails, or is killed, is made good by the resume. */
+static void test_failed_save_is_made_good(void **state)
+{
+    (void)state;
+    assert_int_equal(train(FOLDER "/alone", false), PD_OK);
+    assert_int_equal(pd_folder_make(FOLDER "/run/history.csv"), PD_OK);
+    assert_int_equal(train(FOLDER "/run", false), PD_FAILED);
+    assert_message("history.csv");
+    assert_false(pd_file_exists(FOLDER "/run/last.h5"));
+    assert_int_equal(rmdir(FOLDER "/run/history.csv"), 0);
+    assert_int_equal(train(FOLDER "/run", true), PD_OK);
+    assert_same_file(FOLDER "/alone/history.csv", FOLDER "/run/history.csv");
+    assert_same_file(FOLDER "/alone/last.h5", FOLDER "/run/last.h5");
+}
+
+/* Counters that no run writes must not lead it astray. */
+static void test_resume_refuses_impossible_counters(void **state)
+{
+    (void)state;
+    assert_int_equal(train(FOLDER "/run", false), PD_OK);
+    pd_checkpoint *last = load(FOLDER "/run/last.h5");
+    const pd_checkpoint good = *last;
+    const pd_checkpoint bad[] = {
+        {.epoch = 12},                                     /* all of the job, yet not finished */
+        {.epoch = good.epoch - 1},                         /* not that of the history */
+        {.epoch = good.epoch, .epoch_step = 4},            /* an epoch has 3 */
+        {.epoch = good.epoch, .step = 3 * good.epoch + 2}, /* not that of the epoch */
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        last->finished = false;
+        last->epoch = bad[i].epoch;
+        last->epoch_step = bad[i].epoch_step;
+        last->step = bad[i].step > 0 ? bad[i].step : 3 * bad[i].epoch + bad[i].epoch_step;
+        assert_int_equal(pd_checkpoint_save(FOLDER "/run/last.h5", last), PD_OK);
+        assert_int_equal(train(FOLDER "/run", true), PD_FAILED);
+        assert_message("run/last.h5: its epoch and steps do not fit the job");
+    }
+    pd_checkpoint_destroy(&last);
+}
+
+/* The report says so if a model is judged on other data than those it was chosen on. */
+static void test_evaluation_on_other_data(void **state)
+{
+    (void)state;
+    pd_evaluation *evaluation;
+    assert_int_equal(train(FOLDER "/run", false), PD_OK);
+    write_data(FOLDER "/other.h5", PD_LABELS, 2);
+    for (int other = 0; other < 2; other++) {
+        const pd_evaluate_options options = {.checkpoint = FOLDER "/run/best.h5",
+                                             .data = other ? FOLDER "/other.h5" : NULL,
+                                             .test = true,
+                                             .threads = 1};
+        assert_int_equal(pd_evaluate(&evaluation, comm, &options), PD_OK);
+        assert_int_equal(pd_evaluation_report(evaluation)->other_data, other);
+        pd_evaluation_destroy(&evaluation);
+    }
+}
+
+/* Stopped after every single step, from before the first decision on, a run comes to the same end.
+ * The signal is noted for good, and so it is in the test after this one. */
+static void test_resume_after_every_step(void **state)
+{
+    (void)state;
+    assert_int_equal(train(FOLDER "/alone", false), PD_OK);
+    pd_checkpoint *last = load(FOLDER "/alone/last.h5");
+    pd_stop_listen();
+    raise(SIGUSR1);
+    int64_t pieces = 1;
+    pd_status status;
+    while ((status = train(FOLDER "/pieces", true)) == PD_STOPPED)
+        pieces++;
+    assert_int_equal(status, PD_OK);
+    assert_int_equal(pieces, last->step);
+    assert_same_file(FOLDER "/alone/last.h5", FOLDER "/pieces/last.h5");
+    assert_same_file(FOLDER "/alone/best.h5", FOLDER "/pieces/best.h5");
+    assert_same_file(FOLDER "/alone/history.csv", FOLDER "/pieces/history.csv");
+    pd_checkpoint_destroy(&last);
+}
+
+/* Saved after every step, last.h5 holds good weights whatever comes of the next one. Here a step
+ * multiplies them by about a million, so that they overflow before the loss does. */
+static void test_overflowing_weights_are_not_saved(void **state)
+{
+    (void)state;
+    const char *overrides[] = {
+        "model.name=dense1", "train.optimizer=sgd",      "train.momentum=0",       "train.ema=0",
+        "regularise.l2=500", "train.learning_rate=1000", "train.schedule=constant"};
+    pd_status status;
+    do
+        status = train_with(FOLDER "/run", true, overrides, 7);
+    while (status == PD_STOPPED);
+    assert_int_equal(status, PD_FAILED);
+    assert_message("a weight is not finite, so nothing is saved");
+    pd_checkpoint *last = load(FOLDER "/run/last.h5");
+    assert_true(last->step > 1);
+    for (int i = 0; i < last->weight_count; i++) {
+        const pd_array *array = &last->weights[i];
+        int64_t size = 1;
+        for (int j = 0; j < array->rank; j++)
+            size *= array->dims[j];
+        for (int64_t j = 0; j < size; j++)
+            assert_true(isfinite(array->data[j]));
+    }
+    pd_checkpoint_destroy(&last);
+}
+
+/* What test_ranks.sh runs on two ranks: they must fail together, and say why. */
+static int fail_on_ranks(const char *how)
+{
+    char seed[32];
+    const char *overrides[] = {seed};
+    join(NULL);
+    int rank = pd_comm_rank(comm);
+    if (rank == 0)
+        setup(NULL);
+    pd_comm_barrier(comm);
+    pd_status status = PD_OK;
+    snprintf(seed, sizeof seed, "run.seed=%d", rank);
+    if (strcmp(how, "job") == 0)
+        status = train_with(FOLDER "/run", false, overrides, 1);
+    else if (strcmp(how, "alone") == 0)
+        status = train(FOLDER "/run", false);
+    else if (strcmp(how, "start") == 0 && train(FOLDER "/run", false) == PD_OK)
+        status = train(rank == 0 ? FOLDER "/run" : FOLDER "/elsewhere", true);
+    printf("rank %d: %s\n", rank, pd_error_message());
+    leave(NULL);
+    return status == PD_FAILED ? 3 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) {
+        fails_alone = strcmp(argv[1], "alone") == 0;
+        return fail_on_ranks(argv[1]);
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_validation_fold_of_one_class, setup),
+        cmocka_unit_test_setup(test_existing_run_is_kept, setup),
+        cmocka_unit_test_setup(test_failed_save_is_made_good, setup),
+        cmocka_unit_test_setup(test_resume_refuses_impossible_counters, setup),
+        cmocka_unit_test_setup(test_evaluation_on_other_data, setup),
+        cmocka_unit_test_setup(test_resume_after_every_step, setup),
+        cmocka_unit_test_setup(test_overflowing_weights_are_not_saved, setup),
+    };
+    return cmocka_run_group_tests(tests, join, leave);
+}
