@@ -224,6 +224,7 @@ static pd_status inspect_checkpoint(const char *path, bool job_only)
     for (int i = 0; i < checkpoint->weight_count; i++)
         parameters += array_size(&checkpoint->weights[i]);
     print_heading(path, "checkpoint");
+    print_text("job", checkpoint->job_name);
     print_text("model", checkpoint->model);
     printf("  %-14s %d with weights\n", "layers", checkpoint->layer_count);
     printf("  %-14s %" PRId64 "\n", "parameters", parameters);

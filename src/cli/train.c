@@ -243,7 +243,6 @@ static pd_status report(pd_comm *comm, const pd_job *job, int threads,
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
     if (pd_comm_rank(comm) == 0) {
         pd_report *told = pd_evaluation_report(evaluation);
-        told->job_name = job->name;
         told->epochs = trained->epochs;
         told->seconds = trained->images_per_second > 0 ? trained->seconds : (double)NAN;
         told->images_per_second = trained->images_per_second;

@@ -124,7 +124,7 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     size_t parameters;
     pd_network_weights(self->network, &parameters);
     pd_report *report = &self->report;
-    report->job_name = self->job.name;
+    report->job_name = self->checkpoint->job_name;
     report->model = self->job.model;
     report->data_path = options->data != NULL ? options->data : self->job.file;
     report->data_digest = info->digest;

@@ -27,6 +27,7 @@ typedef struct field {
     }
 
 static const field state_fields[] = {
+    FIELD("/state", job_name, TEXT),
     FIELD("/state", model, TEXT),
     FIELD("/state", epoch, INTEGER),
     FIELD("/state", step, INTEGER),

@@ -230,6 +230,7 @@ static pd_status set_up_state(pd_run *self)
                                   .job = self->job_text};
     snprintf(self->state.data_digest, sizeof self->state.data_digest, "%s",
              pd_dataset_get_info(self->dataset)->digest);
+    snprintf(self->state.job_name, sizeof self->state.job_name, "%s", job->name);
     snprintf(self->state.model, sizeof self->state.model, "%s", job->model);
     snprintf(self->state.version, sizeof self->state.version, "%s", PNEUMO_VERSION);
     if (!pd_file_exists(self->last_path))

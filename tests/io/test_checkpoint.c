@@ -73,6 +73,7 @@ static int setup(void **state)
         .plateau_left = 4,
         .pixel_mean = 120.25,
         .pixel_deviation = 60.5,
+        .job_name = "cnn-deep",
         .learning_scale = 0.5,
         .epoch_loss_sum = 1.25,
         .epoch_norm_sum = 2.75,
@@ -136,6 +137,7 @@ static void assert_content(const pd_checkpoint *found)
     assert_int_equal(found->plateau_left, made.plateau_left);
     assert_true(found->pixel_mean == made.pixel_mean);
     assert_true(found->pixel_deviation == made.pixel_deviation);
+    assert_string_equal(found->job_name, made.job_name);
     assert_true(found->learning_scale == made.learning_scale);
     assert_true(found->epoch_loss_sum == made.epoch_loss_sum);
     assert_true(found->epoch_norm_sum == made.epoch_norm_sum);

@@ -65,6 +65,7 @@ typedef struct pd_checkpoint {
     double epoch_norm_sum;
     bool finished;           /* the run came to its end */
     char data_digest[33];
+    char job_name[64];
     char model[32];
     char version[32];
     /* /decision */
