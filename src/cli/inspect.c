@@ -266,6 +266,7 @@ pd_status pd_command_inspect(pd_comm *comm, int argc, char **argv)
     bool job_only = false;
     int result;
 
+    (void)comm; /* main calls this on rank 0 only */
     opterr = 0;
     optind = 1;
     while ((result = getopt_long(argc, argv, ":jh", options, NULL)) != -1) {
@@ -274,8 +275,7 @@ pd_status pd_command_inspect(pd_comm *comm, int argc, char **argv)
             job_only = true;
             break;
         case 'h':
-            if (pd_comm_rank(comm) == 0)
-                print_help();
+            print_help();
             return PD_OK;
         default:
             return pd_command_bad_option(argc, argv, result);
@@ -283,8 +283,6 @@ pd_status pd_command_inspect(pd_comm *comm, int argc, char **argv)
     }
     if (optind == argc)
         return pd_fail_usage("no data set or checkpoint to inspect was given");
-    if (pd_comm_rank(comm) != 0)
-        return PD_OK;
     for (int i = optind; i < argc; i++) {
         if (i > optind)
             putchar('\n');
