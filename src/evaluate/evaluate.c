@@ -17,8 +17,9 @@ pd_status pd_evaluate_validation(const pd_job *job, pd_score *scores, size_t cou
     pd_status status = PD_OK;
     pd_metrics metrics;
     double loss = 0;
+    double least = fmin(1, job->target_sensitivity + job->sensitivity_margin);
     PD_TRY(pd_scores_check(scores, count, ids, id_count));
-    PD_TRY(pd_threshold_choose(&out->threshold, scores, count, job->target_sensitivity));
+    PD_TRY(pd_threshold_choose(&out->threshold, scores, count, least));
     PD_TRY(pd_metrics_compute(&metrics, scores, count, out->threshold));
     for (size_t i = 0; i < count; i++) /* in the order of ids */
         loss += scores[i].loss;
@@ -30,7 +31,7 @@ pd_status pd_evaluate_validation(const pd_job *job, pd_score *scores, size_t cou
     out->specificity = metrics.specificity.value;
     snprintf(out->rule, sizeof out->rule,
              "highest specificity with sensitivity of at least %g %% on the validation fold",
-             100 * job->target_sensitivity);
+             100 * least);
     /* A chosen threshold can hide a model that has one answer: 0.5 shows it. */
     pd_metrics half;
     PD_TRY(pd_metrics_compute(&half, scores, count, 0.5));

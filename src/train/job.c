@@ -137,7 +137,9 @@ static const key keys[] = {
     REAL("augment", contrast, "0", "[0, 1)", "multiply by 1 - this to 1 + this"),
 
     REAL("evaluate", target_sensitivity, "0.95", "(0, 1]",
-         "least sensitivity on validation that the threshold must keep"),
+         "what the model must reach: the threshold is chosen for it on validation"),
+    REAL("evaluate", sensitivity_margin, "0", "[0, 1)",
+         "the threshold keeps so much more than the target on validation"),
     REAL("evaluate", target_specificity, "0.90", "(0, 1]",
          "what the verdict on the test fold asks of the specificity"),
 };

@@ -53,6 +53,7 @@ static void test_defaults(void **state)
     assert_true(job.epsilon == 1e-8 && job.crop_min == 1 && job.crop_ratio == 1.33);
     assert_true(job.norm_momentum == 0.9 && job.checkpoint_minutes == 5);
     assert_true(job.target_sensitivity == 0.95 && job.target_specificity == 0.90);
+    assert_true(job.sensitivity_margin == 0);
 
     /* An empty file is the defaults, with the file's name. */
     parse(&parsed, "");

@@ -103,6 +103,7 @@ typedef struct pd_job {
 
     /* [evaluate] */
     double target_sensitivity;
+    double sensitivity_margin; /* added to the target when the threshold is chosen */
     double target_specificity;
 } pd_job;
 
