@@ -10,6 +10,13 @@ double pd_clock_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+void pd_clock_lap(double *since, double *seconds)
+{
+    double now = pd_clock_now();
+    *seconds += now - *since;
+    *since = now;
+}
+
 char *pd_clock_format(char *text, size_t size, double seconds)
 {
     if (!(seconds >= 0 && seconds < 1e12)) {

@@ -3,6 +3,7 @@
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/cli/command.h"
+#include "pneumo/cli/job.h"
 #include "pneumo/data/pack.h"
 #include "pneumo/data/phantom.h"
 #include "pneumo/evaluate/evaluate.h"
@@ -10,15 +11,11 @@
 #include "pneumo/train/stop.h"
 #include "pneumo/train/threads.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <libgen.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char default_job[] = "cnn-deep";
 static const char phantom_folder[] = "data/phantoms";
@@ -31,7 +28,6 @@ static const char *const phantom_overrides[] = {
 };
 
 enum {
-    OVERRIDES_MAX = 256,
     PHANTOM_IMAGES = 2400,
     PHANTOM_OVERRIDES = sizeof phantom_overrides / sizeof *phantom_overrides
 };
@@ -40,9 +36,7 @@ typedef struct arguments {
     const char *job_name; /* a path, or the name of a job in a jobs folder; NULL: the default */
     const char *folder;
     bool resume;
-    char *overrides[OVERRIDES_MAX]; /* owned */
-    int override_count;
-    pd_status status; /* of the overrides, which are collected without checks in between */
+    pd_overrides overrides;
 } arguments;
 
 static void print_help(void)
@@ -67,19 +61,6 @@ static void print_help(void)
     pd_job_help(stdout);
 }
 
-static void override(arguments *to, const char *key, const char *value)
-{
-    if (to->status != PD_OK)
-        return;
-    if (to->override_count == OVERRIDES_MAX)
-        to->status = pd_fail_usage("more than %d overrides", OVERRIDES_MAX);
-    else
-        to->status = pd_format(&to->overrides[to->override_count], "%s%s%s", key,
-                               *key == '\0' ? "" : "=", value);
-    if (to->status == PD_OK)
-        to->override_count++;
-}
-
 static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
 {
     enum { RESUME = 256, SEED, EPOCHS };
@@ -98,7 +79,7 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
     while ((option = getopt_long(argc, argv, ":d:r:s:t:h", options, NULL)) != -1) {
         switch (option) {
         case 'd':
-            override(out, "data.file", optarg);
+            pd_overrides_add(&out->overrides, "data.file", optarg);
             break;
         case 'r':
             out->folder = optarg;
@@ -107,16 +88,16 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
             out->resume = true;
             break;
         case 's':
-            override(out, "", optarg);
+            pd_overrides_add(&out->overrides, "", optarg);
             break;
         case SEED:
-            override(out, "run.seed", optarg);
+            pd_overrides_add(&out->overrides, "run.seed", optarg);
             break;
         case EPOCHS:
-            override(out, "train.epochs", optarg);
+            pd_overrides_add(&out->overrides, "train.epochs", optarg);
             break;
         case 't':
-            override(out, "run.threads", optarg);
+            pd_overrides_add(&out->overrides, "run.threads", optarg);
             break;
         case 'h':
             *helped = true;
@@ -129,41 +110,7 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
         out->job_name = argv[optind++];
     if (optind < argc)
         return pd_fail_usage("'%s' is one argument too many", argv[optind]);
-    return out->status;
-}
-
-/* A path as it is; a bare name is looked up in ./jobs and in the jobs folder beside the program's
- * build folder. */
-static pd_status find_job(char **out, const char *name)
-{
-    char program[PATH_MAX];
-    const char *end = strrchr(name, '.');
-    if (strchr(name, '/') != NULL || (end != NULL && strcmp(end, ".ini") == 0)) {
-        if (pd_file_exists(name))
-            return pd_strdup(out, name);
-        return pd_fail("%s: cannot open: %s; give the path of a job or the name of one in jobs",
-                       name, strerror(errno));
-    }
-    pd_status status = pd_format(out, "jobs/%s.ini", name);
-    if (status != PD_OK || pd_file_exists(*out))
-        return status;
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length > 0) {
-        program[length] = '\0';
-        char *beside = NULL;
-        status = pd_format(&beside, "%s/../jobs/%s.ini", dirname(program), name);
-        if (status == PD_OK && pd_file_exists(beside)) {
-            free(*out);
-            *out = beside;
-            return PD_OK;
-        }
-        free(beside);
-        if (status != PD_OK)
-            return status;
-    }
-    return pd_fail("there is no job '%s': neither %s nor one in the jobs folder of the checkout "
-                   "that the program was built in; give its path",
-                   name, *out);
+    return out->overrides.status;
 }
 
 /* Makes the packed phantoms where they are missing. Collective. */
@@ -186,22 +133,11 @@ cleanup:
     return pd_comm_agree(comm, status);
 }
 
-/* Reads the named job, or the default one, with `count` overrides (at most PHANTOM_OVERRIDES)
- * before the user's. */
+/* Reads the named job, or the default one, with `count` overrides before the user's. */
 static pd_status read_job(pd_job *job, const arguments *given, const char *const *first, int count)
 {
-    pd_status status = PD_OK;
-    char *path = NULL;
-    const char *overrides[OVERRIDES_MAX + PHANTOM_OVERRIDES];
-    for (int i = 0; i < count; i++)
-        overrides[i] = first[i];
-    for (int i = 0; i < given->override_count; i++)
-        overrides[count + i] = given->overrides[i];
-    PD_TRY(find_job(&path, given->job_name == NULL ? default_job : given->job_name));
-    PD_TRY(pd_job_read(job, path, overrides, count + given->override_count));
-cleanup:
-    free(path);
-    return status;
+    const char *name = given->job_name == NULL ? default_job : given->job_name;
+    return pd_command_job(job, name, first, count, &given->overrides);
 }
 
 /* The job to train. Without a named job and without its packed data set, that is a short course on
@@ -285,7 +221,6 @@ pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
     if (status == PD_OK)
         status = report(comm, &job, options.threads, &trained);
 cleanup:
-    for (int i = 0; i < given.override_count; i++)
-        free(given.overrides[i]);
+    pd_overrides_release(&given.overrides);
     return status;
 }

@@ -30,6 +30,8 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
 
     int k = spec->units;
     layer->out = (pd_shape){window.out_h, window.out_w, k};
+    layer->flops =
+        2.0 * spec->kernel_h * spec->kernel_w * window.c * (double)pd_shape_size(layer->out);
     int dims[4] = {spec->kernel_h, spec->kernel_w, window.c, k};
     pd_param *kernel = pd_layer_add_param(layer, "kernel", 4, dims, true, spec->init);
     kernel->decays = true;

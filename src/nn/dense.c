@@ -24,6 +24,7 @@ static pd_status dense_plan(pd_layer *layer, const pd_plan *plan)
     int inputs = dense_inputs(layer);
     int dims[2] = {inputs, spec->units};
     layer->out = (pd_shape){1, 1, spec->units};
+    layer->flops = 2.0 * inputs * spec->units;
     pd_param *kernel = pd_layer_add_param(layer, "kernel", 2, dims, true, spec->init);
     kernel->decays = true;
     kernel->fan_in = inputs;

@@ -1,5 +1,6 @@
 #include "pneumo/nn/network.h"
 
+#include "pneumo/base/clock.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 #include "pneumo/nn/arena.h"
@@ -45,6 +46,8 @@ struct pd_network {
 
     bool watching;
     int bad_output, bad_gradient;
+
+    pd_layer_times *times; /* [layers], borrowed; NULL: not measured */
 };
 
 pd_status pd_network_create(pd_network **out, pd_shape input)
@@ -311,6 +314,12 @@ static bool all_finite(const float *values, size_t count)
     return true;
 }
 
+/* The moment to measure from, if anything is measured. */
+static double profile_start(const pd_network *network)
+{
+    return network->times != NULL ? pd_clock_now() : 0;
+}
+
 static const float *output_of(const pd_network *network, int index, const float *x)
 {
     return index == PD_NETWORK_INPUT ? x : network->nodes[index - 1].y;
@@ -333,9 +342,12 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
         for (int j = 0; j < at->layer.type->inputs; j++)
             inputs[j] = output_of(network, at->input[j], x);
         void *saved = exec->training ? pd_arena_at(network->arena, at->saved) : NULL;
+        double since = profile_start(network);
         pd_status status = at->layer.type->forward(&at->layer, &own, inputs, at->y, saved);
         if (status != PD_OK)
             return pd_fail_within(status, "layer '%s'", at->layer.name);
+        if (network->times != NULL)
+            pd_clock_lap(&since, &network->times[i].forward);
         if (network->watching && network->bad_output < 0 &&
             !all_finite(at->y, pd_exec_floats(exec, at->layer.out)))
             network->bad_output = i;
@@ -397,7 +409,10 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, const fl
     memset(written, 0, sizeof written);
     for (int i = network->count - 1; i >= 0; i--) {
         const node *at = &network->nodes[i];
+        double since = profile_start(network);
         PD_TRY(backward_layer(network, &own, i, x, i == network->count - 1 ? dy : at->dy, written));
+        if (network->times != NULL)
+            pd_clock_lap(&since, &network->times[i].backward);
         if (at->trainable == 0)
             continue;
         for (int s = 0; s < network->subtree_count; s++) {
@@ -409,6 +424,8 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, const fl
             if (network->watching && network->bad_gradient < 0 && !all_finite(sum, at->trainable))
                 network->bad_gradient = i;
         }
+        if (network->times != NULL)
+            pd_clock_lap(&since, &network->times[i].fold);
         if (ready != NULL)
             PD_TRY(ready(context, at->first_weight, at->trainable));
     }
@@ -470,4 +487,19 @@ int pd_network_not_finite(const pd_network *network, bool *in_gradient)
 {
     *in_gradient = network->bad_output < 0;
     return network->bad_output >= 0 ? network->bad_output : network->bad_gradient;
+}
+
+void pd_network_profile(pd_network *network, pd_layer_times *times)
+{
+    network->times = times;
+}
+
+void pd_network_flops(const pd_network *network, int index, double *forward, double *backward)
+{
+    const node *at = &network->nodes[index];
+    int gradients = at->trainable > 0;
+    for (int i = 0; i < at->layer.type->inputs; i++)
+        gradients += at->input[i] != PD_NETWORK_INPUT;
+    *forward = at->layer.flops;
+    *backward = gradients * at->layer.flops;
 }

@@ -558,7 +558,9 @@ static pd_status check_rules(const reading *r)
     if (job->batch % job->lanes != 0)
         return fail_rule(
             r, "batch", "lanes",
-            pd_fail("batch = %d is not a multiple of lanes = %d", job->batch, job->lanes));
+            pd_fail("batch = %d is not a multiple of lanes = %d: set train.batch to one, or "
+                    "train.lanes to a divisor of the batch",
+                    job->batch, job->lanes));
     if (job->epoch_images > 0 && job->epoch_images < job->batch)
         return fail_rule(
             r, "epoch_images", "batch",

@@ -38,14 +38,14 @@ static pd_status weigh_classes(pd_run *self, const int32_t *labels, size_t count
     size_t counts[PD_CLASSES_MAX] = {0};
     for (size_t i = 0; i < count; i++)
         counts[labels[i]]++;
-    for (int i = 0; i < self->classes; i++) {
+    for (int i = 0; i < self->step.classes; i++) {
         if (counts[i] == 0)
             return pd_fail("%s: the train fold has no image of the class %s: pack the images again "
                            "with other --folds",
-                           self->job->file, self->classes == 2 ? names[i] : cause_names[i]);
+                           self->job->file, self->step.classes == 2 ? names[i] : cause_names[i]);
         self->class_weight[i] =
             self->job->balance == PD_BALANCE_WEIGHTS
-                ? (float)((double)count / (double)self->classes / (double)counts[i])
+                ? (float)((double)count / (double)self->step.classes / (double)counts[i])
                 : 1.0f;
     }
     return PD_OK;
@@ -61,8 +61,8 @@ static pd_status set_up_lanes(pd_run *self)
     PD_TRY(train_samples(self, &ids, &labels, &count));
     PD_TRY(weigh_classes(self, labels, count));
     const pd_lanes_options options = {.lanes = job->lanes,
-                                      .lane_samples = self->lane_samples,
-                                      .classes = self->classes,
+                                      .lane_samples = self->step.lane_samples,
+                                      .classes = self->step.classes,
                                       .take_turns = job->balance == PD_BALANCE_OVERSAMPLE,
                                       .epoch_images = job->epoch_images,
                                       .seed = job->seed};
@@ -108,35 +108,6 @@ static pd_status check_validation_fold(const pd_run *self)
         "%s: the validation fold has %lld normal and %lld pneumonia images, but to choose "
         "a threshold takes both: pack the images again with other --folds",
         self->job->file, images[PD_NORMAL], images[PD_PNEUMONIA]);
-}
-
-static pd_status set_up_network(pd_run *self)
-{
-    pd_status status = PD_OK;
-    const pd_job *job = self->job;
-    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
-    const pd_plan plan = {.lanes = pd_comm_lane_count(self->comm),
-                          .lane_samples = self->lane_samples,
-                          .total_lanes = job->lanes,
-                          .threads = self->options->threads};
-    PD_TRY(pd_setup_network(&self->network, job, info));
-    PD_TRY(pd_network_plan(self->network, &plan, pd_comm_first_lane(self->comm), true));
-    pd_network_initialise(self->network, job->seed);
-    PD_TRY(pd_optimizer_create(&self->optimizer, job, self->network));
-
-    size_t outputs = pd_shape_size(pd_network_output(self->network));
-    size_t samples = (size_t)self->samples;
-    size_t floats =
-        (size_t)self->input.size * (size_t)self->input.size * (size_t)self->input.channels;
-    PD_TRY(pd_alloc(&self->picks, samples, sizeof *self->picks));
-    PD_TRY(pd_alloc(&self->x, samples * floats, sizeof *self->x));
-    PD_TRY(pd_alloc(&self->targets, samples, sizeof *self->targets));
-    PD_TRY(pd_alloc(&self->weights, samples, sizeof *self->weights));
-    PD_TRY(pd_alloc(&self->labels, samples, sizeof *self->labels));
-    PD_TRY(pd_alloc(&self->dlogits, samples * outputs, sizeof *self->dlogits));
-    PD_TRY(pd_alloc(&self->lane_losses, (size_t)plan.lanes, sizeof *self->lane_losses));
-cleanup:
-    return status;
 }
 
 /* Where the first line begins in which two texts differ. */
@@ -186,7 +157,7 @@ static pd_status resume(pd_run *self)
                     self->last_path, loaded->data_digest, self->job->file, digest);
         goto cleanup;
     }
-    status = pd_snapshot_restore(loaded, self->network, self->optimizer);
+    status = pd_snapshot_restore(loaded, self->step.network, self->step.optimizer);
     if (status != PD_OK) {
         pd_fail_within(status, "%s", self->last_path);
         goto cleanup;
@@ -246,7 +217,7 @@ cleanup:
     return status;
 }
 
-/* What this rank can do without the others. */
+/* What this rank can do without the others, once there are a data set and a network. */
 static pd_status set_up_alone(pd_run *self)
 {
     pd_status status = PD_OK;
@@ -259,20 +230,16 @@ static pd_status set_up_alone(pd_run *self)
                                 .brightness = job->brightness,
                                 .contrast = job->contrast};
     self->augment = augment;
-    self->classes = pd_setup_classes(job);
-    self->lane_samples = job->batch / job->lanes;
-    self->samples = pd_comm_lane_count(self->comm) * self->lane_samples;
     PD_TRY(pd_job_text(&self->job_text, job));
     PD_TRY(pd_train_path(&self->last_path, self->options->folder, "last.h5"));
     PD_TRY(pd_train_path(&self->best_path, self->options->folder, "best.h5"));
     PD_TRY(pd_train_path(&self->history_path, self->options->folder, "history.csv"));
-    PD_TRY(pd_dataset_open(&self->dataset, job->file));
     self->input = pd_setup_input(job, pd_dataset_get_info(self->dataset));
-    PD_TRY(set_up_network(self));
+    PD_TRY(pd_alloc(&self->picks, (size_t)self->step.samples, sizeof *self->picks));
     PD_TRY(set_up_lanes(self));
     PD_TRY(set_up_state(self));
     PD_TRY(pd_scorer_create(&self->scorer, self->comm, job, &self->input, self->dataset, PD_VAL,
-                            self->lane_samples));
+                            self->step.lane_samples));
     PD_TRY(check_validation_fold(self));
     PD_TRY(read_images(self));
     if (pd_comm_rank(self->comm) == 0)
@@ -309,16 +276,12 @@ pd_status pd_run_set_up(pd_run *self, const pd_train_options *options)
 {
     pd_status status = PD_OK;
     const pd_job *job = options->job;
-    size_t parameters;
     *self = (pd_run){.options = options, .job = job, .comm = options->comm};
-    PD_TRY(pd_comm_agree(self->comm, pd_comm_set_lanes(self->comm, job->lanes)));
+    PD_TRY(pd_comm_agree(self->comm, pd_dataset_open(&self->dataset, job->file)));
+    PD_TRY(pd_step_set_up(&self->step, self->comm, job, pd_dataset_get_info(self->dataset),
+                          options->threads));
     PD_TRY(pd_comm_agree(self->comm, set_up_alone(self)));
     PD_TRY(check_alike(self));
-    pd_network_weights(self->network, &parameters);
-    PD_TRY(pd_reduction_create(&self->reduction, self->comm,
-                               strcmp(job->reduction, "mpi") == 0 ? PD_REDUCTION_MPI
-                                                                  : PD_REDUCTION_EXACT,
-                               parameters, (size_t)job->bucket_kib * 256));
     self->saved_at = pd_clock_now();
 cleanup:
     return status;
@@ -329,21 +292,13 @@ void pd_run_tear_down(pd_run *self)
     pd_scorer_destroy(&self->scorer);
     pd_images_destroy(&self->images);
     pd_lanes_destroy(&self->lanes);
-    pd_reduction_destroy(&self->reduction);
-    pd_optimizer_destroy(&self->optimizer);
-    pd_network_destroy(&self->network);
+    pd_step_tear_down(&self->step);
     pd_dataset_destroy(&self->dataset);
     free(self->job_text);
     free(self->last_path);
     free(self->best_path);
     free(self->history_path);
     free(self->picks);
-    free(self->x);
-    free(self->targets);
-    free(self->weights);
-    free(self->labels);
-    free(self->dlogits);
-    free(self->lane_losses);
     free(self->history);
 }
 
@@ -373,7 +328,7 @@ static pd_status write_history(const pd_run *self)
 static pd_status check_weights(const pd_run *self)
 {
     size_t count;
-    const float *weights = pd_network_weights(self->network, &count);
+    const float *weights = pd_network_weights(self->step.network, &count);
     for (size_t i = 0; i < count; i++)
         if (!isfinite(weights[i]))
             return pd_fail("epoch %lld, step %lld: a weight is not finite, so nothing is saved; "
@@ -386,9 +341,9 @@ pd_status pd_run_save(pd_run *self, bool best)
 {
     pd_status status = PD_OK;
     if (pd_comm_rank(self->comm) == 0) {
-        pd_optimizer_swap_average(self->optimizer);
+        pd_optimizer_swap_average(self->step.optimizer);
         PD_TRY(check_weights(self));
-        PD_TRY(pd_snapshot_view(&self->state, self->network, self->optimizer));
+        PD_TRY(pd_snapshot_view(&self->state, self->step.network, self->step.optimizer));
         if (best)
             PD_TRY(pd_checkpoint_save(self->best_path, &self->state));
         PD_TRY(write_history(self));
@@ -397,7 +352,7 @@ pd_status pd_run_save(pd_run *self, bool best)
 cleanup:
     if (pd_comm_rank(self->comm) == 0) {
         pd_snapshot_release(&self->state);
-        pd_optimizer_swap_average(self->optimizer);
+        pd_optimizer_swap_average(self->step.optimizer);
     }
     self->saved_at = pd_clock_now();
     return pd_comm_agree(self->comm, status);

@@ -5,7 +5,6 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/io/file.h"
-#include "pneumo/nn/loss.h"
 #include "pneumo/train/run.h"
 #include "pneumo/train/schedule.h"
 #include "pneumo/train/stop.h"
@@ -31,7 +30,7 @@ static pd_status load_batch(pd_run *self)
     for (int i = 0; i < pd_comm_lane_count(self->comm); i++) {
         pd_status status = pd_lanes_batch(self->lanes, epoch, self->state.epoch_step,
                                           pd_comm_first_lane(self->comm) + i,
-                                          self->picks + i * self->lane_samples);
+                                          self->picks + i * self->step.lane_samples);
         if (status != PD_OK)
             return status;
     }
@@ -39,75 +38,17 @@ static pd_status load_batch(pd_run *self)
     size_t floats =
         (size_t)self->input.size * (size_t)self->input.size * (size_t)self->input.channels;
 #pragma omp parallel for num_threads(self->options->threads) schedule(dynamic)
-    for (int i = 0; i < self->samples; i++) {
+    for (int i = 0; i < self->step.samples; i++) {
         const pd_pick *pick = &self->picks[i];
         pd_view view = pd_view_draw(&self->augment, self->job->seed, epoch, pick->id, pick->repeat);
         pd_view_render(&view, &self->input, pd_images_at(self->images, pick->id),
-                       self->x + (size_t)i * floats);
+                       self->step.x + (size_t)i * floats);
         int class = pd_setup_class(self->job, &samples[pick->id]);
-        self->labels[i] = class;
-        self->targets[i] = (float)class;
-        self->weights[i] = self->class_weight[class];
+        self->step.labels[i] = class;
+        self->step.targets[i] = (float)class;
+        self->step.weights[i] = self->class_weight[class];
     }
     return PD_OK;
-}
-
-static void compute_loss(pd_run *self, const float *logits)
-{
-    double scale = 1.0 / (double)self->job->batch;
-    int lanes = pd_comm_lane_count(self->comm);
-    if (self->classes == 2)
-        pd_loss_binary(logits, self->targets, self->weights, lanes, self->lane_samples,
-                       self->job->label_smoothing, scale, self->dlogits, self->lane_losses);
-    else
-        pd_loss_softmax(logits, self->labels, self->weights, self->classes, lanes,
-                        self->lane_samples, self->job->label_smoothing, scale, self->dlogits,
-                        self->lane_losses);
-}
-
-static pd_exec training_exec(const pd_run *self)
-{
-    return (pd_exec){.training = true,
-                     .lanes = pd_comm_lane_count(self->comm),
-                     .lane_samples = self->lane_samples,
-                     .total_lanes = self->job->lanes,
-                     .first_sample = (int64_t)pd_comm_first_lane(self->comm) * self->lane_samples,
-                     .seed = self->job->seed,
-                     .step = (uint32_t)self->state.step,
-                     .threads = self->options->threads,
-                     .lane_sum = pd_comm_lane_sum,
-                     .lane_sum_context = self->comm};
-}
-
-/* Loss and gradient of the whole batch, on every rank the same. */
-static pd_status compute_gradient(pd_run *self, double *loss, float **gradient)
-{
-    pd_status status = PD_OK;
-    pd_exec exec = training_exec(self);
-    const float *logits;
-    int subtrees;
-    PD_TRY(load_batch(self));
-    PD_TRY(pd_network_forward(self->network, &exec, self->x, &logits));
-    compute_loss(self, logits);
-    *gradient = pd_network_gradient(self->network, &subtrees);
-    pd_reduction_begin(self->reduction, *gradient);
-    PD_TRY(pd_network_backward(self->network, &exec, self->x, self->dlogits, pd_reduction_ready,
-                               self->reduction));
-    PD_TRY(pd_reduction_finish(self->reduction));
-    PD_TRY(pd_comm_lane_sum(self->comm, self->lane_losses, 1, loss));
-cleanup:
-    return status;
-}
-
-/* After an error that this rank alone knows of, such as a lost connection. The others wait for it
- * in a collective that it will not join, so it ends them. */
-static pd_status fail_alone(const pd_run *self, pd_status status)
-{
-    if (pd_comm_size(self->comm) == 1)
-        return status;
-    pd_log_error("rank %d on %s: %s", pd_comm_rank(self->comm), pd_comm_host(self->comm),
-                 pd_error_message());
-    pd_comm_abort(self->comm, (int)status);
 }
 
 /* Says that `what` is not finite in or after (`when`) a step of this epoch (from 0), and in which
@@ -119,8 +60,8 @@ static pd_status fail_not_finite(const pd_run *self, const char *when, int64_t s
     double layer;
     bool in_gradient;
     /* Over the ranks: the first layer whose output was bad, else the last whose gradient was. */
-    int layers = pd_network_layer_count(self->network);
-    int found = pd_network_not_finite(self->network, &in_gradient);
+    int layers = pd_network_layer_count(self->step.network);
+    int found = pd_network_not_finite(self->step.network, &in_gradient);
     double rank_says = found < 0 ? -1 : in_gradient ? found : 2 * layers - found;
     pd_status status = pd_comm_max(self->comm, rank_says, &layer);
     if (status != PD_OK)
@@ -130,7 +71,7 @@ static pd_status fail_not_finite(const pd_run *self, const char *when, int64_t s
         int index = layer > layers ? 2 * layers - (int)layer : (int)layer;
         snprintf(where, sizeof where, "first in the %s of layer '%s'",
                  layer > layers ? "output" : "weight gradient",
-                 pd_network_layer(self->network, index)->name);
+                 pd_network_layer(self->step.network, index)->name);
     }
     bool saved = pd_file_exists(self->last_path);
     return pd_fail("epoch %lld, %s %lld of %lld: %s is not finite, %s; lower "
@@ -146,10 +87,10 @@ static pd_status explain_not_finite(pd_run *self)
 {
     double loss;
     float *gradient;
-    pd_network_watch(self->network, true);
-    pd_status status = compute_gradient(self, &loss, &gradient);
+    pd_network_watch(self->step.network, true);
+    pd_status status = pd_step_gradient(&self->step, self->state.step, &loss, &gradient);
     if (status != PD_OK)
-        return fail_alone(self, status);
+        return status;
     return fail_not_finite(self, "step", self->state.epoch_step, "the loss or its gradient");
 }
 
@@ -157,14 +98,14 @@ static pd_status explain_not_finite(pd_run *self)
 static pd_status take_step(pd_run *self)
 {
     double loss, norm;
-    float *gradient;
-    pd_status status = compute_gradient(self, &loss, &gradient);
-    if (status != PD_OK)
-        return fail_alone(self, status);
     double rate = self->state.learning_scale *
                   pd_schedule_rate(self->job, self->state.step, pd_lanes_epoch_steps(self->lanes));
-    if (isfinite(loss))
-        pd_optimizer_step(self->optimizer, gradient, rate, self->state.step, &norm);
+    pd_status status = load_batch(self);
+    if (status != PD_OK)
+        return pd_step_fail_alone(&self->step, status);
+    status = pd_step_take(&self->step, self->state.step, rate, &loss, &norm);
+    if (status != PD_OK)
+        return status;
     if (!isfinite(loss) || !isfinite(norm))
         return explain_not_finite(self);
     self->state.step++;
@@ -180,10 +121,10 @@ static pd_status take_step(pd_run *self)
 /* Scores the validation fold with the weights to be saved. Collective. */
 static pd_status score(pd_run *self, pd_score **scores, size_t *count)
 {
-    pd_optimizer_swap_average(self->optimizer);
-    pd_status status = pd_scorer_run(self->scorer, self->network, self->options->threads,
+    pd_optimizer_swap_average(self->step.optimizer);
+    pd_status status = pd_scorer_run(self->scorer, self->step.network, self->options->threads,
                                      "validating", scores, count);
-    pd_optimizer_swap_average(self->optimizer);
+    pd_optimizer_swap_average(self->step.optimizer);
     return status;
 }
 
@@ -199,7 +140,7 @@ static pd_status check_finite(pd_run *self, const pd_score *scores, size_t count
     PD_TRY(pd_comm_any(self->comm, own, &any));
     if (any == 0)
         goto cleanup;
-    pd_network_watch(self->network, true);
+    pd_network_watch(self->step.network, true);
     PD_TRY(score(self, &again, &count));
     status = fail_not_finite(self, "after step", self->state.epoch_step - 1, "the validation loss");
 cleanup:
@@ -364,7 +305,7 @@ static void announce(const pd_run *self)
 {
     const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
     size_t parameters;
-    pd_network_weights(self->network, &parameters);
+    pd_network_weights(self->step.network, &parameters);
     pd_info(
         "%s: model %s, %zu parameters, input %dx%dx%d; %lld train and %lld validation images of "
         "%s",
@@ -403,7 +344,7 @@ pd_status pd_train(const pd_train_options *options, pd_train_result *result)
     started = pd_clock_now();
     while (!run.state.finished && status == PD_OK)
         status = train_epoch(&run);
-    pd_network_weights(run.network, &parameters);
+    pd_network_weights(run.step.network, &parameters);
     result->epochs = run.state.epoch;
     result->best_epoch = run.state.best_epoch;
     result->parameters = (int64_t)parameters;

@@ -346,7 +346,7 @@ job "a value out of range" '^job.ini:2: learning_rate = -3 is out of range \(0, 
 job "a value that is no number" "^job.ini:2: batch = 'some' is not a whole number$" <<<$'[train]\nbatch = some'
 job "an unknown model" "^job.ini:2: model 'vgg61' is unknown; choices are " <<<$'[model]\nname = vgg61'
 job "no key and no section" "^job.ini:2: the line is neither '\[section\]' nor 'key = value'$" <<<$'[train]\nepochs'
-job "two keys at odds" '^job.ini:2: batch = 10 is not a multiple of lanes = 8$' <<<$'[train]\nbatch = 10'
+job "two keys at odds" '^job.ini:2: batch = 10 is not a multiple of lanes = 8: set train.batch to one, or ' <<<$'[train]\nbatch = 10'
 head -c 300 /dev/zero >job.ini
 refuse "job: bytes" 1 '^job.ini:1: byte 0 is no text; is this a job file\?$' "$p" train job.ini --run run
 refuse "job: a data set" 1 "^./data.h5:1: the line is neither '\[section\]' nor 'key = value'$" "$p" train ./data.h5 --run run

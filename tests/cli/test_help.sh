@@ -6,7 +6,7 @@
 commands=()
 for file in "$PNEUMO_SOURCE"/src/cli/*.c; do
     name=$(basename "$file" .c)
-    [[ $name == main ]] || commands+=("$name")
+    ! grep -q "^pd_status pd_command_$name(pd_comm \*comm, int argc" "$file" || commands+=("$name")
 done
 
 mkdir help
@@ -136,7 +136,7 @@ def check_words(words):
                 raise ValueError(f"{command} {word} lacks its value")
             if name == "set" and value[0].islower() and value.split("=")[0] not in keys:
                 raise ValueError(f"there is no key {value}")
-    for word in plain if command == "train" else []:
+    for word in plain if command in ("train", "bench") else []:
         if re.fullmatch(r"[a-z0-9-]+", word) and not (source / f"jobs/{word}.ini").exists() or \
                 re.fullmatch(r"jobs/.*\.ini", word) and not (source / word).exists():
             raise ValueError(f"there is no job {word}")

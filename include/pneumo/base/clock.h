@@ -7,6 +7,9 @@
 /* Seconds of a monotonic clock; only differences mean anything. */
 double pd_clock_now(void);
 
+/* Adds the time since *since to *seconds, and sets *since to now. */
+void pd_clock_lap(double *since, double *seconds);
+
 /* Writes a duration such as "48 s", "12 min 05 s" or "3 h 07 min" and returns `text`. */
 char *pd_clock_format(char *text, size_t size, double seconds);
 

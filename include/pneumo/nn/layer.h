@@ -117,8 +117,9 @@ typedef struct pd_layer_type {
     const char *name; /* "conv", "dense", ... */
     int inputs;       /* 1 or 2 */
 
-    /* Checks spec and in[]; sets out, params, saved_bytes, workspace_floats, keeps_input and
-     * keeps_output for at most plan->lanes * plan->lane_samples samples. Errors name the layer. */
+    /* Checks spec and in[]; sets out, params, saved_bytes, workspace_floats, flops, keeps_input
+     * and keeps_output for at most plan->lanes * plan->lane_samples samples. Errors name the
+     * layer. */
     pd_status (*plan)(pd_layer *layer, const pd_plan *plan);
 
     /* x[i] -> y. When training may write `saved`, which backward gets back unchanged, and the
@@ -145,6 +146,8 @@ struct pd_layer {
     pd_param params[PD_LAYER_PARAMS];
     size_t saved_bytes;      /* kept from forward to backward */
     size_t workspace_floats; /* scratch for one call */
+    double flops; /* of the matrix products that define the layer, forward for one sample, with a
+                     multiply-add as two; each gradient takes as many; 0 for other kinds */
     bool keeps_input, keeps_output;
 };
 

@@ -82,4 +82,19 @@ void pd_network_watch(pd_network *network, bool on);
  * rank's samples are looked at. *in_gradient says which of the two it was. */
 int pd_network_not_finite(const pd_network *network, bool *in_gradient);
 
+/* Seconds that a layer's calls took. */
+typedef struct pd_layer_times {
+    double forward;
+    double backward; /* adding up the gradients of a node with several readers included */
+    double fold;     /* of its weight gradients over the lanes held here */
+} pd_layer_times;
+
+/* From now on every forward and backward adds its layers' times to times[layers] (borrowed). NULL,
+ * as at the start: none are taken. */
+void pd_network_profile(pd_network *network, pd_layer_times *times);
+
+/* Floating point operations of layer `index` for one sample, as pd_layer.flops: forward, and as
+ * many for each gradient that backward computes. */
+void pd_network_flops(const pd_network *network, int index, double *forward, double *backward);
+
 #endif

@@ -5,8 +5,8 @@
 
 #include "pneumo/data/images.h"
 #include "pneumo/data/lanes.h"
-#include "pneumo/train/optimizer.h"
 #include "pneumo/train/setup.h"
+#include "pneumo/train/step.h"
 #include "pneumo/train/train.h"
 
 typedef struct pd_run {
@@ -17,24 +17,15 @@ typedef struct pd_run {
     char *last_path, *best_path, *history_path;
 
     pd_dataset *dataset;
-    pd_network *network;
-    pd_optimizer *optimizer;
-    pd_reduction *reduction;
+    pd_step step; /* network, optimiser, and the buffers of one step */
     pd_scorer *scorer; /* of the validation fold */
     pd_lanes *lanes;
     pd_images *images; /* of the lanes held here */
 
-    int classes, lane_samples;
-    int samples; /* held by this rank in one step */
     pd_input input;
     pd_augment augment;
     float class_weight[PD_CLASSES_MAX];
-    pd_pick *picks;           /* [samples] */
-    float *x;                 /* [samples][size][size][channels] */
-    float *targets, *weights; /* [samples] */
-    int32_t *labels;          /* [samples] */
-    float *dlogits;           /* [samples][outputs] */
-    double *lane_losses;      /* [lanes held here] */
+    pd_pick *picks; /* [step.samples] */
 
     /* Counters, decisions and history: what a checkpoint keeps besides arrays. */
     pd_checkpoint state;

@@ -1,0 +1,481 @@
+/* pneumo-dist bench: times the training steps of a job on random images. */
+#include "pneumo/base/clock.h"
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/base/progress.h"
+#include "pneumo/base/random.h"
+#include "pneumo/cli/command.h"
+#include "pneumo/cli/job.h"
+#include "pneumo/kernels/blas.h"
+#include "pneumo/train/step.h"
+#include "pneumo/train/threads.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* So small that random labels cannot drive any job's weights out of bounds. */
+static const double learning_rate = 1e-6;
+
+static const char *const part_names[PD_STEP_PARTS] = {
+    [PD_STEP_FORWARD] = "forward",       [PD_STEP_BACKWARD] = "backward",
+    [PD_STEP_REDUCTION] = "reduction",   [PD_STEP_WAITING] = "waiting",
+    [PD_STEP_STATISTICS] = "statistics", [PD_STEP_UPDATE] = "update"};
+
+typedef struct arguments {
+    const char *job_name;
+    pd_overrides overrides;
+    int steps;
+    bool json;
+} arguments;
+
+/* All layers of one type; "lane fold" is a row of its own. */
+typedef struct kind {
+    const char *name;
+    int layers;
+    double forward, backward;             /* seconds, mean over the ranks */
+    double forward_flops, backward_flops; /* of the whole batch */
+} kind;
+
+/* What was measured, known on rank 0. Parts and kinds are those of the median step. */
+typedef struct figures {
+    double seconds, fastest, slowest; /* of a step: each step's is that of its slowest rank */
+    double parts[PD_STEP_PARTS];      /* mean over the ranks */
+    double least[PD_STEP_PARTS], most[PD_STEP_PARTS];
+    kind *kinds; /* [kind_count] */
+    int kind_count;
+    double peak_mib; /* of the largest rank */
+} figures;
+
+/* The clocks of this rank, one row per step; row 0 is the warm-up. */
+typedef struct clocks {
+    int rows, layers;
+    double *seconds;       /* [rows], of the slowest rank */
+    double *parts;         /* [rows][PD_STEP_PARTS] */
+    pd_layer_times *layer; /* [rows][layers] */
+} clocks;
+
+static void print_help(void)
+{
+    printf("usage: pneumo-dist bench JOB [OPTION]...\n\n"
+           "Times whole training steps of JOB, a path such as jobs/cnn.ini or the name of a job "
+           "such as cnn, on\nrandom images: forward, loss, backward, lane sum of the gradient, "
+           "update. Reads and writes no data.\n\n"
+           "  -b, --batch N         train.batch: images per step over all ranks\n"
+           "      --size N          data.size: side of the images\n"
+           "      --channels N      data.channels: 1 or 3\n"
+           "  -t, --threads N       threads per rank (run.threads)\n"
+           "  -n, --steps N         steps to time after one warm-up (default 5)\n"
+           "  -s, --set KEY=VALUE   override a key of the job; may be given often\n"
+           "      --json            print one line of JSON instead of tables\n"
+           "  -h, --help\n\n"
+           "A step takes as long as its slowest rank. Parts and layer kinds are those of the "
+           "median step, mean over\nthe ranks: 'reduction' works on the lane sum of the "
+           "gradient, 'waiting' is blocked until it is there,\n'statistics' are the sums of batch "
+           "normalisation and of the loss over the ranks (a layer's seconds\ninclude them), 'lane "
+           "fold' adds up the gradients of one rank's lanes. GFLOP/s count a multiply-add of\nthe "
+           "layer's definition as two, however it is computed.\n\n"
+           "example: mpirun -np 2 pneumo-dist bench cnn-deep --batch 16 --threads 1\n");
+}
+
+static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
+{
+    enum { SIZE = 256, CHANNELS, JSON };
+    static const struct option options[] = {
+        {"batch", required_argument, NULL, 'b'},
+        {"size", required_argument, NULL, SIZE},
+        {"channels", required_argument, NULL, CHANNELS},
+        {"threads", required_argument, NULL, 't'},
+        {"steps", required_argument, NULL, 'n'},
+        {"set", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, JSON},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    pd_status status = PD_OK;
+    long long steps = 5;
+    int option;
+    while ((option = getopt_long(argc, argv, ":b:t:n:s:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'b':
+            pd_overrides_add(&out->overrides, "train.batch", optarg);
+            break;
+        case SIZE:
+            pd_overrides_add(&out->overrides, "data.size", optarg);
+            break;
+        case CHANNELS:
+            pd_overrides_add(&out->overrides, "data.channels", optarg);
+            break;
+        case 't':
+            pd_overrides_add(&out->overrides, "run.threads", optarg);
+            break;
+        case 'n':
+            PD_TRY(pd_command_integer(&steps, "--steps", optarg, 1, 10000));
+            break;
+        case 's':
+            pd_overrides_add(&out->overrides, "", optarg);
+            break;
+        case JSON:
+            out->json = true;
+            break;
+        case 'h':
+            *helped = true;
+            return PD_OK;
+        default:
+            return pd_command_bad_option(argc, argv, option);
+        }
+    }
+    if (optind + 1 != argc)
+        return pd_fail_usage(optind == argc ? "no job to time was given"
+                                            : "one job is timed at a time");
+    out->job_name = argv[optind];
+    out->steps = (int)steps;
+    status = out->overrides.status;
+cleanup:
+    return status;
+}
+
+/* Reads the job on rank 0, for all ranks. Collective. */
+static pd_status choose_job(pd_comm *comm, pd_job *job, const arguments *given)
+{
+    pd_status status = PD_OK;
+    /* No epoch is to be filled, so a batch may be larger than one. */
+    static const char *const first[] = {"train.epoch_images=0"};
+    memset(job, 0, sizeof *job);
+    if (pd_comm_rank(comm) == 0)
+        status = pd_command_job(job, given->job_name, first, 1, &given->overrides);
+    if (status == PD_OK && pd_comm_rank(comm) == 0 && job->size == 0)
+        status = pd_fail_usage("%s: data.size = 0 means 'as packed', but no data set is read here: "
+                               "give --size",
+                               given->job_name);
+    PD_TRY(pd_comm_agree(comm, status));
+    PD_TRY(pd_comm_broadcast(comm, job, sizeof *job, 0));
+cleanup:
+    return status;
+}
+
+/* --- Measuring --- */
+
+/* Standard normal pixels, and classes in turn. */
+static void fill_batch(pd_step *step)
+{
+    size_t floats =
+        pd_shape_size((pd_shape){step->job->size, step->job->size, step->job->channels});
+    int first = pd_comm_first_lane(step->comm) * step->lane_samples;
+    for (int i = 0; i < step->samples; i++) {
+        pd_random random =
+            pd_random_stream(step->job->seed, PD_PURPOSE_TEST, 0, (uint64_t)(first + i));
+        for (size_t j = 0; j < floats; j++)
+            step->x[(size_t)i * floats + j] = pd_random_normal(&random);
+        step->labels[i] = (first + i) % step->classes;
+        step->targets[i] = (float)step->labels[i];
+        step->weights[i] = 1;
+    }
+}
+
+/* Takes and times step `row`. Collective. */
+static pd_status time_step(pd_step *step, clocks *out, int row)
+{
+    double loss, norm;
+    pd_network_profile(step->network, out->layer + (size_t)row * (size_t)out->layers);
+    double start = pd_clock_now();
+    pd_status status = pd_step_take(step, row, learning_rate, &loss, &norm);
+    double own = pd_clock_now() - start;
+    if (status != PD_OK)
+        return status;
+    if (!isfinite(loss) || !isfinite(norm))
+        return pd_fail("step %d: the loss or its gradient is not finite: the job's network does "
+                       "not survive its own start",
+                       row + 1);
+    memcpy(out->parts + (size_t)row * PD_STEP_PARTS, step->seconds, sizeof step->seconds);
+    /* After it all ranks start the next step together. */
+    return pd_comm_max(step->comm, own, &out->seconds[row]);
+}
+
+/* Takes all steps. Collective. */
+static pd_status time_steps(pd_step *step, clocks *out, int steps)
+{
+    pd_status status = PD_OK;
+    pd_progress progress;
+    out->rows = steps + 1;
+    out->layers = pd_network_layer_count(step->network);
+    size_t rows = (size_t)out->rows, layers = (size_t)out->layers;
+    status = pd_alloc(&out->seconds, rows, sizeof *out->seconds);
+    if (status == PD_OK)
+        status = pd_alloc(&out->parts, rows * PD_STEP_PARTS, sizeof *out->parts);
+    if (status == PD_OK)
+        status = pd_alloc(&out->layer, rows * layers, sizeof *out->layer);
+    PD_TRY(pd_comm_agree(step->comm, status));
+    pd_progress_begin(&progress, "timing", 0, (uint64_t)out->rows);
+    for (int i = 0; i < out->rows && status == PD_OK; i++) {
+        status = time_step(step, out, i);
+        pd_progress_update(&progress, (uint64_t)i + 1, NULL);
+    }
+    pd_progress_end(&progress);
+cleanup:
+    return status;
+}
+
+static const double *sorting;
+
+static int compare_rows(const void *a, const void *b)
+{
+    double left = sorting[*(const int *)a], right = sorting[*(const int *)b];
+    return (left > right) - (left < right);
+}
+
+/* The row of the median step; of an even number, the faster of the two in the middle. */
+static pd_status find_median(const clocks *clock, figures *out, int *row)
+{
+    int *rows = NULL;
+    pd_status status = pd_alloc(&rows, (size_t)clock->rows, sizeof *rows);
+    if (status != PD_OK)
+        return status;
+    int timed = clock->rows - 1;
+    for (int i = 0; i < timed; i++)
+        rows[i] = i + 1;
+    sorting = clock->seconds;
+    qsort(rows, (size_t)timed, sizeof *rows, compare_rows);
+    *row = rows[(timed - 1) / 2];
+    out->seconds = clock->seconds[*row];
+    out->fastest = clock->seconds[rows[0]];
+    out->slowest = clock->seconds[rows[timed - 1]];
+    free(rows);
+    return PD_OK;
+}
+
+static kind *find_kind(figures *out, const char *name)
+{
+    for (int i = 0; i < out->kind_count; i++)
+        if (strcmp(out->kinds[i].name, name) == 0)
+            return &out->kinds[i];
+    kind *added = &out->kinds[out->kind_count++];
+    *added = (kind){.name = name};
+    return added;
+}
+
+/* Adds up the layers of each kind, from the times [ranks][layers] of all ranks. */
+static void sum_kinds(figures *out, const pd_step *step, const pd_layer_times *times)
+{
+    int ranks = pd_comm_size(step->comm), layers = pd_network_layer_count(step->network);
+    double fold = 0;
+    for (int i = 0; i < layers; i++) {
+        kind *of = find_kind(out, pd_network_layer(step->network, i)->type->name);
+        double forward, backward;
+        pd_network_flops(step->network, i, &forward, &backward);
+        of->layers++;
+        of->forward_flops += forward * step->job->batch;
+        of->backward_flops += backward * step->job->batch;
+        for (int rank = 0; rank < ranks; rank++) {
+            const pd_layer_times *at = &times[rank * layers + i];
+            of->forward += at->forward / ranks;
+            of->backward += at->backward / ranks;
+            fold += at->fold / ranks;
+        }
+    }
+    find_kind(out, "lane fold")->backward = fold;
+}
+
+/* Mean, least and most of each part, from the parts [ranks][PD_STEP_PARTS] of all ranks. */
+static void sum_parts(figures *out, int ranks, const double *parts)
+{
+    for (int i = 0; i < PD_STEP_PARTS; i++) {
+        out->least[i] = out->most[i] = parts[i];
+        for (int rank = 0; rank < ranks; rank++) {
+            double seconds = parts[rank * PD_STEP_PARTS + i];
+            out->parts[i] += seconds / ranks;
+            out->least[i] = fmin(out->least[i], seconds);
+            out->most[i] = fmax(out->most[i], seconds);
+        }
+    }
+}
+
+static double peak_mib(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / 1024; /* Linux counts in KiB */
+}
+
+/* Brings together what the ranks have measured. Collective. */
+static pd_status collect(figures *out, const pd_step *step, const clocks *clock)
+{
+    pd_status status = PD_OK;
+    pd_comm *comm = step->comm;
+    void *parts = NULL, *times = NULL;
+    size_t size, layers = (size_t)clock->layers;
+    int row = 0;
+    status = find_median(clock, out, &row);
+    if (status == PD_OK)
+        status = pd_alloc(&out->kinds, layers + 1, sizeof *out->kinds);
+    PD_TRY(pd_comm_agree(comm, status));
+    PD_TRY(pd_comm_gather(comm, clock->parts + (size_t)row * PD_STEP_PARTS,
+                          PD_STEP_PARTS * sizeof(double), &parts, &size));
+    PD_TRY(pd_comm_gather(comm, clock->layer + (size_t)row * layers,
+                          layers * sizeof(pd_layer_times), &times, &size));
+    if (pd_comm_rank(comm) == 0) {
+        sum_parts(out, pd_comm_size(comm), parts);
+        sum_kinds(out, step, times);
+    }
+    PD_TRY(pd_comm_max(comm, peak_mib(), &out->peak_mib));
+cleanup:
+    free(parts);
+    free(times);
+    return status;
+}
+
+/* --- Printing --- */
+
+/* What is left of a step beside its parts: those of the slowest rank are larger than their mean. */
+static double rest(const figures *of)
+{
+    double sum = 0;
+    for (int i = 0; i < PD_STEP_PARTS; i++)
+        sum += of->parts[i];
+    return of->seconds - sum;
+}
+
+/* Operations per nanosecond; NAN where nothing is counted. */
+static double gflops(double flops, double seconds)
+{
+    return flops > 0 && seconds > 0 ? flops / seconds * 1e-9 : (double)NAN;
+}
+
+static void print_rate(double rate)
+{
+    if (isnan(rate))
+        printf(" %9s", "-");
+    else
+        printf(" %9.1f", rate);
+}
+
+static void print_json_rate(const char *key, double rate)
+{
+    if (isnan(rate))
+        printf(", \"%s\": null", key);
+    else
+        printf(", \"%s\": %.9g", key, rate);
+}
+
+static void print_parts(const figures *of, int ranks)
+{
+    printf("\n%-12s %10s %7s", "part", "seconds", "share");
+    if (ranks > 1)
+        printf(" %12s %12s", "lowest rank", "highest rank");
+    for (int i = 0; i < PD_STEP_PARTS; i++) {
+        printf("\n%-12s %10.6f %6.1f%%", part_names[i], of->parts[i],
+               100 * of->parts[i] / of->seconds);
+        if (ranks > 1)
+            printf(" %12.6f %12.6f", of->least[i], of->most[i]);
+    }
+    printf("\n%-12s %10.6f %6.1f%%\n", "rest", rest(of), 100 * rest(of) / of->seconds);
+}
+
+static void print_kinds(const figures *of)
+{
+    printf("\n%-12s %6s %10s %10s %7s %19s\n", "", "", "seconds", "seconds", "",
+           "GFLOP/s   GFLOP/s");
+    printf("%-12s %6s %10s %10s %7s %9s %9s\n", "layer kind", "layers", "forward", "backward",
+           "share", "forward", "backward");
+    for (int i = 0; i < of->kind_count; i++) {
+        const kind *at = &of->kinds[i];
+        char layers[16] = "-";
+        if (at->layers > 0)
+            snprintf(layers, sizeof layers, "%d", at->layers);
+        printf("%-12s %6s %10.6f %10.6f %6.1f%%", at->name, layers, at->forward, at->backward,
+               100 * (at->forward + at->backward) / of->seconds);
+        print_rate(gflops(at->forward_flops, at->forward));
+        print_rate(gflops(at->backward_flops, at->backward));
+        printf("\n");
+    }
+}
+
+static void print_tables(const pd_step *step, const figures *of, int steps)
+{
+    const pd_job *job = step->job;
+    int ranks = pd_comm_size(step->comm);
+    size_t parameters;
+    pd_network_weights(step->network, &parameters);
+    printf("job %s: model %s, %zu parameters, input %dx%dx%d\n", job->name, job->model, parameters,
+           job->size, job->size, job->channels);
+    printf("batch %d in %d lanes over %d rank%s of %d thread%s; reduction %s; OpenBLAS for %s\n\n",
+           job->batch, job->lanes, ranks, ranks == 1 ? "" : "s", step->threads,
+           step->threads == 1 ? "" : "s", job->reduction, pd_blas_core());
+    printf("%-12s %10.6f s, median of %d (%.6f to %.6f)\n", "step", of->seconds, steps, of->fastest,
+           of->slowest);
+    printf("%-12s %10.2f images/s\n", "speed", job->batch / of->seconds);
+    printf("%-12s %10.1f MiB%s\n", "peak memory", of->peak_mib,
+           ranks == 1 ? "" : " of the largest rank");
+    print_parts(of, ranks);
+    print_kinds(of);
+}
+
+static void print_json(const pd_step *step, const figures *of, int steps)
+{
+    const pd_job *job = step->job;
+    size_t parameters;
+    pd_network_weights(step->network, &parameters);
+    printf("{\"model\": \"%s\", \"parameters\": %zu, \"batch\": %d, \"size\": %d, "
+           "\"channels\": %d, \"lanes\": %d, \"threads\": %d, \"ranks\": %d, "
+           "\"reduction\": \"%s\", \"steps\": %d, \"seconds_per_step\": %.9g, "
+           "\"seconds_fastest\": %.9g, \"seconds_slowest\": %.9g, \"images_per_second\": %.9g, "
+           "\"peak_rss_mib\": %.1f, \"parts\": {",
+           job->model, parameters, job->batch, job->size, job->channels, job->lanes, step->threads,
+           pd_comm_size(step->comm), job->reduction, steps, of->seconds, of->fastest, of->slowest,
+           job->batch / of->seconds, of->peak_mib);
+    for (int i = 0; i < PD_STEP_PARTS; i++)
+        printf("\"%s\": %.9g, ", part_names[i], of->parts[i]);
+    printf("\"rest\": %.9g}, \"kinds\": {", rest(of));
+    for (int i = 0; i < of->kind_count; i++) {
+        const kind *at = &of->kinds[i];
+        printf("%s\"%s\": {\"layers\": %d, \"forward\": %.9g, \"backward\": %.9g, "
+               "\"share\": %.9g",
+               i == 0 ? "" : ", ", at->name, at->layers, at->forward, at->backward,
+               (at->forward + at->backward) / of->seconds);
+        print_json_rate("forward_gflops", gflops(at->forward_flops, at->forward));
+        print_json_rate("backward_gflops", gflops(at->backward_flops, at->backward));
+        printf("}");
+    }
+    printf("}}\n");
+}
+
+pd_status pd_command_bench(pd_comm *comm, int argc, char **argv)
+{
+    pd_status status = PD_OK;
+    arguments given = {0};
+    pd_job job;
+    pd_step step = {0};
+    clocks clock = {0};
+    figures measured = {0};
+    bool helped = false;
+    PD_TRY(parse(&given, argc, argv, &helped));
+    if (helped) {
+        if (pd_comm_rank(comm) == 0)
+            print_help();
+        goto cleanup;
+    }
+    if (given.json)
+        pd_log_quiet(true);
+    PD_TRY(choose_job(comm, &job, &given));
+    /* The images stand in for a data set of their size. */
+    const pd_dataset_info info = {.height = job.size, .width = job.size};
+    PD_TRY(pd_step_set_up(&step, comm, &job, &info, pd_threads_choose(comm, job.threads)));
+    fill_batch(&step);
+    PD_TRY(time_steps(&step, &clock, given.steps));
+    PD_TRY(collect(&measured, &step, &clock));
+    if (pd_comm_rank(comm) == 0 && given.json)
+        print_json(&step, &measured, given.steps);
+    else if (pd_comm_rank(comm) == 0)
+        print_tables(&step, &measured, given.steps);
+cleanup:
+    pd_step_tear_down(&step);
+    pd_overrides_release(&given.overrides);
+    free(clock.seconds);
+    free(clock.parts);
+    free(clock.layer);
+    free(measured.kinds);
+    return status;
+}

@@ -1,0 +1,194 @@
+#include "pneumo/train/step.h"
+
+#include "pneumo/base/clock.h"
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/nn/loss.h"
+#include "pneumo/train/setup.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What this rank can do without the others. */
+static pd_status set_up_alone(pd_step *self, const pd_dataset_info *info)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = self->job;
+    const pd_plan plan = {.lanes = pd_comm_lane_count(self->comm),
+                          .lane_samples = self->lane_samples,
+                          .total_lanes = job->lanes,
+                          .threads = self->threads};
+    PD_TRY(pd_setup_network(&self->network, job, info));
+    PD_TRY(pd_network_plan(self->network, &plan, pd_comm_first_lane(self->comm), true));
+    pd_network_initialise(self->network, job->seed);
+    PD_TRY(pd_optimizer_create(&self->optimizer, job, self->network));
+
+    pd_input input = pd_setup_input(job, info);
+    size_t outputs = pd_shape_size(pd_network_output(self->network));
+    size_t samples = (size_t)self->samples;
+    size_t floats = (size_t)input.size * (size_t)input.size * (size_t)input.channels;
+    PD_TRY(pd_alloc(&self->x, samples * floats, sizeof *self->x));
+    PD_TRY(pd_alloc(&self->targets, samples, sizeof *self->targets));
+    PD_TRY(pd_alloc(&self->weights, samples, sizeof *self->weights));
+    PD_TRY(pd_alloc(&self->labels, samples, sizeof *self->labels));
+    PD_TRY(pd_alloc(&self->dlogits, samples * outputs, sizeof *self->dlogits));
+    PD_TRY(pd_alloc(&self->lane_losses, (size_t)plan.lanes, sizeof *self->lane_losses));
+cleanup:
+    return status;
+}
+
+pd_status pd_step_set_up(pd_step *self, pd_comm *comm, const pd_job *job,
+                         const pd_dataset_info *info, int threads)
+{
+    pd_status status = PD_OK;
+    size_t parameters;
+    *self = (pd_step){.job = job,
+                      .comm = comm,
+                      .threads = threads,
+                      .classes = pd_setup_classes(job),
+                      .lane_samples = job->batch / job->lanes};
+    PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, job->lanes)));
+    self->samples = pd_comm_lane_count(comm) * self->lane_samples;
+    PD_TRY(pd_comm_agree(comm, set_up_alone(self, info)));
+    pd_network_weights(self->network, &parameters);
+    PD_TRY(pd_reduction_create(&self->reduction, comm,
+                               strcmp(job->reduction, "mpi") == 0 ? PD_REDUCTION_MPI
+                                                                  : PD_REDUCTION_EXACT,
+                               parameters, (size_t)job->bucket_kib * 256));
+cleanup:
+    return status;
+}
+
+void pd_step_tear_down(pd_step *self)
+{
+    pd_reduction_destroy(&self->reduction);
+    pd_optimizer_destroy(&self->optimizer);
+    pd_network_destroy(&self->network);
+    free(self->x);
+    free(self->targets);
+    free(self->weights);
+    free(self->labels);
+    free(self->dlogits);
+    free(self->lane_losses);
+}
+
+/* --- Where the time goes --- */
+
+/* From now on time is spent on `part`. Returns the part until now. */
+static pd_step_part turn_to(pd_step *self, pd_step_part part)
+{
+    pd_step_part before = self->part;
+    pd_clock_lap(&self->since, &self->seconds[before]);
+    self->part = part;
+    return before;
+}
+
+static void start_clock(pd_step *self, pd_step_part part)
+{
+    memset(self->seconds, 0, sizeof self->seconds);
+    self->part = part;
+    self->since = pd_clock_now();
+}
+
+/* --- The step --- */
+
+static pd_status sum_lanes(void *context, double *parts, size_t count, double *total)
+{
+    pd_step *self = context;
+    pd_step_part before = turn_to(self, PD_STEP_STATISTICS);
+    pd_status status = pd_comm_lane_sum(self->comm, parts, count, total);
+    turn_to(self, before);
+    return status;
+}
+
+static pd_status reduce_ready(void *context, size_t offset, size_t count)
+{
+    pd_step *self = context;
+    pd_step_part before = turn_to(self, PD_STEP_REDUCTION);
+    pd_status status = pd_reduction_ready(self->reduction, offset, count);
+    turn_to(self, before);
+    return status;
+}
+
+static pd_status finish_reduction(pd_step *self)
+{
+    double waiting, folding;
+    turn_to(self, PD_STEP_REDUCTION);
+    pd_status status = pd_reduction_finish(self->reduction);
+    turn_to(self, PD_STEP_STATISTICS);
+    pd_reduction_seconds(self->reduction, &waiting, &folding);
+    self->seconds[PD_STEP_WAITING] += waiting;
+    self->seconds[PD_STEP_REDUCTION] -= waiting;
+    return status;
+}
+
+static void compute_loss(pd_step *self, const float *logits)
+{
+    double scale = 1.0 / (double)self->job->batch;
+    int lanes = pd_comm_lane_count(self->comm);
+    if (self->classes == 2)
+        pd_loss_binary(logits, self->targets, self->weights, lanes, self->lane_samples,
+                       self->job->label_smoothing, scale, self->dlogits, self->lane_losses);
+    else
+        pd_loss_softmax(logits, self->labels, self->weights, self->classes, lanes,
+                        self->lane_samples, self->job->label_smoothing, scale, self->dlogits,
+                        self->lane_losses);
+}
+
+static pd_exec training_exec(pd_step *self, int64_t number)
+{
+    return (pd_exec){.training = true,
+                     .lanes = pd_comm_lane_count(self->comm),
+                     .lane_samples = self->lane_samples,
+                     .total_lanes = self->job->lanes,
+                     .first_sample = (int64_t)pd_comm_first_lane(self->comm) * self->lane_samples,
+                     .seed = self->job->seed,
+                     .step = (uint32_t)number,
+                     .threads = self->threads,
+                     .lane_sum = sum_lanes,
+                     .lane_sum_context = self};
+}
+
+pd_status pd_step_gradient(pd_step *self, int64_t number, double *loss, float **gradient)
+{
+    pd_status status = PD_OK;
+    pd_exec exec = training_exec(self, number);
+    const float *logits;
+    int subtrees;
+    start_clock(self, PD_STEP_FORWARD);
+    PD_TRY(pd_network_forward(self->network, &exec, self->x, &logits));
+    compute_loss(self, logits);
+    turn_to(self, PD_STEP_BACKWARD);
+    *gradient = pd_network_gradient(self->network, &subtrees);
+    pd_reduction_begin(self->reduction, *gradient);
+    PD_TRY(pd_network_backward(self->network, &exec, self->x, self->dlogits, reduce_ready, self));
+    PD_TRY(finish_reduction(self));
+    PD_TRY(pd_comm_lane_sum(self->comm, self->lane_losses, 1, loss));
+    turn_to(self, PD_STEP_UPDATE);
+cleanup:
+    return status == PD_OK ? PD_OK : pd_step_fail_alone(self, status);
+}
+
+pd_status pd_step_take(pd_step *self, int64_t number, double learning_rate, double *loss,
+                       double *norm)
+{
+    float *gradient;
+    *norm = NAN;
+    pd_status status = pd_step_gradient(self, number, loss, &gradient);
+    if (status != PD_OK)
+        return status;
+    if (isfinite(*loss))
+        pd_optimizer_step(self->optimizer, gradient, learning_rate, number, norm);
+    turn_to(self, PD_STEP_UPDATE);
+    return PD_OK;
+}
+
+pd_status pd_step_fail_alone(const pd_step *self, pd_status status)
+{
+    if (pd_comm_size(self->comm) == 1)
+        return status;
+    pd_log_error("rank %d on %s: %s", pd_comm_rank(self->comm), pd_comm_host(self->comm),
+                 pd_error_message());
+    pd_comm_abort(self->comm, (int)status);
+}

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# bench times any job, alone and on two ranks, without a data set: its JSON is one line whose figures
+# agree with each other and with the network, its tables line up, and it refuses nonsense in one line.
+. "$(dirname "$0")/common.sh"
+small=(--batch 16 --size 32 --channels 3 --threads 1 --steps 3)
+mkdir work
+cp "$PNEUMO_SOURCE"/jobs/{mlp2,cnn-deep}.ini work
+cd work
+for job in mlp2 cnn-deep; do
+    pneumo bench $job.ini "${small[@]}" --json >../$job.1 2>../log || fail "$job: $(cat ../log)"
+    [[ ! -s ../log ]] || fail "$job --json: words on standard error: $(cat ../log)"
+    ranks 2 bench $job.ini "${small[@]}" --set run.reduction=mpi --json >../$job.2 2>../log ||
+        fail "$job on 2 ranks: $(cat ../log)"
+    pneumo bench $job.ini "${small[@]}" >../$job.table 2>../log || fail "$job: $(cat ../log)"
+done
+[[ $(ls) == $'cnn-deep.ini\nmlp2.ini' ]] || fail "bench left $(ls)"
+cd ..
+
+/usr/bin/python3 - <<'PY'
+import json, math
+
+BATCH, SIZE = 16, 32
+PARTS = ["forward", "backward", "reduction", "waiting", "statistics", "update", "rest"]
+
+
+def conv_gflop():
+    """Of cnn-deep: forward, and backward, where the first layer has no input gradient."""
+    forward, first, side, c = 0, 0, SIZE, 3
+    for k in (24, 48, 96, 160, 256):
+        for c in (c, k):
+            forward += 2e-9 * BATCH * side * side * 9 * c * k
+            first = first or forward
+        side //= 2
+        c = k
+    return forward, 2 * forward - first
+
+
+def dense_gflop(inputs, units):
+    return 2e-9 * BATCH * inputs * units
+
+
+PIXELS = SIZE * SIZE * 3
+MLP2 = dense_gflop(PIXELS, 128) + dense_gflop(128, 1)
+EXPECTED = {  # kind: layers, forward and backward GFLOP
+    "mlp2": {"flatten": (1, None, None), "dense": (2, MLP2, 2 * MLP2)},
+    "cnn-deep": {"conv": (10, *conv_gflop()), "batchnorm": (10, None, None),
+                 "maxpool": (4, None, None), "globalpool": (1, None, None), "dropout": (1, None, None),
+                 "dense": (1, dense_gflop(256, 1), 2 * dense_gflop(256, 1))},
+}
+
+
+def same(a, b):
+    assert math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-8), (a, b)
+
+
+def check_kinds(kinds, expected, step):
+    assert list(kinds) == [*expected, "lane fold"], list(kinds)
+    for name, (layers, *gflop) in expected.items():
+        at = kinds[name]
+        assert at["layers"] == layers, (name, at)
+        same(at["share"], (at["forward"] + at["backward"]) / step)
+        for way, counted in zip(("forward", "backward"), gflop):
+            assert at[way] > 0, (name, at)
+            if counted is None:
+                assert at[f"{way}_gflops"] is None, (name, at)
+            else:
+                same(at[f"{way}_gflops"] * at[way], counted)
+
+
+def check(job, ranks):
+    text = open(f"{job}.{ranks}").read()
+    assert text.count("\n") == 1 and text.endswith("\n"), text
+    figures = json.loads(text)
+    expected = {"model": job, "batch": BATCH, "size": SIZE, "channels": 3, "lanes": 8, "threads": 1,
+                "ranks": ranks, "steps": 3, "reduction": "exact" if ranks == 1 else "mpi"}
+    for key, value in expected.items():
+        assert figures[key] == value, (key, figures[key])
+    step, parts, kinds = figures["seconds_per_step"], figures["parts"], figures["kinds"]
+    same(figures["images_per_second"] * step, BATCH)
+    assert 0 < figures["seconds_fastest"] <= step <= figures["seconds_slowest"], figures
+    assert 5 < figures["peak_rss_mib"] < 2000, figures
+    assert list(parts) == PARTS, parts
+    same(sum(parts.values()), step)
+    assert all(parts[name] >= 0 for name in PARTS[:-1]), parts
+    check_kinds(kinds, EXPECTED[job], step)
+    if ranks == 1:  # with more, ranks differ from their mean
+        assert abs(parts["rest"]) < 0.1 * step, parts
+        layers = sum(at["forward"] + at["backward"] for at in kinds.values())
+        network = parts["forward"] + parts["backward"] + parts["statistics"]
+        assert 0.6 * network < layers < 1.01 * network, (layers, network)
+    return figures["parameters"]
+
+
+def check_table(job):
+    text = open(f"{job}.table").read()
+    for word in (f"model {job}", "images/s", "MiB", "median of 3", *PARTS):
+        assert word in text, (word, text)
+    table = text.split("\n\n")[-1].splitlines()[1:]
+    assert len(table) == 2 + len(EXPECTED[job]) and len({len(line) for line in table}) == 1, table
+
+
+for job in EXPECTED:
+    parameters = {check(job, ranks) for ranks in (1, 2)}
+    assert len(parameters) == 1, parameters
+    check_table(job)
+assert check("mlp2", 1) == PIXELS * 128 + 128 + 128 + 1
+PY
+
+cd work
+# refuse CODE PATTERN ARGUMENT...: fails with that code and one line that matches.
+refuse() {
+    local code=$1 pattern=$2 got=0
+    shift 2
+    pneumo bench "$@" >out 2>log || got=$?
+    [[ $got == "$code" ]] || fail "bench $*: exit code $got, not $code: $(cat log)"
+    [[ ! -s out && $(wc -l <log) == 1 ]] && grep -qE -e "$pattern" log || fail "bench $*: $(cat out log)"
+}
+refuse 2 "no job to time was given" --batch 8
+refuse 2 "one job is timed at a time" mlp2 cnn
+refuse 2 "option '--fast' is unknown" mlp2 --fast
+refuse 2 "option '--size' needs a value" mlp2 --size
+refuse 2 "--steps '0' is not a whole number from 1 to 10000" mlp2 --steps 0
+refuse 2 "data.batchnorm" mlp2.ini --set data.batchnorm=lane
+refuse 2 "data.size=-1" mlp2.ini --size -1
+refuse 2 "data.size = 0 .*: give --size" mlp2.ini --size 0
+refuse 2 "train.batch=many" mlp2.ini --batch many
+refuse 1 "channels = 2 is neither 1 nor 3" mlp2.ini --channels 2
+refuse 1 "batch = 4 is not a multiple of lanes = 8: .*train.lanes" mlp2.ini --batch 4
+refuse 1 "there is no job 'nowhere'" nowhere
+! ranks 2 bench mlp2.ini --batch 4 --set train.lanes=1 >out 2>log || fail "2 ranks for 1 lane"
+grep -q "raise lanes\|train.lanes" log || fail "2 ranks for 1 lane: $(cat log)"
+
+# The comparison with PyTorch explains itself, with or without PyTorch.
+/usr/bin/python3 "$PNEUMO_SOURCE/tests/bench/compare_torch.py" --help >out || fail "compare_torch.py"
+grep -q "^usage: compare_torch.py" out && grep -q "^example: " out || fail "$(cat out)"
+echo "bench: two jobs, one and two ranks"
