@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-/* The alignment of float: buffers need no more. */
-typedef float tile_vector
-    __attribute__((vector_size(sizeof(float) * PD_TILE_WIDTH), aligned(sizeof(float)), may_alias));
-
 int pd_tile_panel_vectors(int columns)
 {
     /* Three where two would leave a single one, which reads as much for half the work. */
@@ -24,21 +20,21 @@ static inline __attribute__((always_inline)) void
 tile_multiply(const int rows, const int vectors, const float *a, ptrdiff_t row_step,
               const pd_tile_walk *walk, ptrdiff_t inner_step, const float *panel, float *out)
 {
-    tile_vector sum[PD_TILE_ROWS][PD_TILE_VECTORS];
+    pd_tile_vector sum[PD_TILE_ROWS][PD_TILE_VECTORS];
 #pragma GCC unroll 14
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
-            sum[r][v] = (tile_vector){0};
+            sum[r][v] = (pd_tile_vector){0};
     }
     for (int i = 0; i < walk->count[0]; i++) {
         for (int j = 0; j < walk->count[1]; j++) {
             const float *left = a + i * walk->step[0] + j * walk->step[1];
             for (int l = 0; l < walk->count[2]; l++) {
-                tile_vector right[PD_TILE_VECTORS];
+                pd_tile_vector right[PD_TILE_VECTORS];
 #pragma GCC unroll 3
                 for (int v = 0; v < vectors; v++)
-                    right[v] = ((const tile_vector *)panel)[v];
+                    right[v] = ((const pd_tile_vector *)panel)[v];
 #pragma GCC unroll 14
                 for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 3
@@ -54,7 +50,7 @@ tile_multiply(const int rows, const int vectors, const float *a, ptrdiff_t row_s
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
-            ((tile_vector *)out)[r * vectors + v] = sum[r][v];
+            ((pd_tile_vector *)out)[r * vectors + v] = sum[r][v];
     }
 }
 
@@ -121,7 +117,7 @@ void pd_tile_pack(int steps, int columns, int width, const float *source, size_t
         float *to = panel + (size_t)t * (size_t)width;
         int j = 0;
         for (; j < width - PD_TILE_WIDTH; j += PD_TILE_WIDTH)
-            *(tile_vector *)(to + j) = *(const tile_vector *)(from + j);
+            *(pd_tile_vector *)(to + j) = *(const pd_tile_vector *)(from + j);
         tile_mask last = *(const tile_mask *)(from + j) & mask;
         *(tile_mask *)(to + j) = last;
     }

@@ -2,8 +2,38 @@
 
 #include "pneumo/kernels/activation.h"
 #include "pneumo/kernels/conv.h"
+#include "pneumo/kernels/winograd.h"
 
 enum { KERNEL, BIAS };
+
+/* The two ways to convolve: the functions of pneumo/kernels/conv.h or winograd.h. */
+typedef struct conv_method {
+    void (*forward)(const pd_window *window, int samples, int k, const float *x,
+                    const float *kernel, const float *bias, bool relu, float *y, float *workspace,
+                    int threads);
+    size_t (*forward_workspace)(const pd_window *window, int samples, int k, int threads);
+    void (*backward_input)(const pd_window *window, int samples, int k, const float *dy,
+                           const float *kernel, float *dx, float *workspace, int threads);
+    size_t (*backward_input_workspace)(const pd_window *window, int samples, int k, int threads);
+    void (*backward_kernel)(const pd_window *window, int lanes, int lane_samples, int k,
+                            const float *x, const float *dy, float *dkernel, float *dbias,
+                            size_t stride, float *workspace, int threads);
+    size_t (*backward_kernel_workspace)(const pd_window *window, int lane_samples, int k,
+                                        int threads);
+} conv_method;
+
+static const conv_method direct = {pd_conv_forward,         pd_conv_forward_workspace,
+                                   pd_conv_backward_input,  pd_conv_backward_input_workspace,
+                                   pd_conv_backward_kernel, pd_conv_backward_kernel_workspace};
+static const conv_method winograd = {
+    pd_winograd_forward,         pd_winograd_forward_workspace,
+    pd_winograd_backward_input,  pd_winograd_backward_input_workspace,
+    pd_winograd_backward_kernel, pd_winograd_backward_kernel_workspace};
+
+static const conv_method *conv_method_of(const pd_window *window, int k)
+{
+    return pd_winograd_suits(window, k) ? &winograd : &direct;
+}
 
 static pd_window conv_window(const pd_layer *layer)
 {
@@ -41,10 +71,11 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
         pd_layer_add_param(layer, "bias", 1, &k, true, PD_INIT_ZEROS);
 
     int samples = plan->lanes * plan->lane_samples;
+    const conv_method *method = conv_method_of(&window, k);
     size_t sizes[] = {
-        pd_conv_forward_workspace(&window, samples, k, plan->threads),
-        pd_conv_backward_input_workspace(&window, samples, k, plan->threads),
-        pd_conv_backward_kernel_workspace(&window, plan->lane_samples, k, plan->threads)};
+        method->forward_workspace(&window, samples, k, plan->threads),
+        method->backward_input_workspace(&window, samples, k, plan->threads),
+        method->backward_kernel_workspace(&window, plan->lane_samples, k, plan->threads)};
     for (int i = 0; i < 3; i++) {
         if (sizes[i] > layer->workspace_floats)
             layer->workspace_floats = sizes[i];
@@ -60,9 +91,10 @@ static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const float 
     (void)saved;
     pd_window window = conv_window(layer);
     const float *bias = layer->spec.no_bias ? NULL : layer->params[BIAS].value;
-    pd_conv_forward(&window, pd_exec_samples(exec), layer->spec.units, x[0],
-                    layer->params[KERNEL].value, bias, layer->spec.relu, y, exec->workspace,
-                    exec->threads);
+    conv_method_of(&window, layer->spec.units)
+        ->forward(&window, pd_exec_samples(exec), layer->spec.units, x[0],
+                  layer->params[KERNEL].value, bias, layer->spec.relu, y, exec->workspace,
+                  exec->threads);
     return PD_OK;
 }
 
@@ -76,10 +108,11 @@ static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const float
     if (layer->spec.relu)
         pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
     float *dbias = layer->spec.no_bias ? NULL : gradient + pd_param_size(&layer->params[KERNEL]);
-    pd_conv_backward_kernel(&window, exec->lanes, exec->lane_samples, k, x[0], dy, gradient, dbias,
+    const conv_method *method = conv_method_of(&window, k);
+    method->backward_kernel(&window, exec->lanes, exec->lane_samples, k, x[0], dy, gradient, dbias,
                             pd_layer_trainable(layer), exec->workspace, exec->threads);
     if (dx[0])
-        pd_conv_backward_input(&window, pd_exec_samples(exec), k, dy, layer->params[KERNEL].value,
+        method->backward_input(&window, pd_exec_samples(exec), k, dy, layer->params[KERNEL].value,
                                dx[0], exec->workspace, exec->threads);
     return PD_OK;
 }

@@ -19,6 +19,10 @@ enum { PD_TILE_WIDTH = 8, PD_TILE_VECTORS = 3, PD_TILE_ROWS = 6 };
 #endif
 enum { PD_TILE_SIZE = PD_TILE_ROWS * PD_TILE_VECTORS * PD_TILE_WIDTH };
 
+/* A vector in memory, with the alignment of float: buffers need no more. */
+typedef float pd_tile_vector
+    __attribute__((vector_size(sizeof(float) * PD_TILE_WIDTH), aligned(sizeof(float)), may_alias));
+
 /* The steps of a sum: three nested loops, the last one innermost, over the left factor. */
 typedef struct pd_tile_walk {
     int count[3];

@@ -1,0 +1,318 @@
+/* Winograd convolution: against the plain references, its stated accuracy, and the same bits for
+ * any threads, batch and number of lanes held. */
+#include "pneumo/base/random.h"
+#include "pneumo/kernels/conv.h"
+#include "pneumo/kernels/winograd.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct wino_case {
+    int h, w, c;
+    bool same;
+    int k, lanes, lane_samples;
+} wino_case;
+
+/* One-pixel images and outputs, every remainder of the tile, channel counts around a vector's and a
+ * register tile's, several samples and blocks per lane, lanes that threads share, and a kernel
+ * large enough for threads to share its blocks. */
+static const wino_case cases[] = {
+    {1, 1, 1, true, 1, 1, 1},    {1, 1, 5, true, 24, 2, 2},    {3, 3, 3, false, 5, 1, 2},
+    {2, 5, 3, true, 33, 3, 1},   {7, 7, 33, true, 24, 2, 2},   {7, 7, 15, true, 17, 8, 1},
+    {6, 11, 5, false, 64, 2, 3}, {9, 4, 16, true, 16, 3, 2},   {13, 10, 1, true, 48, 2, 1},
+    {8, 12, 48, false, 1, 1, 2}, {14, 14, 40, true, 80, 3, 1}, {4, 4, 150, true, 140, 2, 2},
+    {61, 90, 3, true, 20, 1, 2}, {90, 61, 20, true, 3, 2, 1},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+static float *make_array(size_t count, uint64_t seed)
+{
+    float *array = malloc(count * sizeof *array);
+    assert_non_null(array);
+    pd_random random = pd_random_stream(seed, PD_PURPOSE_TEST, 0, 0);
+    for (size_t i = 0; i < count; i++)
+        array[i] = pd_random_between(&random, -1, 1) * sqrtf(3);
+    return array;
+}
+
+/* All arrays of a case, of variance 1. Every lane's gradient is the kernel's, the bias', and a gap.
+ */
+typedef struct wino_data {
+    pd_window window;
+    int samples;
+    size_t x_count, y_count, kernel_count, lane_stride;
+    float *x, *kernel, *bias, *dy;
+} wino_data;
+
+static wino_data make_data(const wino_case *at)
+{
+    wino_data data = {.window = pd_window_make(at->h, at->w, at->c, 3, 3, 1, at->same),
+                      .samples = at->lanes * at->lane_samples};
+    assert_true(data.window.out_h > 0 && data.window.out_w > 0);
+    data.x_count = (size_t)data.samples * at->h * at->w * at->c;
+    data.y_count = (size_t)data.samples * data.window.out_h * data.window.out_w * at->k;
+    data.kernel_count = (size_t)9 * at->c * at->k;
+    data.lane_stride = data.kernel_count + at->k + 5;
+    data.x = make_array(data.x_count, 1);
+    data.kernel = make_array(data.kernel_count, 2);
+    data.bias = make_array(at->k, 3);
+    data.dy = make_array(data.y_count, 4);
+    return data;
+}
+
+static void free_data(wino_data *data)
+{
+    free(data->x);
+    free(data->kernel);
+    free(data->bias);
+    free(data->dy);
+}
+
+/* Results start as NaN, so that an element that is not written shows; so does the one behind them,
+ * which must stay. */
+static float *make_result(size_t count)
+{
+    float *array = malloc((count + 1) * sizeof *array);
+    assert_non_null(array);
+    for (size_t i = 0; i <= count; i++)
+        array[i] = NAN;
+    return array;
+}
+
+static float *run_forward(const wino_case *at, const wino_data *data, const float *x, int samples,
+                          bool bias, bool relu, int threads)
+{
+    float *y = make_result(data->y_count / data->samples * samples);
+    float *workspace =
+        make_result(pd_winograd_forward_workspace(&data->window, samples, at->k, threads));
+    pd_winograd_forward(&data->window, samples, at->k, x, data->kernel, bias ? data->bias : NULL,
+                        relu, y, workspace, threads);
+    free(workspace);
+    return y;
+}
+
+static float *run_input(const wino_case *at, const wino_data *data, const float *dy, int samples,
+                        int threads)
+{
+    float *dx = make_result(data->x_count / data->samples * samples);
+    float *workspace =
+        make_result(pd_winograd_backward_input_workspace(&data->window, samples, at->k, threads));
+    pd_winograd_backward_input(&data->window, samples, at->k, dy, data->kernel, dx, workspace,
+                               threads);
+    free(workspace);
+    return dx;
+}
+
+/* The gradients of lanes first .. first + lanes - 1. */
+static float *run_kernel(const wino_case *at, const wino_data *data, int first, int lanes,
+                         bool bias, int threads)
+{
+    float *gradient = make_result(lanes * data->lane_stride);
+    float *workspace = make_result(
+        pd_winograd_backward_kernel_workspace(&data->window, at->lane_samples, at->k, threads));
+    pd_winograd_backward_kernel(
+        &data->window, lanes, at->lane_samples, at->k, data->x + data->x_count / at->lanes * first,
+        data->dy + data->y_count / at->lanes * first, gradient,
+        bias ? gradient + data->kernel_count : NULL, data->lane_stride, workspace, threads);
+    free(workspace);
+    return gradient;
+}
+
+/* The largest difference, of the largest expected magnitude; infinite if one is not a number. */
+static double error_of(const float *got, const float *expected, size_t count)
+{
+    double difference = 0, most = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (isnan(got[i]))
+            return INFINITY;
+        difference = fmax(difference, fabs((double)got[i] - expected[i]));
+        most = fmax(most, fabs(expected[i]));
+    }
+    return difference / most;
+}
+
+static void assert_error(const float *got, const float *expected, size_t count, const char *what,
+                         const wino_case *at)
+{
+    double error = error_of(got, expected, count);
+    if (!(error <= 5e-6))
+        fail_msg("%d x %d, %d -> %d: %s is wrong by %.3g of the largest", at->h, at->w, at->c,
+                 at->k, what, error);
+}
+
+static void assert_matches_reference(const wino_case *at)
+{
+    wino_data data = make_data(at);
+    float *expected = make_result(data.y_count);
+    for (int way = 0; way < 2; way++) {
+        bool bias = way, relu = way;
+        pd_conv_reference_forward(&data.window, data.samples, at->k, data.x, data.kernel, data.bias,
+                                  false, expected);
+        float *y = run_forward(at, &data, data.x, data.samples, bias, relu, 2);
+        float most = fabsf(expected[0]);
+        for (size_t i = 0; i < data.y_count; i++)
+            most = fmaxf(most, fabsf(expected[i]));
+        pd_conv_reference_forward(&data.window, data.samples, at->k, data.x, data.kernel,
+                                  bias ? data.bias : NULL, relu, expected);
+        for (size_t i = 0; i < data.y_count; i++)
+            assert_true(fabsf(y[i] - expected[i]) <= 5e-6f * fmaxf(most, 1));
+        assert_true(isnan(y[data.y_count]));
+        free(y);
+    }
+    free(expected);
+
+    expected = make_result(data.x_count);
+    float *dx = run_input(at, &data, data.dy, data.samples, 2);
+    pd_conv_reference_backward_input(&data.window, data.samples, at->k, data.dy, data.kernel,
+                                     expected);
+    assert_error(dx, expected, data.x_count, "dx", at);
+    assert_true(isnan(dx[data.x_count]));
+    free(dx);
+    free(expected);
+
+    expected = make_result(at->lanes * data.lane_stride);
+    pd_conv_reference_backward_kernel(&data.window, at->lanes, at->lane_samples, at->k, data.x,
+                                      data.dy, expected, expected + data.kernel_count,
+                                      data.lane_stride);
+    for (int bias = 0; bias < 2; bias++) {
+        float *gradient = run_kernel(at, &data, 0, at->lanes, bias, 2);
+        for (int lane = 0; lane < at->lanes; lane++) {
+            const float *got = gradient + lane * data.lane_stride;
+            const float *want = expected + lane * data.lane_stride;
+            assert_error(got, want, data.kernel_count, "dw", at);
+            if (bias)
+                assert_error(got + data.kernel_count, want + data.kernel_count, at->k, "db", at);
+            for (size_t j = data.kernel_count + (bias ? at->k : 0); j < data.lane_stride; j++)
+                assert_true(isnan(got[j]));
+        }
+        free(gradient);
+    }
+    free(expected);
+    free_data(&data);
+}
+
+static void matches_reference(void **state)
+{
+    (void)state;
+    for (const wino_case *at = cases; at < cases + CASES; at++)
+        assert_matches_reference(at);
+}
+
+/* The design's figure, where many channels are summed up. */
+static void error_is_below_5e_6_of_the_largest(void **state)
+{
+    (void)state;
+    static const wino_case many[] = {{12, 9, 512, true, 20, 1, 1}, {12, 9, 20, true, 512, 1, 1}};
+    for (int i = 0; i < 2; i++)
+        assert_matches_reference(&many[i]);
+}
+
+static void bits_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    for (const wino_case *at = cases; at < cases + CASES; at++) {
+        wino_data data = make_data(at);
+        float *y = run_forward(at, &data, data.x, data.samples, true, true, 1);
+        float *dx = run_input(at, &data, data.dy, data.samples, 1);
+        float *gradient = run_kernel(at, &data, 0, at->lanes, true, 1);
+        for (int threads = 2; threads <= 3; threads++) {
+            float *other = run_forward(at, &data, data.x, data.samples, true, true, threads);
+            assert_memory_equal(other, y, data.y_count * sizeof *y);
+            free(other);
+            other = run_input(at, &data, data.dy, data.samples, threads);
+            assert_memory_equal(other, dx, data.x_count * sizeof *dx);
+            free(other);
+            other = run_kernel(at, &data, 0, at->lanes, true, threads);
+            assert_memory_equal(other, gradient, at->lanes * data.lane_stride * sizeof *gradient);
+            free(other);
+        }
+        free(y);
+        free(dx);
+        free(gradient);
+        free_data(&data);
+    }
+}
+
+static void bits_do_not_depend_on_batch_or_lanes_held(void **state)
+{
+    (void)state;
+    for (const wino_case *at = cases; at < cases + CASES; at++) {
+        wino_data data = make_data(at);
+        size_t x_sample = data.x_count / data.samples, y_sample = data.y_count / data.samples;
+        float *y = run_forward(at, &data, data.x, data.samples, true, true, 2);
+        float *dx = run_input(at, &data, data.dy, data.samples, 2);
+        for (int n = 0; n < data.samples; n++) {
+            float *alone = run_forward(at, &data, data.x + n * x_sample, 1, true, true, 1);
+            assert_memory_equal(alone, y + n * y_sample, y_sample * sizeof *y);
+            free(alone);
+            alone = run_input(at, &data, data.dy + n * y_sample, 1, 1);
+            assert_memory_equal(alone, dx + n * x_sample, x_sample * sizeof *dx);
+            free(alone);
+        }
+        float *gradient = run_kernel(at, &data, 0, at->lanes, true, 2);
+        for (int lane = 0; lane < at->lanes; lane++) {
+            for (int threads = 1; threads <= 3; threads++) {
+                float *alone = run_kernel(at, &data, lane, 1, true, threads);
+                assert_memory_equal(alone, gradient + lane * data.lane_stride,
+                                    (data.kernel_count + at->k) * sizeof *gradient);
+                free(alone);
+            }
+        }
+        free(y);
+        free(dx);
+        free(gradient);
+        free_data(&data);
+    }
+}
+
+static void fewer_samples_need_no_more_workspace(void **state)
+{
+    (void)state;
+    for (const wino_case *at = cases; at < cases + CASES; at++) {
+        pd_window window = pd_window_make(at->h, at->w, at->c, 3, 3, 1, at->same);
+        for (int threads = 1; threads <= 3; threads++) {
+            for (int samples = 1; samples < 100; samples++) {
+                assert_true(pd_winograd_forward_workspace(&window, samples, at->k, threads) <=
+                            pd_winograd_forward_workspace(&window, samples + 1, at->k, threads));
+                assert_true(
+                    pd_winograd_backward_input_workspace(&window, samples, at->k, threads) <=
+                    pd_winograd_backward_input_workspace(&window, samples + 1, at->k, threads));
+                assert_true(
+                    pd_winograd_backward_kernel_workspace(&window, samples, at->k, threads) <=
+                    pd_winograd_backward_kernel_workspace(&window, samples + 1, at->k, threads));
+            }
+        }
+    }
+}
+
+static void not_a_number_is_not_hidden(void **state)
+{
+    (void)state;
+    pd_window window = pd_window_make(1, 1, 1, 3, 3, 1, true);
+    float x = NAN, kernel[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, y = 0;
+    float *workspace = make_result(pd_winograd_forward_workspace(&window, 1, 1, 1));
+    pd_winograd_forward(&window, 1, 1, &x, kernel, NULL, true, &y, workspace, 1);
+    assert_true(isnan(y));
+    free(workspace);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matches_reference),
+        cmocka_unit_test(error_is_below_5e_6_of_the_largest),
+        cmocka_unit_test(bits_do_not_depend_on_threads),
+        cmocka_unit_test(bits_do_not_depend_on_batch_or_lanes_held),
+        cmocka_unit_test(fewer_samples_need_no_more_workspace),
+        cmocka_unit_test(not_a_number_is_not_hidden),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
