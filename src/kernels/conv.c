@@ -1,4 +1,5 @@
 #include "pneumo/kernels/conv.h"
+#include "pneumo/kernels/pointwise.h"
 #include "pneumo/kernels/tile.h"
 
 #include <math.h>
@@ -263,6 +264,8 @@ static void conv_run(const conv_shape *shape, int samples, const float *x, const
 
 size_t pd_conv_forward_workspace(const pd_window *window, int samples, int k, int threads)
 {
+    if (pd_pointwise_fits(window))
+        return pd_pointwise_forward_workspace(window, samples, k);
     conv_shape shape = conv_shape_forward(window, samples, k, threads);
     return conv_run_workspace(&shape, threads);
 }
@@ -271,6 +274,10 @@ void pd_conv_forward(const pd_window *window, int samples, int k, const float *x
                      const float *kernel, const float *bias, bool relu, float *y, float *workspace,
                      int threads)
 {
+    if (pd_pointwise_fits(window)) {
+        pd_pointwise_forward(window, samples, k, x, kernel, bias, relu, y, workspace, threads);
+        return;
+    }
     conv_shape shape = conv_shape_forward(window, samples, k, threads);
     conv_pack_kernel(&shape, kernel, false, workspace, threads);
     conv_run(&shape, samples, x, bias, relu, y, workspace, threads);
@@ -278,6 +285,8 @@ void pd_conv_forward(const pd_window *window, int samples, int k, const float *x
 
 size_t pd_conv_backward_input_workspace(const pd_window *window, int samples, int k, int threads)
 {
+    if (pd_pointwise_fits(window))
+        return pd_pointwise_backward_input_workspace(window, samples, k);
     conv_shape shape = conv_shape_input(window, samples, k, threads);
     return conv_run_workspace(&shape, threads);
 }
@@ -285,6 +294,10 @@ size_t pd_conv_backward_input_workspace(const pd_window *window, int samples, in
 void pd_conv_backward_input(const pd_window *window, int samples, int k, const float *dy,
                             const float *kernel, float *dx, float *workspace, int threads)
 {
+    if (pd_pointwise_fits(window)) {
+        pd_pointwise_backward_input(window, samples, k, dy, kernel, dx, workspace, threads);
+        return;
+    }
     conv_shape shape = conv_shape_input(window, samples, k, threads);
     conv_pack_kernel(&shape, kernel, true, workspace, threads);
     conv_run(&shape, samples, dy, NULL, false, dx, workspace, threads);
@@ -313,6 +326,8 @@ static size_t conv_kernel_buffer(const conv_shape *shape)
 size_t pd_conv_backward_kernel_workspace(const pd_window *window, int lane_samples, int k,
                                          int threads)
 {
+    if (pd_pointwise_fits(window))
+        return pd_pointwise_backward_kernel_workspace(window, lane_samples, k, threads);
     conv_shape shape = conv_shape_kernel(window, lane_samples, k);
     return (size_t)threads * conv_kernel_buffer(&shape);
 }
@@ -413,6 +428,11 @@ void pd_conv_backward_kernel(const pd_window *window, int lanes, int lane_sample
                              const float *x, const float *dy, float *dkernel, float *dbias,
                              size_t stride, float *workspace, int threads)
 {
+    if (pd_pointwise_fits(window)) {
+        pd_pointwise_backward_kernel(window, lanes, lane_samples, k, x, dy, dkernel, dbias, stride,
+                                     workspace, threads);
+        return;
+    }
     conv_shape shape = conv_shape_kernel(window, lane_samples, k);
     size_t x_lane = (size_t)lane_samples * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
     size_t dy_lane = (size_t)lane_samples * (size_t)shape.out_h * (size_t)shape.out_w * (size_t)k;

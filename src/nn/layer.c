@@ -8,6 +8,7 @@
 #include "pneumo/nn/flatten.h"
 #include "pneumo/nn/pool.h"
 #include "pneumo/nn/relu.h"
+#include "pneumo/nn/separable.h"
 
 #include <string.h>
 
@@ -30,9 +31,9 @@ pd_param *pd_layer_add_param(pd_layer *layer, const char *name, int rank, const 
 }
 
 static const pd_layer_type *const types[] = {
-    &pd_layer_conv,       &pd_layer_dense,     &pd_layer_maxpool, &pd_layer_avgpool,
-    &pd_layer_globalpool, &pd_layer_batchnorm, &pd_layer_dropout, &pd_layer_relu,
-    &pd_layer_flatten,    &pd_layer_add,
+    &pd_layer_conv,       &pd_layer_dense,     &pd_layer_maxpool,   &pd_layer_avgpool,
+    &pd_layer_globalpool, &pd_layer_batchnorm, &pd_layer_dropout,   &pd_layer_relu,
+    &pd_layer_flatten,    &pd_layer_add,       &pd_layer_separable,
 };
 
 const pd_layer_type *pd_layer_type_find(const char *name)

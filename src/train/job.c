@@ -40,6 +40,7 @@ typedef struct key {
 static const char *const reductions[] = {"exact", "mpi", NULL};
 static const char *const tasks[] = {"pneumonia", "cause", NULL};
 static const char *const balances[] = {"none", "oversample", "weights", NULL};
+static const char *const heads[] = {"pool", "dense", NULL};
 static const char *const scopes[] = {"batch", "lane", NULL};
 static const char *const optimizers[] = {"sgd", "adam", "adamw", "rmsprop", NULL};
 static const char *const schedules[] = {"constant", "step", "cosine", "onecycle", NULL};
@@ -90,6 +91,8 @@ static const key keys[] = {
     WHOLE("model", hidden, "128", "[1, 65536]", "mlp2, cnn: units of the hidden layer"),
     REAL("model", width, "1", "(0, 16]", "factor on the channels of convolutions"),
     REAL("model", dropout, "0", "[0, 1)", "share of values dropped while training"),
+    CHOICE("model", head, "pool", heads, "vgg16, vgg19: global pooling, or two dense layers"),
+    SWITCH("model", normalise, "no", "vgg16, vgg19: batch normalisation after convolutions"),
     CHOICE("model", batchnorm, "batch", scopes, "batch normalisation over the batch or a lane"),
     REAL("model", norm_momentum, "0.9", "(0, 1)", "of batch normalisation's moving statistics"),
     CHOICE("model", init, "default", inits, "how weights start"),

@@ -24,6 +24,8 @@ pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset
                           .hidden = job->hidden,
                           .width = (float)job->width,
                           .dropout = (float)job->dropout,
+                          .head = job->head,
+                          .normalise = job->normalise,
                           .norm_scope = job->batchnorm,
                           .norm_momentum = (float)job->norm_momentum,
                           .init = job->init};

@@ -81,6 +81,14 @@ def conv(spec, x, kernel, bias=None):
     return relu(nhwc(z), spec)
 
 
+def separable(spec, x, depthwise_kernel, pointwise_kernel, bias=None):
+    x = torch.relu(x) if spec["relu_first"] else x
+    z = F.conv2d(padded(nchw(x), spec, 0), depthwise_kernel.permute(2, 3, 0, 1),
+                 stride=spec["stride"], groups=x.shape[3])
+    z = F.conv2d(z, pointwise_kernel.permute(3, 2, 0, 1), bias)
+    return relu(nhwc(z), spec)
+
+
 def dense(spec, x, kernel, bias=None):
     z = x.reshape(x.shape[0], -1) @ kernel
     z = z if bias is None else z + bias
@@ -139,6 +147,23 @@ def conv_cases(writer):
         if not no_bias:
             params["bias"] = draw(k, scale=0.5)
         run(writer, "conv_" + name, "conv", spec, conv, {"x0": draw(n, h, w, c)}, params)
+
+
+def separable_cases(writer):
+    #        name             n  h  w  c   k  kh kw s valid first relu no_bias
+    table = [("3x3_same",     2, 7, 6, 18, 5, 3, 3, 1, 0, 0, 0, 1),
+             ("3x3_first",    4, 5, 7, 6, 7, 3, 3, 1, 0, 1, 0, 1),
+             ("3x3_stride2",  2, 7, 8, 5, 4, 3, 3, 2, 0, 1, 1, 0),
+             ("5x3_valid",    2, 8, 6, 3, 6, 5, 3, 1, 1, 0, 1, 0)]
+    for name, n, h, w, c, k, kh, kw, stride, valid, first, use_relu, no_bias in table:
+        spec = dict(units=k, kernel_h=kh, kernel_w=kw, stride=stride, padding=valid,
+                    relu_first=first, relu=use_relu, no_bias=no_bias)
+        params = {"depthwise_kernel": draw(kh, kw, c, 1, scale=(kh * kw) ** -0.5),
+                  "pointwise_kernel": draw(1, 1, c, k, scale=c ** -0.5)}
+        if not no_bias:
+            params["bias"] = draw(k, scale=0.5)
+        run(writer, "separable_" + name, "separable", spec, separable, {"x0": draw(n, h, w, c)},
+            params)
 
 
 def dense_cases(writer):
@@ -246,6 +271,7 @@ def main():
     for cases in conv_cases, dense_cases, pool_cases, batchnorm_cases, elementwise_cases:
         cases(layers)
     loss_cases(Writer("losses.golden"))
+    separable_cases(layers)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)  # the exact answer; float32 is held to it
 
-SIZE, BATCH, EPS = 32, 6, 1e-3
+BATCH, EPS = 6, 1e-3
 SAMPLES = 6
 
 
@@ -37,6 +37,8 @@ class Net:
         n = int(np.prod(shape))
         values = hashed(n, self.index + 1)
         fan_in = int(np.prod(shape[:-1])) if len(shape) > 1 else 0
+        if name.endswith("depthwise_kernel"):
+            fan_in = shape[0] * shape[1]
         if name.endswith("kernel"):
             values = (np.float32(values) * np.float32(np.sqrt(6.0 / fan_in))).astype(np.float64)
         elif name.endswith("gamma"):
@@ -48,11 +50,19 @@ class Net:
         self.index += 1
         return t
 
-    def conv(self, x, name, units, relu=False, bias=True):  # x: NHWC
-        w = self.tensor((3, 3, x.shape[3], units), name + "/kernel")
+    def conv(self, x, name, units, relu=False, bias=True, size=3, stride=1, padding=1):  # x: NHWC
+        w = self.tensor((size, size, x.shape[3], units), name + "/kernel")
         b = self.tensor((units,), name + "/bias") if bias else None
-        y = F.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, padding=1).permute(0, 2, 3, 1)
+        y = F.conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, stride,
+                     padding).permute(0, 2, 3, 1)
         return F.relu(y) if relu else y
+
+    def separable(self, x, name, units):
+        c = x.shape[3]
+        depthwise = self.tensor((3, 3, c, 1), name + "/depthwise_kernel")
+        pointwise = self.tensor((1, 1, c, units), name + "/pointwise_kernel")
+        y = F.conv2d(x.permute(0, 3, 1, 2), depthwise.permute(2, 3, 0, 1), padding=1, groups=c)
+        return F.conv2d(y, pointwise.permute(3, 2, 0, 1)).permute(0, 2, 3, 1)
 
     def dense(self, x, name, units, relu=False):
         w = self.tensor((x.shape[1], units), name + "/kernel")
@@ -60,13 +70,14 @@ class Net:
         y = x @ w + b
         return F.relu(y) if relu else y
 
-    def norm(self, x, name):
+    def norm(self, x, name, relu=True):
         gamma = self.tensor((x.shape[3],), name + "/gamma")
         beta = self.tensor((x.shape[3],), name + "/beta")
         self.index += 2  # moving mean and variance
         mean = x.mean((0, 1, 2))
         var = ((x - mean) ** 2).mean((0, 1, 2))
-        return F.relu((x - mean) / torch.sqrt(var + EPS) * gamma + beta)
+        y = (x - mean) / torch.sqrt(var + EPS) * gamma + beta
+        return F.relu(y) if relu else y
 
     def pool(self, x):
         return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
@@ -100,12 +111,87 @@ def cnn_deep(net, x):
     return net.dense(x.mean((1, 2)), "predictions", 1)
 
 
-def run(out, name, build, outputs, weights):
+EIGHTH = {64: 8, 128: 16, 256: 32, 512: 64, 728: 88, 1024: 128, 1536: 192, 2048: 256, 32: 8,
+          4096: 512}  # channels at width 1/8: multiples of 8, at least 8
+
+
+def vgg(net, x, counts, normalise, dense):
+    for i, (count, channels) in enumerate(zip(counts, (64, 128, 256, 512, 512))):
+        for j in range(count):
+            name = f"block{i + 1}_conv{j + 1}"
+            x = net.conv(x, name, EIGHTH[channels], relu=not normalise, bias=not normalise)
+            if normalise:
+                x = net.norm(x, name + "_bn")
+        x = net.pool(x)
+    if not dense:
+        return net.dense(x.mean((1, 2)), "predictions", 1)
+    x = net.dense(net.dense(x.flatten(1), "fc1", EIGHTH[4096], True), "fc2", EIGHTH[4096], True)
+    return net.dense(x, "predictions", 1)
+
+
+def vgg16(net, x):
+    return vgg(net, x, (2, 2, 3, 3, 3), False, False)
+
+
+def vgg16_normalised(net, x):
+    return vgg(net, x, (2, 2, 3, 3, 3), True, False)
+
+
+def vgg19(net, x):
+    return vgg(net, x, (2, 2, 4, 4, 4), False, True)
+
+
+def same_pool(x):
+    """3 x 3, stride 2, with Keras' same padding: an odd one goes to the bottom and right."""
+    pads = []
+    for size in (x.shape[2], x.shape[1]):
+        total = max((-(-size // 2) - 1) * 2 + 3 - size, 0)
+        pads += [total // 2, total - total // 2]
+    y = F.pad(x.permute(0, 3, 1, 2), pads, value=-np.inf)
+    return F.max_pool2d(y, 3, 2).permute(0, 2, 3, 1)
+
+
+def unnamed(kind, number):
+    return kind if number == 0 else f"{kind}_{number}"
+
+
+def halve(net, x, block, number, first, second):
+    residual = net.conv(x, unnamed("conv2d", number), EIGHTH[second], bias=False, size=1, stride=2,
+                        padding=0)
+    residual = net.norm(residual, unnamed("batch_normalization", number), relu=False)
+    if block > 2:
+        x = F.relu(x)
+    name = f"block{block}_sepconv"
+    x = net.norm(net.separable(x, name + "1", EIGHTH[first]), name + "1_bn")
+    x = net.norm(net.separable(x, name + "2", EIGHTH[second]), name + "2_bn", relu=False)
+    return same_pool(x) + residual
+
+
+def xception(net, x):
+    x = net.norm(net.conv(x, "block1_conv1", EIGHTH[32], bias=False, stride=2, padding=0),
+                 "block1_conv1_bn")
+    x = net.norm(net.conv(x, "block1_conv2", EIGHTH[64], bias=False, padding=0), "block1_conv2_bn")
+    for number, channels in enumerate((128, 256, 728)):
+        x = halve(net, x, number + 2, number, channels, channels)
+    for block in range(5, 13):
+        residual = x
+        for i in (1, 2, 3):
+            name = f"block{block}_sepconv{i}"
+            x = net.norm(net.separable(F.relu(x), name, EIGHTH[728]), name + "_bn", relu=False)
+        x = x + residual
+    x = halve(net, x, 13, 3, 728, 1024)
+    for i, channels in ((1, 1536), (2, 2048)):
+        name = f"block14_sepconv{i}"
+        x = net.norm(net.separable(x, name, EIGHTH[channels]), name + "_bn")
+    return net.dense(x.mean((1, 2)), "predictions", 1)
+
+
+def run(out, name, build, outputs=1, weighted=False, size=32, channels=1, width=0.5):
     net = Net()
-    x = torch.tensor(np.float32(hashed(BATCH * SIZE * SIZE, 1000)).astype(np.float64)
-                     .reshape(BATCH, SIZE, SIZE, 1))
+    x = torch.tensor(np.float32(hashed(BATCH * size * size * channels, 1000))
+                     .astype(np.float64).reshape(BATCH, size, size, channels))
     logits = build(net, x)
-    w = torch.tensor(weights)
+    w = torch.tensor([0.5 + 0.5 * (i % 2) if weighted else 1.0 for i in range(BATCH)])
     smoothing = 0.1
     if outputs == 1:
         target = torch.tensor([float(i % 2) for i in range(BATCH)])
@@ -124,23 +210,29 @@ def run(out, name, build, outputs, weights):
         out.write(f'    {{"{tensor_name}", {g.size}, {np.linalg.norm(g):.12e}, '
                   f"{np.dot(g, hashed(g.size, 2000 + number)):.12e},\n     {{{values}}}}},\n")
     out.write("};\n")
-    return (f'    {{"{name}", {outputs}, {loss.item():.12e}, {len(net.params)}, {key}_tensors}},\n')
+    return (f'    {{"{name}", {outputs}, {str(weighted).lower()}, {size}, {channels}, {width}f, '
+            f'{"PD_HEAD_DENSE" if build is vgg19 else "PD_HEAD_POOL"}, '
+            f'{str(build is vgg16_normalised).lower()},\n'
+            f'     {loss.item():.12e}, {len(net.params)}, {key}_tensors}},\n')
 
 
 def main():
     with open(__file__.rsplit("/", 1)[0] + "/networks.h", "w") as out:
         out.write("/* Made by make_networks.py with PyTorch in double precision; do not edit. */\n"
-                  f"enum {{ GOLDEN_SIZE = {SIZE}, GOLDEN_BATCH = {BATCH}, GOLDEN_SAMPLES = {SAMPLES} }};\n"
+                  f"enum {{ GOLDEN_SIZE_MAX = 64, GOLDEN_BATCH = {BATCH}, GOLDEN_SAMPLES = {SAMPLES} }};\n"
                   "typedef struct golden_tensor {\n    const char *name;\n    int size;\n"
                   "    double norm, dot, first[GOLDEN_SAMPLES];\n} golden_tensor;\n"
                   "typedef struct golden_network {\n    const char *model;\n    int outputs;\n"
-                  "    double loss;\n    int tensors;\n    const golden_tensor *tensor;\n"
+                  "    bool weighted;\n    int size, channels;\n    float width;\n    pd_head head;\n"
+                  "    bool normalise;\n    double loss;\n    int tensors;\n    const golden_tensor *tensor;\n"
                   "} golden_network;\n")
-        plain = [1.0] * BATCH
-        weighted = [0.5 + 0.25 * (i % 2 * 2) for i in range(BATCH)]
-        rows = [run(out, "dense1", dense1, 1, plain), run(out, "mlp2", mlp2, 1, weighted),
-                run(out, "cnn", cnn, 1, plain),
-                run(out, "cnn", cnn_causes, 3, weighted), run(out, "cnn-deep", cnn_deep, 1, weighted)]
+        rows = [run(out, "dense1", dense1), run(out, "mlp2", mlp2, weighted=True),
+                run(out, "cnn", cnn), run(out, "cnn", cnn_causes, 3, True),
+                run(out, "cnn-deep", cnn_deep, weighted=True),
+                run(out, "vgg16", vgg16, width=0.125),
+                run(out, "vgg16", vgg16_normalised, size=64, width=0.125),
+                run(out, "vgg19", vgg19, weighted=True, channels=3, width=0.125),
+                run(out, "xception", xception, size=64, channels=3, width=0.125)]
         out.write("static const golden_network golden_networks[] = {\n" + "".join(rows) + "};\n")
 
 

@@ -164,6 +164,7 @@ static void check_golden_case(const golden_case *golden)
                           .stride = (int)golden_number(golden, "stride"),
                           .padding = golden_number(golden, "padding") != 0 ? PD_VALID : PD_SAME,
                           .relu = golden_number(golden, "relu") != 0,
+                          .relu_first = golden_number(golden, "relu_first") != 0,
                           .no_bias = golden_number(golden, "no_bias") != 0,
                           .momentum = (float)golden_number(golden, "momentum"),
                           .epsilon = (float)golden_number(golden, "epsilon"),
@@ -231,7 +232,7 @@ static void test_golden(void **state)
         cases++;
     }
     fclose(file);
-    assert_int_equal(cases, 34);
+    assert_int_equal(cases, 38);
 }
 
 /* --- Layers to try in every other way --- */
@@ -253,6 +254,15 @@ static const trial trials[] = {
      {5, 6, 2},
      NORMAL},
     {"conv", {.units = 5, .kernel_h = 1, .kernel_w = 1, .no_bias = true}, {3, 3, 4}, NORMAL},
+    {"separable", {.units = 4, .kernel_h = 3, .kernel_w = 3, .no_bias = true}, {5, 6, 3}, NORMAL},
+    {"separable",
+     {.units = 3, .kernel_h = 3, .kernel_w = 3, .relu_first = true},
+     {4, 5, 5},
+     AWAY_FROM_ZERO},
+    {"separable",
+     {.units = 4, .kernel_h = 3, .kernel_w = 2, .stride = 2, .relu = true},
+     {5, 4, 3},
+     NORMAL},
     {"dense", {.units = 5, .relu = true}, {1, 1, 7}, NORMAL},
     {"dense", {.units = 1}, {1, 1, 9}, NORMAL},
     {"maxpool", {.kernel_h = 2, .kernel_w = 2, .padding = PD_VALID}, {5, 4, 3}, DISTINCT},
@@ -594,6 +604,12 @@ static void test_mistakes_are_named(void **state)
                       in, "larger than its input");
     assert_plan_fails("maxpool", (pd_layer_spec){.kernel_h = 17, .kernel_w = 17}, in,
                       "more than 256");
+    assert_plan_fails("separable", (pd_layer_spec){.kernel_h = 3, .kernel_w = 3}, in,
+                      "0 output channels");
+    assert_plan_fails("separable", (pd_layer_spec){.units = 2, .kernel_h = 3}, in, "kernel 3 x 0");
+    assert_plan_fails(
+        "separable", (pd_layer_spec){.units = 2, .kernel_h = 5, .kernel_w = 5, .padding = PD_VALID},
+        in, "smaller than its kernel of 5 x 5");
     assert_plan_fails("dropout", (pd_layer_spec){.rate = 1}, in, "rate 1");
     assert_plan_fails("batchnorm", (pd_layer_spec){.momentum = 1.5f}, in, "momentum 1.5");
     assert_plan_fails("batchnorm", (pd_layer_spec){.epsilon = -1}, in, "epsilon -1");

@@ -41,10 +41,8 @@ static void fill_weights(pd_network *net)
             continue;
         hashed(param->value, tensor->size, (uint32_t)i + 1);
         bool gamma = strcmp(param->name, "gamma") == 0;
-        float scale =
-            strcmp(param->name, "kernel") == 0
-                ? (float)sqrt(6.0 / (double)(tensor->size / (size_t)param->dims[param->rank - 1]))
-                : 0.25f;
+        bool kernel = param->decays;
+        float scale = kernel ? (float)sqrt(6.0 / (double)param->fan_in) : 0.25f;
         for (size_t j = 0; j < tensor->size; j++)
             param->value[j] = (gamma ? 1.0f : 0.0f) + param->value[j] * scale;
     }
@@ -57,13 +55,15 @@ static pd_status sum_own_lanes(void *context, double *parts, size_t count, doubl
     return PD_OK;
 }
 
-static pd_network *build(const char *model, int outputs, int threads)
+static pd_network *build(const golden_network *golden, int threads)
 {
-    const pd_model_spec spec = {.name = model,
-                                .input = {GOLDEN_SIZE, GOLDEN_SIZE, 1},
-                                .outputs = outputs,
+    const pd_model_spec spec = {.name = golden->model,
+                                .input = {golden->size, golden->size, golden->channels},
+                                .outputs = golden->outputs,
                                 .hidden = 24,
-                                .width = 0.5f,
+                                .width = golden->width,
+                                .head = golden->head,
+                                .normalise = golden->normalise,
                                 .norm_momentum = 0.9f};
     const pd_plan plan = {
         .lanes = LANES, .lane_samples = LANE_SAMPLES, .total_lanes = LANES, .threads = threads};
@@ -77,10 +77,18 @@ static pd_network *build(const char *model, int outputs, int threads)
     return net;
 }
 
+static const golden_network *find(const char *model)
+{
+    const golden_network *golden = golden_networks;
+    while (strcmp(golden->model, model) != 0)
+        golden++;
+    return golden;
+}
+
 /* One step on the golden batch; the gradient stays in the network. */
 static double step(pd_network *net, int outputs, bool weighted, int threads)
 {
-    static float x[GOLDEN_BATCH * GOLDEN_SIZE * GOLDEN_SIZE];
+    static float x[GOLDEN_BATCH * GOLDEN_SIZE_MAX * GOLDEN_SIZE_MAX * 3];
     float dlogits[GOLDEN_BATCH * 3], targets[GOLDEN_BATCH], weights[GOLDEN_BATCH];
     int32_t labels[GOLDEN_BATCH];
     double losses[LANES], loss;
@@ -142,10 +150,8 @@ static void a_step_equals_pytorch(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof golden_networks / sizeof *golden_networks; i++) {
         const golden_network *golden = &golden_networks[i];
-        bool weighted = strcmp(golden->model, "mlp2") == 0 || golden->outputs == 3 ||
-                        strcmp(golden->model, "cnn-deep") == 0;
-        pd_network *net = build(golden->model, golden->outputs, 2);
-        double loss = step(net, golden->outputs, weighted, 2);
+        pd_network *net = build(golden, 2);
+        double loss = step(net, golden->outputs, golden->weighted, 2);
         if (!(fabs(loss - golden->loss) < 1e-5 * golden->loss))
             print_error("%s: loss %.9g, should be %.9g\n", golden->model, loss, golden->loss);
         assert_true(fabs(loss - golden->loss) < 1e-5 * golden->loss);
@@ -166,29 +172,82 @@ static void a_step_equals_pytorch(void **state)
     }
 }
 
-static void threads_change_no_bits(void **state)
+static void assert_threads_change_no_bits(const char *model, int most)
 {
-    (void)state;
+    const golden_network *golden = find(model);
     size_t count;
     int subtrees;
-    pd_network *one = build("cnn-deep", 1, 1);
+    pd_network *one = build(golden, 1);
     pd_network_weights(one, &count);
     double loss = step(one, 1, false, 1);
-    for (int threads = 2; threads <= 3; threads++) {
-        pd_network *more = build("cnn-deep", 1, threads);
+    for (int threads = 2; threads <= most; threads++) {
+        pd_network *more = build(golden, threads);
         assert_true(step(more, 1, false, threads) == loss);
-        assert_memory_equal(pd_network_gradient(one, &subtrees),
-                            pd_network_gradient(more, &subtrees), count * sizeof(float));
+        assert_memory_equal(pd_network_gradient(more, &subtrees),
+                            pd_network_gradient(one, &subtrees), count * sizeof(float));
         pd_network_destroy(&more);
     }
     pd_network_destroy(&one);
+}
+
+static void threads_change_no_bits(void **state)
+{
+    (void)state;
+    assert_threads_change_no_bits("cnn-deep", 3);
+    assert_threads_change_no_bits("vgg19", 2);
+    assert_threads_change_no_bits("xception", 2);
+}
+
+/* Weights and moving statistics below the last layer, as Keras counts them in its applications. */
+static size_t base_parameters(const char *model, pd_network **net)
+{
+    const pd_model_spec spec = {
+        .name = model, .input = {32, 32, 3}, .outputs = 1, .width = 1, .norm_momentum = 0.9f};
+    const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 2};
+    assert_int_equal(pd_model_build(net, &spec), PD_OK);
+    assert_int_equal(pd_network_plan(*net, &plan, 0, false), PD_OK);
+    size_t count = 0;
+    for (int i = 0; i < pd_network_tensor_count(*net); i++) {
+        const pd_tensor *tensor = pd_network_tensor(*net, i);
+        if (strcmp(tensor->layer->name, "predictions") != 0)
+            count += tensor->size;
+    }
+    return count;
+}
+
+static const pd_tensor *tensor_of(pd_network *net, const char *layer)
+{
+    for (int i = 0; i < pd_network_tensor_count(net); i++)
+        if (strcmp(pd_network_tensor(net, i)->layer->name, layer) == 0)
+            return pd_network_tensor(net, i);
+    fail_msg("no weights in a layer '%s'", layer);
+    return NULL;
+}
+
+static void published_models_have_the_published_sizes(void **state)
+{
+    (void)state;
+    pd_network *net;
+    assert_int_equal(base_parameters("vgg16", &net), 14714688);
+    assert_int_equal(tensor_of(net, "block5_conv3")->size, 9 * 512 * 512);
+    pd_network_destroy(&net);
+    assert_int_equal(base_parameters("vgg19", &net), 20024384);
+    assert_int_equal(tensor_of(net, "block5_conv4")->size, 9 * 512 * 512);
+    pd_network_destroy(&net);
+    assert_int_equal(base_parameters("xception", &net), 20861480);
+    /* The layers that Keras leaves unnamed. */
+    assert_int_equal(tensor_of(net, "conv2d")->size, 64 * 128);
+    assert_int_equal(tensor_of(net, "conv2d_3")->size, 728 * 1024);
+    assert_int_equal(tensor_of(net, "batch_normalization_3")->size, 1024);
+    assert_int_equal(tensor_of(net, "block14_sepconv2_bn")->size, 2048);
+    pd_network_destroy(&net);
 }
 
 static void weights_come_from_the_seed(void **state)
 {
     (void)state;
     size_t count;
-    pd_network *a = build("cnn-deep", 1, 1), *b = build("cnn-deep", 1, 1);
+    pd_network *a = build(find("cnn-deep"), 1), *b = build(find("cnn-deep"), 1);
     pd_network_initialise(a, 1);
     pd_network_initialise(b, 1);
     float *wa = pd_network_weights(a, &count), *wb = pd_network_weights(b, &count);
@@ -308,6 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_equals_pytorch),
         cmocka_unit_test(threads_change_no_bits),
+        cmocka_unit_test(published_models_have_the_published_sizes),
         cmocka_unit_test(weights_come_from_the_seed),
         cmocka_unit_test(shared_nodes_add_their_gradients),
         cmocka_unit_test(mistakes_are_reported_by_name),

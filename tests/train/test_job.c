@@ -70,7 +70,8 @@ static void test_values(void **state)
                 "[run]\r\n  seed = 18446744073709551615 ; the largest\r\n"
                 "folder: runs/a b\n"
                 "[data]\n\ttask=cause\nbalance = weights\n"
-                "[model]\nname = cnn-deep\nbatchnorm = lane\ninit = glorot-uniform\n"
+                "[model]\nname = cnn-deep\nhead = dense\nnormalise = yes\nbatchnorm = lane\ninit = "
+                "glorot-uniform\n"
                 "[train]\noptimizer = rmsprop\nschedule = cosine\nmonitor = balanced-accuracy\n"
                 "nesterov = true\nlearning_rate = 2.5e-4\n"
                 "[run] # again\nreduction = mpi\n"
@@ -78,6 +79,8 @@ static void test_values(void **state)
     assert_true(job.seed == UINT64_MAX);
     assert_string_equal(job.folder, "runs/a b");
     assert_string_equal(job.model, "cnn-deep");
+    assert_int_equal(job.head, PD_HEAD_DENSE);
+    assert_true(job.normalise);
     assert_string_equal(job.reduction, "mpi");
     assert_int_equal(job.task, PD_TASK_CAUSE);
     assert_int_equal(job.balance, PD_BALANCE_WEIGHTS);

@@ -8,7 +8,8 @@
  *   with iy = oy * stride - pad_top + ky, ix = ox * stride - pad_left + kx
  *
  * Direct convolution with register tiles (pneumo/kernels/tile.h) on zero-padded copies of bands of
- * the input that stay in the second-level cache. Work is shared out by outputs, never within a sum:
+ * the input that stay in the second-level cache; windows of 1 x 1 are matrix products
+ * (pneumo/kernels/pointwise.h). Work is shared out by outputs, never within a sum:
  * the bits of a sample's result depend neither on the threads nor on the other samples, and those
  * of a lane's gradient neither on the threads nor on the other lanes.
  *
@@ -28,7 +29,8 @@ void pd_conv_forward(const pd_window *window, int samples, int k, const float *x
 size_t pd_conv_forward_workspace(const pd_window *window, int samples, int k, int threads);
 
 /* dy, kernel -> dx (overwritten). With stride 1 it costs as much as forward; with stride s, s * s
- * times as much, because it runs over a copy of dy with zeros in between. */
+ * times as much, because it runs over a copy of dy with zeros in between, unless the window is
+ * 1 x 1. */
 void pd_conv_backward_input(const pd_window *window, int samples, int k, const float *dy,
                             const float *kernel, float *dx, float *workspace, int threads);
 size_t pd_conv_backward_input_workspace(const pd_window *window, int samples, int k, int threads);

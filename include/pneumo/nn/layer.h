@@ -44,22 +44,24 @@ typedef enum pd_norm_scope { PD_NORM_BATCH = 0, PD_NORM_LANE = 1 } pd_norm_scope
 
 /* What a model says of a layer. A layer reads the fields that concern it. */
 typedef struct pd_layer_spec {
-    int units;              /* dense: units; conv: output channels K */
-    int kernel_h, kernel_w; /* conv, pooling: window */
-    int stride;             /* conv, pooling; 0 means 1 for conv, the window for pooling */
-    pd_padding padding;     /* conv, pooling: as in Keras and TensorFlow */
-    bool relu;              /* conv, dense, batchnorm, add: ReLU on the output */
-    bool no_bias;           /* conv, dense */
+    int units;              /* dense: units; conv, separable: output channels K */
+    int kernel_h, kernel_w; /* conv, separable, pooling: window */
+    int stride;             /* the same; 0 means the window for pooling, else 1 */
+    pd_padding padding;     /* the same: as in Keras and TensorFlow */
+    bool relu;              /* conv, separable, dense, batchnorm, add: ReLU on the output */
+    bool relu_first;        /* separable: ReLU on the input */
+    bool no_bias;           /* conv, separable, dense */
     float rate;             /* dropout: share of elements set to 0 */
     float momentum;         /* batchnorm: of the moving statistics; 0 means 0.99 */
     float epsilon;          /* batchnorm: 0 means 1e-3 */
     pd_norm_scope scope;    /* batchnorm */
-    pd_init init;           /* conv, dense: kernel */
+    pd_init init;           /* conv, separable, dense: kernels */
 } pd_layer_spec;
 
 /* One array of weights or of state. */
 typedef struct pd_param {
-    const char *name; /* Keras' name: kernel, bias, gamma, beta, moving_mean, moving_variance */
+    const char *name; /* Keras' name: kernel, depthwise_kernel, pointwise_kernel, bias, gamma, beta,
+                         moving_mean, moving_variance */
     int rank;         /* 1 to 4 */
     int dims[4];      /* kernel of conv: kh, kw, c, k; of dense: inputs, units */
     bool trainable;   /* false: state that forward updates (moving statistics) */
@@ -168,7 +170,7 @@ pd_param *pd_layer_add_param(pd_layer *layer, const char *name, int rank, const 
                              bool trainable, pd_init init);
 
 /* The registry: the type of that name, or NULL. Types: conv, dense, maxpool, avgpool, globalpool,
- * batchnorm, dropout, relu, flatten, add. */
+ * batchnorm, dropout, relu, flatten, add, separable. */
 const pd_layer_type *pd_layer_type_find(const char *name);
 
 #endif

@@ -4,16 +4,24 @@
 
 #include "pneumo/nn/network.h"
 
+/* What stands between the convolutions of VGG and the last layer: the global mean of every channel,
+ * or the two published dense layers of 4096 units. */
+typedef enum pd_head { PD_HEAD_POOL = 0, PD_HEAD_DENSE = 1 } pd_head;
+
 /* What a job may say of any model; a model reads what concerns it. */
 typedef struct pd_model_spec {
-    const char *name;        /* "dense1", "mlp2", "cnn", "cnn-deep" */
-    pd_shape input;          /* one sample */
-    int outputs;             /* 1: a logit; 3: one logit per cause */
-    int hidden;              /* mlp2: units of the hidden layer */
-    float width;             /* factor on the channels of convolutional models */
-    float dropout;           /* rate before the last layer (dense1: on the pixels) */
+    const char *name; /* as in pd_model_names */
+    pd_shape input;   /* one sample */
+    int outputs;      /* 1: a logit; 3: one logit per cause */
+    int hidden;       /* mlp2: units of the hidden layer */
+    float width;      /* factor on the channels of convolutions, and on VGG's 4096 units */
+    float dropout;    /* rate before the last layer (dense1: on the pixels; dense head: after
+                         both its layers) */
+    pd_head head;     /* vgg16, vgg19 */
+    bool normalise;   /* vgg16, vgg19: batch normalisation after every convolution, whose
+                         bias it makes needless */
     pd_norm_scope norm_scope;
-    float norm_momentum;     /* of the moving statistics */
+    float norm_momentum; /* of the moving statistics */
     pd_init init;
 } pd_model_spec;
 

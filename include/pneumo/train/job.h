@@ -6,7 +6,7 @@
 #define PNEUMO_TRAIN_JOB_H
 
 #include "pneumo/base/status.h"
-#include "pneumo/nn/layer.h"
+#include "pneumo/nn/model.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -60,6 +60,8 @@ typedef struct pd_job {
     int hidden;
     double width;
     double dropout;
+    pd_head head;
+    bool normalise;
     pd_norm_scope batchnorm;
     double norm_momentum;
     pd_init init;
