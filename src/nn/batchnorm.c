@@ -59,6 +59,7 @@ static pd_status batchnorm_plan(pd_layer *layer, const pd_plan *plan)
     pd_layer_add_param(layer, "moving_mean", 1, &c, false, PD_INIT_ZEROS);
     pd_layer_add_param(layer, "moving_variance", 1, &c, false, PD_INIT_ONES);
     layer->keeps_input = true;
+    layer->meets_lanes = true;
     layer->saved_bytes = sizeof(float) * 2 * (size_t)plan->lanes * (size_t)c;
     layer->workspace_floats =
         workspace_cut(NULL, NULL, (size_t)plan->lanes, (size_t)c) +

@@ -33,14 +33,15 @@ struct pd_network {
     pd_plan plan;
     int subtree_count;
     pd_subtree subtrees[PD_SUBTREES_MAX];
-    int first_lane;
+    pd_passes passes;
 
     int tensor_count;
     pd_tensor *tensors;
     size_t weight_count, state_count;
     float *weights, *state;
     float *gradient;       /* [subtrees][weight_count] */
-    float *lane_gradients; /* [lanes][largest layer]: one layer's, before they are folded */
+    float *waiting;        /* [passes.depth][weight_count]: sums that wait for later pieces */
+    float *lane_gradients; /* [lanes of a pass][largest layer]: before they are folded */
     pd_arena *arena;
     int workspace;
 
@@ -74,6 +75,8 @@ void pd_network_destroy(pd_network **network)
     free((*network)->weights);
     free((*network)->state);
     free((*network)->gradient);
+    free((*network)->waiting);
+    pd_passes_release(&(*network)->passes);
     free((*network)->lane_gradients);
     free(*network);
     *network = NULL;
@@ -188,6 +191,8 @@ static pd_status plan_weights(pd_network *network, bool training)
     if (training) {
         PD_TRY(pd_alloc(&network->gradient, (size_t)network->subtree_count * network->weight_count,
                         sizeof(float)));
+        PD_TRY(pd_alloc(&network->waiting, (size_t)network->passes.depth * network->weight_count,
+                        sizeof(float)));
         PD_TRY(pd_alloc(&network->lane_gradients, (size_t)network->plan.lanes * largest,
                         sizeof(float)));
     }
@@ -248,7 +253,63 @@ cleanup:
     return status;
 }
 
-pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_lane, bool training)
+/* Lets the layers forget that they were planned. */
+static void forget_layers(pd_network *network)
+{
+    network->weight_count = network->state_count = 0;
+    network->tensor_count = 0;
+    for (int i = 0; i < network->count; i++) {
+        const pd_layer *layer = &network->nodes[i].layer;
+        network->nodes[i].layer = (pd_layer){
+            .type = layer->type, .name = layer->name, .index = layer->index, .spec = layer->spec};
+    }
+}
+
+/* Passes keep the activations of their own lanes only. They are worth it where those take much
+ * memory, and cost no speed as long as each has work for every thread, and samples enough that what
+ * a layer prepares for each call, such as a transformed kernel, is used often. */
+static int choose_pass_lanes(const pd_network *network)
+{
+    enum { MUCH = 256 << 20, SAMPLES = 4, SAMPLES_PER_THREAD = 2 };
+    const pd_plan *plan = &network->plan;
+    int least = plan->threads * SAMPLES_PER_THREAD;
+    size_t bytes_per_lane = 0;
+    for (int i = 0; i < network->count; i++)
+        bytes_per_lane +=
+            (size_t)plan->lane_samples * pd_shape_size(network->nodes[i].layer.out) * sizeof(float);
+    if (least < SAMPLES)
+        least = SAMPLES;
+    int lanes = plan->lanes;
+    while (lanes > 1 && (size_t)lanes * bytes_per_lane > MUCH &&
+           (lanes + 1) / 2 * plan->lane_samples >= least)
+        lanes = (lanes + 1) / 2;
+    return lanes;
+}
+
+/* Cuts the lanes into passes of at most `lanes` lanes (0: chosen here), and plans the layers for
+ * the largest. */
+static pd_status plan_passes(pd_network *network, int lanes)
+{
+    pd_status status = PD_OK;
+    PD_TRY(plan_layers(network));
+    if (lanes == 0)
+        lanes = choose_pass_lanes(network);
+    for (int i = 0; i < network->count; i++) {
+        if (network->nodes[i].layer.meets_lanes)
+            lanes = network->plan.lanes;
+    }
+    PD_TRY(pd_passes_cut(&network->passes, network->subtrees, network->subtree_count, lanes));
+    if (network->passes.largest < network->plan.lanes) {
+        network->plan.lanes = network->passes.largest;
+        forget_layers(network);
+        PD_TRY(plan_layers(network));
+    }
+cleanup:
+    return status;
+}
+
+static pd_status plan_network(pd_network *network, const pd_plan *plan, int first_lane,
+                              bool training, int pass_lanes)
 {
     pd_status status = PD_OK;
     if (network->planned)
@@ -259,14 +320,29 @@ pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_la
         return pd_fail("the network has no layers");
     network->planned = true;
     network->plan = *plan;
-    network->first_lane = first_lane;
     network->subtree_count =
         pd_tree_subtrees(plan->total_lanes, first_lane, plan->lanes, network->subtrees);
-    PD_TRY(plan_layers(network));
+    PD_TRY(plan_passes(network, training ? pass_lanes : plan->lanes));
     PD_TRY(plan_weights(network, training));
     PD_TRY(plan_buffers(network, training));
 cleanup:
     return status;
+}
+
+pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_lane, bool training)
+{
+    return plan_network(network, plan, first_lane, training, 0);
+}
+
+pd_status pd_network_plan_passes(pd_network *network, const pd_plan *plan, int first_lane,
+                                 int pass_lanes)
+{
+    return plan_network(network, plan, first_lane, true, pass_lanes);
+}
+
+const pd_passes *pd_network_passes(const pd_network *network)
+{
+    return &network->passes;
 }
 
 static void initialise_tensor(const pd_tensor *tensor, pd_random random)
@@ -400,9 +476,57 @@ static pd_status backward_layer(pd_network *network, const pd_exec *exec, int i,
     return PD_OK;
 }
 
-pd_status pd_network_backward(pd_network *network, const pd_exec *exec, const float *x, float *dy,
-                              pd_gradient_ready ready, void *context)
+/* Where sum `height` of the stack for subtree `subtree` lies, of the weights from `first` on. */
+static float *stack_at(const pd_network *network, int subtree, int height, size_t first)
 {
+    const float *vectors = height == 0 ? network->gradient : network->waiting;
+    int index = height == 0 ? subtree : height - 1;
+    return (float *)vectors + (size_t)index * network->weight_count + first;
+}
+
+/* Folds the lane gradients of layer `at` of a piece that begins at lane `first` of its pass, and
+ * adds them to the piece's subtree. */
+static void fold_piece(pd_network *network, const node *at, const pd_piece *piece, int first,
+                       int threads)
+{
+    size_t count = at->trainable;
+    float *lanes = network->lane_gradients + (size_t)first * count;
+    int height = piece->waiting;
+    if (piece->merges == 0) {
+        pd_tree_fold_lanes(&piece->lanes, lanes, count, count,
+                           stack_at(network, piece->subtree, height, at->first_weight));
+        return;
+    }
+    pd_tree_fold_lanes(&piece->lanes, lanes, count, count, lanes);
+    const float *top = lanes;
+    for (int i = 0; i < piece->merges; i++) {
+        float *below = stack_at(network, piece->subtree, --height, at->first_weight);
+        add_to(below, top, count, threads);
+        top = below;
+    }
+}
+
+static void fold_pass(pd_network *network, const node *at, const pd_pass *pass, int threads)
+{
+    for (int i = pass->first_piece; i < pass->first_piece + pass->pieces; i++) {
+        const pd_piece *piece = &network->passes.pieces[i];
+        fold_piece(network, at, piece, piece->lanes.first - pass->first_lane, threads);
+    }
+}
+
+/* Whether the gradient of layer `at` is finite as far as it is complete. */
+static bool gradient_finite(const pd_network *network, const node *at)
+{
+    for (int s = 0; s < network->subtree_count; s++)
+        if (!all_finite(stack_at(network, s, 0, at->first_weight), at->trainable))
+            return false;
+    return true;
+}
+
+pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass, const float *x,
+                              float *dy, pd_gradient_ready ready, void *context)
+{
+    bool last = pass == network->passes.pass_count - 1;
     pd_status status = PD_OK;
     pd_exec own = with_workspace(network, exec);
     bool written[network->count + 1];
@@ -415,18 +539,12 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, const fl
             pd_clock_lap(&since, &network->times[i].backward);
         if (at->trainable == 0)
             continue;
-        for (int s = 0; s < network->subtree_count; s++) {
-            const pd_subtree *subtree = &network->subtrees[s];
-            size_t lane = (size_t)(subtree->first - network->first_lane);
-            float *sum = network->gradient + (size_t)s * network->weight_count + at->first_weight;
-            pd_tree_fold_lanes(subtree, network->lane_gradients + lane * at->trainable,
-                               at->trainable, at->trainable, sum);
-            if (network->watching && network->bad_gradient < 0 && !all_finite(sum, at->trainable))
-                network->bad_gradient = i;
-        }
+        fold_pass(network, at, &network->passes.passes[pass], exec->threads);
+        if (last && network->watching && network->bad_gradient < 0 && !gradient_finite(network, at))
+            network->bad_gradient = i;
         if (network->times != NULL)
             pd_clock_lap(&since, &network->times[i].fold);
-        if (ready != NULL)
+        if (last && ready != NULL)
             PD_TRY(ready(context, at->first_weight, at->trainable));
     }
 cleanup:

@@ -27,8 +27,8 @@ static pd_status set_up_alone(pd_step *self, const pd_dataset_info *info)
     pd_input input = pd_setup_input(job, info);
     size_t outputs = pd_shape_size(pd_network_output(self->network));
     size_t samples = (size_t)self->samples;
-    size_t floats = (size_t)input.size * (size_t)input.size * (size_t)input.channels;
-    PD_TRY(pd_alloc(&self->x, samples * floats, sizeof *self->x));
+    self->sample_floats = (size_t)input.size * (size_t)input.size * (size_t)input.channels;
+    PD_TRY(pd_alloc(&self->x, samples * self->sample_floats, sizeof *self->x));
     PD_TRY(pd_alloc(&self->targets, samples, sizeof *self->targets));
     PD_TRY(pd_alloc(&self->weights, samples, sizeof *self->weights));
     PD_TRY(pd_alloc(&self->labels, samples, sizeof *self->labels));
@@ -123,26 +123,28 @@ static pd_status finish_reduction(pd_step *self)
     return status;
 }
 
-static void compute_loss(pd_step *self, const float *logits)
+/* Loss and its gradient for `lanes` lanes, of which `lane` is the first, counted in this rank. */
+static void compute_loss(pd_step *self, int lane, int lanes, const float *logits)
 {
     double scale = 1.0 / (double)self->job->batch;
-    int lanes = pd_comm_lane_count(self->comm);
+    int sample = lane * self->lane_samples;
     if (self->classes == 2)
-        pd_loss_binary(logits, self->targets, self->weights, lanes, self->lane_samples,
-                       self->job->label_smoothing, scale, self->dlogits, self->lane_losses);
+        pd_loss_binary(logits, self->targets + sample, self->weights + sample, lanes,
+                       self->lane_samples, self->job->label_smoothing, scale, self->dlogits,
+                       self->lane_losses + lane);
     else
-        pd_loss_softmax(logits, self->labels, self->weights, self->classes, lanes,
+        pd_loss_softmax(logits, self->labels + sample, self->weights + sample, self->classes, lanes,
                         self->lane_samples, self->job->label_smoothing, scale, self->dlogits,
-                        self->lane_losses);
+                        self->lane_losses + lane);
 }
 
-static pd_exec training_exec(pd_step *self, int64_t number)
+static pd_exec training_exec(pd_step *self, const pd_pass *pass, int64_t number)
 {
     return (pd_exec){.training = true,
-                     .lanes = pd_comm_lane_count(self->comm),
+                     .lanes = pass->lanes,
                      .lane_samples = self->lane_samples,
                      .total_lanes = self->job->lanes,
-                     .first_sample = (int64_t)pd_comm_first_lane(self->comm) * self->lane_samples,
+                     .first_sample = (int64_t)pass->first_lane * self->lane_samples,
                      .seed = self->job->seed,
                      .step = (uint32_t)number,
                      .threads = self->threads,
@@ -150,19 +152,33 @@ static pd_exec training_exec(pd_step *self, int64_t number)
                      .lane_sum_context = self};
 }
 
+/* Forward, loss and backward of one pass. */
+static pd_status take_pass(pd_step *self, int index, int64_t number)
+{
+    pd_status status = PD_OK;
+    const pd_pass *pass = &pd_network_passes(self->network)->passes[index];
+    pd_exec exec = training_exec(self, pass, number);
+    int lane = pass->first_lane - pd_comm_first_lane(self->comm);
+    const float *x = self->x + (size_t)lane * (size_t)self->lane_samples * self->sample_floats;
+    const float *logits;
+    turn_to(self, PD_STEP_FORWARD);
+    PD_TRY(pd_network_forward(self->network, &exec, x, &logits));
+    compute_loss(self, lane, pass->lanes, logits);
+    turn_to(self, PD_STEP_BACKWARD);
+    PD_TRY(pd_network_backward(self->network, &exec, index, x, self->dlogits, reduce_ready, self));
+cleanup:
+    return status;
+}
+
 pd_status pd_step_gradient(pd_step *self, int64_t number, double *loss, float **gradient)
 {
     pd_status status = PD_OK;
-    pd_exec exec = training_exec(self, number);
-    const float *logits;
-    int subtrees;
+    int subtrees, passes = pd_network_passes(self->network)->pass_count;
     start_clock(self, PD_STEP_FORWARD);
-    PD_TRY(pd_network_forward(self->network, &exec, self->x, &logits));
-    compute_loss(self, logits);
-    turn_to(self, PD_STEP_BACKWARD);
     *gradient = pd_network_gradient(self->network, &subtrees);
     pd_reduction_begin(self->reduction, *gradient);
-    PD_TRY(pd_network_backward(self->network, &exec, self->x, self->dlogits, reduce_ready, self));
+    for (int i = 0; i < passes; i++)
+        PD_TRY(take_pass(self, i, number));
     PD_TRY(finish_reduction(self));
     PD_TRY(pd_comm_lane_sum(self->comm, self->lane_losses, 1, loss));
     turn_to(self, PD_STEP_UPDATE);

@@ -112,7 +112,7 @@ static double step(pd_network *net, int outputs, bool weighted, int threads)
     else
         pd_loss_softmax(logits, labels, weights, outputs, LANES, LANE_SAMPLES, 0.1,
                         1.0 / GOLDEN_BATCH, dlogits, losses);
-    assert_int_equal(pd_network_backward(net, &exec, x, dlogits, NULL, NULL), PD_OK);
+    assert_int_equal(pd_network_backward(net, &exec, 0, x, dlogits, NULL, NULL), PD_OK);
     pd_tree_fold_doubles(LANES, losses, 1, &loss);
     return loss;
 }
@@ -295,7 +295,7 @@ static void shared_nodes_add_their_gradients(void **state)
                           .lane_sum = sum_own_lanes};
     assert_int_equal(pd_network_forward(net, &exec, x, &y), PD_OK);
     assert_true(y[0] == 12 && y[1] == -4);
-    assert_int_equal(pd_network_backward(net, &exec, x, dy, NULL, NULL), PD_OK);
+    assert_int_equal(pd_network_backward(net, &exec, 0, x, dy, NULL, NULL), PD_OK);
     int subtrees;
     const float *gradient = pd_network_gradient(net, &subtrees);
     assert_true(gradient[4] == 4 && gradient[5] == 2); /* of the bias: 2 (1 + relu') */

@@ -75,7 +75,7 @@ enum { PD_LAYER_INPUTS = 2, PD_LAYER_PARAMS = 4 };
 
 /* The sizes for which buffers are planned: upper bounds of what pd_exec will ask for. */
 typedef struct pd_plan {
-    int lanes;        /* lanes held by this rank */
+    int lanes;        /* for a network, held by this rank; for a layer, of its largest pass */
     int lane_samples; /* samples per lane and step */
     int total_lanes;  /* over all ranks */
     int threads;      /* OpenMP threads */
@@ -88,11 +88,11 @@ typedef pd_status (*pd_lane_sum_function)(void *context, double *parts, size_t c
 
 typedef struct pd_exec {
     bool training;        /* dropout and batch statistics on; backward will follow */
-    int lanes;            /* lanes held here; 1 when not training */
+    int lanes;            /* lanes of this pass; 1 when not training */
     int lane_samples;     /* samples per lane (any number up to the plan's lanes * lane_samples
                              when not training) */
     int total_lanes;      /* over all ranks */
-    int64_t first_sample; /* position in the global batch of the first sample held here */
+    int64_t first_sample; /* position in the global batch of the first sample of this pass */
     uint64_t seed;
     uint32_t step; /* counts optimisation steps over the whole run, from 0 */
     int threads;
@@ -151,6 +151,7 @@ struct pd_layer {
     double flops; /* of the matrix products that define the layer, forward for one sample, with a
                      multiply-add as two; each gradient takes as many; 0 for other kinds */
     bool keeps_input, keeps_output;
+    bool meets_lanes; /* its training needs all lanes at once: they cannot go in several passes */
 };
 
 static inline size_t pd_param_size(const pd_param *param)

@@ -9,6 +9,7 @@
 
 #include "pneumo/kernels/tree.h"
 #include "pneumo/nn/layer.h"
+#include "pneumo/nn/passes.h"
 
 typedef struct pd_network pd_network;
 
@@ -30,30 +31,41 @@ int pd_network_add2(pd_network *network, const char *type, const char *name, int
  * false only inference buffers are made. Reports the first mistake of building. */
 pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_lane, bool training);
 
+/* As pd_network_plan for training, with at most `pass_lanes` lanes in a pass. pd_network_plan
+ * itself chooses several passes where that saves much memory and costs no speed. They do not change
+ * the bits. A layer that needs all lanes at once leads to one pass. */
+pd_status pd_network_plan_passes(pd_network *network, const pd_plan *plan, int first_lane,
+                                 int pass_lanes);
+
+/* The passes in which the lanes held here go through a training step: pd_network_forward and
+ * pd_network_backward for each, in turn. */
+const pd_passes *pd_network_passes(const pd_network *network);
+
 /* Draws the weights: a pure function of the seed and the tensors' positions. After planning. */
 void pd_network_initialise(pd_network *network, uint64_t seed);
 
-/* Runs [exec->lanes * exec->lane_samples] samples of x; *y is the network's output buffer, valid
- * until the next forward. exec->workspace is set by the network itself. */
+/* Runs [exec->lanes * exec->lane_samples] samples of x, in training those of one pass; *y is the
+ * network's output buffer, valid until the next forward. exec->workspace is set by the network
+ * itself. */
 pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const float *x,
                              const float **y);
 
-/* Called when the trainable gradients [offset, offset + count) are final in every subtree vector.
- * Offsets fall from call to call; the ranges are adjacent and cover everything. */
+/* Called in the last pass when the trainable gradients [offset, offset + count) are final in every
+ * subtree vector. Offsets fall from call to call; the ranges are adjacent and cover everything. */
 typedef pd_status (*pd_gradient_ready)(void *context, size_t offset, size_t count);
 
-/* Follows a training forward on the same x. dy [samples][outputs] is the loss gradient (used as
- * scratch). `ready` may be NULL. */
-pd_status pd_network_backward(pd_network *network, const pd_exec *exec, const float *x, float *dy,
-                              pd_gradient_ready ready, void *context);
+/* Follows a training forward of pass `pass` on the same x. dy [samples][outputs] is the gradient of
+ * the loss (used as scratch). `ready` may be NULL. */
+pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass, const float *x,
+                              float *dy, pd_gradient_ready ready, void *context);
 
 /* Trainable weights as one vector of `*count` floats, in layer order; and state (moving statistics)
  * likewise. Owned by the network. */
 float *pd_network_weights(pd_network *network, size_t *count);
 float *pd_network_state(pd_network *network, size_t *count);
 
-/* The gradient after backward: one vector [count] per maximal subtree of the lanes held here, at
- * gradient + i * count. Owned by the network; may be overwritten. */
+/* The gradient after the last backward: one vector [count] per maximal subtree of the lanes held
+ * here, at gradient + i * count. Owned by the network; may be overwritten. */
 float *pd_network_gradient(pd_network *network, int *subtrees);
 
 /* The layers, for checkpoints and tables; layer 0 is the first one added. */
@@ -77,9 +89,9 @@ pd_shape pd_network_output(const pd_network *network);
  * finding out where a step went wrong by running it again. */
 void pd_network_watch(pd_network *network, bool on);
 
-/* The index of the first layer whose output, or failing that the last one whose weight gradient, had
- * a value that is not finite since pd_network_watch was turned on; -1 if there was none. Only this
- * rank's samples are looked at. *in_gradient says which of the two it was. */
+/* The index of the first layer whose output, or failing that the last one whose weight gradient,
+ * had a value that is not finite since pd_network_watch was turned on; -1 if there was none. Only
+ * this rank's samples are looked at. *in_gradient says which of the two it was. */
 int pd_network_not_finite(const pd_network *network, bool *in_gradient);
 
 /* Seconds that a layer's calls took. */

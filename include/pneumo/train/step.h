@@ -32,11 +32,12 @@ typedef struct pd_step {
     pd_reduction *reduction;
 
     /* This rank's part of the batch, to be filled before a step. */
+    size_t sample_floats;     /* size * size * channels */
     float *x;                 /* [samples][size][size][channels] */
     float *targets, *weights; /* [samples] */
     int32_t *labels;          /* [samples] */
 
-    float *dlogits;      /* [samples][outputs] */
+    float *dlogits;      /* [samples][outputs], of one pass at a time */
     double *lane_losses; /* [lanes held here] */
 
     double seconds[PD_STEP_PARTS]; /* of this rank, in the last step; they cover all of it */

@@ -1,0 +1,167 @@
+/* In however many passes the lanes go through a network, the bits of the gradient are the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pneumo/base/memory.h"
+#include "pneumo/base/random.h"
+#include "pneumo/nn/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZE = 16, LANE_SAMPLES = 2, LANES_MAX = 13 };
+
+static float images[LANES_MAX * LANE_SAMPLES * SIZE * SIZE];
+
+static pd_status sum_own_lanes(void *context, double *parts, size_t count, double *total)
+{
+    const int *lanes = context;
+    pd_tree_fold_doubles(*lanes, parts, count, total);
+    return PD_OK;
+}
+
+static size_t ready_until;
+
+static pd_status note_ready(void *context, size_t offset, size_t count)
+{
+    (void)context;
+    assert_int_equal(offset + count, ready_until);
+    ready_until = offset;
+    return PD_OK;
+}
+
+/* The gradient of one step of `lanes` lanes from `first` on, and in how many passes it was made.
+ * The caller frees *out. */
+static size_t take_step(const char *model, int first, int lanes, int total, int pass_lanes,
+                        float **out, int *passes)
+{
+    const pd_model_spec spec = {.name = model,
+                                .input = {SIZE, SIZE, 1},
+                                .outputs = 1,
+                                .hidden = 8,
+                                .width = 0.2f,
+                                .dropout = 0.4f,
+                                .norm_momentum = 0.9f};
+    const pd_plan plan = {
+        .lanes = lanes, .lane_samples = LANE_SAMPLES, .total_lanes = total, .threads = 2};
+    pd_network *net;
+    assert_int_equal(pd_model_build(&net, &spec), PD_OK);
+    assert_int_equal(pd_network_plan_passes(net, &plan, first, pass_lanes), PD_OK);
+    pd_network_initialise(net, 1);
+    size_t count;
+    pd_network_weights(net, &count);
+    ready_until = count;
+    *passes = pd_network_passes(net)->pass_count;
+    int next = first;
+    for (int i = 0; i < *passes; i++) {
+        const pd_pass *pass = &pd_network_passes(net)->passes[i];
+        assert_int_equal(pass->first_lane, next);
+        next += pass->lanes;
+        const pd_exec exec = {.training = true,
+                              .lanes = pass->lanes,
+                              .lane_samples = LANE_SAMPLES,
+                              .total_lanes = total,
+                              .first_sample = (int64_t)pass->first_lane * LANE_SAMPLES,
+                              .seed = 1,
+                              .threads = 2,
+                              .lane_sum = sum_own_lanes,
+                              .lane_sum_context = &lanes};
+        const float *x = images + (size_t)pass->first_lane * LANE_SAMPLES * SIZE * SIZE, *logits;
+        float dlogits[LANES_MAX * LANE_SAMPLES];
+        assert_int_equal(pd_network_forward(net, &exec, x, &logits), PD_OK);
+        memcpy(dlogits, logits, (size_t)pd_exec_samples(&exec) * sizeof *logits);
+        assert_int_equal(ready_until, count);
+        assert_int_equal(pd_network_backward(net, &exec, i, x, dlogits, note_ready, NULL), PD_OK);
+    }
+    assert_int_equal(next, first + lanes);
+    assert_int_equal(ready_until, 0);
+    int subtrees;
+    const float *gradient = pd_network_gradient(net, &subtrees);
+    size_t floats = (size_t)subtrees * count;
+    assert_int_equal(pd_alloc(out, floats, sizeof **out), PD_OK);
+    memcpy(*out, gradient, floats * sizeof **out);
+    pd_network_destroy(&net);
+    return floats;
+}
+
+static void test_passes_do_not_change_bits(void **state)
+{
+    (void)state;
+    /* All lanes and some, numbers that are powers of two and others. */
+    static const struct {
+        int first, lanes, total;
+    } cases[] = {{0, 8, 8}, {0, 13, 13}, {0, 6, 6}, {0, 3, 8}, {3, 5, 8}, {5, 8, 13}, {2, 1, 3}};
+    static const int mosts[] = {1, 2, 3, 5, 7};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int lanes = cases[i].lanes, passes;
+        float *whole, *parts;
+        take_step("cnn", cases[i].first, lanes, cases[i].total, lanes, &whole, &passes);
+        assert_int_equal(passes, 1);
+        for (size_t j = 0; j < sizeof mosts / sizeof *mosts && mosts[j] < lanes; j++) {
+            int most = mosts[j];
+            size_t floats =
+                take_step("cnn", cases[i].first, lanes, cases[i].total, most, &parts, &passes);
+            assert_true(passes > 1 && passes * most >= lanes);
+            assert_memory_equal(whole, parts, floats * sizeof *whole);
+            free(parts);
+        }
+        free(whole);
+    }
+}
+
+/* Statistics of the whole batch need all lanes at once. */
+static void test_lanes_that_meet_go_together(void **state)
+{
+    (void)state;
+    float *gradient;
+    int passes;
+    take_step("cnn-deep", 0, 8, 8, 2, &gradient, &passes);
+    assert_int_equal(passes, 1);
+    free(gradient);
+}
+
+/* Large activations go in passes by themselves, but not in passes too small to be fast. */
+static void test_choice(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model;
+        int size, lane_samples, threads, largest;
+    } cases[] = {
+        {"vgg16", 224, 1, 1, 4}, {"vgg16", 224, 1, 4, 8}, {"vgg16", 112, 4, 2, 4},
+        {"vgg16", 32, 1, 1, 8},  {"mlp2", 112, 8, 2, 8},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const pd_model_spec spec = {.name = cases[i].model,
+                                    .input = {cases[i].size, cases[i].size, 1},
+                                    .outputs = 1,
+                                    .hidden = 8,
+                                    .width = 1};
+        const pd_plan plan = {.lanes = 8,
+                              .lane_samples = cases[i].lane_samples,
+                              .total_lanes = 8,
+                              .threads = cases[i].threads};
+        pd_network *net;
+        assert_int_equal(pd_model_build(&net, &spec), PD_OK);
+        assert_int_equal(pd_network_plan(net, &plan, 0, true), PD_OK);
+        assert_int_equal(pd_network_passes(net)->largest, cases[i].largest);
+        pd_network_destroy(&net);
+    }
+}
+
+int main(void)
+{
+    pd_random random = pd_random_stream(1, PD_PURPOSE_TEST, 0, 0);
+    for (size_t i = 0; i < sizeof images / sizeof *images; i++)
+        images[i] = pd_random_normal(&random);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_passes_do_not_change_bits),
+        cmocka_unit_test(test_lanes_that_meet_go_together),
+        cmocka_unit_test(test_choice),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
