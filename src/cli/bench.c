@@ -7,6 +7,7 @@
 #include "pneumo/cli/command.h"
 #include "pneumo/cli/job.h"
 #include "pneumo/kernels/blas.h"
+#include "pneumo/kernels/tile.h"
 #include "pneumo/train/step.h"
 #include "pneumo/train/threads.h"
 
@@ -401,9 +402,10 @@ static void print_tables(const pd_step *step, const figures *of, int steps)
     pd_network_weights(step->network, &parameters);
     printf("job %s: model %s, %zu parameters, input %dx%dx%d\n", job->name, job->model, parameters,
            job->size, job->size, job->channels);
-    printf("batch %d in %d lanes over %d rank%s of %d thread%s; reduction %s; OpenBLAS for %s\n\n",
+    printf("batch %d in %d lanes over %d rank%s of %d thread%s; reduction %s; kernels for %s, "
+           "OpenBLAS for %s\n\n",
            job->batch, job->lanes, ranks, ranks == 1 ? "" : "s", step->threads,
-           step->threads == 1 ? "" : "s", job->reduction, pd_blas_core());
+           step->threads == 1 ? "" : "s", job->reduction, pd_tile_instructions(), pd_blas_core());
     printf("%-12s %10.6f s, median of %d (%.6f to %.6f)\n", "step", of->seconds, steps, of->fastest,
            of->slowest);
     printf("%-12s %10.2f images/s\n", "speed", job->batch / of->seconds);

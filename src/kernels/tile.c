@@ -2,6 +2,17 @@
 
 #include <string.h>
 
+const char *pd_tile_instructions(void)
+{
+#if defined(__AVX512F__)
+    return "AVX-512";
+#elif defined(__AVX2__) && defined(__FMA__)
+    return "AVX2";
+#else
+    return "any processor";
+#endif
+}
+
 int pd_tile_panel_vectors(int columns)
 {
     /* Three where two would leave a single one, which reads as much for half the work. */
@@ -92,9 +103,13 @@ void pd_tile_multiply(int rows, int vectors, const float *a, ptrdiff_t row_step,
         TILE_CASES_14(1)
         TILE_CASES_14(2)
         TILE_CASES_9(3)
-#else
+#elif defined(__AVX__)
         TILE_CASES_6(1)
         TILE_CASES_6(2)
+        TILE_CASES_4(3)
+#else
+        TILE_CASES_4(1)
+        TILE_CASES_4(2)
         TILE_CASES_4(3)
 #endif
     }

@@ -20,6 +20,9 @@ enum { SKEW = PD_TILE_WIDTH };
 enum { SMALL_KERNEL = 600 * 1024, BLOCK_FLOATS = 256 * 1024, GRADIENT_FLOATS = 512 * 1024 };
 enum { BLOCK_TILES = 56, LARGE_BLOCK_TILES = 128 };
 
+/* The kernel gradient keeps the channels of a register tile's rows in one vector. */
+_Static_assert(PD_TILE_ROWS <= PD_TILE_WIDTH, "a tile has no more rows than a vector has floats");
+
 typedef pd_tile_vector vector;
 
 static int min_int(int a, int b)

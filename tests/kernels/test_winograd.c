@@ -126,6 +126,10 @@ static float *run_kernel(const wino_case *at, const wino_data *data, int first, 
     return gradient;
 }
 
+/* Of the largest output. Gradients of the kernel add up whole images, and the reference rounds at
+ * each of thousands of additions, too. */
+static const double LIMIT = 5e-6, LONG_SUM_LIMIT = 1e-5;
+
 /* The largest difference, of the largest expected magnitude; infinite if one is not a number. */
 static double error_of(const float *got, const float *expected, size_t count)
 {
@@ -140,10 +144,10 @@ static double error_of(const float *got, const float *expected, size_t count)
 }
 
 static void assert_error(const float *got, const float *expected, size_t count, const char *what,
-                         const wino_case *at)
+                         const wino_case *at, double limit)
 {
     double error = error_of(got, expected, count);
-    if (!(error <= 5e-6))
+    if (!(error <= limit))
         fail_msg("%d x %d, %d -> %d: %s is wrong by %.3g of the largest", at->h, at->w, at->c,
                  at->k, what, error);
 }
@@ -163,7 +167,7 @@ static void assert_matches_reference(const wino_case *at)
         pd_conv_reference_forward(&data.window, data.samples, at->k, data.x, data.kernel,
                                   bias ? data.bias : NULL, relu, expected);
         for (size_t i = 0; i < data.y_count; i++)
-            assert_true(fabsf(y[i] - expected[i]) <= 5e-6f * fmaxf(most, 1));
+            assert_true(fabsf(y[i] - expected[i]) <= LIMIT * fmaxf(most, 1));
         assert_true(isnan(y[data.y_count]));
         free(y);
     }
@@ -173,7 +177,7 @@ static void assert_matches_reference(const wino_case *at)
     float *dx = run_input(at, &data, data.dy, data.samples, 2);
     pd_conv_reference_backward_input(&data.window, data.samples, at->k, data.dy, data.kernel,
                                      expected);
-    assert_error(dx, expected, data.x_count, "dx", at);
+    assert_error(dx, expected, data.x_count, "dx", at, LIMIT);
     assert_true(isnan(dx[data.x_count]));
     free(dx);
     free(expected);
@@ -187,9 +191,10 @@ static void assert_matches_reference(const wino_case *at)
         for (int lane = 0; lane < at->lanes; lane++) {
             const float *got = gradient + lane * data.lane_stride;
             const float *want = expected + lane * data.lane_stride;
-            assert_error(got, want, data.kernel_count, "dw", at);
+            assert_error(got, want, data.kernel_count, "dw", at, LONG_SUM_LIMIT);
             if (bias)
-                assert_error(got + data.kernel_count, want + data.kernel_count, at->k, "db", at);
+                assert_error(got + data.kernel_count, want + data.kernel_count, at->k, "db", at,
+                             LONG_SUM_LIMIT);
             for (size_t j = data.kernel_count + (bias ? at->k : 0); j < data.lane_stride; j++)
                 assert_true(isnan(got[j]));
         }

@@ -11,11 +11,16 @@
 
 #include <stddef.h>
 
+/* The instructions that the kernels are compiled for: "AVX-512", "AVX2" or "any processor". */
+const char *pd_tile_instructions(void);
+
 /* Floats of a vector; the most vectors and rows of a tile: as many sums as there are registers. */
 #if defined(__AVX512F__)
 enum { PD_TILE_WIDTH = 16, PD_TILE_VECTORS = 3, PD_TILE_ROWS = 14 };
-#else
+#elif defined(__AVX__)
 enum { PD_TILE_WIDTH = 8, PD_TILE_VECTORS = 3, PD_TILE_ROWS = 6 };
+#else
+enum { PD_TILE_WIDTH = 4, PD_TILE_VECTORS = 3, PD_TILE_ROWS = 4 };
 #endif
 enum { PD_TILE_SIZE = PD_TILE_ROWS * PD_TILE_VECTORS * PD_TILE_WIDTH };
 
