@@ -1,12 +1,15 @@
 #include "pneumo/base/memory.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64 };
+/* Blocks of at least LARGE bytes begin on a huge page. */
+enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
 
 pd_status pd_alloc(void *out, size_t count, size_t size)
 {
@@ -18,9 +21,16 @@ pd_status pd_alloc(void *out, size_t count, size_t size)
     size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (bytes == 0)
         bytes = ALIGNMENT;
-    block = aligned_alloc(ALIGNMENT, bytes);
+    /* aligned_alloc wants multiples of the alignment; pages that are never touched cost nothing. */
+    bool large = bytes >= LARGE && bytes <= SIZE_MAX - HUGE_PAGE;
+    block = large ? aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE)
+                  : aligned_alloc(ALIGNMENT, bytes);
     if (block == NULL)
         return pd_fail("out of memory: cannot get %.1f MiB", (double)bytes / 1048576.0);
+    /* Kernels walk through many rows at a time, each on a page of its own: with small pages the
+     * processor would look up addresses all the time. A refusal only costs speed. */
+    if (large)
+        madvise(block, bytes, MADV_HUGEPAGE);
     memset(block, 0, bytes);
     memcpy(out, &block, sizeof block);
     return PD_OK;

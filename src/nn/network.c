@@ -142,6 +142,27 @@ static pd_shape shape_of(const pd_network *network, int index)
     return index == PD_NETWORK_INPUT ? network->input : network->nodes[index - 1].layer.out;
 }
 
+/* The largest element after ReLU is ReLU of the largest element, so a ReLU between a convolution and
+ * the max pooling that alone reads it may follow the pooling: it is shorter there, and the output
+ * of the convolution, the largest array of most networks, need not be kept for its gradient. */
+static void move_relus_behind_pooling(pd_network *network)
+{
+    for (int i = 0; i < network->count; i++) {
+        pd_layer *pool = &network->nodes[i].layer;
+        if (strcmp(pool->type->name, "maxpool") != 0 ||
+            network->nodes[i].input[0] == PD_NETWORK_INPUT)
+            continue;
+        node *from = &network->nodes[network->nodes[i].input[0] - 1];
+        pd_layer_spec *spec = &from->layer.spec;
+        if (strcmp(from->layer.type->name, "conv") != 0 || !spec->relu || from->consumers != 1)
+            continue;
+        spec->relu = false;
+        pool->spec.relu = true;
+        if (spec->init == PD_INIT_DEFAULT)
+            spec->init = PD_INIT_HE_NORMAL;
+    }
+}
+
 /* Lets every layer fix its shapes, and counts the weights. */
 static pd_status plan_layers(pd_network *network)
 {
@@ -270,7 +291,7 @@ static void forget_layers(pd_network *network)
  * a layer prepares for each call, such as a transformed kernel, is used often. */
 static int choose_pass_lanes(const pd_network *network)
 {
-    enum { MUCH = 256 << 20, SAMPLES = 4, SAMPLES_PER_THREAD = 2 };
+    enum { MUCH = 512 << 20, SAMPLES = 4, SAMPLES_PER_THREAD = 2 };
     const pd_plan *plan = &network->plan;
     int least = plan->threads * SAMPLES_PER_THREAD;
     size_t bytes_per_lane = 0;
@@ -322,6 +343,7 @@ static pd_status plan_network(pd_network *network, const pd_plan *plan, int firs
     network->plan = *plan;
     network->subtree_count =
         pd_tree_subtrees(plan->total_lanes, first_lane, plan->lanes, network->subtrees);
+    move_relus_behind_pooling(network);
     PD_TRY(plan_passes(network, training ? pass_lanes : plan->lanes));
     PD_TRY(plan_weights(network, training));
     PD_TRY(plan_buffers(network, training));

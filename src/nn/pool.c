@@ -1,5 +1,6 @@
 #include "pneumo/nn/pool.h"
 
+#include "pneumo/kernels/activation.h"
 #include "pneumo/kernels/pool.h"
 
 static pd_window layer_window(const pd_layer *layer)
@@ -41,6 +42,7 @@ static pd_status maxpool_plan(pd_layer *layer, const pd_plan *plan)
                        layer->name, layer->spec.kernel_h, layer->spec.kernel_w, PD_POOL_MAX_PLACES);
     layer->saved_bytes =
         (size_t)plan->lanes * (size_t)plan->lane_samples * pd_shape_size(layer->out);
+    layer->keeps_output = layer->spec.relu;
     return PD_OK;
 }
 
@@ -50,6 +52,8 @@ static pd_status maxpool_forward(pd_layer *layer, const pd_exec *exec, const flo
     pd_window window = layer_window(layer);
     pd_pool_max(&window, pd_exec_samples(exec), x[0], y, exec->training ? saved : NULL,
                 exec->threads);
+    if (layer->spec.relu)
+        pd_relu(pd_exec_floats(exec, layer->out), y, y, exec->threads);
     return PD_OK;
 }
 
@@ -57,8 +61,10 @@ static pd_status maxpool_backward(pd_layer *layer, const pd_exec *exec, const fl
                                   const float *y, float *dy, float *const *dx, float *gradient,
                                   void *saved)
 {
-    (void)x, (void)y, (void)gradient;
+    (void)x, (void)gradient;
     pd_window window = layer_window(layer);
+    if (layer->spec.relu)
+        pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
     if (dx[0])
         pd_pool_max_backward(&window, pd_exec_samples(exec), dy, saved, dx[0], exec->threads);
     return PD_OK;

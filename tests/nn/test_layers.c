@@ -267,6 +267,7 @@ static const trial trials[] = {
     {"dense", {.units = 1}, {1, 1, 9}, NORMAL},
     {"maxpool", {.kernel_h = 2, .kernel_w = 2, .padding = PD_VALID}, {5, 4, 3}, DISTINCT},
     {"maxpool", {.kernel_h = 3, .kernel_w = 3, .stride = 2}, {5, 4, 3}, DISTINCT},
+    {"maxpool", {.kernel_h = 2, .kernel_w = 2, .relu = true}, {5, 4, 3}, DISTINCT},
     {"avgpool", {.kernel_h = 2, .kernel_w = 2}, {5, 4, 3}, NORMAL},
     {"avgpool", {.kernel_h = 3, .kernel_w = 3, .stride = 2}, {4, 5, 3}, NORMAL},
     {"globalpool", {.units = 0}, {3, 4, 5}, NORMAL},

@@ -48,14 +48,14 @@ typedef struct pd_layer_spec {
     int kernel_h, kernel_w; /* conv, separable, pooling: window */
     int stride;             /* the same; 0 means the window for pooling, else 1 */
     pd_padding padding;     /* the same: as in Keras and TensorFlow */
-    bool relu;              /* conv, separable, dense, batchnorm, add: ReLU on the output */
-    bool relu_first;        /* separable: ReLU on the input */
-    bool no_bias;           /* conv, separable, dense */
-    float rate;             /* dropout: share of elements set to 0 */
-    float momentum;         /* batchnorm: of the moving statistics; 0 means 0.99 */
-    float epsilon;          /* batchnorm: 0 means 1e-3 */
-    pd_norm_scope scope;    /* batchnorm */
-    pd_init init;           /* conv, separable, dense: kernels */
+    bool relu;           /* conv, separable, dense, maxpool, batchnorm, add: ReLU on the output */
+    bool relu_first;     /* separable: ReLU on the input */
+    bool no_bias;        /* conv, separable, dense */
+    float rate;          /* dropout: share of elements set to 0 */
+    float momentum;      /* batchnorm: of the moving statistics; 0 means 0.99 */
+    float epsilon;       /* batchnorm: 0 means 1e-3 */
+    pd_norm_scope scope; /* batchnorm */
+    pd_init init;        /* conv, separable, dense: kernels */
 } pd_layer_spec;
 
 /* One array of weights or of state. */
