@@ -405,10 +405,21 @@ static void wino_multiply(const wino_shape *shape, int tiles, const float *input
     }
 }
 
+/* Sets sums to 0 where the mask, of which there are `count` floats, is not positive. */
+INLINE void mask_vector(int count, const float *mask, float *sums)
+{
+    if (count == PD_TILE_WIDTH)
+        for (int n = 0; n < PD_TILE_WIDTH; n++)
+            sums[n] = mask[n] > 0 ? sums[n] : 0;
+    else
+        for (int n = 0; n < count; n++)
+            sums[n] = mask[n] > 0 ? sums[n] : 0;
+}
+
 /* Transforms a vector of outputs of a tile back and stores it, plus bias, but no less than `least`,
- * as far as it lies within y. */
+ * and masked, as far as it lies within y. */
 static void wino_store(const wino_shape *shape, const place *at, const float *from, size_t step,
-                       int column, const float *bias, float least, float *y)
+                       int column, const float *bias, float least, const float *mask, float *y)
 {
     _Alignas(64) float buffer[OUTPUT * OUTPUT * PD_TILE_WIDTH];
     square_transform(line_output, INPUT, OUTPUT, from, (ptrdiff_t)(INPUT * step), (ptrdiff_t)step,
@@ -418,16 +429,19 @@ static void wino_store(const wino_shape *shape, const place *at, const float *fr
         columns = min_int(OUTPUT, shape->out_w - at->x);
     int count = min_int(PD_TILE_WIDTH, shape->k - column);
     size_t row_size = (size_t)shape->out_w * k;
-    float *first = y + ((size_t)at->sample * (size_t)shape->out_h + (size_t)at->y) * row_size +
+    size_t first = ((size_t)at->sample * (size_t)shape->out_h + (size_t)at->y) * row_size +
                    (size_t)at->x * k + (size_t)column;
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++) {
-            float *to = first + (size_t)i * row_size + (size_t)j * k;
+            size_t offset = first + (size_t)i * row_size + (size_t)j * k;
+            float *to = y + offset;
             float *sums = buffer + (i * OUTPUT + j) * PD_TILE_WIDTH;
             for (int n = 0; n < PD_TILE_WIDTH; n++) {
                 float sum = sums[n] + bias[n];
                 sums[n] = sum < least ? least : sum;
             }
+            if (mask)
+                mask_vector(count, mask + offset, sums);
             if (count == PD_TILE_WIDTH)
                 *(vector *)to = *(const vector *)sums;
             else
@@ -438,19 +452,21 @@ static void wino_store(const wino_shape *shape, const place *at, const float *fr
 
 /* Part `part` of `parts` of the work on `tiles` tiles from `first` on. All parts work at once. */
 static void wino_block(const wino_shape *shape, int first, int tiles, const images *x,
-                       const float *bias, const float *kernel, float least, float *y, float *input,
-                       int part, int parts)
+                       const float *bias, const float *kernel, float least, const float *mask,
+                       float *y, float *input, int part, int parts)
 {
     float *output = input + POSITIONS * wino_input_step(shape);
     int pitch = pd_tile_padded(shape->c), padded = pd_tile_padded(shape->k);
     int vectors = pitch / PD_TILE_WIDTH;
+    /* Tile by tile: to divide for each vector would take as long as a part of its transform. */
     int end = share(tiles * vectors, part + 1, parts);
-    for (int unit = share(tiles * vectors, part, parts); unit < end; unit++) {
-        int tile = unit / vectors, channel = unit % vectors * PD_TILE_WIDTH;
+    for (int unit = share(tiles * vectors, part, parts); unit < end;) {
+        int tile = unit / vectors;
         place at = grid_place(&shape->grid, first + tile);
-        wino_transform_input(x, &at, shape->pad_top, shape->pad_left, channel,
-                             input + (size_t)tile * (size_t)pitch + channel,
-                             wino_input_step(shape));
+        for (int v = unit % vectors; v < vectors && unit < end; v++, unit++)
+            wino_transform_input(x, &at, shape->pad_top, shape->pad_left, v * PD_TILE_WIDTH,
+                                 input + (size_t)tile * (size_t)pitch + (size_t)v * PD_TILE_WIDTH,
+                                 wino_input_step(shape));
     }
     if (parts > 1) {
 #pragma omp barrier
@@ -464,21 +480,25 @@ static void wino_block(const wino_shape *shape, int first, int tiles, const imag
     }
     vectors = padded / PD_TILE_WIDTH;
     end = share(tiles * vectors, part + 1, parts);
-    for (int unit = share(tiles * vectors, part, parts); unit < end; unit++) {
+    for (int unit = share(tiles * vectors, part, parts); unit < end;) {
         int tile = unit / vectors, column = unit % vectors * PD_TILE_WIDTH;
         int panel = column / panel_width * panel_width;
-        int width = min_int(panel_width, padded - panel);
         place at = grid_place(&shape->grid, first + tile);
-        wino_store(shape, &at,
-                   output + (size_t)panel * (size_t)tiles + (size_t)tile * (size_t)width +
-                       (column - panel),
-                   wino_output_step(shape), column, bias + column, least, y);
+        for (; column < padded && unit < end; column += PD_TILE_WIDTH, unit++) {
+            if (column == panel + panel_width)
+                panel = column;
+            int width = min_int(panel_width, padded - panel);
+            wino_store(shape, &at,
+                       output + (size_t)panel * (size_t)tiles + (size_t)tile * (size_t)width +
+                           (column - panel),
+                       wino_output_step(shape), column, bias + column, least, mask, y);
+        }
     }
 }
 
 /* x [samples][h][w][c] -> y [samples][out_h][out_w][k], with the kernel transformed already. */
 static void wino_run(const wino_shape *shape, const images *x, const float *bias, bool relu,
-                     float *y, float *workspace, int threads)
+                     const float *mask, float *y, float *workspace, int threads)
 {
     int padded = pd_tile_padded(shape->k);
     float *kernel = workspace + padded, *blocks = workspace + wino_kernel_size(shape);
@@ -491,12 +511,13 @@ static void wino_run(const wino_shape *shape, const images *x, const float *bias
         if (shape->shared) {
             for (int first = 0; first < shape->tiles; first += shape->block)
                 wino_block(shape, first, min_int(shape->block, shape->tiles - first), x, workspace,
-                           kernel, least, y, blocks, part, parts);
+                           kernel, least, mask, y, blocks, part, parts);
         } else {
 #pragma omp for schedule(dynamic)
             for (int first = 0; first < shape->tiles; first += shape->block)
                 wino_block(shape, first, min_int(shape->block, shape->tiles - first), x, workspace,
-                           kernel, least, y, blocks + (size_t)part * wino_block_size(shape), 0, 1);
+                           kernel, least, mask, y, blocks + (size_t)part * wino_block_size(shape),
+                           0, 1);
         }
     }
 }
@@ -514,7 +535,7 @@ void pd_winograd_forward(const pd_window *window, int samples, int k, const floa
     wino_shape shape = wino_shape_forward(window, samples, k, threads);
     images from = images_make(shape.h, shape.w, shape.c, samples, x);
     wino_transform_kernel(&shape, kernel, false, workspace + pd_tile_padded(shape.k), threads);
-    wino_run(&shape, &from, bias, relu, y, workspace, threads);
+    wino_run(&shape, &from, bias, relu, NULL, y, workspace, threads);
 }
 
 size_t pd_winograd_backward_input_workspace(const pd_window *window, int samples, int k,
@@ -525,12 +546,13 @@ size_t pd_winograd_backward_input_workspace(const pd_window *window, int samples
 }
 
 void pd_winograd_backward_input(const pd_window *window, int samples, int k, const float *dy,
-                                const float *kernel, float *dx, float *workspace, int threads)
+                                const float *kernel, const float *mask, float *dx, float *workspace,
+                                int threads)
 {
     wino_shape shape = wino_shape_input(window, samples, k, threads);
     images from = images_make(shape.h, shape.w, shape.c, samples, dy);
     wino_transform_kernel(&shape, kernel, true, workspace + pd_tile_padded(shape.k), threads);
-    wino_run(&shape, &from, NULL, false, dx, workspace, threads);
+    wino_run(&shape, &from, NULL, false, mask, dx, workspace, threads);
 }
 
 /* --- The gradient of the kernel: at each position the product of transformed inputs and
@@ -657,17 +679,19 @@ static void gradient_block(const gradient_shape *shape, int first, int tiles, co
     float *output = input + gradient_input_size(shape);
     int vectors = shape->groups + shape->padded / PD_TILE_WIDTH;
     int end = share(tiles * vectors, part + 1, parts);
-    for (int unit = share(tiles * vectors, part, parts); unit < end; unit++) {
-        int tile = unit / vectors, group = unit % vectors;
+    for (int unit = share(tiles * vectors, part, parts); unit < end;) {
+        int tile = unit / vectors, v = unit % vectors;
         place at = grid_place(&shape->grid, first + tile);
-        if (group < shape->groups) {
+        for (; v < shape->groups && unit < end; v++, unit++)
             wino_transform_input(
-                x, &at, shape->pad_top, shape->pad_left, share(shape->c, group, shape->groups),
-                input + ((size_t)group * POSITIONS * (size_t)tiles + (size_t)tile) * PD_TILE_WIDTH,
+                x, &at, shape->pad_top, shape->pad_left, share(shape->c, v, shape->groups),
+                input + ((size_t)v * POSITIONS * (size_t)tiles + (size_t)tile) * PD_TILE_WIDTH,
                 (size_t)tiles * PD_TILE_WIDTH);
-        } else {
-            int column = (group - shape->groups) * PD_TILE_WIDTH;
-            int panel = column / shape->panel * shape->panel;
+        int column = (v - shape->groups) * PD_TILE_WIDTH;
+        int panel = column / shape->panel * shape->panel;
+        for (; column < shape->padded && unit < end; column += PD_TILE_WIDTH, unit++) {
+            if (column == panel + shape->panel)
+                panel = column;
             size_t width = (size_t)min_int(shape->panel, shape->padded - panel);
             gradient_transform_output(dy, &at, column,
                                       output + (size_t)panel * (POSITIONS + 1) * (size_t)tiles +

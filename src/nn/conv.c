@@ -13,7 +13,8 @@ typedef struct conv_method {
                     int threads);
     size_t (*forward_workspace)(const pd_window *window, int samples, int k, int threads);
     void (*backward_input)(const pd_window *window, int samples, int k, const float *dy,
-                           const float *kernel, float *dx, float *workspace, int threads);
+                           const float *kernel, const float *mask, float *dx, float *workspace,
+                           int threads);
     size_t (*backward_input_workspace)(const pd_window *window, int samples, int k, int threads);
     void (*backward_kernel)(const pd_window *window, int lanes, int lane_samples, int k,
                             const float *x, const float *dy, float *dkernel, float *dbias,
@@ -22,8 +23,19 @@ typedef struct conv_method {
                                         int threads);
 } conv_method;
 
+/* As pd_winograd_backward_input. */
+static void direct_backward_input(const pd_window *window, int samples, int k, const float *dy,
+                                  const float *kernel, const float *mask, float *dx,
+                                  float *workspace, int threads)
+{
+    size_t count = (size_t)samples * (size_t)window->h * (size_t)window->w * (size_t)window->c;
+    pd_conv_backward_input(window, samples, k, dy, kernel, dx, workspace, threads);
+    if (mask)
+        pd_relu_backward(count, mask, dx, dx, threads);
+}
+
 static const conv_method direct = {pd_conv_forward,         pd_conv_forward_workspace,
-                                   pd_conv_backward_input,  pd_conv_backward_input_workspace,
+                                   direct_backward_input,   pd_conv_backward_input_workspace,
                                    pd_conv_backward_kernel, pd_conv_backward_kernel_workspace};
 static const conv_method winograd = {
     pd_winograd_forward,         pd_winograd_forward_workspace,
@@ -81,7 +93,7 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
             layer->workspace_floats = sizes[i];
     }
     layer->keeps_input = true;
-    layer->keeps_output = spec->relu;
+    layer->keeps_output = spec->relu && !spec->relu_seen_to;
     return PD_OK;
 }
 
@@ -105,7 +117,7 @@ static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const float
     (void)saved;
     pd_window window = conv_window(layer);
     int k = layer->spec.units;
-    if (layer->spec.relu)
+    if (layer->spec.relu && !layer->spec.relu_seen_to)
         pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
     float *dbias = layer->spec.no_bias ? NULL : gradient + pd_param_size(&layer->params[KERNEL]);
     const conv_method *method = conv_method_of(&window, k);
@@ -113,7 +125,8 @@ static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const float
                             pd_layer_trainable(layer), exec->workspace, exec->threads);
     if (dx[0])
         method->backward_input(&window, pd_exec_samples(exec), k, dy, layer->params[KERNEL].value,
-                               dx[0], exec->workspace, exec->threads);
+                               layer->spec.input_relu ? x[0] : NULL, dx[0], exec->workspace,
+                               exec->threads);
     return PD_OK;
 }
 

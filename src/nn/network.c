@@ -142,9 +142,10 @@ static pd_shape shape_of(const pd_network *network, int index)
     return index == PD_NETWORK_INPUT ? network->input : network->nodes[index - 1].layer.out;
 }
 
-/* The largest element after ReLU is ReLU of the largest element, so a ReLU between a convolution and
- * the max pooling that alone reads it may follow the pooling: it is shorter there, and the output
- * of the convolution, the largest array of most networks, need not be kept for its gradient. */
+/* The largest element after ReLU is ReLU of the largest element, so a ReLU between a convolution
+ * and the max pooling that alone reads it may follow the pooling: it is shorter there, and the
+ * output of the convolution, the largest array of most networks, need not be kept for its gradient.
+ */
 static void move_relus_behind_pooling(pd_network *network)
 {
     for (int i = 0; i < network->count; i++) {
@@ -160,6 +161,25 @@ static void move_relus_behind_pooling(pd_network *network)
         pool->spec.relu = true;
         if (spec->init == PD_INIT_DEFAULT)
             spec->init = PD_INIT_HE_NORMAL;
+    }
+}
+
+/* The gradient of a ReLU needs its output, and the gradient that comes from its reader. A
+ * convolution that alone reads it has both at hand, and saves another walk through memory. */
+static void hand_relus_to_readers(pd_network *network)
+{
+    for (int i = 0; i < network->count; i++) {
+        pd_layer *reader = &network->nodes[i].layer;
+        if (strcmp(reader->type->name, "conv") != 0 ||
+            network->nodes[i].input[0] == PD_NETWORK_INPUT)
+            continue;
+        node *from = &network->nodes[network->nodes[i].input[0] - 1];
+        bool able = strcmp(from->layer.type->name, "conv") == 0 ||
+                    strcmp(from->layer.type->name, "maxpool") == 0;
+        if (able && from->layer.spec.relu && from->consumers == 1) {
+            from->layer.spec.relu_seen_to = true;
+            reader->spec.input_relu = true;
+        }
     }
 }
 
@@ -344,6 +364,7 @@ static pd_status plan_network(pd_network *network, const pd_plan *plan, int firs
     network->subtree_count =
         pd_tree_subtrees(plan->total_lanes, first_lane, plan->lanes, network->subtrees);
     move_relus_behind_pooling(network);
+    hand_relus_to_readers(network);
     PD_TRY(plan_passes(network, training ? pass_lanes : plan->lanes));
     PD_TRY(plan_weights(network, training));
     PD_TRY(plan_buffers(network, training));

@@ -42,7 +42,7 @@ static pd_status maxpool_plan(pd_layer *layer, const pd_plan *plan)
                        layer->name, layer->spec.kernel_h, layer->spec.kernel_w, PD_POOL_MAX_PLACES);
     layer->saved_bytes =
         (size_t)plan->lanes * (size_t)plan->lane_samples * pd_shape_size(layer->out);
-    layer->keeps_output = layer->spec.relu;
+    layer->keeps_output = layer->spec.relu && !layer->spec.relu_seen_to;
     return PD_OK;
 }
 
@@ -63,7 +63,7 @@ static pd_status maxpool_backward(pd_layer *layer, const pd_exec *exec, const fl
 {
     (void)x, (void)gradient;
     pd_window window = layer_window(layer);
-    if (layer->spec.relu)
+    if (layer->spec.relu && !layer->spec.relu_seen_to)
         pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
     if (dx[0])
         pd_pool_max_backward(&window, pd_exec_samples(exec), dy, saved, dx[0], exec->threads);

@@ -95,18 +95,23 @@ static size_t workspace_count(const bench_layer *at)
 
 static void run(const bench_layer *at, int direction, bool winograd)
 {
-    if (direction == 0)
+    if (direction == 0) {
         (winograd ? pd_winograd_forward : pd_conv_forward)(&at->window, at->samples, at->k, at->x,
                                                            at->kernel, at->bias, true, at->y,
                                                            at->workspace, at->threads);
-    else if (direction == 1)
-        (winograd ? pd_winograd_backward_input : pd_conv_backward_input)(
-            &at->window, at->samples, at->k, at->y, at->kernel, at->x, at->workspace, at->threads);
-    else
+    } else if (direction == 1) {
+        if (winograd)
+            pd_winograd_backward_input(&at->window, at->samples, at->k, at->y, at->kernel, NULL,
+                                       at->x, at->workspace, at->threads);
+        else
+            pd_conv_backward_input(&at->window, at->samples, at->k, at->y, at->kernel, at->x,
+                                   at->workspace, at->threads);
+    } else {
         (winograd ? pd_winograd_backward_kernel : pd_conv_backward_kernel)(
             &at->window, at->lanes, at->lane_samples, at->k, at->x, at->y, at->gradient,
             at->gradient + at->kernel_count, at->kernel_count + (size_t)at->k, at->workspace,
             at->threads);
+    }
 }
 
 /* Prints a line and adds the seconds to total[direction][method], where the last method is the

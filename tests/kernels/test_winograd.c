@@ -100,12 +100,12 @@ static float *run_forward(const wino_case *at, const wino_data *data, const floa
 }
 
 static float *run_input(const wino_case *at, const wino_data *data, const float *dy, int samples,
-                        int threads)
+                        const float *mask, int threads)
 {
     float *dx = make_result(data->x_count / data->samples * samples);
     float *workspace =
         make_result(pd_winograd_backward_input_workspace(&data->window, samples, at->k, threads));
-    pd_winograd_backward_input(&data->window, samples, at->k, dy, data->kernel, dx, workspace,
+    pd_winograd_backward_input(&data->window, samples, at->k, dy, data->kernel, mask, dx, workspace,
                                threads);
     free(workspace);
     return dx;
@@ -174,11 +174,15 @@ static void assert_matches_reference(const wino_case *at)
     free(expected);
 
     expected = make_result(data.x_count);
-    float *dx = run_input(at, &data, data.dy, data.samples, 2);
+    float *dx = run_input(at, &data, data.dy, data.samples, NULL, 2);
     pd_conv_reference_backward_input(&data.window, data.samples, at->k, data.dy, data.kernel,
                                      expected);
     assert_error(dx, expected, data.x_count, "dx", at, LIMIT);
     assert_true(isnan(dx[data.x_count]));
+    float *masked = run_input(at, &data, data.dy, data.samples, data.x, 2);
+    for (size_t i = 0; i < data.x_count; i++)
+        assert_true(masked[i] == (data.x[i] > 0 ? dx[i] : 0));
+    free(masked);
     free(dx);
     free(expected);
 
@@ -226,13 +230,13 @@ static void bits_do_not_depend_on_threads(void **state)
     for (const wino_case *at = cases; at < cases + CASES; at++) {
         wino_data data = make_data(at);
         float *y = run_forward(at, &data, data.x, data.samples, true, true, 1);
-        float *dx = run_input(at, &data, data.dy, data.samples, 1);
+        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 1);
         float *gradient = run_kernel(at, &data, 0, at->lanes, true, 1);
         for (int threads = 2; threads <= 3; threads++) {
             float *other = run_forward(at, &data, data.x, data.samples, true, true, threads);
             assert_memory_equal(other, y, data.y_count * sizeof *y);
             free(other);
-            other = run_input(at, &data, data.dy, data.samples, threads);
+            other = run_input(at, &data, data.dy, data.samples, NULL, threads);
             assert_memory_equal(other, dx, data.x_count * sizeof *dx);
             free(other);
             other = run_kernel(at, &data, 0, at->lanes, true, threads);
@@ -253,12 +257,12 @@ static void bits_do_not_depend_on_batch_or_lanes_held(void **state)
         wino_data data = make_data(at);
         size_t x_sample = data.x_count / data.samples, y_sample = data.y_count / data.samples;
         float *y = run_forward(at, &data, data.x, data.samples, true, true, 2);
-        float *dx = run_input(at, &data, data.dy, data.samples, 2);
+        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 2);
         for (int n = 0; n < data.samples; n++) {
             float *alone = run_forward(at, &data, data.x + n * x_sample, 1, true, true, 1);
             assert_memory_equal(alone, y + n * y_sample, y_sample * sizeof *y);
             free(alone);
-            alone = run_input(at, &data, data.dy + n * y_sample, 1, 1);
+            alone = run_input(at, &data, data.dy + n * y_sample, 1, NULL, 1);
             assert_memory_equal(alone, dx + n * x_sample, x_sample * sizeof *dx);
             free(alone);
         }

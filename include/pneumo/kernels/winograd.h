@@ -26,8 +26,11 @@ void pd_winograd_forward(const pd_window *window, int samples, int k, const floa
                          float *workspace, int threads);
 size_t pd_winograd_forward_workspace(const pd_window *window, int samples, int k, int threads);
 
+/* With a mask (x's shape; may be NULL), dx is 0 where the mask is not positive: the gradient of a
+ * ReLU that x has come out of. */
 void pd_winograd_backward_input(const pd_window *window, int samples, int k, const float *dy,
-                                const float *kernel, float *dx, float *workspace, int threads);
+                                const float *kernel, const float *mask, float *dx, float *workspace,
+                                int threads);
 size_t pd_winograd_backward_input_workspace(const pd_window *window, int samples, int k,
                                             int threads);
 

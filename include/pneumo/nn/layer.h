@@ -50,6 +50,8 @@ typedef struct pd_layer_spec {
     pd_padding padding;     /* the same: as in Keras and TensorFlow */
     bool relu;           /* conv, separable, dense, maxpool, batchnorm, add: ReLU on the output */
     bool relu_first;     /* separable: ReLU on the input */
+    bool relu_seen_to;   /* set by the network: a reader's backward applies that ReLU's gradient */
+    bool input_relu;     /* conv, set by the network: backward applies that of its input's ReLU */
     bool no_bias;        /* conv, separable, dense */
     float rate;          /* dropout: share of elements set to 0 */
     float momentum;      /* batchnorm: of the moving statistics; 0 means 0.99 */
