@@ -25,6 +25,7 @@ enum { BLOCK_TILES = 56, LARGE_BLOCK_TILES = 128, GRADIENT_TILES = 42 };
 _Static_assert(PD_TILE_ROWS <= PD_TILE_WIDTH, "a tile has no more rows than a vector has floats");
 
 typedef pd_tile_vector vector;
+typedef int integers __attribute__((vector_size(sizeof(int) * PD_TILE_WIDTH)));
 
 static int min_int(int a, int b)
 {
@@ -424,21 +425,18 @@ static void wino_multiply(const wino_shape *shape, int tiles, const float *input
     }
 }
 
-/* Sets sums to 0 where the mask, of which there are `count` floats, is not positive. */
-INLINE void mask_vector(int count, const float *mask, float *sums)
+/* `sum` where it is greater than `least`, or not a number; else `least`. */
+INLINE vector clamp_vector(vector sum, vector least)
 {
-    if (count == PD_TILE_WIDTH)
-        for (int n = 0; n < PD_TILE_WIDTH; n++)
-            sums[n] = mask[n] > 0 ? sums[n] : 0;
-    else
-        for (int n = 0; n < count; n++)
-            sums[n] = mask[n] > 0 ? sums[n] : 0;
+    integers below = sum < least;
+    return (vector)((below & (integers)least) | (~below & (integers)sum));
 }
 
 /* Transforms a vector of outputs of a tile back and stores it, plus bias, but no less than `least`,
- * and masked, as far as it lies within y. */
+ * and 0 where the mask is not positive, as far as it lies within y. */
 static void wino_store(const wino_shape *shape, const place *at, const float *from, size_t step,
-                       int column, const float *bias, float least, const float *mask, float *y)
+                       int column, const float *bias, float least, const float *mask, bool far,
+                       float *y)
 {
     _Alignas(64) float buffer[OUTPUT * OUTPUT * PD_TILE_WIDTH];
     square_transform(line_output, INPUT, OUTPUT, from, (ptrdiff_t)(INPUT * step), (ptrdiff_t)step,
@@ -450,21 +448,24 @@ static void wino_store(const wino_shape *shape, const place *at, const float *fr
     size_t row_size = (size_t)shape->out_w * k;
     size_t first = ((size_t)at->sample * (size_t)shape->out_h + (size_t)at->y) * row_size +
                    (size_t)at->x * k + (size_t)column;
+    vector add = *(const vector *)bias, floor = (vector){0} + least;
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++) {
             size_t offset = first + (size_t)i * row_size + (size_t)j * k;
             float *to = y + offset;
-            float *sums = buffer + (i * OUTPUT + j) * PD_TILE_WIDTH;
-            for (int n = 0; n < PD_TILE_WIDTH; n++) {
-                float sum = sums[n] + bias[n];
-                sums[n] = sum < least ? least : sum;
+            vector sum = *(const vector *)(buffer + (i * OUTPUT + j) * PD_TILE_WIDTH) + add;
+            sum = clamp_vector(sum, floor);
+            if (count < PD_TILE_WIDTH) {
+                for (int n = 0; n < count; n++)
+                    to[n] = mask && !(mask[offset + n] > 0) ? 0 : sum[n];
+                continue;
             }
             if (mask)
-                mask_vector(count, mask + offset, sums);
-            if (count == PD_TILE_WIDTH)
-                *(vector *)to = *(const vector *)sums;
+                sum = (vector)((*(const vector *)(mask + offset) > 0) & (integers)sum);
+            if (far)
+                pd_tile_store_far(to, sum);
             else
-                memcpy(to, sums, (size_t)count * sizeof *to);
+                *(vector *)to = sum;
         }
     }
 }
@@ -497,6 +498,8 @@ static void wino_block(const wino_shape *shape, int first, int tiles, const imag
     if (parts > 1) {
 #pragma omp barrier
     }
+    size_t pixels = (size_t)(shape->tiles * OUTPUT * OUTPUT);
+    bool far = pd_tile_is_far(y, (size_t)shape->k, pixels * (size_t)shape->k * sizeof *y);
     vectors = padded / PD_TILE_WIDTH;
     end = share(tiles * vectors, part + 1, parts);
     for (int unit = share(tiles * vectors, part, parts); unit < end;) {
@@ -510,9 +513,11 @@ static void wino_block(const wino_shape *shape, int first, int tiles, const imag
             wino_store(shape, &at,
                        output + (size_t)panel * (size_t)tiles + (size_t)tile * (size_t)width +
                            (column - panel),
-                       wino_output_step(shape), column, bias + column, least, mask, y);
+                       wino_output_step(shape), column, bias + column, least, mask, far, y);
         }
     }
+    if (far)
+        pd_tile_finish_far();
 }
 
 /* x [samples][h][w][c] -> y [samples][out_h][out_w][k], with the kernel transformed already. */
@@ -623,22 +628,27 @@ static size_t gradient_block_size(const gradient_shape *shape)
            (POSITIONS + 1) * (size_t)shape->most * (size_t)shape->padded;
 }
 
-/* Adds a vector, or its first `count` floats, to `to`, or overwrites it. */
-static void gradient_add(int count, const float *from, bool overwrite, float *to)
+/* What becomes of a block's sums. */
+typedef enum gradient_target { GRADIENT_ADD, GRADIENT_STORE, GRADIENT_STORE_FAR } gradient_target;
+
+/* Sends a vector, or its first `count` floats, to `to`. */
+INLINE void gradient_send(int count, const float *from, gradient_target target, float *to)
 {
-    if (count == PD_TILE_WIDTH && overwrite)
-        *(vector *)to = *(const vector *)from;
-    else if (count == PD_TILE_WIDTH)
-        *(vector *)to += *(const vector *)from;
-    else
+    if (count < PD_TILE_WIDTH)
         for (int j = 0; j < count; j++)
-            to[j] = overwrite ? from[j] : to[j] + from[j];
+            to[j] = target == GRADIENT_ADD ? to[j] + from[j] : from[j];
+    else if (target == GRADIENT_STORE_FAR)
+        pd_tile_store_far(to, *(const vector *)from);
+    else if (target == GRADIENT_STORE)
+        *(vector *)to = *(const vector *)from;
+    else
+        *(vector *)to += *(const vector *)from;
 }
 
 /* One register tile: rows channels from `first` on, columns outputs from `column` on. */
 static void gradient_tile(const gradient_shape *shape, int tiles, int first, int rows, int column,
-                          int width, const float *input, const float *output, bool overwrite,
-                          float *dkernel)
+                          int width, const float *input, const float *output,
+                          gradient_target target, float *dkernel)
 {
     _Alignas(64) float sums[POSITIONS * (PD_TILE_SIZE + PD_TILE_WIDTH)];
     _Alignas(64) float taps[KERNEL * KERNEL * PD_TILE_WIDTH];
@@ -655,7 +665,7 @@ static void gradient_tile(const gradient_shape *shape, int tiles, int first, int
             int count = min_int(PD_TILE_WIDTH, shape->k - column - v);
             float *to = dkernel + (size_t)(first + r) * (size_t)shape->k + column + v;
             for (int tap = 0; tap < KERNEL * KERNEL; tap++) {
-                gradient_add(count, taps + tap * PD_TILE_WIDTH, overwrite, to);
+                gradient_send(count, taps + tap * PD_TILE_WIDTH, target, to);
                 to += (size_t)shape->c * (size_t)shape->k;
             }
         }
@@ -663,15 +673,15 @@ static void gradient_tile(const gradient_shape *shape, int tiles, int first, int
 }
 
 /* The gradient of the bias: the sum of the tiles' sums, as a product with ones. */
-static void gradient_bias(int tiles, int vectors, int columns, const float *sums, bool overwrite,
-                          float *dbias)
+static void gradient_bias(int tiles, int vectors, int columns, const float *sums,
+                          gradient_target target, float *dbias)
 {
     static const float one = 1;
     _Alignas(64) float total[PD_TILE_SIZE];
     pd_tile_walk walk = {{1, 1, tiles}, {0, 0, 0}};
     pd_tile_multiply(1, vectors, &one, 1, &walk, sums, total);
     for (int j = 0; j < columns; j += PD_TILE_WIDTH)
-        gradient_add(min_int(PD_TILE_WIDTH, columns - j), total + j, overwrite, dbias + j);
+        gradient_send(min_int(PD_TILE_WIDTH, columns - j), total + j, target, dbias + j);
 }
 
 /* A vector of dy of one tile, 36 positions of it and its sum. */
@@ -693,8 +703,8 @@ static void gradient_transform_output(const images *dy, const place *at, int col
 /* Part `part` of `parts` of the work on `tiles` tiles of a lane from `first` on. All parts work at
  * once. */
 static void gradient_block(const gradient_shape *shape, int first, int tiles, const images *x,
-                           const images *dy, float *dkernel, float *dbias, float *input, int part,
-                           int parts)
+                           const images *dy, float *dkernel, float *dbias, bool far, float *input,
+                           int part, int parts)
 {
     float *output = input + gradient_input_size(shape);
     int vectors = shape->groups + shape->padded / PD_TILE_WIDTH;
@@ -722,6 +732,11 @@ static void gradient_block(const gradient_shape *shape, int first, int tiles, co
     if (parts > 1) {
 #pragma omp barrier
     }
+    gradient_target target = GRADIENT_ADD;
+    if (first == 0)
+        target = GRADIENT_STORE;
+    if (tiles == shape->tiles && far)
+        target = GRADIENT_STORE_FAR;
     int units = shape->groups * divide_up(shape->padded, shape->panel);
     end = share(units, part + 1, parts);
     for (int unit = share(units, part, parts); unit < end; unit++) {
@@ -732,12 +747,14 @@ static void gradient_block(const gradient_shape *shape, int first, int tiles, co
         gradient_tile(shape, tiles, channel, share(shape->c, group + 1, shape->groups) - channel,
                       column, width,
                       input + (size_t)group * POSITIONS * (size_t)tiles * PD_TILE_WIDTH, panel,
-                      first == 0, dkernel);
+                      target, dkernel);
         if (dbias && group == 0)
             gradient_bias(tiles, width / PD_TILE_WIDTH, min_int(width, shape->k - column),
-                          panel + POSITIONS * (size_t)tiles * (size_t)width, first == 0,
+                          panel + POSITIONS * (size_t)tiles * (size_t)width, target,
                           dbias + column);
     }
+    if (target == GRADIENT_STORE_FAR)
+        pd_tile_finish_far();
     if (parts > 1) {
 #pragma omp barrier
     }
@@ -759,6 +776,9 @@ void pd_winograd_backward_kernel(const pd_window *window, int lanes, int lane_sa
     size_t dy_lane =
         (size_t)lane_samples * (size_t)window->out_h * (size_t)window->out_w * (size_t)k;
     bool shared = lanes % threads != 0;
+    size_t bytes = (size_t)(lanes * KERNEL * KERNEL * shape.c) * (size_t)k * sizeof *dkernel;
+    bool far = pd_tile_is_far(dkernel, (size_t)k, bytes) && stride % PD_TILE_WIDTH == 0 &&
+               (!dbias || (uintptr_t)dbias % sizeof(vector) == 0);
 #pragma omp parallel num_threads(threads)
     {
         int part = omp_get_thread_num(), parts = omp_get_num_threads();
@@ -774,7 +794,7 @@ void pd_winograd_backward_kernel(const pd_window *window, int lanes, int lane_sa
             for (int first = 0; first < shape.tiles; first += shape.block)
                 gradient_block(&shape, first, min_int(shape.block, shape.tiles - first), &from, &to,
                                dkernel + (size_t)lane * stride,
-                               dbias ? dbias + (size_t)lane * stride : NULL, block,
+                               dbias ? dbias + (size_t)lane * stride : NULL, far, block,
                                shared ? part : 0, shared ? parts : 1);
         }
     }

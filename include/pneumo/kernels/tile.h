@@ -9,7 +9,9 @@
 #ifndef PNEUMO_KERNELS_TILE_H
 #define PNEUMO_KERNELS_TILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The instructions that the kernels are compiled for: "AVX-512", "AVX2" or "any processor". */
 const char *pd_tile_instructions(void);
@@ -27,6 +29,35 @@ enum { PD_TILE_SIZE = PD_TILE_ROWS * PD_TILE_VECTORS * PD_TILE_WIDTH };
 /* A vector in memory, with the alignment of float: buffers need no more. */
 typedef float pd_tile_vector
     __attribute__((vector_size(sizeof(float) * PD_TILE_WIDTH), aligned(sizeof(float)), may_alias));
+
+/* Whether results of `bytes`, in rows of `stride` floats from `to` on, should be stored with
+ * pd_tile_store_far: each vector is a whole line of the cache, and all together do not stay in a
+ * second-level cache anyway. */
+static inline bool pd_tile_is_far(const float *to, size_t stride, size_t bytes)
+{
+    enum { LINE = 64, CACHE = 2 << 20 };
+    return sizeof(pd_tile_vector) == LINE && (uintptr_t)to % LINE == 0 &&
+           stride % PD_TILE_WIDTH == 0 && bytes > CACHE;
+}
+
+/* Stores a vector around the caches, which saves reading what it overwrites; `to` is aligned to the
+ * vector. Before another thread reads it, this one calls pd_tile_finish_far. */
+static inline void pd_tile_store_far(float *to, pd_tile_vector values)
+{
+#if defined(__AVX512F__)
+    typedef float whole __attribute__((vector_size(sizeof(float) * PD_TILE_WIDTH)));
+    __builtin_ia32_movntps512(to, (whole)values);
+#else
+    *(pd_tile_vector *)to = values;
+#endif
+}
+
+static inline void pd_tile_finish_far(void)
+{
+#if defined(__AVX512F__)
+    __builtin_ia32_sfence();
+#endif
+}
 
 /* The steps of a sum: three nested loops, the last one innermost, over the left factor. */
 typedef struct pd_tile_walk {
