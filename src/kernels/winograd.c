@@ -324,6 +324,47 @@ static size_t wino_workspace(const wino_shape *shape, int threads)
 /* Rows of a square block in which a turned kernel's channels are exchanged. */
 enum { EXCHANGE = PD_TILE_WIDTH };
 
+/* Transposes from[EXCHANGE][stride] to to[EXCHANGE][EXCHANGE]: exchanges the quarters of ever
+ * larger squares that do not lie on the diagonal. */
+INLINE void exchange_block(const float *from, size_t stride, float *to)
+{
+    vector rows[EXCHANGE];
+    for (size_t i = 0; i < EXCHANGE; i++)
+        rows[i] = *(const vector *)(from + i * stride);
+#pragma GCC unroll 4
+    for (int half = 1; half < EXCHANGE; half *= 2) {
+        integers upper, lower;
+#pragma GCC unroll 16
+        for (int j = 0; j < EXCHANGE; j++) {
+            upper[j] = j & half ? EXCHANGE + j - half : j;
+            lower[j] = j & half ? EXCHANGE + j : j + half;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < EXCHANGE; i++) {
+            if (i & half)
+                continue;
+            vector above = rows[i], below = rows[i + half];
+            rows[i] = __builtin_shuffle(above, below, upper);
+            rows[i + half] = __builtin_shuffle(above, below, lower);
+        }
+    }
+    for (int i = 0; i < EXCHANGE; i++)
+        *(vector *)(to + i * EXCHANGE) = rows[i];
+}
+
+/* The same of from[rows][columns] only; further columns of `to` are zeros. */
+static void exchange(const float *from, size_t stride, int rows, int columns, float *to)
+{
+    if (rows == EXCHANGE && columns == EXCHANGE) {
+        exchange_block(from, stride, to);
+        return;
+    }
+    for (int j = 0; j < columns; j++) {
+        for (int i = 0; i < EXCHANGE; i++)
+            to[j * EXCHANGE + i] = i < rows ? from[(size_t)i * stride + j] : 0;
+    }
+}
+
 /* Transforms kernel[3][3][c][k] to transformed[position][panel][c][columns of panel]. With
  * `turned`, kernel is [3][3][k][c]. Columns behind the last one are not set to anything in
  * particular. */
@@ -335,38 +376,39 @@ static void wino_transform_kernel(const wino_shape *shape, const float *kernel, 
     size_t step = wino_kernel_step(shape);
     /* A kernel is an image of 3 x 3 pixels with c * k channels. */
     images image = images_make(KERNEL, KERNEL, c * k, 1, kernel);
-#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
-    for (int first = 0; first < c; first += EXCHANGE) {
-        for (int column = 0; column < padded; column += PD_TILE_WIDTH) {
+    bool far = pd_tile_is_far(transformed, step, POSITIONS * step * sizeof(float));
+    int columns_of_blocks = divide_up(padded, PD_TILE_WIDTH);
+    int blocks = divide_up(c, EXCHANGE) * columns_of_blocks;
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static) nowait
+        for (int block = 0; block < blocks; block++) {
+            int first = block / columns_of_blocks * EXCHANGE;
+            int column = block % columns_of_blocks * PD_TILE_WIDTH;
             _Alignas(64) float buffer[KERNEL * KERNEL * EXCHANGE * PD_TILE_WIDTH];
+            _Alignas(64) float result[POSITIONS * PD_TILE_WIDTH];
             int rows = min_int(EXCHANGE, c - first), columns = min_int(PD_TILE_WIDTH, k - column);
             int panel = column / panel_width * panel_width;
             int width = min_int(panel_width, padded - panel);
             float *to = transformed + (size_t)panel * (size_t)c + (column - panel);
-            if (turned) {
-                for (int tap = 0; tap < KERNEL * KERNEL; tap++) {
-                    const float *from =
-                        kernel + ((size_t)(KERNEL * KERNEL - 1 - tap) * k + column) * c + first;
-                    float *block = buffer + tap * EXCHANGE * PD_TILE_WIDTH;
-                    for (int j = 0; j < columns; j++) {
-                        for (int i = 0; i < rows; i++)
-                            block[i * PD_TILE_WIDTH + j] = from[(size_t)j * c + i];
-                    }
-                    for (int i = 0; i < rows; i++) {
-                        for (int j = columns; j < PD_TILE_WIDTH; j++)
-                            block[i * PD_TILE_WIDTH + j] = 0;
-                    }
-                }
-            }
+            for (int tap = 0; turned && tap < KERNEL * KERNEL; tap++)
+                exchange(kernel + ((size_t)(KERNEL * KERNEL - 1 - tap) * k + column) * c + first,
+                         (size_t)c, columns, rows, buffer + tap * EXCHANGE * PD_TILE_WIDTH);
             for (int i = 0; i < rows; i++) {
                 patch from = {buffer + i * PD_TILE_WIDTH, KERNEL * EXCHANGE * PD_TILE_WIDTH,
                               EXCHANGE * PD_TILE_WIDTH};
                 if (!turned)
                     from = images_patch(&image, 0, 0, 0, (first + i) * k + column, KERNEL, buffer);
+                float *row = to + (size_t)(first + i) * (size_t)width;
                 square_transform(line_kernel, KERNEL, INPUT, from.first, from.row, from.column,
-                                 to + (size_t)(first + i) * (size_t)width, step);
+                                 far ? result : row, far ? PD_TILE_WIDTH : step);
+                for (size_t position = 0; far && position < POSITIONS; position++)
+                    pd_tile_store_far(row + position * step,
+                                      *(const vector *)(result + position * PD_TILE_WIDTH));
             }
         }
+        if (far)
+            pd_tile_finish_far();
     }
 }
 
