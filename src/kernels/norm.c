@@ -1,7 +1,24 @@
 #include "pneumo/kernels/norm.h"
+#include "pneumo/kernels/tile.h"
 
 /* Short enough for float sums, long enough that folding the blocks costs nothing. */
 enum { BLOCK_ROWS = 128 };
+
+/* Results on their way to memory, around the caches, are put together here. */
+enum { BUFFER_FLOATS = 4096 };
+
+/* Rows of c floats that are put together at a time. */
+static size_t buffer_rows(size_t c)
+{
+    return c < BUFFER_FLOATS ? BUFFER_FLOATS / c : 1;
+}
+
+/* Whether results are worth it, and fit. */
+static bool is_far(const pd_norm *norm, const float *to)
+{
+    size_t c = (size_t)norm->c, bytes = (size_t)norm->lanes * norm->rows * c * sizeof *to;
+    return c <= BUFFER_FLOATS && pd_tile_is_far(to, PD_TILE_WIDTH, bytes);
+}
 
 static size_t block_count(size_t rows)
 {
@@ -75,27 +92,44 @@ void pd_norm_sums(const pd_norm *norm, const float *x, float *workspace, double 
     }
 }
 
+static void normalise(const pd_norm *norm, int lane, size_t rows, const float *restrict x,
+                      float *restrict y)
+{
+    const size_t c = (size_t)norm->c;
+    const float *restrict mean = norm->mean + (size_t)lane * c;
+    const float *restrict scale = norm->scale + (size_t)lane * c;
+    const float *restrict beta = norm->beta;
+    const bool relu = norm->relu;
+    for (size_t r = 0; r < rows; r++) {
+        const float *restrict in = x + r * c;
+        float *restrict out = y + r * c;
+        for (size_t j = 0; j < c; j++) {
+            float value = (in[j] - mean[j]) * scale[j] + beta[j];
+            bool cut = relu & (value < 0);
+            out[j] = cut ? 0 : value;
+        }
+    }
+}
+
 void pd_norm_forward(const pd_norm *norm, const float *x, float *y, int threads)
 {
     const size_t rows = norm->rows, c = (size_t)norm->c, blocks = block_count(rows);
     const int lanes = norm->lanes;
-    const bool relu = norm->relu;
-    const float *restrict beta = norm->beta;
+    const bool far = is_far(norm, y);
+    const size_t step = far ? buffer_rows(c) : BLOCK_ROWS;
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
     for (int lane = 0; lane < lanes; lane++) {
         for (size_t b = 0; b < blocks; b++) {
-            const float *restrict mean = norm->mean + (size_t)lane * c;
-            const float *restrict scale = norm->scale + (size_t)lane * c;
-            size_t first = ((size_t)lane * rows + b * BLOCK_ROWS) * c;
-            for (size_t r = 0; r < block_rows(rows, b); r++) {
-                const float *restrict in = x + first + r * c;
-                float *restrict out = y + first + r * c;
-                for (size_t j = 0; j < c; j++) {
-                    float value = (in[j] - mean[j]) * scale[j] + beta[j];
-                    bool cut = relu & (value < 0);
-                    out[j] = cut ? 0 : value;
-                }
+            _Alignas(64) float buffer[BUFFER_FLOATS];
+            size_t first = (size_t)lane * rows + b * BLOCK_ROWS, end = first + block_rows(rows, b);
+            for (size_t r = first; r < end; r += step) {
+                size_t count = end - r < step ? end - r : step;
+                normalise(norm, lane, count, x + r * c, far ? buffer : y + r * c);
+                if (far)
+                    pd_tile_copy_far(count * c, buffer, y + r * c);
             }
+            if (far)
+                pd_tile_finish_far();
         }
     }
 }
@@ -164,32 +198,51 @@ void pd_norm_backward_sums(const pd_norm *norm, const float *x, const float *dy,
     }
 }
 
+/* The gradient of rows of lane `lane` of x. */
+static void gradient_rows(const pd_norm *norm, int lane, size_t rows, const float *x,
+                          const float *dy, const float *dz_mean, const float *slope, float *dx)
+{
+    const size_t c = (size_t)norm->c, lane_first = (size_t)lane * c;
+    const float *restrict mean = norm->mean + lane_first;
+    const float *restrict scale = norm->scale + lane_first;
+    const float *restrict beta = norm->beta;
+    const bool relu = norm->relu;
+    dz_mean += lane_first;
+    slope += lane_first;
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = x + r * c;
+        const float *out = dy + r * c;
+        float *gradient = dx + r * c;
+#pragma omp simd
+        for (size_t j = 0; j < c; j++) {
+            float centered = in[j] - mean[j];
+            float dz = masked(centered, scale[j], beta[j], out[j], relu);
+            gradient[j] = scale[j] * (dz - dz_mean[j] - centered * slope[j]);
+        }
+    }
+}
+
 void pd_norm_backward(const pd_norm *norm, const float *x, const float *dy, const float *dz_mean,
                       const float *slope, float *dx, int threads)
 {
     const size_t rows = norm->rows, c = (size_t)norm->c, blocks = block_count(rows);
     const int lanes = norm->lanes;
-    const bool relu = norm->relu;
-    const float *restrict beta = norm->beta;
+    const bool far = is_far(norm, dx);
+    const size_t step = far ? buffer_rows(c) : BLOCK_ROWS;
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
     for (int lane = 0; lane < lanes; lane++) {
         for (size_t b = 0; b < blocks; b++) {
-            const float *restrict mean = norm->mean + (size_t)lane * c;
-            const float *restrict scale = norm->scale + (size_t)lane * c;
-            const float *restrict lane_dz_mean = dz_mean + (size_t)lane * c;
-            const float *restrict lane_slope = slope + (size_t)lane * c;
-            size_t first = ((size_t)lane * rows + b * BLOCK_ROWS) * c;
-            for (size_t r = 0; r < block_rows(rows, b); r++) {
-                const float *in = x + first + r * c;
-                const float *out = dy + first + r * c;
-                float *gradient = dx + first + r * c;
-#pragma omp simd
-                for (size_t j = 0; j < c; j++) {
-                    float centered = in[j] - mean[j];
-                    float dz = masked(centered, scale[j], beta[j], out[j], relu);
-                    gradient[j] = scale[j] * (dz - lane_dz_mean[j] - centered * lane_slope[j]);
-                }
+            _Alignas(64) float buffer[BUFFER_FLOATS];
+            size_t first = (size_t)lane * rows + b * BLOCK_ROWS, end = first + block_rows(rows, b);
+            for (size_t r = first; r < end; r += step) {
+                size_t count = end - r < step ? end - r : step;
+                gradient_rows(norm, lane, count, x + r * c, dy + r * c, dz_mean, slope,
+                              far ? buffer : dx + r * c);
+                if (far)
+                    pd_tile_copy_far(count * c, buffer, dx + r * c);
             }
+            if (far)
+                pd_tile_finish_far();
         }
     }
 }

@@ -52,6 +52,18 @@ static inline void pd_tile_store_far(float *to, pd_tile_vector values)
 #endif
 }
 
+/* Copies n floats like that, from anywhere to anywhere. */
+static inline void pd_tile_copy_far(size_t n, const float *restrict from, float *restrict to)
+{
+    size_t i = 0;
+    for (; i < n && (uintptr_t)(to + i) % sizeof(pd_tile_vector) != 0; i++)
+        to[i] = from[i];
+    for (; i + PD_TILE_WIDTH <= n; i += PD_TILE_WIDTH)
+        pd_tile_store_far(to + i, *(const pd_tile_vector *)(from + i));
+    for (; i < n; i++)
+        to[i] = from[i];
+}
+
 static inline void pd_tile_finish_far(void)
 {
 #if defined(__AVX512F__)
