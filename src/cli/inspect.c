@@ -176,6 +176,17 @@ static void print_history(const pd_checkpoint *checkpoint)
     }
 }
 
+static void print_decision(const pd_checkpoint *checkpoint)
+{
+    printf("  %-14s %.6f: %s, chosen on %s\n", "threshold", checkpoint->threshold,
+           checkpoint->decision_rule, checkpoint->decision_fold);
+    printf("  %-14s logits are divided by %.4f%s\n", "calibration", checkpoint->temperature,
+           checkpoint->flip_average ? ", after averaging with the mirror image's" : "");
+    printf("  %-14s probabilities from %.6f to %.6f\n", "in doubt", checkpoint->refer_low,
+           checkpoint->refer_high);
+    printf("  %-14s looked at %" PRId64 " times\n", "test fold", checkpoint->test_looks);
+}
+
 static void print_progress(const pd_checkpoint *checkpoint)
 {
     printf("  %-14s %" PRId64 " epochs", "trained", checkpoint->epoch);
@@ -189,8 +200,7 @@ static void print_progress(const pd_checkpoint *checkpoint)
         printf("  %-14s %.4f in epoch %" PRId64 "\n", "best", checkpoint->best_metric,
                checkpoint->best_epoch);
     if (checkpoint->has_decision)
-        printf("  %-14s %.6f: %s, chosen on %s\n", "threshold", checkpoint->threshold,
-               checkpoint->decision_rule, checkpoint->decision_fold);
+        print_decision(checkpoint);
     else
         print_text("threshold", "none yet");
 }

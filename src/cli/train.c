@@ -174,8 +174,12 @@ static pd_status report(pd_comm *comm, const pd_job *job, int threads,
     char *best = NULL, *json = NULL;
     PD_TRY(pd_train_path(&best, job->folder, "best.h5"));
     PD_TRY(pd_train_path(&json, job->folder, "report.json"));
-    const pd_evaluate_options options = {
-        .checkpoint = best, .data = job->file, .val = true, .test = true, .threads = threads};
+    const pd_evaluate_options options = {.checkpoint = best,
+                                         .data = job->file,
+                                         .val = true,
+                                         .test = true,
+                                         .by_training = true,
+                                         .threads = threads};
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
     if (pd_comm_rank(comm) == 0) {
         pd_report *told = pd_evaluation_report(evaluation);

@@ -3,6 +3,8 @@
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/data/folds.h"
+#include "pneumo/evaluate/calibration.h"
+#include "pneumo/evaluate/patients.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 
@@ -11,15 +13,61 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The temperature for logits with or without the mirror images', and the loss that remains. */
+static pd_status calibrate(pd_score *scores, size_t count, bool flip, double *temperature,
+                           double *loss)
+{
+    pd_status status = PD_OK;
+    double *logits = NULL;
+    int32_t *positive = NULL;
+    PD_TRY(pd_alloc(&logits, count, sizeof *logits));
+    PD_TRY(pd_alloc(&positive, count, sizeof *positive));
+    for (size_t i = 0; i < count; i++) {
+        logits[i] = flip ? (scores[i].logit + scores[i].mirrored) / 2 : scores[i].logit;
+        positive[i] = scores[i].positive;
+    }
+    PD_TRY(pd_temperature_fit(temperature, logits, positive, count));
+    *loss = 0;
+    for (size_t i = 0; i < count; i++) {
+        double logit = logits[i] / *temperature;
+        *loss += fmax(logit, 0) - logit * positive[i] + log1p(exp(-fabs(logit)));
+    }
+cleanup:
+    free(logits);
+    free(positive);
+    return status;
+}
+
+/* Chooses flip averaging and the temperature, and turns logits into probabilities. */
+static pd_status decide(pd_flip choice, pd_score *scores, size_t count, pd_validation *out)
+{
+    pd_status status = PD_OK;
+    double loss, flipped_loss, flipped_temperature;
+    PD_TRY(calibrate(scores, count, choice == PD_FLIP_ON, &out->temperature, &loss));
+    out->flip_average = choice == PD_FLIP_ON;
+    if (choice == PD_FLIP_AUTO) {
+        PD_TRY(calibrate(scores, count, true, &flipped_temperature, &flipped_loss));
+        out->flip_average = flipped_loss < loss;
+        if (out->flip_average)
+            out->temperature = flipped_temperature;
+    }
+    pd_scores_decide(scores, count, out->temperature, out->flip_average);
+cleanup:
+    return status;
+}
+
 pd_status pd_evaluate_validation(const pd_job *job, pd_score *scores, size_t count,
                                  const int64_t *ids, size_t id_count, pd_validation *out)
 {
     pd_status status = PD_OK;
-    pd_metrics metrics;
+    pd_metrics metrics, half;
     double loss = 0;
     double least = fmin(1, job->target_sensitivity + job->sensitivity_margin);
     PD_TRY(pd_scores_check(scores, count, ids, id_count));
+    PD_TRY(decide(job->flip_average, scores, count, out));
     PD_TRY(pd_threshold_choose(&out->threshold, scores, count, least));
+    PD_TRY(pd_band_choose(&out->refer_low, &out->refer_high, scores, count, out->threshold,
+                          PD_BAND_ERROR));
     PD_TRY(pd_metrics_compute(&metrics, scores, count, out->threshold));
     for (size_t i = 0; i < count; i++) /* in the order of ids */
         loss += scores[i].loss;
@@ -33,7 +81,6 @@ pd_status pd_evaluate_validation(const pd_job *job, pd_score *scores, size_t cou
              "highest specificity with sensitivity of at least %g %% on the validation fold",
              100 * least);
     /* A chosen threshold can hide a model that has one answer: 0.5 shows it. */
-    pd_metrics half;
     PD_TRY(pd_metrics_compute(&half, scores, count, 0.5));
     const char *remark = pd_metrics_one_class(&half);
     snprintf(out->remark, sizeof out->remark, "%s", remark == NULL ? "" : remark);
@@ -44,28 +91,73 @@ cleanup:
 }
 
 struct pd_evaluation {
-    pd_checkpoint *checkpoint;
-    pd_job job;
+    pd_classifier *classifier;
     pd_dataset *dataset;
-    pd_network *network;
     pd_report report;
 };
 
-/* The figures of one fold's scores. */
+/* The figures at one threshold, and the same with intervals that know of patients. */
+static pd_status judge_at(double threshold, const pd_score *scores, size_t count, uint64_t seed,
+                          pd_metrics *plain, pd_metrics *bootstrap)
+{
+    pd_status status = pd_metrics_compute(plain, scores, count, threshold);
+    if (status != PD_OK)
+        return status;
+    *bootstrap = *plain;
+    return pd_bootstrap_patients(bootstrap, scores, count, PD_BOOTSTRAP_REPLICATES, seed);
+}
+
+/* Right decisions by cause, and what a reader of `predict` would be told to look at again. */
+static void count_causes(const pd_evaluation *self, pd_report_fold *out)
+{
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
+    const pd_sample *samples = pd_dataset_samples(self->dataset);
+    int64_t images[PD_CAUSES] = {0}, right[PD_CAUSES] = {0}, referred = 0, decided_right = 0;
+    for (size_t i = 0; i < out->score_count; i++) {
+        const pd_score *score = &out->scores[i];
+        pd_cause cause = samples[score->id].cause;
+        bool is_right = (score->probability >= checkpoint->threshold) == score->positive;
+        bool in_doubt = score->probability >= checkpoint->refer_low &&
+                        score->probability <= checkpoint->refer_high;
+        images[cause]++;
+        right[cause] += is_right;
+        referred += in_doubt;
+        decided_right += is_right && !in_doubt;
+    }
+    for (int cause = 0; cause < PD_CAUSES; cause++)
+        out->by_cause[cause] = pd_wilson(right[cause], images[cause]);
+    out->referred = pd_wilson(referred, (int64_t)out->score_count);
+    out->decided = pd_wilson(decided_right, (int64_t)out->score_count - referred);
+}
+
+/* The figures of one fold's scores, which *out takes over. */
 static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count,
                        const pd_scorer *scorer, pd_report_fold *out)
 {
     pd_status status = PD_OK;
-    size_t id_count;
+    size_t id_count, patient_count;
+    pd_score *patients = NULL;
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
     const int64_t *ids = pd_scorer_ids(scorer, &id_count);
+    uint64_t seed = self->report.seed;
+    out->scores = scores;
+    out->score_count = count;
     PD_TRY(pd_scores_check(scores, count, ids, id_count));
-    PD_TRY(pd_metrics_compute(&out->chosen, scores, count, self->checkpoint->threshold));
-    PD_TRY(pd_metrics_compute(&out->half, scores, count, 0.5));
+    PD_TRY(pd_calibration_compute(&out->uncalibrated, scores, count));
+    pd_scores_decide(scores, count, checkpoint->temperature, checkpoint->flip_average != 0);
+    PD_TRY(pd_calibration_compute(&out->calibration, scores, count));
+    PD_TRY(
+        judge_at(checkpoint->threshold, scores, count, seed, &out->chosen, &out->chosen_bootstrap));
+    PD_TRY(judge_at(0.5, scores, count, seed, &out->half, &out->half_bootstrap));
+    PD_TRY(pd_patients_merge(&patients, &patient_count, scores, count));
+    PD_TRY(pd_metrics_compute(&out->patients, patients, patient_count, checkpoint->threshold));
+    count_causes(self, out);
     out->present = true;
-    out->has_causes = self->job.task == PD_TASK_CAUSE;
+    out->has_causes = pd_classifier_job(self->classifier)->task == PD_TASK_CAUSE;
     for (size_t i = 0; i < count && out->has_causes; i++)
         out->causes[scores[i].truth][scores[i].predicted]++;
 cleanup:
+    free(patients);
     return status;
 }
 
@@ -77,20 +169,24 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     pd_scorer *scorer = NULL;
     pd_score *scores = NULL;
     size_t count;
+    const pd_job *job = pd_classifier_job(self->classifier);
+    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
     /* Another hospital's images are normalised as those were that the model knows. */
-    pd_input input = pd_setup_input(&self->job, pd_dataset_get_info(self->dataset));
-    input.mean = (float)self->checkpoint->pixel_mean;
-    input.deviation = (float)self->checkpoint->pixel_deviation;
-    status = pd_scorer_create(&scorer, comm, &self->job, &input, self->dataset, fold,
-                              self->job.batch / self->job.lanes);
+    pd_input input = *pd_classifier_input(self->classifier);
+    input.height = info->height;
+    input.width = info->width;
+    status = pd_scorer_create(&scorer, comm, job, &input, self->dataset, fold,
+                              job->batch / job->lanes, self->report.flip_average);
     PD_TRY(pd_comm_agree(comm, status));
-    PD_TRY(pd_scorer_run(scorer, self->network, self->report.threads, name, &scores, &count));
+    PD_TRY(pd_scorer_run(scorer, pd_classifier_network(self->classifier), self->report.threads,
+                         name, &scores, &count));
     if (pd_comm_rank(comm) == 0)
         status = judge(self, scores, count, scorer, out);
+    else
+        free(scores);
     status = pd_comm_agree(comm, status);
 cleanup:
-    free(scores);
     pd_scorer_destroy(&scorer);
     return status;
 }
@@ -98,10 +194,11 @@ cleanup:
 /* Whether a fold that is asked for has images. */
 static bool is_usable(const pd_evaluation *self, pd_fold fold, bool asked)
 {
+    const pd_job *job = pd_classifier_job(self->classifier);
     const pd_sample *samples = pd_dataset_samples(self->dataset);
     int64_t count = pd_dataset_get_info(self->dataset)->count;
     for (int64_t i = 0; asked && i < count; i++)
-        if (samples[i].fold == fold && pd_setup_class(&self->job, &samples[i]) >= 0)
+        if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
             return true;
     return false;
 }
@@ -110,42 +207,53 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
 {
     pd_status status = PD_OK;
     int32_t example;
-    PD_TRY(pd_checkpoint_load(&self->checkpoint, options->checkpoint));
-    if (!self->checkpoint->has_decision) {
-        status = pd_fail("%s: it was saved before its first validation and has no threshold yet: "
-                         "train on with --resume",
-                         options->checkpoint);
-        goto cleanup;
-    }
-    self->report.threads = pd_threads_choose(comm, options->threads);
-    PD_TRY(pd_setup_from_checkpoint(self->checkpoint, options->checkpoint, options->data,
-                                    self->report.threads, &self->job, &self->dataset,
-                                    &self->network));
-    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
     size_t parameters;
-    pd_network_weights(self->network, &parameters);
     pd_report *report = &self->report;
-    report->job_name = self->checkpoint->job_name;
-    report->model = self->job.model;
-    report->data_path = options->data != NULL ? options->data : self->job.file;
+    report->threads = pd_threads_choose(comm, options->threads);
+    PD_TRY(pd_classifier_load(&self->classifier, options->checkpoint, 0, report->threads));
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
+    const pd_job *job = pd_classifier_job(self->classifier);
+    PD_TRY(pd_dataset_open(&self->dataset, options->data != NULL ? options->data : job->file));
+    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
+    pd_network_weights(pd_classifier_network(self->classifier), &parameters);
+    report->job_name = checkpoint->job_name;
+    report->model = job->model;
+    report->data_path = options->data != NULL ? options->data : job->file;
     report->data_digest = info->digest;
+    report->samples = pd_dataset_samples(self->dataset);
     report->version = PNEUMO_VERSION;
-    report->seed = self->job.seed;
+    report->seed = job->seed;
     report->ranks = pd_comm_size(comm);
-    report->lanes = self->job.lanes;
+    report->lanes = job->lanes;
     report->parameters = (int64_t)parameters;
-    report->best_epoch = self->checkpoint->best_epoch;
-    report->epochs = self->checkpoint->epoch;
+    report->best_epoch = checkpoint->best_epoch;
+    report->epochs = checkpoint->epoch;
     report->seconds = report->images_per_second = (double)NAN;
-    report->target_sensitivity = self->job.target_sensitivity;
-    report->target_specificity = self->job.target_specificity;
-    report->decision_rule = self->checkpoint->decision_rule;
-    report->other_data = strcmp(self->checkpoint->data_digest, info->digest) != 0;
-    report->other_threshold = self->checkpoint->epoch_step > 0;
+    report->target_sensitivity = job->target_sensitivity;
+    report->target_specificity = job->target_specificity;
+    report->decision_rule = checkpoint->decision_rule;
+    report->temperature = checkpoint->temperature;
+    report->flip_average = checkpoint->flip_average != 0;
+    report->refer_low = checkpoint->refer_low;
+    report->refer_high = checkpoint->refer_high;
+    report->test_looks = checkpoint->test_looks;
+    report->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
+    report->other_threshold = checkpoint->epoch_step > 0;
     PD_TRY(
         pd_folds_leaks(&report->leaks, &example, pd_dataset_samples(self->dataset), info->count));
 cleanup:
     return status;
+}
+
+/* Writes into the checkpoint that its test fold was looked at. */
+static void count_look(pd_evaluation *self, const pd_evaluate_options *options)
+{
+    pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
+    if (self->report.other_data || (options->by_training && checkpoint->test_looks > 0))
+        return;
+    self->report.test_looks = ++checkpoint->test_looks;
+    if (pd_checkpoint_save(options->checkpoint, checkpoint) != PD_OK)
+        pd_warn("this look at the test fold is not counted: %s", pd_error_message());
 }
 
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options)
@@ -172,6 +280,8 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
         PD_TRY(evaluate_fold(self, comm, PD_VAL, &self->report.val));
     if (test)
         PD_TRY(evaluate_fold(self, comm, PD_TEST, &self->report.test));
+    if (test && pd_comm_rank(comm) == 0)
+        count_look(self, options);
     *out = self;
     self = NULL;
 cleanup:
@@ -183,9 +293,10 @@ void pd_evaluation_destroy(pd_evaluation **evaluation)
 {
     if (*evaluation == NULL)
         return;
-    pd_network_destroy(&(*evaluation)->network);
+    free((*evaluation)->report.val.scores);
+    free((*evaluation)->report.test.scores);
     pd_dataset_destroy(&(*evaluation)->dataset);
-    pd_checkpoint_destroy(&(*evaluation)->checkpoint);
+    pd_classifier_destroy(&(*evaluation)->classifier);
     free(*evaluation);
     *evaluation = NULL;
 }
@@ -193,4 +304,14 @@ void pd_evaluation_destroy(pd_evaluation **evaluation)
 pd_report *pd_evaluation_report(pd_evaluation *evaluation)
 {
     return &evaluation->report;
+}
+
+pd_classifier *pd_evaluation_classifier(pd_evaluation *evaluation)
+{
+    return evaluation->classifier;
+}
+
+const pd_dataset *pd_evaluation_dataset(const pd_evaluation *evaluation)
+{
+    return evaluation->dataset;
 }

@@ -1,27 +1,19 @@
 #include "pneumo/evaluate/metrics.h"
 
-#include "pneumo/base/memory.h"
+#include "pneumo/evaluate/ranking.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* The normal distribution's 97.5 % quantile: two-sided 95 % intervals. */
-static const double z = 1.959963984540054;
+static const double z = PD_Z95;
 
 static const pd_figure undefined = {NAN, NAN, NAN};
 
 static int compare_ids(const void *a, const void *b)
 {
     int64_t left = ((const pd_score *)a)->id, right = ((const pd_score *)b)->id;
-    return (left > right) - (left < right);
-}
-
-static int compare_probabilities(const void *a, const void *b)
-{
-    double left = ((const pd_score *)a)->probability, right = ((const pd_score *)b)->probability;
     return (left > right) - (left < right);
 }
 
@@ -59,35 +51,6 @@ pd_figure pd_wilson(int64_t successes, int64_t trials)
     return (pd_figure){p, fmax(0, fmin(center - half, p)), fmin(1, fmax(center + half, p))};
 }
 
-/* Stores at *sorted (free()) a copy in ascending order of probability, and counts the positives.
- * Sorting is only meaningful on numbers, so this is where others are refused. */
-static pd_status scores_sort(pd_score **sorted, size_t *positives, const pd_score *scores,
-                             size_t count)
-{
-    pd_status status = PD_OK;
-    *sorted = NULL;
-    *positives = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!isfinite(scores[i].probability))
-            return pd_fail("the score of sample %" PRId64
-                           " is %g, not a probability; the network's "
-                           "weights are probably not finite",
-                           scores[i].id, scores[i].probability);
-        if (scores[i].positive != 0 && scores[i].positive != 1)
-            return pd_fail("sample %" PRId64 " has label %" PRId32 "; labels are 0 (normal) and 1 "
-                           "(pneumonia)",
-                           scores[i].id, scores[i].positive);
-        *positives += (size_t)scores[i].positive;
-    }
-    PD_TRY(pd_alloc(sorted, count, sizeof(**sorted)));
-    if (count > 0) {
-        memcpy(*sorted, scores, count * sizeof(**sorted));
-        qsort(*sorted, count, sizeof(**sorted), compare_probabilities);
-    }
-cleanup:
-    return status;
-}
-
 /* Lower limit of Newcombe's score interval for an AUC of m positives and n negatives (his method
  * 5: Statistics in Medicine 25, 559-573, 2006): the theta below the estimate that is z standard
  * errors away from it, with the error that Hanley and McNeil give for theta. */
@@ -107,46 +70,21 @@ static double newcombe_low(double auc, double m, double n)
     return low;
 }
 
-/* Sun and Xu get DeLong's components from midranks among all scores and within a class. Their
- * difference is a count, and in sorted order all members of a run of equal scores share it: a
- * positive beats every negative before the run and half of those in it. */
 pd_status pd_auc(pd_figure *out, const pd_score *scores, size_t count)
 {
     pd_status status = PD_OK;
-    pd_score *sorted = NULL;
-    size_t positives = 0;
+    pd_placement *placements = NULL;
+    size_t positives;
+    double auc, squares[2] = {0}; /* of deviations from the area, by class */
     *out = undefined;
-    PD_TRY(scores_sort(&sorted, &positives, scores, count));
-    if (positives == 0 || positives == count)
+    PD_TRY(pd_ranking_placements(&placements, &auc, &positives, scores, count));
+    if (placements == NULL)
         goto cleanup;
 
+    for (size_t i = 0; i < count; i++)
+        squares[placements[i].positive] += pow(placements[i].share - auc, 2);
     double m = (double)positives, n = (double)(count - positives);
-    double auc = 0, sum_positive = 0, sum_negative = 0;
-    /* The first pass finds the area, the second the squared deviations from it. */
-    for (int pass = 0; pass < 2; pass++) {
-        double positives_before = 0, negatives_before = 0, wins_twice = 0;
-        for (size_t i = 0; i < count;) {
-            double level = sorted[i].probability;
-            double run_positives = 0, run_negatives = 0;
-            for (; i < count && sorted[i].probability == level; i++) {
-                run_positives += sorted[i].positive;
-                run_negatives += !sorted[i].positive;
-            }
-            double beaten_twice = 2 * negatives_before + run_negatives;
-            double beaters_twice = 2 * (m - positives_before) - run_positives;
-            wins_twice += run_positives * beaten_twice;
-            sum_positive += run_positives * pow(beaten_twice / (2 * n) - auc, 2);
-            sum_negative += run_negatives * pow(beaters_twice / (2 * m) - auc, 2);
-            positives_before += run_positives;
-            negatives_before += run_negatives;
-        }
-        if (pass == 0) {
-            auc = wins_twice / (2 * m * n); /* whole numbers above and below: rounded once */
-            sum_positive = sum_negative = 0;
-        }
-    }
-
-    double variance = sum_positive / (m - 1) / m + sum_negative / (n - 1) / n;
+    double variance = squares[1] / (m - 1) / m + squares[0] / (n - 1) / n;
     if (m > 1 && n > 1 && variance > 0) {
         double half = z * sqrt(variance);
         *out = (pd_figure){auc, fmax(0, auc - half), fmin(1, auc + half)};
@@ -154,7 +92,7 @@ pd_status pd_auc(pd_figure *out, const pd_score *scores, size_t count)
         *out = (pd_figure){auc, newcombe_low(auc, m, n), 1 - newcombe_low(1 - auc, m, n)};
     }
 cleanup:
-    free(sorted);
+    free(placements);
     return status;
 }
 
@@ -181,6 +119,19 @@ static pd_figure f1(const pd_confusion *c)
                        2 * f.high / (1 + f.high)};
 }
 
+void pd_metrics_from_confusion(pd_metrics *out, pd_confusion c)
+{
+    out->confusion = c;
+    out->accuracy =
+        pd_wilson(c.true_positive + c.true_negative,
+                  c.true_positive + c.false_negative + c.true_negative + c.false_positive);
+    out->sensitivity = pd_wilson(c.true_positive, c.true_positive + c.false_negative);
+    out->specificity = pd_wilson(c.true_negative, c.true_negative + c.false_positive);
+    out->precision = pd_wilson(c.true_positive, c.true_positive + c.false_positive);
+    out->balanced_accuracy = balanced(out->sensitivity, out->specificity);
+    out->f1 = f1(&c);
+}
+
 pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t count,
                              double threshold)
 {
@@ -198,13 +149,7 @@ pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t cou
         else
             *(called ? &c.false_positive : &c.true_negative) += 1;
     }
-    out->confusion = c;
-    out->accuracy = pd_wilson(c.true_positive + c.true_negative, (int64_t)count);
-    out->sensitivity = pd_wilson(c.true_positive, c.true_positive + c.false_negative);
-    out->specificity = pd_wilson(c.true_negative, c.true_negative + c.false_positive);
-    out->precision = pd_wilson(c.true_positive, c.true_positive + c.false_positive);
-    out->balanced_accuracy = balanced(out->sensitivity, out->specificity);
-    out->f1 = f1(&c);
+    pd_metrics_from_confusion(out, c);
 cleanup:
     return status;
 }
@@ -225,7 +170,7 @@ pd_status pd_threshold_choose(double *out, const pd_score *scores, size_t count,
     *out = NAN;
     if (!(target >= 0 && target <= 1))
         return pd_fail("target sensitivity %g is not between 0 and 1", target);
-    PD_TRY(scores_sort(&sorted, &positives, scores, count));
+    PD_TRY(pd_ranking_sort(&sorted, &positives, scores, count));
     if (positives == 0 || positives == count) {
         status = pd_fail("no threshold can be chosen: all %zu samples of the fold are %s; it needs "
                          "both classes",
@@ -278,4 +223,16 @@ const char *pd_metrics_one_class(const pd_metrics *metrics)
                    ? "predicts PNEUMONIA for every image: specificity 0"
                    : "predicts PNEUMONIA for every image, and every image is pneumonia";
     return NULL;
+}
+
+const char *const pd_figure_names[PD_FIGURES] = {
+    "accuracy", "balanced_accuracy", "sensitivity", "specificity", "precision", "f1", "auc"};
+
+pd_figure pd_metrics_figure(const pd_metrics *metrics, int i)
+{
+    const pd_figure figures[PD_FIGURES] = {metrics->accuracy,    metrics->balanced_accuracy,
+                                           metrics->sensitivity, metrics->specificity,
+                                           metrics->precision,   metrics->f1,
+                                           metrics->auc};
+    return figures[i];
 }

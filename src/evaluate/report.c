@@ -1,39 +1,13 @@
 #include "pneumo/evaluate/report.h"
 
 #include "pneumo/base/clock.h"
-#include "pneumo/base/memory.h"
-#include "pneumo/io/file.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-/* The figures of pd_metrics, in the order in which both outputs list them. */
-static const struct {
-    const char *name;
-    size_t offset;
-} figures[] = {
-    {"accuracy", offsetof(pd_metrics, accuracy)},
-    {"balanced_accuracy", offsetof(pd_metrics, balanced_accuracy)},
-    {"sensitivity", offsetof(pd_metrics, sensitivity)},
-    {"specificity", offsetof(pd_metrics, specificity)},
-    {"precision", offsetof(pd_metrics, precision)},
-    {"f1", offsetof(pd_metrics, f1)},
-    {"auc", offsetof(pd_metrics, auc)},
-};
-enum { FIGURES = sizeof(figures) / sizeof(figures[0]) };
+const char *const pd_report_classes[PD_REPORT_CLASSES] = {"NORMAL", "BACTERIA", "VIRUS"};
 
-static const char *const class_names[PD_REPORT_CLASSES] = {"NORMAL", "BACTERIA", "VIRUS"};
-
-static pd_figure figure_of(const pd_metrics *metrics, int i)
-{
-    return *(const pd_figure *)((const char *)metrics + figures[i].offset);
-}
-
-/* The share of class `truth` that was called so. */
-static pd_figure class_recall(const pd_report_fold *fold, int truth)
+pd_figure pd_report_recall(const pd_report_fold *fold, int truth)
 {
     int64_t images = 0;
     for (int called = 0; called < PD_REPORT_CLASSES; called++)
@@ -52,19 +26,12 @@ static const char *only_class(const pd_report_fold *fold)
         if (images > 0 && only)
             return NULL;
         if (images > 0)
-            only = class_names[called];
+            only = pd_report_classes[called];
     }
     return only;
 }
 
-/* At most one per decision of each fold (two thresholds and the three-class answer), and three on
- * the data and the threshold. */
-typedef struct warnings {
-    int count;
-    char lines[9][256];
-} warnings;
-
-static void warn_of_data(warnings *w, const pd_report *report)
+static void warn_of_data(pd_warnings *w, const pd_report *report)
 {
     if (report->leaks > 0)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
@@ -78,9 +45,14 @@ static void warn_of_data(warnings *w, const pd_report *report)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
                  "saved in the middle of an epoch: the threshold was chosen for the weights of an "
                  "earlier step");
+    if (report->test_looks > 1)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "the test fold was looked at %" PRId64 " times with these weights: what is chosen "
+                 "by it is no longer tested by it",
+                 report->test_looks);
 }
 
-static void warn_of_fold(warnings *w, const pd_report *report, const char *name,
+static void warn_of_fold(pd_warnings *w, const pd_report *report, const char *name,
                          const pd_report_fold *fold)
 {
     if (!fold->present)
@@ -101,216 +73,13 @@ static void warn_of_fold(warnings *w, const pd_report *report, const char *name,
                  "%s fold, three classes: %.64s predicts %s for every image", name, model, only);
 }
 
-static warnings warnings_collect(const pd_report *report)
+pd_warnings pd_report_warnings(const pd_report *report)
 {
-    warnings w = {0};
+    pd_warnings w = {0};
     warn_of_data(&w, report);
     warn_of_fold(&w, report, "val", &report->val);
     warn_of_fold(&w, report, "test", &report->test);
     return w;
-}
-
-/* ---- JSON ----
- *
- * cJSON's calls take NULL for an object or item and then return NULL or false, so a failed
- * allocation anywhere ends in `ok` being false. */
-
-typedef struct json {
-    bool ok;
-} json;
-
-static cJSON *add_object(json *j, cJSON *parent, const char *key)
-{
-    cJSON *object = cJSON_AddObjectToObject(parent, key);
-    j->ok = j->ok && object;
-    return object;
-}
-
-static cJSON *add_array(json *j, cJSON *parent, const char *key)
-{
-    cJSON *array = cJSON_AddArrayToObject(parent, key);
-    j->ok = j->ok && array;
-    return array;
-}
-
-static void append(json *j, cJSON *array, cJSON *item)
-{
-    if (!cJSON_AddItemToArray(array, item)) {
-        cJSON_Delete(item);
-        j->ok = false;
-    }
-}
-
-/* The shortest text that reads back as the same number. cJSON's own is content with a relative
- * error of one rounding, and its numbers cannot hold 64-bit integers. */
-static void add_number(json *j, cJSON *parent, const char *key, double value)
-{
-    char text[40] = "null";
-    for (int digits = 15; isfinite(value) && digits <= 17; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
-    j->ok = cJSON_AddRawToObject(parent, key, text) && j->ok;
-}
-
-static void add_integer(json *j, cJSON *parent, const char *key, int64_t value)
-{
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRId64, value);
-    j->ok = cJSON_AddRawToObject(parent, key, text) && j->ok;
-}
-
-/* Bytes of the UTF-8 character at `text`; 0 if there is none (Unicode 15, table 3-7). */
-static size_t utf8_length(const unsigned char *text)
-{
-    if (text[0] < 0x80)
-        return 1;
-    size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    if (text[0] < 0xc2 || text[0] > 0xf4)
-        return 0;
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
-/* A JSON string; null for NULL. File names may hold any bytes but JSON only UTF-8: what is not
- * becomes '?'. */
-static cJSON *make_string(const char *text)
-{
-    char *clean = NULL;
-    if (!text)
-        return cJSON_CreateNull();
-    if (pd_strdup(&clean, text) != PD_OK)
-        return NULL;
-    for (unsigned char *at = (unsigned char *)clean; *at;) {
-        size_t length = utf8_length(at);
-        if (length == 0)
-            *at = '?';
-        at += length > 0 ? length : 1;
-    }
-    cJSON *string = cJSON_CreateString(clean);
-    free(clean);
-    return string;
-}
-
-static void add_string(json *j, cJSON *parent, const char *key, const char *text)
-{
-    cJSON *string = make_string(text);
-    if (!cJSON_AddItemToObject(parent, key, string)) {
-        cJSON_Delete(string);
-        j->ok = false;
-    }
-}
-
-static void add_figure(json *j, cJSON *parent, const char *key, pd_figure figure)
-{
-    cJSON *object = add_object(j, parent, key);
-    add_number(j, object, "value", figure.value);
-    add_number(j, object, "low", figure.low);
-    add_number(j, object, "high", figure.high);
-}
-
-static void add_metrics(json *j, cJSON *parent, const char *key, const pd_metrics *metrics)
-{
-    cJSON *object = add_object(j, parent, key);
-    add_number(j, object, "threshold", metrics->threshold);
-    cJSON *confusion = add_object(j, object, "confusion");
-    add_integer(j, confusion, "true_positive", metrics->confusion.true_positive);
-    add_integer(j, confusion, "false_negative", metrics->confusion.false_negative);
-    add_integer(j, confusion, "true_negative", metrics->confusion.true_negative);
-    add_integer(j, confusion, "false_positive", metrics->confusion.false_positive);
-    for (int i = 0; i < FIGURES; i++)
-        add_figure(j, object, figures[i].name, figure_of(metrics, i));
-}
-
-/* causes.NORMAL.predicted.VIRUS is the number of normal images that were called virus. */
-static void add_causes(json *j, cJSON *parent, const pd_report_fold *fold)
-{
-    cJSON *causes = add_object(j, parent, "causes");
-    for (int truth = 0; truth < PD_REPORT_CLASSES; truth++) {
-        cJSON *row = add_object(j, causes, class_names[truth]);
-        cJSON *predicted = add_object(j, row, "predicted");
-        for (int called = 0; called < PD_REPORT_CLASSES; called++)
-            add_integer(j, predicted, class_names[called], fold->causes[truth][called]);
-        add_figure(j, row, "recall", class_recall(fold, truth));
-    }
-}
-
-static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fold *fold)
-{
-    if (!fold->present)
-        return;
-    cJSON *object = add_object(j, parent, key);
-    add_metrics(j, object, "chosen", &fold->chosen);
-    add_metrics(j, object, "half", &fold->half);
-    if (fold->has_causes)
-        add_causes(j, object, fold);
-}
-
-/* The chosen threshold is the same in both folds; NAN when there is neither. */
-static double report_threshold(const pd_report *report)
-{
-    return report->val.present    ? report->val.chosen.threshold
-           : report->test.present ? report->test.chosen.threshold
-                                  : NAN;
-}
-
-pd_status pd_report_write_json(const char *path, const pd_report *report)
-{
-    pd_status status = PD_OK;
-    char *text = NULL, *lines = NULL;
-    json j = {.ok = true};
-    cJSON *root = cJSON_CreateObject();
-
-    add_string(&j, root, "job", report->job_name);
-    add_string(&j, root, "model", report->model);
-    char seed[24];
-    snprintf(seed, sizeof(seed), "%" PRIu64, report->seed);
-    j.ok = cJSON_AddRawToObject(root, "seed", seed) && j.ok;
-    cJSON *data = add_object(&j, root, "data");
-    add_string(&j, data, "path", report->data_path);
-    add_string(&j, data, "digest", report->data_digest);
-    add_string(&j, root, "version", report->version);
-    add_integer(&j, root, "ranks", report->ranks);
-    add_integer(&j, root, "threads", report->threads);
-    add_integer(&j, root, "lanes", report->lanes);
-    add_integer(&j, root, "parameters", report->parameters);
-    add_integer(&j, root, "epochs", report->epochs);
-    add_integer(&j, root, "best_epoch", report->best_epoch);
-    add_number(&j, root, "seconds", report->seconds);
-    add_number(&j, root, "images_per_second", report->images_per_second);
-    cJSON *targets = add_object(&j, root, "targets");
-    add_number(&j, targets, "sensitivity", report->target_sensitivity);
-    add_number(&j, targets, "specificity", report->target_specificity);
-    cJSON *decision = add_object(&j, root, "decision");
-    add_string(&j, decision, "rule", report->decision_rule);
-    add_number(&j, decision, "threshold", report_threshold(report));
-    add_string(&j, decision, "fold", "val");
-    cJSON *folds = add_object(&j, root, "folds");
-    add_fold(&j, folds, "val", &report->val);
-    add_fold(&j, folds, "test", &report->test);
-    cJSON *list = add_array(&j, root, "warnings");
-    warnings w = warnings_collect(report);
-    for (int i = 0; i < w.count; i++)
-        append(&j, list, make_string(w.lines[i]));
-
-    text = j.ok ? cJSON_Print(root) : NULL;
-    if (!text) {
-        status = pd_fail("%s: out of memory while the report was put together", path);
-        goto cleanup;
-    }
-    PD_TRY(pd_format(&lines, "%s\n", text));
-    PD_TRY(pd_file_write(path, lines, strlen(lines)));
-cleanup:
-    free(lines);
-    cJSON_free(text);
-    cJSON_Delete(root);
-    return status;
 }
 
 /* ---- the table ----
@@ -348,10 +117,10 @@ static void print_metrics(FILE *out, const pd_metrics *chosen, const pd_metrics 
 
     const char *columns = "value  95 % interval";
     fprintf(out, "\n  %-18s    %*s    %*s\n", "", CELL, columns, CELL, columns);
-    for (int i = 0; i < FIGURES; i++) {
-        fprintf(out, "  %-18s", figures[i].name);
-        print_figure(out, figure_of(chosen, i));
-        print_figure(out, figure_of(half, i));
+    for (int i = 0; i < PD_FIGURES; i++) {
+        fprintf(out, "  %-18s", pd_figure_names[i]);
+        print_figure(out, pd_metrics_figure(chosen, i));
+        print_figure(out, pd_metrics_figure(half, i));
         fputc('\n', out);
     }
 }
@@ -360,18 +129,49 @@ static void print_causes(FILE *out, const pd_report_fold *fold)
 {
     fprintf(out, "\n  %-18s", "predicted");
     for (int called = 0; called < PD_REPORT_CLASSES; called++)
-        fprintf(out, " %11s", class_names[called]);
+        fprintf(out, " %11s", pd_report_classes[called]);
     fprintf(out, "    %*s\n", CELL, "recall  95 % interval");
     for (int truth = 0; truth < PD_REPORT_CLASSES; truth++) {
-        fprintf(out, "  truly %-12s", class_names[truth]);
+        fprintf(out, "  truly %-12s", pd_report_classes[truth]);
         for (int called = 0; called < PD_REPORT_CLASSES; called++)
             fprintf(out, " %11" PRId64, fold->causes[truth][called]);
-        print_figure(out, class_recall(fold, truth));
+        print_figure(out, pd_report_recall(fold, truth));
         fputc('\n', out);
     }
 }
 
-static void print_fold(FILE *out, const char *name, const pd_report_fold *fold)
+static void print_share(FILE *out, const char *name, pd_figure figure)
+{
+    fprintf(out, "  %-18s", name);
+    print_figure(out, figure);
+    fputc('\n', out);
+}
+
+/* What the table of both thresholds does not tell, at the chosen one: by cause, by patient, how
+ * sure. */
+static void print_more(FILE *out, const pd_report *report, const pd_report_fold *fold)
+{
+    static const char *const causes[PD_CAUSES] = {"right of normal", "right of bacteria",
+                                                  "right of virus", "right of unknown"};
+    fprintf(out, "\n  %-18s    %*s\n", "", CELL, "value  95 % interval");
+    for (int cause = 0; cause < PD_CAUSES; cause++)
+        if (!isnan(fold->by_cause[cause].value))
+            print_share(out, causes[cause], fold->by_cause[cause]);
+    print_share(out, "patients' sens.", fold->patients.sensitivity);
+    print_share(out, "patients' spec.", fold->patients.specificity);
+    print_share(out, "patients' auc", fold->patients.auc);
+    print_share(out, "in doubt", fold->referred);
+    print_share(out, "right of the rest", fold->decided);
+    fprintf(
+        out,
+        "\nin doubt are probabilities from %.6g to %.6g; Brier score %.4f, expected calibration "
+        "error %.4f\n(before division by temperature %.4g: %.4f, %.4f)\n",
+        report->refer_low, report->refer_high, fold->calibration.brier, fold->calibration.ece,
+        report->temperature, fold->uncalibrated.brier, fold->uncalibrated.ece);
+}
+
+static void print_fold(FILE *out, const char *name, const pd_report *report,
+                       const pd_report_fold *fold)
 {
     if (!fold->present)
         return;
@@ -383,6 +183,7 @@ static void print_fold(FILE *out, const char *name, const pd_report_fold *fold)
     print_metrics(out, &fold->chosen, &fold->half);
     if (fold->has_causes)
         print_causes(out, fold);
+    print_more(out, report, fold);
 }
 
 /* "sensitivity 97.1 % (target 95 %): met" */
@@ -415,12 +216,12 @@ void pd_report_print(FILE *out, const pd_report *report)
         fprintf(out, ", %.1f images/s", report->images_per_second);
     fprintf(out, "\nthreshold: %s\n", report->decision_rule ? report->decision_rule : unknown);
 
-    print_fold(out, "val", &report->val);
-    print_fold(out, "test", &report->test);
+    print_fold(out, "val", report, &report->val);
+    print_fold(out, "test", report, &report->test);
     if (report->val.present || report->test.present)
         fputc('\n', out);
 
-    warnings w = warnings_collect(report);
+    pd_warnings w = pd_report_warnings(report);
     for (int i = 0; i < w.count; i++)
         fprintf(out, "WARNING: %s\n", w.lines[i]);
     if (report->test.present) {

@@ -40,6 +40,8 @@ static const field state_fields[] = {
     FIELD("/state", plateau_left, INTEGER),
     FIELD("/state", pixel_mean, REAL),
     FIELD("/state", pixel_deviation, REAL),
+    FIELD("/state", image_height, INTEGER),
+    FIELD("/state", image_width, INTEGER),
     FIELD("/state", learning_scale, REAL),
     FIELD("/state", epoch_loss_sum, REAL),
     FIELD("/state", epoch_norm_sum, REAL),
@@ -50,6 +52,11 @@ static const field decision_fields[] = {
     FIELD("/decision", target_sensitivity, REAL),
     FIELD("/decision", decision_rule, TEXT),
     FIELD("/decision", decision_fold, TEXT),
+    FIELD("/decision", temperature, REAL),
+    FIELD("/decision", flip_average, INTEGER),
+    FIELD("/decision", refer_low, REAL),
+    FIELD("/decision", refer_high, REAL),
+    FIELD("/decision", test_looks, INTEGER),
 };
 enum {
     STATE_FIELDS = sizeof state_fields / sizeof *state_fields,

@@ -44,6 +44,7 @@ static const char *const heads[] = {"pool", "dense", NULL};
 static const char *const scopes[] = {"batch", "lane", NULL};
 static const char *const optimizers[] = {"sgd", "adam", "adamw", "rmsprop", NULL};
 static const char *const schedules[] = {"constant", "step", "cosine", "onecycle", NULL};
+static const char *const flips[] = {"off", "on", "auto", NULL};
 static const char *const monitors[] = {"auc", "loss", "balanced-accuracy", NULL};
 static const char *const inits[] = {"default",        "he-normal", "he-uniform", "glorot-normal",
                                     "glorot-uniform", "zeros",     "ones",       NULL};
@@ -143,6 +144,8 @@ static const key keys[] = {
          "what the model must reach: the threshold is chosen for it on validation"),
     REAL("evaluate", sensitivity_margin, "0", "[0, 1)",
          "the threshold keeps so much more than the target on validation"),
+    CHOICE("evaluate", flip_average, "off", flips,
+           "average each image with its mirror image; auto: if validation gains by it"),
     REAL("evaluate", target_specificity, "0.90", "(0, 1]",
          "what the verdict on the test fold asks of the specificity"),
 };

@@ -179,6 +179,7 @@ static pd_status resume(pd_run *self)
     self->state.history = self->history;
     self->state.job = self->job_text;
     memcpy(self->state.version, own.version, sizeof own.version);
+    self->state.test_looks = 0; /* at the weights to come */
 cleanup:
     pd_checkpoint_destroy(&loaded);
     return status;
@@ -197,6 +198,8 @@ static pd_status set_up_state(pd_run *self)
                                   .plateau_left = job->plateau_epochs,
                                   .pixel_mean = (double)self->input.mean,
                                   .pixel_deviation = (double)self->input.deviation,
+                                  .image_height = self->input.height,
+                                  .image_width = self->input.width,
                                   .learning_scale = 1.0,
                                   .job = self->job_text};
     snprintf(self->state.data_digest, sizeof self->state.data_digest, "%s",
@@ -239,7 +242,7 @@ static pd_status set_up_alone(pd_run *self)
     PD_TRY(set_up_lanes(self));
     PD_TRY(set_up_state(self));
     PD_TRY(pd_scorer_create(&self->scorer, self->comm, job, &self->input, self->dataset, PD_VAL,
-                            self->step.lane_samples));
+                            self->step.lane_samples, job->flip_average != PD_FLIP_OFF));
     PD_TRY(check_validation_fold(self));
     PD_TRY(read_images(self));
     if (pd_comm_rank(self->comm) == 0)

@@ -6,7 +6,9 @@
 #include "pneumo/nn/loss.h"
 #include "pneumo/train/setup.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct pd_scorer {
     pd_comm *comm;
@@ -14,16 +16,18 @@ struct pd_scorer {
     const pd_dataset *dataset;
     pd_input input;
     int chunk, classes;
+    bool mirrored;
     int64_t *ids; /* of the whole fold */
     size_t count;
     size_t first, own; /* this rank's ids: whole chunks, but for the last */
     pd_images *images;
-    float *x; /* [chunk][size][size][channels] */
+    float *x;      /* [chunk][size][size][channels] */
+    float *logits; /* [chunk][outputs] */
     pd_score *scores;
 };
 
 pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, const pd_input *input,
-                           const pd_dataset *dataset, pd_fold fold, int chunk)
+                           const pd_dataset *dataset, pd_fold fold, int chunk, bool mirrored)
 {
     pd_status status = PD_OK;
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
@@ -37,6 +41,7 @@ pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, co
     self->input = *input;
     self->chunk = chunk;
     self->classes = pd_setup_classes(job);
+    self->mirrored = mirrored;
     PD_TRY(pd_alloc(&self->ids, (size_t)info->count, sizeof *self->ids));
     for (int64_t i = 0; i < info->count; i++)
         if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
@@ -52,6 +57,7 @@ pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, co
                     (size_t)chunk * (size_t)self->input.size * (size_t)self->input.size *
                         (size_t)self->input.channels,
                     sizeof *self->x));
+    PD_TRY(pd_alloc(&self->logits, (size_t)(chunk * self->classes), sizeof *self->logits));
     PD_TRY(pd_alloc(&self->scores, self->own, sizeof *self->scores));
     *out = self;
     self = NULL;
@@ -67,6 +73,7 @@ void pd_scorer_destroy(pd_scorer **scorer)
     free((*scorer)->ids);
     pd_images_destroy(&(*scorer)->images);
     free((*scorer)->x);
+    free((*scorer)->logits);
     free((*scorer)->scores);
     free(*scorer);
     *scorer = NULL;
@@ -78,27 +85,95 @@ const int64_t *pd_scorer_ids(const pd_scorer *scorer, size_t *count)
     return scorer->ids;
 }
 
-static pd_score score_of(const pd_scorer *self, int64_t id, const float *logits)
+/* Exchanges left and right of x [count][size][size][channels]. */
+static void mirror(const pd_input *input, float *x, int count, int threads)
+{
+    int size = input->size, channels = input->channels;
+#pragma omp parallel for num_threads(threads)
+    for (int row = 0; row < count * size; row++) {
+        float *pixels = x + (size_t)row * (size_t)size * (size_t)channels;
+        for (int left = 0, right = size - 1; left < right; left++, right--) {
+            for (int i = 0; i < channels; i++) {
+                float pixel = pixels[left * channels + i];
+                pixels[left * channels + i] = pixels[right * channels + i];
+                pixels[right * channels + i] = pixel;
+            }
+        }
+    }
+}
+
+/* The log-odds of pneumonia: of one output that output, of three (normal, bacteria, virus) those of
+ * either cause. */
+static double log_odds(const float *logits, size_t outputs)
+{
+    if (outputs == 1)
+        return (double)logits[0];
+    double sum = 0, largest = (double)logits[1];
+    for (size_t i = 2; i < outputs; i++)
+        largest = fmax(largest, (double)logits[i]);
+    for (size_t i = 1; i < outputs; i++)
+        sum += exp((double)logits[i] - largest);
+    return largest + log(sum) - (double)logits[0];
+}
+
+static int likeliest(const float *logits, size_t outputs)
+{
+    int best = 0;
+    if (outputs == 1)
+        return logits[0] >= 0;
+    for (size_t i = 1; i < outputs; i++)
+        if (logits[i] > logits[best])
+            best = (int)i;
+    return best;
+}
+
+pd_status pd_scores_infer(pd_score *scores, pd_network *network, const pd_input *input, float *x,
+                          int count, bool mirrored, int threads, float *logits)
+{
+    pd_exec exec = {.lanes = 1, .lane_samples = count, .total_lanes = 1, .threads = threads};
+    const float *y;
+    size_t outputs = pd_shape_size(pd_network_output(network));
+    pd_status status = pd_network_forward(network, &exec, x, &y);
+    if (status != PD_OK)
+        return status;
+    if (logits != NULL)
+        memcpy(logits, y, (size_t)count * outputs * sizeof *logits);
+    for (int i = 0; i < count; i++) {
+        scores[i].logit = log_odds(y + (size_t)i * outputs, outputs);
+        scores[i].predicted = likeliest(y + (size_t)i * outputs, outputs);
+        scores[i].mirrored = (double)NAN;
+    }
+    if (!mirrored)
+        return PD_OK;
+    mirror(input, x, count, threads);
+    status = pd_network_forward(network, &exec, x, &y);
+    for (int i = 0; i < count && status == PD_OK; i++)
+        scores[i].mirrored = log_odds(y + (size_t)i * outputs, outputs);
+    return status;
+}
+
+void pd_scores_decide(pd_score *scores, size_t count, double temperature, bool flip)
+{
+    for (size_t i = 0; i < count; i++) {
+        double logit = flip ? (scores[i].logit + scores[i].mirrored) / 2 : scores[i].logit;
+        scores[i].probability = pd_loss_probability(logit / temperature);
+    }
+}
+
+/* What the data set knows of a sample, and its loss. */
+static void complete(const pd_scorer *self, int64_t id, const float *logits, pd_score *score)
 {
     const pd_sample *sample = &pd_dataset_samples(self->dataset)[id];
-    pd_score score = {.id = id,
-                      .positive = sample->label == PD_PNEUMONIA,
-                      .truth = pd_setup_class(self->job, sample)};
-    if (self->classes == 2) {
-        const float target = (float)score.truth;
-        score.probability = pd_loss_probability((double)logits[0]);
-        score.predicted = score.probability >= 0.5;
-        pd_loss_binary(logits, &target, NULL, 1, 1, 0.0, 1.0, NULL, &score.loss);
-        return score;
-    }
-    double probabilities[PD_CAUSES];
-    pd_loss_probabilities(logits, self->classes, probabilities);
-    score.probability = 1.0 - probabilities[0];
-    for (int i = 1; i < self->classes; i++)
-        if (probabilities[i] > probabilities[score.predicted])
-            score.predicted = i;
-    pd_loss_softmax(logits, &score.truth, NULL, self->classes, 1, 1, 0.0, 1.0, NULL, &score.loss);
-    return score;
+    score->id = id;
+    score->positive = sample->label == PD_PNEUMONIA;
+    score->truth = pd_setup_class(self->job, sample);
+    score->patient = sample->patient;
+    const float target = (float)score->truth;
+    if (self->classes == 2)
+        pd_loss_binary(logits, &target, NULL, 1, 1, 0.0, 1.0, NULL, &score->loss);
+    else
+        pd_loss_softmax(logits, &score->truth, NULL, self->classes, 1, 1, 0.0, 1.0, NULL,
+                        &score->loss);
 }
 
 /* Scores `count` samples from own index `begin` on. */
@@ -106,6 +181,7 @@ static pd_status score_chunk(pd_scorer *self, pd_network *network, int threads, 
                              size_t count)
 {
     const int64_t *ids = self->ids + self->first + begin;
+    pd_score *scores = self->scores + begin;
     size_t floats =
         (size_t)self->input.size * (size_t)self->input.size * (size_t)self->input.channels;
     const pd_view view = pd_view_plain();
@@ -113,14 +189,14 @@ static pd_status score_chunk(pd_scorer *self, pd_network *network, int threads, 
     for (size_t i = 0; i < count; i++)
         pd_view_render(&view, &self->input, pd_images_at(self->images, ids[i]),
                        self->x + i * floats);
-    pd_exec exec = {.lanes = 1, .lane_samples = (int)count, .total_lanes = 1, .threads = threads};
-    const float *logits;
-    pd_status status = pd_network_forward(network, &exec, self->x, &logits);
+    pd_status status = pd_scores_infer(scores, network, &self->input, self->x, (int)count,
+                                       self->mirrored, threads, self->logits);
     if (status != PD_OK)
         return status;
     size_t outputs = pd_shape_size(pd_network_output(network));
     for (size_t i = 0; i < count; i++)
-        self->scores[begin + i] = score_of(self, ids[i], logits + i * outputs);
+        complete(self, ids[i], self->logits + i * outputs, &scores[i]);
+    pd_scores_decide(scores, count, 1, false);
     return PD_OK;
 }
 

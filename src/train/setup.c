@@ -78,28 +78,3 @@ pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkp
         status = load_tensor(pd_network_tensor(network, i), checkpoint);
     return status;
 }
-
-pd_status pd_setup_from_checkpoint(const pd_checkpoint *checkpoint, const char *path,
-                                   const char *data, int threads, pd_job *job, pd_dataset **dataset,
-                                   pd_network **network)
-{
-    pd_status status = PD_OK;
-    pd_plan plan;
-    *dataset = NULL;
-    *network = NULL;
-    PD_TRY(pd_job_parse(job, path, checkpoint->job, NULL, 0));
-    PD_TRY(pd_dataset_open(dataset, data != NULL ? data : job->file));
-    PD_TRY(pd_setup_network(network, job, pd_dataset_get_info(*dataset)));
-    plan = (pd_plan){
-        .lanes = 1, .lane_samples = job->batch / job->lanes, .total_lanes = 1, .threads = threads};
-    PD_TRY(pd_network_plan(*network, &plan, 0, false));
-    status = pd_setup_load_weights(*network, checkpoint);
-    if (status != PD_OK)
-        pd_fail_within(status, "%s", path);
-cleanup:
-    if (status != PD_OK) {
-        pd_dataset_destroy(dataset);
-        pd_network_destroy(network);
-    }
-    return status;
-}

@@ -244,6 +244,10 @@ static pd_status end_epoch(pd_run *self, double seconds)
     state->epoch_loss_sum = state->epoch_norm_sum = 0;
     state->has_decision = true;
     state->threshold = validation.threshold;
+    state->temperature = validation.temperature;
+    state->flip_average = validation.flip_average;
+    state->refer_low = validation.refer_low;
+    state->refer_high = validation.refer_high;
     state->target_sensitivity = self->job->target_sensitivity;
     snprintf(state->decision_fold, sizeof state->decision_fold, "val");
     snprintf(state->decision_rule, sizeof state->decision_rule, "%s", validation.rule);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "evaluate/made_scores.h"
 #include "golden/metrics.h"
 #include "pneumo/base/random.h"
 #include "pneumo/evaluate/metrics.h"
@@ -14,21 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A pd_score of what metrics look at: id, probability, truth. */
-#define SCORE(i, p, y)                                                                             \
-    {                                                                                              \
-        .id = (i), .probability = (p), .positive = (y)                                             \
-    }
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 enum { MOST = 400 };
-
-static void check_close(const char *what, double value, double expected, double tolerance)
-{
-    if (isnan(expected) ? !isnan(value) : !(fabs(value - expected) <= tolerance))
-        fail_msg("%s is %.17g, expected %.17g", what, value, expected);
-}
 
 static void check_figure(const char *name, const char *metric, pd_figure figure,
                          const double expected[3])
@@ -40,20 +27,6 @@ static void check_figure(const char *name, const char *metric, pd_figure figure,
         snprintf(what, sizeof(what), "%s: %s.%s", name, metric, parts[i]);
         check_close(what, values[i], expected[i], 1e-9);
     }
-}
-
-/* Few levels make many ties within and between classes. */
-static size_t make_scores(pd_score *scores, uint64_t number, size_t most, uint32_t levels)
-{
-    pd_random random = pd_random_stream(1, PD_PURPOSE_TEST, 1, number);
-    size_t count = 2 + pd_random_below(&random, (uint32_t)most - 1);
-    for (size_t i = 0; i < count; i++) {
-        /* The first two make sure that both classes occur. */
-        int32_t positive = i < 2 ? (int32_t)i : (int32_t)pd_random_below(&random, 2);
-        uint32_t level = pd_random_below(&random, levels) + (uint32_t)positive;
-        scores[i] = (pd_score)SCORE((int64_t)i, (double)level / levels, positive);
-    }
-    return count;
 }
 
 static void test_golden(void **state)

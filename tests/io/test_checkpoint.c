@@ -73,6 +73,8 @@ static int setup(void **state)
         .plateau_left = 4,
         .pixel_mean = 120.25,
         .pixel_deviation = 60.5,
+        .image_height = 224,
+        .image_width = 225,
         .job_name = "cnn-deep",
         .learning_scale = 0.5,
         .epoch_loss_sum = 1.25,
@@ -86,6 +88,11 @@ static int setup(void **state)
         .target_sensitivity = 0.95,
         .decision_rule = "least threshold with sensitivity of at least 0.95",
         .decision_fold = "VAL",
+        .temperature = 1.375,
+        .flip_average = 1,
+        .refer_low = 0.125,
+        .refer_high = 0.875,
+        .test_looks = 3,
         .job = "[train]\nepochs = 3 ; für drei\n",
     };
     return 0;
@@ -137,6 +144,8 @@ static void assert_content(const pd_checkpoint *found)
     assert_int_equal(found->plateau_left, made.plateau_left);
     assert_true(found->pixel_mean == made.pixel_mean);
     assert_true(found->pixel_deviation == made.pixel_deviation);
+    assert_int_equal(found->image_height, made.image_height);
+    assert_int_equal(found->image_width, made.image_width);
     assert_string_equal(found->job_name, made.job_name);
     assert_true(found->learning_scale == made.learning_scale);
     assert_true(found->epoch_loss_sum == made.epoch_loss_sum);
@@ -150,6 +159,11 @@ static void assert_content(const pd_checkpoint *found)
     assert_true(found->target_sensitivity == made.target_sensitivity);
     assert_string_equal(found->decision_rule, made.decision_rule);
     assert_string_equal(found->decision_fold, made.decision_fold);
+    assert_true(found->temperature == made.temperature);
+    assert_int_equal(found->flip_average, made.flip_average);
+    assert_true(found->refer_low == made.refer_low);
+    assert_true(found->refer_high == made.refer_high);
+    assert_int_equal(found->test_looks, made.test_looks);
     assert_string_equal(found->job, made.job);
 }
 

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The normal distribution's 97.5 % quantile: two-sided 95 % intervals. */
+#define PD_Z95 1.959963984540054
+
 /* A figure with its 95 % interval; all NAN when undefined (no such samples). */
 typedef struct pd_figure {
     double value, low, high;
@@ -43,9 +46,13 @@ pd_figure pd_wilson(int64_t successes, int64_t trials);
  * 0 and 1 is an error that names the sample. */
 pd_status pd_auc(pd_figure *out, const pd_score *scores, size_t count);
 
-/* Everything at one threshold. Proportions have Wilson intervals. Balanced accuracy has Newcombe's
- * hybrid score interval (method 10, Statistics in Medicine 1998), F1 the "Wilson indirect" one of
- * Lam, Gopal and Qian (arXiv:2309.14621). What has no samples to count is NAN. */
+/* Sets the confusion and what follows from it: every figure but the AUC. Proportions have Wilson
+ * intervals. Balanced accuracy has Newcombe's hybrid score interval (method 10, Statistics in
+ * Medicine 1998), F1 the "Wilson indirect" one of Lam, Gopal and Qian (arXiv:2309.14621). What has
+ * no samples to count is NAN. */
+void pd_metrics_from_confusion(pd_metrics *out, pd_confusion confusion);
+
+/* Everything at one threshold: pd_auc and pd_metrics_from_confusion. */
 pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t count,
                              double threshold);
 
@@ -55,6 +62,11 @@ pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t cou
  * pd_metrics_compute of the same scores at *out has sensitivity.value >= target, to the last bit.
  * Fails when a class is missing. */
 pd_status pd_threshold_choose(double *out, const pd_score *scores, size_t count, double target);
+
+/* The figures by number, for tables: 0 <= i < PD_FIGURES, in the order of pd_metrics. */
+enum { PD_FIGURES = 7 };
+extern const char *const pd_figure_names[PD_FIGURES]; /* accuracy, balanced_accuracy, ... */
+pd_figure pd_metrics_figure(const pd_metrics *metrics, int i);
 
 /* A line such as "predicts NORMAL for every image: recall 0", or NULL if both answers occur. */
 const char *pd_metrics_one_class(const pd_metrics *metrics);

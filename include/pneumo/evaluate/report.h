@@ -2,7 +2,9 @@
 #ifndef PNEUMO_EVALUATE_REPORT_H
 #define PNEUMO_EVALUATE_REPORT_H
 
+#include "pneumo/evaluate/calibration.h"
 #include "pneumo/evaluate/metrics.h"
+#include "pneumo/io/dataset.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,12 +14,28 @@ enum { PD_REPORT_CLASSES = 3 };
 /* A fold at both thresholds; for task = cause also the three-class confusion. */
 typedef struct pd_report_fold {
     bool present;
-    pd_metrics chosen; /* at the threshold from validation */
-    pd_metrics half;   /* at 0.5 */
+    pd_metrics chosen;           /* at the threshold from validation */
+    pd_metrics half;             /* at 0.5 */
+    pd_metrics chosen_bootstrap; /* the same with intervals by bootstrap over patients */
+    pd_metrics half_bootstrap;
+    pd_metrics patients;           /* of patients' mean probabilities, at the chosen threshold */
+    pd_figure by_cause[PD_CAUSES]; /* share decided rightly of normal images and of each cause */
+    pd_figure referred;            /* share of images in the checkpoint's band of doubt */
+    pd_figure decided;             /* accuracy on the others */
+    pd_calibration calibration;    /* of the probabilities as they are used */
+    pd_calibration uncalibrated;   /* with temperature 1 */
+    pd_score *scores;              /* [score_count], in the order of ids; borrowed */
+    size_t score_count;
     bool has_causes;
     int64_t causes[PD_REPORT_CLASSES][PD_REPORT_CLASSES]; /* [true][predicted]; normal, bacteria,
                                                              virus */
 } pd_report_fold;
+
+/* The classes of task = cause: NORMAL, BACTERIA, VIRUS. */
+extern const char *const pd_report_classes[PD_REPORT_CLASSES];
+
+/* The share of class `truth` that was called so. */
+pd_figure pd_report_recall(const pd_report_fold *fold, int truth);
 
 typedef struct pd_report {
     const char *job_name, *model, *data_path, *data_digest, *version; /* borrowed */
@@ -28,24 +46,42 @@ typedef struct pd_report {
     double seconds, images_per_second; /* of training; NAN when not known */
     double target_sensitivity, target_specificity;
     const char *decision_rule; /* how the threshold was chosen; borrowed */
+    double temperature, refer_low, refer_high;
+    bool flip_average;
+    int64_t test_looks;       /* evaluations of the test fold so far, this one included */
+    const pd_sample *samples; /* of the data set, by pd_score.id; borrowed */
     pd_report_fold val, test;
     bool other_data;      /* the data set is not the one that the model was trained on */
     bool other_threshold; /* the threshold was chosen for the weights of an earlier step */
     int64_t leaks;        /* patients with images in more than one fold of the data set */
 } pd_report;
 
+/* What a reader of the figures must know, a line each. At most one per decision of each fold (two
+ * thresholds and the three-class answer), and four on the data and the threshold. */
+typedef struct pd_warnings {
+    int count;
+    char lines[10][256];
+} pd_warnings;
+
+pd_warnings pd_report_warnings(const pd_report *report);
+
 /* Writes the report as JSON, by pd_file_write:
  *
  *   job, model, seed, data {path, digest}, version, ranks, threads, lanes, parameters, epochs,
  *   best_epoch, seconds, images_per_second, targets {sensitivity, specificity},
- *   decision {rule, threshold, fold}, folds {val, test}, warnings [text].
+ *   decision {rule, threshold, fold, temperature, flip_average, refer_low, refer_high}, test_looks,
+ *   folds {val, test}, warnings [text].
  *
  * A fold that is not present has no member. Each other holds `chosen` and `half`: threshold,
  * confusion {true_positive, false_negative, true_negative, false_positive} and, each as
  * {value, low, high}, accuracy, balanced_accuracy, sensitivity, specificity, precision, f1, auc;
- * and with has_causes `causes`: per true class NORMAL, BACTERIA, VIRUS the counts `predicted` by
- * class and `recall`. Shares are 0..1. Numbers read back to the same bits; NAN and NULL are null;
- * bytes that are not UTF-8 become '?'. Fails when memory runs out or the file cannot be written. */
+ * `patients`, the same at the chosen threshold; `chosen_bootstrap` and `half_bootstrap`, figures
+ * only; `by_cause` {NONE, BACTERIA, VIRUS, UNKNOWN}, `referred` and `decided`, each {value, low,
+ * high}; `calibration` and `uncalibrated`: brier, ece, bins [{low, high, count, mean_probability,
+ * positive}]; and with has_causes `causes`: per true class NORMAL, BACTERIA, VIRUS the counts
+ * `predicted` by class and `recall`. Shares are 0..1. Numbers read back to the same bits; NAN and
+ * NULL are null; bytes that are not UTF-8 become '?'. Fails when memory runs out or the file cannot
+ * be written. */
 pd_status pd_report_write_json(const char *path, const pd_report *report);
 
 /* Prints the table: what was trained, then a block per fold with the confusion and a line per

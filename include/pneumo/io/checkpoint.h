@@ -60,6 +60,7 @@ typedef struct pd_checkpoint {
     int64_t patience_left;   /* epochs until early stopping */
     int64_t plateau_left;    /* epochs until the learning rate is cut */
     double pixel_mean, pixel_deviation; /* that network input was normalised by, 0 to 255 */
+    int64_t image_height, image_width;  /* of the packed images */
     double learning_scale;   /* factor on the schedule's learning rate (plateau cuts) */
     double epoch_loss_sum;   /* running sums of the epoch that is under way */
     double epoch_norm_sum;
@@ -74,6 +75,10 @@ typedef struct pd_checkpoint {
     double target_sensitivity;
     char decision_rule[128]; /* how it was chosen */
     char decision_fold[16];  /* on which fold */
+    double temperature;      /* by which logits are divided before they become probabilities */
+    int64_t flip_average;    /* 1: logits are means over an image and its mirror image */
+    double refer_low, refer_high; /* probabilities in which the model is unsure; both ends belong */
+    int64_t test_looks;      /* how often the test fold was evaluated with these weights */
     /* /job */
     const char *job;
 } pd_checkpoint;

@@ -36,6 +36,9 @@ typedef enum pd_monitor {
     PD_MONITOR_BALANCED_ACCURACY = 2
 } pd_monitor;
 
+/* Whether logits are averaged over an image and its mirror image. */
+typedef enum pd_flip { PD_FLIP_OFF = 0, PD_FLIP_ON = 1, PD_FLIP_AUTO = 2 } pd_flip;
+
 /* Grouped as in the file: [run], [data], [model], [train], [regularise], [augment], [evaluate]. */
 typedef struct pd_job {
     char name[64]; /* the file's name without folder and .ini */
@@ -78,20 +81,20 @@ typedef struct pd_job {
     double beta1, beta2, epsilon; /* adam, adamw; beta2 is rmsprop's rho */
     pd_schedule_kind schedule;
     double warmup_epochs;
-    int step_epochs;   /* schedule = step: epochs between cuts */
+    int step_epochs; /* schedule = step: epochs between cuts */
     double step_factor;
     double final_factor; /* cosine, onecycle: last learning rate over the peak */
     int plateau_epochs;  /* cut the rate after so many epochs without a gain; 0: never */
     double plateau_factor;
-    int patience; /* stop after so many epochs without a gain; 0: never */
-    double ema;   /* decay of the weights' moving average per step; 0: off */
+    int patience;     /* stop after so many epochs without a gain; 0: never */
+    double ema;       /* decay of the weights' moving average per step; 0: off */
     double clip_norm; /* 0: off */
     pd_monitor monitor;
 
     /* [regularise] */
-    double l1, l2;        /* on kernels; adds the gradient of l1 |w| + l2 w^2 (the losses that are
-                             shown are without it) */
-    double weight_decay;  /* adamw, decoupled, on kernels */
+    double l1, l2;       /* on kernels; adds the gradient of l1 |w| + l2 w^2 (the losses that are
+                            shown are without it) */
+    double weight_decay; /* adamw, decoupled, on kernels */
     double label_smoothing;
 
     /* [augment] */
@@ -106,6 +109,7 @@ typedef struct pd_job {
     /* [evaluate] */
     double target_sensitivity;
     double sensitivity_margin; /* added to the target when the threshold is chosen */
+    pd_flip flip_average;
     double target_specificity;
 } pd_job;
 
@@ -123,9 +127,9 @@ pd_status pd_job_read(pd_job *job, const char *path, const char *const *override
 pd_status pd_job_parse(pd_job *job, const char *origin, const char *text,
                        const char *const *overrides, int count);
 
-/* Every key that bears on the result, with its value, in table order: reading it back gives the same
- * job but for the rest of [run] (folder, threads, ...), which may differ from one resume to the next.
- * *out is released with free(). */
+/* Every key that bears on the result, with its value, in table order: reading it back gives the
+ * same job but for the rest of [run] (folder, threads, ...), which may differ from one resume to
+ * the next. *out is released with free(). */
 pd_status pd_job_text(char **out, const pd_job *job);
 
 /* Prints every key with default, range and meaning: the help of `train`. */

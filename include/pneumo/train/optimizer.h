@@ -10,8 +10,8 @@
 
 typedef struct pd_optimizer pd_optimizer;
 
-/* For the network's trainable weights and, if job->ema > 0, the moving average of weights and state.
- * `network` is borrowed and must be planned and initialised. The caller owns *out. */
+/* For the network's trainable weights and, if job->ema > 0, the moving average of weights and
+ * state. `network` is borrowed and must be planned and initialised. The caller owns *out. */
 pd_status pd_optimizer_create(pd_optimizer **out, const pd_job *job, pd_network *network);
 void pd_optimizer_destroy(pd_optimizer **optimizer);
 

@@ -17,7 +17,7 @@ typedef struct pd_run {
     char *last_path, *best_path, *history_path;
 
     pd_dataset *dataset;
-    pd_step step; /* network, optimiser, and the buffers of one step */
+    pd_step step;      /* network, optimiser, and the buffers of one step */
     pd_scorer *scorer; /* of the validation fold */
     pd_lanes *lanes;
     pd_images *images; /* of the lanes held here */

@@ -20,14 +20,6 @@ int pd_setup_classes(const pd_job *job);
 /* The class of a sample; -1 if the task has none for it (a pneumonia of unknown cause). */
 int pd_setup_class(const pd_job *job, const pd_sample *sample);
 
-/* The job, data set and network that a checkpoint was made with: reads the job's text, opens
- * `data` (NULL: the job's own file), builds and plans the network for inference on chunks of
- * job->batch / job->lanes samples, and loads the checkpoint's weights. The caller owns *dataset and
- * *network. */
-pd_status pd_setup_from_checkpoint(const pd_checkpoint *checkpoint, const char *path,
-                                   const char *data, int threads, pd_job *job,
-                                   pd_dataset **dataset, pd_network **network);
-
 /* Copies the checkpoint's weights and state into the planned network; a layer or weight that is
  * missing, too many or of another shape is an error that names it. */
 pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkpoint);

@@ -10,8 +10,7 @@
  * the rest is left as it is. The weights are those that evaluation uses: with a moving average, the
  * average, and the slots "live" and "live_state" then hold the weights being trained. Release with
  * pd_snapshot_release before the network changes. */
-pd_status pd_snapshot_view(pd_checkpoint *checkpoint, pd_network *network,
-                           pd_optimizer *optimizer);
+pd_status pd_snapshot_view(pd_checkpoint *checkpoint, pd_network *network, pd_optimizer *optimizer);
 void pd_snapshot_release(pd_checkpoint *checkpoint);
 
 /* The way back: copies weights and slots of a loaded checkpoint into network and optimiser. */

@@ -12,14 +12,16 @@
 typedef struct pd_validation {
     double loss, auc, accuracy, balanced_accuracy, sensitivity, specificity; /* at `threshold` */
     double threshold;
+    double temperature, refer_low, refer_high; /* as in pd_checkpoint */
+    bool flip_average;
     char rule[128];   /* how the threshold was chosen */
     char remark[128]; /* a warning, such as "predicts NORMAL for every image: recall 0"; or "" */
 } pd_validation;
 
-/* Judges the scores of the validation fold (complete, on rank 0). scores may be reordered. */
+/* Judges the scores of the validation fold (complete, on rank 0). scores may be reordered, and get
+ * the probabilities that the judgement is about. */
 typedef pd_status (*pd_validate_function)(const pd_job *job, pd_score *scores, size_t count,
-                                          const int64_t *ids, size_t id_count,
-                                          pd_validation *out);
+                                          const int64_t *ids, size_t id_count, pd_validation *out);
 
 typedef struct pd_train_options {
     pd_comm *comm;

@@ -1,0 +1,74 @@
+#include "pneumo/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+char *pd_text_number(char text[PD_TEXT_NUMBER], double value)
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, PD_TEXT_NUMBER, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    return text;
+}
+
+size_t pd_text_character(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    if (at[0] < 0x80)
+        return 1;
+    size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    if (at[0] < 0xc2 || at[0] > 0xf4)
+        return 0;
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+bool pd_text_is_control(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
+}
+
+static void clean(char *text, bool controls)
+{
+    while (*text != '\0') {
+        size_t length = pd_text_character(text);
+        if (length == 0 || (controls && pd_text_is_control(text))) {
+            length = length == 0 ? 1 : length;
+            memset(text, '?', length);
+        }
+        text += length;
+    }
+}
+
+void pd_text_utf8(char *text)
+{
+    clean(text, false);
+}
+
+void pd_text_line(char *text)
+{
+    clean(text, true);
+}
+
+void pd_text_csv(FILE *out, const char *text)
+{
+    if (text[strcspn(text, ",\"\r\n")] == '\0') {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}

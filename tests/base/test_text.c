@@ -1,0 +1,140 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pneumo/base/random.h"
+#include "pneumo/base/text.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void test_numbers_are_short(void **state)
+{
+    (void)state;
+    const struct {
+        double value;
+        const char *text;
+    } table[] = {
+        {0, "0"},          {-0.0, "-0"},
+        {1, "1"},          {0.1, "0.1"},
+        {0.5, "0.5"},      {-2.25, "-2.25"},
+        {1e300, "1e+300"}, {0.1 + 0.2, "0.30000000000000004"},
+        {INFINITY, "inf"}, {-INFINITY, "-inf"},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char text[PD_TEXT_NUMBER];
+        assert_string_equal(pd_text_number(text, table[i].value), table[i].text);
+    }
+}
+
+static void test_numbers_read_back(void **state)
+{
+    (void)state;
+    pd_random random = pd_random_stream(1, PD_PURPOSE_TEST, 0, 0);
+    const double extremes[] = {DBL_MAX, -DBL_MAX, DBL_MIN, DBL_TRUE_MIN, -DBL_EPSILON};
+    char text[PD_TEXT_NUMBER];
+    for (int i = 0; i < 100000; i++) {
+        uint64_t bits = (uint64_t)pd_random_bits(&random) << 32 | pd_random_bits(&random);
+        double value, again;
+        memcpy(&value, &bits, sizeof value);
+        if (i < (int)COUNT(extremes))
+            value = extremes[i];
+        if (isnan(value))
+            continue;
+        again = strtod(pd_text_number(text, value), NULL);
+        assert_memory_equal(&value, &again, sizeof value);
+    }
+}
+
+static void test_cleaning(void **state)
+{
+    (void)state;
+    const struct {
+        const char *given, *utf8, *line;
+    } table[] = {
+        {"", "", ""},
+        {"plain", "plain", "plain"},
+        {"R\xc3\xb6ntgen \xf0\x9f\xa9\xbb", "R\xc3\xb6ntgen \xf0\x9f\xa9\xbb",
+         "R\xc3\xb6ntgen \xf0\x9f\xa9\xbb"},
+        {"R\xf6ntgen", "R?ntgen", "R?ntgen"},
+        {"cut short \xe8\x83", "cut short ??", "cut short ??"},
+        {"\xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80 \xff", "??? ?? ???? ?", "??? ?? ???? ?"},
+        {"a\nb\t\x1b[31m\x7f", "a\nb\t\x1b[31m\x7f", "a?b??[31m?"},
+        {"\xc2\x9b"
+         "31m",
+         "\xc2\x9b"
+         "31m",
+         "??31m"}, /* CSI in one character */
+        {"\xc2\xa0", "\xc2\xa0", "\xc2\xa0"},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%s", table[i].given);
+        pd_text_utf8(text);
+        assert_string_equal(text, table[i].utf8);
+        snprintf(text, sizeof text, "%s", table[i].given);
+        pd_text_line(text);
+        assert_string_equal(text, table[i].line);
+    }
+}
+
+/* Any bytes at all end as UTF-8, and cleaning again changes nothing. */
+static void test_cleaning_noise(void **state)
+{
+    (void)state;
+    pd_random random = pd_random_stream(1, PD_PURPOSE_TEST, 1, 0);
+    for (int i = 0; i < 20000; i++) {
+        char text[9] = {0}, again[9];
+        for (int j = 0; j < 8; j++)
+            text[j] = (char)pd_random_bits(&random);
+        pd_text_line(text);
+        for (const char *at = text; *at != '\0'; at += pd_text_character(at))
+            assert_true(pd_text_character(at) > 0 && !pd_text_is_control(at));
+        memcpy(again, text, sizeof text);
+        pd_text_line(again);
+        assert_memory_equal(again, text, sizeof text);
+    }
+}
+
+static void test_csv(void **state)
+{
+    (void)state;
+    const char *const table[][2] = {
+        {"", ""},
+        {"plain name.jpeg", "plain name.jpeg"},
+        {"a,b", "\"a,b\""},
+        {"say \"ah\"", "\"say \"\"ah\"\"\""},
+        {"two\nlines", "\"two\nlines\""},
+        {"carriage\r", "\"carriage\r\""},
+        {"R\xf6ntgen", "R\xf6ntgen"},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+        assert_non_null(out);
+        pd_text_csv(out, table[i][0]);
+        fclose(out);
+        assert_string_equal(text, table[i][1]);
+        free(text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers_are_short),
+        cmocka_unit_test(test_numbers_read_back),
+        cmocka_unit_test(test_cleaning),
+        cmocka_unit_test(test_cleaning_noise),
+        cmocka_unit_test(test_csv),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
