@@ -14,6 +14,8 @@ static const char help[] =
     "  -n, --images N   how many, over both classes (2000)\n"
     "      --seed N     same seed, same images (1)\n"
     "  -t, --threads N  threads that draw (one per core)\n"
+    "      --truth      also write DIR/truth.csv: where each focal opacity (bacteria) lies, as the\n"
+    "                   middle and the half axes of an ellipse, in pixels\n"
     "  -h, --help       show this text\n"
     "\n"
     "example: pneumo-dist synth phantoms --images 2000 && pneumo-dist pack phantoms -o "
@@ -21,10 +23,11 @@ static const char help[] =
 
 static pd_status parse_arguments(pd_synth_options *options, bool *asked_help, int argc, char **argv)
 {
-    enum { SEED = 256 };
+    enum { SEED = 256, TRUTH };
     static const struct option known[] = {{"images", required_argument, NULL, 'n'},
                                           {"seed", required_argument, NULL, SEED},
                                           {"threads", required_argument, NULL, 't'},
+                                          {"truth", no_argument, NULL, TRUTH},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
     pd_status status = PD_OK;
@@ -46,6 +49,9 @@ static pd_status parse_arguments(pd_synth_options *options, bool *asked_help, in
         case 't':
             PD_TRY(pd_command_integer(&number, "--threads", optarg, 1, 1024));
             options->threads = (int)number;
+            break;
+        case TRUTH:
+            options->truth = true;
             break;
         case 'h':
             *asked_help = true;

@@ -46,26 +46,71 @@ static void plan_cause(pd_plan *plans, int count, pd_cause cause, uint64_t seed)
     }
 }
 
-static pd_status write_image(const pd_plan *plan, const pd_synth_options *options)
+/* The path below the folder, to be released with free(). */
+static pd_status name_image(char **out, const pd_plan *plan)
+{
+    if (plan->cause == PD_CAUSE_NONE)
+        return pd_format(out, "train/NORMAL/IM-%04d-%04d.jpeg", plan->patient, plan->image);
+    return pd_format(out, "train/PNEUMONIA/person%d_%s_%d.jpeg", plan->patient,
+                     plan->cause == PD_CAUSE_BACTERIA ? "bacteria" : "virus", plan->serial);
+}
+
+static pd_status write_image(pd_opacity *opacity, const pd_plan *plan,
+                             const pd_synth_options *options)
 {
     pd_status status;
     pd_image image = {0};
-    pd_opacity opacity;
-    char *path = NULL;
+    char *name = NULL, *path = NULL;
 
-    if (plan->cause == PD_CAUSE_NONE)
-        PD_TRY(pd_format(&path, "%s/train/NORMAL/IM-%04d-%04d.jpeg", options->folder, plan->patient,
-                         plan->image));
-    else
-        PD_TRY(pd_format(&path, "%s/train/PNEUMONIA/person%d_%s_%d.jpeg", options->folder,
-                         plan->patient, plan->cause == PD_CAUSE_BACTERIA ? "bacteria" : "virus",
-                         plan->serial));
+    PD_TRY(name_image(&name, plan));
+    PD_TRY(pd_format(&path, "%s/%s", options->folder, name));
     PD_TRY(
-        pd_phantom_draw(&image, &opacity, options->seed, plan->cause, plan->patient, plan->image));
+        pd_phantom_draw(&image, opacity, options->seed, plan->cause, plan->patient, plan->image));
     PD_TRY(pd_image_write_jpeg(path, &image, QUALITY));
 
 cleanup:
     pd_image_free(&image);
+    free(name);
+    free(path);
+    return status;
+}
+
+static pd_status write_truth(const pd_opacity *opacities, const pd_plan *plans,
+                             const pd_synth_options *options)
+{
+    pd_status status;
+    char *path = NULL, *text = NULL;
+    size_t size;
+    FILE *file = NULL;
+
+    PD_TRY(pd_format(&path, "%s/truth.csv", options->folder));
+    file = open_memstream(&text, &size);
+    if (!file) {
+        status = pd_fail("no memory to write %s", path);
+        goto cleanup;
+    }
+    fputs("path,row,column,row_radius,column_radius\n", file);
+    for (int i = 0; i < options->images; i++) {
+        const pd_opacity *o = &opacities[i];
+        char *name;
+        PD_TRY(name_image(&name, &plans[i]));
+        fputs(name, file);
+        free(name);
+        if (plans[i].cause == PD_CAUSE_BACTERIA)
+            fprintf(file, ",%.1f,%.1f,%.1f,%.1f\n", (double)o->cy, (double)o->cx, (double)o->ry,
+                    (double)o->rx);
+        else
+            fputs(",,,,\n", file);
+    }
+    bool failed = ferror(file);
+    failed = fclose(file) != 0 || failed;
+    file = NULL;
+    status = failed ? pd_fail("no memory to write %s", path) : pd_file_write(path, text, size);
+
+cleanup:
+    if (file)
+        fclose(file);
+    free(text);
     free(path);
     return status;
 }
@@ -99,7 +144,8 @@ pd_status pd_synth(const pd_synth_options *options)
 {
     pd_status status;
     pd_plan *plans = NULL;
-    char *message = NULL; /* the first failure's; each thread has messages of its own */
+    pd_opacity *opacities = NULL; /* [images] */
+    char *message = NULL;         /* the first failure's; each thread has messages of its own */
     pd_progress progress;
     int done = 0;
     bool failed = false;
@@ -113,6 +159,7 @@ pd_status pd_synth(const pd_synth_options *options)
     PD_TRY(make_class_folder(options->folder, pd_label_names[PD_NORMAL]));
     PD_TRY(make_class_folder(options->folder, pd_label_names[PD_PNEUMONIA]));
     PD_TRY(pd_alloc(&plans, (size_t)options->images, sizeof *plans));
+    PD_TRY(pd_alloc(&opacities, (size_t)options->images, sizeof *opacities));
 
     /* As published: 27 percent normal; of the others 65 percent bacteria. */
     int normal = (options->images * 27LL + 50) / 100;
@@ -130,7 +177,7 @@ pd_status pd_synth(const pd_synth_options *options)
         skip = failed;
         if (skip)
             continue;
-        pd_status written = write_image(&plans[i], options);
+        pd_status written = write_image(&opacities[i], &plans[i], options);
 #pragma omp critical(pd_synth)
         {
             if (written != PD_OK && !failed) {
@@ -145,9 +192,12 @@ pd_status pd_synth(const pd_synth_options *options)
     pd_progress_end(&progress);
     if (failed)
         status = pd_fail("%s", message ? message : "out of memory");
+    else if (options->truth)
+        status = write_truth(opacities, plans, options);
 
 cleanup:
     free(message);
+    free(opacities);
     free(plans);
     return status;
 }

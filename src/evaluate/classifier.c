@@ -3,6 +3,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/train/setup.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 struct pd_classifier {
@@ -13,17 +14,33 @@ struct pd_classifier {
     int threads;
 };
 
+/* What later arithmetic takes for granted of a file that anybody may have written. */
+static pd_status check(const pd_checkpoint *checkpoint, const char *path)
+{
+    if (!checkpoint->has_decision)
+        return pd_fail("%s: it was saved before its first validation and has no threshold yet: "
+                       "train on with --resume",
+                       path);
+    const int64_t sides[] = {checkpoint->image_height, checkpoint->image_width};
+    for (int i = 0; i < 2; i++)
+        if (sides[i] < 1 || sides[i] > PD_IMAGE_SIDE_MAX)
+            return pd_fail("%s: '/state/image_%s' is %lld, where 1 to %d are possible; use another "
+                           "checkpoint",
+                           path, i == 0 ? "height" : "width", (long long)sides[i],
+                           PD_IMAGE_SIDE_MAX);
+    if (!(checkpoint->temperature > 0) || !isfinite(checkpoint->temperature))
+        return pd_fail("%s: '/decision/temperature' is %g, which is no positive number; use another "
+                       "checkpoint",
+                       path, checkpoint->temperature);
+    return PD_OK;
+}
+
 static pd_status load(pd_classifier *self, const char *path, int chunk)
 {
     pd_status status = PD_OK;
     PD_TRY(pd_checkpoint_load(&self->checkpoint, path));
     const pd_checkpoint *checkpoint = self->checkpoint;
-    if (!checkpoint->has_decision) {
-        status = pd_fail("%s: it was saved before its first validation and has no threshold yet: "
-                         "train on with --resume",
-                         path);
-        goto cleanup;
-    }
+    PD_TRY(check(checkpoint, path));
     PD_TRY(pd_job_parse(&self->job, path, checkpoint->job, NULL, 0));
     pd_dataset_info info = {.height = (int)checkpoint->image_height,
                             .width = (int)checkpoint->image_width,

@@ -170,6 +170,8 @@ static pd_status batchnorm_backward(pd_layer *layer, const pd_exec *exec, const 
                                     void *saved)
 {
     (void)y;
+    if (!exec->training)
+        return pd_fail("a normalisation apart from a convolution has no gradient in inference");
     const size_t c = (size_t)layer->in[0].c, lanes = (size_t)exec->lanes;
     const size_t rows = lane_rows(layer, exec->lane_samples);
     const float *gamma = layer->params[GAMMA].value;

@@ -62,9 +62,13 @@ static pd_status dense_backward(pd_layer *layer, const pd_exec *exec, const floa
     int units = layer->spec.units;
     if (layer->spec.relu)
         pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
-    float *dbias = layer->spec.no_bias ? NULL : gradient + pd_param_size(&layer->params[KERNEL]);
-    pd_dense_backward_weights(exec->lanes, exec->lane_samples, inputs, units, x[0], dy, gradient,
-                              dbias, pd_layer_trainable(layer), exec->workspace, exec->threads);
+    if (gradient) {
+        float *dbias =
+            layer->spec.no_bias ? NULL : gradient + pd_param_size(&layer->params[KERNEL]);
+        pd_dense_backward_weights(exec->lanes, exec->lane_samples, inputs, units, x[0], dy,
+                                  gradient, dbias, pd_layer_trainable(layer), exec->workspace,
+                                  exec->threads);
+    }
     if (dx[0])
         pd_dense_backward_input(exec->lanes, exec->lane_samples, inputs, units, dy,
                                 layer->params[KERNEL].value, dx[0], exec->threads);

@@ -30,6 +30,7 @@ struct pd_network {
     char error[256];
 
     bool planned;
+    int last_convolution; /* as the function of that name says */
     pd_plan plan;
     int subtree_count;
     pd_subtree subtrees[PD_SUBTREES_MAX];
@@ -142,10 +143,26 @@ static pd_shape shape_of(const pd_network *network, int index)
     return index == PD_NETWORK_INPUT ? network->input : network->nodes[index - 1].layer.out;
 }
 
+/* The last convolution, or the normalisation or ReLU that alone reads it; -1: there is none. */
+static int find_last_convolution(const pd_network *network)
+{
+    int last = -1;
+    for (int i = 0; i < network->count; i++) {
+        const node *at = &network->nodes[i];
+        const char *type = at->layer.type->name;
+        bool convolves = strcmp(type, "conv") == 0 || strcmp(type, "separable") == 0;
+        bool completes = strcmp(type, "batchnorm") == 0 || strcmp(type, "relu") == 0;
+        if (convolves || (completes && last >= 0 && at->input[0] == last + 1 &&
+                          network->nodes[last].consumers == 1))
+            last = i;
+    }
+    return last;
+}
+
 /* The largest element after ReLU is ReLU of the largest element, so a ReLU between a convolution
  * and the max pooling that alone reads it may follow the pooling: it is shorter there, and the
  * output of the convolution, the largest array of most networks, need not be kept for its gradient.
- */
+ * The last convolution's stays where pd_network_activation is to show it. */
 static void move_relus_behind_pooling(pd_network *network)
 {
     for (int i = 0; i < network->count; i++) {
@@ -155,7 +172,8 @@ static void move_relus_behind_pooling(pd_network *network)
             continue;
         node *from = &network->nodes[network->nodes[i].input[0] - 1];
         pd_layer_spec *spec = &from->layer.spec;
-        if (strcmp(from->layer.type->name, "conv") != 0 || !spec->relu || from->consumers != 1)
+        if (strcmp(from->layer.type->name, "conv") != 0 || !spec->relu || from->consumers != 1 ||
+            from->layer.index == network->last_convolution)
             continue;
         spec->relu = false;
         pool->spec.relu = true;
@@ -242,28 +260,33 @@ cleanup:
 }
 
 /* Places every buffer in one arena by its lifetime. Layer i runs forward at time i and backward at
- * time 2L - 1 - i. */
+ * time 2L - 1 - i. Without training, only layers behind the last convolution may run backward, and
+ * the caller reads that one's output and gradient at the end. */
 static pd_status plan_buffers(pd_network *network, bool training)
 {
     pd_status status = PD_OK;
     int layers = network->count;
     size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
     size_t workspace = 0;
+    int last = network->last_convolution;
+    int first = training ? 0 : last >= 0 ? last : layers; /* with a gradient */
     PD_TRY(pd_arena_create(&network->arena));
     for (int i = 0; i < layers; i++) {
         node *at = &network->nodes[i];
         int backward = 2 * layers - 1 - i;
-        int output_end = i, gradient_begin = backward;
+        int output_end = i, gradient_begin = backward, gradient_end = backward;
         if (i == layers - 1) /* the caller reads the output and fills its gradient */
             output_end = layers;
-        if (training && at->layer.keeps_output)
+        if (i >= first && at->layer.keeps_output)
             output_end = backward;
+        if (i == last)
+            output_end = gradient_end = 2 * layers;
         for (int j = i + 1; j < layers; j++) {
             const node *reader = &network->nodes[j];
             for (int k = 0; k < reader->layer.type->inputs; k++) {
                 if (reader->input[k] != i + 1)
                     continue;
-                int end = training && reader->layer.keeps_input ? 2 * layers - 1 - j : j;
+                int end = j > first && reader->layer.keeps_input ? 2 * layers - 1 - j : j;
                 if (end > output_end)
                     output_end = end;
                 if (2 * layers - 1 - j < gradient_begin)
@@ -274,11 +297,12 @@ static pd_status plan_buffers(pd_network *network, bool training)
         PD_TRY(pd_arena_add(network->arena, bytes, i, output_end, &at->output));
         if (at->layer.workspace_floats > workspace)
             workspace = at->layer.workspace_floats;
-        if (!training)
+        if (i < first)
             continue;
         PD_TRY(pd_arena_add(network->arena, at->layer.saved_bytes, i, backward, &at->saved));
         if (i < layers - 1) /* the last one is the caller's */
-            PD_TRY(pd_arena_add(network->arena, bytes, gradient_begin, backward, &at->gradient));
+            PD_TRY(
+                pd_arena_add(network->arena, bytes, gradient_begin, gradient_end, &at->gradient));
         if (at->consumers > 1)
             PD_TRY(pd_arena_add(network->arena, bytes, gradient_begin, backward, &at->second));
     }
@@ -288,7 +312,7 @@ static pd_status plan_buffers(pd_network *network, bool training)
     for (int i = 0; i < layers; i++) {
         node *at = &network->nodes[i];
         at->y = pd_arena_at(network->arena, at->output);
-        at->dy = training && i < layers - 1 ? pd_arena_at(network->arena, at->gradient) : NULL;
+        at->dy = i >= first && i < layers - 1 ? pd_arena_at(network->arena, at->gradient) : NULL;
     }
 cleanup:
     return status;
@@ -363,6 +387,7 @@ static pd_status plan_network(pd_network *network, const pd_plan *plan, int firs
     network->plan = *plan;
     network->subtree_count =
         pd_tree_subtrees(plan->total_lanes, first_lane, plan->lanes, network->subtrees);
+    network->last_convolution = training ? -1 : find_last_convolution(network);
     move_relus_behind_pooling(network);
     hand_relus_to_readers(network);
     PD_TRY(plan_passes(network, training ? pass_lanes : plan->lanes));
@@ -460,7 +485,9 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
         const float *inputs[PD_LAYER_INPUTS] = {NULL};
         for (int j = 0; j < at->layer.type->inputs; j++)
             inputs[j] = output_of(network, at->input[j], x);
-        void *saved = exec->training ? pd_arena_at(network->arena, at->saved) : NULL;
+        bool saves =
+            exec->training || (network->last_convolution >= 0 && i > network->last_convolution);
+        void *saved = saves ? pd_arena_at(network->arena, at->saved) : NULL;
         double since = profile_start(network);
         pd_status status = at->layer.type->forward(&at->layer, &own, inputs, at->y, saved);
         if (status != PD_OK)
@@ -497,6 +524,8 @@ static pd_status backward_layer(pd_network *network, const pd_exec *exec, int i,
         if (at->input[j] == PD_NETWORK_INPUT)
             continue;
         const node *from = &network->nodes[at->input[j] - 1];
+        if (from->dy == NULL) /* it lies before the last convolution, and nobody trains */
+            continue;
         gradients[j] = written[at->input[j]] ? pd_arena_at(network->arena, from->second) : from->dy;
         /* A layer that reads one node twice adds its second gradient like another reader. */
         if (j > 0 && at->input[j] == at->input[0])
@@ -592,6 +621,31 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass
     }
 cleanup:
     return status;
+}
+
+int pd_network_last_convolution(const pd_network *network)
+{
+    return network->last_convolution;
+}
+
+pd_status pd_network_activation(pd_network *network, const pd_exec *exec, const float *x, float *dy,
+                                const float **activation, const float **gradient)
+{
+    int last = network->last_convolution, count = network->count;
+    if (last < 0)
+        return pd_fail("the network has no convolution, or was planned for training");
+    pd_exec own = with_workspace(network, exec);
+    bool written[count + 1];
+    memset(written, 0, sizeof written);
+    for (int i = count - 1; i > last; i--) {
+        float *from = i == count - 1 ? dy : network->nodes[i].dy;
+        pd_status status = backward_layer(network, &own, i, x, from, written);
+        if (status != PD_OK)
+            return status;
+    }
+    *activation = network->nodes[last].y;
+    *gradient = last == count - 1 ? dy : network->nodes[last].dy;
+    return PD_OK;
 }
 
 float *pd_network_weights(pd_network *network, size_t *count)

@@ -50,8 +50,7 @@ static pd_status maxpool_forward(pd_layer *layer, const pd_exec *exec, const flo
                                  float *y, void *saved)
 {
     pd_window window = layer_window(layer);
-    pd_pool_max(&window, pd_exec_samples(exec), x[0], y, exec->training ? saved : NULL,
-                exec->threads);
+    pd_pool_max(&window, pd_exec_samples(exec), x[0], y, saved, exec->threads);
     if (layer->spec.relu)
         pd_relu(pd_exec_floats(exec, layer->out), y, y, exec->threads);
     return PD_OK;

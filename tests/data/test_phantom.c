@@ -164,6 +164,54 @@ static void synth_writes_the_published_layout_once(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* truth.csv names every image, and of the focal ones the place that pd_phantom_draw tells. */
+static void synth_tells_the_truth_when_asked(void **state)
+{
+    (void)state;
+    char root[] = "synth-XXXXXX", folder[32], path[64], expected[128], command[64];
+    unsigned char *text;
+    size_t size;
+    pd_image image;
+    pd_opacity o;
+    pd_log_quiet(true);
+    assert_non_null(mkdtemp(root));
+    snprintf(folder, sizeof folder, "%s/all", root);
+    snprintf(path, sizeof path, "%s/truth.csv", folder);
+    const pd_synth_options options = {
+        .folder = folder, .images = 20, .seed = 5, .threads = 2, .truth = true};
+    assert_int_equal(pd_synth(&options), PD_OK);
+    assert_int_equal(pd_file_read(&text, &size, path, 1 << 20), PD_OK);
+    int lines = 0;
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    assert_int_equal(lines, 21);
+    const char *rows = (const char *)text;
+    assert_ptr_equal(strstr(rows, "path,row,column,row_radius,column_radius\n"), rows);
+    assert_non_null(strstr(rows, "\ntrain/NORMAL/IM-0001-0001.jpeg,,,,\n"));
+    assert_non_null(strstr(rows, "\ntrain/PNEUMONIA/person1_virus_1.jpeg,,,,\n"));
+    draw(&image, &o, PD_CAUSE_BACTERIA, 1, 1);
+    snprintf(expected, sizeof expected,
+             "\ntrain/PNEUMONIA/person1_bacteria_1.jpeg,%.1f,%.1f,%.1f,%.1f\n", (double)o.cy,
+             (double)o.cx, (double)o.ry, (double)o.rx);
+    assert_non_null(strstr(rows, expected));
+    pd_image_free(&image);
+    free(text);
+
+    /* It does not disturb who scans the folder, and is not there unasked. */
+    pd_scan scan;
+    assert_int_equal(pd_scan_folder(&scan, folder), PD_OK);
+    assert_int_equal(scan.count, 20);
+    assert_int_equal(scan.skipped, 0);
+    pd_scan_free(&scan);
+    snprintf(folder, sizeof folder, "%s/none", root);
+    snprintf(path, sizeof path, "%s/truth.csv", folder);
+    const pd_synth_options silent = {.folder = folder, .images = 8, .seed = 5, .threads = 1};
+    assert_int_equal(pd_synth(&silent), PD_OK);
+    assert_false(pd_file_exists(path));
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +220,7 @@ int main(void)
         cmocka_unit_test(focal_opacities_are_bright),
         cmocka_unit_test(the_mean_does_not_tell_the_classes),
         cmocka_unit_test(synth_writes_the_published_layout_once),
+        cmocka_unit_test(synth_tells_the_truth_when_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

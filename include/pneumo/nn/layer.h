@@ -126,14 +126,16 @@ typedef struct pd_layer_type {
      * layer. */
     pd_status (*plan)(pd_layer *layer, const pd_plan *plan);
 
-    /* x[i] -> y. When training may write `saved`, which backward gets back unchanged, and the
-     * non-trainable params. */
+    /* x[i] -> y. May write `saved` (NULL: no backward will follow), which backward gets back
+     * unchanged, and when training the non-trainable params. */
     pd_status (*forward)(pd_layer *layer, const pd_exec *exec, const float *const *x, float *y,
                          void *saved);
 
     /* dy -> dx[i] (overwritten, not added to; NULL where not wanted) and, per lane held here, the
      * gradient of the trainable params in their order, gradient[lane * trainable + j], overwritten.
-     * dy may be used as scratch. x[i] is NULL unless keeps_input, y unless keeps_output. */
+     * dy may be used as scratch. x[i] is NULL unless keeps_input, y unless keeps_output.
+     *
+     * Layers other than convolutions may be asked for dx when not training: `gradient` is NULL. */
     pd_status (*backward)(pd_layer *layer, const pd_exec *exec, const float *const *x,
                           const float *y, float *dy, float *const *dx, float *gradient,
                           void *saved);

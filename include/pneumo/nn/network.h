@@ -28,7 +28,8 @@ int pd_network_add2(pd_network *network, const char *type, const char *name, int
                     pd_layer_spec spec);
 
 /* Fixes shapes, weights and buffers. `first_lane` is the first lane held here. With `training`
- * false only inference buffers are made. Reports the first mistake of building. */
+ * false only buffers for inference and pd_network_activation are made. Reports the first mistake of
+ * building. */
 pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_lane, bool training);
 
 /* As pd_network_plan for training, with at most `pass_lanes` lanes in a pass. pd_network_plan
@@ -58,6 +59,19 @@ typedef pd_status (*pd_gradient_ready)(void *context, size_t offset, size_t coun
  * the loss (used as scratch). `ready` may be NULL. */
 pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass, const float *x,
                               float *dy, pd_gradient_ready ready, void *context);
+
+/* Of a network planned for inference: the index of its last convolution, or of the batch
+ * normalisation or ReLU that alone reads it. -1 if it has no convolution or was planned for
+ * training. */
+int pd_network_last_convolution(const pd_network *network);
+
+/* Follows a forward that was not training on the same x: *activation is the output of layer
+ * pd_network_last_convolution, after its ReLU, and *gradient that of the sum of dy * output with
+ * respect to it, as the network is in inference: dropout off. Both are [samples][h][w][c], owned by
+ * the network, and valid until the next forward. dy [samples][outputs] is used as scratch. Fails
+ * where pd_network_last_convolution is -1. */
+pd_status pd_network_activation(pd_network *network, const pd_exec *exec, const float *x, float *dy,
+                                const float **activation, const float **gradient);
 
 /* Trainable weights as one vector of `*count` floats, in layer order; and state (moving statistics)
  * likewise. Owned by the network. */

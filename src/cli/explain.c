@@ -1,0 +1,300 @@
+/* pneumo-dist explain: shows where a convolutional network looked. */
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/base/progress.h"
+#include "pneumo/base/text.h"
+#include "pneumo/cli/command.h"
+#include "pneumo/evaluate/classifier.h"
+#include "pneumo/evaluate/heatmap.h"
+#include "pneumo/io/file.h"
+#include "pneumo/train/threads.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void print_help(void)
+{
+    printf("usage: pneumo-dist explain CHECKPOINT IMAGE... -o DIR\n\n"
+           "Shows where a convolutional network looks for pneumonia: Grad-CAM (Selvaraju et al., "
+           "arXiv:1610.02391)\nat its last convolution. For every JPEG or PNG image:\n\n"
+           "  DIR/NAME.png  the image in its own size under the map in colours, with their scale "
+           "from 0\n"
+           "                (bottom) to the map's largest value (top)\n"
+           "  DIR/NAME.npy  the map as it is, float32, for NumPy\n\n"
+           "and a row of CSV on standard output:\n\n"
+           "  path         the image\n"
+           "  probability  of pneumonia\n"
+           "  label        NORMAL or PNEUMONIA at the checkpoint's threshold\n"
+           "  border       share of the map that lies within a tenth of the side from the border, "
+           "where\n"
+           "               there are markers and edges rather than lungs\n"
+           "  peak_row, peak_column  where the colours peak, in the image's pixels from 0\n"
+           "  picture      the PNG file\n\n"
+           "border and peak are empty where nothing speaks for pneumonia. Images of the same name "
+           "get numbers.\nAn image that cannot be read is left out; the exit code is then 1.\n\n"
+           "  -o, --output DIR  the folder to write to\n"
+           "  -t, --threads N   threads\n"
+           "  -h, --help\n\n"
+           "example: pneumo-dist explain runs/cnn-deep/best.h5 image.jpeg -o maps\n");
+}
+
+typedef struct pd_explain_options {
+    const char *checkpoint, *folder;
+    char *const *images;
+    int count, threads;
+} pd_explain_options;
+
+/* --- The files that are written --- */
+
+/* The file name without folder and ending, and its length. */
+static const char *stem_of(const char *path, int *length)
+{
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    *length = (int)(dot != NULL && dot > name ? (size_t)(dot - name) : strlen(name));
+    return name;
+}
+
+/* Names the outputs of image `index`, without their endings, other than those before it. */
+static pd_status name_output(char **outputs, int index, const pd_explain_options *options)
+{
+    int length, other, number = 1;
+    const char *stem = stem_of(options->images[index], &length);
+    for (int i = 0; i < index; i++) {
+        const char *earlier = stem_of(options->images[i], &other);
+        number += other == length && memcmp(earlier, stem, (size_t)length) == 0;
+    }
+    for (;; number++) {
+        char suffix[16] = "";
+        if (number > 1)
+            snprintf(suffix, sizeof suffix, "-%d", number);
+        pd_status status =
+            pd_format(&outputs[index], "%s/%.*s%s", options->folder, length, stem, suffix);
+        if (status != PD_OK)
+            return status;
+        bool taken = false;
+        for (int i = 0; i < index && !taken; i++)
+            taken = strcmp(outputs[i], outputs[index]) == 0;
+        if (!taken)
+            return PD_OK;
+        free(outputs[index]);
+        outputs[index] = NULL;
+    }
+}
+
+/* Fails if the picture of some output would replace one of the images. */
+static pd_status check_no_image_lost(char **outputs, const pd_explain_options *options)
+{
+    pd_status status = PD_OK;
+    struct stat *images = NULL, there;
+    PD_TRY(pd_alloc(&images, (size_t)options->count, sizeof *images));
+    for (int i = 0; i < options->count; i++)
+        if (stat(options->images[i], &images[i]) != 0)
+            images[i] = (struct stat){0};
+    for (int i = 0; i < options->count; i++) {
+        char *picture;
+        PD_TRY(pd_format(&picture, "%s.png", outputs[i]));
+        bool exists = stat(picture, &there) == 0;
+        free(picture);
+        for (int j = 0; exists && j < options->count; j++)
+            if (images[j].st_dev == there.st_dev && images[j].st_ino == there.st_ino) {
+                status = pd_fail("%s would be replaced by a picture; give another folder with -o",
+                                 options->images[j]);
+                goto cleanup;
+            }
+    }
+cleanup:
+    free(images);
+    return status;
+}
+
+static pd_status write_picture(const char *path, const pd_heatmap *map, const pd_image *image)
+{
+    pd_status status = PD_OK;
+    pd_picture picture = {0};
+    unsigned char *bytes = NULL;
+    size_t size;
+    PD_TRY(pd_heatmap_overlay(&picture, map, image));
+    PD_TRY(pd_picture_encode(&bytes, &size, &picture));
+    PD_TRY(pd_file_write(path, bytes, size));
+cleanup:
+    free(bytes);
+    pd_picture_free(&picture);
+    return status;
+}
+
+/* NumPy's file format, version 1.0 (NEP 1): a preamble of 10 bytes and a text, padded to 128. */
+static pd_status write_array(const char *path, const pd_heatmap *map)
+{
+    enum { PREAMBLE = 10, HEADER = 128 };
+    const char order = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>';
+    size_t size = (size_t)map->height * (size_t)map->width * sizeof *map->values;
+    char *bytes;
+    pd_status status = pd_alloc(&bytes, HEADER + size, 1);
+    if (status != PD_OK)
+        return status;
+    memset(bytes, ' ', HEADER);
+    memcpy(bytes, "\x93NUMPY\x01\x00", 8);
+    bytes[8] = HEADER - PREAMBLE;
+    bytes[9] = 0;
+    int length = snprintf(bytes + PREAMBLE, HEADER - PREAMBLE,
+                          "{'descr': '%cf4', 'fortran_order': False, 'shape': (%d, %d), }", order,
+                          map->height, map->width);
+    bytes[PREAMBLE + length] = ' ';
+    bytes[HEADER - 1] = '\n';
+    memcpy(bytes + HEADER, map->values, size);
+    status = pd_file_write(path, bytes, HEADER + size);
+    free(bytes);
+    return status;
+}
+
+/* --- The rows that are printed --- */
+
+static void print_row(const char *path, const char *picture, const pd_heatmap *map,
+                      const pd_image *image, double probability, pd_label label)
+{
+    pd_text_csv(stdout, path);
+    printf(",%.6f,%s,", probability, pd_label_names[label]);
+    if (isnan(map->border)) /* and so is the peak */
+        printf(",,,");
+    else
+        printf("%.4f,%d,%d,", map->border, (int)(map->peak_y * image->height),
+               (int)(map->peak_x * image->width));
+    pd_text_csv(stdout, picture);
+    putchar('\n');
+}
+
+/* --- The work --- */
+
+/* `x` has room for one network input. */
+static pd_status explain_image(pd_classifier *classifier, int threads, const char *path,
+                               const char *output, float *x)
+{
+    pd_status status = PD_OK;
+    pd_image image = {0};
+    pd_heatmap map = {0};
+    pd_score score = {0};
+    char *picture = NULL, *array = NULL;
+    PD_TRY(pd_format(&picture, "%s.png", output));
+    PD_TRY(pd_format(&array, "%s.npy", output));
+    PD_TRY(pd_image_read(&image, path));
+    PD_TRY(pd_classifier_render(classifier, &image, x));
+    PD_TRY(pd_heatmap_compute(&map, pd_classifier_network(classifier), threads, x));
+    PD_TRY(pd_classifier_score(classifier, x, 1, &score));
+    PD_TRY(write_array(array, &map));
+    PD_TRY(write_picture(picture, &map, &image));
+    bool ill = score.probability >= pd_classifier_checkpoint(classifier)->threshold;
+    print_row(path, picture, &map, &image, score.probability, ill ? PD_PNEUMONIA : PD_NORMAL);
+cleanup:
+    free(picture);
+    free(array);
+    pd_heatmap_free(&map);
+    pd_image_free(&image);
+    return status;
+}
+
+static pd_status load(pd_classifier **classifier, const pd_explain_options *options)
+{
+    pd_status status = PD_OK;
+    PD_TRY(pd_classifier_load(classifier, options->checkpoint, 1, options->threads));
+    if (pd_network_last_convolution(pd_classifier_network(*classifier)) < 0)
+        status = pd_fail("%s: its model '%s' has no convolution, so there is no map of where it "
+                         "looks; give a checkpoint of a cnn, vgg or xception",
+                         options->checkpoint, pd_classifier_job(*classifier)->model);
+cleanup:
+    return status;
+}
+
+/* Makes the folder, and a name in it for every image. */
+static pd_status prepare_outputs(char **outputs, const pd_explain_options *options)
+{
+    pd_status status = PD_OK;
+    for (int i = 0; i < options->count; i++)
+        PD_TRY(name_output(outputs, i, options));
+    PD_TRY(check_no_image_lost(outputs, options));
+    PD_TRY(pd_folder_make(options->folder));
+cleanup:
+    return status;
+}
+
+static pd_status explain(const pd_explain_options *options)
+{
+    pd_status status = PD_OK;
+    pd_classifier *classifier = NULL;
+    char **outputs = NULL;
+    float *x = NULL;
+    pd_progress progress;
+    int failed = 0;
+    PD_TRY(load(&classifier, options));
+    PD_TRY(pd_alloc(&outputs, (size_t)options->count, sizeof *outputs));
+    PD_TRY(prepare_outputs(outputs, options));
+    const pd_input *input = pd_classifier_input(classifier);
+    PD_TRY(pd_alloc(&x, (size_t)input->size * (size_t)input->size * (size_t)input->channels,
+                    sizeof *x));
+    puts("path,probability,label,border,peak_row,peak_column,picture");
+    pd_progress_begin(&progress, "explaining", 0, (uint64_t)options->count);
+    for (int i = 0; i < options->count; i++) {
+        if (explain_image(classifier, options->threads, options->images[i], outputs[i], x) !=
+            PD_OK) {
+            pd_warn("%s: %s", options->images[i], pd_error_message());
+            failed++;
+        }
+        pd_progress_update(&progress, (uint64_t)i + 1, NULL);
+    }
+    pd_progress_end(&progress);
+    if (failed > 0)
+        status = pd_fail("%d of %d images could not be explained", failed, options->count);
+cleanup:
+    for (int i = 0; outputs != NULL && i < options->count; i++)
+        free(outputs[i]);
+    free(outputs);
+    free(x);
+    pd_classifier_destroy(&classifier);
+    return status;
+}
+
+pd_status pd_command_explain(pd_comm *comm, int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"output", required_argument, NULL, 'o'},
+        {"threads", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    pd_status status = PD_OK;
+    pd_explain_options options = {0};
+    long long threads = 0;
+    int option;
+    while ((option = getopt_long(argc, argv, ":o:t:h", names, NULL)) != -1) {
+        switch (option) {
+        case 'o':
+            options.folder = optarg;
+            break;
+        case 't':
+            PD_TRY(pd_command_integer(&threads, "--threads", optarg, 1, 4096));
+            break;
+        case 'h':
+            print_help();
+            return PD_OK;
+        default:
+            return pd_command_bad_option(argc, argv, option);
+        }
+    }
+    if (optind == argc)
+        return pd_fail_usage("no checkpoint to explain was given");
+    if (optind + 1 == argc)
+        return pd_fail_usage("no image to explain was given");
+    if (options.folder == NULL || options.folder[0] == '\0')
+        return pd_fail_usage("no folder to write to was given: add -o DIR");
+    options.checkpoint = argv[optind];
+    options.images = argv + optind + 1;
+    options.count = argc - optind - 1;
+    options.threads = pd_threads_choose(comm, (int)threads);
+    status = explain(&options);
+cleanup:
+    return status;
+}
