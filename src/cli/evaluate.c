@@ -1,6 +1,8 @@
 /* pneumo-dist evaluate: judges a checkpoint on the folds of a packed data set. */
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/cli/command.h"
+#include "pneumo/evaluate/gallery.h"
+#include "pneumo/evaluate/scores.h"
 #include "pneumo/io/file.h"
 
 #include <getopt.h>
@@ -15,22 +17,56 @@ static void print_help(void)
            "  -d, --data FILE     a packed data set; default: the one of the checkpoint's job\n"
            "  -f, --fold F        val, test or both (default both)\n"
            "  -o, --output FILE   also write the figures as JSON\n"
+           "      --html FILE     also write them as a page with plots\n"
+           "      --scores FILE   also write each image's probability as CSV\n"
            "  -t, --threads N     threads per rank\n"
            "  -h, --help\n\n"
            "example: pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n");
 }
 
+/* Where the figures go besides the screen; NULL: nowhere. */
+typedef struct outputs {
+    const char *json, *html, *scores;
+} outputs;
+
+/* Known before the images are scored, which may take long. */
+static pd_status make_folders(const outputs *files)
+{
+    const char *paths[] = {files->json, files->html, files->scores};
+    pd_status status = PD_OK;
+    for (int i = 0; i < 3 && status == PD_OK; i++)
+        if (paths[i] != NULL)
+            status = pd_folder_make_above(paths[i]);
+    return status;
+}
+
+static pd_status write_files(const outputs *files, pd_evaluation *evaluation)
+{
+    pd_status status = PD_OK;
+    const pd_report *report = pd_evaluation_report(evaluation);
+    if (files->json != NULL)
+        PD_TRY(pd_report_write_json(files->json, report));
+    if (files->scores != NULL)
+        PD_TRY(pd_scores_write(files->scores, report));
+    if (files->html != NULL)
+        PD_TRY(pd_gallery_write_page(files->html, evaluation));
+cleanup:
+    return status;
+}
+
 pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
 {
+    enum { HTML = 256, SCORES };
     static const struct option names[] = {
         {"data", required_argument, NULL, 'd'},   {"fold", required_argument, NULL, 'f'},
         {"output", required_argument, NULL, 'o'}, {"threads", required_argument, NULL, 't'},
+        {"html", required_argument, NULL, HTML},  {"scores", required_argument, NULL, SCORES},
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     pd_status status = PD_OK;
     pd_evaluation *evaluation = NULL;
     pd_evaluate_options options = {.val = true, .test = true};
-    const char *output = NULL;
+    outputs files = {NULL, NULL, NULL};
     long long threads = 0;
     int option;
     while ((option = getopt_long(argc, argv, ":d:f:o:t:h", names, NULL)) != -1) {
@@ -46,7 +82,13 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
             options.test = strcmp(optarg, "val") != 0;
             break;
         case 'o':
-            output = optarg;
+            files.json = optarg;
+            break;
+        case HTML:
+            files.html = optarg;
+            break;
+        case SCORES:
+            files.scores = optarg;
             break;
         case 't':
             PD_TRY(pd_command_integer(&threads, "--threads", optarg, 1, 4096));
@@ -64,14 +106,13 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
                                             : "one checkpoint is evaluated at a time");
     options.checkpoint = argv[optind];
     options.threads = (int)threads;
-    if (output != NULL && pd_comm_rank(comm) == 0)
-        status = pd_folder_make_above(output);
+    if (pd_comm_rank(comm) == 0)
+        status = make_folders(&files);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
     if (pd_comm_rank(comm) == 0) {
         pd_report_print(stdout, pd_evaluation_report(evaluation));
-        if (output != NULL)
-            status = pd_report_write_json(output, pd_evaluation_report(evaluation));
+        status = write_files(&files, evaluation);
     }
     status = pd_comm_agree(comm, status);
 cleanup:

@@ -7,6 +7,8 @@
 #include "pneumo/data/pack.h"
 #include "pneumo/data/phantom.h"
 #include "pneumo/evaluate/evaluate.h"
+#include "pneumo/evaluate/gallery.h"
+#include "pneumo/evaluate/scores.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/stop.h"
 #include "pneumo/train/threads.h"
@@ -44,7 +46,8 @@ static void print_help(void)
     printf("usage: pneumo-dist train [JOB] [OPTION]...\n\n"
            "Trains JOB, a path such as jobs/cnn.ini or the name of a job such as cnn (default "
            "%s), on its\npacked data set; then evaluates its best checkpoint on the test fold. "
-           "Writes last.h5, best.h5,\nhistory.csv and report.json into the run's folder.\n\n"
+           "Writes last.h5, best.h5,\nhistory.csv, report.json, report.html and scores.csv into "
+           "the run's folder.\n\n"
            "  -d, --data FILE          the packed data set (data.file)\n"
            "  -r, --run DIR            the folder to write (run.folder); default runs/JOB\n"
            "      --resume             go on from DIR/last.h5 if it is there, at any number of "
@@ -165,15 +168,34 @@ cleanup:
     return status;
 }
 
-/* The table on the screen and report.json, on rank 0. Collective. */
+/* The files that the evaluation leaves in the run's folder. report.json, the last, says that the
+ * run is complete. */
+static pd_status write_files(const char *folder, pd_evaluation *evaluation)
+{
+    pd_status status = PD_OK;
+    const pd_report *told = pd_evaluation_report(evaluation);
+    char *json = NULL, *scores = NULL, *page = NULL;
+    PD_TRY(pd_train_path(&json, folder, "report.json"));
+    PD_TRY(pd_train_path(&scores, folder, "scores.csv"));
+    PD_TRY(pd_train_path(&page, folder, "report.html"));
+    PD_TRY(pd_scores_write(scores, told));
+    PD_TRY(pd_gallery_write_page(page, evaluation));
+    PD_TRY(pd_report_write_json(json, told));
+cleanup:
+    free(json);
+    free(scores);
+    free(page);
+    return status;
+}
+
+/* The table on the screen and the files, on rank 0. Collective. */
 static pd_status report(pd_comm *comm, const pd_job *job, int threads,
                         const pd_train_result *trained)
 {
     pd_status status = PD_OK;
     pd_evaluation *evaluation = NULL;
-    char *best = NULL, *json = NULL;
+    char *best = NULL;
     PD_TRY(pd_train_path(&best, job->folder, "best.h5"));
-    PD_TRY(pd_train_path(&json, job->folder, "report.json"));
     const pd_evaluate_options options = {.checkpoint = best,
                                          .data = job->file,
                                          .val = true,
@@ -188,13 +210,12 @@ static pd_status report(pd_comm *comm, const pd_job *job, int threads,
         told->images_per_second = trained->images_per_second;
         pd_report_print(stdout, told);
         fflush(stdout);
-        status = pd_report_write_json(json, told);
+        status = write_files(job->folder, evaluation);
     }
     status = pd_comm_agree(comm, status);
 cleanup:
     pd_evaluation_destroy(&evaluation);
     free(best);
-    free(json);
     return status;
 }
 

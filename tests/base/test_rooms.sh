@@ -7,7 +7,7 @@ cd "${PNEUMO_SOURCE:-$(dirname "$0")/../..}"
 rooms=(base kernels nn io data comm train evaluate cli)
 declare -A home=([cblas.h]=kernels [hdf5.h]=io [mpi.h]=comm [ini.h]=train [cjson/cJSON.h]=evaluate
                  [cJSON.h]=evaluate [stb_image.h]=data [stb_image_resize.h]=data
-                 [stb_image_write.h]=data)
+                 [stb_image_write.h]=data [plplot.h]=evaluate)
 bad=0
 complain() {
     echo "room fence: $*" >&2
