@@ -20,6 +20,7 @@ static const struct {
     {"synth", pd_command_synth, true, "write a folder of synthetic radiographs (phantoms)"},
     {"train", pd_command_train, false, "train a job, then evaluate it on the test fold"},
     {"evaluate", pd_command_evaluate, false, "evaluate a checkpoint on a packed data set"},
+    {"predict", pd_command_predict, false, "tell of images whether they show pneumonia"},
     {"explain", pd_command_explain, true, "show where a network looks, as a map over each image"},
     {"bench", pd_command_bench, false, "time the training steps of a job on random images"},
     {"inspect", pd_command_inspect, true, "show what a data set or checkpoint holds"},

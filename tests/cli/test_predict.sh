@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# predict: a row for every file whatever it holds, in order, the same bytes on any ranks and threads,
+# and the probabilities that training gave the same images from the packed file.
+. "$(dirname "$0")/common.sh"
+python=/usr/bin/python3
+make_data 160
+write_small_job
+pneumo train small.ini --run run >/dev/null 2>log || fail "$(cat log)"
+model=run/best.h5
+radiograph=$(find phantoms/train/NORMAL -type f | sort | head -n 1)
+
+# predict CODE ARGUMENT...: one run, whose exit code must be CODE; rows go to out, the log to log.
+predict() {
+    local expected=$1 code=0
+    shift
+    pneumo predict "$@" >out 2>log || code=$?
+    ((code == expected)) || fail "predict $*: exit code $code, not $expected: $(cat log)"
+}
+
+# --- Every file has its row ---
+
+mkdir -p four/.hidden
+echo 'not an image' >four/notes.txt
+: >four/empty.jpeg
+head -c $(($(stat -c %s "$radiograph") / 2)) "$radiograph" >four/cut.jpeg
+cp "$radiograph" four/good.jpeg
+cp "$radiograph" four/.hidden/other.jpeg
+cp "$radiograph" four/.hidden.jpeg
+predict 1 $model four
+$python - <<'PY'
+import csv
+rows = list(csv.reader(open("out", newline="")))
+assert rows[0] == ["path", "probability", "label", "refer", "error"], rows[0]
+paths = [row[0] for row in rows[1:]]
+assert paths == [f"four/{name}" for name in ("cut.jpeg", "empty.jpeg", "good.jpeg", "notes.txt")]
+cut, empty, good, notes = (row[1:] for row in rows[1:])
+assert cut[:3] == empty[:3] == notes[:3] == ["", "", ""]
+assert "cut short" in cut[3] and "empty" in empty[3] and "neither a JPEG nor a PNG" in notes[3]
+assert 0 <= float(good[0]) <= 1 and good[1] in ("NORMAL", "PNEUMONIA") and good[2] in ("yes", "no")
+assert good[3] == ""
+PY
+grep -q "^pneumo-dist: error: 3 of 4 files have no prediction" log || fail "$(cat log)"
+grep -qE "^1 images in .*, [0-9.]+ images/s" log || fail "no speed: $(cat log)"
+
+# Files that are named are tried, whatever they are called; what is not there has a row, too.
+mkfifo pipe
+cp "$radiograph" radiograph.dat
+predict 0 $model radiograph.dat four/.hidden.jpeg
+[[ $(wc -l <out) == 3 ]] || fail "$(cat out)"
+predict 1 $model radiograph.dat nowhere.png pipe
+[[ $(sed -n 3,4p out) == $'nowhere.png,,,,cannot open: No such file or directory\npipe,,,,not a regular file' ]] ||
+    fail "$(cat out)"
+
+# --- Order, ranks, threads ---
+
+cp -r phantoms many
+find many -type d -exec cp four/empty.jpeg four/notes.txt {} \;
+predict 1 $model many --threads 1
+mv out one.csv
+(cd many && find . -type f | sed 's/^\.//' | LC_ALL=C sort | sed 's/^/many/') >names
+cut -d, -f1 one.csv | tail -n +2 | cmp - names || fail "another order"
+predict 1 $model many --threads 2
+cmp one.csv out || fail "two threads: other rows"
+predict 1 $model many --format jsonl -o new/one.jsonl
+[[ ! -s out ]] || fail "rows on standard output in spite of -o"
+mv new/one.jsonl .
+for count in 1 2 3; do
+    code=0
+    ranks $count predict $model many --threads 1 >out 2>log || code=$?
+    ((code == 1)) || fail "ranks: $count: exit code $code: $(cat log)"
+    cmp one.csv out || fail "ranks: $count: other rows"
+    ! ranks $count predict $model many --threads 2 --format jsonl -o out.jsonl 2>log || fail "exit code 0"
+    cmp one.jsonl out.jsonl || fail "ranks: $count, two threads each: other rows"
+    echo "ranks: $count: the same rows"
+done
+[[ -z $(find . -name '*.tmp') ]] || fail "left $(find . -name '*.tmp')"
+
+# --- The values ---
+
+$python - <<'PY'
+import csv, json
+
+rows = list(csv.DictReader(open("one.csv", newline="")))
+# JSON lines say the same.
+lines = [json.loads(line) for line in open("one.jsonl")]
+assert len(lines) == len(rows) > 160
+for row, line in zip(rows, lines):
+    assert list(line) == ["path", "probability", "label", "refer", "error"]
+    bad = row["error"] != ""
+    assert line == {"path": row["path"], "probability": None if bad else float(row["probability"]),
+                    "label": row["label"] or None, "refer": None if bad else row["refer"] == "yes",
+                    "error": row["error"] or None}, (row, line)
+# So does training, of the images that it scored.
+predicted = {row["path"].removeprefix("many/"): row for row in rows if not row["error"]}
+compared = 0
+for score in csv.DictReader(open("run/scores.csv", newline="")):
+    ours = float(predicted[score["name"]]["probability"])
+    theirs = float(score["probability"])
+    assert abs(ours - theirs) < 1e-6, (score["name"], ours, theirs)
+    compared += 1
+assert compared > 30 and len({row["probability"] for row in predicted.values()}) > 100
+print(f"{compared} probabilities equal those from the packed file")
+PY
+
+# An image's neighbours do not matter to it.
+head -n 1 one.csv >expected
+grep -F "IM-" one.csv | head -n 40 | tail -n 3 >>expected
+predict 0 $model $(tail -n +2 expected | cut -d, -f1)
+$python - <<'PY'
+import csv
+for a, b in zip(csv.DictReader(open("expected")), csv.DictReader(open("out")), strict=True):
+    assert a["path"] == b["path"] and a["label"] == b["label"], (a, b)
+    assert abs(float(a["probability"]) - float(b["probability"])) < 1e-6, (a, b)
+PY
+
+# The threshold is PNEUMONIA's, and both ends of the band belong to it.
+$python - <<'PY'
+import csv, h5py, shutil
+good = [row for row in csv.DictReader(open("one.csv", newline="")) if not row["error"]]
+values = sorted({float(row["probability"]) for row in good})
+low, middle, high = (values[len(values) * i // 4] for i in (1, 2, 3))
+shutil.copy("run/best.h5", "decided.h5")
+with h5py.File("decided.h5", "r+") as file:
+    decision = file["decision"].attrs
+    for name, value in (("threshold", middle), ("refer_low", low), ("refer_high", high)):
+        decision.modify(name, value)
+PY
+predict 1 decided.h5 many
+$python - <<'PY'
+import csv, h5py
+with h5py.File("decided.h5") as file:
+    low, middle, high = (file["decision"].attrs[name]
+                         for name in ("refer_low", "threshold", "refer_high"))
+seen = set()
+for row in csv.DictReader(open("out", newline="")):
+    if row["error"]:
+        continue
+    p = float(row["probability"])
+    assert row["label"] == ("PNEUMONIA" if p >= middle else "NORMAL"), row
+    assert row["refer"] == ("yes" if low <= p <= high else "no"), row
+    seen |= {p} & {low, middle, high}
+assert len(seen) == 3
+PY
+
+# --- Names of any bytes ---
+
+mkdir odd
+for name in 'a,b.jpeg' 'say "ah".jpeg' $'two\nlines.jpeg' $'caf\xe9.jpeg' 'über.jpeg' $'tab\there.jpeg'; do
+    cp "$radiograph" "odd/$name"
+done
+predict 0 $model odd
+predict 0 $model odd -o odd.csv
+predict 0 $model odd --format jsonl -o odd.jsonl
+$python - <<'PY'
+import csv, json, os
+names = sorted(b"odd/" + name for name in os.listdir(b"odd"))
+rows = list(csv.DictReader(open("odd.csv", newline="", errors="surrogateescape")))
+assert [os.fsencode(row["path"]) for row in rows] == names, rows
+lines = [json.loads(line) for line in open("odd.jsonl", encoding="utf-8")]
+assert [line["path"] for line in lines] == [name.replace(b"\xe9", b"?").decode() for name in names]
+assert len({row["probability"] for row in rows}) == 1
+PY
