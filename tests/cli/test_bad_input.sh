@@ -178,12 +178,18 @@ refuse "train: run folder is a file" 1 '^small.ini: cannot create the folder: a 
 refuse "train: run folder below a file" 1 '^small.ini: cannot create the folder: a file' "$p" train small.ini --run small.ini/run
 refuse "evaluate: figures below a file" 1 '^small.ini: cannot create the folder: a file' \
     "$p" evaluate good/best.h5 -o small.ini/x.json
+refuse "predict: rows below a file" 1 '^small.ini: cannot create the folder: a file' \
+    "$p" predict good/best.h5 "$radiograph" -o small.ini/x.csv
+refuse "predict: rows onto a folder" 1 '^phantoms: cannot write: it is not a regular file' \
+    "$p" predict good/best.h5 "$radiograph" -o phantoms
 
 # A full standard output must not pass for success.
 stdout_full() { "$p" inspect data.h5 >/dev/full; }
-export -f stdout_full
+predict_full() { "$p" predict good/best.h5 phantoms >/dev/full; }
+export -f stdout_full predict_full
 export p
 refuse "inspect: standard output is full" 1 '^standard output: cannot write: No space left' bash -c stdout_full
+refuse "predict: standard output is full" 1 '^standard output: cannot write: No space left' bash -c predict_full
 
 # disk OPTIONS: an empty disk of that size at ./disk; false where mounting is not allowed.
 disk() {
@@ -197,6 +203,15 @@ if disk size=64k; then
         "$p" pack phantoms -o disk/x.h5 --size 64
     [[ -z $(ls -A disk) ]] || fail "left on the disk: $(ls -A disk)"
     umount disk
+
+    for count in 1 2; do
+        disk size=4k
+        many "$count" predict good/best.h5 phantoms --format jsonl -o disk/x.jsonl
+        break_off "predict: full disk, ranks: $count" 'disk/x.jsonl: cannot write: No space left on device' \
+            "${ranked[@]}"
+        [[ -z $(ls -A disk) ]] || fail "left on the disk: $(ls -A disk)"
+        umount disk
+    done
 
     # Room for two checkpoints, but not for a third while it is being written.
     need=$(($(stat -c %s good/last.h5) * 5 / 2 / 1024))
@@ -240,7 +255,7 @@ usage() {
 }
 usage "an unknown command" "^'frobnicate' is no command \(see 'pneumo-dist --help'\)$" frobnicate
 usage "an unknown option, no command" "^option '--frob' is unknown \(see 'pneumo-dist train --help'\)$" --frob
-for command in pack synth train evaluate inspect; do
+for command in pack synth train evaluate predict explain compare bench inspect; do
     hint="\(see 'pneumo-dist $command --help'\)$"
     usage "$command: an unknown option" "^option '--frob' is unknown $hint" $command --frob
     usage "$command: an unknown short option" "^option '-Z' is unknown $hint" $command -Zh
@@ -272,6 +287,14 @@ usage "evaluate: no checkpoint" 'no checkpoint to evaluate was given' evaluate
 usage "evaluate: two checkpoints" 'one checkpoint is evaluated at a time' evaluate a b
 usage "evaluate: --fold all" "^--fold 'all' is none of val, test, both" evaluate good/best.h5 --fold all
 usage "evaluate: --threads 0" "^--threads '0' is not a whole number" evaluate good/best.h5 --threads 0
+usage "compare: no run" 'no run to compare was given' compare
+usage "compare: --sort beauty" "^--sort 'beauty' is no column of figures" compare good --sort beauty
+usage "predict: no checkpoint" 'no checkpoint to predict with was given' predict
+usage "predict: no images" 'no images to predict were given' predict good/best.h5
+usage "predict: an image without a name" 'a checkpoint or an image has no name' predict good/best.h5 ''
+usage "predict: --format xyz" "^--format 'xyz' is none of csv, jsonl" predict good/best.h5 phantoms --format xyz
+usage "predict: an output without a name" 'the file to write has no name' predict good/best.h5 phantoms -o ''
+usage "predict: --threads 0" "^--threads '0' is not a whole number" predict good/best.h5 phantoms --threads 0
 usage "inspect: nothing" 'no data set or checkpoint to inspect was given' inspect
 
 # --- Bad data sets ---
@@ -420,6 +443,9 @@ change("wider.h5", lambda f: put_job(f, f["job"][()].replace(b"hidden = 8", b"hi
 change("nojob.h5", lambda f: put_job(f, b"[train]\nbatch = 7\n"))
 change("layer.h5", lambda f: f["model_weights"].__delitem__("hidden"))
 change("undecided.h5", lambda f: f.__delitem__("decision"))
+change("tall.h5", lambda f: f["state"].attrs.__setitem__("image_height", numpy.int64(1 << 40)))
+change("flat.h5", lambda f: f["state"].attrs.__setitem__("image_width", numpy.int64(0)))
+change("cold.h5", lambda f: f["decision"].attrs.__setitem__("temperature", 0.0))
 PY
 refuse "evaluate: no such checkpoint" 1 '^nowhere.h5: cannot open: No such .*; give the best.h5 or last.h5 of a run$' \
     "$p" evaluate nowhere.h5
@@ -432,8 +458,84 @@ refuse "evaluate: its job names another width" 1 "^wider.h5: its weights 'hidden
 refuse "evaluate: its job is none" 1 '^nojob.h5:2: batch = 7 is not a multiple' "$p" evaluate nojob.h5
 refuse "evaluate: a layer is missing" 1 "^layer.h5: .*missing.*$other" "$p" evaluate layer.h5
 refuse "evaluate: no threshold yet" 1 '^undecided.h5: it was saved before its first validation' "$p" evaluate undecided.h5
+refuse "evaluate: images of an impossible height" 1 "^tall.h5: '/state/image_height' is 1099511627776, where" "$p" evaluate tall.h5
+refuse "evaluate: images without width" 1 "^flat.h5: '/state/image_width' is 0, where" "$p" evaluate flat.h5
+refuse "evaluate: no temperature" 1 "^cold.h5: '/decision/temperature' is 0, which is no positive" "$p" evaluate cold.h5
+for case in "nowhere.h5: cannot open: No such" "small.ini: is not an HDF5 file" \
+    "data.h5: is a pneumo-dist data set, not a pneumo-dist checkpoint" \
+    "model.h5: it has 4 weight arrays where the model has 2" \
+    "wider.h5: its weights 'hidden/kernel' have another shape" "nojob.h5:2: batch = 7 is not" \
+    "layer.h5: .*missing" "undecided.h5: it was saved before its first validation"; do
+    refuse "predict: ${case##*: }" 1 "^$case" "$p" predict "${case%%:*}" phantoms -o new/rows.csv
+done
+many 2 predict nowhere.h5 phantoms
+refuse "predict: no such checkpoint, 2 ranks" 1 '^rank 0 on [^ ]+: nowhere.h5: cannot open' "${ranked[@]}"
+mkdir empty
+refuse "predict: an empty folder" 1 '^empty: there are no files in it' "$p" predict good/best.h5 empty
+break_off "predict: no such image" '^1 of 1 files has no prediction' "$p" predict good/best.h5 nowhere.png
 refuse "evaluate: no data set" 1 "^nowhere.h5: cannot open.*; make it by 'pneumo-dist pack" \
     "$p" evaluate good/best.h5 --data nowhere.h5
+
+# --- Bad runs ---
+
+# report PYTHON: makes odd/ from good/, with the report changed by those lines as `r`.
+report() {
+    rm -rf odd
+    cp -r good odd
+    $python - <<PY
+import json
+r = json.load(open("good/report.json"))
+chosen = r["folds"]["test"]["chosen"]
+$1
+json.dump(r, open("odd/report.json", "w"))
+PY
+}
+compare=("$p" compare good odd --csv odd.csv --html odd.html)
+again="'train --resume' writes it anew\$"
+report pass
+accept "compare: a run and its copy" "${compare[@]}"
+rm odd.csv odd.html
+refuse "compare: no such run" 1 '^nowhere/report.json: is not there: nowhere is no finished run; train' \
+    "$p" compare good nowhere
+refuse "compare: a file for a run" 1 '^data.h5/report.json: is not there: data.h5 is no' "$p" compare data.h5
+refuse "compare: a table below a file" 1 '^data.h5: cannot create the folder: a file' \
+    "$p" compare good --csv data.h5/x.csv
+refuse "compare: a page onto a folder" 1 '^good: cannot write: it is not a regular file' \
+    "$p" compare good --html good
+: >odd/report.json
+refuse "compare: an empty report" 1 "^odd/report.json: is not JSON: .*; $again" "${compare[@]}"
+head -c 1000 good/report.json >odd/report.json
+refuse "compare: half a report" 1 "^odd/report.json: is not JSON: .*; $again" "${compare[@]}"
+head -c 1000000 /dev/zero | tr '\0' '[' >odd/report.json
+refuse "compare: a report a million deep" 1 "^odd/report.json: is not JSON: .*; $again" "${compare[@]}"
+truncate -s 1G odd/report.json
+refuse "compare: a report of 1 GiB" 1 '^odd/report.json: is larger than' "${compare[@]}"
+cp good/best.h5 odd/report.json
+refuse "compare: a checkpoint as report" 1 "^odd/report.json: is not JSON: .*; $again" "${compare[@]}"
+rm odd/report.json && mkdir odd/report.json
+refuse "compare: a folder as report" 1 '^odd/report.json: cannot read: Is a directory' "${compare[@]}"
+report 'del r["folds"]["test"]'
+refuse "compare: a report without test fold" 1 "^odd/report.json: 'folds.test' is missing: it is not" "${compare[@]}"
+report 'chosen["auc"] = 0.9'
+refuse "compare: a number for a figure" 1 "^odd/report.json: 'folds.test.chosen.auc.value' is missing" "${compare[@]}"
+report 'chosen["auc"]["value"] = "0.9"'
+refuse "compare: a text for a number" 1 "^odd/report.json: 'folds.test.chosen.auc.value' is not a .*; $again" "${compare[@]}"
+report 'chosen["auc"]["value"] = 10 ** 400'
+refuse "compare: a huge number" 1 "^odd/report.json: 'folds.test.chosen.auc.value' is not a .*; $again" "${compare[@]}"
+report 'chosen["confusion"]["true_positive"] = 1.5'
+refuse "compare: one and a half images" 1 "^odd/report.json: '[a-z_.]*true_positive' is not a whole number: " "${compare[@]}"
+report 'r["job"] = "x" * 5000'
+refuse "compare: a name of 5000 letters" 1 "^odd/report.json: 'job' is not a text of fitting length: " "${compare[@]}"
+report 'chosen["confusion"]["true_positive"] += 1'
+refuse "compare: scores of another evaluation" 1 "^odd/scores.csv: its scores do not lead to .*; 'train --resume' writes both anew$" "${compare[@]}"
+report pass
+sed -i '$d' odd/scores.csv
+refuse "compare: scores cut short" 1 '^odd/scores.csv: its scores do not lead to the counts of report.json beside it: ' "${compare[@]}"
+cp good/best.h5 odd/scores.csv
+refuse "compare: a checkpoint as scores" 1 "^odd/scores.csv:1: it is no table of scores; $again" "${compare[@]}"
+sed '$s/[^,]*$/2/' good/scores.csv >odd/scores.csv
+refuse "compare: a probability of 2" 1 "^odd/scores.csv:[0-9]+: its probability is none that is ever written; $again" \
+    "${compare[@]}"
 
 # --- Training that goes wrong ---
 
