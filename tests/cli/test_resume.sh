@@ -72,6 +72,7 @@ echo "$killed kills in $((finished + 1)) runs: the same checkpoints"
 stopped=0
 while true; do
     code=0
+    : >stop.log # or the last run's words would pass for those of a program that has not started
     "$PNEUMO_DIST" train small.ini --run stopped --resume "${settings[@]}" >/dev/null 2>stop.log &
     worker=$!
     if ((stopped < 4)); then
