@@ -184,7 +184,8 @@ static void print_decision(const pd_checkpoint *checkpoint)
            checkpoint->flip_average ? ", after averaging with the mirror image's" : "");
     printf("  %-14s probabilities from %.6f to %.6f\n", "in doubt", checkpoint->refer_low,
            checkpoint->refer_high);
-    printf("  %-14s looked at %" PRId64 " times\n", "test fold", checkpoint->test_looks);
+    printf("  %-14s looked at %" PRId64 " time%s\n", "test fold", checkpoint->test_looks,
+           checkpoint->test_looks == 1 ? "" : "s");
 }
 
 static void print_progress(const pd_checkpoint *checkpoint)

@@ -211,6 +211,8 @@ static pd_status report(pd_comm *comm, const pd_job *job, int threads,
         pd_report_print(stdout, told);
         fflush(stdout);
         status = write_files(job->folder, evaluation);
+        if (status == PD_OK)
+            pd_info("%s/report.html shows it with plots", job->folder);
     }
     status = pd_comm_agree(comm, status);
 cleanup:
