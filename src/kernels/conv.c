@@ -1,4 +1,5 @@
 #include "pneumo/kernels/conv.h"
+#include "pneumo/kernels/integer.h"
 #include "pneumo/kernels/pointwise.h"
 #include "pneumo/kernels/tile.h"
 
@@ -13,16 +14,6 @@ enum { CONV_FORWARD_FLOATS = 64 * 1024, CONV_KERNEL_FLOATS = 256 * 1024 };
 
 /* Parts per thread into which the samples are cut, so that threads end at about the same time. */
 enum { CONV_PARTS = 4 };
-
-static int min_int(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
 
 static int greatest_common_divisor(int a, int b)
 {
@@ -54,9 +45,9 @@ static void conv_cut(conv_shape *shape, int most_samples, size_t limit, size_t m
     size_t rows = limit > fixed ? (limit - fixed) / per_output_row : 0;
     if (rows < 1)
         rows = 1;
-    shape->bands = rows < (size_t)shape->out_h ? divide_up(shape->out_h, (int)rows) : 1;
-    shape->band = divide_up(shape->out_h, shape->bands);
-    shape->bands = divide_up(shape->out_h, shape->band);
+    shape->bands = rows < (size_t)shape->out_h ? pd_divide_up(shape->out_h, (int)rows) : 1;
+    shape->band = pd_divide_up(shape->out_h, shape->bands);
+    shape->bands = pd_divide_up(shape->out_h, shape->band);
     shape->group = 1;
     if (shape->bands == 1) {
         size_t fit = limit / (fixed + (size_t)shape->out_h * per_output_row);
@@ -79,7 +70,7 @@ static void conv_copy_frame(const conv_shape *shape, const float *x, int first, 
     size_t row = (size_t)shape->frame_w * c;
     int top = first * shape->stride - shape->pad_top;
     int height = (rows - 1) * shape->stride + shape->kernel_h;
-    int columns = min_int(shape->w, divide_up(shape->frame_w - shape->pad_left, shape->zoom));
+    int columns = pd_min_int(shape->w, pd_divide_up(shape->frame_w - shape->pad_left, shape->zoom));
     for (int i = 0; i < height; i++) {
         float *to = frame + (size_t)i * row;
         int y = top + i;
@@ -119,7 +110,7 @@ static conv_shape conv_shape_forward(const pd_window *window, int samples, int k
                         .out_h = window->out_h,
                         .out_w = window->out_w,
                         .k = k};
-    conv_cut(&shape, divide_up(samples, CONV_PARTS * threads), CONV_FORWARD_FLOATS, 0);
+    conv_cut(&shape, pd_divide_up(samples, CONV_PARTS * threads), CONV_FORWARD_FLOATS, 0);
     return shape;
 }
 
@@ -137,7 +128,7 @@ static conv_shape conv_shape_input(const pd_window *window, int samples, int k, 
                         .out_h = window->h,
                         .out_w = window->w,
                         .k = window->c};
-    conv_cut(&shape, divide_up(samples, CONV_PARTS * threads), CONV_FORWARD_FLOATS, 0);
+    conv_cut(&shape, pd_divide_up(samples, CONV_PARTS * threads), CONV_FORWARD_FLOATS, 0);
     return shape;
 }
 
@@ -166,8 +157,8 @@ static void conv_pack_kernel(const conv_shape *shape, const float *kernel, bool 
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
     for (int first = 0; first < padded; first += panel_width) {
         for (int tap = 0; tap < taps; tap++) {
-            int width = min_int(panel_width, padded - first);
-            int columns = min_int(width, k - first);
+            int width = pd_min_int(panel_width, padded - first);
+            int columns = pd_min_int(width, k - first);
             float *panel = packed + (size_t)first * (size_t)taps * (size_t)c +
                            (size_t)tap * (size_t)c * (size_t)width;
             if (!turned) {
@@ -207,7 +198,7 @@ static void conv_run_row(const conv_shape *shape, const float *frame, const floa
     ptrdiff_t step = (ptrdiff_t)shape->stride * shape->c;
     pd_tile_walk walk = {{1, shape->kernel_h, shape->kernel_w * shape->c},
                          {0, (ptrdiff_t)shape->frame_w * shape->c, 1}};
-    int tiles = divide_up(shape->out_w, pd_tile_max_rows(vectors));
+    int tiles = pd_divide_up(shape->out_w, pd_tile_max_rows(vectors));
     for (int tile = 0; tile < tiles; tile++) {
         int first = tile * shape->out_w / tiles;
         int rows = (tile + 1) * shape->out_w / tiles - first;
@@ -239,15 +230,15 @@ static void conv_run(const conv_shape *shape, int samples, const float *x, const
             float *frame =
                 workspace + conv_packed_size(shape) + (size_t)omp_get_thread_num() * frame_size;
             int first_row = band * shape->band;
-            int rows = min_int(shape->band, shape->out_h - first_row);
-            int group = min_int(shape->group, samples - first_sample);
+            int rows = pd_min_int(shape->band, shape->out_h - first_row);
+            int group = pd_min_int(shape->group, samples - first_sample);
             size_t sample_size = conv_frame_size(shape, rows);
             for (int n = 0; n < group; n++)
                 conv_copy_frame(shape, x + (size_t)(first_sample + n) * x_sample, first_row, rows,
                                 frame + (size_t)n * sample_size);
             for (int first = 0; first < padded; first += panel_width) {
-                int vectors = min_int(panel_width, padded - first) / PD_TILE_WIDTH;
-                int columns = min_int(panel_width, shape->k - first);
+                int vectors = pd_min_int(panel_width, padded - first) / PD_TILE_WIDTH;
+                int columns = pd_min_int(panel_width, shape->k - first);
                 const float *panel = workspace + (size_t)first * steps;
                 for (int i = 0; i < group * rows; i++) {
                     int n = i / rows, row = i % rows;
@@ -394,11 +385,11 @@ static void conv_kernel_slice(const conv_shape *shape, int lane_samples, int sli
     int panel_width = pd_tile_panel_vectors(shape->k) * PD_TILE_WIDTH;
     float *packed = buffer + (size_t)shape->group * conv_frame_size(shape, shape->band);
     for (int first_sample = 0; first_sample < lane_samples; first_sample += shape->group) {
-        int group = min_int(shape->group, lane_samples - first_sample);
+        int group = pd_min_int(shape->group, lane_samples - first_sample);
         for (int band = 0; band < shape->bands; band++) {
             bool overwrite = first_sample == 0 && band == 0;
             int first_row = band * shape->band;
-            int rows = min_int(shape->band, shape->out_h - first_row);
+            int rows = pd_min_int(shape->band, shape->out_h - first_row);
             int positions = group * rows * shape->out_w;
             /* A group of several samples has all their rows, so dy is contiguous. */
             const float *block =
@@ -408,10 +399,10 @@ static void conv_kernel_slice(const conv_shape *shape, int lane_samples, int sli
                 conv_copy_frame(shape, x + (size_t)(first_sample + n) * x_sample, first_row, rows,
                                 buffer + (size_t)n * conv_frame_size(shape, rows));
             for (int first = 0; first < padded; first += panel_width) {
-                int width = min_int(panel_width, padded - first);
-                int columns = min_int(width, shape->k - first);
+                int width = pd_min_int(panel_width, padded - first);
+                int columns = pd_min_int(width, shape->k - first);
                 int vectors = width / PD_TILE_WIDTH;
-                int tiles = divide_up(shape->kernel_w * shape->c, pd_tile_max_rows(vectors));
+                int tiles = pd_divide_up(shape->kernel_w * shape->c, pd_tile_max_rows(vectors));
                 int all = shape->kernel_h * tiles;
                 pd_tile_pack(positions, columns, width, block + first, k, packed);
                 if (dbias && slice == 0)

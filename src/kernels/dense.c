@@ -1,5 +1,6 @@
 #include "pneumo/kernels/dense.h"
 #include "pneumo/kernels/blas.h"
+#include "pneumo/kernels/integer.h"
 #include "pneumo/kernels/tile.h"
 
 #include <math.h>
@@ -13,16 +14,6 @@ enum { DENSE_CHUNK = 512 };
  * the rows of a tile do not all fall into the same few sets of the first-level cache. */
 enum { DENSE_PITCH = DENSE_CHUNK + 16 };
 
-static int min_int(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Floats of a thread's copies: a chunk of x, and one panel of a chunk of the weights. */
 static size_t dense_buffer(int samples)
 {
@@ -31,7 +22,7 @@ static size_t dense_buffer(int samples)
 
 size_t pd_dense_forward_workspace(int samples, int inputs, int units, int threads)
 {
-    size_t partial = (size_t)divide_up(inputs, DENSE_CHUNK) * (size_t)samples * (size_t)units;
+    size_t partial = (size_t)pd_divide_up(inputs, DENSE_CHUNK) * (size_t)samples * (size_t)units;
     return partial + (size_t)threads * dense_buffer(samples);
 }
 
@@ -48,13 +39,13 @@ static void dense_chunk(int samples, int inputs, int units, int first, int count
         memcpy(buffer + (size_t)n * DENSE_PITCH, x + (size_t)n * (size_t)inputs + first,
                (size_t)count * sizeof *x);
     for (int unit = 0; unit < padded; unit += panel_width) {
-        int width = min_int(panel_width, padded - unit);
-        int columns = min_int(width, units - unit);
+        int width = pd_min_int(panel_width, padded - unit);
+        int columns = pd_min_int(width, units - unit);
         int most = pd_tile_max_rows(width / PD_TILE_WIDTH);
         pd_tile_pack(count, columns, width, weights + (size_t)first * (size_t)units + unit,
                      (size_t)units, panel);
         for (int n = 0; n < samples; n += most) {
-            int rows = min_int(most, samples - n);
+            int rows = pd_min_int(most, samples - n);
             pd_tile_multiply(rows, width / PD_TILE_WIDTH, buffer + (size_t)n * DENSE_PITCH,
                              DENSE_PITCH, &walk, panel, sums);
             for (int r = 0; r < rows; r++)
@@ -67,7 +58,7 @@ static void dense_chunk(int samples, int inputs, int units, int first, int count
 void pd_dense_forward(int samples, int inputs, int units, const float *x, const float *weights,
                       const float *bias, bool relu, float *y, float *workspace, int threads)
 {
-    int chunks = divide_up(inputs, DENSE_CHUNK);
+    int chunks = pd_divide_up(inputs, DENSE_CHUNK);
     size_t outputs = (size_t)samples * (size_t)units;
     float *buffers = workspace + (size_t)chunks * outputs;
     float least = relu ? 0 : -INFINITY;
@@ -76,7 +67,7 @@ void pd_dense_forward(int samples, int inputs, int units, const float *x, const 
 #pragma omp for schedule(dynamic)
         for (int chunk = 0; chunk < chunks; chunk++) {
             int first = chunk * DENSE_CHUNK;
-            dense_chunk(samples, inputs, units, first, min_int(DENSE_CHUNK, inputs - first), x,
+            dense_chunk(samples, inputs, units, first, pd_min_int(DENSE_CHUNK, inputs - first), x,
                         weights, workspace + (size_t)chunk * outputs,
                         buffers + (size_t)omp_get_thread_num() * dense_buffer(samples));
         }
@@ -106,7 +97,7 @@ void pd_dense_backward_input(int lanes, int lane_samples, int inputs, int units,
          * chunk's weights stay in cache. */
         for (int lane = 0; lane < lanes; lane++) {
             size_t sample = (size_t)lane * (size_t)lane_samples;
-            pd_gemm(false, true, lane_samples, min_int(DENSE_CHUNK, inputs - first), units, 1,
+            pd_gemm(false, true, lane_samples, pd_min_int(DENSE_CHUNK, inputs - first), units, 1,
                     dy + sample * (size_t)units, units, weights + (size_t)first * (size_t)units,
                     units, 0, dx + sample * (size_t)inputs + first, inputs);
         }
@@ -122,7 +113,7 @@ static void dense_weights_tiles(int lane_samples, int inputs, int units, int fir
     pd_tile_walk walk = {{1, 1, lane_samples}, {0, 0, inputs}};
     int most = pd_tile_max_rows(width / PD_TILE_WIDTH);
     for (int i = first; i < first + count; i += most) {
-        int rows = min_int(most, first + count - i);
+        int rows = pd_min_int(most, first + count - i);
         pd_tile_multiply(rows, width / PD_TILE_WIDTH, x + i, 1, &walk, panel, sums);
         for (int r = 0; r < rows; r++)
             memcpy(dweights + (size_t)(i + r) * (size_t)units, sums + r * width,
@@ -150,8 +141,8 @@ void pd_dense_backward_weights(int lanes, int lane_samples, int inputs, int unit
         _Alignas(64) float sums[PD_TILE_SIZE];
         pd_tile_walk walk = {{1, 1, lane_samples}, {0, 0, 0}};
         for (int unit = 0; unit < padded; unit += panel_width) {
-            int width = min_int(panel_width, padded - unit);
-            int columns = min_int(width, units - unit);
+            int width = pd_min_int(panel_width, padded - unit);
+            int columns = pd_min_int(width, units - unit);
             float *panel = workspace + samples * ((size_t)lane * (size_t)padded + (size_t)unit);
             pd_tile_pack(lane_samples, columns, width,
                          dy + (size_t)lane * samples * (size_t)units + unit, (size_t)units, panel);
@@ -165,12 +156,12 @@ void pd_dense_backward_weights(int lanes, int lane_samples, int inputs, int unit
     for (int lane = 0; lane < lanes; lane++) {
         for (int first = 0; first < inputs; first += DENSE_CHUNK) {
             for (int unit = 0; unit < padded; unit += panel_width) {
-                int width = min_int(panel_width, padded - unit);
+                int width = pd_min_int(panel_width, padded - unit);
                 dense_weights_tiles(
-                    lane_samples, inputs, units, first, min_int(DENSE_CHUNK, inputs - first),
+                    lane_samples, inputs, units, first, pd_min_int(DENSE_CHUNK, inputs - first),
                     x + (size_t)lane * samples * (size_t)inputs,
                     workspace + samples * ((size_t)lane * (size_t)padded + (size_t)unit), width,
-                    min_int(width, units - unit), dweights + (size_t)lane * stride + unit);
+                    pd_min_int(width, units - unit), dweights + (size_t)lane * stride + unit);
             }
         }
     }

@@ -1,4 +1,6 @@
 #include "pneumo/kernels/depthwise.h"
+#include "pneumo/kernels/integer.h"
+#include "pneumo/kernels/tile.h"
 
 #include <math.h>
 #include <omp.h>
@@ -7,32 +9,14 @@
 /* Channels are taken in chunks of one vector, a row of pixels at a time. The last chunk is moved
  * back to end at c; channels that it shares with the one before are computed twice, to the same
  * values. Images of less than LANES channels fill only part of the vector. */
-#if defined(__AVX512F__)
-enum { LANES = 16 };
-#elif defined(__AVX__)
-enum { LANES = 8 };
-#else
-enum { LANES = 4 };
-#endif
+enum { LANES = PD_TILE_WIDTH };
 
-/* The alignment of float: buffers need no more. */
-typedef float vector
-    __attribute__((vector_size(sizeof(float) * LANES), aligned(sizeof(float)), may_alias));
+typedef pd_tile_vector vector;
 
 /* Outputs of a row that are computed together, so that they share what they see. */
 enum { COLUMNS = 4, FAST_WIDTH = 3, SEEN = COLUMNS + FAST_WIDTH - 1 };
 
 #define INLINE static inline __attribute__((always_inline))
-
-static int min_int(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int max_int(int a, int b)
-{
-    return a > b ? a : b;
-}
 
 /* `n` is LANES, known to the compiler, or less. */
 INLINE vector load(const float *from, int n)
@@ -111,8 +95,8 @@ INLINE void output_columns(const pass *at, const float *x, int oy, int ox, int c
 #pragma GCC unroll 4
     for (int i = 0; i < COLUMNS; i++)
         sum[i] = (vector){0};
-    int end = min_int(g->kernel_h, g->h - top);
-    for (int ky = max_int(0, -top); ky < end; ky++) {
+    int end = pd_min_int(g->kernel_h, g->h - top);
+    for (int ky = pd_max_int(0, -top); ky < end; ky++) {
         const float *row = x + (size_t)(top + ky) * (size_t)g->w * (size_t)g->c + channel;
         const float *taps = at->kernel + ky * FAST_WIDTH * at->tap + channel;
         vector in[SEEN];
@@ -140,10 +124,10 @@ INLINE void output_pixel(const pass *at, const float *x, int oy, int ox, int cha
 {
     const pd_window *g = &at->window;
     int top = oy * g->stride - g->pad_top, left = ox * g->stride - g->pad_left;
-    int end_y = min_int(g->kernel_h, g->h - top), end_x = min_int(g->kernel_w, g->w - left);
+    int end_y = pd_min_int(g->kernel_h, g->h - top), end_x = pd_min_int(g->kernel_w, g->w - left);
     vector sum = {0};
-    for (int ky = max_int(0, -top); ky < end_y; ky++) {
-        for (int kx = max_int(0, -left); kx < end_x; kx++) {
+    for (int ky = pd_max_int(0, -top); ky < end_y; ky++) {
+        for (int kx = pd_max_int(0, -left); kx < end_x; kx++) {
             size_t pixel = (size_t)(top + ky) * (size_t)g->w + (size_t)(left + kx);
             const float *tap = at->kernel + (ky * g->kernel_w + kx) * at->tap + channel;
             sum += rectified(load(x + pixel * (size_t)g->c + (size_t)channel, n), at->relu) *
@@ -162,9 +146,9 @@ INLINE void output_row(const pass *at, const float *x, int oy, const float *mask
     const pd_window *g = &at->window;
     int columns = at->fast ? COLUMNS : 1;
     for (int first = 0; first < g->out_w; first += columns) {
-        int ox = min_int(first, g->out_w - columns);
+        int ox = pd_min_int(first, g->out_w - columns);
         for (int chunk = 0; chunk < g->c; chunk += n) {
-            int channel = min_int(chunk, g->c - n);
+            int channel = pd_min_int(chunk, g->c - n);
             if (at->fast)
                 output_columns(at, x, oy, ox, channel, n, mask, y);
             else
@@ -245,7 +229,6 @@ void pd_depthwise_backward_input(const pd_window *window, int samples, bool relu
         pass at = {.window = turned,
                    .kernel = kernel + (size_t)(g.kernel_h * g.kernel_w - 1) * (size_t)g.c,
                    .tap = -(ptrdiff_t)g.c,
-
                    .fast = is_fast(&turned)};
         run(&at, samples, dy, mask, dx, threads);
         return;
@@ -269,8 +252,8 @@ INLINE void gradient_row_fast(const pd_window *g, int oy, const float *x, const 
                               bool relu, int n, float *sums)
 {
     int top = oy - g->pad_top, whole = g->out_w / COLUMNS * COLUMNS;
-    int end = min_int(g->kernel_h, g->h - top);
-    for (int ky = max_int(0, -top); ky < end; ky++) {
+    int end = pd_min_int(g->kernel_h, g->h - top);
+    for (int ky = pd_max_int(0, -top); ky < end; ky++) {
         const float *row = x + (size_t)(top + ky) * (size_t)g->w * (size_t)g->c;
         vector sum[FAST_WIDTH][2];
 #pragma GCC unroll 3
@@ -309,8 +292,8 @@ INLINE void gradient_row_any(const pd_window *g, int oy, const float *x, const f
                              int n, float *sums)
 {
     int top = oy * g->stride - g->pad_top;
-    int end = min_int(g->kernel_h, g->h - top);
-    for (int ky = max_int(0, -top); ky < end; ky++) {
+    int end = pd_min_int(g->kernel_h, g->h - top);
+    for (int ky = pd_max_int(0, -top); ky < end; ky++) {
         const float *row = x + (size_t)(top + ky) * (size_t)g->w * (size_t)g->c;
         for (int kx = 0; kx < g->kernel_w; kx++) {
             vector sum = {0};
@@ -345,7 +328,7 @@ INLINE void gradient_chunks(const pd_window *g, int lane_samples, bool relu, con
             x + (size_t)(row / g->out_h) * (size_t)g->h * (size_t)g->w * (size_t)g->c;
         const float *out = dy + (size_t)row * (size_t)g->out_w * (size_t)g->c;
         for (int chunk = first; chunk < end; chunk++) {
-            int channel = min_int(chunk * n, g->c - n);
+            int channel = pd_min_int(chunk * n, g->c - n);
             float *to = sums + (size_t)(chunk - first) * chunk_sums;
             if (fast)
                 gradient_row_fast(g, row % g->out_h, sample + channel, out + channel, relu, n, to);
@@ -354,7 +337,7 @@ INLINE void gradient_chunks(const pd_window *g, int lane_samples, bool relu, con
         }
     }
     for (int chunk = first; chunk < end; chunk++) {
-        int channel = min_int(chunk * n, g->c - n);
+        int channel = pd_min_int(chunk * n, g->c - n);
         for (int tap = 0; tap < taps; tap++)
             memcpy(dkernel + (size_t)tap * (size_t)g->c + (size_t)channel,
                    sums + (size_t)(chunk - first) * chunk_sums + (size_t)tap * LANES,
@@ -378,7 +361,7 @@ void pd_depthwise_backward_kernel(const pd_window *window, int lanes, int lane_s
     size_t buffer = pd_depthwise_backward_kernel_workspace(window, 1);
     int chunks = chunk_count(window);
     /* Slices cut the channels, not the sums, so they may depend on the threads. */
-    int slices = lanes % threads == 0 ? 1 : min_int(threads, chunks);
+    int slices = lanes % threads == 0 ? 1 : pd_min_int(threads, chunks);
 #pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
     for (int lane = 0; lane < lanes; lane++) {
         for (int slice = 0; slice < slices; slice++) {

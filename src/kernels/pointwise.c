@@ -1,4 +1,5 @@
 #include "pneumo/kernels/pointwise.h"
+#include "pneumo/kernels/integer.h"
 #include "pneumo/kernels/tile.h"
 
 #include <math.h>
@@ -11,16 +12,6 @@ enum { BLOCK_FLOATS = 72 * 1024 };
 /* Pixels whose share of the kernel's gradient is summed in registers: a panel of so many rows of dy
  * stays in the first-level cache. */
 enum { CHUNK_PIXELS = 224 };
-
-static int min_int(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
 
 static int greatest_common_divisor(int a, int b)
 {
@@ -103,8 +94,8 @@ static void pack(int steps, int columns, const float *matrix, bool transposed, f
     int panel_width = pd_tile_panel_vectors(columns) * PD_TILE_WIDTH;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int first = 0; first < padded; first += panel_width) {
-        int width = min_int(panel_width, padded - first);
-        int count = min_int(width, columns - first);
+        int width = pd_min_int(panel_width, padded - first);
+        int count = pd_min_int(width, columns - first);
         float *panel = packed + (size_t)first * (size_t)steps;
         if (!transposed) {
             pd_tile_pack(steps, count, width, matrix + first, (size_t)columns, panel);
@@ -112,9 +103,10 @@ static void pack(int steps, int columns, const float *matrix, bool transposed, f
         }
         /* In squares, so that what is read and written stays in cache. */
         for (int t = 0; t < steps; t += SQUARE) {
-            int end = min_int(t + SQUARE, steps);
+            int end = pd_min_int(t + SQUARE, steps);
             for (int j = 0; j < width; j++) {
-                const float *row = matrix + (size_t)(first + min_int(j, count - 1)) * (size_t)steps;
+                const float *row =
+                    matrix + (size_t)(first + pd_min_int(j, count - 1)) * (size_t)steps;
                 for (int i = t; i < end; i++)
                     panel[(size_t)i * (size_t)width + (size_t)j] = j < count ? row[i] : 0;
             }
@@ -155,9 +147,9 @@ static void multiply(size_t rows, int steps, int columns, const float *left, con
         fetch(left + start * (size_t)steps, (size_t)count * (size_t)steps);
         for (int first = 0; first < padded; first += panel_width) {
             _Alignas(64) float sums[PD_TILE_SIZE];
-            int vectors = min_int(panel_width, padded - first) / PD_TILE_WIDTH;
-            int width = min_int(panel_width, columns - first);
-            int tiles = divide_up(count, pd_tile_max_rows(vectors));
+            int vectors = pd_min_int(panel_width, padded - first) / PD_TILE_WIDTH;
+            int width = pd_min_int(panel_width, columns - first);
+            int tiles = pd_divide_up(count, pd_tile_max_rows(vectors));
             for (int tile = 0; tile < tiles; tile++) {
                 int from = tile * count / tiles, end = (tile + 1) * count / tiles;
                 size_t row = start + (size_t)from;
@@ -224,16 +216,16 @@ static void gradient_slice(int pixels, int c, int k, int slice, int slices, cons
     _Alignas(64) float sums[PD_TILE_SIZE];
     int padded = pd_tile_padded(k);
     int panel_width = pd_tile_panel_vectors(k) * PD_TILE_WIDTH;
-    int chunks = divide_up(pixels, CHUNK_PIXELS);
+    int chunks = pd_divide_up(pixels, CHUNK_PIXELS);
     for (int chunk = 0; chunk < chunks; chunk++) {
         int start = (int)((long long)chunk * pixels / chunks);
         int count = (int)((long long)(chunk + 1) * pixels / chunks) - start;
         fetch(x + (size_t)start * (size_t)c, (size_t)count * (size_t)c);
         pd_tile_walk walk = {{1, 1, count}, {0, 0, c}}, still = {{1, 1, count}, {0, 0, 0}};
         for (int first = 0; first < padded; first += panel_width) {
-            int width = min_int(panel_width, padded - first);
-            int columns = min_int(width, k - first), vectors = width / PD_TILE_WIDTH;
-            int tiles = divide_up(c, pd_tile_max_rows(vectors));
+            int width = pd_min_int(panel_width, padded - first);
+            int columns = pd_min_int(width, k - first), vectors = width / PD_TILE_WIDTH;
+            int tiles = pd_divide_up(c, pd_tile_max_rows(vectors));
             pd_tile_pack(count, columns, width, dy + (size_t)start * (size_t)k + first, (size_t)k,
                          panel);
             if (dbias && slice == 0) {

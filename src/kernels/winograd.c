@@ -1,4 +1,5 @@
 #include "pneumo/kernels/winograd.h"
+#include "pneumo/kernels/integer.h"
 #include "pneumo/kernels/tile.h"
 
 #include <math.h>
@@ -27,21 +28,6 @@ _Static_assert(PD_TILE_ROWS <= PD_TILE_WIDTH, "a tile has no more rows than a ve
 typedef pd_tile_vector vector;
 typedef int integers __attribute__((vector_size(sizeof(int) * PD_TILE_WIDTH)));
 
-static int min_int(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int max_int(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 bool pd_winograd_suits(const pd_window *window, int k)
 {
     /* Of fewer channels the transforms, of fewer tiles the transformed kernel would take longer
@@ -49,7 +35,7 @@ bool pd_winograd_suits(const pd_window *window, int k)
     enum { LEAST_CHANNELS = 16, LEAST_TILES_OF_SAMPLE = 9 };
     return window->kernel_h == KERNEL && window->kernel_w == KERNEL && window->stride == 1 &&
            window->c >= LEAST_CHANNELS && k >= LEAST_CHANNELS &&
-           divide_up(window->out_h, OUTPUT) * divide_up(window->out_w, OUTPUT) >=
+           pd_divide_up(window->out_h, OUTPUT) * pd_divide_up(window->out_w, OUTPUT) >=
                LEAST_TILES_OF_SAMPLE;
 }
 
@@ -184,7 +170,7 @@ typedef struct grid {
 
 static grid grid_make(int out_h, int out_w)
 {
-    return (grid){divide_up(out_h, OUTPUT), divide_up(out_w, OUTPUT)};
+    return (grid){pd_divide_up(out_h, OUTPUT), pd_divide_up(out_w, OUTPUT)};
 }
 
 /* Where a tile is: its sample and its first output. */
@@ -217,7 +203,7 @@ INLINE patch images_patch(const images *from, int sample, int y, int x, int chan
     if (y >= 0 && x >= 0 && y + size <= from->h && x + size <= from->w &&
         first + (size - 1) * (row + column) <= end)
         return (patch){from->data + first, row, column};
-    size_t bytes = (size_t)min_int(PD_TILE_WIDTH, from->c - channel) * sizeof *buffer;
+    size_t bytes = (size_t)pd_min_int(PD_TILE_WIDTH, from->c - channel) * sizeof *buffer;
     for (int i = 0; i < size; i++) {
         for (int j = 0; j < size; j++) {
             float *to = buffer + (i * size + j) * PD_TILE_WIDTH;
@@ -256,9 +242,9 @@ static void wino_cut(wino_shape *shape, int samples, int threads)
     int channels = pd_tile_padded(shape->c) + pd_tile_padded(shape->k);
     bool large = (long long)POSITIONS * shape->c * shape->k > SMALL_KERNEL;
     int tiles =
-        large ? LARGE_BLOCK_TILES : max_int(BLOCK_TILES, BLOCK_FLOATS / (POSITIONS * channels));
+        large ? LARGE_BLOCK_TILES : pd_max_int(BLOCK_TILES, BLOCK_FLOATS / (POSITIONS * channels));
     shape->shared = large || shape->tiles < 4 * threads * tiles;
-    shape->block = min_int(shape->shared ? threads * tiles : tiles, shape->tiles);
+    shape->block = pd_min_int(shape->shared ? threads * tiles : tiles, shape->tiles);
 }
 
 static wino_shape wino_shape_forward(const pd_window *window, int samples, int k, int threads)
@@ -377,8 +363,8 @@ static void wino_transform_kernel(const wino_shape *shape, const float *kernel, 
     /* A kernel is an image of 3 x 3 pixels with c * k channels. */
     images image = images_make(KERNEL, KERNEL, c * k, 1, kernel);
     bool far = pd_tile_is_far(transformed, step, POSITIONS * step * sizeof(float));
-    int columns_of_blocks = divide_up(padded, PD_TILE_WIDTH);
-    int blocks = divide_up(c, EXCHANGE) * columns_of_blocks;
+    int columns_of_blocks = pd_divide_up(padded, PD_TILE_WIDTH);
+    int blocks = pd_divide_up(c, EXCHANGE) * columns_of_blocks;
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(static) nowait
@@ -387,9 +373,10 @@ static void wino_transform_kernel(const wino_shape *shape, const float *kernel, 
             int column = block % columns_of_blocks * PD_TILE_WIDTH;
             _Alignas(64) float buffer[KERNEL * KERNEL * EXCHANGE * PD_TILE_WIDTH];
             _Alignas(64) float result[POSITIONS * PD_TILE_WIDTH];
-            int rows = min_int(EXCHANGE, c - first), columns = min_int(PD_TILE_WIDTH, k - column);
+            int rows = pd_min_int(EXCHANGE, c - first),
+                columns = pd_min_int(PD_TILE_WIDTH, k - column);
             int panel = column / panel_width * panel_width;
-            int width = min_int(panel_width, padded - panel);
+            int width = pd_min_int(panel_width, padded - panel);
             float *to = transformed + (size_t)panel * (size_t)c + (column - panel);
             for (int tap = 0; turned && tap < KERNEL * KERNEL; tap++)
                 exchange(kernel + ((size_t)(KERNEL * KERNEL - 1 - tap) * k + column) * c + first,
@@ -446,19 +433,19 @@ static void wino_multiply(const wino_shape *shape, int tiles, const float *input
 {
     int c = shape->c, padded = pd_tile_padded(shape->k);
     int panel_width = pd_tile_panel_vectors(shape->k) * PD_TILE_WIDTH;
-    int panels = divide_up(padded, panel_width);
+    int panels = pd_divide_up(padded, panel_width);
     int pitch = pd_tile_padded(c);
     pd_tile_walk walk = {{1, 1, c}, {0, 0, 1}};
     for (int unit = first; unit < end; unit++) {
         size_t position = (size_t)(unit / panels);
         int column = unit % panels * panel_width;
-        int width = min_int(panel_width, padded - column);
+        int width = pd_min_int(panel_width, padded - column);
         int vectors = width / PD_TILE_WIDTH;
         const float *left = input + position * wino_input_step(shape);
         const float *right =
             kernel + position * wino_kernel_step(shape) + (size_t)column * (size_t)c;
         float *to = output + position * wino_output_step(shape) + (size_t)column * (size_t)tiles;
-        int parts = divide_up(tiles, pd_tile_max_rows(vectors));
+        int parts = pd_divide_up(tiles, pd_tile_max_rows(vectors));
         for (int part = 0; part < parts; part++) {
             int row = share(tiles, part, parts), rows = share(tiles, part + 1, parts) - row;
             pd_tile_multiply(rows, vectors, left + (size_t)row * (size_t)pitch, pitch, &walk, right,
@@ -484,9 +471,9 @@ static void wino_store(const wino_shape *shape, const place *at, const float *fr
     square_transform(line_output, INPUT, OUTPUT, from, (ptrdiff_t)(INPUT * step), (ptrdiff_t)step,
                      buffer, PD_TILE_WIDTH);
     size_t k = (size_t)shape->k;
-    int rows = min_int(OUTPUT, shape->out_h - at->y),
-        columns = min_int(OUTPUT, shape->out_w - at->x);
-    int count = min_int(PD_TILE_WIDTH, shape->k - column);
+    int rows = pd_min_int(OUTPUT, shape->out_h - at->y),
+        columns = pd_min_int(OUTPUT, shape->out_w - at->x);
+    int count = pd_min_int(PD_TILE_WIDTH, shape->k - column);
     size_t row_size = (size_t)shape->out_w * k;
     size_t first = ((size_t)at->sample * (size_t)shape->out_h + (size_t)at->y) * row_size +
                    (size_t)at->x * k + (size_t)column;
@@ -534,7 +521,7 @@ static void wino_block(const wino_shape *shape, int first, int tiles, const imag
 #pragma omp barrier
     }
     int panel_width = pd_tile_panel_vectors(shape->k) * PD_TILE_WIDTH;
-    int units = POSITIONS * divide_up(padded, panel_width);
+    int units = POSITIONS * pd_divide_up(padded, panel_width);
     wino_multiply(shape, tiles, input, kernel, output, share(units, part, parts),
                   share(units, part + 1, parts));
     if (parts > 1) {
@@ -551,7 +538,7 @@ static void wino_block(const wino_shape *shape, int first, int tiles, const imag
         for (; column < padded && unit < end; column += PD_TILE_WIDTH, unit++) {
             if (column == panel + panel_width)
                 panel = column;
-            int width = min_int(panel_width, padded - panel);
+            int width = pd_min_int(panel_width, padded - panel);
             wino_store(shape, &at,
                        output + (size_t)panel * (size_t)tiles + (size_t)tile * (size_t)width +
                            (column - panel),
@@ -576,14 +563,14 @@ static void wino_run(const wino_shape *shape, const images *x, const float *bias
         int part = omp_get_thread_num(), parts = omp_get_num_threads();
         if (shape->shared) {
             for (int first = 0; first < shape->tiles; first += shape->block)
-                wino_block(shape, first, min_int(shape->block, shape->tiles - first), x, workspace,
-                           kernel, least, mask, y, blocks, part, parts);
+                wino_block(shape, first, pd_min_int(shape->block, shape->tiles - first), x,
+                           workspace, kernel, least, mask, y, blocks, part, parts);
         } else {
 #pragma omp for schedule(dynamic)
             for (int first = 0; first < shape->tiles; first += shape->block)
-                wino_block(shape, first, min_int(shape->block, shape->tiles - first), x, workspace,
-                           kernel, least, mask, y, blocks + (size_t)part * wino_block_size(shape),
-                           0, 1);
+                wino_block(shape, first, pd_min_int(shape->block, shape->tiles - first), x,
+                           workspace, kernel, least, mask, y,
+                           blocks + (size_t)part * wino_block_size(shape), 0, 1);
         }
     }
 }
@@ -646,14 +633,14 @@ static gradient_shape gradient_shape_make(const pd_window *window, int lane_samp
                             .grid = grid_make(window->out_h, window->out_w),
                             .padded = pd_tile_padded(k)};
     int vectors = pd_tile_panel_vectors(k);
-    shape.groups = divide_up(window->c, pd_tile_max_rows(vectors));
+    shape.groups = pd_divide_up(window->c, pd_tile_max_rows(vectors));
     shape.panel = vectors * PD_TILE_WIDTH;
     shape.tiles = lane_samples * shape.grid.rows * shape.grid.columns;
     int channels = shape.groups * PD_TILE_WIDTH + shape.padded;
-    int block = max_int(GRADIENT_TILES, GRADIENT_FLOATS / (POSITIONS * channels));
+    int block = pd_max_int(GRADIENT_TILES, GRADIENT_FLOATS / (POSITIONS * channels));
     /* Two small blocks cost more than one that is too large. */
-    shape.most = min_int(2 * block - 1, shape.tiles);
-    shape.block = divide_up(shape.tiles, max_int(1, shape.tiles / block));
+    shape.most = pd_min_int(2 * block - 1, shape.tiles);
+    shape.block = pd_divide_up(shape.tiles, pd_max_int(1, shape.tiles / block));
     return shape;
 }
 
@@ -704,7 +691,7 @@ static void gradient_tile(const gradient_shape *shape, int tiles, int first, int
         for (int v = 0; v < width; v += PD_TILE_WIDTH) {
             square_transform(line_kernel_gradient, INPUT, KERNEL, sums + r * width + v,
                              (ptrdiff_t)(INPUT * step), (ptrdiff_t)step, taps, PD_TILE_WIDTH);
-            int count = min_int(PD_TILE_WIDTH, shape->k - column - v);
+            int count = pd_min_int(PD_TILE_WIDTH, shape->k - column - v);
             float *to = dkernel + (size_t)(first + r) * (size_t)shape->k + column + v;
             for (int tap = 0; tap < KERNEL * KERNEL; tap++) {
                 gradient_send(count, taps + tap * PD_TILE_WIDTH, target, to);
@@ -723,7 +710,7 @@ static void gradient_bias(int tiles, int vectors, int columns, const float *sums
     pd_tile_walk walk = {{1, 1, tiles}, {0, 0, 0}};
     pd_tile_multiply(1, vectors, &one, 1, &walk, sums, total);
     for (int j = 0; j < columns; j += PD_TILE_WIDTH)
-        gradient_send(min_int(PD_TILE_WIDTH, columns - j), total + j, target, dbias + j);
+        gradient_send(pd_min_int(PD_TILE_WIDTH, columns - j), total + j, target, dbias + j);
 }
 
 /* A vector of dy of one tile, 36 positions of it and its sum. */
@@ -764,7 +751,7 @@ static void gradient_block(const gradient_shape *shape, int first, int tiles, co
         for (; column < shape->padded && unit < end; column += PD_TILE_WIDTH, unit++) {
             if (column == panel + shape->panel)
                 panel = column;
-            size_t width = (size_t)min_int(shape->panel, shape->padded - panel);
+            size_t width = (size_t)pd_min_int(shape->panel, shape->padded - panel);
             gradient_transform_output(dy, &at, column,
                                       output + (size_t)panel * (POSITIONS + 1) * (size_t)tiles +
                                           (size_t)tile * width + (column - panel),
@@ -779,11 +766,11 @@ static void gradient_block(const gradient_shape *shape, int first, int tiles, co
         target = GRADIENT_STORE;
     if (tiles == shape->tiles && far)
         target = GRADIENT_STORE_FAR;
-    int units = shape->groups * divide_up(shape->padded, shape->panel);
+    int units = shape->groups * pd_divide_up(shape->padded, shape->panel);
     end = share(units, part + 1, parts);
     for (int unit = share(units, part, parts); unit < end; unit++) {
         int column = unit / shape->groups * shape->panel, group = unit % shape->groups;
-        int width = min_int(shape->panel, shape->padded - column);
+        int width = pd_min_int(shape->panel, shape->padded - column);
         const float *panel = output + (size_t)column * (POSITIONS + 1) * (size_t)tiles;
         int channel = share(shape->c, group, shape->groups);
         gradient_tile(shape, tiles, channel, share(shape->c, group + 1, shape->groups) - channel,
@@ -791,7 +778,7 @@ static void gradient_block(const gradient_shape *shape, int first, int tiles, co
                       input + (size_t)group * POSITIONS * (size_t)tiles * PD_TILE_WIDTH, panel,
                       target, dkernel);
         if (dbias && group == 0)
-            gradient_bias(tiles, width / PD_TILE_WIDTH, min_int(width, shape->k - column),
+            gradient_bias(tiles, width / PD_TILE_WIDTH, pd_min_int(width, shape->k - column),
                           panel + POSITIONS * (size_t)tiles * (size_t)width, target,
                           dbias + column);
     }
@@ -834,8 +821,8 @@ void pd_winograd_backward_kernel(const pd_window *window, int lanes, int lane_sa
             images to = images_make(window->out_h, window->out_w, k, lane_samples,
                                     dy + (size_t)lane * dy_lane);
             for (int first = 0; first < shape.tiles; first += shape.block)
-                gradient_block(&shape, first, min_int(shape.block, shape.tiles - first), &from, &to,
-                               dkernel + (size_t)lane * stride,
+                gradient_block(&shape, first, pd_min_int(shape.block, shape.tiles - first), &from,
+                               &to, dkernel + (size_t)lane * stride,
                                dbias ? dbias + (size_t)lane * stride : NULL, far, block,
                                shared ? part : 0, shared ? parts : 1);
         }
