@@ -47,14 +47,14 @@ static const conv_method *conv_method_of(const pd_window *window, int k)
     return pd_winograd_suits(window, k) ? &winograd : &direct;
 }
 
-static pd_window conv_window(const pd_layer *layer)
+pd_window pd_conv_window(const pd_layer *layer)
 {
     const pd_layer_spec *spec = &layer->spec;
     return pd_window_make(layer->in[0].h, layer->in[0].w, layer->in[0].c, spec->kernel_h,
                           spec->kernel_w, spec->stride, spec->padding == PD_SAME);
 }
 
-static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
+pd_status pd_conv_check(pd_layer *layer)
 {
     pd_layer_spec *spec = &layer->spec;
     if (spec->stride == 0)
@@ -64,11 +64,21 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
     if (spec->kernel_h < 1 || spec->kernel_w < 1 || spec->stride < 1)
         return pd_fail("layer '%s': kernel %d x %d with stride %d; all must be at least 1",
                        layer->name, spec->kernel_h, spec->kernel_w, spec->stride);
-    pd_window window = conv_window(layer);
+    pd_window window = pd_conv_window(layer);
     if (window.out_h < 1 || window.out_w < 1)
         return pd_fail("layer '%s': its input of %d x %d is smaller than its kernel of %d x %d; "
                        "use same padding, larger images or fewer poolings",
                        layer->name, window.h, window.w, spec->kernel_h, spec->kernel_w);
+    return PD_OK;
+}
+
+static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
+{
+    const pd_layer_spec *spec = &layer->spec;
+    pd_status status = pd_conv_check(layer);
+    if (status != PD_OK)
+        return status;
+    pd_window window = pd_conv_window(layer);
 
     int k = spec->units;
     layer->out = (pd_shape){window.out_h, window.out_w, k};
@@ -101,7 +111,7 @@ static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const float 
                               void *saved)
 {
     (void)saved;
-    pd_window window = conv_window(layer);
+    pd_window window = pd_conv_window(layer);
     const float *bias = layer->spec.no_bias ? NULL : layer->params[BIAS].value;
     conv_method_of(&window, layer->spec.units)
         ->forward(&window, pd_exec_samples(exec), layer->spec.units, x[0],
@@ -115,7 +125,7 @@ static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const float
                                void *saved)
 {
     (void)saved;
-    pd_window window = conv_window(layer);
+    pd_window window = pd_conv_window(layer);
     int k = layer->spec.units;
     if (layer->spec.relu && !layer->spec.relu_seen_to)
         pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);

@@ -3,6 +3,7 @@
 #include "pneumo/kernels/activation.h"
 #include "pneumo/kernels/conv.h"
 #include "pneumo/kernels/depthwise.h"
+#include "pneumo/nn/conv.h"
 
 enum { DEPTHWISE, POINTWISE, BIAS };
 
@@ -10,13 +11,6 @@ enum { DEPTHWISE, POINTWISE, BIAS };
  * beside the activations, enough that packing the pointwise kernel anew for each lot costs little
  * beside the product. */
 enum { BETWEEN_FLOATS = 2 * 1024 * 1024 };
-
-static pd_window depthwise_window(const pd_layer *layer)
-{
-    const pd_layer_spec *spec = &layer->spec;
-    return pd_window_make(layer->in[0].h, layer->in[0].w, layer->in[0].c, spec->kernel_h,
-                          spec->kernel_w, spec->stride, spec->padding == PD_SAME);
-}
 
 static pd_window pointwise_window(const pd_layer *layer)
 {
@@ -76,19 +70,11 @@ static void add_params(pd_layer *layer)
 
 static pd_status separable_plan(pd_layer *layer, const pd_plan *plan)
 {
-    pd_layer_spec *spec = &layer->spec;
-    if (spec->stride == 0)
-        spec->stride = 1;
-    if (spec->units < 1)
-        return pd_fail("layer '%s': %d output channels; give at least 1", layer->name, spec->units);
-    if (spec->kernel_h < 1 || spec->kernel_w < 1 || spec->stride < 1)
-        return pd_fail("layer '%s': kernel %d x %d with stride %d; all must be at least 1",
-                       layer->name, spec->kernel_h, spec->kernel_w, spec->stride);
-    pd_window window = depthwise_window(layer);
-    if (window.out_h < 1 || window.out_w < 1)
-        return pd_fail("layer '%s': its input of %d x %d is smaller than its kernel of %d x %d; "
-                       "use same padding, larger images or fewer poolings",
-                       layer->name, window.h, window.w, spec->kernel_h, spec->kernel_w);
+    const pd_layer_spec *spec = &layer->spec;
+    pd_status status = pd_conv_check(layer);
+    if (status != PD_OK)
+        return status;
+    pd_window window = pd_conv_window(layer);
     int k = spec->units;
     layer->out = (pd_shape){window.out_h, window.out_w, k};
     layer->flops = 2.0 * (spec->kernel_h * spec->kernel_w + k) * (double)between_size(layer);
@@ -115,7 +101,7 @@ static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const f
                                    float *y, void *saved)
 {
     (void)saved;
-    pd_window depthwise = depthwise_window(layer), pointwise = pointwise_window(layer);
+    pd_window depthwise = pd_conv_window(layer), pointwise = pointwise_window(layer);
     const pd_layer_spec *spec = &layer->spec;
     const float *bias = spec->no_bias ? NULL : layer->params[BIAS].value;
     int samples = pd_exec_samples(exec), lot = samples_at_a_time(layer, samples);
@@ -138,7 +124,7 @@ static pd_status separable_backward(pd_layer *layer, const pd_exec *exec, const 
                                     void *saved)
 {
     (void)saved;
-    pd_window depthwise = depthwise_window(layer), pointwise = pointwise_window(layer);
+    pd_window depthwise = pd_conv_window(layer), pointwise = pointwise_window(layer);
     const pd_layer_spec *spec = &layer->spec;
     const float *depthwise_kernel = layer->params[DEPTHWISE].value;
     size_t trainable = pd_layer_trainable(layer);

@@ -4,6 +4,7 @@
 #include "pneumo/evaluate/heatmap.h"
 #include "pneumo/nn/model.h"
 
+#include "golden/hashed.h"
 #include "golden/heatmaps.h"
 
 #include <math.h>
@@ -22,18 +23,6 @@ static void check(pd_status status)
     if (status != PD_OK)
         print_error("%s\n", pd_error_message());
     assert_int_equal(status, PD_OK);
-}
-
-/* As in make_networks.py. */
-static void hashed(float *out, size_t count, uint32_t stream)
-{
-    for (size_t i = 0; i < count; i++) {
-        uint32_t h = (uint32_t)i * 2654435761u + stream * 40503u;
-        h ^= h >> 15;
-        h *= 2246822519u;
-        h ^= h >> 13;
-        out[i] = (float)((double)(h >> 8) / 8388608.0 - 1.0);
-    }
 }
 
 static void fill_weights(pd_network *net)

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "kernels/arrays.h"
+
 typedef struct conv_case {
     int h, w, c, kernel_h, kernel_w, stride;
     bool same;
@@ -37,16 +39,6 @@ static const conv_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static float *make_array(size_t count, uint64_t seed)
-{
-    float *array = malloc((count + 1) * sizeof *array);
-    assert_non_null(array);
-    pd_random random = pd_random_stream(seed, PD_PURPOSE_TEST, 0, 0);
-    for (size_t i = 0; i < count; i++)
-        array[i] = pd_random_between(&random, -1, 1);
-    return array;
-}
-
 static pd_window case_window(const conv_case *at)
 {
     return pd_window_make(at->h, at->w, at->c, at->kernel_h, at->kernel_w, at->stride, at->same);
@@ -68,10 +60,10 @@ static conv_data make_data(const conv_case *at)
     data.y_count = (size_t)data.samples * data.window.out_h * data.window.out_w * at->k;
     data.kernel_count = (size_t)at->kernel_h * at->kernel_w * at->c * at->k;
     data.lane_stride = data.kernel_count + at->k + 5;
-    data.x = make_array(data.x_count, 1);
-    data.kernel = make_array(data.kernel_count, 2);
-    data.bias = make_array(at->k, 3);
-    data.dy = make_array(data.y_count, 4);
+    data.x = make_array(data.x_count, 1, 1);
+    data.kernel = make_array(data.kernel_count, 2, 1);
+    data.bias = make_array(at->k, 3, 1);
+    data.dy = make_array(data.y_count, 4, 1);
     return data;
 }
 
@@ -81,16 +73,6 @@ static void free_data(conv_data *data)
     free(data->kernel);
     free(data->bias);
     free(data->dy);
-}
-
-/* Results start as NaN, so that an element that is not written shows. */
-static float *make_result(size_t count)
-{
-    float *array = malloc((count + 1) * sizeof *array);
-    assert_non_null(array);
-    for (size_t i = 0; i <= count; i++)
-        array[i] = NAN;
-    return array;
 }
 
 static float *run_forward(const conv_case *at, const conv_data *data, const float *x, int samples,

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "kernels/arrays.h"
+
 typedef struct depthwise_case {
     int h, w, c, kernel_h, kernel_w, stride;
     bool same;
@@ -33,26 +35,6 @@ static const depthwise_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static float *make_array(size_t count, uint64_t seed)
-{
-    float *array = malloc((count + 1) * sizeof *array);
-    assert_non_null(array);
-    pd_random random = pd_random_stream(seed, PD_PURPOSE_TEST, 0, 0);
-    for (size_t i = 0; i < count; i++)
-        array[i] = pd_random_between(&random, -1, 1);
-    return array;
-}
-
-/* Results start as NaN, so that an element that is not written, or one too many, shows. */
-static float *make_result(size_t count)
-{
-    float *array = malloc((count + 1) * sizeof *array);
-    assert_non_null(array);
-    for (size_t i = 0; i <= count; i++)
-        array[i] = NAN;
-    return array;
-}
-
 /* All arrays of a case. A lane's gradient is followed by a gap. */
 typedef struct depthwise_data {
     pd_window window;
@@ -71,9 +53,9 @@ static depthwise_data make_data(const depthwise_case *at)
     data.y_sample = (size_t)window.out_h * window.out_w * at->c;
     data.kernel_count = (size_t)at->kernel_h * at->kernel_w * at->c;
     data.lane_stride = data.kernel_count + 5;
-    data.x = make_array(data.samples * data.x_sample, 1);
-    data.kernel = make_array(data.kernel_count, 2);
-    data.dy = make_array(data.samples * data.y_sample, 3);
+    data.x = make_array(data.samples * data.x_sample, 1, 1);
+    data.kernel = make_array(data.kernel_count, 2, 1);
+    data.dy = make_array(data.samples * data.y_sample, 3, 1);
     return data;
 }
 

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "kernels/arrays.h"
+
 typedef struct wino_case {
     int h, w, c;
     bool same;
@@ -32,16 +34,6 @@ static const wino_case cases[] = {
     {61, 90, 3, true, 20, 1, 2}, {90, 61, 20, true, 3, 2, 1},
 };
 enum { CASES = sizeof cases / sizeof *cases };
-
-static float *make_array(size_t count, uint64_t seed)
-{
-    float *array = malloc(count * sizeof *array);
-    assert_non_null(array);
-    pd_random random = pd_random_stream(seed, PD_PURPOSE_TEST, 0, 0);
-    for (size_t i = 0; i < count; i++)
-        array[i] = pd_random_between(&random, -1, 1) * sqrtf(3);
-    return array;
-}
 
 /* All arrays of a case, of variance 1. Every lane's gradient is the kernel's, the bias', and a gap.
  */
@@ -61,10 +53,10 @@ static wino_data make_data(const wino_case *at)
     data.y_count = (size_t)data.samples * data.window.out_h * data.window.out_w * at->k;
     data.kernel_count = (size_t)9 * at->c * at->k;
     data.lane_stride = data.kernel_count + at->k + 5;
-    data.x = make_array(data.x_count, 1);
-    data.kernel = make_array(data.kernel_count, 2);
-    data.bias = make_array(at->k, 3);
-    data.dy = make_array(data.y_count, 4);
+    data.x = make_array(data.x_count, 1, sqrtf(3));
+    data.kernel = make_array(data.kernel_count, 2, sqrtf(3));
+    data.bias = make_array(at->k, 3, sqrtf(3));
+    data.dy = make_array(data.y_count, 4, sqrtf(3));
     return data;
 }
 
@@ -74,17 +66,6 @@ static void free_data(wino_data *data)
     free(data->kernel);
     free(data->bias);
     free(data->dy);
-}
-
-/* Results start as NaN, so that an element that is not written shows; so does the one behind them,
- * which must stay. */
-static float *make_result(size_t count)
-{
-    float *array = malloc((count + 1) * sizeof *array);
-    assert_non_null(array);
-    for (size_t i = 0; i <= count; i++)
-        array[i] = NAN;
-    return array;
 }
 
 static float *run_forward(const wino_case *at, const wino_data *data, const float *x, int samples,

@@ -5,6 +5,7 @@
 #include "pneumo/nn/loss.h"
 #include "pneumo/nn/model.h"
 
+#include "golden/hashed.h"
 #include "golden/networks.h"
 
 #include <math.h>
@@ -19,18 +20,6 @@
 #include <cmocka.h>
 
 enum { LANES = 3, LANE_SAMPLES = GOLDEN_BATCH / LANES };
-
-/* As in make_networks.py. */
-static void hashed(float *out, size_t count, uint32_t stream)
-{
-    for (size_t i = 0; i < count; i++) {
-        uint32_t h = (uint32_t)i * 2654435761u + stream * 40503u;
-        h ^= h >> 15;
-        h *= 2246822519u;
-        h ^= h >> 13;
-        out[i] = (float)((double)(h >> 8) / 8388608.0 - 1.0);
-    }
-}
 
 static void fill_weights(pd_network *net)
 {
