@@ -2,12 +2,19 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/evaluate/heatmap.h"
+#include "pneumo/evaluate/page.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* Side of the two pictures of a mistake, in pixels. */
-enum { PICTURE_SIDE = 224 };
+/* Mistakes that are shown, and the side of the two pictures of one, in pixels. */
+enum { GALLERY_MOST = 12, PICTURE_SIDE = 224 };
+
+/* Names are borrowed from the evaluation, pictures are owned. */
+typedef struct gallery {
+    int count;
+    pd_page_mistake mistakes[GALLERY_MOST];
+} gallery;
 
 /* How sure the model was of a wrong answer, 0 to 1; negative if it was right. */
 static double wrongness(const pd_score *score, double threshold)
@@ -21,7 +28,7 @@ static double wrongness(const pd_score *score, double threshold)
 }
 
 /* Puts the worst mistakes into worst[], most confident first, and returns how many there are. */
-static int choose(const pd_report_fold *fold, const pd_score *worst[PD_GALLERY_MOST])
+static int choose(const pd_report_fold *fold, const pd_score *worst[GALLERY_MOST])
 {
     double threshold = fold->chosen.threshold;
     int count = 0;
@@ -32,9 +39,9 @@ static int choose(const pd_report_fold *fold, const pd_score *worst[PD_GALLERY_M
         int place = count;
         while (place > 0 && wrongness(worst[place - 1], threshold) < wrong)
             place--;
-        if (place == PD_GALLERY_MOST)
+        if (place == GALLERY_MOST)
             continue;
-        if (count < PD_GALLERY_MOST)
+        if (count < GALLERY_MOST)
             count++;
         for (int j = count - 1; j > place; j--)
             worst[j] = worst[j - 1];
@@ -79,32 +86,32 @@ cleanup:
     return status;
 }
 
-pd_status pd_gallery_make(pd_gallery *out, pd_evaluation *evaluation)
+static void gallery_release(gallery *shown)
+{
+    for (int i = 0; i < shown->count; i++)
+        free((unsigned char *)shown->mistakes[i].picture);
+    *shown = (gallery){0};
+}
+
+static pd_status gallery_make(gallery *out, pd_evaluation *evaluation)
 {
     pd_status status = PD_OK;
     const pd_report *report = pd_evaluation_report(evaluation);
-    const pd_score *worst[PD_GALLERY_MOST];
-    *out = (pd_gallery){0};
+    const pd_score *worst[GALLERY_MOST];
+    *out = (gallery){0};
     int count = choose(report->test.present ? &report->test : &report->val, worst);
     for (; out->count < count; out->count++)
         PD_TRY(show(&out->mistakes[out->count], evaluation, worst[out->count]));
 cleanup:
     if (status != PD_OK)
-        pd_gallery_release(out);
+        gallery_release(out);
     return status;
-}
-
-void pd_gallery_release(pd_gallery *gallery)
-{
-    for (int i = 0; i < gallery->count; i++)
-        free((unsigned char *)gallery->mistakes[i].picture);
-    *gallery = (pd_gallery){0};
 }
 
 pd_status pd_gallery_write_page(const char *path, pd_evaluation *evaluation)
 {
-    pd_gallery gallery;
-    pd_status status = pd_gallery_make(&gallery, evaluation);
+    gallery shown;
+    pd_status status = gallery_make(&shown, evaluation);
     if (status != PD_OK)
         return status;
     const pd_checkpoint *checkpoint =
@@ -114,9 +121,9 @@ pd_status pd_gallery_write_page(const char *path, pd_evaluation *evaluation)
                           .history = checkpoint->history,
                           .history_count = checkpoint->history_count,
                           .job_text = checkpoint->job,
-                          .mistakes = gallery.mistakes,
-                          .mistake_count = gallery.count};
+                          .mistakes = shown.mistakes,
+                          .mistake_count = shown.count};
     status = pd_page_write(path, &page);
-    pd_gallery_release(&gallery);
+    gallery_release(&shown);
     return status;
 }

@@ -228,11 +228,17 @@ const char *pd_metrics_one_class(const pd_metrics *metrics)
 const char *const pd_figure_names[PD_FIGURES] = {
     "accuracy", "balanced_accuracy", "sensitivity", "specificity", "precision", "f1", "auc"};
 
+pd_figure *pd_metrics_figure_at(pd_metrics *metrics, int i)
+{
+    pd_figure *const figures[PD_FIGURES] = {&metrics->accuracy,    &metrics->balanced_accuracy,
+                                            &metrics->sensitivity, &metrics->specificity,
+                                            &metrics->precision,   &metrics->f1,
+                                            &metrics->auc};
+    return figures[i];
+}
+
 pd_figure pd_metrics_figure(const pd_metrics *metrics, int i)
 {
-    const pd_figure figures[PD_FIGURES] = {metrics->accuracy,    metrics->balanced_accuracy,
-                                           metrics->sensitivity, metrics->specificity,
-                                           metrics->precision,   metrics->f1,
-                                           metrics->auc};
-    return figures[i];
+    pd_metrics copy = *metrics;
+    return *pd_metrics_figure_at(&copy, i);
 }

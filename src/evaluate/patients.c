@@ -73,17 +73,6 @@ pd_status pd_patients_merge(pd_score **out, size_t *out_count, const pd_score *s
     return merge(out, out_count, scores, count, false);
 }
 
-enum { FIGURES = 7 };
-
-static void figures_list(pd_figure *list[FIGURES], pd_metrics *metrics)
-{
-    pd_figure *all[FIGURES] = {&metrics->accuracy,    &metrics->balanced_accuracy,
-                               &metrics->sensitivity, &metrics->specificity,
-                               &metrics->precision,   &metrics->f1,
-                               &metrics->auc};
-    memcpy(list, all, sizeof(all));
-}
-
 /* What a replicate looks at of an image. */
 typedef struct item {
     uint32_t patient; /* its place among the patients */
@@ -196,7 +185,7 @@ pd_status pd_bootstrap_patients(pd_metrics *metrics, const pd_score *scores, siz
     PD_TRY(pd_metrics_compute(&of_units, units, unit_count, metrics->threshold));
     PD_TRY(items_create(&items, patients, patient_count, scores, count, metrics->threshold));
     PD_TRY(pd_alloc(&times, (size_t)omp_get_max_threads() * patient_count, sizeof(*times)));
-    PD_TRY(pd_alloc(&values, (size_t)FIGURES * (size_t)replicates, sizeof(*values)));
+    PD_TRY(pd_alloc(&values, (size_t)PD_FIGURES * (size_t)replicates, sizeof(*values)));
 
 #pragma omp parallel for schedule(static)
     for (int r = 0; r < replicates; r++) {
@@ -206,19 +195,15 @@ pd_status pd_bootstrap_patients(pd_metrics *metrics, const pd_score *scores, siz
         for (size_t draw = 0; draw < patient_count; draw++)
             mine[pd_random_below(&random, (uint32_t)patient_count)]++;
         pd_metrics replicate;
-        pd_figure *figures[FIGURES];
         replicate_compute(&replicate, items, count, mine);
-        figures_list(figures, &replicate);
-        for (int f = 0; f < FIGURES; f++)
-            values[(size_t)f * (size_t)replicates + (size_t)r] = figures[f]->value;
+        for (int f = 0; f < PD_FIGURES; f++)
+            values[(size_t)f * (size_t)replicates + (size_t)r] =
+                pd_metrics_figure(&replicate, f).value;
     }
 
-    pd_figure *figures[FIGURES], *fallbacks[FIGURES];
-    figures_list(figures, metrics);
-    figures_list(fallbacks, &of_units);
-    for (int f = 0; f < FIGURES; f++)
-        interval_set(figures[f], values + (size_t)f * (size_t)replicates, replicates,
-                     *fallbacks[f]);
+    for (int f = 0; f < PD_FIGURES; f++)
+        interval_set(pd_metrics_figure_at(metrics, f), values + (size_t)f * (size_t)replicates,
+                     replicates, pd_metrics_figure(&of_units, f));
 cleanup:
     free(values);
     free(times);

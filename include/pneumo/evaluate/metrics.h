@@ -67,6 +67,7 @@ pd_status pd_threshold_choose(double *out, const pd_score *scores, size_t count,
 enum { PD_FIGURES = 7 };
 extern const char *const pd_figure_names[PD_FIGURES]; /* accuracy, balanced_accuracy, ... */
 pd_figure pd_metrics_figure(const pd_metrics *metrics, int i);
+pd_figure *pd_metrics_figure_at(pd_metrics *metrics, int i);
 
 /* A line such as "predicts NORMAL for every image: recall 0", or NULL if both answers occur. */
 const char *pd_metrics_one_class(const pd_metrics *metrics);
