@@ -26,7 +26,8 @@ typedef struct cut {
     size_t n;
     size_t first, mine; /* this rank's slice: floats [first, first + mine) of the bucket */
     int *slice_sizes, *slice_offsets;
-    int *arrival_sizes, *arrival_offsets; /* [exchanges][ranks]: subtree i of each rank, if any */
+    int *send_sizes;                      /* slice_sizes, but nothing for this rank itself */
+    int *arrival_sizes, *arrival_offsets; /* [exchanges][ranks]: subtree i of each other rank */
 } cut;
 
 struct pd_reduction {
@@ -39,12 +40,13 @@ struct pd_reduction {
 
     int own;                 /* subtrees of this rank */
     int exchanges;           /* per bucket: the most subtrees that any rank has */
+    int first_own;           /* index of this rank's first subtree among all */
     int subtree_count;       /* of all ranks */
     pd_subtree *subtrees;    /* [subtree_count], in lane order */
     cut whole, last;         /* the last bucket, at the vector's start, may be shorter */
     int *nothing;            /* [ranks] zeros: sizes for a rank without an i-th subtree */
     size_t arrival_stride;   /* floats per bucket in `arrivals` */
-    float *arrivals;         /* [window][subtree_count][slice] */
+    float *arrivals;         /* [window][subtrees of other ranks][slice] */
     float **vectors;         /* [subtree_count], arguments of the fold */
     pd_request *to_exchange; /* [window][exchanges] */
     pd_request *to_complete; /* [window] */
@@ -89,8 +91,10 @@ static pd_status find_subtrees(pd_reduction *reduction)
         reduction->subtree_count += found;
         if (found > reduction->exchanges)
             reduction->exchanges = found;
-        if (rank == comm->rank)
+        if (rank == comm->rank) {
             reduction->own = found;
+            reduction->first_own = reduction->subtree_count - found;
+        }
     }
 
 cleanup:
@@ -109,6 +113,7 @@ static pd_status cut_bucket(const pd_reduction *reduction, cut *out, size_t n)
 
     PD_TRY(pd_alloc(&out->slice_sizes, ranks, sizeof(int)));
     PD_TRY(pd_alloc(&out->slice_offsets, ranks, sizeof(int)));
+    PD_TRY(pd_alloc(&out->send_sizes, ranks, sizeof(int)));
     PD_TRY(pd_alloc(&out->arrival_sizes, ranks * (size_t)reduction->exchanges, sizeof(int)));
     PD_TRY(pd_alloc(&out->arrival_offsets, ranks * (size_t)reduction->exchanges, sizeof(int)));
     int slice_bytes = (int)(out->mine * sizeof(float));
@@ -117,6 +122,9 @@ static pd_status cut_bucket(const pd_reduction *reduction, cut *out, size_t n)
         size_t begin = n * rank / ranks, end = n * (rank + 1) / ranks;
         out->slice_sizes[rank] = (int)((end - begin) * sizeof(float));
         out->slice_offsets[rank] = (int)(begin * sizeof(float));
+        if ((int)rank == comm->rank)
+            continue;
+        out->send_sizes[rank] = out->slice_sizes[rank];
 
         int first, lanes;
         pd_subtree subtrees[PD_SUBTREES_MAX];
@@ -136,6 +144,7 @@ static void cut_release(cut *released)
 {
     free(released->slice_sizes);
     free(released->slice_offsets);
+    free(released->send_sizes);
     free(released->arrival_sizes);
     free(released->arrival_offsets);
 }
@@ -170,7 +179,8 @@ static pd_status allocate(pd_reduction *reduction)
     PD_TRY(pd_alloc(&reduction->nothing, (size_t)reduction->comm->size, sizeof(int)));
     PD_TRY(pd_alloc(&reduction->vectors, (size_t)reduction->subtree_count, sizeof(float *)));
     if (reduction->kind == PD_REDUCTION_EXACT) {
-        reduction->arrival_stride = (size_t)reduction->subtree_count * reduction->whole.mine;
+        reduction->arrival_stride =
+            (size_t)(reduction->subtree_count - reduction->own) * reduction->whole.mine;
         PD_TRY(pd_alloc(&reduction->arrivals, reduction->window,
                         reduction->arrival_stride * sizeof(float)));
     }
@@ -271,13 +281,30 @@ static pd_status start_bucket(pd_reduction *reduction, size_t index)
         const float *part = reduction->parts + (sends ? (size_t)i : 0) * reduction->count + begin;
         size_t row = (size_t)i * (size_t)comm->size;
         PD_TRY(comm->transport->exchange(
-            comm, part, sends ? bucket->slice_sizes : reduction->nothing, bucket->slice_offsets,
+            comm, part, sends ? bucket->send_sizes : reduction->nothing, bucket->slice_offsets,
             reduction->arrivals + slot * reduction->arrival_stride, bucket->arrival_sizes + row,
             bucket->arrival_offsets + row, &requests[i]));
     }
 
 cleanup:
     return status;
+}
+
+/* Where the slices of all subtrees are, in lane order: this rank's own in the parts, the others'
+ * where they arrived. */
+static void find_slices(pd_reduction *reduction, const cut *bucket, size_t begin, size_t slot)
+{
+    float *arrival = reduction->arrivals + slot * reduction->arrival_stride;
+    for (int i = 0; i < reduction->subtree_count; i++) {
+        int own = i - reduction->first_own;
+        if (own >= 0 && own < reduction->own) {
+            reduction->vectors[i] =
+                reduction->parts + (size_t)own * reduction->count + begin + bucket->first;
+        } else {
+            reduction->vectors[i] = arrival;
+            arrival += bucket->mine;
+        }
+    }
 }
 
 /* Sums this rank's slice straight into its place in the result, and sends it to all. */
@@ -290,9 +317,7 @@ static pd_status fold_bucket(pd_reduction *reduction, size_t index)
     size_t slot = index % reduction->window;
     float *result = reduction->parts + bucket_begin(reduction, index);
     double start = pd_clock_now();
-    for (int i = 0; i < reduction->subtree_count; i++)
-        reduction->vectors[i] =
-            reduction->arrivals + slot * reduction->arrival_stride + (size_t)i * bucket->mine;
+    find_slices(reduction, bucket, bucket_begin(reduction, index), slot);
     pd_tree_fold_subtrees(comm->lanes, reduction->subtrees, reduction->subtree_count,
                           reduction->vectors, bucket->mine, result + bucket->first);
     reduction->folding += pd_clock_now() - start;

@@ -32,7 +32,7 @@ void pd_tree_fold_lanes(const pd_subtree *subtree, float *parts, size_t stride, 
                         float *out);
 
 /* Sums subtree sums parts[i], i < count, each a vector of n floats, that together cover all
- * `lanes`, in tree order, into out. `parts` vectors are overwritten; out may be parts[0]. */
+ * `lanes`, in tree order, into out. `parts` vectors are overwritten; out may be one of them. */
 void pd_tree_fold_subtrees(int lanes, const pd_subtree *subtrees, int count, float *const *parts,
                            size_t n, float *out);
 
