@@ -197,7 +197,8 @@ static void conv_run_row(const conv_shape *shape, const float *frame, const floa
     _Alignas(64) float sums[PD_TILE_SIZE];
     ptrdiff_t step = (ptrdiff_t)shape->stride * shape->c;
     pd_tile_walk walk = {{1, shape->kernel_h, shape->kernel_w * shape->c},
-                         {0, (ptrdiff_t)shape->frame_w * shape->c, 1}};
+                         {0, (ptrdiff_t)shape->frame_w * shape->c, 1},
+                         NULL};
     int tiles = pd_divide_up(shape->out_w, pd_tile_max_rows(vectors));
     for (int tile = 0; tile < tiles; tile++) {
         int first = tile * shape->out_w / tiles;
@@ -351,7 +352,8 @@ static void conv_kernel_tiles(const conv_shape *shape, int group, int rows, cons
     ptrdiff_t frame_row = (ptrdiff_t)shape->frame_w * shape->c;
     pd_tile_walk walk = {{group, rows, shape->out_w},
                          {(ptrdiff_t)conv_frame_size(shape, rows), shape->stride * frame_row,
-                          (ptrdiff_t)shape->stride * shape->c}};
+                          (ptrdiff_t)shape->stride * shape->c},
+                         NULL};
     for (int i = first_tile; i < end_tile; i++) {
         int ky = i / tiles, tile = i % tiles;
         int first = (int)((long long)tile * span / tiles);
@@ -369,7 +371,7 @@ static void conv_bias_tile(int positions, const float *packed, int vectors, int 
 {
     static const float one = 1;
     _Alignas(64) float sums[PD_TILE_SIZE];
-    pd_tile_walk walk = {{1, 1, positions}, {0, 0, 0}};
+    pd_tile_walk walk = {{1, 1, positions}, {0, 0, 0}, NULL};
     pd_tile_multiply(1, vectors, &one, 1, &walk, packed, sums);
     conv_add(1, vectors * PD_TILE_WIDTH, columns, sums, overwrite, dbias, 0);
 }

@@ -32,7 +32,7 @@ static void dense_chunk(int samples, int inputs, int units, int first, int count
 {
     _Alignas(64) float sums[PD_TILE_SIZE];
     float *panel = buffer + (size_t)samples * DENSE_PITCH;
-    pd_tile_walk walk = {{1, 1, count}, {0, 0, 1}};
+    pd_tile_walk walk = {{1, 1, count}, {0, 0, 1}, NULL};
     int padded = pd_tile_padded(units);
     int panel_width = pd_tile_panel_vectors(units) * PD_TILE_WIDTH;
     for (int n = 0; n < samples; n++)
@@ -110,7 +110,7 @@ static void dense_weights_tiles(int lane_samples, int inputs, int units, int fir
                                 float *dweights)
 {
     _Alignas(64) float sums[PD_TILE_SIZE];
-    pd_tile_walk walk = {{1, 1, lane_samples}, {0, 0, inputs}};
+    pd_tile_walk walk = {{1, 1, lane_samples}, {0, 0, inputs}, NULL};
     int most = pd_tile_max_rows(width / PD_TILE_WIDTH);
     for (int i = first; i < first + count; i += most) {
         int rows = pd_min_int(most, first + count - i);
@@ -139,7 +139,7 @@ void pd_dense_backward_weights(int lanes, int lane_samples, int inputs, int unit
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int lane = 0; lane < lanes; lane++) {
         _Alignas(64) float sums[PD_TILE_SIZE];
-        pd_tile_walk walk = {{1, 1, lane_samples}, {0, 0, 0}};
+        pd_tile_walk walk = {{1, 1, lane_samples}, {0, 0, 0}, NULL};
         for (int unit = 0; unit < padded; unit += panel_width) {
             int width = pd_min_int(panel_width, padded - unit);
             int columns = pd_min_int(width, units - unit);

@@ -136,7 +136,7 @@ static void multiply(size_t rows, int steps, int columns, const float *left, con
     int padded = pd_tile_padded(columns);
     int panel_width = pd_tile_panel_vectors(columns) * PD_TILE_WIDTH;
     float least = relu ? 0 : -INFINITY;
-    pd_tile_walk walk = {{1, 1, steps}, {0, 0, 1}};
+    pd_tile_walk walk = {{1, 1, steps}, {0, 0, 1}, NULL};
     size_t block = BLOCK_FLOATS / (size_t)steps;
     size_t share = (rows + 4 * (size_t)threads - 1) / (4 * (size_t)threads);
     block = block < share ? block : share;
@@ -221,7 +221,8 @@ static void gradient_slice(int pixels, int c, int k, int slice, int slices, cons
         int start = (int)((long long)chunk * pixels / chunks);
         int count = (int)((long long)(chunk + 1) * pixels / chunks) - start;
         fetch(x + (size_t)start * (size_t)c, (size_t)count * (size_t)c);
-        pd_tile_walk walk = {{1, 1, count}, {0, 0, c}}, still = {{1, 1, count}, {0, 0, 0}};
+        pd_tile_walk walk = {{1, 1, count}, {0, 0, c}, NULL},
+                     still = {{1, 1, count}, {0, 0, 0}, NULL};
         for (int first = 0; first < padded; first += panel_width) {
             int width = pd_min_int(panel_width, padded - first);
             int columns = pd_min_int(width, k - first), vectors = width / PD_TILE_WIDTH;

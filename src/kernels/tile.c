@@ -38,6 +38,7 @@ tile_multiply(const int rows, const int vectors, const float *a, ptrdiff_t row_s
         for (int v = 0; v < vectors; v++)
             sum[r][v] = (pd_tile_vector){0};
     }
+    const float *ahead = walk->ahead ? walk->ahead : panel;
     for (int i = 0; i < walk->count[0]; i++) {
         for (int j = 0; j < walk->count[1]; j++) {
             const float *left = a + i * walk->step[0] + j * walk->step[1];
@@ -46,6 +47,8 @@ tile_multiply(const int rows, const int vectors, const float *a, ptrdiff_t row_s
 #pragma GCC unroll 3
                 for (int v = 0; v < vectors; v++)
                     right[v] = ((const pd_tile_vector *)panel)[v];
+                __builtin_prefetch(ahead, 0, 2);
+                ahead += PD_TILE_WIDTH;
 #pragma GCC unroll 14
                 for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 3

@@ -351,6 +351,14 @@ static void exchange(const float *from, size_t stride, int rows, int columns, fl
     }
 }
 
+/* Where the first tap of a square of EXCHANGE rows and a vector of columns is read. */
+static const float *wino_square(const float *kernel, bool turned, int c, int k, int block)
+{
+    int columns = pd_divide_up(k, PD_TILE_WIDTH);
+    ptrdiff_t row = block / columns * EXCHANGE, column = block % columns * PD_TILE_WIDTH;
+    return kernel + (turned ? column * c + row : row * k + column);
+}
+
 /* Transforms kernel[3][3][c][k] to transformed[position][panel][c][columns of panel]. With
  * `turned`, kernel is [3][3][k][c]. Columns behind the last one are not set to anything in
  * particular. */
@@ -378,10 +386,16 @@ static void wino_transform_kernel(const wino_shape *shape, const float *kernel, 
             int panel = column / panel_width * panel_width;
             int width = pd_min_int(panel_width, padded - panel);
             float *to = transformed + (size_t)panel * (size_t)c + (column - panel);
+            const float *next =
+                wino_square(kernel, turned, c, k, pd_min_int(block + 1, blocks - 1));
             for (int tap = 0; turned && tap < KERNEL * KERNEL; tap++)
                 exchange(kernel + ((size_t)(KERNEL * KERNEL - 1 - tap) * k + column) * c + first,
                          (size_t)c, columns, rows, buffer + tap * EXCHANGE * PD_TILE_WIDTH);
             for (int i = 0; i < rows; i++) {
+                /* The next square's lines, which lie too far apart to be foreseen. */
+                for (int tap = 0; tap < KERNEL * KERNEL; tap++)
+                    __builtin_prefetch(
+                        next + ((ptrdiff_t)tap * c * k + (ptrdiff_t)i * (turned ? c : k)), 0, 2);
                 patch from = {buffer + i * PD_TILE_WIDTH, KERNEL * EXCHANGE * PD_TILE_WIDTH,
                               EXCHANGE * PD_TILE_WIDTH};
                 if (!turned)
@@ -427,6 +441,15 @@ static void wino_transform_input(const images *x, const place *at, int pad_top, 
     square_transform(line_input, INPUT, INPUT, from.first, from.row, from.column, to, step);
 }
 
+/* The panel of the transformed kernel that unit `unit` of the products reads. */
+static const float *wino_panel(const wino_shape *shape, const float *kernel, int unit)
+{
+    int panel_width = pd_tile_panel_vectors(shape->k) * PD_TILE_WIDTH;
+    int panels = pd_divide_up(pd_tile_padded(shape->k), panel_width);
+    return kernel + (size_t)(unit / panels) * wino_kernel_step(shape) +
+           (size_t)(unit % panels * panel_width) * (size_t)shape->c;
+}
+
 /* Units first .. end - 1 of the products: position by position, panel by panel. */
 static void wino_multiply(const wino_shape *shape, int tiles, const float *input,
                           const float *kernel, float *output, int first, int end)
@@ -435,22 +458,25 @@ static void wino_multiply(const wino_shape *shape, int tiles, const float *input
     int panel_width = pd_tile_panel_vectors(shape->k) * PD_TILE_WIDTH;
     int panels = pd_divide_up(padded, panel_width);
     int pitch = pd_tile_padded(c);
-    pd_tile_walk walk = {{1, 1, c}, {0, 0, 1}};
+    pd_tile_walk walk = {{1, 1, c}, {0, 0, 1}, NULL};
+    const float *right = wino_panel(shape, kernel, first);
     for (int unit = first; unit < end; unit++) {
         size_t position = (size_t)(unit / panels);
         int column = unit % panels * panel_width;
         int width = pd_min_int(panel_width, padded - column);
         int vectors = width / PD_TILE_WIDTH;
         const float *left = input + position * wino_input_step(shape);
-        const float *right =
-            kernel + position * wino_kernel_step(shape) + (size_t)column * (size_t)c;
+        const float *next = unit + 1 < end ? wino_panel(shape, kernel, unit + 1) : right;
         float *to = output + position * wino_output_step(shape) + (size_t)column * (size_t)tiles;
         int parts = pd_divide_up(tiles, pd_tile_max_rows(vectors));
         for (int part = 0; part < parts; part++) {
             int row = share(tiles, part, parts), rows = share(tiles, part + 1, parts) - row;
+            /* Large kernels come from memory, and so each panel is asked for beside the last. */
+            walk.ahead = part < vectors ? next + (size_t)part * (size_t)c * PD_TILE_WIDTH : NULL;
             pd_tile_multiply(rows, vectors, left + (size_t)row * (size_t)pitch, pitch, &walk, right,
                              to + (size_t)row * (size_t)width);
         }
+        right = next;
     }
 }
 
@@ -682,7 +708,7 @@ static void gradient_tile(const gradient_shape *shape, int tiles, int first, int
     _Alignas(64) float sums[POSITIONS * (PD_TILE_SIZE + PD_TILE_WIDTH)];
     _Alignas(64) float taps[KERNEL * KERNEL * PD_TILE_WIDTH];
     size_t step = PD_TILE_SIZE + PD_TILE_WIDTH;
-    pd_tile_walk walk = {{1, 1, tiles}, {0, 0, PD_TILE_WIDTH}};
+    pd_tile_walk walk = {{1, 1, tiles}, {0, 0, PD_TILE_WIDTH}, NULL};
     for (size_t position = 0; position < POSITIONS; position++)
         pd_tile_multiply(rows, width / PD_TILE_WIDTH,
                          input + position * (size_t)tiles * PD_TILE_WIDTH, 1, &walk,
@@ -707,7 +733,7 @@ static void gradient_bias(int tiles, int vectors, int columns, const float *sums
 {
     static const float one = 1;
     _Alignas(64) float total[PD_TILE_SIZE];
-    pd_tile_walk walk = {{1, 1, tiles}, {0, 0, 0}};
+    pd_tile_walk walk = {{1, 1, tiles}, {0, 0, 0}, NULL};
     pd_tile_multiply(1, vectors, &one, 1, &walk, sums, total);
     for (int j = 0; j < columns; j += PD_TILE_WIDTH)
         gradient_send(pd_min_int(PD_TILE_WIDTH, columns - j), total + j, target, dbias + j);

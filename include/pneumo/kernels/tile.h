@@ -75,6 +75,9 @@ static inline void pd_tile_finish_far(void)
 typedef struct pd_tile_walk {
     int count[3];
     ptrdiff_t step[3]; /* in floats */
+    /* What memory is asked for meanwhile, a vector per step, since it is wanted next; NULL: nothing
+     * besides the panel. */
+    const float *ahead;
 } pd_tile_walk;
 
 /* The right factor [steps][columns] is cut into panels of pd_tile_panel_vectors(columns) vectors;
