@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void print_help(void)
 {
@@ -228,6 +229,7 @@ static pd_status explain(const pd_explain_options *options)
     char **outputs = NULL;
     float *x = NULL;
     pd_progress progress;
+    bool found = pd_file_exists(options->folder);
     int failed = 0;
     PD_TRY(load(&classifier, options));
     PD_TRY(pd_alloc(&outputs, (size_t)options->count, sizeof *outputs));
@@ -246,6 +248,8 @@ static pd_status explain(const pd_explain_options *options)
         pd_progress_update(&progress, (uint64_t)i + 1, NULL);
     }
     pd_progress_end(&progress);
+    if (failed == options->count && !found)
+        rmdir(options->folder); /* leaves nothing half-done behind */
     if (failed > 0)
         status = pd_fail("%d of %d images could not be explained", failed, options->count);
 cleanup:

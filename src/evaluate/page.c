@@ -338,12 +338,19 @@ static void write_by_cause(FILE *out, const pd_report_fold *fold, const char *at
 static void write_band(FILE *out, const pd_report *report, const pd_report_fold *fold,
                        const char *at)
 {
-    fputs("<section class=\"card\">\n<h4>Band of doubt</h4>\n<p class=\"soft\">Probabilities from ",
-          out);
-    put_number(out, report->refer_low, 1, 3, "decision.refer_low");
-    fputs(" to ", out);
-    put_number(out, report->refer_high, 1, 3, "decision.refer_high");
-    fputs(" are referred to a person.</p>\n", out);
+    fputs("<section class=\"card\">\n<h4>Band of doubt</h4>\n<p class=\"soft\">", out);
+    if (report->refer_low < report->refer_high) {
+        fputs("Probabilities from ", out);
+        put_number(out, report->refer_low, 1, 3, "decision.refer_low");
+        fputs(" to ", out);
+        put_number(out, report->refer_high, 1, 3, "decision.refer_high");
+        fputs(" are referred to a person.</p>\n", out);
+    } else {
+        fprintf(out,
+                "None: the model was wrong about at most %g %% of the validation fold on either "
+                "side of the threshold.</p>\n",
+                100 * PD_BAND_ERROR);
+    }
     open_table(out, figure_columns);
     open_figure_row(out, "images referred", &fold->referred, member(at, "referred").text);
     fputs("</tr>\n", out);

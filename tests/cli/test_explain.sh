@@ -112,4 +112,10 @@ refuse 2 "no folder to write to was given: add -o DIR" run/best.h5 a/chest.jpeg 
 refuse 2 "option '--frob' is unknown" run/best.h5 a/chest.jpeg -o x --frob
 refuse 2 "option '--output' needs a value" run/best.h5 a/chest.jpeg --output
 refuse 2 "--threads '0' is not a whole number" run/best.h5 a/chest.jpeg -o x -t 0
+
+# Where no image could be read, no folder is left either.
+code=0
+pneumo explain run/best.h5 nowhere.jpeg -o x >out 2>log || code=$?
+((code == 1)) && [[ ! -e x ]] && grep -q "1 of 1 images could not be explained" log ||
+    fail "nothing to explain: exit code $code: $(cat log)"
 echo "explain: five maps, five bad images"
