@@ -136,7 +136,6 @@ static void multiply(size_t rows, int steps, int columns, const float *left, con
     int padded = pd_tile_padded(columns);
     int panel_width = pd_tile_panel_vectors(columns) * PD_TILE_WIDTH;
     float least = relu ? 0 : -INFINITY;
-    pd_tile_walk walk = {{1, 1, steps}, {0, 0, 1}, NULL};
     size_t block = BLOCK_FLOATS / (size_t)steps;
     size_t share = (rows + 4 * (size_t)threads - 1) / (4 * (size_t)threads);
     block = block < share ? block : share;
@@ -144,14 +143,18 @@ static void multiply(size_t rows, int steps, int columns, const float *left, con
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (size_t start = 0; start < rows; start += block) {
         int count = (int)(rows - start < block ? rows - start : block);
+        pd_tile_walk walk = {{1, 1, steps}, {0, 0, 1}, NULL};
         fetch(left + start * (size_t)steps, (size_t)count * (size_t)steps);
         for (int first = 0; first < padded; first += panel_width) {
             _Alignas(64) float sums[PD_TILE_SIZE];
             int vectors = pd_min_int(panel_width, padded - first) / PD_TILE_WIDTH;
             int width = pd_min_int(panel_width, columns - first);
             int tiles = pd_divide_up(count, pd_tile_max_rows(vectors));
+            int next = first + panel_width < padded ? first + panel_width : 0;
             for (int tile = 0; tile < tiles; tile++) {
                 int from = tile * count / tiles, end = (tile + 1) * count / tiles;
+                walk.ahead =
+                    pd_tile_ahead(packed + (size_t)next * (size_t)steps, steps, vectors, tile);
                 size_t row = start + (size_t)from;
                 pd_tile_multiply(end - from, vectors, left + row * (size_t)steps, steps, &walk,
                                  packed + (size_t)first * (size_t)steps, sums);

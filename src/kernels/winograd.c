@@ -472,7 +472,7 @@ static void wino_multiply(const wino_shape *shape, int tiles, const float *input
         for (int part = 0; part < parts; part++) {
             int row = share(tiles, part, parts), rows = share(tiles, part + 1, parts) - row;
             /* Large kernels come from memory, and so each panel is asked for beside the last. */
-            walk.ahead = part < vectors ? next + (size_t)part * (size_t)c * PD_TILE_WIDTH : NULL;
+            walk.ahead = pd_tile_ahead(next, c, vectors, part);
             pd_tile_multiply(rows, vectors, left + (size_t)row * (size_t)pitch, pitch, &walk, right,
                              to + (size_t)row * (size_t)width);
         }

@@ -80,6 +80,13 @@ typedef struct pd_tile_walk {
     const float *ahead;
 } pd_tile_walk;
 
+/* What to ask memory for during tile number `tile` of those that read one panel: a part of the
+ * panel that is read next, of [steps] rows of `vectors` vectors; NULL when it is all asked for. */
+static inline const float *pd_tile_ahead(const float *next, int steps, int vectors, int tile)
+{
+    return tile < vectors ? next + (size_t)tile * (size_t)steps * PD_TILE_WIDTH : NULL;
+}
+
 /* The right factor [steps][columns] is cut into panels of pd_tile_panel_vectors(columns) vectors;
  * the last panel has what is left, its last vector filled up with zeros. */
 int pd_tile_panel_vectors(int columns);
