@@ -287,6 +287,12 @@ cleanup:
     return status;
 }
 
+pd_status pd_comm_words(pd_comm *comm, uint64_t word, const uint64_t **words)
+{
+    *words = comm->words;
+    return share_word(comm, word);
+}
+
 pd_status pd_comm_max(pd_comm *comm, double value, double *largest)
 {
     pd_status status = PD_OK;

@@ -266,6 +266,11 @@ static pd_status put_job(const pd_hdf5 *file, const char *job)
 
 pd_status pd_checkpoint_save(const char *path, const pd_checkpoint *checkpoint)
 {
+    return pd_checkpoint_replace(path, NULL, checkpoint);
+}
+
+pd_status pd_checkpoint_replace(const char *path, const char *kept, const pd_checkpoint *checkpoint)
+{
     pd_status status = PD_OK;
     pd_hdf5 file = {.id = H5I_INVALID_HID};
     pd_hdf5_image image = {.bytes = NULL};
@@ -281,7 +286,7 @@ pd_status pd_checkpoint_save(const char *path, const pd_checkpoint *checkpoint)
     PD_TRY(put_state(&file, checkpoint));
     PD_TRY(put_job(&file, checkpoint->job));
     PD_TRY(pd_hdf5_close_in_memory(&file, &image));
-    PD_TRY(pd_file_write(path, image.bytes, image.size));
+    PD_TRY(pd_file_replace(path, kept, image.bytes, image.size));
 
 cleanup:
     pd_hdf5_close(&file.id);

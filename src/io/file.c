@@ -197,18 +197,41 @@ static void remove_leftovers(const char *path)
     closedir(folder);
 }
 
-pd_status pd_file_commit(const char *temporary, const char *path)
+/* Gives the file at `path`, if there is one, a second name by which it outlives the rename over it;
+ * without hard links, moves it to `kept` at once. Returns 0, or -1 with errno. */
+static int hold(const char *path, const char *second, const char *kept)
 {
-    pd_status status = PD_OK;
+    unlink(second); /* of a killed process whose number has come round again */
+    if (link(path, second) == 0 || errno == ENOENT)
+        return 0;
+    return rename(path, kept);
+}
+
+/* pd_file_commit; unless `kept` is NULL, it gets what was at `path`. */
+static pd_status commit(const char *temporary, const char *path, const char *kept)
+{
+    char *second = NULL;
+    pd_status status = kept == NULL ? PD_OK : pd_file_temporary(&second, kept);
     /* Opened before the rename, so that all that can fail does so while `path` is untouched. */
     int folder = open_folder_of(path);
     int file = folder < 0 ? -1 : open(temporary, O_RDONLY | O_CLOEXEC);
-    if (file < 0 || fsync(file) != 0 || rename(temporary, path) != 0) {
+    if (status == PD_OK &&
+        (file < 0 || fsync(file) != 0 || (kept != NULL && hold(path, second, kept) != 0) ||
+         rename(temporary, path) != 0))
         status = pd_fail("%s: cannot write: %s", path, strerror(errno));
+    if (status != PD_OK) {
         unlink(temporary);
+        if (second != NULL)
+            unlink(second);
         goto cleanup;
     }
     remove_leftovers(path);
+    if (kept != NULL) {
+        /* Nothing has the second name where nothing was at `path`, or it was moved at once. */
+        if (rename(second, kept) != 0 && errno != ENOENT)
+            status = pd_fail("%s: cannot write: %s", kept, strerror(errno));
+        remove_leftovers(kept);
+    }
     /* Some network file systems cannot flush a folder, and say so by EINVAL. */
     if (fsync(folder) != 0 && errno != EINVAL)
         status = pd_fail("%s: is written, but its folder could not be flushed to disk: %s", path,
@@ -219,7 +242,13 @@ cleanup:
         close(file);
     if (folder >= 0)
         close(folder);
+    free(second);
     return status;
+}
+
+pd_status pd_file_commit(const char *temporary, const char *path)
+{
+    return commit(temporary, path, NULL);
 }
 
 /* Returns 0, or the errno of the failure. */
@@ -239,6 +268,11 @@ static int write_all(int file, const unsigned char *bytes, size_t size)
 
 pd_status pd_file_write(const char *path, const void *bytes, size_t size)
 {
+    return pd_file_replace(path, NULL, bytes, size);
+}
+
+pd_status pd_file_replace(const char *path, const char *kept, const void *bytes, size_t size)
+{
     pd_status status = PD_OK;
     char *temporary = NULL;
     PD_TRY(pd_file_temporary(&temporary, path));
@@ -256,7 +290,7 @@ pd_status pd_file_write(const char *path, const void *bytes, size_t size)
         unlink(temporary);
         goto cleanup;
     }
-    PD_TRY(pd_file_commit(temporary, path));
+    PD_TRY(commit(temporary, path, kept));
 
 cleanup:
     free(temporary);

@@ -77,6 +77,8 @@ static const key keys[] = {
     TEXT("run", folder, "", "where to write; empty: runs/<name of the job>"),
     REAL("run", checkpoint_minutes, "5", "[0, 100000]",
          "save so often besides every epoch; 0: only every epoch"),
+    WHOLE("run", audit_steps, "100", "[0, 1000000]",
+          "compare the ranks' weights so often, and before saving; 0: never"),
     {"run", "reduction", KIND_WORD, FIELD(reduction), "exact", NULL, reductions,
      "sum of gradients: same bits for any ranks, or MPI's own"},
     WHOLE("run", threads, "0", "[0, 4096]", "threads per rank; 0: as many as it may use"),

@@ -1,14 +1,19 @@
 #include "pneumo/train/run.h"
 
 #include "pneumo/base/clock.h"
+#include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
+#include "pneumo/train/audit.h"
 #include "pneumo/train/snapshot.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TIME_HEADER "seconds,images\n"
 
 /* The ids and classes of the train fold's usable samples. */
 static pd_status train_samples(const pd_run *self, int64_t **ids, int32_t **labels, size_t *count)
@@ -129,45 +134,66 @@ static bool counters_fit(const pd_run *self, const pd_checkpoint *loaded)
            loaded->epoch_step < steps && loaded->step == loaded->epoch * steps + loaded->epoch_step;
 }
 
-/* Takes over everything that folder/last.h5 holds. */
-static pd_status resume(pd_run *self)
+/* Whether the folder holds a run. last.h5 alone may be missing; see pd_file_replace. */
+static bool holds_run(const pd_run *self)
 {
-    pd_status status = PD_OK;
-    pd_checkpoint *loaded = NULL;
-    const char *digest = pd_dataset_get_info(self->dataset)->digest;
-    status = pd_checkpoint_load(&loaded, self->last_path);
-    if (status != PD_OK) {
-        if (pd_file_exists(self->best_path))
-            pd_fail("%s; or copy %s over it, to go on from the best epoch", pd_error_message(),
-                    self->best_path);
-        goto cleanup;
+    return pd_file_exists(self->last_path) || pd_file_exists(self->previous_path);
+}
+
+/* Loads last.h5 or, where any rank cannot read it, previous.h5 on all ranks; *path says which.
+ * Collective. */
+static pd_status load_checkpoint(pd_run *self, pd_checkpoint **out, const char **path)
+{
+    char why[1024];
+    uint32_t any_previous;
+    *path = self->last_path;
+    pd_status status = pd_comm_agree(self->comm, pd_checkpoint_load(out, *path));
+    if (status == PD_OK)
+        return PD_OK;
+    snprintf(why, sizeof why, "%s", pd_error_message());
+    pd_checkpoint_destroy(out);
+    PD_TRY(pd_comm_any(self->comm, pd_file_exists(self->previous_path), &any_previous));
+    if (any_previous) {
+        *path = self->previous_path;
+        status = pd_comm_agree(self->comm, pd_checkpoint_load(out, *path));
+        if (status == PD_OK) {
+            self->last_unreadable = true;
+            if (pd_comm_rank(self->comm) == 0)
+                pd_warn("%s: going on from the checkpoint before, %s", why, *path);
+            return PD_OK;
+        }
+        pd_fail("%s; the checkpoint before is no better: %s", why, pd_error_message());
+    } else {
+        status = pd_fail("%s", why);
     }
+    if (pd_file_exists(self->best_path))
+        pd_fail("%s; or copy %s over %s, to go on from the best epoch", pd_error_message(),
+                self->best_path, self->last_path);
+cleanup:
+    return status;
+}
+
+/* Takes over everything that the checkpoint at `path` holds. */
+static pd_status take_over(pd_run *self, const pd_checkpoint *loaded, const char *path)
+{
+    const char *digest = pd_dataset_get_info(self->dataset)->digest;
     if (strcmp(loaded->job, self->job_text) != 0) {
         size_t line = differing_line(loaded->job, self->job_text);
         const char *was = loaded->job + line, *is = self->job_text + line;
-        status = pd_fail("%s: it was made by another job ('%.*s' there, '%.*s' now): use that job, "
-                         "or another folder with --run",
-                         self->last_path, (int)strcspn(was, "\n"), was, (int)strcspn(is, "\n"), is);
-        goto cleanup;
+        return pd_fail("%s: it was made by another job ('%.*s' there, '%.*s' now): use that job, "
+                       "or another folder with --run",
+                       path, (int)strcspn(was, "\n"), was, (int)strcspn(is, "\n"), is);
     }
-    if (strcmp(loaded->data_digest, digest) != 0) {
-        status =
-            pd_fail("%s: it was trained on other data (digest %s, but %s has %s): pack the same "
-                    "folder in the same way, or use another folder with --run",
-                    self->last_path, loaded->data_digest, self->job->file, digest);
-        goto cleanup;
-    }
-    status = pd_snapshot_restore(loaded, self->step.network, self->step.optimizer);
-    if (status != PD_OK) {
-        pd_fail_within(status, "%s", self->last_path);
-        goto cleanup;
-    }
-    if (!counters_fit(self, loaded)) {
-        status =
-            pd_fail("%s: its epoch and steps do not fit the job: use another folder with --run",
-                    self->last_path);
-        goto cleanup;
-    }
+    if (strcmp(loaded->data_digest, digest) != 0)
+        return pd_fail("%s: it was trained on other data (digest %s, but %s has %s): pack the same "
+                       "folder in the same way, or use another folder with --run",
+                       path, loaded->data_digest, self->job->file, digest);
+    pd_status status = pd_snapshot_restore(loaded, self->step.network, self->step.optimizer);
+    if (status != PD_OK)
+        return pd_fail_within(status, "%s", path);
+    if (!counters_fit(self, loaded))
+        return pd_fail("%s: its epoch and steps do not fit the job: use another folder with --run",
+                       path);
     memcpy(self->history, loaded->history, (size_t)loaded->history_count * sizeof *self->history);
     /* The scalars are the loaded ones; the arrays and the version stay this run's own. */
     pd_checkpoint own = self->state;
@@ -180,6 +206,43 @@ static pd_status resume(pd_run *self)
     self->state.job = self->job_text;
     memcpy(self->state.version, own.version, sizeof own.version);
     self->state.test_looks = 0; /* at the weights to come */
+    return PD_OK;
+}
+
+/* Takes the time of the processes before from time.csv. */
+static void read_time(pd_run *self)
+{
+    unsigned char *text = NULL;
+    size_t size;
+    double seconds;
+    long long images;
+    pd_status status = pd_file_read(&text, &size, self->time_path, 4096);
+    if (status == PD_OK && (sscanf((char *)text, TIME_HEADER "%lf,%lld", &seconds, &images) != 2 ||
+                            !(seconds > 0 && isfinite(seconds)) || images < 1))
+        status = pd_fail("%s: is damaged", self->time_path);
+    if (status == PD_OK) {
+        self->seconds = seconds;
+        self->images_seen = images;
+    } else {
+        pd_warn("%s: how long training took before is not known", pd_error_message());
+    }
+    free(text);
+}
+
+/* Goes on with the run that the folder holds, if there is one. Collective. */
+static pd_status resume(pd_run *self)
+{
+    pd_status status = PD_OK;
+    pd_checkpoint *loaded = NULL;
+    const char *path;
+    uint32_t any;
+    PD_TRY(pd_comm_any(self->comm, holds_run(self), &any));
+    if (!any)
+        goto cleanup;
+    PD_TRY(load_checkpoint(self, &loaded, &path));
+    PD_TRY(pd_comm_agree(self->comm, take_over(self, loaded, path)));
+    if (pd_comm_rank(self->comm) == 0)
+        read_time(self);
 cleanup:
     pd_checkpoint_destroy(&loaded);
     return status;
@@ -207,15 +270,10 @@ static pd_status set_up_state(pd_run *self)
     snprintf(self->state.job_name, sizeof self->state.job_name, "%s", job->name);
     snprintf(self->state.model, sizeof self->state.model, "%s", job->model);
     snprintf(self->state.version, sizeof self->state.version, "%s", PNEUMO_VERSION);
-    if (!pd_file_exists(self->last_path))
-        goto cleanup;
-    if (!self->options->resume) {
+    if (!self->options->resume && holds_run(self))
         status = pd_fail("%s holds a run already: go on with it by --resume, or choose another "
                          "folder with --run",
                          self->options->folder);
-        goto cleanup;
-    }
-    PD_TRY(resume(self));
 cleanup:
     return status;
 }
@@ -235,8 +293,10 @@ static pd_status set_up_alone(pd_run *self)
     self->augment = augment;
     PD_TRY(pd_job_text(&self->job_text, job));
     PD_TRY(pd_train_path(&self->last_path, self->options->folder, "last.h5"));
+    PD_TRY(pd_train_path(&self->previous_path, self->options->folder, "previous.h5"));
     PD_TRY(pd_train_path(&self->best_path, self->options->folder, "best.h5"));
     PD_TRY(pd_train_path(&self->history_path, self->options->folder, "history.csv"));
+    PD_TRY(pd_train_path(&self->time_path, self->options->folder, "time.csv"));
     self->input = pd_setup_input(job, pd_dataset_get_info(self->dataset));
     PD_TRY(pd_alloc(&self->picks, (size_t)self->step.samples, sizeof *self->picks));
     PD_TRY(set_up_lanes(self));
@@ -284,8 +344,9 @@ pd_status pd_run_set_up(pd_run *self, const pd_train_options *options)
     PD_TRY(pd_step_set_up(&self->step, self->comm, job, pd_dataset_get_info(self->dataset),
                           options->threads));
     PD_TRY(pd_comm_agree(self->comm, set_up_alone(self)));
+    PD_TRY(resume(self));
     PD_TRY(check_alike(self));
-    self->saved_at = pd_clock_now();
+    self->saved_at = self->counted_at = pd_clock_now();
 cleanup:
     return status;
 }
@@ -299,8 +360,10 @@ void pd_run_tear_down(pd_run *self)
     pd_dataset_destroy(&self->dataset);
     free(self->job_text);
     free(self->last_path);
+    free(self->previous_path);
     free(self->best_path);
     free(self->history_path);
+    free(self->time_path);
     free(self->picks);
     free(self->history);
 }
@@ -327,6 +390,17 @@ static pd_status write_history(const pd_run *self)
     return status;
 }
 
+/* time.csv: how long training took, and of how many images, redone ones included. It is not in the
+ * checkpoints, which have the same bytes however often a run was broken off. */
+static pd_status write_time(pd_run *self)
+{
+    char text[128], number[PD_TEXT_NUMBER];
+    pd_clock_lap(&self->counted_at, &self->seconds);
+    int size = snprintf(text, sizeof text, TIME_HEADER "%s,%lld\n",
+                        pd_text_number(number, self->seconds), (long long)self->images_seen);
+    return pd_file_write(self->time_path, text, (size_t)size);
+}
+
 /* A step with a finite gradient can still make weights overflow, which the next step would tell. */
 static pd_status check_weights(const pd_run *self)
 {
@@ -343,6 +417,10 @@ static pd_status check_weights(const pd_run *self)
 pd_status pd_run_save(pd_run *self, bool best)
 {
     pd_status status = PD_OK;
+    if (self->job->audit_steps > 0)
+        status = pd_audit(&self->step, self->state.epoch, self->state.step);
+    if (status != PD_OK)
+        return status;
     if (pd_comm_rank(self->comm) == 0) {
         pd_optimizer_swap_average(self->step.optimizer);
         PD_TRY(check_weights(self));
@@ -350,7 +428,10 @@ pd_status pd_run_save(pd_run *self, bool best)
         if (best)
             PD_TRY(pd_checkpoint_save(self->best_path, &self->state));
         PD_TRY(write_history(self));
-        PD_TRY(pd_checkpoint_save(self->last_path, &self->state));
+        PD_TRY(pd_checkpoint_replace(
+            self->last_path, self->last_unreadable ? NULL : self->previous_path, &self->state));
+        self->last_unreadable = false;
+        PD_TRY(write_time(self));
     }
 cleanup:
     if (pd_comm_rank(self->comm) == 0) {

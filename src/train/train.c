@@ -5,6 +5,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/io/file.h"
+#include "pneumo/train/audit.h"
 #include "pneumo/train/run.h"
 #include "pneumo/train/schedule.h"
 #include "pneumo/train/stop.h"
@@ -112,8 +113,10 @@ static pd_status take_step(pd_run *self)
     self->state.epoch_step++;
     self->state.epoch_loss_sum += loss;
     self->state.epoch_norm_sum += norm;
-    self->steps_taken++;
-    return PD_OK;
+    self->images_seen += self->job->batch;
+    if (self->job->audit_steps > 0 && self->state.step % self->job->audit_steps == 0)
+        status = pd_audit(&self->step, self->state.epoch, self->state.step);
+    return status;
 }
 
 /* --- The end of an epoch --- */
@@ -341,21 +344,18 @@ pd_status pd_train(const pd_train_options *options, pd_train_result *result)
     pd_status status = PD_OK;
     pd_run run;
     size_t parameters;
-    double started;
     memset(result, 0, sizeof *result);
     PD_TRY(pd_run_set_up(&run, options));
     announce(&run);
-    started = pd_clock_now();
     while (!run.state.finished && status == PD_OK)
         status = train_epoch(&run);
     pd_network_weights(run.step.network, &parameters);
     result->epochs = run.state.epoch;
     result->best_epoch = run.state.best_epoch;
     result->parameters = (int64_t)parameters;
-    result->seconds = pd_clock_now() - started;
+    result->seconds = run.seconds;
     result->images_per_second =
-        run.steps_taken == 0 ? (double)NAN
-                             : (double)(run.steps_taken * options->job->batch) / result->seconds;
+        run.images_seen == 0 ? (double)NAN : (double)run.images_seen / run.seconds;
 cleanup:
     pd_run_tear_down(&run);
     return status;

@@ -380,10 +380,12 @@ refuse "job: no such name" 1 "^there is no job 'nowhere': neither jobs/nowhere.i
 # --- Bad checkpoints ---
 
 other="; use another checkpoint, or the program version that wrote it"
-# spoil PYTHON: makes spoilt/ from good/, with last.h5 as `file` changed by those lines.
+# spoil PYTHON: makes spoilt/ from good/, with last.h5, the only checkpoint of the run besides best.h5,
+# as `file` changed by those lines.
 spoil() {
     rm -rf spoilt
     cp -r good spoilt
+    rm spoilt/previous.h5
     $python - <<PY
 import h5py, numpy
 with h5py.File("spoilt/last.h5", "r+") as file:
@@ -391,7 +393,7 @@ with h5py.File("spoilt/last.h5", "r+") as file:
 PY
 }
 resume=("$p" train small.ini --run spoilt --resume)
-copy_best='; or copy spoilt/best.h5 over it, to go on from the best epoch$'
+copy_best='; or copy spoilt/best.h5 over spoilt/last.h5, to go on from the best epoch$'
 mkdir spoilt
 echo garbage >spoilt/last.h5
 refuse "resume: garbage" 1 "^spoilt/last.h5: is not an HDF5 file$other$" "${resume[@]}"

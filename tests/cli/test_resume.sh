@@ -60,7 +60,7 @@ while ((killed < kills)); do
         sleep 0.1
     done
     [[ -z $(ours) ]] || fail "ranks live on after one was killed"
-    for file in broken/last.h5 broken/best.h5; do
+    for file in broken/last.h5 broken/previous.h5 broken/best.h5; do
         [[ ! -e $file ]] || pneumo inspect "$file" >/dev/null || fail "$file is damaged"
     done
 done
@@ -87,6 +87,7 @@ while true; do
 done
 ((stopped > 0)) || fail "no signal came in time"
 compare stopped
+[[ $(sed -n '2s/.*,//p' stopped/time.csv) == 1280 ]] || fail "8 epochs: $(cat stopped/time.csv)"
 echo "$stopped stops: the same checkpoints"
 
 # What is there is never overwritten, nor continued by another job.

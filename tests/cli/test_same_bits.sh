@@ -17,8 +17,9 @@ pneumo train small.ini --run two-threads --threads 2 >two-threads.txt 2>log || f
 same two-threads
 for count in 2 3 5 8; do
     threads=$((count == 3 ? 2 : 1))
-    ranks "$count" train small.ini --run "r$count" --threads $threads >"r$count.txt" 2>log ||
-        fail "$(cat log)"
+    # Comparing the ranks' weights after every step, or never, changes nothing either.
+    ranks "$count" train small.ini --run "r$count" --threads $threads \
+        --set run.audit_steps=$((count == 5 ? 0 : 1)) >"r$count.txt" 2>log || fail "$(cat log)"
     same "r$count"
     echo "$count ranks of $threads threads: the same"
 done
@@ -27,22 +28,23 @@ done
 pneumo train small.ini --run other --seed 2 >/dev/null 2>&1
 ! cmp -s one/last.h5 other/last.h5 || fail "two seeds gave one model"
 
-# Statistics per lane and the plain all-reduce work, too; lane statistics keep the promise.
+# Statistics per lane and the plain all-reduce work, too, and leave all ranks with the same weights;
+# lane statistics keep the promise.
 for count in 1 3; do
     ranks "$count" train small.ini --run "lane$count" --epochs 1 --set model.batchnorm=lane \
-        >/dev/null 2>log || fail "$(cat log)"
+        --set run.audit_steps=1 >/dev/null 2>log || fail "$(cat log)"
 done
 cmp lane1/last.h5 lane3/last.h5 || fail "batchnorm = lane depends on the ranks"
 ! cmp -s one/last.h5 lane1/last.h5 || fail "batchnorm = lane changed nothing"
-ranks 3 train small.ini --run mpi3 --set run.reduction=mpi --epochs 1 >/dev/null 2>log ||
-    fail "$(cat log)"
+ranks 3 train small.ini --run mpi3 --set run.reduction=mpi --epochs 1 \
+    --set run.audit_steps=1 >/dev/null 2>log || fail "$(cat log)"
 
 # So do the published networks.
 for model in vgg16 vgg19 xception; do
     for count in 1 2 3 5 8; do
         ranks "$count" train small.ini --run "$model-$count" --epochs 1 --threads $((1 + count % 2)) \
             --set model.name=$model --set model.width=0.1 --set data.size=32 \
-            --set train.epoch_images=32 >/dev/null 2>log || fail "$model on $count ranks: $(cat log)"
+            --set train.epoch_images=32 --set run.audit_steps=1 >/dev/null 2>log || fail "$model on $count ranks: $(cat log)"
         cmp "$model-1/last.h5" "$model-$count/last.h5" || fail "$model depends on the ranks"
     done
     echo "$model: the same"

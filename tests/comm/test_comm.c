@@ -108,6 +108,15 @@ static void test_lanes_are_shared(void **state)
     }
 }
 
+static void test_words(void **state)
+{
+    (void)state;
+    const uint64_t *words, first = UINT64_C(1) << 63;
+    assert_int_equal(pd_comm_words(comm, first + (uint64_t)pd_comm_rank(comm), &words), PD_OK);
+    for (int rank = 0; rank < pd_comm_size(comm); rank++)
+        assert_true(words[rank] == first + (uint64_t)rank);
+}
+
 static void test_lanes_that_are_impossible(void **state)
 {
     (void)state;
@@ -426,6 +435,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_reduction_before_lanes),
         cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_lanes_are_shared),
+        cmocka_unit_test(test_words),
         cmocka_unit_test(test_lanes_that_are_impossible),
         cmocka_unit_test(test_lane_sum),
         cmocka_unit_test(test_broadcast),

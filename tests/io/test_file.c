@@ -9,11 +9,53 @@
 
 #include "io/files.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
 static const char *const FOLDER = "io-file";
+
+/* These stand before the C library's functions of the same name. */
+static int calls_left = -1; /* calls that change the disk until the process is killed; -1: never */
+static bool no_links;       /* as on a file system without hard links */
+
+static void count_call(void)
+{
+    if (calls_left == 0)
+        kill(getpid(), SIGKILL);
+    if (calls_left > 0)
+        calls_left--;
+}
+
+int rename(const char *from, const char *to)
+{
+    count_call();
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+int link(const char *from, const char *to)
+{
+    count_call();
+    if (!no_links || access(from, F_OK) != 0)
+        return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+    errno = EPERM;
+    return -1;
+}
+
+int unlink(const char *path)
+{
+    count_call();
+    return unlinkat(AT_FDCWD, path, 0);
+}
+
+int fsync(int file)
+{
+    count_call();
+    return (int)syscall(SYS_fsync, file);
+}
 
 static int setup(void **state)
 {
@@ -187,6 +229,120 @@ static void test_leftovers_go(void **state)
     assert_int_equal(count_files(FOLDER), 7);
 }
 
+static void assert_holds(const char *path, const char *text)
+{
+    bytes found = slurp(path);
+    assert_string_equal((char *)found.data, text);
+    free(found.data);
+}
+
+static pd_status replace(const char *text)
+{
+    return pd_file_replace("io-file/a", "io-file/b", text, strlen(text));
+}
+
+static void test_replace_keeps_the_old(void **state)
+{
+    (void)state;
+    for (int links = 0; links < 2; links++) {
+        setup(NULL);
+        no_links = !links;
+        assert_int_equal(replace("one"), PD_OK);
+        assert_holds("io-file/a", "one");
+        assert_false(pd_file_exists("io-file/b"));
+        assert_int_equal(replace("two"), PD_OK);
+        assert_int_equal(replace("three"), PD_OK);
+        assert_holds("io-file/a", "three");
+        assert_holds("io-file/b", "two");
+        assert_int_equal(count_files(FOLDER), 2);
+        /* Nothing to keep: what was kept stays. */
+        assert_int_equal(unlink("io-file/a"), 0);
+        assert_int_equal(replace("four"), PD_OK);
+        assert_holds("io-file/a", "four");
+        assert_holds("io-file/b", "two");
+        assert_int_equal(count_files(FOLDER), 2);
+    }
+    no_links = false;
+}
+
+static void test_failed_replace_changes_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(replace("one"), PD_OK);
+    assert_int_equal(mkdir("io-file/b", 0777), 0);
+    assert_int_equal(replace("two"), PD_FAILED);
+    assert_message("io-file/b: cannot write: it is not a regular file");
+    assert_holds("io-file/a", "one");
+    assert_int_equal(count_files(FOLDER), 2);
+}
+
+/* Whether the file holds all of one of these texts; missing is not. */
+static bool is_whole(const char *path)
+{
+    if (!pd_file_exists(path))
+        return false;
+    bytes found = slurp(path);
+    const char *text = (char *)found.data;
+    bool whole = strcmp(text, "one") == 0 || strcmp(text, "two") == 0 || strcmp(text, "three") == 0;
+    free(found.data);
+    return whole;
+}
+
+/* Replaces in a process that is killed before call number `calls` that changes the disk. Returns
+ * whether it was. */
+static bool replace_and_die(int calls)
+{
+    int ended;
+    pid_t process = fork();
+    if (process == 0) {
+        calls_left = calls;
+        _exit(replace("three") == PD_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(process, &ended, 0), process);
+    assert_true(WIFSIGNALED(ended) || ended == 0);
+    return WIFSIGNALED(ended);
+}
+
+static void test_replace_killed_anywhere(void **state)
+{
+    (void)state;
+    for (int links = 0; links < 2; links++) {
+        bool killed = true;
+        int calls = 0;
+        no_links = !links;
+        for (; killed; calls++) {
+            setup(NULL);
+            assert_int_equal(replace("one"), PD_OK);
+            assert_int_equal(replace("two"), PD_OK);
+            killed = replace_and_die(calls);
+            assert_true(is_whole("io-file/b"));
+            assert_true(is_whole("io-file/a") || (no_links && !pd_file_exists("io-file/a")));
+            /* The next one goes on from there, and leaves nothing behind. */
+            assert_int_equal(replace("four"), PD_OK);
+            assert_holds("io-file/a", "four");
+            assert_true(is_whole("io-file/b"));
+            assert_int_equal(count_files(FOLDER), 2);
+        }
+        assert_true(calls > 5);
+    }
+    no_links = false;
+}
+
+/* What a killed process left under the names that this one takes is not in the way. */
+static void test_replace_with_own_leftovers(void **state)
+{
+    (void)state;
+    char host[256] = "", name[512];
+    gethostname(host, sizeof host - 1);
+    assert_int_equal(replace("one"), PD_OK);
+    name_temporary(name, sizeof name, "io-file/a", host, getpid());
+    name_temporary(name, sizeof name, "io-file/b", host, getpid());
+    assert_int_equal(replace("two"), PD_OK);
+    assert_holds("io-file/a", "two");
+    assert_holds("io-file/b", "one");
+    assert_int_equal(count_files(FOLDER), 2);
+}
+
 static void test_make_folder_above(void **state)
 {
     (void)state;
@@ -210,6 +366,10 @@ int main(void)
         cmocka_unit_test_setup(test_commit, setup),
         cmocka_unit_test_setup(test_temporary_goes_when_commit_fails, setup),
         cmocka_unit_test_setup(test_leftovers_go, setup),
+        cmocka_unit_test_setup(test_replace_keeps_the_old, setup),
+        cmocka_unit_test_setup(test_failed_replace_changes_nothing, setup),
+        cmocka_unit_test_setup(test_replace_killed_anywhere, setup),
+        cmocka_unit_test_setup(test_replace_with_own_leftovers, setup),
         cmocka_unit_test_setup(test_make_folder_above, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

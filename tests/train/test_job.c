@@ -52,6 +52,7 @@ static void test_defaults(void **state)
     assert_true(job.learning_rate == 1e-3 && job.beta1 == 0.9 && job.beta2 == 0.999);
     assert_true(job.epsilon == 1e-8 && job.crop_min == 1 && job.crop_ratio == 1.33);
     assert_true(job.norm_momentum == 0.9 && job.checkpoint_minutes == 5);
+    assert_int_equal(job.audit_steps, 100);
     assert_true(job.target_sensitivity == 0.95 && job.target_specificity == 0.90);
     assert_true(job.sensitivity_margin == 0);
 
@@ -311,10 +312,10 @@ static void test_round_trip(void **state)
     /* Where and how a run works is not part of what it computes. */
     pd_job here, there;
     const char *elsewhere[] = {"run.folder=x", "run.threads=3", "run.checkpoint_minutes=1",
-                               "run.bucket_kib=7"};
+                               "run.bucket_kib=7", "run.audit_steps=7"};
     char *other = NULL;
     assert_int_equal(pd_job_parse(&here, "t.ini", "", NULL, 0), PD_OK);
-    assert_int_equal(pd_job_parse(&there, "t.ini", "", elsewhere, 4), PD_OK);
+    assert_int_equal(pd_job_parse(&there, "t.ini", "", elsewhere, 5), PD_OK);
     assert_int_equal(pd_job_text(&text, &here), PD_OK);
     assert_int_equal(pd_job_text(&other, &there), PD_OK);
     assert_string_equal(text, other);

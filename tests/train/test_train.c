@@ -225,7 +225,7 @@ static void test_evaluation_on_other_data(void **state)
 }
 
 /* Stopped after every single step, from before the first decision on, a run comes to the same end.
- * The signal is noted for good, and so it is in the test after this one. */
+ * The signal is noted for good, and so it is in the tests after this one. */
 static void test_resume_after_every_step(void **state)
 {
     (void)state;
@@ -272,8 +272,159 @@ static void test_overflowing_weights_are_not_saved(void **state)
     pd_checkpoint_destroy(&last);
 }
 
-/* What test_ranks.sh runs on two ranks: they must fail together, and say why. */
-static int fail_on_ranks(const char *how)
+/* --- last.h5 that cannot be read --- */
+
+static void cut_short(const char *path)
+{
+    bytes whole = slurp(path);
+    spill(path, whole.data, whole.size / 2);
+    free(whole.data);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    bytes whole = slurp(from);
+    spill(to, whole.data, whole.size);
+    free(whole.data);
+}
+
+/* In however many pieces. */
+static pd_status train_to_the_end(const char *folder)
+{
+    pd_status status;
+    do
+        status = train(folder, true);
+    while (status == PD_STOPPED);
+    return status;
+}
+
+/* Stopped after every step, and with last.h5 damaged every other time, from when there are two: the
+ * run goes on from the one before, best.h5 being newer than that at the end of an epoch, and comes
+ * to the same end. */
+static void test_fallback_after_every_step(void **state)
+{
+    (void)state;
+    int fallbacks = 0;
+    assert_int_equal(train_to_the_end(FOLDER "/alone"), PD_OK);
+    pd_checkpoint *last = load(FOLDER "/alone/last.h5");
+    pd_status status;
+    for (int i = 0; (status = train(FOLDER "/pieces", true)) == PD_STOPPED; i++) {
+        if (i % 2 == 0)
+            continue;
+        cut_short(FOLDER "/pieces/last.h5");
+        fallbacks++;
+    }
+    assert_int_equal(status, PD_OK);
+    assert_int_equal(fallbacks, last->step - 2);
+    assert_same_file(FOLDER "/alone/last.h5", FOLDER "/pieces/last.h5");
+    assert_same_file(FOLDER "/alone/best.h5", FOLDER "/pieces/best.h5");
+    assert_same_file(FOLDER "/alone/history.csv", FOLDER "/pieces/history.csv");
+    pd_checkpoint_destroy(&last);
+}
+
+/* previous.h5 is a run, too: never overwritten, and gone on with. */
+static void test_previous_alone_is_a_run(void **state)
+{
+    (void)state;
+    assert_int_equal(train(FOLDER "/run", false), PD_OK);
+    assert_int_equal(rename(FOLDER "/run/last.h5", FOLDER "/last.h5"), 0);
+    assert_int_equal(train(FOLDER "/run", false), PD_FAILED);
+    assert_message("train-train/run holds a run already");
+    assert_int_equal(train(FOLDER "/run", true), PD_OK);
+    assert_same_file(FOLDER "/last.h5", FOLDER "/run/last.h5");
+}
+
+/* Until there is a good last.h5 again, previous.h5 is the only checkpoint: a damaged last.h5 must
+ * not take its place, whatever happens to the saves in between. */
+static void test_previous_outlives_a_damaged_last(void **state)
+{
+    (void)state;
+    assert_int_equal(train(FOLDER "/run", false), PD_OK);
+    copy_file(FOLDER "/run/last.h5", FOLDER "/last.h5");
+    copy_file(FOLDER "/run/previous.h5", FOLDER "/previous.h5");
+    cut_short(FOLDER "/run/last.h5");
+    assert_int_equal(unlink(FOLDER "/run/history.csv"), 0);
+    assert_int_equal(pd_folder_make(FOLDER "/run/history.csv"), PD_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(train(FOLDER "/run", true), PD_FAILED);
+        assert_message("history.csv");
+        assert_same_file(FOLDER "/previous.h5", FOLDER "/run/previous.h5");
+    }
+    assert_int_equal(rmdir(FOLDER "/run/history.csv"), 0);
+    assert_int_equal(train(FOLDER "/run", true), PD_OK);
+    assert_same_file(FOLDER "/last.h5", FOLDER "/run/last.h5");
+    assert_same_file(FOLDER "/previous.h5", FOLDER "/run/previous.h5");
+
+    cut_short(FOLDER "/run/last.h5");
+    cut_short(FOLDER "/run/previous.h5");
+    assert_int_equal(train(FOLDER "/run", true), PD_FAILED);
+    assert_message("run/last.h5: is damaged or cut short");
+    assert_message("; the checkpoint before is no better: train-train/run/previous.h5: is damaged");
+    assert_message("; or copy train-train/run/best.h5 over train-train/run/last.h5");
+}
+
+/* The second rank's last.h5 is damaged: both go on from previous.h5, to the same end. */
+static pd_status fall_back_together(void)
+{
+    if (train(FOLDER "/run", false) != PD_OK)
+        return PD_FAILED;
+    if (pd_comm_rank(comm) == 0) {
+        copy_file(FOLDER "/run/last.h5", FOLDER "/last.h5");
+        assert_int_equal(pd_folder_make(FOLDER "/elsewhere"), PD_OK);
+        copy_file(FOLDER "/run/last.h5", FOLDER "/elsewhere/last.h5");
+        copy_file(FOLDER "/run/previous.h5", FOLDER "/elsewhere/previous.h5");
+        cut_short(FOLDER "/elsewhere/last.h5");
+    }
+    pd_comm_barrier(comm);
+    pd_status status = train(pd_comm_rank(comm) == 0 ? FOLDER "/run" : FOLDER "/elsewhere", true);
+    assert_true(validations > 0 || pd_comm_rank(comm) > 0);
+    assert_same_file(FOLDER "/last.h5", FOLDER "/run/last.h5");
+    return status;
+}
+
+/* The second rank starts with one weight that differs by a bit: seen after a step, where that is
+ * asked for, and at the latest when the run would be saved, which it is not. */
+static pd_status start_with_odd_weight(void)
+{
+    char when[64], audit[32];
+    const char *overrides[] = {audit};
+    const char *folder = pd_comm_rank(comm) == 0 ? FOLDER "/run" : FOLDER "/elsewhere";
+    pd_status status = train(FOLDER "/run", false);
+    pd_checkpoint *previous = load(FOLDER "/run/previous.h5");
+    if (pd_comm_rank(comm) == 0) {
+        copy_file(FOLDER "/run/previous.h5", FOLDER "/run/last.h5");
+        assert_int_equal(pd_folder_make(FOLDER "/elsewhere"), PD_OK);
+        ((unsigned char *)previous->weights[0].data)[2] ^= 1; /* rounding would lose a lower bit */
+        assert_int_equal(pd_checkpoint_save(FOLDER "/elsewhere/last.h5", previous), PD_OK);
+    }
+    for (int each_step = 0; each_step < 2; each_step++) {
+        pd_comm_barrier(comm);
+        snprintf(audit, sizeof audit, "run.audit_steps=%d", each_step ? 1 : 1000);
+        status = train_with(folder, true, overrides, 1);
+        snprintf(when, sizeof when, ": after epoch %d, step %d its ",
+                 (int)previous->epoch + !each_step, (int)previous->step + (each_step ? 1 : 3));
+        assert_message(when);
+        assert_same_file(FOLDER "/run/last.h5", FOLDER "/run/previous.h5");
+    }
+    pd_checkpoint_destroy(&previous);
+    return status;
+}
+
+/* The second rank finds an older last.h5, or none, where rank 0 finds one. */
+static pd_status start_apart(bool older)
+{
+    if (train(FOLDER "/run", false) != PD_OK)
+        return PD_OK;
+    if (pd_comm_rank(comm) == 0 && older) {
+        assert_int_equal(pd_folder_make(FOLDER "/elsewhere"), PD_OK);
+        copy_file(FOLDER "/run/previous.h5", FOLDER "/elsewhere/last.h5");
+    }
+    pd_comm_barrier(comm);
+    return train(pd_comm_rank(comm) == 0 ? FOLDER "/run" : FOLDER "/elsewhere", true);
+}
+
+/* What test_ranks.sh runs on two ranks: they must end together, and say why. */
+static int run_on_ranks(const char *how)
 {
     char seed[32];
     const char *overrides[] = {seed};
@@ -288,8 +439,12 @@ static int fail_on_ranks(const char *how)
         status = train_with(FOLDER "/run", false, overrides, 1);
     else if (strcmp(how, "alone") == 0)
         status = train(FOLDER "/run", false);
-    else if (strcmp(how, "start") == 0 && train(FOLDER "/run", false) == PD_OK)
-        status = train(rank == 0 ? FOLDER "/run" : FOLDER "/elsewhere", true);
+    else if (strcmp(how, "fallback") == 0)
+        status = fall_back_together();
+    else if (strcmp(how, "odd") == 0)
+        status = start_with_odd_weight();
+    else
+        status = start_apart(strcmp(how, "older") == 0);
     printf("rank %d: %s\n", rank, pd_error_message());
     leave(NULL);
     return status == PD_FAILED ? 3 : 0;
@@ -299,15 +454,18 @@ int main(int argc, char **argv)
 {
     if (argc > 1) {
         fails_alone = strcmp(argv[1], "alone") == 0;
-        return fail_on_ranks(argv[1]);
+        return run_on_ranks(argv[1]);
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_validation_fold_of_one_class, setup),
         cmocka_unit_test_setup(test_existing_run_is_kept, setup),
         cmocka_unit_test_setup(test_failed_save_is_made_good, setup),
+        cmocka_unit_test_setup(test_previous_outlives_a_damaged_last, setup),
+        cmocka_unit_test_setup(test_previous_alone_is_a_run, setup),
         cmocka_unit_test_setup(test_resume_refuses_impossible_counters, setup),
         cmocka_unit_test_setup(test_evaluation_on_other_data, setup),
         cmocka_unit_test_setup(test_resume_after_every_step, setup),
+        cmocka_unit_test_setup(test_fallback_after_every_step, setup),
         cmocka_unit_test_setup(test_overflowing_weights_are_not_saved, setup),
     };
     return cmocka_run_group_tests(tests, join, leave);

@@ -57,6 +57,10 @@ pd_status pd_comm_gather(pd_comm *comm, const void *bytes, size_t size, void **o
 /* Bitwise or of `flags` over all ranks. Collective. */
 pd_status pd_comm_any(pd_comm *comm, uint32_t flags, uint32_t *all);
 
+/* Every rank's word, in rank order: *words [size], owned by `comm` and valid until its next call.
+ * Collective. */
+pd_status pd_comm_words(pd_comm *comm, uint64_t word, const uint64_t **words);
+
 /* The largest of `value` over all ranks; NaN if any is NaN. Collective. */
 pd_status pd_comm_max(pd_comm *comm, double value, double *largest);
 

@@ -86,6 +86,10 @@ typedef struct pd_checkpoint {
 /* Writes `checkpoint` to `path`. On failure `path` is as it was before. */
 pd_status pd_checkpoint_save(const char *path, const pd_checkpoint *checkpoint);
 
+/* The same; the file at `path` before is then at `kept` (pd_file_replace). */
+pd_status pd_checkpoint_replace(const char *path, const char *kept,
+                                const pd_checkpoint *checkpoint);
+
 /* Stores at *is whether `path` says of itself that it is a checkpoint. Fails on what is not a
  * readable HDF5 file. */
 pd_status pd_checkpoint_recognise(bool *is, const char *path);

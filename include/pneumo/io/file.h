@@ -31,4 +31,10 @@ pd_status pd_file_commit(const char *temporary, const char *path);
 /* Writes the bytes to `path` by way of a temporary file; all or nothing. */
 pd_status pd_file_write(const char *path, const void *bytes, size_t size);
 
+/* The same, but what is at `path` before is at `kept`, in the same folder, afterwards; where there
+ * is nothing yet, `kept` stays as it is. At every moment between, a kill leaves either the old or
+ * the new bytes at `path`, and at `kept` what it held or the old bytes. Only on file systems
+ * without hard links nothing is at `path` for a moment, when `kept` has the old bytes already. */
+pd_status pd_file_replace(const char *path, const char *kept, const void *bytes, size_t size);
+
 #endif

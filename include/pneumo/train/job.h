@@ -47,6 +47,7 @@ typedef struct pd_job {
     uint64_t seed;
     char folder[512];          /* where to write; "" means runs/<name> */
     double checkpoint_minutes; /* besides every epoch; 0: only every epoch */
+    int audit_steps;           /* steps between comparisons of the ranks' weights; 0: never */
     char reduction[8];         /* exact | mpi */
     int threads;               /* per rank; 0: as many as the rank may use */
     int bucket_kib;            /* size of a reduction bucket */

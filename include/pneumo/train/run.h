@@ -14,7 +14,7 @@ typedef struct pd_run {
     const pd_job *job;
     pd_comm *comm;
     char *job_text;
-    char *last_path, *best_path, *history_path;
+    char *last_path, *previous_path, *best_path, *history_path, *time_path;
 
     pd_dataset *dataset;
     pd_step step;      /* network, optimiser, and the buffers of one step */
@@ -31,7 +31,12 @@ typedef struct pd_run {
     pd_checkpoint state;
     pd_history_row *history; /* [job->epochs] */
     double saved_at;         /* clock of the last checkpoint */
-    int64_t steps_taken;     /* in this process */
+    bool last_unreadable;    /* so the run went on from previous.h5, which must outlive it */
+
+    /* Of all processes of this run, this one included up to its last checkpoint; as in time.csv. */
+    double seconds;
+    int64_t images_seen; /* trained on; those of this process up to its last step */
+    double counted_at;   /* clock up to which `seconds` counts */
 } pd_run;
 
 /* Makes *run ready for its next step: a new run, or the one that options->folder holds. Everything
@@ -41,9 +46,11 @@ typedef struct pd_run {
 pd_status pd_run_set_up(pd_run *run, const pd_train_options *options);
 void pd_run_tear_down(pd_run *run);
 
-/* Rank 0 writes last.h5 and history.csv, with `best` also best.h5; all learn how it went. last.h5
- * comes last: whatever a kill leaves undone before it, the resumed run does again, to the same
- * bytes. Weights that are not finite are an error and replace nothing. Collective. */
+/* Rank 0 writes last.h5 and history.csv, with `best` also best.h5; all learn how it went. What
+ * last.h5 was becomes previous.h5. last.h5 comes after the others: whatever a kill leaves undone
+ * before it, the resumed run does again, to the same bytes; only time.csv, which no result depends
+ * on, follows it. Weights that are not finite, or (job->audit_steps > 0) not the same on all ranks,
+ * are an error and replace nothing. Collective. */
 pd_status pd_run_save(pd_run *run, bool best);
 
 #endif

@@ -27,20 +27,22 @@ typedef struct pd_train_options {
     pd_comm *comm;
     const pd_job *job;
     const char *folder; /* the run's folder */
-    bool resume;        /* go on from folder/last.h5 if it is there */
+    bool resume;        /* go on from folder/last.h5, or previous.h5, if there is one */
     int threads;
     pd_validate_function validate;
 } pd_train_options;
 
 typedef struct pd_train_result {
     int64_t epochs, best_epoch, parameters;
-    double seconds;           /* of training in this process */
-    double images_per_second; /* NAN if no step was made */
+    /* On rank 0, of all processes that worked on this run, as far as time.csv knows: */
+    double seconds;           /* of training, up to the last checkpoint */
+    double images_per_second; /* NAN if no step is known of */
 } pd_train_result;
 
-/* Trains the job on its data set and writes folder/last.h5, best.h5 and history.csv. Every rank
- * returns the same status, agreed on; PD_STOPPED when a signal ended it after saving. An error in
- * the middle of a step that other ranks cannot know of ends all ranks. Collective. */
+/* Trains the job on its data set and writes folder/last.h5, previous.h5 (what last.h5 was before),
+ * best.h5, history.csv and time.csv. Every rank returns the same status, agreed on; PD_STOPPED when
+ * a signal ended it after saving. An error in the middle of a step that other ranks cannot know of
+ * ends all ranks. Collective. */
 pd_status pd_train(const pd_train_options *options, pd_train_result *result);
 
 /* folder/last.h5 and folder/best.h5; free(). */

@@ -1,0 +1,102 @@
+#include "pneumo/train/audit.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { SLOTS_MAX = 4 };
+
+/* All that a rank should have in common with the others: entry i is tensor i % tensors of the
+ * weights, or, from i = tensors on, of the optimiser's slots. */
+typedef struct replica {
+    const pd_network *network;
+    pd_optimizer_slot slots[SLOTS_MAX];
+    int tensors, entries;
+} replica;
+
+/* The values of entry i, or NULL if a slot has none for that tensor. */
+static const float *values_of(const replica *self, int i)
+{
+    const pd_tensor *tensor = pd_network_tensor(self->network, i % self->tensors);
+    if (i < self->tensors)
+        return tensor->param->value;
+    const pd_optimizer_slot *slot = &self->slots[i / self->tensors - 1];
+    return slot->of_state != tensor->param->trainable ? slot->vector + tensor->offset : NULL;
+}
+
+static void digest(const replica *self, uint64_t *digests, int threads)
+{
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int i = 0; i < self->entries; i++) {
+        const float *values = values_of(self, i);
+        size_t size = pd_network_tensor(self->network, i % self->tensors)->size;
+        digests[i] = values == NULL ? 0 : XXH3_64bits(values, size * sizeof *values);
+    }
+}
+
+/* The rank whose word most ranks have, and how many have it; of several such words the lowest
+ * rank's. */
+static int find_reference(const uint64_t *words, int ranks, int *votes)
+{
+    int reference = 0;
+    *votes = 0;
+    for (int i = 0; i < ranks && *votes <= ranks / 2; i++) {
+        int same = 0;
+        for (int j = 0; j < ranks; j++)
+            same += words[j] == words[i];
+        if (same > *votes) {
+            *votes = same;
+            reference = i;
+        }
+    }
+    return reference;
+}
+
+/* Entry i of this rank is not that of rank `reference`. */
+static pd_status fail_at(const replica *self, int i, const char *when, int reference,
+                         const char *host, bool majority)
+{
+    const pd_tensor *tensor = pd_network_tensor(self->network, i % self->tensors);
+    char what[64] = "weights";
+    if (i >= self->tensors)
+        snprintf(what, sizeof what, "values in optimiser slot '%s' of the weights",
+                 self->slots[i / self->tensors - 1].name);
+    return pd_fail("%s its %s '%s/%s' differ from those of rank %d on %s: memory or arithmetic of "
+                   "%s",
+                   when, what, tensor->layer->name, tensor->param->name, reference, host,
+                   majority ? "that host is not to be trusted, unless its processor is of another "
+                              "kind; resume without it"
+                            : "one of the two is not to be trusted, unless their processors are of "
+                              "different kinds; which one cannot be told: resume on other hosts");
+}
+
+pd_status pd_audit(const pd_step *step, int64_t epoch, int64_t number)
+{
+    pd_status status = PD_OK;
+    pd_comm *comm = step->comm;
+    int ranks = pd_comm_size(comm), votes;
+    if (ranks == 1)
+        return PD_OK;
+    replica self = {.network = step->network, .tensors = pd_network_tensor_count(step->network)};
+    self.entries = self.tensors * (1 + pd_optimizer_slots(step->optimizer, self.slots));
+    uint64_t own[self.entries], others[self.entries];
+    const uint64_t *words;
+    digest(&self, own, step->threads);
+    PD_TRY(pd_comm_words(comm, XXH3_64bits(own, sizeof own), &words));
+    int reference = find_reference(words, ranks, &votes);
+    if (votes == ranks)
+        goto cleanup;
+
+    char when[64], host[256];
+    snprintf(when, sizeof when, "after epoch %lld, step %lld", (long long)epoch, (long long)number);
+    snprintf(host, sizeof host, "%s", pd_comm_host(comm));
+    memcpy(others, own, sizeof own);
+    PD_TRY(pd_comm_broadcast(comm, host, sizeof host, reference));
+    PD_TRY(pd_comm_broadcast(comm, others, sizeof others, reference));
+    for (int i = 0; i < self.entries && status == PD_OK; i++)
+        if (own[i] != others[i])
+            status = fail_at(&self, i, when, reference, host, votes > ranks / 2);
+    status = pd_comm_agree(comm, status);
+cleanup:
+    return status;
+}
