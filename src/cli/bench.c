@@ -1,11 +1,10 @@
 /* pneumo-dist bench: times the training steps of a job on random images. */
-#include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
-#include "pneumo/base/random.h"
 #include "pneumo/cli/command.h"
 #include "pneumo/cli/job.h"
+#include "pneumo/cli/trial.h"
 #include "pneumo/kernels/blas.h"
 #include "pneumo/kernels/tile.h"
 #include "pneumo/train/step.h"
@@ -17,9 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-
-/* So small that random labels cannot drive any job's weights out of bounds. */
-static const double learning_rate = 1e-6;
 
 static const char *const part_names[PD_STEP_PARTS] = {
     [PD_STEP_FORWARD] = "forward",       [PD_STEP_BACKWARD] = "backward",
@@ -160,40 +156,13 @@ cleanup:
 
 /* --- Measuring --- */
 
-/* Standard normal pixels, and classes in turn. */
-static void fill_batch(pd_step *step)
-{
-    size_t floats =
-        pd_shape_size((pd_shape){step->job->size, step->job->size, step->job->channels});
-    int first = pd_comm_first_lane(step->comm) * step->lane_samples;
-    for (int i = 0; i < step->samples; i++) {
-        pd_random random =
-            pd_random_stream(step->job->seed, PD_PURPOSE_TEST, 0, (uint64_t)(first + i));
-        for (size_t j = 0; j < floats; j++)
-            step->x[(size_t)i * floats + j] = pd_random_normal(&random);
-        step->labels[i] = (first + i) % step->classes;
-        step->targets[i] = (float)step->labels[i];
-        step->weights[i] = 1;
-    }
-}
-
 /* Takes and times step `row`. Collective. */
 static pd_status time_step(pd_step *step, clocks *out, int row)
 {
-    double loss, norm;
-    pd_network_profile(step->network, out->layer + (size_t)row * (size_t)out->layers);
-    double start = pd_clock_now();
-    pd_status status = pd_step_take(step, row, learning_rate, &loss, &norm);
-    double own = pd_clock_now() - start;
-    if (status != PD_OK)
-        return status;
-    if (!isfinite(loss) || !isfinite(norm))
-        return pd_fail("step %d: the loss or its gradient is not finite: the job's network does "
-                       "not survive its own start",
-                       row + 1);
+    pd_layer_times *layer = out->layer + (size_t)row * (size_t)out->layers;
+    pd_status status = pd_trial_step(step, row, layer, &out->seconds[row]);
     memcpy(out->parts + (size_t)row * PD_STEP_PARTS, step->seconds, sizeof step->seconds);
-    /* After it all ranks start the next step together. */
-    return pd_comm_max(step->comm, own, &out->seconds[row]);
+    return status;
 }
 
 /* Takes all steps. Collective. */
@@ -465,7 +434,7 @@ pd_status pd_command_bench(pd_comm *comm, int argc, char **argv)
     /* The images stand in for a data set of their size. */
     const pd_dataset_info info = {.height = job.size, .width = job.size};
     PD_TRY(pd_step_set_up(&step, comm, &job, &info, pd_threads_choose(comm, job.threads)));
-    fill_batch(&step);
+    pd_trial_fill(&step);
     PD_TRY(time_steps(&step, &clock, given.steps));
     PD_TRY(collect(&measured, &step, &clock));
     if (pd_comm_rank(comm) == 0 && given.json)

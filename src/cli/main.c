@@ -24,6 +24,7 @@ static const struct {
     {"explain", pd_command_explain, true, "show where a network looks, as a map over each image"},
     {"compare", pd_command_compare, true, "show runs side by side, and what is more than noise"},
     {"bench", pd_command_bench, false, "time the training steps of a job on random images"},
+    {"doctor", pd_command_doctor, false, "see whether a job can run here, and on how many ranks"},
     {"inspect", pd_command_inspect, true, "show what a data set or checkpoint holds"},
 };
 

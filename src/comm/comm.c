@@ -342,3 +342,11 @@ pd_status pd_comm_barrier(pd_comm *comm)
 {
     return share_word(comm, 0);
 }
+
+const char *pd_comm_library(const pd_comm *comm, char *version, size_t size)
+{
+    if (comm->transport == &pd_transport_mpi)
+        return pd_mpi_library(version, size);
+    snprintf(version, size, "none");
+    return "no MPI";
+}

@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <mpi.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,3 +188,23 @@ const pd_transport pd_transport_mpi = {
     .test = mpi_test,
     .wait = mpi_wait,
 };
+
+const char *pd_mpi_library(char *version, size_t size)
+{
+    char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int length = 0, level = MPI_THREAD_SINGLE;
+    MPI_Get_library_version(text, &length);
+    MPI_Query_thread(&level);
+    text[strcspn(text, ",\n")] = '\0'; /* who built it, and when, follows */
+    snprintf(version, size, "%s", text);
+    switch (level) {
+    case MPI_THREAD_SINGLE:
+        return "MPI_THREAD_SINGLE";
+    case MPI_THREAD_FUNNELED:
+        return "MPI_THREAD_FUNNELED";
+    case MPI_THREAD_SERIALIZED:
+        return "MPI_THREAD_SERIALIZED";
+    default:
+        return "MPI_THREAD_MULTIPLE";
+    }
+}

@@ -18,19 +18,8 @@ __attribute__((constructor)) static void blas_use_one_thread(void)
     openblas_set_num_threads(1);
 }
 
-/* The kernels to ask for on this processor, or NULL when OpenBLAS' choice is as good. */
-static const char *blas_better_core(void)
+const char *pd_blas_possible_core(void)
 {
-    static const char *const old[] = {"Generic",       "Katmai",    "Coppermine", "Northwood",
-                                      "Prescott",      "Banias",    "Core2",      "Penryn",
-                                      "Dunnington",    "Nehalem",   "Athlon",     "Opteron",
-                                      "Opteron(SSE3)", "Barcelona", "Atom",       "Unknown"};
-    const char *core = openblas_get_corename();
-    bool is_old = false;
-    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
-        is_old = is_old || strcasecmp(core, old[i]) == 0;
-    if (!is_old)
-        return NULL;
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -42,9 +31,22 @@ static const char *blas_better_core(void)
     return NULL;
 }
 
+const char *pd_blas_better_core(void)
+{
+    static const char *const old[] = {"Generic",       "Katmai",    "Coppermine", "Northwood",
+                                      "Prescott",      "Banias",    "Core2",      "Penryn",
+                                      "Dunnington",    "Nehalem",   "Athlon",     "Opteron",
+                                      "Opteron(SSE3)", "Barcelona", "Atom",       "Unknown"};
+    const char *core = openblas_get_corename();
+    bool is_old = false;
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        is_old = is_old || strcasecmp(core, old[i]) == 0;
+    return is_old ? pd_blas_possible_core() : NULL;
+}
+
 void pd_blas_prepare(char **argv)
 {
-    const char *core = blas_better_core();
+    const char *core = pd_blas_better_core();
     if (core && !getenv("OPENBLAS_CORETYPE") && !getenv(restarted)) {
         setenv("OPENBLAS_CORETYPE", core, 1);
         setenv(restarted, "1", 1);

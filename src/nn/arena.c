@@ -64,7 +64,7 @@ static int by_offset(const void *left, const void *right)
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
-pd_status pd_arena_place(pd_arena *arena)
+pd_status pd_arena_lay_out(pd_arena *arena)
 {
     pd_status status = PD_OK;
     buffer **order = NULL, **beside = NULL;
@@ -88,11 +88,16 @@ pd_status pd_arena_place(pd_arena *arena)
         if (offset + order[i]->bytes > arena->bytes)
             arena->bytes = offset + order[i]->bytes;
     }
-    PD_TRY(pd_alloc(&arena->block, arena->bytes, 1));
 cleanup:
     free(order);
     free(beside);
     return status;
+}
+
+pd_status pd_arena_place(pd_arena *arena)
+{
+    pd_status status = pd_arena_lay_out(arena);
+    return status == PD_OK ? pd_alloc(&arena->block, arena->bytes, 1) : status;
 }
 
 void *pd_arena_at(const pd_arena *arena, int handle)

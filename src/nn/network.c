@@ -223,11 +223,20 @@ static pd_status plan_layers(pd_network *network)
     return PD_OK;
 }
 
+/* Trainable floats of the layer that has most. */
+static size_t largest_trainable(const pd_network *network)
+{
+    size_t largest = 0;
+    for (int i = 0; i < network->count; i++)
+        if (network->nodes[i].trainable > largest)
+            largest = network->nodes[i].trainable;
+    return largest;
+}
+
 /* Gives every tensor its place in the weight or state vector. */
 static pd_status plan_weights(pd_network *network, bool training)
 {
     pd_status status = PD_OK;
-    size_t largest = 0;
     PD_TRY(pd_alloc(&network->weights, network->weight_count, sizeof(float)));
     PD_TRY(pd_alloc(&network->state, network->state_count, sizeof(float)));
     PD_TRY(pd_alloc(&network->tensors, (size_t)network->tensor_count, sizeof(pd_tensor)));
@@ -235,8 +244,6 @@ static pd_status plan_weights(pd_network *network, bool training)
     size_t weight = 0, state = 0;
     for (int i = 0; i < network->count; i++) {
         node *at = &network->nodes[i];
-        if (at->trainable > largest)
-            largest = at->trainable;
         for (int j = 0; j < at->layer.param_count; j++) {
             pd_param *param = &at->layer.params[j];
             size_t size = pd_param_size(param);
@@ -252,24 +259,31 @@ static pd_status plan_weights(pd_network *network, bool training)
                         sizeof(float)));
         PD_TRY(pd_alloc(&network->waiting, (size_t)network->passes.depth * network->weight_count,
                         sizeof(float)));
-        PD_TRY(pd_alloc(&network->lane_gradients, (size_t)network->plan.lanes * largest,
-                        sizeof(float)));
+        PD_TRY(pd_alloc(&network->lane_gradients,
+                        (size_t)network->plan.lanes * largest_trainable(network), sizeof(float)));
     }
 cleanup:
     return status;
 }
 
-/* Places every buffer in one arena by its lifetime. Layer i runs forward at time i and backward at
- * time 2L - 1 - i. Without training, only layers behind the last convolution may run backward, and
- * the caller reads that one's output and gradient at the end. */
-static pd_status plan_buffers(pd_network *network, bool training)
+/* The first layer that may run backward. */
+static int first_backward(const pd_network *network, bool training)
+{
+    int last = network->last_convolution;
+    return training ? 0 : last >= 0 ? last : network->count;
+}
+
+/* Asks one arena for every buffer, with its lifetime. Layer i runs forward at time i and backward
+ * at time 2L - 1 - i. Without training, only layers behind the last convolution may run backward,
+ * and the caller reads that one's output and gradient at the end. */
+static pd_status add_buffers(pd_network *network, bool training)
 {
     pd_status status = PD_OK;
     int layers = network->count;
     size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
     size_t workspace = 0;
     int last = network->last_convolution;
-    int first = training ? 0 : last >= 0 ? last : layers; /* with a gradient */
+    int first = first_backward(network, training);
     PD_TRY(pd_arena_create(&network->arena));
     for (int i = 0; i < layers; i++) {
         node *at = &network->nodes[i];
@@ -308,6 +322,15 @@ static pd_status plan_buffers(pd_network *network, bool training)
     }
     PD_TRY(pd_arena_add(network->arena, workspace * sizeof(float), 0, 2 * layers,
                         &network->workspace));
+cleanup:
+    return status;
+}
+
+static pd_status plan_buffers(pd_network *network, bool training)
+{
+    pd_status status = PD_OK;
+    int first = first_backward(network, training), layers = network->count;
+    PD_TRY(add_buffers(network, training));
     PD_TRY(pd_arena_place(network->arena));
     for (int i = 0; i < layers; i++) {
         node *at = &network->nodes[i];
@@ -373,10 +396,10 @@ cleanup:
     return status;
 }
 
-static pd_status plan_network(pd_network *network, const pd_plan *plan, int first_lane,
-                              bool training, int pass_lanes)
+/* Fixes shapes and passes; allocates nothing large. */
+static pd_status plan_shapes(pd_network *network, const pd_plan *plan, int first_lane,
+                             bool training, int pass_lanes)
 {
-    pd_status status = PD_OK;
     if (network->planned)
         return pd_fail("the network is planned already");
     if (network->error[0] != '\0')
@@ -390,7 +413,14 @@ static pd_status plan_network(pd_network *network, const pd_plan *plan, int firs
     network->last_convolution = training ? -1 : find_last_convolution(network);
     move_relus_behind_pooling(network);
     hand_relus_to_readers(network);
-    PD_TRY(plan_passes(network, training ? pass_lanes : plan->lanes));
+    return plan_passes(network, training ? pass_lanes : plan->lanes);
+}
+
+static pd_status plan_network(pd_network *network, const pd_plan *plan, int first_lane,
+                              bool training, int pass_lanes)
+{
+    pd_status status = PD_OK;
+    PD_TRY(plan_shapes(network, plan, first_lane, training, pass_lanes));
     PD_TRY(plan_weights(network, training));
     PD_TRY(plan_buffers(network, training));
 cleanup:
@@ -406,6 +436,21 @@ pd_status pd_network_plan_passes(pd_network *network, const pd_plan *plan, int f
                                  int pass_lanes)
 {
     return plan_network(network, plan, first_lane, true, pass_lanes);
+}
+
+pd_status pd_network_measure(pd_network *network, const pd_plan *plan, int first_lane,
+                             size_t *bytes)
+{
+    pd_status status = PD_OK;
+    PD_TRY(plan_shapes(network, plan, first_lane, true, 0));
+    PD_TRY(add_buffers(network, true));
+    PD_TRY(pd_arena_lay_out(network->arena));
+    size_t vectors = 1 + (size_t)network->subtree_count + (size_t)network->passes.depth;
+    size_t floats = vectors * network->weight_count + network->state_count +
+                    (size_t)network->plan.lanes * largest_trainable(network);
+    *bytes = floats * sizeof(float) + pd_arena_bytes(network->arena);
+cleanup:
+    return status;
 }
 
 const pd_passes *pd_network_passes(const pd_network *network)

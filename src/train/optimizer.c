@@ -60,6 +60,28 @@ static pd_status copy_vector(float **out, const float *from, size_t count)
     return PD_OK;
 }
 
+/* Which vectors a kind of optimiser has. */
+static bool has_momentum(const pd_job *job)
+{
+    return (job->optimizer == PD_SGD || job->optimizer == PD_RMSPROP) && job->momentum > 0;
+}
+
+static bool has_mean(const pd_job *job)
+{
+    return job->optimizer == PD_ADAM || job->optimizer == PD_ADAMW;
+}
+
+static bool has_variance(const pd_job *job)
+{
+    return has_mean(job) || job->optimizer == PD_RMSPROP;
+}
+
+size_t pd_optimizer_floats(const pd_job *job, size_t weights, size_t state)
+{
+    size_t vectors = (size_t)has_momentum(job) + has_mean(job) + has_variance(job);
+    return vectors * weights + (job->ema > 0 ? weights + state : 0);
+}
+
 pd_status pd_optimizer_create(pd_optimizer **out, const pd_job *job, pd_network *network)
 {
     pd_optimizer *o = NULL;
@@ -75,12 +97,11 @@ pd_status pd_optimizer_create(pd_optimizer **out, const pd_job *job, pd_network 
     cut_network(o->blocks, network);
     PD_TRY(pd_alloc(&o->partials, (size_t)o->block_count, sizeof(double)));
 
-    bool adam = job->optimizer == PD_ADAM || job->optimizer == PD_ADAMW;
-    if (!adam && job->momentum > 0)
+    if (has_momentum(job))
         PD_TRY(pd_alloc(&o->momentum, o->count, sizeof(float)));
-    if (adam)
+    if (has_mean(job))
         PD_TRY(pd_alloc(&o->mean, o->count, sizeof(float)));
-    if (adam || job->optimizer == PD_RMSPROP)
+    if (has_variance(job))
         PD_TRY(pd_alloc(&o->variance, o->count, sizeof(float)));
     if (job->ema > 0) {
         PD_TRY(copy_vector(&o->average, o->weights, o->count));

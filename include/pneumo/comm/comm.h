@@ -108,4 +108,10 @@ pd_status pd_reduction_finish(pd_reduction *reduction);
 /* Seconds this rank has waited in pd_reduction_finish and spent in folding, since the last call. */
 void pd_reduction_seconds(pd_reduction *reduction, double *waiting, double *folding);
 
+/* --- What carries it all. --- */
+
+/* Writes the name and version of the MPI library, "none" without a launcher, and returns the level
+ * of threading that it has granted ("MPI_THREAD_FUNNELED"). */
+const char *pd_comm_library(const pd_comm *comm, char *version, size_t size);
+
 #endif

@@ -72,4 +72,7 @@ struct pd_comm {
     const pd_reduction *reducing; /* the sum in flight */
 };
 
+/* pd_comm_library of the MPI transport. */
+const char *pd_mpi_library(char *version, size_t size);
+
 #endif

@@ -16,6 +16,13 @@
  * by the environment, before the library is loaded. */
 void pd_blas_prepare(char **argv);
 
+/* The OPENBLAS_CORETYPE for the newest instructions that this processor has, AVX-512 or AVX2; NULL
+ * if it has neither. Processors that share one can compute the same bits. */
+const char *pd_blas_possible_core(void);
+
+/* The same where OpenBLAS' own choice is for an old processor; NULL when it is as good. */
+const char *pd_blas_better_core(void);
+
 /* The processor whose kernels OpenBLAS uses ("SkylakeX"), and its version and build options. */
 const char *pd_blas_core(void);
 const char *pd_blas_version(void);

@@ -13,11 +13,14 @@ pd_status pd_arena_create(pd_arena **out);
 void pd_arena_destroy(pd_arena **arena);
 
 /* Asks for a buffer of `bytes` that lives from time `begin` to time `end`, both included; *handle
- * names it. Before pd_arena_place. */
+ * names it. Before pd_arena_lay_out. */
 pd_status pd_arena_add(pd_arena *arena, size_t bytes, int begin, int end, int *handle);
 
-/* Places all buffers, the largest first, each at the lowest offset that is free over its lifetime,
- * and allocates the block. */
+/* Places all buffers, the largest first, each at the lowest offset that is free over its lifetime.
+ * pd_arena_bytes is known from now on. */
+pd_status pd_arena_lay_out(pd_arena *arena);
+
+/* pd_arena_lay_out, and allocates the block. */
 pd_status pd_arena_place(pd_arena *arena);
 
 /* The buffer, aligned to 64 bytes. After pd_arena_place; owned by the arena. */

@@ -38,6 +38,11 @@ pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_la
 pd_status pd_network_plan_passes(pd_network *network, const pd_plan *plan, int first_lane,
                                  int pass_lanes);
 
+/* The bytes that pd_network_plan for training would allocate, without allocating them. Afterwards the
+ * network serves only to ask for its layers, their shapes and the number of its weights. */
+pd_status pd_network_measure(pd_network *network, const pd_plan *plan, int first_lane,
+                             size_t *bytes);
+
 /* The passes in which the lanes held here go through a training step: pd_network_forward and
  * pd_network_backward for each, in turn. */
 const pd_passes *pd_network_passes(const pd_network *network);

@@ -13,6 +13,10 @@ typedef struct pd_optimizer pd_optimizer;
 /* For the network's trainable weights and, if job->ema > 0, the moving average of weights and
  * state. `network` is borrowed and must be planned and initialised. The caller owns *out. */
 pd_status pd_optimizer_create(pd_optimizer **out, const pd_job *job, pd_network *network);
+
+/* Floats of the vectors that pd_optimizer_create makes for that many weights and state. */
+size_t pd_optimizer_floats(const pd_job *job, size_t weights, size_t state);
+
 void pd_optimizer_destroy(pd_optimizer **optimizer);
 
 /* One step: adds the L1 and L2 gradients, clips the global norm, updates the weights at

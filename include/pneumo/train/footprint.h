@@ -1,0 +1,26 @@
+/* The memory that a rank needs to train a job, computed without allocating it. */
+#ifndef PNEUMO_TRAIN_FOOTPRINT_H
+#define PNEUMO_TRAIN_FOOTPRINT_H
+
+#include "pneumo/comm/comm.h"
+#include "pneumo/io/dataset.h"
+#include "pneumo/train/job.h"
+
+/* Bytes, of one rank. */
+typedef struct pd_footprint {
+    double network;    /* weights, gradients, activations */
+    double optimizer;  /* its slots, the moving average included */
+    double reduction;  /* slices of the lane sum that are under way */
+    double batch;      /* network input: of a step, and of a chunk of the validation fold */
+    double images;     /* of this rank's lanes and of its share of the validation fold */
+    double checkpoint; /* a checkpoint in memory before it is written, on rank 0 */
+    double total;
+    double file; /* bytes of a checkpoint on disk, on every rank */
+} pd_footprint;
+
+/* What training `job` on images such as those of `info` takes on this rank, with `threads` threads.
+ * After pd_comm_set_lanes. Not collective. */
+pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job *job,
+                            const pd_dataset_info *info, int threads);
+
+#endif

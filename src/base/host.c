@@ -1,0 +1,138 @@
+#include "pneumo/base/host.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { PATH_BYTES = 4096, LINE_BYTES = 1024 };
+
+static FILE *open_in(const char *folder, const char *file)
+{
+    char path[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    return fopen(path, "r");
+}
+
+/* The number behind `key` in a file of lines such as "MemAvailable: 12 kB", or the first one of the
+ * file if `key` is ""; INFINITY if there is none, as where it says "max". */
+static double number_in(const char *folder, const char *file, const char *key)
+{
+    char line[LINE_BYTES], *end;
+    double number = (double)INFINITY;
+    size_t length = strlen(key);
+    FILE *in = open_in(folder, file);
+    if (in == NULL)
+        return number;
+    while (isinf(number) && fgets(line, sizeof line, in) != NULL) {
+        if (strncmp(line, key, length) != 0)
+            continue;
+        double read = (double)strtoll(line + length, &end, 10);
+        if (end != line + length)
+            number = read;
+    }
+    fclose(in);
+    return number;
+}
+
+/* What is left of a limit, files that are only cached counted as free. */
+static double left(const char *folder, const char *limit, const char *used, const char *cached)
+{
+    double most = number_in(folder, limit, ""), now = number_in(folder, used, "");
+    double cache = number_in(folder, "memory.stat", cached);
+    if (isinf(most) || isinf(now))
+        return (double)INFINITY;
+    double rest = most - now + (isinf(cache) ? 0 : cache);
+    return rest > 0 ? rest : 0;
+}
+
+/* Processors that a quota of microseconds per period stands for. */
+static double share(double quota, double period)
+{
+    return isinf(quota) || isinf(period) || quota <= 0 || period <= 0 ? (double)INFINITY
+                                                                      : quota / period;
+}
+
+/* "cpu.max" holds both: "200000 100000", or "max 100000". */
+static double unified_processors(const char *folder)
+{
+    double quota = (double)INFINITY, period = (double)INFINITY;
+    FILE *in = open_in(folder, "cpu.max");
+    if (in == NULL)
+        return quota;
+    if (fscanf(in, "%lf %lf", &quota, &period) != 2)
+        quota = (double)INFINITY;
+    fclose(in);
+    return share(quota, period);
+}
+
+static void look_at_group(pd_host *host, const char *folder)
+{
+    double memory = left(folder, "memory.max", "memory.current", "inactive_file ");
+    double memory1 =
+        left(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ");
+    double quota1 = share(number_in(folder, "cpu.cfs_quota_us", ""),
+                          number_in(folder, "cpu.cfs_period_us", ""));
+    host->memory = fmin(host->memory, fmin(memory, memory1));
+    host->processors = fmin(host->processors, fmin(unified_processors(folder), quota1));
+}
+
+/* The group `path` below `top` and all above it: each one's limits hold for those within. In a
+ * container the upper part of the path may not be there; the limits are then those of `top`. */
+static void look_upwards(pd_host *host, const char *top, const char *path)
+{
+    char folder[PATH_BYTES];
+    size_t least = strlen(top);
+    snprintf(folder, sizeof folder, "%s%s", top, path);
+    for (;;) {
+        look_at_group(host, folder);
+        char *slash = strrchr(folder, '/');
+        if (slash == NULL || (size_t)(slash - folder) < least)
+            return;
+        *slash = '\0';
+    }
+}
+
+/* Lines of /proc/self/cgroup are "number:controllers:path"; version 2 names no controllers. */
+static void look_at_groups(pd_host *host, const char *root)
+{
+    char line[LINE_BYTES], top[PATH_BYTES];
+    FILE *in = open_in(root, "proc/self/cgroup");
+    if (in == NULL)
+        return;
+    while (fgets(line, sizeof line, in) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        char *controllers = strchr(line, ':');
+        char *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+        if (group == NULL)
+            continue;
+        *group++ = '\0';
+        snprintf(top, sizeof top, "%s/sys/fs/cgroup%s%s", root, controllers[1] == '\0' ? "" : "/",
+                 controllers + 1);
+        look_upwards(host, top, group);
+    }
+    fclose(in);
+}
+
+static double soft_limit(int resource)
+{
+    struct rlimit limit;
+    if (getrlimit((__rlimit_resource_t)resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return (double)INFINITY;
+    return (double)limit.rlim_cur;
+}
+
+pd_host pd_host_look(const char *root)
+{
+    char proc[PATH_BYTES];
+    snprintf(proc, sizeof proc, "%s/proc", root);
+    pd_host host = {.memory = 1024 * number_in(proc, "meminfo", "MemAvailable:"),
+                    .processors = (double)INFINITY,
+                    .open_files = soft_limit(RLIMIT_NOFILE)};
+    double mapped = 1024 * number_in(proc, "self/status", "VmSize:");
+    double room = soft_limit(RLIMIT_AS) - (isinf(mapped) ? 0 : mapped);
+    host.address_room = room > 0 ? room : 0;
+    look_at_groups(&host, root);
+    return host;
+}

@@ -1,0 +1,390 @@
+/* How long a training step takes here, and on other numbers of ranks. */
+#include "pneumo/base/memory.h"
+#include "pneumo/cli/doctor.h"
+#include "pneumo/cli/trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Links that are neither measured nor given: memory of a common server; Ethernet of 10 Gbit/s over
+ * TCP. Work on a message grows with its latency, since both are mostly the software's. */
+static const pd_link common_local = {1e-6, 2e-6, 5e9};
+static const pd_link common_network = {30e-6, 6e-6, 1.25e9};
+static const double overhead_per_latency = 0.2;
+
+/* The times of a trial, [ranks][steps][PD_STEP_PARTS] on rank 0; `seconds` are each step's. */
+typedef struct trial {
+    double *parts, *seconds;
+    double *all;
+    pd_layer_times *times; /* of this rank's layers, all steps together */
+} trial;
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* Reorders values[count]. */
+static double median(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    return values[(count - 1) / 2];
+}
+
+/* Forward and backward of one rank in one step. */
+static double compute_seconds(const double parts[PD_STEP_PARTS])
+{
+    return parts[PD_STEP_FORWARD] + parts[PD_STEP_BACKWARD];
+}
+
+/* A rank's median over the steps of the sum of parts [first, last]. */
+static double rank_median(const pd_doctor *self, const trial *tried, int rank, int first, int last)
+{
+    int steps = self->given->steps;
+    double sums[steps];
+    for (int i = 0; i < steps; i++) {
+        const double *parts =
+            tried->all + ((size_t)rank * (size_t)steps + (size_t)i) * PD_STEP_PARTS;
+        sums[i] = 0;
+        for (int part = first; part <= last; part++)
+            sums[i] += parts[part];
+    }
+    return median(sums, steps);
+}
+
+/* The mean over the ranks of rank_median. */
+static double mean_median(const pd_doctor *self, const trial *tried, int first, int last)
+{
+    int ranks = pd_comm_size(self->comm);
+    double sum = 0;
+    for (int rank = 0; rank < ranks; rank++)
+        sum += rank_median(self, tried, rank, first, last);
+    return sum / ranks;
+}
+
+/* Standard deviation of the computing times of all ranks and steps, as a share of their mean. */
+static double measure_spread(const pd_doctor *self, const trial *tried)
+{
+    int count = pd_comm_size(self->comm) * self->given->steps;
+    double sum = 0, squares = 0;
+    for (int i = 0; i < count; i++)
+        sum += compute_seconds(tried->all + (size_t)i * PD_STEP_PARTS);
+    double mean = sum / count;
+    for (int i = 0; i < count; i++) {
+        double off = compute_seconds(tried->all + (size_t)i * PD_STEP_PARTS) - mean;
+        squares += off * off;
+    }
+    return count < 2 ? 0 : sqrt(squares / (count - 1)) / mean;
+}
+
+static void check_step(pd_doctor *self, const trial *tried)
+{
+    const double slow = 1.25;
+    int ranks = pd_comm_size(self->comm), slowest = 0;
+    double most = 0;
+    double mean = mean_median(self, tried, PD_STEP_FORWARD, PD_STEP_BACKWARD);
+    for (int rank = 0; rank < ranks; rank++) {
+        double own = rank_median(self, tried, rank, PD_STEP_FORWARD, PD_STEP_BACKWARD);
+        if (own > most) {
+            most = own;
+            slowest = rank;
+        }
+    }
+    /* Ranks with more lanes than others have been warned of. */
+    bool even = self->job.lanes % ranks == 0;
+    if (even && most > slow * mean)
+        pd_checkup_add(&self->checkup, PD_CHECK_WARN, "step",
+                       "%.3f s for %d images; rank %d on %s computes %.3f s of it, the ranks' mean "
+                       "is %.3f s: all wait for it; see what else runs there, or leave it out",
+                       self->step_seconds, self->job.batch, slowest, self->all[slowest].host, most,
+                       mean);
+    else
+        pd_checkup_add(&self->checkup, PD_CHECK_OK, "step",
+                       "%.3f s for %d images (%.1f images/s), median of %d; a rank computes %.3f s "
+                       "of it, give or take %.0f %%",
+                       self->step_seconds, self->job.batch, self->job.batch / self->step_seconds,
+                       self->given->steps, mean, 100 * measure_spread(self, tried));
+}
+
+/* Fills in model->layers from rank 0's times, so that together they take `backward`. */
+static pd_status model_layers(pd_doctor *self, const pd_step *step, const trial *tried,
+                              double backward)
+{
+    int layers = pd_network_layer_count(step->network), count = 0;
+    pd_status status = pd_alloc(&self->layers, (size_t)layers, sizeof *self->layers);
+    if (status != PD_OK)
+        return status;
+    double all = 0, until = 0;
+    for (int i = layers - 1; i >= 0; i--) {
+        size_t weights = pd_layer_trainable(pd_network_layer(step->network, i));
+        double seconds = tried->times[i].backward + tried->times[i].fold;
+        all += seconds;
+        until += seconds;
+        if (weights == 0)
+            continue;
+        self->layers[count++] = (pd_scaling_layer){.weights = (double)weights, .backward = until};
+        until = 0;
+    }
+    for (int i = 0; i < count && all > 0; i++)
+        self->layers[i].backward *= backward / all;
+    self->model.layers = self->layers;
+    self->model.layer_count = count;
+    return PD_OK;
+}
+
+/* The lane sums of short vectors in a step: statistics of batch normalisation on the way forward
+ * and, over the whole batch, backward; the loss; and the agreement on signals. */
+static void model_sums(pd_doctor *self, const pd_step *step)
+{
+    pd_scaling *model = &self->model;
+    model->sums = 2;
+    model->sum_numbers = 2;
+    for (int i = 0; i < pd_network_layer_count(step->network); i++) {
+        const pd_layer *layer = pd_network_layer(step->network, i);
+        if (strcmp(layer->type->name, "batchnorm") != 0)
+            continue;
+        int ways = layer->spec.scope == PD_NORM_BATCH ? 2 : 1;
+        model->sums += ways;
+        model->sum_numbers += ways * 2.0 * layer->in[0].c;
+    }
+}
+
+/* Links as measured where they were, else as given, else as is common. */
+static void model_links(pd_doctor *self)
+{
+    const pd_doctor_given *given = self->given;
+    const pd_probe *probe = &self->probe;
+    pd_scaling *model = &self->model;
+    int hosts, ranks = pd_comm_size(self->comm);
+    int host_ranks = pd_facts_host_ranks(self->all, ranks, &hosts);
+    model->local = common_local;
+    model->network = common_network;
+    self->network = "taken for 10 Gbit/s, not measured";
+    if (hosts > 1 && probe->transfer > 0) {
+        double far = (double)(ranks - host_ranks) / (ranks - 1);
+        model->network =
+            (pd_link){probe->latency, probe->overhead, host_ranks * far / probe->transfer};
+        /* What stays within a host went along; its share is not known. */
+        model->local = (pd_link){probe->latency, probe->overhead, (double)INFINITY};
+        self->network = "as measured";
+    } else if (ranks > 1 && probe->transfer > 0) {
+        model->local = (pd_link){probe->latency, probe->overhead, ranks / probe->transfer};
+    }
+    if (given->latency > 0) {
+        model->network.latency = given->latency;
+        model->network.overhead = overhead_per_latency * given->latency;
+    }
+    if (given->overhead > 0)
+        model->network.overhead = given->overhead;
+    if (given->bandwidth > 0)
+        model->network.bandwidth = given->bandwidth;
+    if (given->bandwidth > 0 || given->latency > 0 || given->overhead > 0)
+        self->network = "as given";
+    int fit = CPU_COUNT(&self->all[0].cores) / self->threads;
+    model->host_ranks = hosts == 1 && fit > host_ranks ? fit : host_ranks;
+    if (given->host_ranks > 0)
+        model->host_ranks = given->host_ranks;
+}
+
+static void model_files(pd_doctor *self)
+{
+    pd_scaling *model = &self->model;
+    int ranks = pd_comm_size(self->comm);
+    const int64_t *train = self->info.counts[PD_TRAIN];
+    double bytes = 0, slowest = 0, open = 0;
+    for (int rank = 0; rank < ranks; rank++) {
+        open = fmax(open, self->all[rank].open);
+        bytes += self->all[rank].read_bytes;
+        slowest = fmax(slowest, self->all[rank].read_seconds);
+    }
+    self->epoch_images = self->job.epoch_images > 0 ? self->job.epoch_images
+                                                    : train[PD_NORMAL] + train[PD_PNEUMONIA];
+    model->epoch_steps = fmax(1, ceil((double)self->epoch_images / self->job.batch));
+    if (self->storage.write > 0)
+        model->checkpoint = self->checkpoint_bytes / self->storage.write;
+    if (!self->has_data || bytes == 0)
+        return;
+    model->open = open / ranks; /* all opened it at once */
+    model->read = (double)self->info.count * self->info.height * self->info.width * slowest / bytes;
+}
+
+static pd_status build_model(pd_doctor *self, const pd_step *step, const trial *tried)
+{
+    double backward = mean_median(self, tried, PD_STEP_BACKWARD, PD_STEP_BACKWARD);
+    self->model = (pd_scaling){
+        .samples = (double)self->job.batch / pd_comm_size(self->comm),
+        .forward = mean_median(self, tried, PD_STEP_FORWARD, PD_STEP_FORWARD),
+        .update = mean_median(self, tried, PD_STEP_UPDATE, PD_STEP_UPDATE),
+        .spread = isnan(self->given->spread) ? measure_spread(self, tried) : self->given->spread,
+        .fold = self->probe.fold,
+        .batch = self->job.batch,
+        .lanes = self->job.lanes,
+        .bucket = 256.0 * self->job.bucket_kib};
+    model_sums(self, step);
+    model_links(self);
+    model_files(self);
+    return model_layers(self, step, tried, backward);
+}
+
+/* Times training steps; the first one warms up. Collective. */
+static pd_status take_steps(pd_doctor *self, pd_step *step, trial *out)
+{
+    pd_status status = PD_OK;
+    int steps = self->given->steps, layers = pd_network_layer_count(step->network);
+    void *all = NULL;
+    size_t size, row = PD_STEP_PARTS * sizeof(double);
+    pd_layer_times *warm_up = NULL;
+    status = pd_alloc(&out->parts, (size_t)steps, row);
+    if (status == PD_OK)
+        status = pd_alloc(&out->seconds, (size_t)steps, sizeof(double));
+    if (status == PD_OK)
+        status = pd_alloc(&out->times, (size_t)layers, sizeof *out->times);
+    if (status == PD_OK)
+        status = pd_alloc(&warm_up, (size_t)layers, sizeof *warm_up);
+    PD_TRY(pd_comm_agree(self->comm, status));
+    PD_TRY(pd_trial_step(step, 0, warm_up, out->seconds));
+    for (int i = 0; i < steps; i++) {
+        PD_TRY(pd_trial_step(step, i + 1, out->times, &out->seconds[i]));
+        memcpy(out->parts + (size_t)i * PD_STEP_PARTS, step->seconds, row);
+    }
+    PD_TRY(pd_comm_gather(self->comm, out->parts, (size_t)steps * row, &all, &size));
+    out->all = all;
+    self->step_seconds = median(out->seconds, steps);
+cleanup:
+    free(warm_up);
+    return status;
+}
+
+/* Trains a few steps, says how they went, and makes the model. Collective. */
+pd_status pd_outlook_measure(pd_doctor *self)
+{
+    pd_status status = PD_OK;
+    pd_step step = {0};
+    trial tried = {0};
+    PD_TRY(pd_step_set_up(&step, self->comm, &self->job, &self->info, self->threads));
+    pd_trial_fill(&step);
+    PD_TRY(take_steps(self, &step, &tried));
+    if (pd_comm_rank(self->comm) == 0) {
+        check_step(self, &tried);
+        status = build_model(self, &step, &tried);
+    }
+    PD_TRY(pd_comm_agree(self->comm, status));
+    self->stepped = true;
+cleanup:
+    pd_step_tear_down(&step);
+    free(tried.parts);
+    free(tried.seconds);
+    free(tried.all);
+    free(tried.times);
+    return status;
+}
+
+/* --- Printing --- */
+
+void pd_outlook_print(const pd_doctor *self)
+{
+    const pd_doctor_given *given = self->given;
+    const pd_scaling *model = &self->model;
+    printf("\nA step on other numbers of ranks, %s; at most %d rank%s on a host;\nnetwork %s: %.3g "
+           "Gbit/s each way per host, %.3g us, %.3g us of work per message.\n\n",
+           given->strong ? "with the same batch" : "with the same number of images per rank",
+           model->host_ranks, model->host_ranks == 1 ? "" : "s", self->network,
+           8e-9 * model->network.bandwidth, 1e6 * model->network.latency,
+           1e6 * model->network.overhead);
+    printf("%6s %6s %8s %8s %9s %10s %10s  %-11s %8s\n", "ranks", "hosts", "batch", "lanes",
+           "s/step", "images/s", "efficiency", "limited by", "start, s");
+    for (int i = 0; i < given->cases; i++) {
+        int ranks = given->ranks[i];
+        pd_scaling_case of;
+        pd_prediction told;
+        if (!pd_scaling_grow(model, ranks, given->strong, &of)) {
+            printf("%6d  not possible: %s\n", ranks,
+                   ranks > PD_LANES_MAX ? "more ranks than a job can have lanes"
+                                        : "more ranks than images in a batch");
+            continue;
+        }
+        pd_scaling_predict(model, &of, given->strong, &told);
+        printf("%6d %6d %8lld %8lld %9.4f %10.1f %8.0f %%  %-11s %8.1f\n", ranks,
+               (ranks + model->host_ranks - 1) / model->host_ranks, (long long)of.batch,
+               (long long)of.lanes, told.seconds, (double)of.batch / told.seconds,
+               100 * told.efficiency, ranks == 1 ? "-" : pd_scaling_part_names[told.limit],
+               told.start);
+    }
+    printf("\nBatch and lanes are the keys train.batch and train.lanes to set for so many ranks.");
+    if (self->epoch_images > 0)
+        printf(" A batch\nabove %lld takes a larger data set.", (long long)self->epoch_images);
+    printf("\n");
+}
+
+/* A number, or null for one that JSON cannot write. */
+static void print_json_number(const char *key, double value)
+{
+    if (isfinite(value))
+        printf("\"%s\": %.9g", key, value);
+    else
+        printf("\"%s\": null", key);
+}
+
+static void print_json_link(const char *name, const pd_link *link)
+{
+    printf("\"%s\": {\"latency\": %.9g, \"overhead\": %.9g, ", name, link->latency, link->overhead);
+    print_json_number("bandwidth", link->bandwidth);
+    printf("}");
+}
+
+static void print_json_model(const pd_doctor *self)
+{
+    const pd_scaling *model = &self->model;
+    double backward = 0, weights = 0;
+    for (int i = 0; i < model->layer_count; i++) {
+        backward += model->layers[i].backward;
+        weights += model->layers[i].weights;
+    }
+    printf(
+        "{\"seconds_per_step\": %.9g, \"samples\": %.9g, \"forward\": %.9g, \"backward\": %.9g, "
+        "\"update\": %.9g, \"spread\": %.9g, \"fold\": %.9g, \"weights\": %.0f, \"bucket\": "
+        "%.0f, \"sums\": %.0f, \"sum_numbers\": %.0f, \"checkpoint\": %.9g, \"host_ranks\": %d, ",
+        self->step_seconds, model->samples, model->forward, backward, model->update, model->spread,
+        model->fold, weights, model->bucket, model->sums, model->sum_numbers, model->checkpoint,
+        model->host_ranks);
+    print_json_link("local", &model->local);
+    printf(", ");
+    print_json_link("network", &model->network);
+    printf("}");
+}
+
+static void print_json_prediction(const pd_doctor *self, int ranks)
+{
+    const pd_scaling *model = &self->model;
+    pd_scaling_case of;
+    pd_prediction told;
+    printf("{\"ranks\": %d, ", ranks);
+    if (!pd_scaling_grow(model, ranks, self->given->strong, &of)) {
+        printf("\"possible\": false}");
+        return;
+    }
+    pd_scaling_predict(model, &of, self->given->strong, &told);
+    printf("\"possible\": true, \"batch\": %lld, \"lanes\": %lld, \"seconds_per_step\": %.9g, "
+           "\"images_per_second\": %.9g, \"efficiency\": %.9g, \"limit\": \"%s\", \"start\": %.9g, "
+           "\"parts\": {",
+           (long long)of.batch, (long long)of.lanes, told.seconds, (double)of.batch / told.seconds,
+           told.efficiency, pd_scaling_part_names[told.limit], told.start);
+    for (int i = 0; i < PD_SCALING_PARTS; i++)
+        printf("%s\"%s\": %.9g", i == 0 ? "" : ", ", pd_scaling_part_names[i], told.parts[i]);
+    printf("}}");
+}
+
+void pd_outlook_print_json(const pd_doctor *self)
+{
+    printf("\"measured\": ");
+    print_json_model(self);
+    printf(", \"predictions\": [");
+    for (int i = 0; i < self->given->cases; i++) {
+        printf("%s", i == 0 ? "" : ", ");
+        print_json_prediction(self, self->given->ranks[i]);
+    }
+    printf("]");
+}

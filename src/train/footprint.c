@@ -1,0 +1,64 @@
+#include "pneumo/train/footprint.h"
+
+#include "pneumo/train/optimizer.h"
+#include "pneumo/train/setup.h"
+
+#include <math.h>
+
+/* Of pd_reduction: buckets that it lets be under way. */
+enum { BUCKETS_UNDER_WAY = 64 };
+
+static double fold_images(const pd_dataset_info *info, pd_fold fold)
+{
+    return (double)(info->counts[fold][PD_NORMAL] + info->counts[fold][PD_PNEUMONIA]);
+}
+
+/* This rank's slices of all subtrees of all ranks: every rank has about as many as this one. */
+static double reduction_bytes(const pd_comm *comm, const pd_job *job, double weights)
+{
+    pd_subtree subtrees[PD_SUBTREES_MAX];
+    if (pd_comm_size(comm) == 1)
+        return 0;
+    int own =
+        pd_tree_subtrees(job->lanes, pd_comm_first_lane(comm), pd_comm_lane_count(comm), subtrees);
+    return own * fmin(weights * sizeof(float), BUCKETS_UNDER_WAY * 1024.0 * job->bucket_kib);
+}
+
+static double image_bytes(const pd_comm *comm, const pd_job *job, const pd_dataset_info *info)
+{
+    double train = ceil(fold_images(info, PD_TRAIN) / job->lanes) * pd_comm_lane_count(comm);
+    double val = ceil(fold_images(info, PD_VAL) / pd_comm_size(comm));
+    return (train + val) * info->height * info->width;
+}
+
+pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job *job,
+                            const pd_dataset_info *info, int threads)
+{
+    pd_status status = PD_OK;
+    pd_network *network = NULL;
+    size_t network_bytes = 0, weights = 0, state = 0;
+    int lane_samples = job->batch / job->lanes, samples = pd_comm_lane_count(comm) * lane_samples;
+    const pd_plan plan = {.lanes = pd_comm_lane_count(comm),
+                          .lane_samples = lane_samples,
+                          .total_lanes = job->lanes,
+                          .threads = threads};
+    pd_input input = pd_setup_input(job, info);
+    *out = (pd_footprint){0};
+    PD_TRY(pd_setup_network(&network, job, info));
+    PD_TRY(pd_network_measure(network, &plan, pd_comm_first_lane(comm), &network_bytes));
+    pd_network_weights(network, &weights);
+    pd_network_state(network, &state);
+    out->network = (double)network_bytes;
+    out->optimizer = (double)pd_optimizer_floats(job, weights, state) * sizeof(float);
+    out->file = (double)(weights + state) * sizeof(float) + out->optimizer;
+    out->reduction = reduction_bytes(comm, job, (double)weights);
+    out->batch = ((double)samples + lane_samples) * input.size * input.size * input.channels *
+                 (double)sizeof(float);
+    out->images = image_bytes(comm, job, info);
+    out->checkpoint = pd_comm_rank(comm) == 0 ? out->file : 0;
+    out->total =
+        out->network + out->optimizer + out->reduction + out->batch + out->images + out->checkpoint;
+cleanup:
+    pd_network_destroy(&network);
+    return status;
+}

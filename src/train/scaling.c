@@ -1,0 +1,201 @@
+#include "pneumo/train/scaling.h"
+
+#include "pneumo/kernels/tree.h"
+
+#include <math.h>
+
+const char *const pd_scaling_part_names[PD_SCALING_PARTS] = {
+    [PD_SCALING_COMPUTE] = "compute",       [PD_SCALING_MESSAGES] = "messages",
+    [PD_SCALING_LOCAL] = "local",           [PD_SCALING_NETWORK] = "network",
+    [PD_SCALING_STATISTICS] = "statistics", [PD_SCALING_FOLD] = "fold",
+    [PD_SCALING_STRAGGLERS] = "stragglers", [PD_SCALING_UPDATE] = "update",
+    [PD_SCALING_CHECKPOINT] = "checkpoint"};
+
+/* How the other ranks lie, as one rank sees them. */
+typedef struct neighbours {
+    double ranks;
+    double host;        /* ranks of a full host */
+    double near, far;   /* other ranks on the same host, and on others */
+    double latency;     /* of the slowest message */
+    double per_message; /* mean seconds of work on a message */
+} neighbours;
+
+static neighbours look_around(const pd_scaling *model, int ranks)
+{
+    neighbours n = {.ranks = ranks, .host = fmin(model->host_ranks, ranks)};
+    n.near = n.host - 1;
+    n.far = n.ranks - n.host;
+    if (ranks == 1)
+        return n;
+    n.latency = n.far > 0 ? model->network.latency : model->local.latency;
+    n.per_message =
+        (n.near * model->local.overhead + n.far * model->network.overhead) / (n.near + n.far);
+    return n;
+}
+
+/* Seconds for `bytes` that every rank sends to all other ranks together, an equal part to each:
+ * those to other hosts go through the host's one link, one rank after the other. */
+static double network_seconds(const pd_scaling *model, const neighbours *n, double bytes)
+{
+    return n->far == 0 ? 0 : n->host * bytes * n->far / (n->ranks - 1) / model->network.bandwidth;
+}
+
+/* The same for those that stay on the host: copied through the memory that its ranks share. */
+static double local_seconds(const pd_scaling *model, const neighbours *n, double bytes)
+{
+    return n->near == 0 ? 0 : n->host * bytes * n->near / (n->ranks - 1) / model->local.bandwidth;
+}
+
+static double total_weights(const pd_scaling *model)
+{
+    double weights = 0;
+    for (int i = 0; i < model->layer_count; i++)
+        weights += model->layers[i].weights;
+    return weights;
+}
+
+static double total_backward(const pd_scaling *model)
+{
+    double seconds = 0;
+    for (int i = 0; i < model->layer_count; i++)
+        seconds += model->layers[i].backward;
+    return seconds;
+}
+
+/* Bytes that a rank sends for `weights` floats: its part to the all-to-all, and its slice of the
+ * total to all others in the all-gather, (R - 1) / R of the vector each (Thakur, Rabenseifner,
+ * Gropp, IJHPCA 2005, section 4). */
+static double gradient_bytes(const neighbours *n, double weights)
+{
+    return 2 * sizeof(float) * weights * (n->ranks - 1) / n->ranks;
+}
+
+/* A bucket costs two messages to every other rank: Open MPI's non-blocking all-to-all and
+ * all-gather are linear (ompi/mca/coll/libnbc, nbc_ialltoallv.c and nbc_iallgatherv.c). Ranks start
+ * and finish them themselves, so nothing hides it. */
+static double message_seconds(const pd_scaling *model, const neighbours *n)
+{
+    double buckets = ceil(total_weights(model) / model->bucket);
+    return 2 * buckets * (n->ranks - 1) * n->per_message;
+}
+
+/* What of the gradient's way through the network is left after a backward pass of `backward`
+ * seconds. A bucket starts when its last layer's gradient is there, and the link serves one after
+ * the other: end[i] = max(end[i - 1], ready[i]) + bytes / bandwidth, as in wait-free
+ * backpropagation (Zhang et al., USENIX ATC 2017, section 3). The last one ends two latencies
+ * later. */
+static double exposed_seconds(const pd_scaling *model, const neighbours *n, double backward)
+{
+    double measured = total_backward(model), scale = measured > 0 ? backward / measured : 0;
+    double ready = 0, end = 0, waiting = 0; /* weights that wait for their bucket to be full */
+    if (n->far == 0)
+        return 0;
+    for (int i = 0; i < model->layer_count; i++) {
+        ready += scale * model->layers[i].backward;
+        waiting += model->layers[i].weights;
+        bool last = i == model->layer_count - 1;
+        double leaving = last ? waiting : floor(waiting / model->bucket) * model->bucket;
+        waiting -= leaving;
+        end = fmax(end, ready) + network_seconds(model, n, gradient_bytes(n, leaving));
+    }
+    return fmax(end - backward, 0) + 2 * model->network.latency;
+}
+
+/* A lane sum of a short vector is a linear all-gather of every lane's numbers, which every rank
+ * then adds up by itself (pd_comm_lane_sum); nothing hides it. */
+static double statistics_seconds(const pd_scaling *model, const neighbours *n, int64_t lanes)
+{
+    double all = 8 * (double)lanes * model->sum_numbers;
+    double sent = all * (n->ranks - 1) / n->ranks; /* by a rank: its lanes, to each other one */
+    return model->sums * (n->latency + (n->ranks - 1) * n->per_message) +
+           network_seconds(model, n, sent) + local_seconds(model, n, sent) + all * model->fold;
+}
+
+double pd_scaling_slowest(int ranks)
+{
+    /* The mean of a distribution F is the integral of 1 - F above 0 less that of F below; that of
+     * the largest of R is the R-th power of the normal one (David, Nagaraja, Order Statistics,
+     * 2003, section 3.1). Midpoint rule; beyond 9 deviations there is nothing left. */
+    const double limit = 9, width = 0.01;
+    double mean = 0;
+    for (double x = width / 2; x < limit; x += width) {
+        double above = pow(0.5 * erfc(-x / sqrt(2.0)), ranks);
+        double below = pow(0.5 * erfc(x / sqrt(2.0)), ranks);
+        mean += width * (1 - above - below);
+    }
+    return mean;
+}
+
+bool pd_scaling_grow(const pd_scaling *model, int ranks, bool strong, pd_scaling_case *out)
+{
+    *out = (pd_scaling_case){.ranks = ranks, .batch = model->batch, .lanes = model->lanes};
+    if (ranks < 1 || ranks > PD_LANES_MAX)
+        return false;
+    if (!strong) {
+        out->lanes = ranks;
+        out->batch = (int64_t)((double)ranks * model->samples + 0.5);
+        return true;
+    }
+    while (out->lanes <= out->batch && (out->lanes < ranks || out->batch % out->lanes != 0))
+        out->lanes++;
+    return out->lanes <= out->batch && out->lanes <= PD_LANES_MAX;
+}
+
+/* The parts of a step of `of` at their lengths. */
+static void predict_parts(const pd_scaling *model, const pd_scaling_case *of,
+                          double parts[PD_SCALING_PARTS])
+{
+    const neighbours n = look_around(model, of->ranks);
+    double lanes = ceil((double)of->lanes / n.ranks); /* of the rank that has most */
+    double scale = lanes * (double)of->batch / (double)of->lanes / model->samples;
+    double backward = scale * total_backward(model), bytes = 0;
+    if (of->ranks > 1)
+        bytes = gradient_bytes(&n, total_weights(model));
+    parts[PD_SCALING_COMPUTE] = scale * model->forward + backward;
+    parts[PD_SCALING_MESSAGES] = message_seconds(model, &n);
+    parts[PD_SCALING_LOCAL] = local_seconds(model, &n, bytes);
+    /* The parts of every rank for a slice: of all ranks together as long as the vector. */
+    parts[PD_SCALING_FOLD] = of->ranks > 1 ? sizeof(float) * total_weights(model) * model->fold : 0;
+    /* Messages are started and moved on in the backward pass, which they make longer. */
+    parts[PD_SCALING_NETWORK] =
+        exposed_seconds(model, &n, backward + parts[PD_SCALING_MESSAGES] + parts[PD_SCALING_LOCAL]);
+    parts[PD_SCALING_STATISTICS] = statistics_seconds(model, &n, of->lanes);
+    parts[PD_SCALING_STRAGGLERS] =
+        model->spread * pd_scaling_slowest(of->ranks) * parts[PD_SCALING_COMPUTE];
+    parts[PD_SCALING_UPDATE] = model->update;
+    parts[PD_SCALING_CHECKPOINT] = model->checkpoint / model->epoch_steps;
+}
+
+static double sum(const double parts[PD_SCALING_PARTS])
+{
+    double all = 0;
+    for (int i = 0; i < PD_SCALING_PARTS; i++)
+        all += parts[i];
+    return all;
+}
+
+void pd_scaling_predict(const pd_scaling *model, const pd_scaling_case *of, bool strong,
+                        pd_prediction *out)
+{
+    pd_scaling_case alone = {.ranks = 1, .batch = of->batch, .lanes = of->lanes};
+    double one[PD_SCALING_PARTS], most = 0;
+    if (!strong) {
+        alone.lanes = 1;
+        alone.batch = of->batch / of->ranks;
+    }
+    predict_parts(model, of, out->parts);
+    predict_parts(model, &alone, one);
+    out->seconds = sum(out->parts);
+    /* The share of what the one rank does that falls to each of the ranks. */
+    double share = (double)of->batch / (double)alone.batch / of->ranks;
+    out->efficiency = share * sum(one) / out->seconds;
+    out->limit = PD_SCALING_COMPUTE;
+    for (int i = 0; i < PD_SCALING_PARTS; i++) {
+        double lost = out->parts[i] - share * one[i];
+        if (lost > most) {
+            most = lost;
+            out->limit = (pd_scaling_part)i;
+        }
+    }
+    out->start = of->ranks * model->open + model->read;
+}

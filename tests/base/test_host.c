@@ -1,0 +1,112 @@
+/* What a host has left, from made-up folders in place of /proc and /sys/fs/cgroup. */
+#include "pneumo/base/host.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static char root[64];
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(root, "host-XXXXXX");
+    return mkdtemp(root) == NULL;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s'", root);
+    return system(command);
+}
+
+/* Writes a file below the made-up root, and the folders above it. */
+static void put(const char *path, const char *text)
+{
+    char full[512];
+    snprintf(full, sizeof full, "%s/%s", root, path);
+    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(full, 0777);
+        *slash = '/';
+    }
+    FILE *out = fopen(full, "w");
+    assert_non_null(out);
+    fputs(text, out);
+    fclose(out);
+}
+
+static void test_no_groups(void **state)
+{
+    (void)state;
+    put("proc/meminfo", "MemTotal: 9000 kB\nMemFree: 100 kB\nMemAvailable:    4000 kB\n");
+    pd_host host = pd_host_look(root);
+    assert_true(host.memory == 4000 * 1024.0);
+    assert_true(isinf(host.processors));
+}
+
+/* The group itself has no limit, the one above it has; files in the cache count as free. */
+static void test_version_2(void **state)
+{
+    (void)state;
+    put("proc/meminfo", "MemAvailable: 4000 kB\n");
+    put("proc/self/cgroup", "0::/job_1/step_0\n");
+    put("sys/fs/cgroup/job_1/step_0/memory.max", "max\n");
+    put("sys/fs/cgroup/job_1/step_0/memory.current", "5000\n");
+    put("sys/fs/cgroup/job_1/step_0/cpu.max", "max 100000\n");
+    put("sys/fs/cgroup/job_1/memory.max", "1000000\n");
+    put("sys/fs/cgroup/job_1/memory.current", "600000\n");
+    put("sys/fs/cgroup/job_1/memory.stat", "anon 1\ninactive_file 50000\n");
+    put("sys/fs/cgroup/job_1/cpu.max", "150000 100000\n");
+    pd_host host = pd_host_look(root);
+    assert_true(host.memory == 450000);
+    assert_true(host.processors == 1.5);
+}
+
+/* In a container the path of the group is not there, but its limits are, at the top. */
+static void test_version_1(void **state)
+{
+    (void)state;
+    put("proc/meminfo", "MemAvailable: 4000 kB\n");
+    put("proc/self/cgroup", "4:memory:/docker/12ab\n2:cpu,cpuacct:/docker/12ab\n1:name=x:/\n");
+    put("sys/fs/cgroup/memory/memory.limit_in_bytes", "900000\n");
+    put("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000000\n");
+    put("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 300000\n");
+    put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
+    put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+    pd_host host = pd_host_look(root);
+    assert_true(host.memory == 200000);
+    assert_true(isinf(host.processors));
+    put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "400000\n");
+    assert_true(pd_host_look(root).processors == 4);
+}
+
+static void test_this_host(void **state)
+{
+    (void)state;
+    pd_host host = pd_host_look("");
+    assert_true(host.memory > 0 && host.memory < 1e15);
+    assert_true(host.address_room > 0 && host.processors > 0 && host.open_files > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_no_groups, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_version_2, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),
+        cmocka_unit_test(test_this_host),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,91 @@
+/* The planned memory of a rank is what setting up its step really allocates. */
+#include "pneumo/train/footprint.h"
+
+#include "pneumo/train/step.h"
+
+#include <malloc.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { SIZE = 64 };
+
+static const pd_dataset_info info = {
+    .count = 1000, .height = 100, .width = 120, .counts = {{300, 300}, {100, 100}, {100, 100}}};
+
+static double allocated(void)
+{
+    struct mallinfo2 heap = mallinfo2();
+    return (double)heap.uordblks + (double)heap.hblkhd;
+}
+
+static void check_job(pd_comm *comm, const char *text)
+{
+    pd_job job;
+    pd_step step;
+    pd_footprint plan;
+    assert_int_equal(pd_job_parse(&job, "test", text, NULL, 0), PD_OK);
+    assert_int_equal(pd_comm_set_lanes(comm, job.lanes), PD_OK);
+    double before = allocated();
+    assert_int_equal(pd_footprint_plan(&plan, comm, &job, &info, 1), PD_OK);
+    assert_true(allocated() - before < 1e6); /* planning itself takes nothing */
+    before = allocated();
+    assert_int_equal(pd_step_set_up(&step, comm, &job, &info, 1), PD_OK);
+    double taken = allocated() - before;
+    /* The validation fold's chunk is the scorer's, not the step's. */
+    double chunk = 4.0 * SIZE * SIZE * job.batch / job.lanes;
+    double planned = plan.network + plan.optimizer + plan.reduction + plan.batch - chunk;
+    /* Every large block is rounded up to huge pages, and aligned to one. */
+    if (fabs(taken - planned) > 0.01 * planned + 40e6)
+        fail_msg("%s: %.0f bytes planned, %.0f allocated", job.model, planned, taken);
+    pd_step_tear_down(&step);
+    /* A lane more of 600 train images than of an even share, and the validation fold. */
+    assert_true(plan.images == (ceil(600.0 / job.lanes) * job.lanes + 200) * 100 * 120);
+    assert_true(plan.checkpoint == plan.file && plan.file > 0);
+    assert_true(fabs(plan.network + plan.optimizer + plan.reduction + plan.batch + plan.images +
+                     plan.checkpoint - plan.total) < 1);
+}
+
+static void test_allocations(void **state)
+{
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* its allocator does not tell */
+#endif
+    pd_comm *comm;
+    assert_int_equal(pd_comm_create(&comm), PD_OK);
+    check_job(comm, "[data]\nsize = 64\n[model]\nname = vgg16\n[train]\nbatch = 32\nema = 0.9\n");
+    check_job(comm, "[data]\nsize = 64\n[model]\nname = xception\n[train]\nbatch = 16\n");
+    check_job(comm, "[data]\nsize = 64\n[model]\nname = mlp2\nhidden = 6000\n[train]\n"
+                    "optimizer = sgd\nlanes = 1\nbatch = 9\n");
+    check_job(comm, "[data]\nsize = 64\n[model]\nname = mlp2\nhidden = 6000\n[train]\nlanes = 1\n"
+                    "batch = 8\noptimizer = rmsprop\nmomentum = 0\n");
+    pd_comm_destroy(&comm);
+}
+
+/* A job that no machine holds can be planned all the same. */
+static void test_huge(void **state)
+{
+    (void)state;
+    pd_job job;
+    pd_comm *comm;
+    pd_footprint plan;
+    const char *text = "[data]\nsize = 4096\n[model]\nname = vgg16\n[train]\nbatch = 1024\n";
+    assert_int_equal(pd_comm_create(&comm), PD_OK);
+    assert_int_equal(pd_job_parse(&job, "test", text, NULL, 0), PD_OK);
+    assert_int_equal(pd_comm_set_lanes(comm, job.lanes), PD_OK);
+    assert_int_equal(pd_footprint_plan(&plan, comm, &job, &info, 1), PD_OK);
+    assert_true(plan.network > 1e12);
+    pd_comm_destroy(&comm);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_allocations),
+                                       cmocka_unit_test(test_huge)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

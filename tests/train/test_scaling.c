@@ -1,0 +1,211 @@
+/* The model of a step on many ranks: values by hand, and what must hold in the limits. */
+#include "pneumo/train/scaling.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* 400 weights in buckets of 100; a rank computes 3 s for 4 samples. */
+static const pd_scaling_layer layers[] = {{150, 0.5}, {250, 1.5}};
+
+static pd_scaling model_of(void)
+{
+    return (pd_scaling){.samples = 4,
+                        .forward = 1,
+                        .layers = layers,
+                        .layer_count = 2,
+                        .update = 0.25,
+                        .batch = 32,
+                        .lanes = 8,
+                        .bucket = 100,
+                        .sums = 3,
+                        .sum_numbers = 10,
+                        .epoch_steps = 10,
+                        .checkpoint = 5,
+                        .open = 0.1,
+                        .read = 2,
+                        .host_ranks = 2,
+                        .local = {1e-3, 1e-3, 16000},
+                        .network = {0.1, 4e-3, 6400}};
+}
+
+static void expect(double got, double wanted, const char *what)
+{
+    if (!(fabs(got - wanted) <= 1e-9 * fmax(1, fabs(wanted))))
+        fail_msg("%s: %.17g instead of %.17g", what, got, wanted);
+}
+
+static pd_prediction predict(const pd_scaling *model, int ranks, bool strong)
+{
+    pd_scaling_case of;
+    pd_prediction told;
+    assert_true(pd_scaling_grow(model, ranks, strong, &of));
+    pd_scaling_predict(model, &of, strong, &told);
+    return told;
+}
+
+/* Nothing is sent, nobody is waited for. */
+static void test_one_rank(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    model.spread = 0.5;
+    pd_prediction told = predict(&model, 1, false);
+    expect(told.parts[PD_SCALING_COMPUTE], 3, "compute");
+    expect(told.seconds, 3 + 0.25 + 0.5, "step");
+    expect(told.efficiency, 1, "efficiency");
+    expect(told.start, 2.1, "start");
+    told = predict(&model, 1, true); /* the whole batch */
+    expect(told.seconds, 8 * 3 + 0.25 + 0.5, "strong step");
+    expect(told.efficiency, 1, "strong efficiency");
+}
+
+/* Four ranks on two hosts: of three others one is near and two are far. */
+static void test_by_hand(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    model.fold = 1e-4;
+    model.spread = 0.1;
+    pd_prediction told = predict(&model, 4, false);
+    double message = (1 * 1e-3 + 2 * 4e-3) / 3;
+    expect(told.parts[PD_SCALING_COMPUTE], 3, "compute");
+    expect(told.parts[PD_SCALING_MESSAGES], 2 * 4 * 3 * message, "messages"); /* 0.072 */
+    /* A rank sends 2 * 4 bytes * 400 * 3/4 = 2400, a third of it to its neighbour. */
+    expect(told.parts[PD_SCALING_LOCAL], 2 * 800.0 / 16000, "local"); /* 0.1 */
+    /* The first layer fills one bucket, 1/4 of the way, the second the other three. Both backward
+     * times grow by (2 + 0.172) / 2. 600 bytes of each bucket, two thirds of them far, through a
+     * link that two ranks share: 2 * 400 / 6400 = 0.125 s. The first is through long before the
+     * second layer is there; the other three start then. */
+    expect(told.parts[PD_SCALING_NETWORK], 3 * 0.125 + 2 * 0.1, "network");
+    /* 4 lanes of 10 numbers: 320 bytes, of which a rank sends 240, 80 near and 160 far. */
+    expect(told.parts[PD_SCALING_STATISTICS],
+           3 * (0.1 + 3 * message) + 2 * 160.0 / 6400 + 2 * 80.0 / 16000 + 320 * 1e-4,
+           "statistics");
+    expect(told.parts[PD_SCALING_FOLD], 1600 * 1e-4, "fold");
+    expect(told.parts[PD_SCALING_STRAGGLERS], 0.1 * 1.029375373 * 3, "stragglers");
+    expect(told.parts[PD_SCALING_UPDATE], 0.25, "update");
+    expect(told.parts[PD_SCALING_CHECKPOINT], 0.5, "checkpoint");
+    double sum = 0;
+    for (int i = 0; i < PD_SCALING_PARTS; i++)
+        sum += told.parts[i];
+    expect(told.seconds, sum, "step");
+    double alone = 3 + 0.25 + 0.5 + 80 * 1e-4;
+    expect(told.efficiency, alone / sum, "efficiency");
+    assert_int_equal(told.limit, PD_SCALING_NETWORK);
+    expect(told.start, 2.4, "start");
+}
+
+/* A slow link is busy from the first bucket on: three quarters of a layer's time hide nothing. */
+static void test_slow_link(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    model.local = (pd_link){0, 0, (double)INFINITY};
+    model.network = (pd_link){0, 0, 400}; /* 2 s for a bucket */
+    pd_prediction told = predict(&model, 4, false);
+    expect(told.parts[PD_SCALING_NETWORK], 0.5 + 4 * 2.0 - 2, "network");
+}
+
+/* Without cost of talking, any number of ranks is as good as one. */
+static void test_perfect_network(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    model.local = model.network = (pd_link){0, 0, (double)INFINITY};
+    for (int ranks = 1; ranks <= 4096; ranks *= 2) {
+        pd_prediction told = predict(&model, ranks, false);
+        expect(told.efficiency, 1, "efficiency");
+        expect(told.seconds, 3.75, "step");
+    }
+    /* With the batch kept, what every rank does by itself remains. */
+    pd_prediction told = predict(&model, 32, true);
+    expect(told.seconds, 0.75 + 0.75, "strong step");
+    expect(told.efficiency, (24 + 0.75) / 32 / 1.5, "strong efficiency");
+}
+
+/* More ranks never make a step of weak scaling shorter, nor do slower links. */
+static void test_monotonic(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    model.spread = 0.02;
+    model.fold = 1e-9;
+    double before = 0;
+    for (int ranks = 1; ranks <= 4096; ranks *= 2) {
+        pd_prediction told = predict(&model, ranks, false);
+        assert_true(told.seconds >= before);
+        assert_true(told.efficiency > 0 && told.efficiency <= 1);
+        before = told.seconds;
+        for (int change = 0; change < 5; change++) {
+            pd_scaling slower = model;
+            slower.network.bandwidth /= change == 0 ? 2 : 1;
+            slower.network.latency *= change == 1 ? 2 : 1;
+            slower.network.overhead *= change == 2 ? 2 : 1;
+            slower.local.bandwidth /= change == 3 ? 2 : 1;
+            slower.bucket /= change == 4 ? 2 : 1;
+            double seconds = predict(&slower, ranks, false).seconds;
+            assert_true(seconds >= told.seconds - 1e-12);
+            bool matters = ranks > (change < 3 ? model.host_ranks : 1);
+            if (matters)
+                assert_true(seconds > told.seconds);
+        }
+    }
+}
+
+static void test_grow(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    pd_scaling_case of;
+    assert_true(pd_scaling_grow(&model, 100, false, &of));
+    assert_int_equal(of.lanes, 100);
+    assert_int_equal(of.batch, 400);
+    assert_true(pd_scaling_grow(&model, 4096, false, &of));
+    assert_false(pd_scaling_grow(&model, 4097, false, &of));
+    assert_true(pd_scaling_grow(&model, 3, true, &of)); /* the job as it is */
+    assert_int_equal(of.lanes, 8);
+    assert_int_equal(of.batch, 32);
+    assert_true(pd_scaling_grow(&model, 9, true, &of));
+    assert_int_equal(of.lanes, 16);
+    assert_true(pd_scaling_grow(&model, 32, true, &of));
+    assert_false(pd_scaling_grow(&model, 33, true, &of));
+}
+
+/* Of 8 lanes on 3 ranks one has 3: the others wait for it. */
+static void test_uneven_lanes(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    pd_prediction told = predict(&model, 3, true);
+    expect(told.parts[PD_SCALING_COMPUTE], 3 * 3, "compute");
+}
+
+/* Tables of order statistics (Harter, Biometrika 1961). */
+static void test_slowest(void **state)
+{
+    (void)state;
+    const struct {
+        int ranks;
+        double mean;
+    } known[] = {{1, 0}, {2, 0.56419}, {5, 1.16296}, {10, 1.53875}, {100, 2.50759}, {400, 2.96818}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (fabs(pd_scaling_slowest(known[i].ranks) - known[i].mean) > 1e-5)
+            fail_msg("of %d: %.7g instead of %.7g", known[i].ranks,
+                     pd_scaling_slowest(known[i].ranks), known[i].mean);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_rank),     cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_slow_link),    cmocka_unit_test(test_perfect_network),
+        cmocka_unit_test(test_monotonic),    cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_uneven_lanes), cmocka_unit_test(test_slowest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
