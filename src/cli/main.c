@@ -3,6 +3,7 @@
 #include "pneumo/base/log.h"
 #include "pneumo/cli/command.h"
 #include "pneumo/kernels/blas.h"
+#include "pneumo/train/stop.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -129,6 +130,9 @@ int main(int argc, char **argv)
         pd_log_error("'%s' is no command (see 'pneumo-dist --help')", name);
         return PD_USAGE;
     }
+    /* A queue's signal may come while MPI still starts. */
+    if (commands[command].run == pd_command_train)
+        pd_stop_listen();
     pd_comm *comm = NULL;
     pd_status status = pd_comm_create(&comm);
     if (status != PD_OK) {

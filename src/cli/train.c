@@ -10,7 +10,6 @@
 #include "pneumo/evaluate/gallery.h"
 #include "pneumo/evaluate/scores.h"
 #include "pneumo/io/file.h"
-#include "pneumo/train/stop.h"
 #include "pneumo/train/threads.h"
 
 #include <getopt.h>
@@ -236,7 +235,6 @@ pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
         goto cleanup;
     }
     PD_TRY(choose_job(comm, &job, &given));
-    pd_stop_listen();
     const pd_train_options options = {.comm = comm,
                                       .job = &job,
                                       .folder = job.folder,

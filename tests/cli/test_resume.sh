@@ -90,6 +90,18 @@ compare stopped
 [[ $(sed -n '2s/.*,//p' stopped/time.csv) == 1280 ]] || fail "8 epochs: $(cat stopped/time.csv)"
 echo "$stopped stops: the same checkpoints"
 
+# A signal that comes while the program still starts, here to read its job, does the same.
+mkfifo early.ini
+"$PNEUMO_DIST" train early.ini --run early "${settings[@]}" >/dev/null 2>stop.log &
+worker=$!
+exec 3>early.ini # once the program has opened it, too
+kill -USR1 "$worker"
+cat small.ini >&3
+exec 3>&-
+code=0
+wait "$worker" || code=$?
+((code == 75)) || fail "exit code $code after an early SIGUSR1: $(cat stop.log)"
+
 # What is there is never overwritten, nor continued by another job.
 before=$(sha256sum alone/last.h5)
 ! pneumo train small.ini --run alone "${settings[@]}" >/dev/null 2>log || fail "a run was overwritten"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # jobs/all.sh and slurm/sweep.sbatch train all jobs, leave alone what is finished, go on with what
 # is not, and end with the comparison. In a small checkout of two jobs, with the program in its place;
-# what builds, installs and queues is stood in for.
+# what builds, installs and queues is stood in for. tests/cluster/test_slurm.sh has a real queue.
 . "$(dirname "$0")/common.sh"
 
 mkdir -p jobs slurm build data tools
 cp "$PNEUMO_SOURCE"/jobs/{all,prepare}.sh jobs
-cp "$PNEUMO_SOURCE"/slurm/sweep.sbatch slurm
+cp "$PNEUMO_SOURCE"/slurm/{sweep,train}.sbatch slurm
 ln -s "$PNEUMO_DIST" build/pneumo-dist
 width=4
 for job in one two; do
@@ -32,6 +32,7 @@ cat >tools/srun <<'SH'
 while [[ $1 == --* ]]; do shift; done
 exec "$@"
 SH
+printf '#!/bin/sh\necho 1\n' >tools/squeue
 chmod +x jobs/*.sh tools/*
 export PATH=$here/tools:$PATH
 
@@ -55,7 +56,7 @@ cmp runs/two/last.h5 whole/two/last.h5 || fail "the run that went on ended elsew
 
 # The same in a queue: whichever task ends last compares.
 rm -r runs
-export SLURM_CPUS_PER_TASK=1 SLURM_ARRAY_TASK_ID
+export SLURM_CPUS_PER_TASK=1 SLURM_JOB_ID=1 SLURM_ARRAY_TASK_ID
 for SLURM_ARRAY_TASK_ID in 2 1; do
     bash slurm/sweep.sbatch --seed 3 >out 2>log || fail "task $SLURM_ARRAY_TASK_ID: $(cat log)"
     [[ $SLURM_ARRAY_TASK_ID == 1 || ! -e runs/compare.csv ]] || fail "compared too early"
@@ -66,6 +67,7 @@ for job in one two; do
 done
 SLURM_ARRAY_TASK_ID=3
 ! bash slurm/sweep.sbatch >out 2>log || fail "a task without a job passed"
+grep -q "^there are 2 jobs, none for task 3: sbatch --array=1-2 " log || fail "$(cat log)"
 
 tasks=$(sed -n 's/^#SBATCH --array=1-//p' "$PNEUMO_SOURCE/slurm/sweep.sbatch")
 jobs=("$PNEUMO_SOURCE"/jobs/*.ini)
