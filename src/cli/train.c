@@ -203,6 +203,7 @@ static pd_status report(pd_comm *comm, const pd_job *job, int threads,
                                          .by_training = true,
                                          .threads = threads};
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
+    pd_comm_at(comm, "writing the report");
     if (pd_comm_rank(comm) == 0) {
         pd_report *told = pd_evaluation_report(evaluation);
         told->epochs = trained->epochs;

@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,9 +80,23 @@ void pd_comm_destroy(pd_comm **comm)
 
 _Noreturn void pd_comm_abort(pd_comm *comm, int code)
 {
-    fflush(NULL);
-    comm->transport->abort(code);
+    comm->transport->abort(comm, code);
     _Exit(code);
+}
+
+void pd_comm_watch(pd_comm *comm, double seconds, pd_comm_told told)
+{
+    comm->transport->watch(comm, seconds, told);
+}
+
+void pd_comm_at(pd_comm *comm, const char *format, ...)
+{
+    char place[sizeof(comm->at)];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(place, sizeof(place), format, arguments);
+    va_end(arguments);
+    comm->transport->at(comm, place);
 }
 
 int pd_comm_rank(const pd_comm *comm)
@@ -132,10 +147,11 @@ int pd_comm_lane_count(const pd_comm *comm)
 }
 
 /* Gathers mine, laid out by comm->sizes and comm->offsets, on every rank. */
-static pd_status allgather(pd_comm *comm, const void *mine, void *all)
+static pd_status allgather(pd_comm *comm, const char *awaits, const void *mine, void *all)
 {
     pd_status status = PD_OK;
     pd_request request = {0};
+    comm->awaits = awaits;
     PD_TRY(comm->transport->allgather(comm, PD_CHANNEL_MAIN, mine, all, comm->sizes, comm->offsets,
                                       &request));
     PD_TRY(comm->transport->wait(&request));
@@ -151,7 +167,7 @@ static pd_status share_word(pd_comm *comm, uint64_t word)
         comm->sizes[rank] = (int)sizeof(word);
         comm->offsets[rank] = rank * (int)sizeof(word);
     }
-    return allgather(comm, &word, comm->words);
+    return allgather(comm, "word from all ranks", &word, comm->words);
 }
 
 static pd_status grow_scratch(pd_comm *comm, size_t count)
@@ -187,7 +203,7 @@ pd_status pd_comm_lane_sum(void *context, double *parts, size_t count, double *t
         comm->sizes[rank] = lanes * (int)lane_bytes;
         comm->offsets[rank] = first * (int)lane_bytes;
     }
-    PD_TRY(allgather(comm, parts, comm->scratch));
+    PD_TRY(allgather(comm, "a sum over the lanes", parts, comm->scratch));
     pd_tree_fold_doubles(comm->lanes, comm->scratch, count, total);
 
 cleanup:
@@ -198,6 +214,7 @@ pd_status pd_comm_broadcast(pd_comm *comm, void *bytes, size_t size, int root)
 {
     pd_status status = PD_OK;
     pd_request request = {0};
+    comm->awaits = "what one rank sends to all";
     for (size_t done = 0; done < size;) {
         size_t part = size - done < BROADCAST_MAX ? size - done : BROADCAST_MAX;
         PD_TRY(comm->transport->broadcast(comm, (char *)bytes + done, (int)part, root, &request));
@@ -262,6 +279,7 @@ pd_status pd_comm_gather(pd_comm *comm, const void *bytes, size_t size, void **o
         status = pd_alloc(&all, sum, 1);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(lay_out(comm, size, &sum)); /* again: agreeing has used the same arrays */
+    comm->awaits = "the results of all ranks";
     PD_TRY(comm->transport->gather(comm, bytes, all, comm->sizes, comm->offsets, &request));
     PD_TRY(comm->transport->wait(&request));
     if (comm->rank == 0) {
@@ -318,8 +336,8 @@ pd_status pd_comm_agree(pd_comm *comm, pd_status status)
     /* The message is kept before MPI can leave one of its own. */
     char message[MESSAGE_MAX] = "";
     if (status != PD_OK)
-        snprintf(message, sizeof(message), "rank %d on %s: %s", comm->rank, comm->host,
-                 pd_error_message());
+        snprintf(message, sizeof(message), "rank %d on %s: %s%s%s", comm->rank, comm->host,
+                 comm->at, comm->at[0] != '\0' ? ": " : "", pd_error_message());
 
     pd_status shared = share_word(comm, (uint64_t)status);
     if (shared != PD_OK)

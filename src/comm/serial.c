@@ -17,9 +17,20 @@ static void serial_leave(pd_comm *comm)
     (void)comm;
 }
 
-static void serial_abort(int code)
+static void serial_abort(pd_comm *comm, int code)
 {
+    (void)comm;
     exit(code);
+}
+
+static void serial_watch(pd_comm *comm, double seconds, pd_comm_told told)
+{
+    (void)comm, (void)seconds, (void)told;
+}
+
+static void serial_at(pd_comm *comm, const char *place)
+{
+    (void)comm, (void)place;
 }
 
 static pd_status serial_broadcast(pd_comm *comm, void *bytes, int size, int root,
@@ -64,6 +75,8 @@ const pd_transport pd_transport_serial = {
     .join = serial_join,
     .leave = serial_leave,
     .abort = serial_abort,
+    .watch = serial_watch,
+    .at = serial_at,
     .broadcast = serial_broadcast,
     .gather = serial_gather,
     .allgather = serial_allgather,

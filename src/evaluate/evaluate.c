@@ -172,6 +172,7 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     const pd_job *job = pd_classifier_job(self->classifier);
     const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
+    pd_comm_at(comm, "%s", name);
     /* Another hospital's images are normalised as those were that the model knows. */
     pd_input input = *pd_classifier_input(self->classifier);
     input.height = info->height;
@@ -262,6 +263,7 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     pd_evaluation *self = NULL;
     *out = NULL;
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
+    pd_comm_at(comm, "reading the checkpoint");
     PD_TRY(pd_comm_agree(comm, set_up(self, comm, options)));
     bool val = is_usable(self, PD_VAL, options->val);
     bool test = is_usable(self, PD_TEST, options->test);

@@ -380,6 +380,7 @@ pd_status pd_predict(pd_comm *comm, const pd_predict_options *options)
 {
     pd_status status = PD_OK;
     predictor self = {.comm = comm, .options = options};
+    pd_comm_at(comm, "reading the checkpoint");
     PD_TRY(pd_comm_agree(comm, set_up(&self)));
     PD_TRY(share_files(&self));
 
@@ -388,6 +389,7 @@ pd_status pd_predict(pd_comm *comm, const pd_predict_options *options)
     pd_progress_begin(&self.progress, "predicting", 0, (uint64_t)self.files.count);
     for (int64_t first = 0; first < self.files.count && status == PD_OK; first += round) {
         int64_t left = self.files.count - first;
+        pd_comm_at(comm, "file %lld of %lld", (long long)first + 1, (long long)self.files.count);
         status = predict_round(&self, first, (int)(left < round ? left : round));
     }
     pd_progress_end(&self.progress);

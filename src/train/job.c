@@ -79,6 +79,8 @@ static const key keys[] = {
          "save so often besides every epoch; 0: only every epoch"),
     WHOLE("run", audit_steps, "100", "[0, 1000000]",
           "compare the ranks' weights so often, and before saving; 0: never"),
+    REAL("run", watchdog_seconds, "60", "[0, 86400]",
+         "all ranks end within this time when one is gone; 0: they wait"),
     {"run", "reduction", KIND_WORD, FIELD(reduction), "exact", NULL, reductions,
      "sum of gradients: same bits for any ranks, or MPI's own"},
     WHOLE("run", threads, "0", "[0, 4096]", "threads per rank; 0: as many as it may use"),

@@ -417,6 +417,11 @@ static pd_status check_weights(const pd_run *self)
 pd_status pd_run_save(pd_run *self, bool best)
 {
     pd_status status = PD_OK;
+    if (self->state.epoch_step > 0)
+        pd_comm_at(self->comm, "epoch %lld, step %lld, saving", (long long)self->state.epoch + 1,
+                   (long long)self->state.epoch_step);
+    else
+        pd_comm_at(self->comm, "epoch %lld, saving", (long long)self->state.epoch);
     if (self->job->audit_steps > 0)
         status = pd_audit(&self->step, self->state.epoch, self->state.step);
     if (status != PD_OK)

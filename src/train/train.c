@@ -99,6 +99,8 @@ static pd_status explain_not_finite(pd_run *self)
 static pd_status take_step(pd_run *self)
 {
     double loss, norm;
+    pd_comm_at(self->comm, "epoch %lld, step %lld", (long long)self->state.epoch + 1,
+               (long long)self->state.epoch_step + 1);
     double rate = self->state.learning_scale *
                   pd_schedule_rate(self->job, self->state.step, pd_lanes_epoch_steps(self->lanes));
     pd_status status = load_batch(self);
@@ -229,6 +231,7 @@ static pd_status end_epoch(pd_run *self, double seconds)
     double rate = state->learning_scale *
                   pd_schedule_rate(self->job, state->step - 1, pd_lanes_epoch_steps(self->lanes));
     pd_validation validation;
+    pd_comm_at(self->comm, "epoch %lld, validation", (long long)state->epoch + 1);
     pd_status status = validate(self, &validation);
     if (status != PD_OK)
         return status;
@@ -345,6 +348,8 @@ pd_status pd_train(const pd_train_options *options, pd_train_result *result)
     pd_run run;
     size_t parameters;
     memset(result, 0, sizeof *result);
+    pd_comm_watch(options->comm, options->job->watchdog_seconds, pd_stop_requested);
+    pd_comm_at(options->comm, "reading the data set");
     PD_TRY(pd_run_set_up(&run, options));
     announce(&run);
     while (!run.state.finished && status == PD_OK)

@@ -335,7 +335,7 @@ refuse "train: one flipped bit" 1 "^flipped.h5: the image of sample 17 \(train/.
 refuse "train: changed labels" 1 "^label.h5: the counts of its attributes do not match its labels$pack_again" \
     "${train[@]}" --data label.h5
 many 2 train small.ini --run run --data nowhere.h5
-refuse "train: no data set, 2 ranks" 1 '^rank 0 on [^ ]+: nowhere.h5: cannot open' "${ranked[@]}"
+refuse "train: no data set, 2 ranks" 1 '^rank 0 on [^ ]+: reading the data set: nowhere.h5: cannot open' "${ranked[@]}"
 many 3 train small.ini --run run --set train.lanes=2
 refuse "train: more ranks than lanes" 1 '3 ranks are more than lanes = 2; raise lanes to 3 or start fewer' \
     "${ranked[@]}"
@@ -471,7 +471,7 @@ for case in "nowhere.h5: cannot open: No such" "small.ini: is not an HDF5 file" 
     refuse "predict: ${case##*: }" 1 "^$case" "$p" predict "${case%%:*}" phantoms -o new/rows.csv
 done
 many 2 predict nowhere.h5 phantoms
-refuse "predict: no such checkpoint, 2 ranks" 1 '^rank 0 on [^ ]+: nowhere.h5: cannot open' "${ranked[@]}"
+refuse "predict: no such checkpoint, 2 ranks" 1 '^rank 0 on [^ ]+: reading the checkpoint: nowhere.h5: cannot open' "${ranked[@]}"
 mkdir empty
 refuse "predict: an empty folder" 1 '^empty: there are no files in it' "$p" predict good/best.h5 empty
 break_off "predict: no such image" '^1 of 1 files has no prediction' "$p" predict good/best.h5 nowhere.png

@@ -1,12 +1,14 @@
 /* Runs without a launcher and under mpirun alike: every rank makes the same assertions.
  * PNEUMO_TEST_RANKS says how many ranks there must be (1 if unset). With the argument `abort`, the
- * last rank aborts with code 42 while the others wait for it. */
+ * last rank aborts with code 42 while the others wait for it; with `away` it stops, with `astray`
+ * it waits for something else than the others, and with `busy` it comes late. */
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 #include "pneumo/comm/comm.h"
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -427,10 +429,40 @@ static int abort_last_rank(void)
     return 1;
 }
 
+/* The others wait for the last rank, with a watchdog of a few seconds. */
+static int miss_last_rank(const char *how)
+{
+    enum { SECONDS = 4 };
+    pd_reduction *reduction = NULL;
+    float parts[16 * PD_SUBTREES_MAX] = {0};
+    if (pd_comm_create(&comm) != PD_OK || pd_comm_set_lanes(comm, 16) != PD_OK ||
+        pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, 16, 0) != PD_OK)
+        return 1;
+    bool last = pd_comm_rank(comm) == pd_comm_size(comm) - 1;
+    pd_comm_watch(comm, SECONDS, NULL);
+    pd_comm_at(comm, "test %d", 7);
+    if (last && strcmp(how, "away") == 0)
+        raise(SIGSTOP);
+    if (last && strcmp(how, "busy") == 0)
+        sleep(2 * SECONDS);
+    if (last && strcmp(how, "astray") == 0) {
+        pd_reduction_begin(reduction, parts);
+        if (pd_reduction_ready(reduction, 0, 16) != PD_OK ||
+            pd_reduction_finish(reduction) != PD_OK)
+            return 1;
+    }
+    pd_status status = pd_comm_barrier(comm);
+    pd_reduction_destroy(&reduction);
+    pd_comm_destroy(&comm);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "abort") == 0)
         return abort_last_rank();
+    if (argc > 1)
+        return miss_last_rank(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reduction_before_lanes),
         cmocka_unit_test(test_ranks),

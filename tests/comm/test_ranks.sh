@@ -33,3 +33,19 @@ for launcher in "" "mpirun --oversubscribe --timeout 100 -np 3"; do
     $launcher "$program" abort >"$log" 2>&1 || code=$?
     [ $code -eq 42 ] || fail "abort under '$launcher' gave exit code $code, not 42"
 done
+
+# miss HOW CODE MESSAGE: what ranks that wait for the last one end with, in a few seconds and once.
+miss() {
+    code=0
+    local begin=$SECONDS
+    mpirun --oversubscribe --timeout 100 -np 3 "$program" "$1" >"$log" 2>&1 || code=$?
+    [ $code -eq "$2" ] || fail "$1: exit code $code, not $2"
+    [ $((SECONDS - begin)) -lt 30 ] || fail "$1: it took $((SECONDS - begin)) s"
+    [ "$(grep -c "pneumo-dist: " "$log")" -eq 1 ] || fail "$1: not one message"
+    grep -q "$3" "$log" || fail "$1: no message '$3'"
+}
+
+# The watchdog: a rank that has stopped, ranks that wait for each other, and one that only works.
+miss away 1 "rank 0 on .*: test 7: waits for word from all ranks, but rank 2 on .* has not answered"
+miss astray 1 "rank 0 on .*: test 7: waits for word .*, and all ranks have waited for . s"
+miss busy 0 "warning: test 7: rank 2 on .* has kept others waiting for 4 s; it answers"

@@ -25,6 +25,22 @@ void pd_comm_destroy(pd_comm **comm);
  * serial one exits. Does not return. */
 _Noreturn void pd_comm_abort(pd_comm *comm, int code);
 
+/* --- The watchdog. Ranks tell each other that they live, at work too. --- */
+
+enum { PD_WATCHDOG_SECONDS = 60 };
+
+/* Whether this rank has been told to end, such as by SIGTERM. */
+typedef bool (*pd_comm_told)(void);
+
+/* Ends all ranks with a message within `seconds` after one has stopped, died or been cut off; 0:
+ * never. From pd_comm_create on it is PD_WATCHDOG_SECONDS. `told` (NULL: none) lets a rank that is
+ * told to end say which others are silent: launchers end all ranks when one has died. */
+void pd_comm_watch(pd_comm *comm, double seconds, pd_comm_told told);
+
+/* Says where this rank is, such as "epoch 2, step 17", for messages of the watchdog and of
+ * pd_comm_agree (printf style, short). */
+void pd_comm_at(pd_comm *comm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 int pd_comm_rank(const pd_comm *comm);
 int pd_comm_size(const pd_comm *comm);
 /* Ranks on this host, this one included. */
@@ -66,7 +82,7 @@ pd_status pd_comm_max(pd_comm *comm, double value, double *largest);
 
 /* Agreement on errors: every rank calls it with its own status. If all are PD_OK, returns PD_OK;
  * else every rank returns the status of the lowest rank that failed, with that rank's message,
- * which names the rank when there are several. Collective. */
+ * which names the rank and where it is (pd_comm_at) when there are several. Collective. */
 pd_status pd_comm_agree(pd_comm *comm, pd_status status);
 
 pd_status pd_comm_barrier(pd_comm *comm);

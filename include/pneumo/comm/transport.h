@@ -2,7 +2,8 @@
  *
  * Everything that comm.h offers is composed of these few operations. Each one starts and leaves a
  * request behind, so that every wait of the program passes through `wait`. Sizes and offsets are in
- * bytes; they and the buffers are borrowed until the request is complete. */
+ * bytes; they and the buffers are borrowed until the request is complete. An operation that fails
+ * after `join` may leave the others waiting, so it ends all ranks with a message. */
 #ifndef PNEUMO_COMM_TRANSPORT_H
 #define PNEUMO_COMM_TRANSPORT_H
 
@@ -22,13 +23,20 @@ typedef enum pd_channel {
 typedef struct pd_request {
     void *slot; /* room for an MPI_Request */
     bool active;
+    pd_comm *comm;
+    const char *awaits; /* what a rank that waits for it waits for, in messages */
 } pd_request;
 
 typedef struct pd_transport {
     /* Fills in rank, size, local_size and link. */
     pd_status (*join)(pd_comm *comm);
     void (*leave)(pd_comm *comm);
-    void (*abort)(int code);
+    /* Does not return. */
+    void (*abort)(pd_comm *comm, int code);
+
+    /* As pd_comm_watch and pd_comm_at. */
+    void (*watch)(pd_comm *comm, double seconds, pd_comm_told told);
+    void (*at)(pd_comm *comm, const char *place);
 
     pd_status (*broadcast)(pd_comm *comm, void *bytes, int size, int root, pd_request *request);
 
@@ -62,6 +70,8 @@ struct pd_comm {
     void *link; /* the transport's own */
     int rank, size, local_size;
     char host[256];
+    char at[128];       /* where this rank is, in messages; written by `at` only */
+    const char *awaits; /* what the next operation on the main channel is for, in messages */
     int lanes, first_lane, lane_count;
 
     uint64_t *words;      /* [size], one of each rank */

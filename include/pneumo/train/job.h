@@ -48,6 +48,7 @@ typedef struct pd_job {
     char folder[512];          /* where to write; "" means runs/<name> */
     double checkpoint_minutes; /* besides every epoch; 0: only every epoch */
     int audit_steps;           /* steps between comparisons of the ranks' weights; 0: never */
+    double watchdog_seconds;   /* within which all ranks end when one is gone; 0: off */
     char reduction[8];         /* exact | mpi */
     int threads;               /* per rank; 0: as many as the rank may use */
     int bucket_kib;            /* size of a reduction bucket */

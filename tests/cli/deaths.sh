@@ -1,0 +1,113 @@
+# Sourced by test_deaths.sh and by tests/bench/deaths.sh: runs of three ranks that lose one of them,
+# or one of whose ranks cannot go on. After common.sh. Needs a folder of its own with data.h5 and
+# small.ini.
+
+milliseconds() { echo $(($(date +%s%N) / 1000000)); }
+
+# The program's processes that work in our folder.
+ours() {
+    local pid
+    for pid in $(pgrep -x "$(basename "$PNEUMO_DIST" | cut -c1-15)" || true); do
+        [[ $(readlink "/proc/$pid/cwd" 2>/dev/null) == "$here" ]] && echo "$pid"
+    done
+    return 0
+}
+
+# The process of rank $1.
+process_of() {
+    local pid
+    for pid in $(ours); do
+        ! tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1" ||
+            echo "$pid"
+    done
+}
+
+# begin RUN ARGUMENT...: three ranks train in the background; their words go to `log`.
+begin() {
+    local run=$1
+    shift
+    : >log
+    ranks 3 train small.ini --run "$run" "$@" >/dev/null 2>log &
+    launcher=$!
+}
+
+# Waits for the launcher for a minute; sets `code`, and `took` to the milliseconds since `since`.
+finish() {
+    local t
+    for ((t = 0; t < 600; t++)); do
+        kill -0 "$launcher" 2>/dev/null || break
+        sleep 0.1
+    done
+    if kill -0 "$launcher" 2>/dev/null; then
+        kill -9 $(ours) "$launcher" 2>/dev/null || true
+        wait "$launcher" || true
+        fail "the launcher did not end: $(cat log)"
+    fi
+    code=0
+    wait "$launcher" || code=$?
+    took=$(($(milliseconds) - since))
+    for ((t = 0; t < 50; t++)); do
+        [[ -n $(ours) ]] || break
+        sleep 0.1
+    done
+    [[ -z $(ours) ]] || fail "processes live on: $(ours)"
+}
+
+# Waits until the run at $1 has saved $2 epochs.
+until_epoch() {
+    local t
+    for ((t = 0; t < 600; t++)); do
+        [[ ! -e $1/history.csv ]] || (($(wc -l <"$1/history.csv") <= $2)) || return 0
+        kill -0 "$launcher" 2>/dev/null || break
+        sleep 0.05
+    done
+    fail "the run did not get to epoch $2: $(cat log)"
+}
+
+# lose SIGNAL RANK RUN: a run that loses a rank in mid-epoch. Sets `peak` to the KiB of addresses
+# that this rank has had.
+lose() {
+    begin "$3" --set train.epochs=100000 --set run.watchdog_seconds="$watchdog"
+    until_epoch "$3" 2
+    local victim
+    victim=$(process_of "$2")
+    peak=$(awk '/VmPeak/ { print $2 }' "/proc/$victim/status")
+    since=$(milliseconds)
+    kill "-$1" "$victim" || fail "rank $2 is gone already: $(cat log)"
+    finish
+}
+
+# limited LIMIT ARGUMENT...: three ranks, of which rank 1 (0 if LIMIT is of files) has the limit.
+limited() {
+    cat >limited <<'SH'
+#!/usr/bin/env bash
+trap '' XFSZ # a write that is too long fails instead of killing
+[[ $1 == -f ]] && rank=0 || rank=1
+((OMPI_COMM_WORLD_RANK != rank)) || ulimit "$1" "$2"
+exec "${@:3}"
+SH
+    chmod +x limited
+    since=$(milliseconds)
+    : >log
+    mpirun --oversubscribe --bind-to none -np 3 ./limited "${@:1:2}" "$PNEUMO_DIST" "${@:3}" \
+        >/dev/null 2>log &
+    launcher=$!
+    finish
+}
+
+# damage FILE: flips bits of one image of the train fold.
+damage() {
+    /usr/bin/python3 - "$1" <<'PY'
+import sys
+import h5py
+
+with h5py.File(sys.argv[1]) as file:
+    victim = list(file["fold"][()]).index(0)
+    chunk = file["images"].id.get_chunk_info(victim)
+with open(sys.argv[1], "r+b") as raw:
+    raw.seek(chunk.byte_offset + chunk.size // 2)
+    byte = raw.read(1)[0]
+    raw.seek(-1, 1)
+    raw.write(bytes([byte ^ 0x55]))
+PY
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# A rank that is killed or stopped, that has no memory or disk left, or reads damaged data, and a
+# loss that is not finite: all ranks end in bounded time, one message says what happened where, no
+# process stays, and the last checkpoint loads.
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/deaths.sh"
+watchdog=5
+make_data 160
+write_small_job
+sed -i 's/^\[data\]/[run]\ncheckpoint_minutes = 0\n&/' small.ini
+
+# expect CODE MESSAGE RUN: how it ended.
+expect() {
+    ((code == $1)) || fail "exit code $code, not $1: $(cat log)"
+    (($(grep -c "^pneumo-dist: .*rank [0-9]* on" log) == 1)) || fail "not one message: $(cat log)"
+    grep -qE "^pneumo-dist: (error|warning): $2" log || fail "no message '$2': $(cat log)"
+    [[ -z $3 ]] || pneumo inspect "$3/last.h5" >/dev/null || fail "$3/last.h5 is damaged"
+}
+
+# expect_lost CODE MESSAGE RUN: in bounded time too; the launcher has some seconds of its own.
+expect_lost() {
+    expect "$@"
+    ((took < 1000 * watchdog + 10000)) || fail "it took $took ms"
+}
+
+host=$(hostname)
+step="epoch [0-9]+, (step [0-9]+(, saving)?|validation|saving)"
+waits="$step: waits for .+, but"
+
+# Stopped, with the message of rank 0, or of rank 1 where it is rank 0 that stopped.
+lose STOP 2 stopped
+expect_lost 1 "rank 0 on $host: $waits rank 2 on $host has not answered for 3 s: see what" stopped
+lose STOP 0 stopped-0
+expect_lost 1 "rank 1 on $host: $waits rank 0 on $host has not answered for 3 s: see what" stopped-0
+
+# Killed: the launcher ends the others at once, and its exit code is 128 + the signal.
+lose KILL 2 killed
+expect_lost 137 "rank 0 on $host: $step: was told to end while it waits for .*" killed
+grep -q "rank 2 .* on node .* exited on signal 9" log || fail "nobody names the dead: $(cat log)"
+pneumo evaluate killed/best.h5 >/dev/null 2>log || fail "killed/best.h5: $(cat log)"
+
+# A damaged image: its rank alone reads it.
+cp data.h5 damaged.h5
+damage damaged.h5
+since=$(milliseconds)
+begin damaged --data damaged.h5
+finish
+expect 1 "rank [0-2] on $host: reading the data set: damaged.h5: .*" ""
+[[ ! -e damaged ]] || [[ -z $(ls damaged) ]] || fail "damaged data left $(ls damaged)"
+
+# No room for the checkpoint of the second epoch. The network is large, so that the limit does not
+# meet what Open MPI puts into files.
+large=(--set model.name=mlp2 --set model.hidden=2048)
+pneumo train small.ini --run full "${large[@]}" --epochs 1 >/dev/null 2>log || fail "$(cat log)"
+size=$(($(stat -c %s full/last.h5) / 1024))
+((size > 30000)) || fail "the checkpoint of $size KiB is too small for this test"
+rm -r full
+limited -f $((size * 3 / 4)) train small.ini --run full "${large[@]}"
+expect 1 "rank 0 on $host: epoch 1, saving: full/(last|best).h5: cannot write: .*" ""
+[[ -z $(ls full) ]] || fail "half a checkpoint is left: $(ls full)"
+
+# No memory for a larger network. (The sanitizers' own addresses leave no room for a limit.)
+if [[ ${PNEUMO_SANITIZE:-0} != 1 ]]; then
+    limited -v $((peak + 65536)) train small.ini --run poor --set model.name=mlp2 \
+        --set model.hidden=8192
+    expect 1 "rank 1 on $host: reading the data set: out of memory: cannot get .* MiB" ""
+    [[ ! -e poor ]] || [[ -z $(ls poor) ]] || fail "a run without memory left $(ls poor)"
+fi
+
+# The loss is not finite after some good epochs: all ranks see it, so the message names none.
+since=$(milliseconds)
+begin infinite --set train.learning_rate=100 --set train.schedule=constant \
+    --set train.optimizer=sgd --set regularise.weight_decay=0 --set train.clip_norm=0 \
+    --set train.epochs=30
+finish
+((code == 1)) || fail "not finite: exit code $code: $(cat log)"
+(($(grep -c "^pneumo-dist: error" log) == 1)) || fail "not one message: $(cat log)"
+grep -qE "^pneumo-dist: error: epoch [0-9]+, (after )?step [0-9] of 5: .* is not finite, first in" log ||
+    fail "$(cat log)"
+grep -q "the last good checkpoint is infinite/last.h5" log || fail "$(cat log)"
+pneumo evaluate infinite/last.h5 >/dev/null 2>log || fail "infinite/last.h5: $(cat log)"
