@@ -37,14 +37,17 @@ static double number_in(const char *folder, const char *file, const char *key)
 }
 
 /* What is left of a limit, files that are only cached counted as free. */
-static double left(const char *folder, const char *limit, const char *used, const char *cached)
+static double left(const char *folder, const char *limit, const char *used,
+                   const char *const cached[2])
 {
     double most = number_in(folder, limit, ""), now = number_in(folder, used, "");
-    double cache = number_in(folder, "memory.stat", cached);
     if (isinf(most) || isinf(now))
         return (double)INFINITY;
-    double rest = most - now + (isinf(cache) ? 0 : cache);
-    return rest > 0 ? rest : 0;
+    for (int i = 0; i < 2; i++) {
+        double cache = number_in(folder, "memory.stat", cached[i]);
+        now -= isinf(cache) ? 0 : cache;
+    }
+    return fmax(most - fmax(now, 0), 0);
 }
 
 /* Processors that a quota of microseconds per period stands for. */
@@ -69,9 +72,10 @@ static double unified_processors(const char *folder)
 
 static void look_at_group(pd_host *host, const char *folder)
 {
-    double memory = left(folder, "memory.max", "memory.current", "inactive_file ");
-    double memory1 =
-        left(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ");
+    static const char *const cached[2] = {"active_file ", "inactive_file "};
+    static const char *const cached1[2] = {"total_active_file ", "total_inactive_file "};
+    double memory = left(folder, "memory.max", "memory.current", cached);
+    double memory1 = left(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", cached1);
     double quota1 = share(number_in(folder, "cpu.cfs_quota_us", ""),
                           number_in(folder, "cpu.cfs_period_us", ""));
     host->memory = fmin(host->memory, fmin(memory, memory1));

@@ -45,7 +45,7 @@ int dlclose(void *handle)
 
 typedef struct mpi_link {
     MPI_Comm channels[PD_CHANNEL_COUNT];
-    pd_host *hosts; /* [size] */
+    pd_host_name *hosts; /* [size] */
 
     /* Held around every call of MPI, and while a rank waits. It guards what follows. */
     pthread_mutex_t lock;
@@ -326,7 +326,7 @@ cleanup:
 static pd_status share_hosts(pd_comm *comm, mpi_link *link)
 {
     pd_status status = PD_OK;
-    pd_host own = "";
+    pd_host_name own = "";
     snprintf(own, sizeof(own), "%.*s", (int)sizeof(own) - 1, comm->host);
     PD_TRY(pd_alloc(&link->hosts, (size_t)comm->size, sizeof(*link->hosts)));
     PD_TRY(check(MPI_Allgather(own, sizeof(own), MPI_BYTE, link->hosts, sizeof(own), MPI_BYTE,

@@ -16,7 +16,7 @@ static double patience(const pd_watch *watch)
     return (watch->rank <= 1 ? 0.6 : 0.9) * watch->seconds;
 }
 
-pd_status pd_watch_create(pd_watch *watch, int rank, int size, const pd_host *hosts)
+pd_status pd_watch_create(pd_watch *watch, int rank, int size, const pd_host_name *hosts)
 {
     *watch = (pd_watch){.rank = rank, .size = size, .hosts = hosts};
     return pd_alloc(&watch->peers, (size_t)size, sizeof(*watch->peers));

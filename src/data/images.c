@@ -6,9 +6,12 @@
 #include <string.h>
 
 struct pd_images {
-    size_t count, image_bytes;
-    int64_t *ids; /* ascending */
-    uint8_t *pixels;
+    const pd_dataset *dataset;
+    size_t image_bytes;
+    size_t count;    /* held in memory */
+    int64_t *ids;    /* [count], ascending; NULL: streamed */
+    size_t most;     /* fetched at a time */
+    uint8_t *pixels; /* of ids, or of the last fetch */
 };
 
 static int by_value(const void *left, const void *right)
@@ -17,21 +20,34 @@ static int by_value(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
+static pd_status hold_images(pd_images *self, const int64_t *ids, size_t count)
+{
+    pd_status status;
+    self->count = count;
+    PD_TRY(pd_alloc(&self->ids, count, sizeof *self->ids));
+    PD_TRY(pd_alloc(&self->pixels, count, self->image_bytes));
+    memcpy(self->ids, ids, count * sizeof *ids);
+    qsort(self->ids, count, sizeof *self->ids, by_value);
+    PD_TRY(pd_dataset_read(self->dataset, self->ids, (int64_t)count, self->pixels));
+cleanup:
+    return status;
+}
+
 pd_status pd_images_create(pd_images **out, const pd_dataset *dataset, const int64_t *ids,
-                           size_t count)
+                           size_t count, bool hold, size_t most)
 {
     pd_status status = PD_OK;
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
     pd_images *self = NULL;
     *out = NULL;
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->count = count;
+    self->dataset = dataset;
     self->image_bytes = (size_t)info->height * (size_t)info->width;
-    PD_TRY(pd_alloc(&self->ids, count, sizeof *self->ids));
-    PD_TRY(pd_alloc(&self->pixels, count, self->image_bytes));
-    memcpy(self->ids, ids, count * sizeof *ids);
-    qsort(self->ids, count, sizeof *self->ids, by_value);
-    PD_TRY(pd_dataset_read(dataset, self->ids, (int64_t)count, self->pixels));
+    self->most = most;
+    if (hold)
+        PD_TRY(hold_images(self, ids, count));
+    else
+        PD_TRY(pd_alloc(&self->pixels, most, self->image_bytes));
     *out = self;
     self = NULL;
 cleanup:
@@ -49,9 +65,29 @@ void pd_images_destroy(pd_images **images)
     *images = NULL;
 }
 
-const uint8_t *pd_images_at(const pd_images *images, int64_t id)
+pd_status pd_images_fetch(pd_images *images, const int64_t *ids, size_t count,
+                          const uint8_t **pixels)
 {
-    const int64_t *found = bsearch(&id, images->ids, images->count, sizeof *images->ids, by_value);
-    return found == NULL ? NULL
-                         : images->pixels + (size_t)(found - images->ids) * images->image_bytes;
+    if (count > images->most)
+        return pd_fail("%zu images at a time are more than %zu", count, images->most);
+    for (size_t i = 0; i < count; i++) {
+        size_t place = i;
+        if (images->ids != NULL) {
+            const int64_t *found =
+                bsearch(&ids[i], images->ids, images->count, sizeof *images->ids, by_value);
+            if (found == NULL)
+                return pd_fail("the image of sample %lld is not in memory", (long long)ids[i]);
+            place = (size_t)(found - images->ids);
+        }
+        pixels[i] = images->pixels + place * images->image_bytes;
+    }
+    return images->ids != NULL
+               ? PD_OK
+               : pd_dataset_read(images->dataset, ids, (int64_t)count, images->pixels);
+}
+
+void pd_images_prefetch(const pd_images *images, const int64_t *ids, size_t count)
+{
+    if (images->ids == NULL)
+        pd_dataset_prefetch(images->dataset, ids, count);
 }

@@ -177,8 +177,9 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     pd_input input = *pd_classifier_input(self->classifier);
     input.height = info->height;
     input.width = info->width;
+    /* Every image is looked at once: to hold them would only take memory. */
     status = pd_scorer_create(&scorer, comm, job, &input, self->dataset, fold,
-                              job->batch / job->lanes, self->report.flip_average);
+                              job->batch / job->lanes, self->report.flip_average, false);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_scorer_run(scorer, pd_classifier_network(self->classifier), self->report.threads,
                          name, &scores, &count));

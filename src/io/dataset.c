@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct pd_dataset {
     char *temporary; /* while being written, else NULL */
     pd_hdf5 file;
     hid_t images;
+    pd_hdf5_layout layout; /* of the images, when opened for reading */
     pd_dataset_info info;
     pd_sample *samples;
     char **names; /* what the samples' names point into */
@@ -267,6 +269,7 @@ static pd_status open_images(pd_dataset *dataset)
     dataset->info.count = (int64_t)dims[0];
     dataset->info.height = (int)dims[1];
     dataset->info.width = (int)dims[2];
+    dataset->layout = pd_hdf5_chunk_layout(dataset->images, 3, dataset->info.count);
 
 cleanup:
     return status;
@@ -410,18 +413,24 @@ pd_status pd_dataset_read(const pd_dataset *dataset, const int64_t *ids, int64_t
             return pd_fail("%s: there is no sample %lld; the last one is %lld", dataset->path,
                            (long long)ids[i], (long long)dataset->info.count - 1);
     }
-    for (int64_t i = 0, run; i < count; i += run) {
-        for (run = 1; i + run < count && ids[i + run] == ids[i] + run; run++)
-            continue;
-        if (transfer(dataset, ids[i], run, images + (size_t)i * size, NULL) >= 0)
-            continue;
-        /* Find out which image of the run it is. */
-        int64_t bad = 0;
-        while (bad < run - 1 &&
-               transfer(dataset, ids[i] + bad, 1, images + (size_t)i * size, NULL) >= 0)
-            bad++;
-        return pd_hdf5_fail_read(&dataset->file, "the image of sample %lld (%s) is damaged",
-                                 (long long)(ids[i] + bad), dataset->samples[ids[i] + bad].name);
+    /* One by one: HDF5 takes longer for a long run, and kilobytes of memory for each of its images.
+     */
+    for (int64_t i = 0; i < count; i++) {
+        bool read = transfer(dataset, ids[i], 1, images + (size_t)i * size, NULL) >= 0;
+        pd_status status = pd_hdf5_check_unchanged(&dataset->file);
+        if (status != PD_OK)
+            return status;
+        if (!read)
+            return pd_hdf5_fail_read(&dataset->file, "the image of sample %lld (%s) is damaged",
+                                     (long long)ids[i], dataset->samples[ids[i]].name);
     }
     return PD_OK;
+}
+
+void pd_dataset_prefetch(const pd_dataset *dataset, const int64_t *ids, size_t count)
+{
+    const pd_hdf5_layout *layout = &dataset->layout;
+    for (size_t i = 0; i < count && layout->bytes > 0; i++)
+        pd_hdf5_prefetch(&dataset->file, layout->start + ids[i] * layout->bytes,
+                         layout->bytes + layout->slack);
 }

@@ -145,8 +145,8 @@ static pd_status check_file(pd_hdf5 *file)
     else if (pread(handle, head, sizeof head, 0) != sizeof head ||
              memcmp(head, signature, sizeof head) != 0)
         status = pd_hdf5_fail_read(file, "is not an HDF5 file");
-    else
-        file->size = (int64_t)about.st_size;
+    file->size = status == PD_OK ? (int64_t)about.st_size : 0;
+    file->modified = status == PD_OK ? about.st_mtim : (struct timespec){0};
     close(handle);
     return status;
 }
@@ -165,6 +165,49 @@ pd_status pd_hdf5_open(pd_hdf5 *out, const char *path, const char *remedy)
 
 cleanup:
     return status;
+}
+
+pd_status pd_hdf5_check_unchanged(const pd_hdf5 *file)
+{
+    struct stat about;
+    if (fstat(descriptor(file), &about) != 0)
+        return pd_fail("%s: cannot read: %s", file->path, strerror(errno));
+    if ((int64_t)about.st_size == file->size && about.st_mtim.tv_sec == file->modified.tv_sec &&
+        about.st_mtim.tv_nsec == file->modified.tv_nsec)
+        return PD_OK;
+    return pd_fail("%s: was changed while it was in use; start again with the file as it is to be",
+                   file->path);
+}
+
+pd_hdf5_layout pd_hdf5_chunk_layout(hid_t array, int rank, int64_t count)
+{
+    hsize_t place[H5S_MAX_RANK] = {0}, bytes = 0, last_bytes = 0;
+    haddr_t address = 0, last = 0;
+    unsigned skipped;
+    pd_hdf5_layout layout = {0};
+    int64_t span;
+    /* HDF5 1.10 walks through all chunks up to the wanted one, so only two are asked for. The first
+     * chunk is none of them: HDF5 puts their index behind it. */
+    if (rank > H5S_MAX_RANK || count < 2)
+        return layout;
+    place[0] = 1;
+    if (H5Dget_chunk_info_by_coord(array, place, &skipped, &address, &bytes) < 0)
+        return layout;
+    place[0] = (hsize_t)count - 1;
+    if (H5Dget_chunk_info_by_coord(array, place, &skipped, &last, &last_bytes) < 0 ||
+        last_bytes != bytes || __builtin_mul_overflow(count - 2, bytes, &span))
+        return layout;
+    /* Chunks never overlap: what their bytes do not fill lies between them. */
+    int64_t slack = (int64_t)(last - address) - span;
+    if (slack >= 0 && slack <= (int64_t)bytes)
+        layout = (pd_hdf5_layout){
+            .start = (int64_t)(address - bytes), .bytes = (int64_t)bytes, .slack = slack};
+    return layout;
+}
+
+void pd_hdf5_prefetch(const pd_hdf5 *file, int64_t start, int64_t size)
+{
+    posix_fadvise(descriptor(file), start, size, POSIX_FADV_WILLNEED);
 }
 
 /* Takes over `access` and closes it. */

@@ -1,5 +1,6 @@
 #include "pneumo/train/footprint.h"
 
+#include "pneumo/base/host.h"
 #include "pneumo/train/optimizer.h"
 #include "pneumo/train/setup.h"
 
@@ -13,7 +14,7 @@ static double fold_images(const pd_dataset_info *info, pd_fold fold)
     return (double)(info->counts[fold][PD_NORMAL] + info->counts[fold][PD_PNEUMONIA]);
 }
 
-/* This rank's slices of all subtrees of all ranks: every rank has about as many as this one. */
+/* This rank's slices of the subtrees of all other ranks, who have about as many as this one. */
 static double reduction_bytes(const pd_comm *comm, const pd_job *job, double weights)
 {
     pd_subtree subtrees[PD_SUBTREES_MAX];
@@ -21,14 +22,28 @@ static double reduction_bytes(const pd_comm *comm, const pd_job *job, double wei
         return 0;
     int own =
         pd_tree_subtrees(job->lanes, pd_comm_first_lane(comm), pd_comm_lane_count(comm), subtrees);
-    return own * fmin(weights * sizeof(float), BUCKETS_UNDER_WAY * 1024.0 * job->bucket_kib);
+    double others = 1 - 1.0 / pd_comm_size(comm);
+    return own * others *
+           fmin(weights * sizeof(float), BUCKETS_UNDER_WAY * 1024.0 * job->bucket_kib);
 }
 
-static double image_bytes(const pd_comm *comm, const pd_job *job, const pd_dataset_info *info)
+double pd_footprint_image_bytes(const pd_comm *comm, const pd_job *job, const pd_dataset_info *info)
 {
     double train = ceil(fold_images(info, PD_TRAIN) / job->lanes) * pd_comm_lane_count(comm);
     double val = ceil(fold_images(info, PD_VAL) / pd_comm_size(comm));
     return (train + val) * info->height * info->width;
+}
+
+double pd_footprint_image_percent(const pd_comm *comm, double bytes)
+{
+    double share = pd_host_look("").memory / pd_comm_local_size(comm);
+    return 100 * bytes / fmax(share, 1);
+}
+
+bool pd_footprint_streams(const pd_job *job, double percent)
+{
+    return job->images == PD_IMAGES_STREAM ||
+           (job->images == PD_IMAGES_AUTO && percent > PD_IMAGES_PERCENT);
 }
 
 pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job *job,
@@ -54,7 +69,9 @@ pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job
     out->reduction = reduction_bytes(comm, job, (double)weights);
     out->batch = ((double)samples + lane_samples) * input.size * input.size * input.channels *
                  (double)sizeof(float);
-    out->images = image_bytes(comm, job, info);
+    double images = pd_footprint_image_bytes(comm, job, info);
+    if (!pd_footprint_streams(job, pd_footprint_image_percent(comm, images)))
+        out->images = images;
     out->checkpoint = pd_comm_rank(comm) == 0 ? out->file : 0;
     out->total =
         out->network + out->optimizer + out->reduction + out->batch + out->images + out->checkpoint;

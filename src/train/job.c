@@ -44,6 +44,7 @@ static const char *const heads[] = {"pool", "dense", NULL};
 static const char *const scopes[] = {"batch", "lane", NULL};
 static const char *const optimizers[] = {"sgd", "adam", "adamw", "rmsprop", NULL};
 static const char *const schedules[] = {"constant", "step", "cosine", "onecycle", NULL};
+static const char *const image_places[] = {"auto", "memory", "stream", NULL};
 static const char *const flips[] = {"off", "on", "auto", NULL};
 static const char *const monitors[] = {"auc", "loss", "balanced-accuracy", NULL};
 static const char *const inits[] = {"default",        "he-normal", "he-uniform", "glorot-normal",
@@ -85,6 +86,8 @@ static const key keys[] = {
      "sum of gradients: same bits for any ranks, or MPI's own"},
     WHOLE("run", threads, "0", "[0, 4096]", "threads per rank; 0: as many as it may use"),
     WHOLE("run", bucket_kib, "1024", "[1, 65536]", "KiB of gradient per message"),
+    CHOICE("run", images, "auto", image_places,
+           "hold a rank's images in memory, or stream them from the file; auto: as fits"),
 
     TEXT("data", file, "data/chest_xray.h5", "the packed data set"),
     WHOLE("data", size, "112", "[0, 4096]", "side of the network's input; 0: as packed"),

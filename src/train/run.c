@@ -6,6 +6,7 @@
 #include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/audit.h"
+#include "pneumo/train/footprint.h"
 #include "pneumo/train/snapshot.h"
 
 #include <math.h>
@@ -78,8 +79,8 @@ cleanup:
     return status;
 }
 
-/* Reads the images of the lanes held here. */
-static pd_status read_images(pd_run *self)
+/* Reads the images of the lanes held here, or makes ready to. */
+static pd_status set_up_images(pd_run *self)
 {
     pd_status status = PD_OK;
     int64_t *ids = NULL;
@@ -92,7 +93,8 @@ static pd_status read_images(pd_run *self)
         memcpy(ids + count, lane_ids, lane_count * sizeof *ids);
         count += lane_count;
     }
-    PD_TRY(pd_images_create(&self->images, self->dataset, ids, count));
+    PD_TRY(pd_images_create(&self->images, self->dataset, ids, count, !self->stream,
+                            (size_t)self->step.samples));
 cleanup:
     free(ids);
     return status;
@@ -278,6 +280,29 @@ cleanup:
     return status;
 }
 
+/* Decides whether images are streamed, alike for all ranks, and notes why. Asked when every rank
+ * has the memory that training takes, but its images. Collective. */
+static pd_status place_images(pd_run *self)
+{
+    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
+    double bytes = pd_footprint_image_bytes(self->comm, self->job, info);
+    double percent = 0;
+    char why[96];
+    pd_status status =
+        pd_comm_max(self->comm, pd_footprint_image_percent(self->comm, bytes), &percent);
+    if (status != PD_OK)
+        return status;
+    self->stream = pd_footprint_streams(self->job, percent);
+    if (self->job->images == PD_IMAGES_AUTO)
+        snprintf(why, sizeof why, "%.0f %% of a rank's share of the free memory, %s than %d %%",
+                 percent, self->stream ? "more" : "not more", PD_IMAGES_PERCENT);
+    else
+        snprintf(why, sizeof why, "as run.images says");
+    snprintf(self->images_note, sizeof self->images_note, "%.1f MiB of images per rank %s: %s",
+             bytes / (1 << 20), self->stream ? "streamed from the file" : "held in memory", why);
+    return PD_OK;
+}
+
 /* What this rank can do without the others, once there are a data set and a network. */
 static pd_status set_up_alone(pd_run *self)
 {
@@ -299,12 +324,15 @@ static pd_status set_up_alone(pd_run *self)
     PD_TRY(pd_train_path(&self->time_path, self->options->folder, "time.csv"));
     self->input = pd_setup_input(job, pd_dataset_get_info(self->dataset));
     PD_TRY(pd_alloc(&self->picks, (size_t)self->step.samples, sizeof *self->picks));
+    PD_TRY(pd_alloc(&self->ids, (size_t)self->step.samples, sizeof *self->ids));
+    PD_TRY(pd_alloc(&self->pixels, (size_t)self->step.samples, sizeof *self->pixels));
     PD_TRY(set_up_lanes(self));
     PD_TRY(set_up_state(self));
     PD_TRY(pd_scorer_create(&self->scorer, self->comm, job, &self->input, self->dataset, PD_VAL,
-                            self->step.lane_samples, job->flip_average != PD_FLIP_OFF));
+                            self->step.lane_samples, job->flip_average != PD_FLIP_OFF,
+                            !self->stream));
     PD_TRY(check_validation_fold(self));
-    PD_TRY(read_images(self));
+    PD_TRY(set_up_images(self));
     if (pd_comm_rank(self->comm) == 0)
         PD_TRY(pd_folder_make(self->options->folder));
 cleanup:
@@ -343,6 +371,7 @@ pd_status pd_run_set_up(pd_run *self, const pd_train_options *options)
     PD_TRY(pd_comm_agree(self->comm, pd_dataset_open(&self->dataset, job->file)));
     PD_TRY(pd_step_set_up(&self->step, self->comm, job, pd_dataset_get_info(self->dataset),
                           options->threads));
+    PD_TRY(place_images(self));
     PD_TRY(pd_comm_agree(self->comm, set_up_alone(self)));
     PD_TRY(resume(self));
     PD_TRY(check_alike(self));
@@ -365,6 +394,8 @@ void pd_run_tear_down(pd_run *self)
     free(self->history_path);
     free(self->time_path);
     free(self->picks);
+    free(self->ids);
+    free(self->pixels);
     free(self->history);
 }
 

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Chunks whose images are asked for ahead, that being scored included. */
+enum { AHEAD = 8 };
+
 struct pd_scorer {
     pd_comm *comm;
     const pd_job *job;
@@ -21,13 +24,15 @@ struct pd_scorer {
     size_t count;
     size_t first, own; /* this rank's ids: whole chunks, but for the last */
     pd_images *images;
-    float *x;      /* [chunk][size][size][channels] */
-    float *logits; /* [chunk][outputs] */
+    const uint8_t **pixels; /* [chunk] */
+    float *x;               /* [chunk][size][size][channels] */
+    float *logits;          /* [chunk][outputs] */
     pd_score *scores;
 };
 
 pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, const pd_input *input,
-                           const pd_dataset *dataset, pd_fold fold, int chunk, bool mirrored)
+                           const pd_dataset *dataset, pd_fold fold, int chunk, bool mirrored,
+                           bool hold)
 {
     pd_status status = PD_OK;
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
@@ -52,7 +57,9 @@ pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, co
     self->first = rank * chunks / ranks * (size_t)chunk;
     size_t end = (rank + 1) * chunks / ranks * (size_t)chunk;
     self->own = (end < self->count ? end : self->count) - self->first;
-    PD_TRY(pd_images_create(&self->images, dataset, self->ids + self->first, self->own));
+    PD_TRY(pd_images_create(&self->images, dataset, self->ids + self->first, self->own, hold,
+                            (size_t)chunk));
+    PD_TRY(pd_alloc(&self->pixels, (size_t)chunk, sizeof *self->pixels));
     PD_TRY(pd_alloc(&self->x,
                     (size_t)chunk * (size_t)self->input.size * (size_t)self->input.size *
                         (size_t)self->input.channels,
@@ -72,6 +79,7 @@ void pd_scorer_destroy(pd_scorer **scorer)
         return;
     free((*scorer)->ids);
     pd_images_destroy(&(*scorer)->images);
+    free((*scorer)->pixels);
     free((*scorer)->x);
     free((*scorer)->logits);
     free((*scorer)->scores);
@@ -185,12 +193,14 @@ static pd_status score_chunk(pd_scorer *self, pd_network *network, int threads, 
     size_t floats =
         (size_t)self->input.size * (size_t)self->input.size * (size_t)self->input.channels;
     const pd_view view = pd_view_plain();
+    pd_status status = pd_images_fetch(self->images, ids, count, self->pixels);
+    if (status != PD_OK)
+        return status;
 #pragma omp parallel for num_threads(threads)
     for (size_t i = 0; i < count; i++)
-        pd_view_render(&view, &self->input, pd_images_at(self->images, ids[i]),
-                       self->x + i * floats);
-    pd_status status = pd_scores_infer(scores, network, &self->input, self->x, (int)count,
-                                       self->mirrored, threads, self->logits);
+        pd_view_render(&view, &self->input, self->pixels[i], self->x + i * floats);
+    status = pd_scores_infer(scores, network, &self->input, self->x, (int)count, self->mirrored,
+                             threads, self->logits);
     if (status != PD_OK)
         return status;
     size_t outputs = pd_shape_size(pd_network_output(network));
@@ -205,13 +215,16 @@ pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, int threads, con
 {
     pd_status status = PD_OK;
     pd_progress progress;
-    size_t chunk = (size_t)scorer->chunk, bytes;
+    size_t chunk = (size_t)scorer->chunk, asked = 0, bytes;
     *scores = NULL;
     *count = 0;
     if (label != NULL)
         pd_progress_begin(&progress, label, 0, scorer->own);
     for (size_t begin = 0; begin < scorer->own && status == PD_OK; begin += chunk) {
         size_t left = scorer->own - begin;
+        size_t ahead = left < AHEAD * chunk ? scorer->own : begin + AHEAD * chunk;
+        pd_images_prefetch(scorer->images, scorer->ids + scorer->first + asked, ahead - asked);
+        asked = ahead;
         status = score_chunk(scorer, network, threads, begin, left < chunk ? left : chunk);
         if (label != NULL)
             pd_progress_update(&progress, begin + chunk, NULL);

@@ -16,6 +16,8 @@
 #include <string.h>
 
 enum { FLAG_STOP = 1, FLAG_SAVE = 2 };
+/* Steps whose images are asked for ahead, the present one included. */
+enum { AHEAD = 4 };
 
 pd_status pd_train_path(char **out, const char *folder, const char *name)
 {
@@ -24,17 +26,47 @@ pd_status pd_train_path(char **out, const char *folder, const char *name)
 
 /* --- One step --- */
 
-/* Renders this rank's part of the batch. */
-static pd_status load_batch(pd_run *self)
+/* Sets picks and ids to this rank's part of the batch of that step of the epoch. */
+static pd_status pick_batch(pd_run *self, int64_t epoch_step)
 {
-    uint32_t epoch = (uint32_t)self->state.epoch;
     for (int i = 0; i < pd_comm_lane_count(self->comm); i++) {
-        pd_status status = pd_lanes_batch(self->lanes, epoch, self->state.epoch_step,
+        pd_status status = pd_lanes_batch(self->lanes, (uint32_t)self->state.epoch, epoch_step,
                                           pd_comm_first_lane(self->comm) + i,
                                           self->picks + i * self->step.lane_samples);
         if (status != PD_OK)
             return status;
     }
+    for (int i = 0; i < self->step.samples; i++)
+        self->ids[i] = self->picks[i].id;
+    return PD_OK;
+}
+
+/* Asks for the images of the next steps of this epoch, each step's once. */
+static pd_status read_ahead(pd_run *self)
+{
+    const pd_checkpoint *now = &self->state;
+    int64_t left = pd_lanes_epoch_steps(self->lanes) - now->epoch_step;
+    int64_t end = now->step + (left < AHEAD ? left : AHEAD);
+    int64_t step = self->asked > now->step ? self->asked : now->step;
+    for (; step < end; step++) {
+        pd_status status = pick_batch(self, now->epoch_step + step - now->step);
+        if (status != PD_OK)
+            return status;
+        pd_images_prefetch(self->images, self->ids, (size_t)self->step.samples);
+    }
+    self->asked = end;
+    return PD_OK;
+}
+
+/* Renders this rank's part of the batch. */
+static pd_status load_batch(pd_run *self)
+{
+    pd_status status = PD_OK;
+    uint32_t epoch = (uint32_t)self->state.epoch;
+    if (self->stream)
+        PD_TRY(read_ahead(self));
+    PD_TRY(pick_batch(self, self->state.epoch_step));
+    PD_TRY(pd_images_fetch(self->images, self->ids, (size_t)self->step.samples, self->pixels));
     const pd_sample *samples = pd_dataset_samples(self->dataset);
     size_t floats =
         (size_t)self->input.size * (size_t)self->input.size * (size_t)self->input.channels;
@@ -42,14 +74,14 @@ static pd_status load_batch(pd_run *self)
     for (int i = 0; i < self->step.samples; i++) {
         const pd_pick *pick = &self->picks[i];
         pd_view view = pd_view_draw(&self->augment, self->job->seed, epoch, pick->id, pick->repeat);
-        pd_view_render(&view, &self->input, pd_images_at(self->images, pick->id),
-                       self->step.x + (size_t)i * floats);
+        pd_view_render(&view, &self->input, self->pixels[i], self->step.x + (size_t)i * floats);
         int class = pd_setup_class(self->job, &samples[pick->id]);
         self->step.labels[i] = class;
         self->step.targets[i] = (float)class;
         self->step.weights[i] = self->class_weight[class];
     }
-    return PD_OK;
+cleanup:
+    return status;
 }
 
 /* Says that `what` is not finite in or after (`when`) a step of this epoch (from 0), and in which
@@ -337,6 +369,7 @@ static void announce(const pd_run *self)
                 "sensitivity will not be known",
                 self->job->file, (long long)info->counts[PD_TEST][PD_NORMAL],
                 (long long)info->counts[PD_TEST][PD_PNEUMONIA]);
+    pd_info("%s", self->images_note);
     if (self->state.step > 0)
         pd_info("resuming after epoch %lld, step %lld", (long long)self->state.epoch,
                 (long long)self->state.step);

@@ -67,7 +67,7 @@ static void test_version_2(void **state)
     put("sys/fs/cgroup/job_1/step_0/cpu.max", "max 100000\n");
     put("sys/fs/cgroup/job_1/memory.max", "1000000\n");
     put("sys/fs/cgroup/job_1/memory.current", "600000\n");
-    put("sys/fs/cgroup/job_1/memory.stat", "anon 1\ninactive_file 50000\n");
+    put("sys/fs/cgroup/job_1/memory.stat", "anon 1\nactive_file 20000\ninactive_file 30000\n");
     put("sys/fs/cgroup/job_1/cpu.max", "150000 100000\n");
     pd_host host = pd_host_look(root);
     assert_true(host.memory == 450000);

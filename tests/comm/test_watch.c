@@ -12,7 +12,7 @@
 
 enum { SIZE = 4 };
 
-static const pd_host HOSTS[SIZE] = {"node1", "node1", "node2", "node2"};
+static const pd_host_name HOSTS[SIZE] = {"node1", "node1", "node2", "node2"};
 static const pd_place WAITING = {"epoch 2, step 17", "the sum of the gradients"};
 static const pd_place WORKING = {"epoch 2, step 17", NULL};
 
@@ -175,11 +175,11 @@ static void long_lists_end(void **state)
 {
     (void)state;
     enum { MANY = 4096 };
-    pd_host *hosts = calloc(MANY, sizeof(*hosts));
+    pd_host_name *hosts = calloc(MANY, sizeof(*hosts));
     assert_non_null(hosts);
     for (int i = 0; i < MANY; i++)
         memset(hosts[i], 'n', PD_HOST_MAX - 1);
-    assert_int_equal(pd_watch_create(&watch, 0, MANY, (const pd_host *)hosts), PD_OK);
+    assert_int_equal(pd_watch_create(&watch, 0, MANY, (const pd_host_name *)hosts), PD_OK);
     watch.seconds = 10;
     for (int i = 0; i < 8; i++)
         pd_watch_pass(&watch, 1, false);

@@ -256,6 +256,58 @@ static void test_damaged_image_is_named(void **state)
     pd_dataset_destroy(&dataset);
 }
 
+/* Chunks of one item each, written in the order of `order`; the layout that is found. */
+static pd_hdf5_layout layout_of(const hsize_t *order, hsize_t count, haddr_t *addresses)
+{
+    pd_hdf5 file;
+    hid_t array;
+    enum { BYTES = 5000 };
+    static uint8_t item[BYTES];
+    hsize_t dims[2] = {count, BYTES}, chunk[2] = {1, BYTES}, size;
+    unsigned skipped;
+    assert_int_equal(pd_hdf5_create(&file, DAMAGED, DAMAGED), PD_OK);
+    assert_int_equal(
+        pd_hdf5_create_array(&array, &file, file.id, "a", H5T_STD_U8LE, 2, dims, chunk), PD_OK);
+    hid_t memory = H5Screate_simple(2, chunk, NULL), stored = H5Dget_space(array);
+    for (hsize_t i = 0; i < count; i++) {
+        hsize_t place[2] = {order[i], 0};
+        H5Sselect_hyperslab(stored, H5S_SELECT_SET, place, NULL, chunk, NULL);
+        assert_true(H5Dwrite(array, H5T_NATIVE_UINT8, memory, stored, H5P_DEFAULT, item) >= 0);
+    }
+    for (hsize_t i = 0; i < count; i++) {
+        hsize_t place[2] = {i, 0};
+        assert_true(H5Dget_chunk_info_by_coord(array, place, &skipped, &addresses[i], &size) >= 0);
+    }
+    pd_hdf5_layout layout = pd_hdf5_chunk_layout(array, 2, (int64_t)count);
+    H5Sclose(memory);
+    H5Sclose(stored);
+    pd_hdf5_close(&array);
+    pd_hdf5_close(&file.id);
+    return layout;
+}
+
+static void test_layout_of_chunks(void **state)
+{
+    (void)state;
+    enum { CHUNKS = 3000 };
+    static hsize_t order[CHUNKS];
+    static haddr_t addresses[CHUNKS];
+    for (hsize_t i = 0; i < CHUNKS; i++)
+        order[i] = i;
+    pd_hdf5_layout layout = layout_of(order, CHUNKS, addresses);
+    assert_int_equal(layout.bytes, 5000 + 4);
+    for (int64_t i = 1; i < CHUNKS; i++) {
+        int64_t late = (int64_t)addresses[i] - (layout.start + i * layout.bytes);
+        assert_in_range(late, 0, layout.slack);
+    }
+    /* In any other order nothing is said, rather than something wrong. */
+    order[1] = CHUNKS - 1;
+    order[CHUNKS - 1] = 1;
+    assert_int_equal(layout_of(order, CHUNKS, addresses).bytes, 0);
+    assert_int_equal(layout_of(order, 1, addresses).bytes, 0);
+    assert_no_handles();
+}
+
 static void assert_open_fails(const char *path, const char *part)
 {
     pd_dataset *dataset;
@@ -534,6 +586,7 @@ int main(void)
         cmocka_unit_test_setup(test_cut_short_anywhere, setup),
         cmocka_unit_test_setup(test_flipped_bytes_are_seen, setup),
         cmocka_unit_test_setup(test_damaged_image_is_named, setup),
+        cmocka_unit_test_setup(test_layout_of_chunks, setup),
         cmocka_unit_test_setup(test_not_a_data_set, setup),
         cmocka_unit_test_setup(test_wrong_content, setup),
         cmocka_unit_test_setup(test_full_disk_changes_nothing, setup),

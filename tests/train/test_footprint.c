@@ -44,10 +44,37 @@ static void check_job(pd_comm *comm, const char *text)
         fail_msg("%s: %.0f bytes planned, %.0f allocated", job.model, planned, taken);
     pd_step_tear_down(&step);
     /* A lane more of 600 train images than of an even share, and the validation fold. */
-    assert_true(plan.images == (ceil(600.0 / job.lanes) * job.lanes + 200) * 100 * 120);
+    double images = pd_footprint_image_bytes(comm, &job, &info);
+    assert_true(plan.images == images &&
+                images == (ceil(600.0 / job.lanes) * job.lanes + 200) * 100 * 120);
     assert_true(plan.checkpoint == plan.file && plan.file > 0);
     assert_true(fabs(plan.network + plan.optimizer + plan.reduction + plan.batch + plan.images +
                      plan.checkpoint - plan.total) < 1);
+}
+
+/* Images count as long as they are held. */
+static void test_streamed_images(void **state)
+{
+    (void)state;
+    pd_job job;
+    pd_comm *comm;
+    pd_footprint plan;
+    assert_int_equal(pd_comm_create(&comm), PD_OK);
+    assert_int_equal(pd_job_parse(&job, "test", "[data]\nsize = 64\n", NULL, 0), PD_OK);
+    assert_int_equal(pd_comm_set_lanes(comm, job.lanes), PD_OK);
+    assert_false(pd_footprint_streams(&job, PD_IMAGES_PERCENT));
+    assert_true(pd_footprint_streams(&job, PD_IMAGES_PERCENT + 1));
+    pd_dataset_info huge = info;
+    huge.counts[PD_TRAIN][PD_NORMAL] = (int64_t)1 << 40;
+    assert_int_equal(pd_footprint_plan(&plan, comm, &job, &huge, 1), PD_OK);
+    assert_true(plan.images == 0);
+    job.images = PD_IMAGES_MEMORY;
+    assert_int_equal(pd_footprint_plan(&plan, comm, &job, &huge, 1), PD_OK);
+    assert_true(plan.images == pd_footprint_image_bytes(comm, &job, &huge));
+    assert_false(pd_footprint_streams(&job, 1000));
+    job.images = PD_IMAGES_STREAM;
+    assert_true(pd_footprint_streams(&job, 0));
+    pd_comm_destroy(&comm);
 }
 
 static void test_allocations(void **state)
@@ -85,7 +112,8 @@ static void test_huge(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_allocations),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_streamed_images),
+                                       cmocka_unit_test(test_allocations),
                                        cmocka_unit_test(test_huge)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

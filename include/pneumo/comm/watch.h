@@ -22,7 +22,7 @@ extern const char pd_watch_again[];
 
 enum { PD_HOST_MAX = 64 };
 
-typedef char pd_host[PD_HOST_MAX];
+typedef char pd_host_name[PD_HOST_MAX];
 
 /* What a rank says of itself. */
 typedef struct pd_beat {
@@ -40,7 +40,7 @@ typedef struct pd_peer {
 
 typedef struct pd_watch {
     int rank, size;
-    const pd_host *hosts; /* [size], borrowed */
+    const pd_host_name *hosts; /* [size], borrowed */
     double seconds;       /* within which all ranks end; 0: off */
     double told;          /* seconds since this rank was told to end */
     pd_peer *peers;       /* [size]; this rank is one of them */
@@ -59,7 +59,7 @@ typedef enum pd_verdict {
     PD_VERDICT_END   /* all ranks must be ended, with the message */
 } pd_verdict;
 
-pd_status pd_watch_create(pd_watch *watch, int rank, int size, const pd_host *hosts);
+pd_status pd_watch_create(pd_watch *watch, int rank, int size, const pd_host_name *hosts);
 void pd_watch_release(pd_watch *watch);
 
 /* `seconds` have passed; with `told`, this rank has been told to end before them. Time in which

@@ -74,8 +74,13 @@ const pd_dataset_info *pd_dataset_get_info(const pd_dataset *dataset);
 const pd_sample *pd_dataset_samples(const pd_dataset *dataset); /* [count] */
 
 /* Reads the images of ids[count] (any order) into images [count][height][width]. A damaged chunk is
- * an error that names the file and the sample. */
+ * an error that names the file and the sample; so is a file that was changed since it was opened.
+ * One thread at a time. */
 pd_status pd_dataset_read(const pd_dataset *dataset, const int64_t *ids, int64_t count,
                           uint8_t *images);
+
+/* Asks the system to read the images of ids[count] ahead, so that pd_dataset_read will not wait for
+ * them. A wish: nothing comes of it for a file that another program has arranged anew. */
+void pd_dataset_prefetch(const pd_dataset *dataset, const int64_t *ids, size_t count);
 
 #endif

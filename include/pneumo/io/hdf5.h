@@ -13,12 +13,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 typedef struct pd_hdf5 {
-    hid_t id;           /* H5I_INVALID_HID when not open */
-    const char *path;   /* the name for messages; borrowed */
-    const char *remedy; /* reading: what to do about a damaged file; borrowed */
-    int64_t size;       /* reading: bytes of the file */
+    hid_t id;                 /* H5I_INVALID_HID when not open */
+    const char *path;         /* the name for messages; borrowed */
+    const char *remedy;       /* reading: what to do about a damaged file; borrowed */
+    int64_t size;             /* reading: bytes of the file */
+    struct timespec modified; /* reading: its time of last change */
 } pd_hdf5;
 
 /* Switches off HDF5's own messages (a setting of each thread), its exit handler, which crashes on
@@ -28,6 +30,23 @@ void pd_hdf5_start(void);
 
 /* Opens for reading, file locking off. Fails on what is not a readable HDF5 file. */
 pd_status pd_hdf5_open(pd_hdf5 *out, const char *path, const char *remedy);
+
+/* Fails if the file was written to or cut short since it was opened. HDF5 reads zeros behind the
+ * end of a file, whose Fletcher32 checksum is zero, and so right. */
+pd_status pd_hdf5_check_unchanged(const pd_hdf5 *file);
+
+/* Where the items of an array lie that has a chunk for every step of its first dimension. */
+typedef struct pd_hdf5_layout {
+    int64_t start; /* byte of the file where chunk 0 would be in line with all others */
+    int64_t bytes; /* of a chunk, its checksum included; 0: the chunks do not lie in line */
+    int64_t slack; /* a chunk begins at most so many bytes later */
+} pd_hdf5_layout;
+
+/* The layout of such an array of `count` chunks. Takes time in proportion to `count`. */
+pd_hdf5_layout pd_hdf5_chunk_layout(hid_t array, int rank, int64_t count);
+
+/* Asks the system to read `size` bytes from `start` on ahead. A wish, which cannot fail. */
+void pd_hdf5_prefetch(const pd_hdf5 *file, int64_t start, int64_t size);
 
 /* Fails unless the attributes `format` and `format_version` of / are these. */
 pd_status pd_hdf5_check_format(const pd_hdf5 *file, const char *format, int64_t version);

@@ -6,13 +6,16 @@
 #include "pneumo/io/dataset.h"
 #include "pneumo/train/job.h"
 
+#include <stdbool.h>
+
 /* Bytes, of one rank. */
 typedef struct pd_footprint {
     double network;    /* weights, gradients, activations */
     double optimizer;  /* its slots, the moving average included */
     double reduction;  /* slices of the lane sum that are under way */
     double batch;      /* network input: of a step, and of a chunk of the validation fold */
-    double images;     /* of this rank's lanes and of its share of the validation fold */
+    double images;     /* of this rank's lanes and of its share of the validation fold; 0 if they
+                          are streamed */
     double checkpoint; /* a checkpoint in memory before it is written, on rank 0 */
     double total;
     double file; /* bytes of a checkpoint on disk, on every rank */
@@ -22,5 +25,22 @@ typedef struct pd_footprint {
  * After pd_comm_set_lanes. Not collective. */
 pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job *job,
                             const pd_dataset_info *info, int threads);
+
+/* --- Whether images are held in memory or streamed from the data set. --- */
+
+/* The share of the free memory that images may take by themselves, in percent: checkpoints, the
+ * system's cache and other programs need some, too. */
+enum { PD_IMAGES_PERCENT = 50 };
+
+/* Bytes of the images that this rank would hold. After pd_comm_set_lanes. */
+double pd_footprint_image_bytes(const pd_comm *comm, const pd_job *job,
+                                const pd_dataset_info *info);
+
+/* `bytes` in percent of this rank's equal share of what its host has free now. */
+double pd_footprint_image_percent(const pd_comm *comm, double bytes);
+
+/* Whether images that take so much of their rank's memory are streamed. In training all ranks go by
+ * the largest of them. */
+bool pd_footprint_streams(const pd_job *job, double percent);
 
 #endif

@@ -36,6 +36,13 @@ typedef enum pd_monitor {
     PD_MONITOR_BALANCED_ACCURACY = 2
 } pd_monitor;
 
+/* Where a rank's images are while it trains. */
+typedef enum pd_image_place {
+    PD_IMAGES_AUTO = 0, /* in memory if they fit */
+    PD_IMAGES_MEMORY = 1,
+    PD_IMAGES_STREAM = 2
+} pd_image_place;
+
 /* Whether logits are averaged over an image and its mirror image. */
 typedef enum pd_flip { PD_FLIP_OFF = 0, PD_FLIP_ON = 1, PD_FLIP_AUTO = 2 } pd_flip;
 
@@ -52,6 +59,7 @@ typedef struct pd_job {
     char reduction[8];         /* exact | mpi */
     int threads;               /* per rank; 0: as many as the rank may use */
     int bucket_kib;            /* size of a reduction bucket */
+    pd_image_place images;
 
     /* [data] */
     char file[512]; /* the packed data set */

@@ -20,12 +20,17 @@ typedef struct pd_run {
     pd_step step;      /* network, optimiser, and the buffers of one step */
     pd_scorer *scorer; /* of the validation fold */
     pd_lanes *lanes;
-    pd_images *images; /* of the lanes held here */
+    pd_images *images;     /* of the lanes held here */
+    bool stream;           /* images come from the file whenever they are needed */
+    char images_note[192]; /* where images are and why, for the log */
+    int64_t asked;         /* the first step of the run whose images were not asked for ahead */
 
     pd_input input;
     pd_augment augment;
     float class_weight[PD_CLASSES_MAX];
-    pd_pick *picks; /* [step.samples] */
+    pd_pick *picks;         /* [step.samples] */
+    int64_t *ids;           /* [step.samples], of picks */
+    const uint8_t **pixels; /* [step.samples], of ids */
 
     /* Counters, decisions and history: what a checkpoint keeps besides arrays. */
     pd_checkpoint state;

@@ -35,12 +35,14 @@ typedef struct pd_scorer pd_scorer;
 pd_status pd_scores_infer(pd_score *scores, pd_network *network, const pd_input *input, float *x,
                           int count, bool mirrored, int threads, float *logits);
 
-/* Reads this rank's share of fold `fold` into memory. With `mirrored`, each image's mirror image is
- * scored as well. Samples go through the network in chunks of `chunk` whose composition depends
- * only on the fold, so that a score does not depend on the number of ranks. All arguments are
- * borrowed until pd_scorer_destroy. Not collective. */
+/* Prepares this rank's share of fold `fold`. With `hold` its images are read into memory, for
+ * several runs; else each run streams them. With `mirrored`, each image's mirror image is scored as
+ * well. Samples go through the network in chunks of `chunk` whose composition depends only on the
+ * fold, so that a score does not depend on the number of ranks. All arguments are borrowed until
+ * pd_scorer_destroy. Not collective. */
 pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, const pd_input *input,
-                           const pd_dataset *dataset, pd_fold fold, int chunk, bool mirrored);
+                           const pd_dataset *dataset, pd_fold fold, int chunk, bool mirrored,
+                           bool hold);
 void pd_scorer_destroy(pd_scorer **scorer);
 
 /* The ids of the whole fold, ascending; owned by the scorer. */
