@@ -2,6 +2,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/cli/doctor.h"
 #include "pneumo/cli/trial.h"
+#include "pneumo/train/setup.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -222,7 +223,8 @@ static pd_status build_model(pd_doctor *self, const pd_step *step, const trial *
         .fold = self->probe.fold,
         .batch = self->job.batch,
         .lanes = self->job.lanes,
-        .bucket = 256.0 * self->job.bucket_kib};
+        .bucket = 256.0 * self->job.bucket_kib,
+        .slice = PD_SLICE_LEAST};
     model_sums(self, step);
     model_links(self);
     model_files(self);

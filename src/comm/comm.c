@@ -184,18 +184,11 @@ static pd_status grow_scratch(pd_comm *comm, size_t count)
     return pd_comm_agree(comm, status);
 }
 
-pd_status pd_comm_lane_sum(void *context, double *parts, size_t count, double *total)
+/* Every lane's part on every rank, and the whole tree there. */
+static pd_status sum_gathered(pd_comm *comm, const double *parts, size_t count, double *total)
 {
     pd_status status = PD_OK;
-    pd_comm *comm = context;
     size_t lane_bytes = count * sizeof(*parts);
-    if (comm->size == 1) {
-        pd_tree_fold_doubles(comm->lanes, parts, count, total);
-        return PD_OK;
-    }
-    if (count > (size_t)INT_MAX / sizeof(*parts) / (size_t)comm->lanes)
-        return pd_fail("a lane sum of %zu numbers over %d lanes is too long; use pd_reduction",
-                       count, comm->lanes);
     PD_TRY(grow_scratch(comm, count * (size_t)comm->lanes));
     for (int rank = 0; rank < comm->size; rank++) {
         int first, lanes;
@@ -208,6 +201,53 @@ pd_status pd_comm_lane_sum(void *context, double *parts, size_t count, double *t
 
 cleanup:
     return status;
+}
+
+int pd_comm_swaps(int lanes, int ranks)
+{
+    int levels = 0, total = 0;
+    while (1 << levels < ranks)
+        levels++;
+    while (1 << total < lanes)
+        total++;
+    return 1 << levels == ranks && 1 << total == lanes ? levels : 0;
+}
+
+/* Siblings of the tree swap their sums, level by level: log2(ranks) short messages. Both add the
+ * same two numbers, and so get the same bits whichever comes first. Ranks on one host, which lie
+ * next to each other, are through with each other before anything leaves it. */
+static pd_status sum_by_siblings(pd_comm *comm, double *parts, size_t count, double *total)
+{
+    pd_status status = PD_OK;
+    PD_TRY(grow_scratch(comm, count));
+    pd_tree_fold_doubles(comm->lane_count, parts, count, total);
+    for (int level = 0; level < pd_comm_swaps(comm->lanes, comm->size); level++) {
+        pd_request requests[2] = {{0}};
+        comm->awaits = "a sum over the lanes";
+        PD_TRY(comm->transport->swap(comm, comm->rank ^ 1 << level, total, comm->scratch,
+                                     (int)(count * sizeof(*total)), requests));
+        PD_TRY(comm->transport->wait(&requests[0]));
+        PD_TRY(comm->transport->wait(&requests[1]));
+        for (size_t i = 0; i < count; i++)
+            total[i] += comm->scratch[i];
+    }
+
+cleanup:
+    return status;
+}
+
+pd_status pd_comm_lane_sum(void *context, double *parts, size_t count, double *total)
+{
+    pd_comm *comm = context;
+    if (comm->size == 1) {
+        pd_tree_fold_doubles(comm->lanes, parts, count, total);
+        return PD_OK;
+    }
+    if (count > (size_t)INT_MAX / sizeof(*parts) / (size_t)comm->lanes)
+        return pd_fail("a lane sum of %zu numbers over %d lanes is too long; use pd_reduction",
+                       count, comm->lanes);
+    return pd_comm_swaps(comm->lanes, comm->size) > 0 ? sum_by_siblings(comm, parts, count, total)
+                                                      : sum_gathered(comm, parts, count, total);
 }
 
 pd_status pd_comm_broadcast(pd_comm *comm, void *bytes, size_t size, int root)

@@ -502,6 +502,19 @@ static pd_status mpi_allgather(pd_comm *comm, pd_channel channel, const void *mi
     return started(comm, channel, code, "MPI_Iallgatherv", handle, request);
 }
 
+static pd_status mpi_swap(pd_comm *comm, int partner, const void *mine, void *theirs, int size,
+                          pd_request requests[2])
+{
+    MPI_Request handle;
+    MPI_Comm channel = channel_of(comm, PD_CHANNEL_MAIN);
+    enter(comm);
+    int code = MPI_Irecv(theirs, size, MPI_BYTE, partner, 0, channel, &handle);
+    started(comm, PD_CHANNEL_MAIN, code, "MPI_Irecv", handle, &requests[0]);
+    enter(comm);
+    code = MPI_Isend(mine, size, MPI_BYTE, partner, 0, channel, &handle);
+    return started(comm, PD_CHANNEL_MAIN, code, "MPI_Isend", handle, &requests[1]);
+}
+
 static pd_status mpi_exchange(pd_comm *comm, const void *from, const int *send_sizes,
                               const int *send_offsets, void *to, const int *receive_sizes,
                               const int *receive_offsets, pd_request *request)
@@ -570,6 +583,7 @@ const pd_transport pd_transport_mpi = {
     .broadcast = mpi_broadcast,
     .gather = mpi_gather,
     .allgather = mpi_allgather,
+    .swap = mpi_swap,
     .exchange = mpi_exchange,
     .sum = mpi_sum,
     .test = mpi_test,

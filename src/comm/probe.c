@@ -97,7 +97,9 @@ static pd_status time_network(pd_probe *out, pd_comm *comm)
     PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &large, &folding));
     double bytes = LONG_FLOATS * sizeof(float);
     out->overhead = many / (2 * SHORT_BUCKETS * others);
-    out->latency = fmax(one - others * out->overhead, 0);
+    int swaps = pd_comm_swaps((int)ranks, (int)ranks);
+    out->latency = fmax(swaps > 0 ? one / swaps - out->overhead : one - others * out->overhead, 0);
+    out->sum = one;
     out->allreduce = bytes / (large + folding);
     large -= 2 * others * out->overhead * LONG_FLOATS / LONG_BUCKET;
     out->transfer = fmax(large, 0) / (2 * bytes * others / (double)ranks);

@@ -24,7 +24,8 @@ static double reduction_bytes(const pd_comm *comm, const pd_job *job, double wei
         pd_tree_subtrees(job->lanes, pd_comm_first_lane(comm), pd_comm_lane_count(comm), subtrees);
     double others = 1 - 1.0 / pd_comm_size(comm);
     return own * others *
-           fmin(weights * sizeof(float), BUCKETS_UNDER_WAY * 1024.0 * job->bucket_kib);
+           fmin(weights * sizeof(float), BUCKETS_UNDER_WAY * sizeof(float) *
+                                             (double)pd_setup_bucket(job, pd_comm_size(comm)));
 }
 
 double pd_footprint_image_bytes(const pd_comm *comm, const pd_job *job, const pd_dataset_info *info)

@@ -1,6 +1,6 @@
 #include "pneumo/train/scaling.h"
 
-#include "pneumo/kernels/tree.h"
+#include "pneumo/comm/comm.h"
 
 #include <math.h>
 
@@ -70,12 +70,17 @@ static double gradient_bytes(const neighbours *n, double weights)
     return 2 * sizeof(float) * weights * (n->ranks - 1) / n->ranks;
 }
 
+static double bucket_of(const pd_scaling *model, const neighbours *n)
+{
+    return fmax(model->bucket, model->slice * n->ranks);
+}
+
 /* A bucket costs two messages to every other rank: Open MPI's non-blocking all-to-all and
  * all-gather are linear (ompi/mca/coll/libnbc, nbc_ialltoallv.c and nbc_iallgatherv.c). Ranks start
  * and finish them themselves, so nothing hides it. */
 static double message_seconds(const pd_scaling *model, const neighbours *n)
 {
-    double buckets = ceil(total_weights(model) / model->bucket);
+    double buckets = ceil(total_weights(model) / bucket_of(model, n));
     return 2 * buckets * (n->ranks - 1) * n->per_message;
 }
 
@@ -87,6 +92,7 @@ static double message_seconds(const pd_scaling *model, const neighbours *n)
 static double exposed_seconds(const pd_scaling *model, const neighbours *n, double backward)
 {
     double measured = total_backward(model), scale = measured > 0 ? backward / measured : 0;
+    double bucket = bucket_of(model, n);
     double ready = 0, end = 0, waiting = 0; /* weights that wait for their bucket to be full */
     if (n->far == 0)
         return 0;
@@ -94,17 +100,35 @@ static double exposed_seconds(const pd_scaling *model, const neighbours *n, doub
         ready += scale * model->layers[i].backward;
         waiting += model->layers[i].weights;
         bool last = i == model->layer_count - 1;
-        double leaving = last ? waiting : floor(waiting / model->bucket) * model->bucket;
+        double leaving = last ? waiting : floor(waiting / bucket) * bucket;
         waiting -= leaving;
         end = fmax(end, ready) + network_seconds(model, n, gradient_bytes(n, leaving));
     }
     return fmax(end - backward, 0) + 2 * model->network.latency;
 }
 
-/* A lane sum of a short vector is a linear all-gather of every lane's numbers, which every rank
- * then adds up by itself (pd_comm_lane_sum); nothing hides it. */
+/* Nothing hides the lane sums of short vectors (pd_comm_lane_sum). Ranks that hold nodes of the
+ * lane tree swap their sums level by level, the nearest first; all ranks of a host share its link
+ * (recursive doubling: Thakur, Rabenseifner, Gropp, IJHPCA 2005, section 4). */
+static double swapping_seconds(const pd_scaling *model, const neighbours *n, int64_t lanes,
+                               int swaps)
+{
+    double bytes = 8 * model->sum_numbers, distance = 1;
+    double seconds = bytes * (double)lanes / n->ranks * model->fold;
+    for (int i = 0; i < swaps; i++, distance *= 2) {
+        const pd_link *link = distance < n->host ? &model->local : &model->network;
+        seconds += model->sums * (link->latency + link->overhead) +
+                   n->host * bytes / link->bandwidth + bytes * model->fold;
+    }
+    return seconds;
+}
+
+/* Other numbers of ranks gather every lane's numbers, linearly, and each adds all of them up. */
 static double statistics_seconds(const pd_scaling *model, const neighbours *n, int64_t lanes)
 {
+    int swaps = pd_comm_swaps((int)lanes, (int)n->ranks);
+    if (swaps > 0)
+        return swapping_seconds(model, n, lanes, swaps);
     double all = 8 * (double)lanes * model->sum_numbers;
     double sent = all * (n->ranks - 1) / n->ranks; /* by a rank: its lanes, to each other one */
     return model->sums * (n->latency + (n->ranks - 1) * n->per_message) +

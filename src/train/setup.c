@@ -32,6 +32,12 @@ pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset
     return pd_model_build(out, &spec);
 }
 
+size_t pd_setup_bucket(const pd_job *job, int ranks)
+{
+    size_t asked = (size_t)job->bucket_kib * 256, least = (size_t)ranks * PD_SLICE_LEAST;
+    return asked > least ? asked : least;
+}
+
 int pd_setup_classes(const pd_job *job)
 {
     return job->task == PD_TASK_CAUSE ? 3 : 2;

@@ -55,7 +55,7 @@ pd_status pd_step_set_up(pd_step *self, pd_comm *comm, const pd_job *job,
     PD_TRY(pd_reduction_create(&self->reduction, comm,
                                strcmp(job->reduction, "mpi") == 0 ? PD_REDUCTION_MPI
                                                                   : PD_REDUCTION_EXACT,
-                               parameters, (size_t)job->bucket_kib * 256));
+                               parameters, pd_setup_bucket(job, pd_comm_size(comm))));
 cleanup:
     return status;
 }

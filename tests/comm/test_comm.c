@@ -131,6 +131,17 @@ static void test_lanes_that_are_impossible(void **state)
     }
 }
 
+static void test_swaps(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_comm_swaps(8, 1), 0);
+    assert_int_equal(pd_comm_swaps(8, 2), 1);
+    assert_int_equal(pd_comm_swaps(8, 8), 3);
+    assert_int_equal(pd_comm_swaps(4096, 64), 6);
+    assert_int_equal(pd_comm_swaps(8, 3), 0);
+    assert_int_equal(pd_comm_swaps(12, 4), 0); /* three lanes are no node of the tree */
+}
+
 static void test_lane_sum(void **state)
 {
     (void)state;
@@ -469,6 +480,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_lanes_are_shared),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_lanes_that_are_impossible),
+        cmocka_unit_test(test_swaps),
         cmocka_unit_test(test_lane_sum),
         cmocka_unit_test(test_broadcast),
         cmocka_unit_test(test_gather_of_unequal_sizes),

@@ -82,9 +82,11 @@ static void test_by_hand(void **state)
      * link that two ranks share: 2 * 400 / 6400 = 0.125 s. The first is through long before the
      * second layer is there; the other three start then. */
     expect(told.parts[PD_SCALING_NETWORK], 3 * 0.125 + 2 * 0.1, "network");
-    /* 4 lanes of 10 numbers: 320 bytes, of which a rank sends 240, 80 near and 160 far. */
+    /* 10 numbers of 8 bytes, swapped with a near rank, then a far one; its own and both added up.
+     */
     expect(told.parts[PD_SCALING_STATISTICS],
-           3 * (0.1 + 3 * message) + 2 * 160.0 / 6400 + 2 * 80.0 / 16000 + 320 * 1e-4,
+           3 * (1e-3 + 1e-3) + 2 * 80.0 / 16000 + 3 * (0.1 + 4e-3) + 2 * 80.0 / 6400 +
+               3 * 80 * 1e-4,
            "statistics");
     expect(told.parts[PD_SCALING_FOLD], 1600 * 1e-4, "fold");
     expect(told.parts[PD_SCALING_STRAGGLERS], 0.1 * 1.029375373 * 3, "stragglers");
@@ -98,6 +100,32 @@ static void test_by_hand(void **state)
     expect(told.efficiency, alone / sum, "efficiency");
     assert_int_equal(told.limit, PD_SCALING_NETWORK);
     expect(told.start, 2.4, "start");
+}
+
+/* Three ranks do not fit the tree. 3 lanes of 10 numbers: 240 bytes, of which a rank sends 160,
+ * half of them near. */
+static void test_gathered_sums(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    model.fold = 1e-4;
+    pd_prediction told = predict(&model, 3, false);
+    expect(told.parts[PD_SCALING_STATISTICS],
+           3 * (0.1 + (1e-3 + 4e-3)) + 2 * 80.0 / 6400 + 2 * 80.0 / 16000 + 240 * 1e-4,
+           "statistics");
+}
+
+/* 400 weights in buckets of four slices of 50. */
+static void test_least_slice(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    model.slice = 50;
+    pd_prediction told = predict(&model, 4, false);
+    expect(told.parts[PD_SCALING_MESSAGES], 2 * 2 * 3 * (1 * 1e-3 + 2 * 4e-3) / 3, "messages");
+    model.slice = 10; /* buckets of 100 have more */
+    told = predict(&model, 4, false);
+    expect(told.parts[PD_SCALING_MESSAGES], 2 * 4 * 3 * (1 * 1e-3 + 2 * 4e-3) / 3, "messages");
 }
 
 /* A slow link is busy from the first bucket on: three quarters of a layer's time hide nothing. */
@@ -202,10 +230,11 @@ static void test_slowest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_rank),     cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_slow_link),    cmocka_unit_test(test_perfect_network),
-        cmocka_unit_test(test_monotonic),    cmocka_unit_test(test_grow),
-        cmocka_unit_test(test_uneven_lanes), cmocka_unit_test(test_slowest),
+        cmocka_unit_test(test_one_rank),      cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_gathered_sums), cmocka_unit_test(test_least_slice),
+        cmocka_unit_test(test_slow_link),     cmocka_unit_test(test_perfect_network),
+        cmocka_unit_test(test_monotonic),     cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_uneven_lanes),  cmocka_unit_test(test_slowest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,11 @@ int pd_comm_lane_count(const pd_comm *comm);
  * pd_exec.lane_sum with the communicator as context. */
 pd_status pd_comm_lane_sum(void *comm, double *parts, size_t count, double *total);
 
+/* How often ranks swap sums in pd_comm_lane_sum, once for every level of the lane tree above those
+ * that a rank holds: log2(ranks), where each holds one node of the tree and all the same number of
+ * lanes. 0: every rank gathers all lanes instead. */
+int pd_comm_swaps(int lanes, int ranks);
+
 /* Copies root's bytes to every rank. Collective. */
 pd_status pd_comm_broadcast(pd_comm *comm, void *bytes, size_t size, int root);
 

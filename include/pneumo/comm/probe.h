@@ -7,7 +7,8 @@
 
 /* In the terms of LogGP (Alexandrov, Ionescu, Schauser, Scheiman, SPAA 1995). */
 typedef struct pd_probe {
-    double latency;   /* seconds of a lane sum of one number, beyond what its messages cost */
+    double sum;       /* seconds of a lane sum of one number, */
+    double latency;   /* and of a message beyond a rank's work on it */
     double overhead;  /* seconds that a rank works on one message, sending and receiving */
     double transfer;  /* seconds per byte that a rank sends (and receives as many), all at once */
     double fold;      /* seconds per byte of a part that a rank adds up */

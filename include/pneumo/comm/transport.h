@@ -47,6 +47,11 @@ typedef struct pd_transport {
     pd_status (*allgather)(pd_comm *comm, pd_channel channel, const void *mine, void *all,
                            const int *sizes, const int *offsets, pd_request *request);
 
+    /* Sends `size` bytes to rank `partner` and receives as many from it. Both requests must
+     * complete. Never asked of a single rank. */
+    pd_status (*swap)(pd_comm *comm, int partner, const void *mine, void *theirs, int size,
+                      pd_request requests[2]);
+
     /* Sends send_sizes[r] bytes at from + send_offsets[r] to each rank r, and receives likewise. On
      * the exchange channel. Never asked of a single rank, nor is `sum`. */
     pd_status (*exchange)(pd_comm *comm, const void *from, const int *send_sizes,

@@ -36,7 +36,8 @@ typedef struct pd_scaling {
 
     /* The job. */
     int64_t batch, lanes;
-    double bucket;      /* weights that travel together */
+    double bucket;      /* weights that travel together, */
+    double slice;       /* but no fewer than so many for each rank */
     double sums;        /* lane sums of short vectors in one step, */
     double sum_numbers; /* and how many numbers of 8 bytes they have together */
     double epoch_steps; /* of an epoch, at least 1: where the batch grows, the data set does too */

@@ -14,6 +14,13 @@ pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info);
 /* The job's network for that data set, built but not planned. The caller owns *out. */
 pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info);
 
+/* Floats of a slice of a reduction bucket below which it costs more as a message than as bytes. */
+enum { PD_SLICE_LEAST = 1024 };
+
+/* Floats of a reduction bucket: run.bucket_kib, or more where ranks are so many that their slices
+ * would be shorter than PD_SLICE_LEAST. */
+size_t pd_setup_bucket(const pd_job *job, int ranks);
+
 /* Number of classes: 2, or 3 for task = cause. */
 int pd_setup_classes(const pd_job *job);
 
