@@ -106,14 +106,8 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
         case CHANNELS:
             pd_overrides_add(&out->overrides, "data.channels", optarg);
             break;
-        case 't':
-            pd_overrides_add(&out->overrides, "run.threads", optarg);
-            break;
         case 'n':
             PD_TRY(pd_command_integer(&steps, "--steps", optarg, 1, 10000));
-            break;
-        case 's':
-            pd_overrides_add(&out->overrides, "", optarg);
             break;
         case JSON:
             out->json = true;
@@ -122,7 +116,8 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
             *helped = true;
             return PD_OK;
         default:
-            return pd_command_bad_option(argc, argv, option);
+            if (!pd_overrides_take(&out->overrides, option, optarg))
+                return pd_command_bad_option(argc, argv, option);
         }
     }
     if (optind + 1 != argc)

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char default_job[] = "cnn-deep";
-
 enum { STEPS = 5, READ_IMAGES = 128 };
 
 static void print_help(void)
@@ -58,7 +56,7 @@ static void print_help(void)
         "\n"
         "example: mpirun -np 2 pneumo-dist doctor vgg16 --ranks 64,512 --bandwidth 100 --latency "
         "2\n",
-        default_job, STEPS);
+        PD_DEFAULT_JOB, STEPS);
 }
 
 /* --- Arguments --- */
@@ -126,17 +124,8 @@ static pd_status parse(pd_doctor_given *out, int argc, char **argv, bool *helped
     int option;
     while ((option = getopt_long(argc, argv, ":d:r:s:t:n:h", options, NULL)) != -1) {
         switch (option) {
-        case 'd':
-            pd_overrides_add(&out->overrides, "data.file", optarg);
-            break;
         case 'r':
             out->folder = optarg;
-            break;
-        case 's':
-            pd_overrides_add(&out->overrides, "", optarg);
-            break;
-        case 't':
-            pd_overrides_add(&out->overrides, "run.threads", optarg);
             break;
         case 'n':
             PD_TRY(parse_whole(&out->steps, "--steps", optarg, 10000));
@@ -169,7 +158,8 @@ static pd_status parse(pd_doctor_given *out, int argc, char **argv, bool *helped
             *helped = true;
             return PD_OK;
         default:
-            return pd_command_bad_option(argc, argv, option);
+            if (!pd_overrides_take(&out->overrides, option, optarg))
+                return pd_command_bad_option(argc, argv, option);
         }
     }
     if (optind < argc)
@@ -189,15 +179,10 @@ static pd_status choose_job(pd_doctor *self)
     pd_job *job = &self->job;
     memset(job, 0, sizeof *job);
     if (pd_comm_rank(self->comm) == 0) {
-        status = pd_command_job(job, given->job_name == NULL ? default_job : given->job_name, NULL,
-                                0, &given->overrides);
-        const char *folder = given->folder;
-        if (status == PD_OK && folder != NULL && strlen(folder) >= sizeof job->folder)
-            status = pd_fail_usage("--run: the path is too long");
-        else if (status == PD_OK && folder != NULL)
-            snprintf(job->folder, sizeof job->folder, "%s", folder);
-        else if (status == PD_OK && job->folder[0] == '\0')
-            snprintf(job->folder, sizeof job->folder, "runs/%s", job->name);
+        status = pd_command_job(job, given->job_name == NULL ? PD_DEFAULT_JOB : given->job_name,
+                                NULL, 0, &given->overrides);
+        if (status == PD_OK)
+            status = pd_command_folder(job, given->folder);
     }
     PD_TRY(pd_comm_agree(self->comm, status));
     PD_TRY(pd_comm_broadcast(self->comm, job, sizeof *job, 0));

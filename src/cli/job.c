@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,21 @@ void pd_overrides_add(pd_overrides *to, const char *key, const char *value)
             pd_format(&to->texts[to->count], "%s%s%s", key, *key == '\0' ? "" : "=", value);
     if (to->status == PD_OK)
         to->count++;
+}
+
+bool pd_overrides_take(pd_overrides *to, int option, const char *value)
+{
+    static const struct {
+        int option;
+        const char *key;
+    } shared[] = {{'d', "data.file"}, {'t', "run.threads"}, {'s', ""}};
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        if (shared[i].option != option)
+            continue;
+        pd_overrides_add(to, shared[i].key, value);
+        return true;
+    }
+    return false;
 }
 
 void pd_overrides_release(pd_overrides *overrides)
@@ -79,4 +95,15 @@ pd_status pd_command_job(pd_job *job, const char *name, const char *const *first
 cleanup:
     free(path);
     return status;
+}
+
+pd_status pd_command_folder(pd_job *job, const char *asked)
+{
+    if (asked != NULL && strlen(asked) >= sizeof job->folder)
+        return pd_fail_usage("--run: the path is too long");
+    if (asked != NULL)
+        snprintf(job->folder, sizeof job->folder, "%s", asked);
+    else if (job->folder[0] == '\0')
+        snprintf(job->folder, sizeof job->folder, "runs/%s", job->name);
+    return PD_OK;
 }

@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char default_job[] = "cnn-deep";
 static const char phantom_folder[] = "data/phantoms";
 static const char phantom_file[] = "data/phantoms.h5";
 
@@ -60,7 +59,7 @@ static void print_help(void)
            "example: mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set "
            "train.learning_rate=5e-4\n\n"
            "keys of a job:\n",
-           default_job);
+           PD_DEFAULT_JOB);
     pd_job_help(stdout);
 }
 
@@ -81,17 +80,11 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
     int option;
     while ((option = getopt_long(argc, argv, ":d:r:s:t:h", options, NULL)) != -1) {
         switch (option) {
-        case 'd':
-            pd_overrides_add(&out->overrides, "data.file", optarg);
-            break;
         case 'r':
             out->folder = optarg;
             break;
         case RESUME:
             out->resume = true;
-            break;
-        case 's':
-            pd_overrides_add(&out->overrides, "", optarg);
             break;
         case SEED:
             pd_overrides_add(&out->overrides, "run.seed", optarg);
@@ -99,14 +92,12 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
         case EPOCHS:
             pd_overrides_add(&out->overrides, "train.epochs", optarg);
             break;
-        case 't':
-            pd_overrides_add(&out->overrides, "run.threads", optarg);
-            break;
         case 'h':
             *helped = true;
             return PD_OK;
         default:
-            return pd_command_bad_option(argc, argv, option);
+            if (!pd_overrides_take(&out->overrides, option, optarg))
+                return pd_command_bad_option(argc, argv, option);
         }
     }
     if (optind < argc)
@@ -139,7 +130,7 @@ cleanup:
 /* Reads the named job, or the default one, with `count` overrides before the user's. */
 static pd_status read_job(pd_job *job, const arguments *given, const char *const *first, int count)
 {
-    const char *name = given->job_name == NULL ? default_job : given->job_name;
+    const char *name = given->job_name == NULL ? PD_DEFAULT_JOB : given->job_name;
     return pd_command_job(job, name, first, count, &given->overrides);
 }
 
@@ -155,15 +146,9 @@ static pd_status choose_job(pd_comm *comm, pd_job *job, const arguments *given)
         pd_info("no packed data set at %s: training on synthetic phantoms", job->file);
         PD_TRY(make_phantoms(comm));
         PD_TRY(pd_comm_agree(comm, read_job(job, given, phantom_overrides, PHANTOM_OVERRIDES)));
-        snprintf(job->name, sizeof job->name, "%s-phantoms", default_job);
+        snprintf(job->name, sizeof job->name, "%s-phantoms", PD_DEFAULT_JOB);
     }
-    if (given->folder != NULL) {
-        if (strlen(given->folder) >= sizeof job->folder)
-            return pd_fail_usage("--run: the path is too long");
-        snprintf(job->folder, sizeof job->folder, "%s", given->folder);
-    }
-    if (job->folder[0] == '\0')
-        snprintf(job->folder, sizeof job->folder, "runs/%s", job->name);
+    status = pd_command_folder(job, given->folder);
 cleanup:
     return status;
 }

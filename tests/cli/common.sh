@@ -24,6 +24,15 @@ fail() {
     exit 1
 }
 
+# The program's processes that work in our folder.
+ours() {
+    local pid
+    for pid in $(pgrep -x "$(basename "$PNEUMO_DIST" | cut -c1-15)" || true); do
+        [[ $(readlink "/proc/$pid/cwd" 2>/dev/null) == "$here" ]] && echo "$pid"
+    done
+    return 0
+}
+
 # A packed set of a few small phantoms at ./data.h5.
 make_data() {
     pneumo synth phantoms --images "${1:-240}" --seed 3 2>/dev/null

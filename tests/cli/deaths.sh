@@ -4,15 +4,6 @@
 
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 
-# The program's processes that work in our folder.
-ours() {
-    local pid
-    for pid in $(pgrep -x "$(basename "$PNEUMO_DIST" | cut -c1-15)" || true); do
-        [[ $(readlink "/proc/$pid/cwd" 2>/dev/null) == "$here" ]] && echo "$pid"
-    done
-    return 0
-}
-
 # The process of rank $1.
 process_of() {
     local pid

@@ -21,15 +21,6 @@ compare() {
     done
 }
 
-# The program's processes that work in our folder.
-ours() {
-    local pid
-    for pid in $(pgrep -x "$(basename "$PNEUMO_DIST" | cut -c1-15)" || true); do
-        [[ $(readlink "/proc/$pid/cwd" 2>/dev/null) == "$here" ]] && echo "$pid"
-    done
-    return 0
-}
-
 counts=(1 2 3 5 2 1 4)
 killed=0 finished=0 round=0
 while ((killed < kills)); do
