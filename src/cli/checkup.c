@@ -378,7 +378,7 @@ static double host_need(const pd_facts *facts, int ranks, int leader, double *gi
 void pd_check_memory(pd_checkup *checkup, const pd_facts *facts, int ranks)
 {
     static const char mend[] = "more hosts, a smaller train.batch or data.size, a smaller model";
-    char a[16], b[16], c[16], d[16], e[16];
+    char a[16], b[16], c[16], d[16], e[16], f[16];
     const double tight = 0.8;
     int worst = 0;
     double need = 0, given = 1;
@@ -410,9 +410,11 @@ void pd_check_memory(pd_checkup *checkup, const pd_facts *facts, int ranks)
                        facts[worst].host, a, b, mend);
     else
         pd_checkup_add(checkup, PD_CHECK_OK, "memory",
-                       "%s of the %s free on %s (a rank: network %s, optimiser %s, images %s)", a,
-                       b, facts[worst].host, pd_check_bytes(c, of->network),
-                       pd_check_bytes(d, of->optimizer), pd_check_bytes(e, of->images));
+                       "%s of the %s free on %s (a rank: network %s, gradients %s, optimiser %s, "
+                       "images %s)",
+                       a, b, facts[worst].host, pd_check_bytes(c, of->network),
+                       pd_check_bytes(d, of->reduction), pd_check_bytes(e, of->optimizer),
+                       pd_check_bytes(f, of->images));
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -345,6 +345,24 @@ static void check_folder(pd_doctor *self)
             "%s holds a run already: go on with it by --resume, or give another by --run", folder);
 }
 
+/* How ranks of a host add up gradients. */
+static void check_sharing(pd_doctor *self, int host_ranks)
+{
+    const char *obstacle = pd_comm_group_obstacle(self->comm);
+    int group = pd_comm_group(self->comm);
+    if (obstacle[0] != '\0')
+        pd_checkup_add(&self->checkup, PD_CHECK_WARN, "shared sums",
+                       "ranks of a host do not add up gradients in shared memory, so that each "
+                       "sends all of its own: %s",
+                       obstacle);
+    else if (group > 1)
+        pd_checkup_add(&self->checkup, PD_CHECK_OK, "shared sums",
+                       "groups of %d ranks add up gradients in shared memory", group);
+    else if (host_ranks > 1)
+        pd_checkup_add(&self->checkup, PD_CHECK_OK, "shared sums", "none: run.share_ranks = %d",
+                       self->job.share_ranks);
+}
+
 /* Gathers the facts and judges them. Collective. */
 static pd_status examine(pd_doctor *self)
 {
@@ -355,6 +373,7 @@ static pd_status examine(pd_doctor *self)
     pd_checkup *checkup = &self->checkup;
     pd_facts_look(&self->own, self->comm, self->threads);
     PD_TRY(look_at_data(self));
+    PD_TRY(pd_comm_set_group(self->comm, self->job.share_ranks));
     look_at_plan(self);
     PD_TRY(look_at_folder(self));
     PD_TRY(pd_comm_gather(self->comm, &self->own, sizeof self->own, &all, &size));
@@ -364,6 +383,7 @@ static pd_status examine(pd_doctor *self)
         int host_ranks = pd_facts_host_ranks(facts, ranks, &hosts);
         pd_checkup_add(checkup, PD_CHECK_OK, "ranks", "%d on %d host%s, at most %d on one", ranks,
                        hosts, hosts == 1 ? "" : "s", host_ranks);
+        check_sharing(self, host_ranks);
         pd_check_programs(checkup, facts, ranks);
         pd_check_processors(checkup, facts, ranks);
         pd_check_binding(checkup, facts, ranks);
@@ -386,7 +406,7 @@ cleanup:
 static pd_status measure_network(pd_doctor *self)
 {
     int hosts;
-    pd_status status = pd_probe_run(&self->probe, self->comm);
+    pd_status status = pd_probe_run(&self->probe, self->comm, self->job.share_ranks);
     const pd_probe *probe = &self->probe;
     int ranks = pd_comm_size(self->comm);
     if (status != PD_OK || pd_comm_rank(self->comm) != 0)

@@ -188,6 +188,9 @@ static void model_links(pd_doctor *self)
     model->host_ranks = hosts == 1 && fit > host_ranks ? fit : host_ranks;
     if (given->host_ranks > 0)
         model->host_ranks = given->host_ranks;
+    model->group = self->job.share_ranks > 0 ? self->job.share_ranks : model->host_ranks;
+    if (pd_comm_group_obstacle(self->comm)[0] != '\0')
+        model->group = 1;
 }
 
 static void model_files(pd_doctor *self)
@@ -345,13 +348,13 @@ static void print_json_model(const pd_doctor *self)
         backward += model->layers[i].backward;
         weights += model->layers[i].weights;
     }
-    printf(
-        "{\"seconds_per_step\": %.9g, \"samples\": %.9g, \"forward\": %.9g, \"backward\": %.9g, "
-        "\"update\": %.9g, \"spread\": %.9g, \"fold\": %.9g, \"weights\": %.0f, \"bucket\": "
-        "%.0f, \"sums\": %.0f, \"sum_numbers\": %.0f, \"checkpoint\": %.9g, \"host_ranks\": %d, ",
-        self->step_seconds, model->samples, model->forward, backward, model->update, model->spread,
-        model->fold, weights, model->bucket, model->sums, model->sum_numbers, model->checkpoint,
-        model->host_ranks);
+    printf("{\"seconds_per_step\": %.9g, \"samples\": %.9g, \"forward\": %.9g, \"backward\": %.9g, "
+           "\"update\": %.9g, \"spread\": %.9g, \"fold\": %.9g, \"weights\": %.0f, \"bucket\": "
+           "%.0f, \"sums\": %.0f, \"sum_numbers\": %.0f, \"checkpoint\": %.9g, \"host_ranks\": %d, "
+           "\"group\": %d, ",
+           self->step_seconds, model->samples, model->forward, backward, model->update,
+           model->spread, model->fold, weights, model->bucket, model->sums, model->sum_numbers,
+           model->checkpoint, model->host_ranks, model->group);
     print_json_link("local", &model->local);
     printf(", ");
     print_json_link("network", &model->network);

@@ -2,6 +2,7 @@
 #include "pneumo/comm/comm.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/comm/share.h"
 #include "pneumo/comm/transport.h"
 
 #include <limits.h>
@@ -56,6 +57,7 @@ pd_status pd_comm_create(pd_comm **out)
         comm->transport = &pd_transport_serial;
         warn_about_srun();
     }
+    comm->group = 1;
     PD_TRY(comm->transport->join(comm));
     PD_TRY(pd_alloc(&comm->words, (size_t)comm->size, sizeof(*comm->words)));
     PD_TRY(pd_alloc(&comm->sizes, (size_t)comm->size, sizeof(*comm->sizes)));
@@ -399,6 +401,76 @@ pd_status pd_comm_agree(pd_comm *comm, pd_status status)
 pd_status pd_comm_barrier(pd_comm *comm)
 {
     return share_word(comm, 0);
+}
+
+/* --- Groups --- */
+
+/* Whether all hosts have as many ranks as this one, one after the other. */
+static pd_status hosts_are_alike(pd_comm *comm, bool *alike)
+{
+    pd_status status = PD_OK;
+    int ranks = comm->local_size;
+    uint64_t first = (uint32_t)(comm->rank - comm->local_rank);
+    PD_TRY(share_word(comm, first << 32 | (uint32_t)ranks));
+    *alike = true;
+    for (int rank = 0; rank < comm->size; rank++) {
+        first = (uint32_t)(rank - rank % ranks);
+        *alike = *alike && comm->words[rank] == (first << 32 | (uint32_t)ranks);
+    }
+
+cleanup:
+    return status;
+}
+
+/* Whether the ranks of each group can share memory, the same on all; if not, notes why. */
+static bool can_share(pd_comm *comm)
+{
+    pd_share *share;
+    if (pd_share_create(&share, comm, 1) != PD_OK) {
+        snprintf(comm->group_obstacle, sizeof(comm->group_obstacle), "%s", pd_error_message());
+        return false;
+    }
+    pd_share_destroy(&share);
+    return true;
+}
+
+static int largest_divisor(int number, int most)
+{
+    while (number % most != 0)
+        most--;
+    return most;
+}
+
+pd_status pd_comm_set_group(pd_comm *comm, int most)
+{
+    pd_status status = PD_OK;
+    bool alike;
+    comm->group_obstacle[0] = '\0';
+    comm->group = 1;
+    PD_TRY(hosts_are_alike(comm, &alike));
+    if (alike)
+        comm->group = largest_divisor(
+            comm->local_size, most == 0 || most > comm->local_size ? comm->local_size : most);
+    else if (most != 1)
+        snprintf(comm->group_obstacle, sizeof(comm->group_obstacle),
+                 "hosts have different numbers of ranks, or their ranks do not follow one another: "
+                 "start as many on each, with mpirun --map-by slot or srun --distribution=block");
+    if (comm->group > 1 && !can_share(comm))
+        comm->group = 1;
+    PD_TRY(comm->transport->regroup(comm));
+
+cleanup:
+    return status;
+}
+
+int pd_comm_group(const pd_comm *comm)
+{
+    return comm->group;
+}
+
+const char *pd_comm_group_obstacle(const pd_comm *comm)
+{
+    return comm->group_obstacle;
 }
 
 const char *pd_comm_library(const pd_comm *comm, char *version, size_t size)

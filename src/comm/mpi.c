@@ -309,17 +309,36 @@ static pd_status started(pd_comm *comm, pd_channel channel, int code, const char
 
 /* --- Joining and leaving --- */
 
-static pd_status count_local_ranks(int *count)
+static pd_status count_local_ranks(pd_comm *comm)
 {
     pd_status status = PD_OK;
     MPI_Comm host = MPI_COMM_NULL;
     PD_TRY(check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
                  "MPI_Comm_split_type"));
-    PD_TRY(check(MPI_Comm_size(host, count), "MPI_Comm_size"));
+    PD_TRY(check(MPI_Comm_size(host, &comm->local_size), "MPI_Comm_size"));
+    PD_TRY(check(MPI_Comm_rank(host, &comm->local_rank), "MPI_Comm_rank"));
 
 cleanup:
     if (host != MPI_COMM_NULL)
         MPI_Comm_free(&host);
+    return status;
+}
+
+/* Makes the channels of all columns, and frees those of before. */
+static pd_status make_columns(const pd_comm *comm, mpi_link *link)
+{
+    pd_status status = PD_OK;
+    MPI_Comm *exchange = &link->channels[PD_CHANNEL_EXCHANGE];
+    MPI_Comm *total = &link->channels[PD_CHANNEL_TOTAL];
+    if (*exchange != MPI_COMM_NULL)
+        PD_TRY(check(MPI_Comm_free(exchange), "MPI_Comm_free"));
+    if (*total != MPI_COMM_NULL)
+        PD_TRY(check(MPI_Comm_free(total), "MPI_Comm_free"));
+    PD_TRY(check(MPI_Comm_split(MPI_COMM_WORLD, comm->rank % comm->group, comm->rank, exchange),
+                 "MPI_Comm_split"));
+    PD_TRY(check(MPI_Comm_dup(*exchange, total), "MPI_Comm_dup"));
+
+cleanup:
     return status;
 }
 
@@ -397,9 +416,12 @@ static pd_status join(pd_comm *comm)
                  "MPI_Comm_set_errhandler"));
     PD_TRY(check(MPI_Comm_rank(MPI_COMM_WORLD, &comm->rank), "MPI_Comm_rank"));
     PD_TRY(check(MPI_Comm_size(MPI_COMM_WORLD, &comm->size), "MPI_Comm_size"));
-    PD_TRY(count_local_ranks(&comm->local_size));
+    PD_TRY(count_local_ranks(comm));
     for (int i = 0; i < PD_CHANNEL_COUNT; i++)
-        PD_TRY(check(MPI_Comm_dup(MPI_COMM_WORLD, &link->channels[i]), "MPI_Comm_dup"));
+        link->channels[i] = MPI_COMM_NULL;
+    PD_TRY(check(MPI_Comm_dup(MPI_COMM_WORLD, &link->channels[PD_CHANNEL_MAIN]), "MPI_Comm_dup"));
+    PD_TRY(check(MPI_Comm_dup(MPI_COMM_WORLD, &link->channels[PD_CHANNEL_SUM]), "MPI_Comm_dup"));
+    PD_TRY(make_columns(comm, link));
     PD_TRY(set_up_watch(comm, provided));
 
 cleanup:
@@ -457,6 +479,14 @@ static void mpi_abort(pd_comm *comm, int code)
     end_all(comm, code);
 }
 
+static pd_status mpi_regroup(pd_comm *comm)
+{
+    mpi_link *link = enter(comm);
+    pd_status status = make_columns(comm, link);
+    leave(link);
+    return status;
+}
+
 static void mpi_watch(pd_comm *comm, double seconds, pd_comm_told told)
 {
     mpi_link *link = enter(comm);
@@ -497,8 +527,10 @@ static pd_status mpi_allgather(pd_comm *comm, pd_channel channel, const void *mi
 {
     MPI_Request handle;
     enter(comm);
-    int code = MPI_Iallgatherv(mine != NULL ? mine : MPI_IN_PLACE, sizes[comm->rank], MPI_BYTE, all,
-                               sizes, offsets, MPI_BYTE, channel_of(comm, channel), &handle);
+    /* How much of `mine` is only asked for on the main channel; in place it does not count. */
+    int code = MPI_Iallgatherv(mine != NULL ? mine : MPI_IN_PLACE,
+                               mine != NULL ? sizes[comm->rank] : 0, MPI_BYTE, all, sizes, offsets,
+                               MPI_BYTE, channel_of(comm, channel), &handle);
     return started(comm, channel, code, "MPI_Iallgatherv", handle, request);
 }
 
@@ -532,8 +564,8 @@ static pd_status mpi_sum(pd_comm *comm, float *vector, int n, pd_request *reques
     MPI_Request handle;
     enter(comm);
     int code = MPI_Iallreduce(MPI_IN_PLACE, vector, n, MPI_FLOAT, MPI_SUM,
-                              channel_of(comm, PD_CHANNEL_EXCHANGE), &handle);
-    return started(comm, PD_CHANNEL_EXCHANGE, code, "MPI_Iallreduce", handle, request);
+                              channel_of(comm, PD_CHANNEL_SUM), &handle);
+    return started(comm, PD_CHANNEL_SUM, code, "MPI_Iallreduce", handle, request);
 }
 
 /* With the lock held. */
@@ -542,12 +574,25 @@ static bool is_complete(pd_request *request)
     mpi_link *link = request->comm->link;
     MPI_Request handle;
     int complete = 0;
-    memcpy(&handle, &request->slot, sizeof(handle));
-    int code = MPI_Test(&handle, &complete, MPI_STATUS_IGNORE);
-    insist(request->comm, code, "MPI_Test", request->awaits);
+    if (request->counter != NULL) {
+        complete = atomic_load_explicit(request->counter, memory_order_acquire) >= request->target;
+    } else {
+        memcpy(&handle, &request->slot, sizeof(handle));
+        int code = MPI_Test(&handle, &complete, MPI_STATUS_IGNORE);
+        insist(request->comm, code, "MPI_Test", request->awaits);
+    }
     request->active = !complete;
     link->moves += complete != 0;
     return complete;
+}
+
+/* Lets MPI move on with what is under way, and yield where ranks are more than cores: it does both
+ * in every call that looks for something. */
+static void move_on(mpi_link *link)
+{
+    int found;
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, link->channels[PD_CHANNEL_TOTAL], &found,
+               MPI_STATUS_IGNORE);
 }
 
 static pd_status mpi_test(pd_request *request, bool *done)
@@ -567,8 +612,11 @@ static pd_status mpi_wait(pd_request *request)
         return PD_OK;
     mpi_link *link = enter(request->comm);
     link->awaits = request->awaits;
-    while (!is_complete(request))
+    while (!is_complete(request)) {
         beat_if_due(request->comm);
+        if (request->counter != NULL)
+            move_on(link);
+    }
     link->awaits = NULL;
     leave(link);
     return PD_OK;
@@ -578,6 +626,7 @@ const pd_transport pd_transport_mpi = {
     .join = mpi_join,
     .leave = mpi_leave,
     .abort = mpi_abort,
+    .regroup = mpi_regroup,
     .watch = mpi_watch,
     .at = mpi_at,
     .broadcast = mpi_broadcast,

@@ -38,16 +38,14 @@ static pd_status time_reduction(pd_comm *comm, size_t count, size_t bucket, doub
 {
     pd_status status = PD_OK;
     pd_reduction *reduction = NULL;
-    float *parts = NULL;
     *seconds = (double)INFINITY;
-    PD_TRY(pd_comm_agree(comm, pd_alloc(&parts, count, sizeof *parts)));
     PD_TRY(pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, count, bucket));
     for (int round = 0; round < ROUNDS; round++) {
         double waiting, fold;
         PD_TRY(pd_comm_barrier(comm));
         pd_reduction_seconds(reduction, &waiting, &fold);
         double start = pd_clock_now();
-        pd_reduction_begin(reduction, parts);
+        PD_TRY(pd_reduction_begin(reduction));
         PD_TRY(pd_reduction_ready(reduction, 0, count));
         PD_TRY(pd_reduction_finish(reduction));
         double taken = pd_clock_now() - start;
@@ -59,7 +57,6 @@ static pd_status time_reduction(pd_comm *comm, size_t count, size_t bucket, doub
     }
 cleanup:
     pd_reduction_destroy(&reduction);
-    free(parts);
     return status;
 }
 
@@ -67,7 +64,7 @@ cleanup:
 static pd_status time_fold(double *seconds)
 {
     float *parts = NULL, *vectors[FOLD_PARTS];
-    pd_subtree subtrees[FOLD_PARTS];
+    pd_subtree subtrees[FOLD_PARTS], root = {.count = FOLD_PARTS};
     pd_status status = pd_alloc(&parts, (size_t)FOLD_PARTS * FOLD_FLOATS, sizeof *parts);
     if (status != PD_OK)
         return status;
@@ -78,7 +75,7 @@ static pd_status time_fold(double *seconds)
     double fastest = (double)INFINITY;
     for (int round = 0; round < ROUNDS; round++) {
         double start = pd_clock_now();
-        pd_tree_fold_subtrees(FOLD_PARTS, subtrees, FOLD_PARTS, vectors, FOLD_FLOATS, parts);
+        pd_tree_fold_subtrees(&root, subtrees, FOLD_PARTS, vectors, FOLD_FLOATS, parts);
         fastest = fmin(fastest, pd_clock_now() - start);
     }
     *seconds = fastest / ((double)FOLD_PARTS * FOLD_FLOATS * sizeof(float));
@@ -86,35 +83,38 @@ static pd_status time_fold(double *seconds)
     return PD_OK;
 }
 
-/* What the messages and the bytes of the sums took. */
-static pd_status time_network(pd_probe *out, pd_comm *comm)
+/* What the messages and the bytes of the sums took: every rank by itself, then in groups. */
+static pd_status time_network(pd_probe *out, pd_comm *comm, int group)
 {
     pd_status status = PD_OK;
     size_t ranks = (size_t)pd_comm_size(comm);
-    double others = (double)ranks - 1, one, many, large, folding = 0;
+    double others = (double)ranks - 1, one, many, large, grouped, folding = 0;
     PD_TRY(time_short_sums(comm, &one));
+    PD_TRY(pd_comm_set_group(comm, 1));
     PD_TRY(time_reduction(comm, SHORT_BUCKETS * ranks, ranks, &many, &folding));
     PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &large, &folding));
+    PD_TRY(pd_comm_set_group(comm, group));
+    PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &grouped, &folding));
     double bytes = LONG_FLOATS * sizeof(float);
     out->overhead = many / (2 * SHORT_BUCKETS * others);
     int swaps = pd_comm_swaps((int)ranks, (int)ranks);
     out->latency = fmax(swaps > 0 ? one / swaps - out->overhead : one - others * out->overhead, 0);
     out->sum = one;
-    out->allreduce = bytes / (large + folding);
+    out->allreduce = bytes / (grouped + folding);
     large -= 2 * others * out->overhead * LONG_FLOATS / LONG_BUCKET;
     out->transfer = fmax(large, 0) / (2 * bytes * others / (double)ranks);
 cleanup:
     return status;
 }
 
-pd_status pd_probe_run(pd_probe *out, pd_comm *comm)
+pd_status pd_probe_run(pd_probe *out, pd_comm *comm, int group)
 {
     pd_status status = PD_OK;
     *out = (pd_probe){0};
     PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, pd_comm_size(comm))));
     PD_TRY(pd_comm_agree(comm, time_fold(&out->fold)));
     if (pd_comm_size(comm) > 1)
-        PD_TRY(time_network(out, comm));
+        PD_TRY(time_network(out, comm, group));
     double *const all[] = {&out->latency, &out->overhead, &out->transfer, &out->fold};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         PD_TRY(pd_comm_max(comm, *all[i], all[i]));

@@ -12,6 +12,12 @@ static pd_status serial_join(pd_comm *comm)
     return PD_OK;
 }
 
+static pd_status serial_regroup(pd_comm *comm)
+{
+    (void)comm;
+    return PD_OK;
+}
+
 static void serial_leave(pd_comm *comm)
 {
     (void)comm;
@@ -75,6 +81,7 @@ const pd_transport pd_transport_serial = {
     .join = serial_join,
     .leave = serial_leave,
     .abort = serial_abort,
+    .regroup = serial_regroup,
     .watch = serial_watch,
     .at = serial_at,
     .broadcast = serial_broadcast,

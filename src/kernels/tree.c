@@ -60,15 +60,16 @@ void pd_tree_fold_lanes(const pd_subtree *subtree, float *parts, size_t stride, 
     }
 }
 
-void pd_tree_fold_subtrees(int lanes, const pd_subtree *subtrees, int count, float *const *parts,
-                           size_t n, float *out)
+void pd_tree_fold_subtrees(const pd_subtree *node, const pd_subtree *subtrees, int count,
+                           float *const *parts, size_t n, float *out)
 {
-    /* part_at[lane]: the part that starts at this lane, or -1. */
+    /* part_at[lane]: the part that starts at this lane of the node, or -1. */
     short part_at[PD_LANES_MAX];
+    int lanes = node->count;
     for (int lane = 0; lane < lanes; lane++)
         part_at[lane] = -1;
     for (int i = 0; i < count; i++)
-        part_at[subtrees[i].first] = (short)i;
+        part_at[subtrees[i].first - node->first] = (short)i;
 
 #pragma omp parallel for schedule(static) if (n > 4 * TREE_BLOCK)
     for (size_t first = 0; first < n; first += TREE_BLOCK) {

@@ -41,6 +41,7 @@ struct pd_network {
     size_t weight_count, state_count;
     float *weights, *state;
     float *gradient;       /* [subtrees][weight_count] */
+    float *own_gradient;   /* the same, or NULL where it is borrowed */
     float *waiting;        /* [passes.depth][weight_count]: sums that wait for later pieces */
     float *lane_gradients; /* [lanes of a pass][largest layer]: before they are folded */
     pd_arena *arena;
@@ -75,7 +76,7 @@ void pd_network_destroy(pd_network **network)
     free((*network)->tensors);
     free((*network)->weights);
     free((*network)->state);
-    free((*network)->gradient);
+    free((*network)->own_gradient);
     free((*network)->waiting);
     pd_passes_release(&(*network)->passes);
     free((*network)->lane_gradients);
@@ -255,8 +256,6 @@ static pd_status plan_weights(pd_network *network, bool training)
         }
     }
     if (training) {
-        PD_TRY(pd_alloc(&network->gradient, (size_t)network->subtree_count * network->weight_count,
-                        sizeof(float)));
         PD_TRY(pd_alloc(&network->waiting, (size_t)network->passes.depth * network->weight_count,
                         sizeof(float)));
         PD_TRY(pd_alloc(&network->lane_gradients,
@@ -445,7 +444,7 @@ pd_status pd_network_measure(pd_network *network, const pd_plan *plan, int first
     PD_TRY(plan_shapes(network, plan, first_lane, true, 0));
     PD_TRY(add_buffers(network, true));
     PD_TRY(pd_arena_lay_out(network->arena));
-    size_t vectors = 1 + (size_t)network->subtree_count + (size_t)network->passes.depth;
+    size_t vectors = 1 + (size_t)network->passes.depth;
     size_t floats = vectors * network->weight_count + network->state_count +
                     (size_t)network->plan.lanes * largest_trainable(network);
     *bytes = floats * sizeof(float) + pd_arena_bytes(network->arena);
@@ -647,6 +646,8 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass
     pd_status status = PD_OK;
     pd_exec own = with_workspace(network, exec);
     bool written[network->count + 1];
+    if (network->gradient == NULL)
+        return pd_fail("pd_network_backward needs pd_network_use_gradient before it");
     memset(written, 0, sizeof written);
     for (int i = network->count - 1; i >= 0; i--) {
         const node *at = &network->nodes[i];
@@ -705,7 +706,19 @@ float *pd_network_state(pd_network *network, size_t *count)
     return network->state;
 }
 
-float *pd_network_gradient(pd_network *network, int *subtrees)
+pd_status pd_network_use_gradient(pd_network *network, float *vectors)
+{
+    pd_status status = PD_OK;
+    free(network->own_gradient);
+    network->own_gradient = NULL;
+    if (vectors == NULL)
+        status = pd_alloc(&network->own_gradient,
+                          (size_t)network->subtree_count * network->weight_count, sizeof(float));
+    network->gradient = vectors != NULL ? vectors : network->own_gradient;
+    return status;
+}
+
+const float *pd_network_gradient(const pd_network *network, int *subtrees)
 {
     *subtrees = network->subtree_count;
     return network->gradient;

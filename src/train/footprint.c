@@ -14,18 +14,16 @@ static double fold_images(const pd_dataset_info *info, pd_fold fold)
     return (double)(info->counts[fold][PD_NORMAL] + info->counts[fold][PD_PNEUMONIA]);
 }
 
-/* This rank's slices of the subtrees of all other ranks, who have about as many as this one. */
+/* A gradient for each of this rank's subtrees, and its pieces of the subtrees of other groups, which
+ * have about as many as this rank. */
 static double reduction_bytes(const pd_comm *comm, const pd_job *job, double weights)
 {
     pd_subtree subtrees[PD_SUBTREES_MAX];
-    if (pd_comm_size(comm) == 1)
-        return 0;
     int own =
         pd_tree_subtrees(job->lanes, pd_comm_first_lane(comm), pd_comm_lane_count(comm), subtrees);
-    double others = 1 - 1.0 / pd_comm_size(comm);
-    return own * others *
-           fmin(weights * sizeof(float), BUCKETS_UNDER_WAY * sizeof(float) *
-                                             (double)pd_setup_bucket(job, pd_comm_size(comm)));
+    double group = pd_comm_group(comm), others = 1 - group / pd_comm_size(comm);
+    double window = BUCKETS_UNDER_WAY * (double)pd_setup_bucket(job, pd_comm_size(comm));
+    return sizeof(float) * own * (weights + others / group * fmin(weights, window));
 }
 
 double pd_footprint_image_bytes(const pd_comm *comm, const pd_job *job, const pd_dataset_info *info)

@@ -86,6 +86,8 @@ static const key keys[] = {
      "sum of gradients: same bits for any ranks, or MPI's own"},
     WHOLE("run", threads, "0", "[0, 4096]", "threads per rank; 0: as many as it may use"),
     WHOLE("run", bucket_kib, "1024", "[1, 65536]", "KiB of gradient per message"),
+    WHOLE("run", share_ranks, "0", "[0, 4096]",
+          "ranks of a host that add up gradients in shared memory; 0: all, 1: none"),
     CHOICE("run", images, "auto", image_places,
            "hold a rank's images in memory, or stream them from the file; auto: as fits"),
 

@@ -194,15 +194,22 @@ static void blend(size_t n, float *restrict average, const float *restrict now, 
 
 /* --- One step --- */
 
-/* Adds the gradients of l1 |w| + l2 w^2 and returns the sum of squares of g. */
-static double regularise_block(int n, float *restrict g, const float *restrict w, float l1,
-                               float l2)
+/* The block's gradient with that of l1 |w| + l2 w^2: in `room` where there is such a penalty. */
+static const float *regularise_block(const pd_optimizer *o, const block *b, const float *gradient,
+                                     float room[BLOCK])
+{
+    const float *restrict g = gradient + b->offset, *restrict w = o->weights + b->offset;
+    float l1 = b->decays ? (float)o->job.l1 : 0.0f, l2 = b->decays ? (float)o->job.l2 : 0.0f;
+    if (l1 == 0.0f && l2 == 0.0f)
+        return g;
+    for (int i = 0; i < b->count; i++)
+        room[i] = g[i] + (l1 * (float)((w[i] > 0.0f) - (w[i] < 0.0f)) + 2.0f * l2 * w[i]);
+    return room;
+}
+
+static double sum_squares(int n, const float *g)
 {
     double sum = 0.0;
-    if (l1 != 0.0f || l2 != 0.0f) {
-        for (int i = 0; i < n; i++)
-            g[i] += l1 * (float)((w[i] > 0.0f) - (w[i] < 0.0f)) + 2.0f * l2 * w[i];
-    }
 #pragma omp simd reduction(+ : sum)
     for (int i = 0; i < n; i++)
         sum += (double)g[i] * (double)g[i];
@@ -233,16 +240,18 @@ static adam adam_step(const pd_job *job, bool decays, double rate, int64_t step)
     };
 }
 
-static void update_block(pd_optimizer *o, const block *b, float *gradient, double scale,
+static void update_block(pd_optimizer *o, const block *b, const float *gradient, double scale,
                          double rate, int64_t step)
 {
     const pd_job *job = &o->job;
     size_t at = b->offset;
-    float *w = o->weights + at, *g = gradient + at;
+    float *w = o->weights + at, room[BLOCK];
+    const float *g = regularise_block(o, b, gradient, room);
 
     if (scale != 1.0) {
         for (int i = 0; i < b->count; i++)
-            g[i] *= (float)scale;
+            room[i] = g[i] * (float)scale;
+        g = room;
     }
     switch (job->optimizer) {
     case PD_SGD:
@@ -265,7 +274,7 @@ static void update_block(pd_optimizer *o, const block *b, float *gradient, doubl
     }
 }
 
-void pd_optimizer_step(pd_optimizer *o, float *gradient, double learning_rate, int64_t step,
+void pd_optimizer_step(pd_optimizer *o, const float *gradient, double learning_rate, int64_t step,
                        double *norm)
 {
     const pd_job *job = &o->job;
@@ -273,9 +282,8 @@ void pd_optimizer_step(pd_optimizer *o, float *gradient, double learning_rate, i
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < o->block_count; i++) {
         const block *b = &o->blocks[i];
-        o->partials[i] =
-            regularise_block(b->count, gradient + b->offset, o->weights + b->offset,
-                             b->decays ? (float)job->l1 : 0.0f, b->decays ? (float)job->l2 : 0.0f);
+        float room[BLOCK];
+        o->partials[i] = sum_squares(b->count, regularise_block(o, b, gradient, room));
     }
     *norm = sqrt(sum_partials(o));
     if (!isfinite(*norm))

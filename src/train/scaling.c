@@ -11,21 +11,36 @@ const char *const pd_scaling_part_names[PD_SCALING_PARTS] = {
     [PD_SCALING_STRAGGLERS] = "stragglers", [PD_SCALING_UPDATE] = "update",
     [PD_SCALING_CHECKPOINT] = "checkpoint"};
 
-/* How the other ranks lie, as one rank sees them. */
+/* How the others lie with whom a rank talks: all ranks, or one of each group. */
 typedef struct neighbours {
-    double ranks;
-    double host;        /* ranks of a full host */
-    double near, far;   /* other ranks on the same host, and on others */
+    double ranks;       /* this one included */
+    double host;        /* of them on a full host */
+    double sharing;     /* ranks of the host that talk with theirs at the same time */
+    double near, far;   /* others on the same host, and on others */
     double latency;     /* of the slowest message */
     double per_message; /* mean seconds of work on a message */
 } neighbours;
 
-static neighbours look_around(const pd_scaling *model, int ranks)
+/* Ranks of a group, as pd_comm_set_group makes them: a divisor of the ranks of a host, where all
+ * hosts have the same number. */
+static int group_of(const pd_scaling *model, int ranks)
 {
-    neighbours n = {.ranks = ranks, .host = fmin(model->host_ranks, ranks)};
+    int host = model->host_ranks < ranks ? model->host_ranks : ranks;
+    int group = model->group < host ? model->group : host;
+    if (ranks % host != 0)
+        return 1;
+    while (host % group != 0)
+        group--;
+    return group;
+}
+
+static neighbours look_around(const pd_scaling *model, int ranks, int group)
+{
+    double host = fmin(model->host_ranks, ranks);
+    neighbours n = {.ranks = ranks / group, .host = host / group, .sharing = host};
     n.near = n.host - 1;
     n.far = n.ranks - n.host;
-    if (ranks == 1)
+    if (n.ranks == 1)
         return n;
     n.latency = n.far > 0 ? model->network.latency : model->local.latency;
     n.per_message =
@@ -33,17 +48,19 @@ static neighbours look_around(const pd_scaling *model, int ranks)
     return n;
 }
 
-/* Seconds for `bytes` that every rank sends to all other ranks together, an equal part to each:
+/* Seconds for `bytes` that every rank sends to all its neighbours together, an equal part to each:
  * those to other hosts go through the host's one link, one rank after the other. */
 static double network_seconds(const pd_scaling *model, const neighbours *n, double bytes)
 {
-    return n->far == 0 ? 0 : n->host * bytes * n->far / (n->ranks - 1) / model->network.bandwidth;
+    return n->far == 0 ? 0
+                       : n->sharing * bytes * n->far / (n->ranks - 1) / model->network.bandwidth;
 }
 
 /* The same for those that stay on the host: copied through the memory that its ranks share. */
 static double local_seconds(const pd_scaling *model, const neighbours *n, double bytes)
 {
-    return n->near == 0 ? 0 : n->host * bytes * n->near / (n->ranks - 1) / model->local.bandwidth;
+    return n->near == 0 ? 0
+                        : n->sharing * bytes * n->near / (n->ranks - 1) / model->local.bandwidth;
 }
 
 static double total_weights(const pd_scaling *model)
@@ -62,26 +79,46 @@ static double total_backward(const pd_scaling *model)
     return seconds;
 }
 
-/* Bytes that a rank sends for `weights` floats: its part to the all-to-all, and its slice of the
- * total to all others in the all-gather, (R - 1) / R of the vector each (Thakur, Rabenseifner,
- * Gropp, IJHPCA 2005, section 4). */
-static double gradient_bytes(const neighbours *n, double weights)
+/* The sum of the gradient, as src/comm/reduction.c does it. */
+typedef struct summing {
+    neighbours column; /* the ranks of other groups that this one talks with */
+    double group;      /* ranks that share one copy of the group's sum */
+    double bucket;     /* weights */
+} summing;
+
+static summing sum_gradient(const pd_scaling *model, int ranks)
 {
-    return 2 * sizeof(float) * weights * (n->ranks - 1) / n->ranks;
+    int group = group_of(model, ranks);
+    return (summing){.column = look_around(model, ranks, group),
+                     .group = group,
+                     .bucket = fmax(model->bucket, model->slice * ranks)};
 }
 
-static double bucket_of(const pd_scaling *model, const neighbours *n)
+/* Bytes that a rank sends for `weights` floats: its slice of them to the all-to-all among G groups,
+ * and its piece of the total to all others in the all-gather, (G - 1) / G of the slice each
+ * (Thakur, Rabenseifner, Gropp, IJHPCA 2005, section 4). */
+static double gradient_bytes(const summing *s, double weights)
 {
-    return fmax(model->bucket, model->slice * n->ranks);
+    double groups = s->column.ranks;
+    return 2 * sizeof(float) * weights / s->group * (groups - 1) / groups;
 }
 
-/* A bucket costs two messages to every other rank: Open MPI's non-blocking all-to-all and
- * all-gather are linear (ompi/mca/coll/libnbc, nbc_ialltoallv.c and nbc_iallgatherv.c). Ranks start
- * and finish them themselves, so nothing hides it. */
-static double message_seconds(const pd_scaling *model, const neighbours *n)
+/* A rank reads its slice from every rank of its group, and its piece from every group: that is as
+ * much as the vector, and as the slice. */
+static double fold_seconds(const pd_scaling *model, const summing *s)
 {
-    double buckets = ceil(total_weights(model) / bucket_of(model, n));
-    return 2 * buckets * (n->ranks - 1) * n->per_message;
+    double bytes = sizeof(float) * total_weights(model);
+    return model->fold * bytes *
+           ((s->group > 1 ? 1 : 0) + (s->column.ranks > 1 ? 1 / s->group : 0));
+}
+
+/* A bucket costs two messages to every other rank of the column: Open MPI's non-blocking all-to-all
+ * and all-gather are linear (ompi/mca/coll/libnbc, nbc_ialltoallv.c and nbc_iallgatherv.c). Ranks
+ * start and finish them themselves, so nothing hides it. */
+static double message_seconds(const pd_scaling *model, const summing *s)
+{
+    double buckets = ceil(total_weights(model) / s->bucket);
+    return 2 * buckets * (s->column.ranks - 1) * s->column.per_message;
 }
 
 /* What of the gradient's way through the network is left after a backward pass of `backward`
@@ -89,12 +126,12 @@ static double message_seconds(const pd_scaling *model, const neighbours *n)
  * the other: end[i] = max(end[i - 1], ready[i]) + bytes / bandwidth, as in wait-free
  * backpropagation (Zhang et al., USENIX ATC 2017, section 3). The last one ends two latencies
  * later. */
-static double exposed_seconds(const pd_scaling *model, const neighbours *n, double backward)
+static double exposed_seconds(const pd_scaling *model, const summing *s, double backward)
 {
     double measured = total_backward(model), scale = measured > 0 ? backward / measured : 0;
-    double bucket = bucket_of(model, n);
+    double bucket = s->bucket;
     double ready = 0, end = 0, waiting = 0; /* weights that wait for their bucket to be full */
-    if (n->far == 0)
+    if (s->column.far == 0)
         return 0;
     for (int i = 0; i < model->layer_count; i++) {
         ready += scale * model->layers[i].backward;
@@ -102,7 +139,7 @@ static double exposed_seconds(const pd_scaling *model, const neighbours *n, doub
         bool last = i == model->layer_count - 1;
         double leaving = last ? waiting : floor(waiting / bucket) * bucket;
         waiting -= leaving;
-        end = fmax(end, ready) + network_seconds(model, n, gradient_bytes(n, leaving));
+        end = fmax(end, ready) + network_seconds(model, &s->column, gradient_bytes(s, leaving));
     }
     return fmax(end - backward, 0) + 2 * model->network.latency;
 }
@@ -118,7 +155,7 @@ static double swapping_seconds(const pd_scaling *model, const neighbours *n, int
     for (int i = 0; i < swaps; i++, distance *= 2) {
         const pd_link *link = distance < n->host ? &model->local : &model->network;
         seconds += model->sums * (link->latency + link->overhead) +
-                   n->host * bytes / link->bandwidth + bytes * model->fold;
+                   n->sharing * bytes / link->bandwidth + bytes * model->fold;
     }
     return seconds;
 }
@@ -169,21 +206,20 @@ bool pd_scaling_grow(const pd_scaling *model, int ranks, bool strong, pd_scaling
 static void predict_parts(const pd_scaling *model, const pd_scaling_case *of,
                           double parts[PD_SCALING_PARTS])
 {
-    const neighbours n = look_around(model, of->ranks);
-    double lanes = ceil((double)of->lanes / n.ranks); /* of the rank that has most */
+    const neighbours all = look_around(model, of->ranks, 1);
+    const summing s = sum_gradient(model, of->ranks);
+    double lanes = ceil((double)of->lanes / of->ranks); /* of the rank that has most */
     double scale = lanes * (double)of->batch / (double)of->lanes / model->samples;
-    double backward = scale * total_backward(model), bytes = 0;
-    if (of->ranks > 1)
-        bytes = gradient_bytes(&n, total_weights(model));
+    double backward = scale * total_backward(model);
+    double bytes = gradient_bytes(&s, total_weights(model));
     parts[PD_SCALING_COMPUTE] = scale * model->forward + backward;
-    parts[PD_SCALING_MESSAGES] = message_seconds(model, &n);
-    parts[PD_SCALING_LOCAL] = local_seconds(model, &n, bytes);
-    /* The parts of every rank for a slice: of all ranks together as long as the vector. */
-    parts[PD_SCALING_FOLD] = of->ranks > 1 ? sizeof(float) * total_weights(model) * model->fold : 0;
+    parts[PD_SCALING_MESSAGES] = message_seconds(model, &s);
+    parts[PD_SCALING_LOCAL] = local_seconds(model, &s.column, bytes);
+    parts[PD_SCALING_FOLD] = fold_seconds(model, &s);
     /* Messages are started and moved on in the backward pass, which they make longer. */
     parts[PD_SCALING_NETWORK] =
-        exposed_seconds(model, &n, backward + parts[PD_SCALING_MESSAGES] + parts[PD_SCALING_LOCAL]);
-    parts[PD_SCALING_STATISTICS] = statistics_seconds(model, &n, of->lanes);
+        exposed_seconds(model, &s, backward + parts[PD_SCALING_MESSAGES] + parts[PD_SCALING_LOCAL]);
+    parts[PD_SCALING_STATISTICS] = statistics_seconds(model, &all, of->lanes);
     parts[PD_SCALING_STRAGGLERS] =
         model->spread * pd_scaling_slowest(of->ranks) * parts[PD_SCALING_COMPUTE];
     parts[PD_SCALING_UPDATE] = model->update;

@@ -52,10 +52,12 @@ pd_status pd_step_set_up(pd_step *self, pd_comm *comm, const pd_job *job,
     self->samples = pd_comm_lane_count(comm) * self->lane_samples;
     PD_TRY(pd_comm_agree(comm, set_up_alone(self, info)));
     pd_network_weights(self->network, &parameters);
+    PD_TRY(pd_comm_set_group(comm, job->share_ranks));
     PD_TRY(pd_reduction_create(&self->reduction, comm,
                                strcmp(job->reduction, "mpi") == 0 ? PD_REDUCTION_MPI
                                                                   : PD_REDUCTION_EXACT,
                                parameters, pd_setup_bucket(job, pd_comm_size(comm))));
+    PD_TRY(pd_network_use_gradient(self->network, pd_reduction_parts(self->reduction)));
 cleanup:
     return status;
 }
@@ -100,6 +102,13 @@ static pd_status sum_lanes(void *context, double *parts, size_t count, double *t
     pd_status status = pd_comm_lane_sum(self->comm, parts, count, total);
     turn_to(self, before);
     return status;
+}
+
+/* As late as possible: the others may still be updating their weights. */
+static pd_status begin_reduction(pd_step *self)
+{
+    turn_to(self, PD_STEP_WAITING);
+    return pd_reduction_begin(self->reduction);
 }
 
 static pd_status reduce_ready(void *context, size_t offset, size_t count)
@@ -164,22 +173,23 @@ static pd_status take_pass(pd_step *self, int index, int64_t number)
     turn_to(self, PD_STEP_FORWARD);
     PD_TRY(pd_network_forward(self->network, &exec, x, &logits));
     compute_loss(self, lane, pass->lanes, logits);
+    if (index == 0)
+        PD_TRY(begin_reduction(self));
     turn_to(self, PD_STEP_BACKWARD);
     PD_TRY(pd_network_backward(self->network, &exec, index, x, self->dlogits, reduce_ready, self));
 cleanup:
     return status;
 }
 
-pd_status pd_step_gradient(pd_step *self, int64_t number, double *loss, float **gradient)
+pd_status pd_step_gradient(pd_step *self, int64_t number, double *loss, const float **gradient)
 {
     pd_status status = PD_OK;
-    int subtrees, passes = pd_network_passes(self->network)->pass_count;
+    int passes = pd_network_passes(self->network)->pass_count;
     start_clock(self, PD_STEP_FORWARD);
-    *gradient = pd_network_gradient(self->network, &subtrees);
-    pd_reduction_begin(self->reduction, *gradient);
     for (int i = 0; i < passes; i++)
         PD_TRY(take_pass(self, i, number));
     PD_TRY(finish_reduction(self));
+    *gradient = pd_reduction_result(self->reduction);
     PD_TRY(pd_comm_lane_sum(self->comm, self->lane_losses, 1, loss));
     turn_to(self, PD_STEP_UPDATE);
 cleanup:
@@ -189,7 +199,7 @@ cleanup:
 pd_status pd_step_take(pd_step *self, int64_t number, double learning_rate, double *loss,
                        double *norm)
 {
-    float *gradient;
+    const float *gradient;
     *norm = NAN;
     pd_status status = pd_step_gradient(self, number, loss, &gradient);
     if (status != PD_OK)

@@ -119,7 +119,7 @@ static pd_status fail_not_finite(const pd_run *self, const char *when, int64_t s
 static pd_status explain_not_finite(pd_run *self)
 {
     double loss;
-    float *gradient;
+    const float *gradient;
     pd_network_watch(self->step.network, true);
     pd_status status = pd_step_gradient(&self->step, self->state.step, &loss, &gradient);
     if (status != PD_OK)

@@ -278,13 +278,17 @@ static void test_agree(void **state)
     assert_int_equal(pd_comm_agree(comm, PD_OK), PD_OK);
 }
 
-/* Makes parts ready from the end in ranges that share no border with the buckets; between them
- * other collectives go on, and ranks fall behind each other. */
-static void run_sum(pd_reduction *reduction, float *parts, size_t n, bool disturb)
+/* Sums parts [subtrees][n]: makes them ready from the end in ranges that share no border with the
+ * buckets; between them other collectives go on, and ranks fall behind each other, in the end too.
+ */
+static const float *run_sum(pd_reduction *reduction, const float *parts, size_t n, bool disturb)
 {
     pd_random random = pd_random_stream(5, PD_PURPOSE_TEST, 1, 0);
     double lane_parts[16], total;
-    pd_reduction_begin(reduction, parts);
+    assert_int_equal(pd_reduction_begin(reduction), PD_OK);
+    if (n > 0)
+        memcpy(pd_reduction_parts(reduction), parts,
+               (size_t)pd_reduction_subtrees(reduction) * n * sizeof(float));
     for (size_t offset = n; offset > 0;) {
         size_t range = pd_random_below(&random, 700);
         range = range < offset ? range : offset;
@@ -299,11 +303,12 @@ static void run_sum(pd_reduction *reduction, float *parts, size_t n, bool distur
         }
     }
     assert_int_equal(pd_reduction_finish(reduction), PD_OK);
+    usleep((useconds_t)(pd_comm_rank(comm) * 500));
+    return pd_reduction_result(reduction);
 }
 
-static void test_exact_reduction(void **state)
+static void check_exact_reduction(void)
 {
-    (void)state;
     /* One bucket that does not fill its size; buckets that divide the vector; more buckets than may
      * be under way at a time; buckets smaller than the number of ranks; an empty vector. */
     const struct {
@@ -323,8 +328,8 @@ static void test_exact_reduction(void **state)
             for (uint32_t trial = 0; trial < 2; trial++) {
                 float *parts = own_parts(n, trial, pd_reduction_subtrees(reduction));
                 float *expected = tree_sum(lanes, n, trial);
-                run_sum(reduction, parts, n, trial == 1);
-                assert_memory_equal(parts, expected, n * sizeof(float));
+                const float *sum = run_sum(reduction, parts, n, trial == 1);
+                assert_memory_equal(sum, expected, n * sizeof(float));
                 free(parts);
                 free(expected);
             }
@@ -333,6 +338,43 @@ static void test_exact_reduction(void **state)
             pd_reduction_destroy(&reduction);
         }
     }
+}
+
+static void set_group(int most, int expected)
+{
+    assert_int_equal(pd_comm_set_group(comm, most), PD_OK);
+    assert_string_equal(pd_comm_group_obstacle(comm), "");
+    assert_int_equal(pd_comm_group(comm), expected);
+}
+
+static void test_exact_reduction_alone(void **state)
+{
+    (void)state;
+    set_group(1, 1);
+    check_exact_reduction();
+}
+
+/* As on hosts of two ranks. */
+static void test_exact_reduction_of_pairs(void **state)
+{
+    (void)state;
+    set_group(2, pd_comm_size(comm) % 2 == 0 ? 2 : 1);
+    check_exact_reduction();
+}
+
+/* Groups of three and four have several nodes of the lane tree. */
+static void test_exact_reduction_of_groups(void **state)
+{
+    (void)state;
+    set_group(7, pd_comm_size(comm) == 8 ? 4 : pd_comm_size(comm));
+    check_exact_reduction();
+}
+
+static void test_exact_reduction_on_a_host(void **state)
+{
+    (void)state;
+    set_group(0, pd_comm_size(comm));
+    check_exact_reduction();
 }
 
 /* The comparisons above would pass for any order of additions if the data did not care. */
@@ -368,14 +410,14 @@ static void test_mpi_reduction(void **state)
         assert_int_equal(pd_reduction_create(&reduction, comm, PD_REDUCTION_MPI, n, 64), PD_OK);
         float *parts = own_parts(n, 2, pd_reduction_subtrees(reduction));
         float *vectors = lane_vectors(0, lanes, n, 2);
-        run_sum(reduction, parts, n, true);
+        const float *all = run_sum(reduction, parts, n, true);
         for (size_t j = 0; j < n; j++) {
             double sum = 0, size = 0;
             for (int lane = 0; lane < lanes; lane++) {
                 sum += vectors[(size_t)lane * n + j];
                 size += fabsf(vectors[(size_t)lane * n + j]);
             }
-            assert_true(fabs(parts[j] - sum) <= size * 1e-6);
+            assert_true(fabs(all[j] - sum) <= size * 1e-6);
         }
         double waiting, folding;
         pd_reduction_seconds(reduction, &waiting, &folding);
@@ -392,34 +434,31 @@ static void test_reduction_that_is_misused(void **state)
 {
     (void)state;
     pd_reduction *reduction = NULL, *other = NULL;
-    float *parts = NULL;
     assert_int_equal(pd_comm_set_lanes(comm, 16), PD_OK);
     assert_int_equal(pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, 100, 1u << 25),
                      PD_FAILED);
     assert_null(reduction);
     assert_int_equal(pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, 100, 10), PD_OK);
     assert_int_equal(pd_reduction_create(&other, comm, PD_REDUCTION_EXACT, 100, 10), PD_OK);
-    assert_int_equal(pd_alloc(&parts, 100 * (size_t)pd_reduction_subtrees(reduction), 4), PD_OK);
 
-    pd_reduction_begin(reduction, parts);
+    assert_int_equal(pd_reduction_begin(reduction), PD_OK);
     assert_int_equal(pd_reduction_ready(reduction, 0, 50), PD_FAILED);
     assert_int_equal(pd_reduction_ready(reduction, 90, 11), PD_FAILED);
     assert_int_equal(pd_reduction_ready(reduction, SIZE_MAX, 101), PD_FAILED);
     assert_int_equal(pd_reduction_ready(reduction, 75, 25), PD_OK);
     if (pd_comm_size(comm) > 1) {
-        pd_reduction_begin(other, parts);
+        assert_int_equal(pd_reduction_begin(other), PD_OK);
         assert_int_equal(pd_reduction_ready(other, 75, 25), PD_FAILED);
     }
     /* What was made ready is brought to an end all the same. */
     assert_int_equal(pd_reduction_finish(reduction), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "[0, 75)"));
 
-    pd_reduction_begin(other, parts);
+    assert_int_equal(pd_reduction_begin(other), PD_OK);
     assert_int_equal(pd_reduction_ready(other, 0, 100), PD_OK);
     assert_int_equal(pd_reduction_finish(other), PD_OK);
     pd_reduction_destroy(&reduction);
     pd_reduction_destroy(&other);
-    free(parts);
 }
 
 static void test_reduction_before_lanes(void **state)
@@ -445,7 +484,6 @@ static int miss_last_rank(const char *how)
 {
     enum { SECONDS = 4 };
     pd_reduction *reduction = NULL;
-    float parts[16 * PD_SUBTREES_MAX] = {0};
     if (pd_comm_create(&comm) != PD_OK || pd_comm_set_lanes(comm, 16) != PD_OK ||
         pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, 16, 0) != PD_OK)
         return 1;
@@ -457,8 +495,8 @@ static int miss_last_rank(const char *how)
     if (last && strcmp(how, "busy") == 0)
         sleep(2 * SECONDS);
     if (last && strcmp(how, "astray") == 0) {
-        pd_reduction_begin(reduction, parts);
-        if (pd_reduction_ready(reduction, 0, 16) != PD_OK ||
+        if (pd_reduction_begin(reduction) != PD_OK ||
+            pd_reduction_ready(reduction, 0, 16) != PD_OK ||
             pd_reduction_finish(reduction) != PD_OK)
             return 1;
     }
@@ -488,7 +526,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_any_and_max),
         cmocka_unit_test(test_agree),
         cmocka_unit_test(test_data_show_the_order_of_additions),
-        cmocka_unit_test(test_exact_reduction),
+        cmocka_unit_test(test_exact_reduction_alone),
+        cmocka_unit_test(test_exact_reduction_of_pairs),
+        cmocka_unit_test(test_exact_reduction_of_groups),
+        cmocka_unit_test(test_exact_reduction_on_a_host),
         cmocka_unit_test(test_mpi_reduction),
         cmocka_unit_test(test_reduction_that_is_misused),
     };

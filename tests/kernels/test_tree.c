@@ -122,7 +122,8 @@ static void fold_over_ranks(int lanes, int ranks, const float *source, size_t st
             sums[all++] = at;
         }
     }
-    pd_tree_fold_subtrees(lanes, subtrees, all, sums, n, out);
+    pd_subtree root = {.count = lanes};
+    pd_tree_fold_subtrees(&root, subtrees, all, sums, n, out);
     free(parts);
 }
 

@@ -59,6 +59,8 @@ static pd_network *build(const golden_network *golden, int threads)
     pd_network *net;
     assert_int_equal(pd_model_build(&net, &spec), PD_OK);
     pd_status status = pd_network_plan(net, &plan, 0, true);
+    if (status == PD_OK)
+        status = pd_network_use_gradient(net, NULL);
     if (status != PD_OK)
         print_error("%s\n", pd_error_message());
     assert_int_equal(status, PD_OK);
@@ -270,6 +272,7 @@ static void shared_nodes_add_their_gradients(void **state)
     int c = pd_network_add2(net, "add", "c", a, b, (pd_layer_spec){0});
     pd_network_add2(net, "add", "d", c, c, (pd_layer_spec){0});
     assert_int_equal(pd_network_plan(net, &plan, 0, true), PD_OK);
+    float gradient[6];
     size_t count;
     float *w = pd_network_weights(net, &count);
     assert_int_equal(count, 6);
@@ -284,9 +287,10 @@ static void shared_nodes_add_their_gradients(void **state)
                           .lane_sum = sum_own_lanes};
     assert_int_equal(pd_network_forward(net, &exec, x, &y), PD_OK);
     assert_true(y[0] == 12 && y[1] == -4);
+    assert_int_equal(pd_network_backward(net, &exec, 0, x, dy, NULL, NULL), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "pd_network_use_gradient"));
+    assert_int_equal(pd_network_use_gradient(net, gradient), PD_OK);
     assert_int_equal(pd_network_backward(net, &exec, 0, x, dy, NULL, NULL), PD_OK);
-    int subtrees;
-    const float *gradient = pd_network_gradient(net, &subtrees);
     assert_true(gradient[4] == 4 && gradient[5] == 2); /* of the bias: 2 (1 + relu') */
     pd_network_destroy(&net);
 }

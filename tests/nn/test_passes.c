@@ -51,6 +51,7 @@ static size_t take_step(const char *model, int first, int lanes, int total, int 
     pd_network *net;
     assert_int_equal(pd_model_build(&net, &spec), PD_OK);
     assert_int_equal(pd_network_plan_passes(net, &plan, first, pass_lanes), PD_OK);
+    assert_int_equal(pd_network_use_gradient(net, NULL), PD_OK);
     pd_network_initialise(net, 1);
     size_t count;
     pd_network_weights(net, &count);

@@ -313,10 +313,10 @@ static void test_round_trip(void **state)
     pd_job here, there;
     const char *elsewhere[] = {
         "run.folder=x",      "run.threads=3",     "run.checkpoint_minutes=1", "run.bucket_kib=7",
-        "run.audit_steps=7", "run.images=stream", "run.watchdog_seconds=7"};
+        "run.audit_steps=7", "run.images=stream", "run.watchdog_seconds=7",   "run.share_ranks=2"};
     char *other = NULL;
     assert_int_equal(pd_job_parse(&here, "t.ini", "", NULL, 0), PD_OK);
-    assert_int_equal(pd_job_parse(&there, "t.ini", "", elsewhere, 7), PD_OK);
+    assert_int_equal(pd_job_parse(&there, "t.ini", "", elsewhere, 8), PD_OK);
     assert_int_equal(pd_job_text(&text, &here), PD_OK);
     assert_int_equal(pd_job_text(&other, &there), PD_OK);
     assert_string_equal(text, other);

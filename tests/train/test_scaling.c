@@ -29,6 +29,7 @@ static pd_scaling model_of(void)
                         .open = 0.1,
                         .read = 2,
                         .host_ranks = 2,
+                        .group = 1,
                         .local = {1e-3, 1e-3, 16000},
                         .network = {0.1, 4e-3, 6400}};
 }
@@ -100,6 +101,33 @@ static void test_by_hand(void **state)
     expect(told.efficiency, alone / sum, "efficiency");
     assert_int_equal(told.limit, PD_SCALING_NETWORK);
     expect(told.start, 2.4, "start");
+}
+
+/* The same, but the two ranks of a host share memory, and each talks with one of the other host. */
+static void test_groups_by_hand(void **state)
+{
+    (void)state;
+    pd_scaling model = model_of();
+    model.fold = 1e-4;
+    model.group = 2;
+    pd_prediction told = predict(&model, 4, false);
+    expect(told.parts[PD_SCALING_MESSAGES], 2 * 4 * 1 * 4e-3, "messages");
+    expect(told.parts[PD_SCALING_LOCAL], 0, "local");
+    /* 200 bytes of each bucket from either rank: 0.0625 s, and three of them after the end. */
+    expect(told.parts[PD_SCALING_NETWORK], 3 * 2 * 200.0 / 6400 + 2 * 0.1, "network");
+    /* The slices of both ranks are as long as the vector, the pieces of both groups half of it. */
+    expect(told.parts[PD_SCALING_FOLD], (1600 + 800) * 1e-4, "fold");
+    told = predict(&model, 2, false); /* nothing leaves the host */
+    expect(told.parts[PD_SCALING_MESSAGES] + told.parts[PD_SCALING_LOCAL] +
+               told.parts[PD_SCALING_NETWORK],
+           0, "sending");
+    expect(told.parts[PD_SCALING_FOLD], 1600 * 1e-4, "fold");
+    told = predict(&model, 3, false); /* hosts of two and one: no groups */
+    expect(told.parts[PD_SCALING_MESSAGES], 2 * 4 * 2 * (1e-3 + 4e-3) / 2, "messages");
+    model.host_ranks = 6; /* of which at most four share memory: three */
+    model.group = 4;
+    told = predict(&model, 6, false);
+    expect(told.parts[PD_SCALING_LOCAL], 6 * (2 * 4 * 400 / 3.0 / 2) / 16000, "local");
 }
 
 /* Three ranks do not fit the tree. 3 lanes of 10 numbers: 240 bytes, of which a rank sends 160,
@@ -230,11 +258,17 @@ static void test_slowest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_rank),      cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_gathered_sums), cmocka_unit_test(test_least_slice),
-        cmocka_unit_test(test_slow_link),     cmocka_unit_test(test_perfect_network),
-        cmocka_unit_test(test_monotonic),     cmocka_unit_test(test_grow),
-        cmocka_unit_test(test_uneven_lanes),  cmocka_unit_test(test_slowest),
+        cmocka_unit_test(test_one_rank),
+        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_groups_by_hand),
+        cmocka_unit_test(test_gathered_sums),
+        cmocka_unit_test(test_least_slice),
+        cmocka_unit_test(test_slow_link),
+        cmocka_unit_test(test_perfect_network),
+        cmocka_unit_test(test_monotonic),
+        cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_uneven_lanes),
+        cmocka_unit_test(test_slowest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,16 @@ int pd_comm_lanes(const pd_comm *comm);
 int pd_comm_first_lane(const pd_comm *comm);
 int pd_comm_lane_count(const pd_comm *comm);
 
+/* Lets groups of ranks of one host add up large vectors in memory that they share, so that only one
+ * copy of a sum passes between groups. A group has as many ranks as the host, or a divisor of that,
+ * and at most `most` of them (0: as many as possible). Groups have 1 rank where hosts have
+ * different numbers of ranks, where the ranks of a host do not follow one another, or where they
+ * cannot share memory. Bits do not depend on groups. Collective; before pd_reduction_create. */
+pd_status pd_comm_set_group(pd_comm *comm, int most);
+int pd_comm_group(const pd_comm *comm);
+/* Why groups are smaller than asked for; "" if they are not. */
+const char *pd_comm_group_obstacle(const pd_comm *comm);
+
 /* The lane sum of a short vector: parts[lane held here][count] -> total[count], the same bits on
  * every rank and for every number of ranks. parts may be overwritten. Collective. Its type fits
  * pd_exec.lane_sum with the communicator as context. */
@@ -103,8 +113,9 @@ typedef enum pd_reduction_kind {
 typedef struct pd_reduction pd_reduction;
 
 /* For vectors of `count` floats, moved in buckets of `bucket` floats (0: a default of 1 MiB; at
- * most 2^24). After pd_comm_set_lanes. Allocates all that sums need: up to 64 buckets. Collective.
- * The caller owns *out and destroys it before the communicator. */
+ * most 2^24). After pd_comm_set_lanes. Allocates all that sums need: the parts, and what of up to
+ * 64 buckets comes from other groups. Collective. The caller owns *out and destroys it before the
+ * communicator. */
 pd_status pd_reduction_create(pd_reduction **out, pd_comm *comm, pd_reduction_kind kind,
                               size_t count, size_t bucket);
 void pd_reduction_destroy(pd_reduction **reduction);
@@ -112,19 +123,27 @@ void pd_reduction_destroy(pd_reduction **reduction);
 /* The subtrees of the lanes held here, in lane order; as pd_tree_subtrees. */
 int pd_reduction_subtrees(const pd_reduction *reduction);
 
-/* Starts one sum over `parts`: one vector [count] per subtree, at parts + i * count. The result
- * will be in parts[0 .. count). `parts` is borrowed until pd_reduction_finish. One sum at a time is
- * in flight per communicator; its other functions may be called meanwhile. A rank that fails
- * between here and pd_reduction_finish cannot leave its part out: it must call pd_comm_abort. */
-void pd_reduction_begin(pd_reduction *reduction, float *parts);
+/* What this rank has to add: one vector [count] per subtree, at parts + i * count. The reduction's,
+ * zeroed at first. Written between pd_reduction_begin and pd_reduction_ready. */
+float *pd_reduction_parts(pd_reduction *reduction);
+
+/* Starts one sum; waits until the group has no more use for the result of the one before. One sum
+ * at a time is in flight per communicator; its other functions may be called meanwhile. A rank that
+ * fails between here and pd_reduction_finish cannot leave its part out: it must call
+ * pd_comm_abort. Collective. */
+pd_status pd_reduction_begin(pd_reduction *reduction);
 
 /* Says that [offset, offset + count) is final in every part. Offsets fall from call to call, the
  * ranges adjacent, starting from the vector's end. Full buckets start to travel; earlier ones are
  * moved on. Every rank makes the same calls in the same order. Its type fits pd_gradient_ready. */
 pd_status pd_reduction_ready(void *reduction, size_t offset, size_t count);
 
-/* Waits until the whole sum is in parts[0 .. count) on every rank. Collective. */
+/* Waits until the whole sum is there; the parts have been overwritten. Collective. */
 pd_status pd_reduction_finish(pd_reduction *reduction);
+
+/* The sum [count], from pd_reduction_finish until pd_reduction_begin. The reduction's. The group
+ * shares it, so it is not to be written. */
+const float *pd_reduction_result(const pd_reduction *reduction);
 
 /* Seconds this rank has waited in pd_reduction_finish and spent in folding, since the last call. */
 void pd_reduction_seconds(pd_reduction *reduction, double *waiting, double *folding);

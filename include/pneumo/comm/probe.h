@@ -12,12 +12,13 @@ typedef struct pd_probe {
     double overhead;  /* seconds that a rank works on one message, sending and receiving */
     double transfer;  /* seconds per byte that a rank sends (and receives as many), all at once */
     double fold;      /* seconds per byte of a part that a rank adds up */
-    double allreduce; /* bytes per second of an exact sum of 16 MiB: its bytes over its seconds */
+    double allreduce; /* bytes per second of an exact sum of 16 MiB: its bytes over its seconds, in
+                         groups */
 } pd_probe;
 
 /* Measures for about a second on a fast network. With one rank only `fold` is measured, the rest is
- * 0. Changes the number of lanes (pd_comm_set_lanes). Collective; the same figures on every rank.
- */
-pd_status pd_probe_run(pd_probe *out, pd_comm *comm);
+ * 0. Changes the number of lanes (pd_comm_set_lanes), and makes groups of at most `group` ranks
+ * (pd_comm_set_group). Collective; the same figures on every rank. */
+pd_status pd_probe_run(pd_probe *out, pd_comm *comm, int group);
 
 #endif

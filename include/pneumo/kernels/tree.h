@@ -31,10 +31,10 @@ int pd_tree_subtrees(int lanes, int first, int count, pd_subtree out[PD_SUBTREES
 void pd_tree_fold_lanes(const pd_subtree *subtree, float *parts, size_t stride, size_t n,
                         float *out);
 
-/* Sums subtree sums parts[i], i < count, each a vector of n floats, that together cover all
- * `lanes`, in tree order, into out. `parts` vectors are overwritten; out may be one of them. */
-void pd_tree_fold_subtrees(int lanes, const pd_subtree *subtrees, int count, float *const *parts,
-                           size_t n, float *out);
+/* Sums subtree sums parts[i], i < count, each a vector of n floats, that together cover the lanes of
+ * `node`, in lane order, into out. `parts` vectors are overwritten; out may be one of them. */
+void pd_tree_fold_subtrees(const pd_subtree *node, const pd_subtree *subtrees, int count,
+                           float *const *parts, size_t n, float *out);
 
 /* As pd_tree_fold_lanes over all `lanes`, for short vectors of doubles: parts [lanes][n] -> out[n].
  * `parts` is overwritten. Single-threaded. */

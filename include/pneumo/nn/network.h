@@ -38,8 +38,9 @@ pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_la
 pd_status pd_network_plan_passes(pd_network *network, const pd_plan *plan, int first_lane,
                                  int pass_lanes);
 
-/* The bytes that pd_network_plan for training would allocate, without allocating them. Afterwards the
- * network serves only to ask for its layers, their shapes and the number of its weights. */
+/* The bytes that pd_network_plan for training would allocate, without allocating them; the gradient
+ * is not among them. Afterwards the network serves only to ask for its layers, their shapes and the
+ * number of its weights. */
 pd_status pd_network_measure(pd_network *network, const pd_plan *plan, int first_lane,
                              size_t *bytes);
 
@@ -83,9 +84,13 @@ pd_status pd_network_activation(pd_network *network, const pd_exec *exec, const 
 float *pd_network_weights(pd_network *network, size_t *count);
 float *pd_network_state(pd_network *network, size_t *count);
 
-/* The gradient after the last backward: one vector [count] per maximal subtree of the lanes held
- * here, at gradient + i * count. Owned by the network; may be overwritten. */
-float *pd_network_gradient(pd_network *network, int *subtrees);
+/* Says where backward puts the gradient: one vector [count of weights] per maximal subtree of the
+ * lanes held here, at vectors + i * count; borrowed. NULL: memory of the network's own. After
+ * planning for training and before the first backward. */
+pd_status pd_network_use_gradient(pd_network *network, float *vectors);
+
+/* The gradient after the last backward, and its vectors' number. */
+const float *pd_network_gradient(const pd_network *network, int *subtrees);
 
 /* The layers, for checkpoints and tables; layer 0 is the first one added. */
 int pd_network_layer_count(const pd_network *network);

@@ -10,9 +10,9 @@
 
 /* Bytes, of one rank. */
 typedef struct pd_footprint {
-    double network;    /* weights, gradients, activations */
+    double network;    /* weights, activations, gradients of lanes */
     double optimizer;  /* its slots, the moving average included */
-    double reduction;  /* slices of the lane sum that are under way */
+    double reduction;  /* gradients of subtrees, here and under way */
     double batch;      /* network input: of a step, and of a chunk of the validation fold */
     double images;     /* of this rank's lanes and of its share of the validation fold; 0 if they
                           are streamed */
@@ -22,7 +22,7 @@ typedef struct pd_footprint {
 } pd_footprint;
 
 /* What training `job` on images such as those of `info` takes on this rank, with `threads` threads.
- * After pd_comm_set_lanes. Not collective. */
+ * After pd_comm_set_lanes and pd_comm_set_group. Not collective. */
 pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job *job,
                             const pd_dataset_info *info, int threads);
 

@@ -20,11 +20,11 @@ size_t pd_optimizer_floats(const pd_job *job, size_t weights, size_t state);
 void pd_optimizer_destroy(pd_optimizer **optimizer);
 
 /* One step: adds the L1 and L2 gradients, clips the global norm, updates the weights at
- * `learning_rate` and the moving average. gradient [trainable] is overwritten. *norm gets the
+ * `learning_rate` and the moving average. gradient [trainable] is left as it is. *norm gets the
  * gradient's norm before clipping (may be not finite: then nothing is updated). `step` counts from
  * 0. Deterministic for any number of threads: sums are taken over blocks of fixed size. */
-void pd_optimizer_step(pd_optimizer *optimizer, float *gradient, double learning_rate, int64_t step,
-                       double *norm);
+void pd_optimizer_step(pd_optimizer *optimizer, const float *gradient, double learning_rate,
+                       int64_t step, double *norm);
 
 /* The slots to be kept in a checkpoint: *names and *vectors of pd_optimizer_slots() entries, each
  * vector laid out like the network's trainable weights (or state, where of_state is set). Owned by

@@ -46,7 +46,8 @@ typedef struct pd_scaling {
     double read;        /* seconds to read all its images, at what the storage gives to all */
 
     /* The machine. */
-    int host_ranks; /* ranks on a host */
+    int host_ranks; /* ranks on a host, */
+    int group;      /* of which so many, at most, add up gradients in shared memory; at least 1 */
     pd_link local, network;
 } pd_scaling;
 
@@ -54,7 +55,7 @@ typedef struct pd_scaling {
 typedef enum pd_scaling_part {
     PD_SCALING_COMPUTE,    /* forward and backward of the rank with most lanes */
     PD_SCALING_MESSAGES,   /* a rank's own work on the messages of the gradient's sum */
-    PD_SCALING_LOCAL,      /* copying the gradient between the ranks of a host */
+    PD_SCALING_LOCAL,      /* copying the gradient between groups of one host */
     PD_SCALING_NETWORK,    /* waiting for the gradient's bytes after the backward pass */
     PD_SCALING_STATISTICS, /* lane sums of short vectors: batch normalisation, loss, flags */
     PD_SCALING_FOLD,       /* adding up slices of the gradient */

@@ -53,9 +53,9 @@ pd_status pd_step_set_up(pd_step *step, pd_comm *comm, const pd_job *job,
 void pd_step_tear_down(pd_step *step);
 
 /* Loss and gradient of the whole batch, the same on every rank; nothing is updated. `number` counts
- * steps over the whole run, from 0. The gradient belongs to the network. An error that other ranks
- * cannot know of ends all ranks. Collective. */
-pd_status pd_step_gradient(pd_step *step, int64_t number, double *loss, float **gradient);
+ * steps over the whole run, from 0. The gradient [weights] is valid until the next step. An error
+ * that other ranks cannot know of ends all ranks. Collective. */
+pd_status pd_step_gradient(pd_step *step, int64_t number, double *loss, const float **gradient);
 
 /* The whole step: pd_step_gradient, then the optimiser's update at `learning_rate`. *norm is the
  * gradient's. Where the loss or the norm is not finite nothing is updated. Collective. */
