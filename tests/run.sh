@@ -3,7 +3,8 @@
 # AddressSanitizer and UndefinedBehaviorSanitizer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-./jobs/install.sh libcmocka-dev hdf5-tools python3-h5py chromium slurm-wlm munge
+./jobs/install.sh libcmocka-dev hdf5-tools python3-h5py chromium slurm-wlm munge \
+    iproute2 procps
 
 if ((EUID == 0)); then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

@@ -10,10 +10,11 @@
 #include <string.h>
 
 /* Links that are neither measured nor given: memory of a common server; Ethernet of 10 Gbit/s over
- * TCP. Work on a message grows with its latency, since both are mostly the software's. */
-static const pd_link common_local = {1e-6, 2e-6, 5e9};
-static const pd_link common_network = {30e-6, 6e-6, 1.25e9};
-static const double overhead_per_latency = 0.2;
+ * TCP. Work on a message grows with its latency, since both are mostly the software's; networks of
+ * less latency than `fabric_latency` move bytes by themselves. */
+static const pd_link common_local = {1e-6, 2e-6, 5e9, 0};
+static const pd_link common_network = {30e-6, 6e-6, 1.25e9, 1e-9};
+static const double overhead_per_latency = 0.2, fabric_latency = 10e-6;
 
 /* The times of a trial, [ranks][steps][PD_STEP_PARTS] on rank 0; `seconds` are each step's. */
 typedef struct trial {
@@ -166,17 +167,18 @@ static void model_links(pd_doctor *self)
     self->network = "taken for 10 Gbit/s, not measured";
     if (hosts > 1 && probe->transfer > 0) {
         double far = (double)(ranks - host_ranks) / (ranks - 1);
-        model->network =
-            (pd_link){probe->latency, probe->overhead, host_ranks * far / probe->transfer};
+        model->network = (pd_link){probe->latency, probe->overhead,
+                                   host_ranks * far / probe->transfer, probe->work / far};
         /* What stays within a host went along; its share is not known. */
-        model->local = (pd_link){probe->latency, probe->overhead, (double)INFINITY};
+        model->local = (pd_link){probe->latency, probe->overhead, (double)INFINITY, 0};
         self->network = "as measured";
     } else if (ranks > 1 && probe->transfer > 0) {
-        model->local = (pd_link){probe->latency, probe->overhead, ranks / probe->transfer};
+        model->local = (pd_link){probe->latency, probe->overhead, ranks / probe->transfer, 0};
     }
     if (given->latency > 0) {
         model->network.latency = given->latency;
         model->network.overhead = overhead_per_latency * given->latency;
+        model->network.work = given->latency < fabric_latency ? 0 : common_network.work;
     }
     if (given->overhead > 0)
         model->network.overhead = given->overhead;
@@ -337,7 +339,7 @@ static void print_json_link(const char *name, const pd_link *link)
 {
     printf("\"%s\": {\"latency\": %.9g, \"overhead\": %.9g, ", name, link->latency, link->overhead);
     print_json_number("bandwidth", link->bandwidth);
-    printf("}");
+    printf(", \"work\": %.9g}", link->work);
 }
 
 static void print_json_model(const pd_doctor *self)

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 enum {
     ROUNDS = 5,         /* of each measurement; the fastest counts */
@@ -32,23 +33,34 @@ cleanup:
     return status;
 }
 
-/* Seconds of one exact sum of `count` floats, without those of its folding. */
+/* Seconds that the system has worked for this process. */
+static double system_seconds(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)used.ru_stime.tv_sec + 1e-6 * (double)used.ru_stime.tv_usec;
+}
+
+/* What one exact sum of `count` floats takes at least: seconds without those of its folding, and
+ * those; and the mean of those of the system, whose clock may be coarse. */
 static pd_status time_reduction(pd_comm *comm, size_t count, size_t bucket, double *seconds,
-                                double *folding)
+                                double *folding, double *system)
 {
     pd_status status = PD_OK;
     pd_reduction *reduction = NULL;
     *seconds = (double)INFINITY;
+    *system = 0;
     PD_TRY(pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, count, bucket));
     for (int round = 0; round < ROUNDS; round++) {
         double waiting, fold;
         PD_TRY(pd_comm_barrier(comm));
         pd_reduction_seconds(reduction, &waiting, &fold);
-        double start = pd_clock_now();
+        double start = pd_clock_now(), before = system_seconds();
         PD_TRY(pd_reduction_begin(reduction));
         PD_TRY(pd_reduction_ready(reduction, 0, count));
         PD_TRY(pd_reduction_finish(reduction));
         double taken = pd_clock_now() - start;
+        *system += (system_seconds() - before) / ROUNDS;
         pd_reduction_seconds(reduction, &waiting, &fold);
         if (taken - fold < *seconds) {
             *seconds = taken - fold;
@@ -88,13 +100,13 @@ static pd_status time_network(pd_probe *out, pd_comm *comm, int group)
 {
     pd_status status = PD_OK;
     size_t ranks = (size_t)pd_comm_size(comm);
-    double others = (double)ranks - 1, one, many, large, grouped, folding = 0;
+    double others = (double)ranks - 1, one, many, large, grouped, folding = 0, system = 0, unused;
     PD_TRY(time_short_sums(comm, &one));
     PD_TRY(pd_comm_set_group(comm, 1));
-    PD_TRY(time_reduction(comm, SHORT_BUCKETS * ranks, ranks, &many, &folding));
-    PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &large, &folding));
+    PD_TRY(time_reduction(comm, SHORT_BUCKETS * ranks, ranks, &many, &folding, &unused));
+    PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &large, &folding, &system));
     PD_TRY(pd_comm_set_group(comm, group));
-    PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &grouped, &folding));
+    PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &grouped, &folding, &unused));
     double bytes = LONG_FLOATS * sizeof(float);
     out->overhead = many / (2 * SHORT_BUCKETS * others);
     int swaps = pd_comm_swaps((int)ranks, (int)ranks);
@@ -102,7 +114,9 @@ static pd_status time_network(pd_probe *out, pd_comm *comm, int group)
     out->sum = one;
     out->allreduce = bytes / (grouped + folding);
     large -= 2 * others * out->overhead * LONG_FLOATS / LONG_BUCKET;
-    out->transfer = fmax(large, 0) / (2 * bytes * others / (double)ranks);
+    double sent = 2 * bytes * others / (double)ranks;
+    out->transfer = fmax(large, 0) / sent;
+    out->work = fmin(system / sent, out->transfer);
 cleanup:
     return status;
 }
@@ -115,7 +129,7 @@ pd_status pd_probe_run(pd_probe *out, pd_comm *comm, int group)
     PD_TRY(pd_comm_agree(comm, time_fold(&out->fold)));
     if (pd_comm_size(comm) > 1)
         PD_TRY(time_network(out, comm, group));
-    double *const all[] = {&out->latency, &out->overhead, &out->transfer, &out->fold};
+    double *const all[] = {&out->latency, &out->overhead, &out->transfer, &out->work, &out->fold};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         PD_TRY(pd_comm_max(comm, *all[i], all[i]));
     PD_TRY(pd_comm_max(comm, -out->allreduce, &out->allreduce));

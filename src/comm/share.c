@@ -100,11 +100,10 @@ static pd_status map_group(pd_share *share, pd_comm *comm, size_t bytes, uint64_
     for (int i = 0; i < share->group && status == PD_OK; i++)
         if (i != share->member)
             status = map_other(share, i, places[i], sizes[i], mark);
-    status = pd_comm_agree(comm, status);
-    /* All have it open. The mark is gone before anybody uses the memory. */
-    if (status == PD_OK)
-        memset(share->segments[share->member].base, 0, sizeof(mark));
     PD_TRY(pd_comm_agree(comm, status));
+    /* All have mapped it. The mark is gone before anybody uses the memory. */
+    memset(share->segments[share->member].base, 0, sizeof(mark));
+    PD_TRY(pd_comm_barrier(comm));
 cleanup:
     return status;
 }

@@ -114,11 +114,15 @@ static double fold_seconds(const pd_scaling *model, const summing *s)
 
 /* A bucket costs two messages to every other rank of the column: Open MPI's non-blocking all-to-all
  * and all-gather are linear (ompi/mca/coll/libnbc, nbc_ialltoallv.c and nbc_iallgatherv.c). Ranks
- * start and finish them themselves, so nothing hides it. */
+ * start and finish them themselves, and with TCP copy every byte, so nothing hides it. */
 static double message_seconds(const pd_scaling *model, const summing *s)
 {
     double buckets = ceil(total_weights(model) / s->bucket);
-    return 2 * buckets * (s->column.ranks - 1) * s->column.per_message;
+    double seconds = 2 * buckets * (s->column.ranks - 1) * s->column.per_message;
+    if (s->column.far > 0)
+        seconds += gradient_bytes(s, total_weights(model)) * s->column.far / (s->column.ranks - 1) *
+                   model->network.work;
+    return seconds;
 }
 
 /* What of the gradient's way through the network is left after a backward pass of `backward`

@@ -38,6 +38,11 @@ done
 [[ $(grep -cE '^ +(2|8|64|512) ' ../out) == 4 ]] || fail "no predictions: $(cat ../out)"
 cp ../out ../alone
 
+examine 0 "${pair[@]}" doctor "${short[@]}"
+finds ok 'shared sums' 'groups of 2 ranks'
+examine 0 "${pair[@]}" doctor "${short[@]}" --set run.share_ranks=1
+finds ok 'shared sums' 'none: run.share_ranks = 1'
+
 examine 0 "${pair[@]}" doctor "${short[@]}" --json --ranks 1,2,64,5000
 [[ $(wc -l <../out) == 1 ]] || fail "--json: not one line"
 cp ../out ../two.json

@@ -50,9 +50,12 @@ over host1:2,host2:2,host3:2,host4:2 spread >/dev/null 2>log || fail "$(cat log)
 bytes=$(($(received host3) - before))
 grep -q "over 8 ranks" log || fail "not 8 ranks: $(cat log)"
 same spread
-# Each step brings the sum of the gradients to both ranks; 6 of 8 parts are from other hosts.
+# Each step brings what three other hosts have summed of a host's quarter of the gradient, and their
+# quarters of the total: once for both ranks, who share it. The rest is a fifth of that at most.
 parameters=$(sed -n 's/.*, \([0-9]*\) parameters.*/\1/p' log)
-((bytes > steps * 2 * 4 * parameters * 6 / 8)) || fail "only $bytes bytes went over the network"
+least=$((steps * 2 * 4 * parameters * 3 / 4))
+((bytes > least)) || fail "only $bytes bytes went over the network"
+((bytes < least * 5 / 4)) || fail "$bytes bytes went over the network, not $least"
 echo "4 hosts of 2 ranks: the same, after $((bytes / 1000)) kB to host3"
 
 # --- A host is cut off ---

@@ -1,7 +1,8 @@
 /* Runs without a launcher and under mpirun alike: every rank makes the same assertions.
  * PNEUMO_TEST_RANKS says how many ranks there must be (1 if unset). With the argument `abort`, the
  * last rank aborts with code 42 while the others wait for it; with `away` it stops, with `astray`
- * it waits for something else than the others, and with `busy` it comes late. */
+ * it waits for something else than the others, and with `busy` it comes late. With `group` rank 0
+ * says what groups there are, and all of them sum. */
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 #include "pneumo/comm/comm.h"
@@ -307,36 +308,35 @@ static const float *run_sum(pd_reduction *reduction, const float *parts, size_t 
     return pd_reduction_result(reduction);
 }
 
+/* After pd_comm_set_lanes. */
+static void check_exact_sum(size_t n, size_t bucket)
+{
+    pd_reduction *reduction = NULL;
+    assert_int_equal(pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, n, bucket), PD_OK);
+    for (uint32_t trial = 0; trial < 2; trial++) {
+        float *parts = own_parts(n, trial, pd_reduction_subtrees(reduction));
+        float *expected = tree_sum(pd_comm_lanes(comm), n, trial);
+        const float *sum = run_sum(reduction, parts, n, trial == 1);
+        assert_memory_equal(sum, expected, n * sizeof(float));
+        free(parts);
+        free(expected);
+    }
+    pd_reduction_destroy(&reduction);
+    assert_null(reduction);
+    pd_reduction_destroy(&reduction);
+}
+
 static void check_exact_reduction(void)
 {
-    /* One bucket that does not fill its size; buckets that divide the vector; more buckets than may
-     * be under way at a time; buckets smaller than the number of ranks; an empty vector. */
-    const struct {
-        size_t n, bucket;
-    } cases[] = {{1003, 0}, {4096, 512}, {10007, 64}, {203, 3}, {0, 0}};
     for (int l = 0; l < LANES_COUNT; l++) {
-        int lanes = LANES[l];
-        if (lanes < pd_comm_size(comm))
+        if (LANES[l] < pd_comm_size(comm))
             continue;
-        assert_int_equal(pd_comm_set_lanes(comm, lanes), PD_OK);
-        for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
-            size_t n = cases[c].n;
-            pd_reduction *reduction = NULL;
-            assert_int_equal(
-                pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, n, cases[c].bucket),
-                PD_OK);
-            for (uint32_t trial = 0; trial < 2; trial++) {
-                float *parts = own_parts(n, trial, pd_reduction_subtrees(reduction));
-                float *expected = tree_sum(lanes, n, trial);
-                const float *sum = run_sum(reduction, parts, n, trial == 1);
-                assert_memory_equal(sum, expected, n * sizeof(float));
-                free(parts);
-                free(expected);
-            }
-            pd_reduction_destroy(&reduction);
-            assert_null(reduction);
-            pd_reduction_destroy(&reduction);
-        }
+        assert_int_equal(pd_comm_set_lanes(comm, LANES[l]), PD_OK);
+        check_exact_sum(1003, 0);   /* one bucket that does not fill its size */
+        check_exact_sum(4096, 512); /* buckets that divide the vector */
+        check_exact_sum(10007, 64); /* more buckets than may be under way at a time */
+        check_exact_sum(203, 3);    /* buckets smaller than the number of ranks */
+        check_exact_sum(0, 0);
     }
 }
 
@@ -479,6 +479,20 @@ static int abort_last_rank(void)
     return 1;
 }
 
+/* Says how many ranks make a group, and what stands in the way of more. */
+static int say_group(void)
+{
+    if (pd_comm_create(&comm) != PD_OK || pd_comm_set_group(comm, 0) != PD_OK)
+        return 1;
+    if (pd_comm_rank(comm) == 0)
+        printf("groups of %d: %s\n", pd_comm_group(comm), pd_comm_group_obstacle(comm));
+    if (pd_comm_set_lanes(comm, 16) != PD_OK)
+        return 1;
+    check_exact_sum(1003, 64);
+    pd_comm_destroy(&comm);
+    return 0;
+}
+
 /* The others wait for the last rank, with a watchdog of a few seconds. */
 static int miss_last_rank(const char *how)
 {
@@ -510,6 +524,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "abort") == 0)
         return abort_last_rank();
+    if (argc > 1 && strcmp(argv[1], "group") == 0)
+        return say_group();
     if (argc > 1)
         return miss_last_rank(argv[1]);
     const struct CMUnitTest tests[] = {

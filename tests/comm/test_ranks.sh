@@ -49,3 +49,12 @@ miss() {
 miss away 1 "rank 0 on .*: test 7: waits for word from all ranks, but rank 2 on .* has not answered"
 miss astray 1 "rank 0 on .*: test 7: waits for word .*, and all ranks have waited for . s"
 miss busy 0 "warning: test 7: rank 2 on .* has kept others waiting for 4 s; it answers"
+
+# Ranks in containers of their own do not see each other's memory. They say so, and sum all the same.
+# (Nor does Open MPI share memory there: it takes one process for another.)
+if unshare --pid --fork true 2>/dev/null; then
+    mpirun --oversubscribe --timeout 100 --mca btl tcp,self -np 2 \
+        unshare --pid --fork "$program" group >"$log" 2>&1 || fail "ranks in containers"
+    grep -q "groups of 1: rank . on [^ ]*: cannot see the memory of another rank" "$log" ||
+        fail "no word on memory that cannot be shared"
+fi

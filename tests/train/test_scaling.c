@@ -117,6 +117,9 @@ static void test_groups_by_hand(void **state)
     expect(told.parts[PD_SCALING_NETWORK], 3 * 2 * 200.0 / 6400 + 2 * 0.1, "network");
     /* The slices of both ranks are as long as the vector, the pieces of both groups half of it. */
     expect(told.parts[PD_SCALING_FOLD], (1600 + 800) * 1e-4, "fold");
+    model.network.work = 1e-5; /* 800 bytes go to the other host, and as many come */
+    expect(predict(&model, 4, false).parts[PD_SCALING_MESSAGES], 0.032 + 800 * 1e-5, "work");
+    model.network.work = 0;
     told = predict(&model, 2, false); /* nothing leaves the host */
     expect(told.parts[PD_SCALING_MESSAGES] + told.parts[PD_SCALING_LOCAL] +
                told.parts[PD_SCALING_NETWORK],
@@ -161,8 +164,8 @@ static void test_slow_link(void **state)
 {
     (void)state;
     pd_scaling model = model_of();
-    model.local = (pd_link){0, 0, (double)INFINITY};
-    model.network = (pd_link){0, 0, 400}; /* 2 s for a bucket */
+    model.local = (pd_link){0, 0, (double)INFINITY, 0};
+    model.network = (pd_link){0, 0, 400, 0}; /* 2 s for a bucket */
     pd_prediction told = predict(&model, 4, false);
     expect(told.parts[PD_SCALING_NETWORK], 0.5 + 4 * 2.0 - 2, "network");
 }
@@ -172,7 +175,7 @@ static void test_perfect_network(void **state)
 {
     (void)state;
     pd_scaling model = model_of();
-    model.local = model.network = (pd_link){0, 0, (double)INFINITY};
+    model.local = model.network = (pd_link){0, 0, (double)INFINITY, 0};
     for (int ranks = 1; ranks <= 4096; ranks *= 2) {
         pd_prediction told = predict(&model, ranks, false);
         expect(told.efficiency, 1, "efficiency");

@@ -11,6 +11,7 @@ typedef struct pd_probe {
     double latency;   /* and of a message beyond a rank's work on it */
     double overhead;  /* seconds that a rank works on one message, sending and receiving */
     double transfer;  /* seconds per byte that a rank sends (and receives as many), all at once */
+    double work;      /* seconds of it in which the rank's processor copies, for the system */
     double fold;      /* seconds per byte of a part that a rank adds up */
     double allreduce; /* bytes per second of an exact sum of 16 MiB: its bytes over its seconds, in
                          groups */

@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What carries messages, in the terms of LogGP (Alexandrov et al., SPAA 1995). */
+/* What carries messages, in the terms of LogGP (Alexandrov et al., SPAA 1995) and LogGOPS (Hoefler
+ * et al., HPDC 2010), which adds work per byte. */
 typedef struct pd_link {
     double latency;   /* seconds from one rank to another, beyond the work on either side */
     double overhead;  /* seconds that a rank works on a message, sending one and receiving one */
     double bandwidth; /* bytes per second each way, shared by the ranks of a host */
+    double work; /* seconds that a rank's processor works per byte that it sends, and receives as
+                    many; 0 where the network does it all by itself */
 } pd_link;
 
 /* A layer with weights. */
