@@ -13,9 +13,9 @@ hosts=$folder/hosts.sh
 . "$folder/../cli/common.sh"
 make_data 160
 job=("$PNEUMO_SOURCE/jobs/cnn-deep.ini" --threads 1 --set data.file=data.h5 --set data.size=32
-     --set model.width=0.3 --set train.epochs=3 --set train.epoch_images=128 --set train.batch=32
+     --set model.width=0.3 --set train.epochs=12 --set train.epoch_images=128 --set train.batch=32
      --set run.checkpoint_minutes=0.001)
-steps=12
+steps=48
 
 # over HOSTS RUN [OPTION]...: two ranks on each of the hosts. mpirun asks a host that was silent for
 # $keepalive seconds whether it is there, and gives it up three seconds later.
@@ -67,7 +67,7 @@ lose() {
     : >begun
     over "$2" broken --resume >/dev/null 2>log &
     launcher=$!
-    # A step or two are done, ten and more are still to come.
+    # A step or two are done, forty and more are still to come.
     until [[ broken/last.h5 -nt begun ]]; do
         kill -0 "$launcher" 2>/dev/null || fail "the job ended by itself: $(cat log)"
         sleep 0.02

@@ -70,7 +70,9 @@ cp -r "$PNEUMO_SOURCE/slurm" slurm
 ln -s "$PNEUMO_DIST" build/pneumo-dist
 make_data
 write_small_job
-train=(small.ini --set train.epochs=12 --set train.epoch_images=480)
+# Long enough that what waits for an epoch, and then acts, is in time.
+sed -i 's/^epochs = .*/epochs = 40/; s/^epoch_images = .*/epoch_images = 480/' small.ini
+train=(small.ini)
 
 # --- Packing ---
 
@@ -151,11 +153,12 @@ hidden = 4
 epochs = 2
 batch = 16
 INI
-cp small.ini jobs/two.ini
+cp small.ini jobs/two.ini # takes several times as long
 id=$(submit --array=1-2 --ntasks=2 --cpus-per-task=1 --output=logs/sweep-%a slurm/sweep.sbatch \
-    --set train.epoch_images=480)
+    --set run.seed=3)
 wait_for 60 is_in COMPLETED "${id}_1"
 wait_for 60 test -e runs/two/last.h5
+is_in RUNNING "${id}_2" || fail "the sweep ended before its signal"
 scancel --signal=USR1 "${id}_2" # which has the array's own id
 go_on "${id}_2"
 finish "${id}_2"
@@ -165,7 +168,7 @@ finish "${id}_2"
 grep -q '^one and two: AUC \|^two and one: AUC ' logs/sweep-2 || fail "$(cat logs/sweep-2)"
 [[ -s runs/compare.csv && -s runs/compare.html ]] || fail "no comparison: $(cat logs/sweep-2)"
 for job in one two; do
-    pneumo train jobs/$job.ini --run "alone-$job" --set train.epoch_images=480 >/dev/null 2>log ||
+    pneumo train jobs/$job.ini --run "alone-$job" --set run.seed=3 >/dev/null 2>log ||
         fail "$(cat log)"
     cmp "alone-$job/last.h5" "runs/$job/last.h5" || fail "$job: another model from the sweep"
 done
