@@ -2,11 +2,10 @@
 # The main job on four hosts of two ranks each: the bits of one process, over TCP. A host that is
 # cut off in mid-step ends the job with a message that names it, soon and everywhere, and the hosts
 # that remain go on to the same bits. The hosts are namespaces (hosts.sh); where those are not
-# allowed the test is skipped (exit code 77). By hand, after a build:
+# allowed the test is skipped (exit code 77). Runs by hand, too, on a machine that has nothing yet:
 # bash tests/cluster/test_hosts.sh
 folder=$(realpath "$(dirname "$0")")
-export PNEUMO_SOURCE=${PNEUMO_SOURCE:-$(realpath "$folder/../..")}
-export PNEUMO_DIST=${PNEUMO_DIST:-$PNEUMO_SOURCE/build/pneumo-dist}
+. "$folder/by_hand.sh" iproute2 procps
 hosts=$folder/hosts.sh
 [[ -n ${PNEUMO_HOSTS-} ]] || exec bash "$hosts" 4 -- bash "$0"
 

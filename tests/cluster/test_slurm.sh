@@ -1,12 +1,9 @@
 #!/usr/bin/env bash
 # slurm/*.sbatch on a real SLURM: the checkpoints of one process, bit for bit, in one piece or
 # preempted, signalled, requeued at other numbers of tasks, and after the loss of a node.
-# Started by hand, without PNEUMO_DIST in the environment, it first builds the program.
+# Runs by hand, too, on a machine that has nothing yet: bash tests/cluster/test_slurm.sh
 root=$(realpath "$(dirname "$0")/../..")
-if [[ -z ${PNEUMO_DIST:-} ]]; then
-    (unset CHEST_XRAY && . "$root/jobs/prepare.sh")
-    PNEUMO_DIST=$root/build/pneumo-dist PNEUMO_SOURCE=$root
-fi
+. "$root/tests/cluster/by_hand.sh" # slurm.sh installs SLURM
 . "$root/tests/cli/common.sh"
 # Of a job that this test may itself run in.
 unset "${!SLURM_@}" "${!SBATCH_@}" "${!SRUN_@}" PNEUMO_LAUNCH
