@@ -3,6 +3,6 @@
 if [[ -z ${PNEUMO_DIST:-} ]]; then
     export PNEUMO_SOURCE=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
     export PNEUMO_DIST=$PNEUMO_SOURCE/build/pneumo-dist
-    (unset CHEST_XRAY && . "$PNEUMO_SOURCE/jobs/prepare.sh")
-    (($# == 0)) || "$PNEUMO_SOURCE/jobs/install.sh" "$@"
+    env -u CHEST_XRAY bash -euc '. "$PNEUMO_SOURCE/jobs/prepare.sh"' || exit 1
+    (($# == 0)) || "$PNEUMO_SOURCE/jobs/install.sh" "$@" || exit 1
 fi
