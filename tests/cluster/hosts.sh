@@ -40,7 +40,7 @@ holder() {
 on() {
     local pid
     pid=$(holder "$1")
-    nsenter --target "$pid" --net --uts --ipc --mount -- env -C "$PWD" "${@:2}"
+    nsenter --target "$pid" --net --uts --ipc --mount --root -- env -C "$PWD" "${@:2}"
 }
 
 # Keeps what leaves device $2 of host $1, or of the switch, below $rate.

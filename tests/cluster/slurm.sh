@@ -49,6 +49,9 @@ check() {
     local program
     # Names do not resolve, not even addresses.
     [[ -n $(hostname -I) ]] || skip "SLURM needs a network interface besides loopback"
+    getent hosts "$(hostname -s)" >/dev/null ||
+        skip "SLURM looks up the machine's own name: put $(hostname -s) into /etc/hosts"
+    grep -q ' /sys/fs/cgroup' /proc/mounts || skip "SLURM needs /sys/fs/cgroup"
     for program in munged slurmctld slurmd sbatch; do
         command -v $program >/dev/null && continue
         "$(dirname "$0")/../../jobs/install.sh" slurm-wlm munge >&2 ||
