@@ -14,6 +14,10 @@ set -euo pipefail
 # It is known by this variable who belongs to the cluster: not this script.
 [[ -z ${SLURM_CONF:-} ]] || exec env -u SLURM_CONF bash "$0" "$@"
 PATH=$PATH:/usr/sbin:/sbin
+if (($# < 2)); then
+    sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
 command=$1
 folder=$2
 nodes=(pd1 pd2 pd3 pd4)
