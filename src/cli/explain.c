@@ -171,9 +171,9 @@ static void print_row(const char *path, const char *picture, const pd_heatmap *m
 
 /* --- The work --- */
 
-/* `x` has room for one network input. */
+/* `square` has room for one packed image, `x` for one network input. */
 static pd_status explain_image(pd_classifier *classifier, int threads, const char *path,
-                               const char *output, float *x)
+                               const char *output, const pd_image *square, float *x)
 {
     pd_status status = PD_OK;
     pd_image image = {0};
@@ -183,9 +183,11 @@ static pd_status explain_image(pd_classifier *classifier, int threads, const cha
     PD_TRY(pd_format(&picture, "%s.png", output));
     PD_TRY(pd_format(&array, "%s.npy", output));
     PD_TRY(pd_image_read(&image, path));
-    PD_TRY(pd_classifier_render(classifier, &image, x));
+    PD_TRY(pd_classifier_pack(classifier, &image, square->pixels));
+    PD_TRY(pd_classifier_render(classifier, square, x));
     PD_TRY(pd_heatmap_compute(&map, pd_classifier_network(classifier), threads, x));
-    PD_TRY(pd_classifier_score(classifier, x, 1, &score));
+    const uint8_t *packed = square->pixels;
+    PD_TRY(pd_classifier_score(classifier, &packed, 1, &score));
     PD_TRY(write_array(array, &map));
     PD_TRY(write_picture(picture, &map, &image));
     bool ill = score.probability >= pd_classifier_checkpoint(classifier)->threshold;
@@ -227,6 +229,7 @@ static pd_status explain(const pd_explain_options *options)
     pd_status status = PD_OK;
     pd_classifier *classifier = NULL;
     char **outputs = NULL;
+    pd_image square = {0};
     float *x = NULL;
     pd_progress progress;
     bool found = pd_file_exists(options->folder);
@@ -237,11 +240,13 @@ static pd_status explain(const pd_explain_options *options)
     const pd_input *input = pd_classifier_input(classifier);
     PD_TRY(pd_alloc(&x, (size_t)input->size * (size_t)input->size * (size_t)input->channels,
                     sizeof *x));
+    square = (pd_image){.height = input->height, .width = input->width};
+    PD_TRY(pd_alloc(&square.pixels, pd_classifier_packed_size(classifier), 1));
     puts("path,probability,label,border,peak_row,peak_column,picture");
     pd_progress_begin(&progress, "explaining", 0, (uint64_t)options->count);
     for (int i = 0; i < options->count; i++) {
-        if (explain_image(classifier, options->threads, options->images[i], outputs[i], x) !=
-            PD_OK) {
+        if (explain_image(classifier, options->threads, options->images[i], outputs[i], &square,
+                          x) != PD_OK) {
             pd_warn("%s: %s", options->images[i], pd_error_message());
             failed++;
         }
@@ -257,6 +262,7 @@ cleanup:
         free(outputs[i]);
     free(outputs);
     free(x);
+    pd_image_free(&square);
     pd_classifier_destroy(&classifier);
     return status;
 }

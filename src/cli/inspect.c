@@ -181,7 +181,7 @@ static void print_decision(const pd_checkpoint *checkpoint)
     printf("  %-14s %.6f: %s, chosen on %s\n", "threshold", checkpoint->threshold,
            checkpoint->decision_rule, checkpoint->decision_fold);
     printf("  %-14s logits are divided by %.4f%s\n", "calibration", checkpoint->temperature,
-           checkpoint->flip_average ? ", after averaging with the mirror image's" : "");
+           checkpoint->views > 1 ? ", after averaging over views" : "");
     printf("  %-14s probabilities from %.6f to %.6f\n", "in doubt", checkpoint->refer_low,
            checkpoint->refer_high);
     printf("  %-14s looked at %" PRId64 " time%s\n", "test fold", checkpoint->test_looks,

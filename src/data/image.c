@@ -118,6 +118,25 @@ static void append_to_file(void *file, void *bytes, int size)
     fwrite(bytes, 1, (size_t)size, file); /* a failure is seen by ferror at the end */
 }
 
+pd_status pd_image_encode_jpeg(unsigned char **bytes, size_t *size, const pd_image *image,
+                               int quality)
+{
+    char *text = NULL;
+    FILE *stream = open_memstream(&text, size);
+    bool encoded = stream != NULL &&
+                   stbi_write_jpg_to_func(append_to_file, stream, image->width, image->height, 1,
+                                          image->pixels, quality) &&
+                   !ferror(stream);
+    if (stream != NULL)
+        encoded = fclose(stream) == 0 && encoded;
+    *bytes = (unsigned char *)text;
+    if (encoded)
+        return PD_OK;
+    free(text);
+    *bytes = NULL;
+    return pd_fail("no memory to encode an image of %d x %d pixels", image->width, image->height);
+}
+
 /* A quality of 0 stands for PNG. */
 static pd_status write_encoded(const char *path, const pd_image *image, int quality)
 {

@@ -9,9 +9,7 @@
 struct pd_classifier {
     pd_checkpoint *checkpoint;
     pd_job job;
-    pd_input input;
-    pd_network *network;
-    int threads;
+    pd_inference inference; /* owns its network */
 };
 
 /* What later arithmetic takes for granted of a file that anybody may have written. */
@@ -29,9 +27,14 @@ static pd_status check(const pd_checkpoint *checkpoint, const char *path)
                            path, i == 0 ? "height" : "width", (long long)sides[i],
                            PD_IMAGE_SIDE_MAX);
     if (!(checkpoint->temperature > 0) || !isfinite(checkpoint->temperature))
-        return pd_fail("%s: '/decision/temperature' is %g, which is no positive number; use another "
+        return pd_fail(
+            "%s: '/decision/temperature' is %g, which is no positive number; use another "
+            "checkpoint",
+            path, checkpoint->temperature);
+    if (checkpoint->views < 1 || checkpoint->views > PD_VIEWS_MAX)
+        return pd_fail("%s: '/decision/views' is %lld, where 1 to %d are possible; use another "
                        "checkpoint",
-                       path, checkpoint->temperature);
+                       path, (long long)checkpoint->views, PD_VIEWS_MAX);
     return PD_OK;
 }
 
@@ -46,14 +49,17 @@ static pd_status load(pd_classifier *self, const char *path, int chunk)
                             .width = (int)checkpoint->image_width,
                             .mean = checkpoint->pixel_mean,
                             .deviation = checkpoint->pixel_deviation};
-    self->input = pd_setup_input(&self->job, &info);
-    PD_TRY(pd_setup_network(&self->network, &self->job, &info));
+    pd_inference *inference = &self->inference;
+    inference->input = pd_setup_input(&self->job, &info);
+    inference->views = (int)checkpoint->views;
+    PD_TRY(pd_setup_network(&inference->network, &self->job, &info));
     pd_plan plan = {.lanes = 1,
                     .lane_samples = chunk > 0 ? chunk : self->job.batch / self->job.lanes,
                     .total_lanes = 1,
-                    .threads = self->threads};
-    PD_TRY(pd_network_plan(self->network, &plan, 0, false));
-    status = pd_setup_load_weights(self->network, checkpoint);
+                    .threads = inference->threads};
+    PD_TRY(pd_network_plan(inference->network, &plan, 0, false));
+    PD_TRY(pd_inference_prepare(inference, plan.lane_samples));
+    status = pd_setup_load_weights(inference->network, checkpoint);
     if (status != PD_OK)
         pd_fail_within(status, "%s", path);
 cleanup:
@@ -66,7 +72,7 @@ pd_status pd_classifier_load(pd_classifier **out, const char *checkpoint, int ch
     pd_classifier *self = NULL;
     *out = NULL;
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->threads = threads;
+    self->inference.threads = threads;
     PD_TRY(load(self, checkpoint, chunk));
     *out = self;
     self = NULL;
@@ -79,7 +85,8 @@ void pd_classifier_destroy(pd_classifier **classifier)
 {
     if (*classifier == NULL)
         return;
-    pd_network_destroy(&(*classifier)->network);
+    pd_network_destroy(&(*classifier)->inference.network);
+    pd_inference_free(&(*classifier)->inference);
     pd_checkpoint_destroy(&(*classifier)->checkpoint);
     free(*classifier);
     *classifier = NULL;
@@ -97,35 +104,48 @@ const pd_job *pd_classifier_job(const pd_classifier *classifier)
 
 const pd_input *pd_classifier_input(const pd_classifier *classifier)
 {
-    return &classifier->input;
+    return &classifier->inference.input;
 }
 
 pd_network *pd_classifier_network(pd_classifier *classifier)
 {
-    return classifier->network;
+    return classifier->inference.network;
 }
 
-pd_status pd_classifier_render(const pd_classifier *classifier, const pd_image *image, float *x)
+size_t pd_classifier_packed_size(const pd_classifier *classifier)
 {
-    const pd_input *input = &classifier->input;
+    const pd_input *input = &classifier->inference.input;
+    return (size_t)input->height * (size_t)input->width;
+}
+
+pd_status pd_classifier_pack(const pd_classifier *classifier, const pd_image *image,
+                             uint8_t *packed)
+{
+    const pd_input *input = &classifier->inference.input;
+    return pd_image_resize(packed, input->height, input->width, image);
+}
+
+pd_status pd_classifier_render(const pd_classifier *classifier, const pd_image *square, float *x)
+{
+    pd_input input = classifier->inference.input;
     const pd_view view = pd_view_plain();
-    uint8_t *packed = NULL;
-    pd_status status = PD_OK;
-    PD_TRY(pd_alloc(&packed, (size_t)input->height * (size_t)input->width, sizeof *packed));
-    PD_TRY(pd_image_resize(packed, input->height, input->width, image));
-    pd_view_render(&view, input, packed, x);
-cleanup:
-    free(packed);
+    float *scratch = NULL;
+    input.height = square->height;
+    input.width = square->width;
+    pd_status status =
+        pd_alloc(&scratch, pd_view_scratch(input.height, input.width), sizeof *scratch);
+    if (status == PD_OK)
+        pd_view_render(&view, &input, square->pixels, x, scratch);
+    free(scratch);
     return status;
 }
 
-pd_status pd_classifier_score(pd_classifier *classifier, float *x, int count, pd_score *scores)
+pd_status pd_classifier_score(pd_classifier *classifier, const uint8_t *const *packed, int count,
+                              pd_score *scores)
 {
     const pd_checkpoint *checkpoint = classifier->checkpoint;
-    bool flip = checkpoint->flip_average != 0;
-    pd_status status = pd_scores_infer(scores, classifier->network, &classifier->input, x, count,
-                                       flip, classifier->threads, NULL);
+    pd_status status = pd_inference_run(&classifier->inference, packed, count, scores);
     if (status == PD_OK)
-        pd_scores_decide(scores, (size_t)count, checkpoint->temperature, flip);
+        pd_scores_decide(scores, (size_t)count, checkpoint->temperature, (int)checkpoint->views);
     return status;
 }

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The temperature for logits with or without the mirror images', and the loss that remains. */
-static pd_status calibrate(pd_score *scores, size_t count, bool flip, double *temperature,
+/* The temperature for the mean logits of so many views, and the loss that remains. */
+static pd_status calibrate(pd_score *scores, size_t count, int views, double *temperature,
                            double *loss)
 {
     pd_status status = PD_OK;
@@ -23,7 +23,7 @@ static pd_status calibrate(pd_score *scores, size_t count, bool flip, double *te
     PD_TRY(pd_alloc(&logits, count, sizeof *logits));
     PD_TRY(pd_alloc(&positive, count, sizeof *positive));
     for (size_t i = 0; i < count; i++) {
-        logits[i] = flip ? (scores[i].logit + scores[i].mirrored) / 2 : scores[i].logit;
+        logits[i] = pd_score_logit(&scores[i], views);
         positive[i] = scores[i].positive;
     }
     PD_TRY(pd_temperature_fit(temperature, logits, positive, count));
@@ -38,52 +38,96 @@ cleanup:
     return status;
 }
 
-/* Chooses flip averaging and the temperature, and turns logits into probabilities. */
-static pd_status decide(pd_flip choice, pd_score *scores, size_t count, pd_validation *out)
+/* Chooses the views and the temperature: of PD_VIEWS_AUTO the fewest views with the least loss. */
+static pd_status choose_views(pd_views choice, pd_score *scores, size_t count, pd_validation *out)
+{
+    double least = INFINITY;
+    for (pd_views views = PD_VIEWS_PLAIN; views < PD_VIEWS_AUTO; views++) {
+        double temperature, loss;
+        if (choice != PD_VIEWS_AUTO && choice != views)
+            continue;
+        pd_status status = calibrate(scores, count, pd_views_count(views), &temperature, &loss);
+        if (status != PD_OK)
+            return status;
+        if (loss < least) {
+            least = loss;
+            out->views = pd_views_count(views);
+            out->temperature = temperature;
+        }
+    }
+    return PD_OK;
+}
+
+/* Each round holds every image once. */
+static pd_status check_scores(pd_validation_scores *scores)
+{
+    pd_status status =
+        pd_scores_check(scores->clean, scores->clean_count, scores->ids, scores->count);
+    if (status == PD_OK && scores->changed_count != (size_t)scores->rounds * scores->count)
+        status = pd_fail("%zu scores for %d rounds of %zu changed images", scores->changed_count,
+                         scores->rounds, scores->count);
+    for (int i = 0; i < scores->rounds && status == PD_OK; i++)
+        status = pd_scores_check(scores->changed + (size_t)i * scores->count, scores->count,
+                                 scores->ids, scores->count);
+    return status;
+}
+
+/* Chooses views, temperature, threshold and band on scores[count]. */
+static pd_status decide(const pd_job *job, pd_score *scores, size_t count, pd_validation *out)
 {
     pd_status status = PD_OK;
-    double loss, flipped_loss, flipped_temperature;
-    PD_TRY(calibrate(scores, count, choice == PD_FLIP_ON, &out->temperature, &loss));
-    out->flip_average = choice == PD_FLIP_ON;
-    if (choice == PD_FLIP_AUTO) {
-        PD_TRY(calibrate(scores, count, true, &flipped_temperature, &flipped_loss));
-        out->flip_average = flipped_loss < loss;
-        if (out->flip_average)
-            out->temperature = flipped_temperature;
-    }
-    pd_scores_decide(scores, count, out->temperature, out->flip_average);
+    bool changed = job->threshold_on == PD_THRESHOLD_STRESS;
+    double least = fmin(1, job->target_sensitivity + job->sensitivity_margin);
+    PD_TRY(choose_views(job->views, scores, count, out));
+    pd_scores_decide(scores, count, out->temperature, out->views);
+    PD_TRY(pd_threshold_choose(&out->threshold, scores, count, least));
+    PD_TRY(pd_band_choose(&out->refer_low, &out->refer_high, scores, count, out->threshold,
+                          PD_BAND_ERROR));
+    snprintf(out->fold, sizeof out->fold, changed ? "val changed" : "val");
+    snprintf(out->rule, sizeof out->rule,
+             "highest specificity with sensitivity of at least %g %% on the %svalidation fold",
+             100 * least, changed ? "changed images of the " : "");
 cleanup:
     return status;
 }
 
-pd_status pd_evaluate_validation(const pd_job *job, pd_score *scores, size_t count,
-                                 const int64_t *ids, size_t id_count, pd_validation *out)
+static pd_status measure(const pd_validation_scores *scores, pd_validation *out)
 {
     pd_status status = PD_OK;
     pd_metrics metrics, half;
+    pd_figure changed = {(double)NAN, (double)NAN, (double)NAN};
     double loss = 0;
-    double least = fmin(1, job->target_sensitivity + job->sensitivity_margin);
-    PD_TRY(pd_scores_check(scores, count, ids, id_count));
-    PD_TRY(decide(job->flip_average, scores, count, out));
-    PD_TRY(pd_threshold_choose(&out->threshold, scores, count, least));
-    PD_TRY(pd_band_choose(&out->refer_low, &out->refer_high, scores, count, out->threshold,
-                          PD_BAND_ERROR));
-    PD_TRY(pd_metrics_compute(&metrics, scores, count, out->threshold));
-    for (size_t i = 0; i < count; i++) /* in the order of ids */
-        loss += scores[i].loss;
-    out->loss = loss / (double)count;
+    PD_TRY(pd_metrics_compute(&metrics, scores->clean, scores->count, out->threshold));
+    if (scores->rounds > 0)
+        PD_TRY(pd_auc(&changed, scores->changed, scores->changed_count));
+    for (size_t i = 0; i < scores->count; i++) /* in the order of ids */
+        loss += scores->clean[i].loss;
+    out->loss = loss / (double)scores->count;
     out->auc = metrics.auc.value;
+    out->stress_auc = changed.value;
     out->accuracy = metrics.accuracy.value;
     out->balanced_accuracy = metrics.balanced_accuracy.value;
     out->sensitivity = metrics.sensitivity.value;
     out->specificity = metrics.specificity.value;
-    snprintf(out->rule, sizeof out->rule,
-             "highest specificity with sensitivity of at least %g %% on the validation fold",
-             100 * least);
     /* A chosen threshold can hide a model that has one answer: 0.5 shows it. */
-    PD_TRY(pd_metrics_compute(&half, scores, count, 0.5));
+    PD_TRY(pd_metrics_compute(&half, scores->clean, scores->count, 0.5));
     const char *remark = pd_metrics_one_class(&half);
     snprintf(out->remark, sizeof out->remark, "%s", remark == NULL ? "" : remark);
+cleanup:
+    return status;
+}
+
+pd_status pd_evaluate_validation(const pd_job *job, pd_validation_scores *scores,
+                                 pd_validation *out)
+{
+    pd_status status = PD_OK;
+    bool changed = job->threshold_on == PD_THRESHOLD_STRESS;
+    PD_TRY(check_scores(scores));
+    PD_TRY(decide(job, changed ? scores->changed : scores->clean,
+                  changed ? scores->changed_count : scores->count, out));
+    pd_scores_decide(scores->clean, scores->count, out->temperature, out->views);
+    pd_scores_decide(scores->changed, scores->changed_count, out->temperature, out->views);
+    PD_TRY(measure(scores, out));
 cleanup:
     if (status != PD_OK)
         pd_fail_within(status, "validation fold");
@@ -144,7 +188,7 @@ static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count
     out->score_count = count;
     PD_TRY(pd_scores_check(scores, count, ids, id_count));
     PD_TRY(pd_calibration_compute(&out->uncalibrated, scores, count));
-    pd_scores_decide(scores, count, checkpoint->temperature, checkpoint->flip_average != 0);
+    pd_scores_decide(scores, count, checkpoint->temperature, (int)checkpoint->views);
     PD_TRY(pd_calibration_compute(&out->calibration, scores, count));
     PD_TRY(
         judge_at(checkpoint->threshold, scores, count, seed, &out->chosen, &out->chosen_bootstrap));
@@ -174,15 +218,19 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
     pd_comm_at(comm, "%s", name);
     /* Another hospital's images are normalised as those were that the model knows. */
-    pd_input input = *pd_classifier_input(self->classifier);
-    input.height = info->height;
-    input.width = info->width;
-    /* Every image is looked at once: to hold them would only take memory. */
-    status = pd_scorer_create(&scorer, comm, job, &input, self->dataset, fold,
-                              job->batch / job->lanes, self->report.flip_average, false);
-    PD_TRY(pd_comm_agree(comm, status));
-    PD_TRY(pd_scorer_run(scorer, pd_classifier_network(self->classifier), self->report.threads,
-                         name, &scores, &count));
+    pd_scorer_options scorer_options = {.job = job,
+                                        .input = *pd_classifier_input(self->classifier),
+                                        .dataset = self->dataset,
+                                        .fold = fold,
+                                        .chunk = job->batch / job->lanes,
+                                        .views = self->report.views,
+                                        .threads = self->report.threads};
+    scorer_options.input.height = info->height;
+    scorer_options.input.width = info->width;
+    const pd_scoring scoring = {.label = name, .change = PD_CHANGE_NONE};
+    PD_TRY(pd_comm_agree(comm, pd_scorer_create(&scorer, comm, &scorer_options)));
+    PD_TRY(pd_scorer_run(scorer, pd_classifier_network(self->classifier), &scoring, &scores,
+                         &count));
     if (pd_comm_rank(comm) == 0)
         status = judge(self, scores, count, scorer, out);
     else
@@ -235,7 +283,7 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     report->target_specificity = job->target_specificity;
     report->decision_rule = checkpoint->decision_rule;
     report->temperature = checkpoint->temperature;
-    report->flip_average = checkpoint->flip_average != 0;
+    report->views = (int)checkpoint->views;
     report->refer_low = checkpoint->refer_low;
     report->refer_high = checkpoint->refer_high;
     report->test_looks = checkpoint->test_looks;

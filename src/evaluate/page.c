@@ -513,10 +513,11 @@ static void describe_count(FILE *out, const char *term, int64_t count, const cha
 
 static void write_run(FILE *out, const pd_report *report)
 {
-    char seconds[32] = "unknown", seed[24];
+    char seconds[32] = "unknown", seed[24], views[32];
     if (isfinite(report->seconds))
         pd_clock_format(seconds, sizeof(seconds), report->seconds);
     snprintf(seed, sizeof(seed), "%" PRIu64, report->seed);
+    snprintf(views, sizeof views, "%d", report->views);
     fputs("<section>\n<h3>Run</h3>\n<dl>\n", out);
     describe(out, "model", report->model);
     describe_count(out, "parameters", report->parameters, "parameters");
@@ -524,7 +525,7 @@ static void write_run(FILE *out, const pd_report *report)
     describe_count(out, "epochs", report->epochs, "epochs");
     describe_count(out, "best epoch", report->best_epoch, "best_epoch");
     describe(out, "threshold", report->decision_rule);
-    describe(out, "mirror images", report->flip_average ? "averaged with the images" : "not used");
+    describe(out, "views per image", views);
     describe_count(out, "ranks", report->ranks, "ranks");
     describe_count(out, "threads per rank", report->threads, "threads");
     describe_count(out, "lanes", report->lanes, "lanes");

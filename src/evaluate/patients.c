@@ -55,13 +55,14 @@ static pd_status merge(pd_score **out, size_t *out_count, const pd_score *scores
         }
         (*out)[(*out_count)++] = (pd_score){.id = first.patient,
                                             .logit = NAN,
-                                            .mirrored = NAN,
                                             .probability = sum / (double)(end - start),
                                             .positive = positive,
                                             .truth = -1,
                                             .predicted = -1,
                                             .patient = first.patient,
                                             .loss = NAN};
+        for (int i = 0; i < PD_VIEWS_MAX; i++)
+            (*out)[*out_count - 1].views[i] = (double)NAN;
     }
 cleanup:
     free(sorted);

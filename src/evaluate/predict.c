@@ -36,8 +36,7 @@ typedef struct predictor {
     int threads;
     pd_classifier *classifier;
     pd_files files;
-    size_t floats;       /* of one image as network input */
-    float *x;            /* [BLOCK][floats] */
+    uint8_t *packed;     /* [BLOCK][pd_classifier_packed_size] */
     prediction *answers; /* [BLOCK] */
     int64_t failed;      /* files without a prediction, of this rank */
     /* On rank 0: */
@@ -201,7 +200,7 @@ static pd_status print_rows(const predictor *self, int64_t first, int count, cha
 /* --- Images --- */
 
 /* Decodes one file into its place of the block. */
-static pd_status read_image(const predictor *self, const char *path, float *x)
+static pd_status read_image(const predictor *self, const char *path, uint8_t *packed)
 {
     struct stat about;
     pd_image image = {0};
@@ -212,7 +211,7 @@ static pd_status read_image(const predictor *self, const char *path, float *x)
         return pd_fail("not a regular file");
     pd_status status = pd_image_read(&image, path);
     if (status == PD_OK)
-        status = pd_classifier_render(self->classifier, &image, x);
+        status = pd_classifier_pack(self->classifier, &image, packed);
     pd_image_free(&image);
     return status;
 }
@@ -227,12 +226,13 @@ static const char *without_path(const char *message, const char *path)
 
 static void read_block(predictor *self, int64_t first, int count)
 {
+    const size_t size = pd_classifier_packed_size(self->classifier);
 #pragma omp parallel for num_threads(self->threads) schedule(dynamic)
     for (int i = 0; i < count; i++) {
         const char *path = self->files.paths[first + i];
         prediction *answer = &self->answers[i];
         answer->error[0] = '\0';
-        if (read_image(self, path, self->x + (size_t)i * self->floats) == PD_OK)
+        if (read_image(self, path, self->packed + (size_t)i * size) == PD_OK)
             continue;
         snprintf(answer->error, sizeof answer->error, "%s", without_path(pd_error_message(), path));
         pd_text_line(answer->error);
@@ -242,21 +242,20 @@ static void read_block(predictor *self, int64_t first, int count)
 /* Scores what was decoded of the chunk that begins at `begin` of the block. */
 static pd_status score_chunk(predictor *self, int begin, int count)
 {
-    float *x = self->x + (size_t)begin * self->floats;
+    const size_t size = pd_classifier_packed_size(self->classifier);
     prediction *answers = self->answers + begin;
+    const uint8_t *packed[CHUNK];
     pd_score scores[CHUNK];
     int places[CHUNK], good = 0;
     for (int i = 0; i < count; i++) {
         if (answers[i].error[0] != '\0')
             continue;
-        if (good < i)
-            memcpy(x + (size_t)good * self->floats, x + (size_t)i * self->floats,
-                   self->floats * sizeof *x);
+        packed[good] = self->packed + (size_t)(begin + i) * size;
         places[good++] = i;
     }
     if (good == 0)
         return PD_OK;
-    pd_status status = pd_classifier_score(self->classifier, x, good, scores);
+    pd_status status = pd_classifier_score(self->classifier, packed, good, scores);
     for (int i = 0; i < good && status == PD_OK; i++) {
         prediction *answer = &answers[places[i]];
         answer->probability = scores[i].probability;
@@ -336,9 +335,7 @@ static pd_status set_up(predictor *self)
     pd_status status = PD_OK;
     self->threads = pd_threads_choose(self->comm, self->options->threads);
     PD_TRY(pd_classifier_load(&self->classifier, self->options->checkpoint, CHUNK, self->threads));
-    const pd_input *input = pd_classifier_input(self->classifier);
-    self->floats = (size_t)input->size * (size_t)input->size * (size_t)input->channels;
-    PD_TRY(pd_alloc(&self->x, BLOCK * self->floats, sizeof *self->x));
+    PD_TRY(pd_alloc(&self->packed, BLOCK, pd_classifier_packed_size(self->classifier)));
     PD_TRY(pd_alloc(&self->answers, BLOCK, sizeof *self->answers));
     if (pd_comm_rank(self->comm) == 0) {
         PD_TRY(find_files(self));
@@ -403,7 +400,7 @@ cleanup:
     close_output(&self);
     pd_files_free(&self.files);
     pd_classifier_destroy(&self.classifier);
-    free(self.x);
+    free(self.packed);
     free(self.answers);
     return status;
 }

@@ -198,7 +198,7 @@ pd_status pd_report_write_json(const char *path, const pd_report *report)
     add_number(&j, decision, "threshold", report_threshold(report));
     add_string(&j, decision, "fold", "val");
     add_number(&j, decision, "temperature", report->temperature);
-    j.ok = cJSON_AddBoolToObject(decision, "flip_average", report->flip_average) && j.ok;
+    j.ok = cJSON_AddNumberToObject(decision, "views", report->views) && j.ok;
     add_number(&j, decision, "refer_low", report->refer_low);
     add_number(&j, decision, "refer_high", report->refer_high);
     add_integer(&j, root, "test_looks", report->test_looks);

@@ -134,7 +134,9 @@ static pd_status read_row(reader *r, pd_fold *fold, pd_score *out)
             return fail_at(r, "it is no whole row of eight fields");
         *r->at++ = '\0';
     }
-    *out = (pd_score){.mirrored = NAN};
+    *out = (pd_score){0};
+    for (int i = 0; i < PD_VIEWS_MAX; i++)
+        out->views[i] = (double)NAN;
     const bool known[COLUMNS] = {
         [FOLD] =
             read_name(&fold_index, fields[FOLD], pd_fold_names, PD_FOLDS) && fold_index != PD_TRAIN,

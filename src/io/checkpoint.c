@@ -53,7 +53,6 @@ static const field decision_fields[] = {
     FIELD("/decision", decision_rule, TEXT),
     FIELD("/decision", decision_fold, TEXT),
     FIELD("/decision", temperature, REAL),
-    FIELD("/decision", flip_average, INTEGER),
     FIELD("/decision", refer_low, REAL),
     FIELD("/decision", refer_high, REAL),
     FIELD("/decision", test_looks, INTEGER),
@@ -247,6 +246,7 @@ static pd_status put_state(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
     if (checkpoint->has_decision) {
         PD_TRY(pd_hdf5_put_group(&decision, file, file->id, "decision"));
         PD_TRY(put_fields(file, decision, decision_fields, DECISION_FIELDS, checkpoint));
+        PD_TRY(pd_hdf5_put_number(file, decision, "views", H5T_NATIVE_INT64, &checkpoint->views));
     }
 
 cleanup:
@@ -477,6 +477,18 @@ cleanup:
     return status;
 }
 
+/* Version 0.1 kept whether it averaged over mirror images, and knew no other views. */
+static pd_status get_views(const pd_hdf5 *file, pd_checkpoint *checkpoint)
+{
+    int64_t mirrors = 0;
+    if (H5Aexists_by_name(file->id, "/decision", "flip_average", H5P_DEFAULT) <= 0)
+        return pd_hdf5_get_number(file, "/decision", "views", H5T_NATIVE_INT64, &checkpoint->views);
+    pd_status status =
+        pd_hdf5_get_number(file, "/decision", "flip_average", H5T_NATIVE_INT64, &mirrors);
+    checkpoint->views = mirrors != 0 ? 2 : 1;
+    return status;
+}
+
 static pd_status get_state(const pd_hdf5 *file, pd_checkpoint *checkpoint)
 {
     pd_status status = PD_OK;
@@ -490,8 +502,10 @@ static pd_status get_state(const pd_hdf5 *file, pd_checkpoint *checkpoint)
         goto cleanup;
     }
     checkpoint->has_decision = H5Lexists(file->id, "decision", H5P_DEFAULT) > 0;
-    if (checkpoint->has_decision)
+    if (checkpoint->has_decision) {
         PD_TRY(get_fields(file, decision_fields, DECISION_FIELDS, checkpoint));
+        PD_TRY(get_views(file, checkpoint));
+    }
 
 cleanup:
     return status;

@@ -45,8 +45,10 @@ static const char *const scopes[] = {"batch", "lane", NULL};
 static const char *const optimizers[] = {"sgd", "adam", "adamw", "rmsprop", NULL};
 static const char *const schedules[] = {"constant", "step", "cosine", "onecycle", NULL};
 static const char *const image_places[] = {"auto", "memory", "stream", NULL};
-static const char *const flips[] = {"off", "on", "auto", NULL};
-static const char *const monitors[] = {"auc", "loss", "balanced-accuracy", NULL};
+static const char *const scalings[] = {"fold", "image", NULL};
+static const char *const views[] = {"plain", "mirror", "zoom", "auto", NULL};
+static const char *const threshold_folds[] = {"validation", "stress", NULL};
+static const char *const monitors[] = {"auc", "loss", "balanced-accuracy", "stress", NULL};
 static const char *const inits[] = {"default",        "he-normal", "he-uniform", "glorot-normal",
                                     "glorot-uniform", "zeros",     "ones",       NULL};
 
@@ -66,6 +68,10 @@ static const char *const inits[] = {"default",        "he-normal", "he-uniform",
 #define CHOICE(section, field, preset, choices, help)                                              \
     {                                                                                              \
         section, #field, KIND_CHOICE, FIELD(field), preset, NULL, choices, help                    \
+    }
+#define AUGMENT(field, preset, range, help)                                                        \
+    {                                                                                              \
+        "augment", #field, KIND_REAL, FIELD(augment.field), preset, range, NULL, help              \
     }
 #define TEXT(section, field, preset, help)                                                         \
     {                                                                                              \
@@ -96,6 +102,8 @@ static const key keys[] = {
     WHOLE("data", channels, "1", "[1, 3]", "1: grey; 3: the same grey three times"),
     CHOICE("data", task, "pneumonia", tasks, "what to learn"),
     CHOICE("data", balance, "none", balances, "what to do about unequal classes"),
+    CHOICE("data", scaling, "fold", scalings,
+           "normalise grey values by the train fold's mean and deviation, or by each image's own"),
 
     {"model", "name", KIND_MODEL, FIELD(model), "cnn", NULL, NULL, "the network"},
     WHOLE("model", hidden, "128", "[1, 65536]", "mlp2, cnn: units of the hidden layer"),
@@ -140,21 +148,38 @@ static const key keys[] = {
     REAL("regularise", weight_decay, "0", "[0, 1000]", "adamw: shrinks kernels by rate * this"),
     REAL("regularise", label_smoothing, "0", "[0, 1)", "share of the label spread over classes"),
 
-    REAL("augment", crop_min, "1", "(0, 1]",
-         "smallest random crop, as a share of the area; 1: off"),
-    REAL("augment", crop_ratio, "1.33", "[1, 4]", "longest side of a crop over its shortest"),
-    SWITCH("augment", flip, "no", "mirror every other image, left to right"),
-    REAL("augment", rotate, "0", "[0, 180]", "up to so many degrees either way"),
-    REAL("augment", translate, "0", "[0, 1]", "up to this share of the side either way"),
-    REAL("augment", brightness, "0", "[0, 1]", "add up to this share of the range either way"),
-    REAL("augment", contrast, "0", "[0, 1)", "multiply by 1 - this to 1 + this"),
+    AUGMENT(crop_min, "1", "(0, 1]", "smallest random crop, as a share of the area"),
+    AUGMENT(crop_max, "1", "[1, 4]", "largest; above 1 crops reach beyond the image"),
+    AUGMENT(crop_ratio, "1.33", "[1, 4]", "longest side of a crop over its shortest"),
+    {"augment", "flip", KIND_SWITCH, FIELD(augment.flip), "no", NULL, NULL,
+     "mirror every other image, left to right"},
+    AUGMENT(rotate, "0", "[0, 180]", "up to so many degrees either way"),
+    AUGMENT(translate, "0", "[0, 1]", "up to this share of the side either way"),
+    AUGMENT(brightness, "0", "[0, 1]", "add up to this share of the range either way"),
+    AUGMENT(contrast, "0", "[0, 1)", "multiply by 1 - this to 1 + this"),
+    AUGMENT(black, "0", "[0, 1]", "share of images that are black beyond their edge"),
+    AUGMENT(gamma, "0", "[0, 4]", "exponent on grey values between 1 / (1 + this) and 1 + this"),
+    AUGMENT(blur, "0", "[0, 0.05]", "blur half of the images, up to this share of the side"),
+    AUGMENT(resample_min, "1", "(0, 1]", "shrink half of the images to this or more, and enlarge"),
+    AUGMENT(sharpen, "0", "[0, 10]", "sharpen half of the images, up to this amount"),
+    AUGMENT(noise, "0", "[0, 1]", "noise in half of the images, up to this share of the range"),
+    AUGMENT(border, "0", "[0, 0.5]", "black out up to this share of each side of half of them"),
+    AUGMENT(erase, "0", "[0, 1]", "erase a rectangle up to this share of the area in half of them"),
+    REAL("augment", mixup, "0", "[0, 1]",
+         "mix pairs of images by shares of Beta(this, this); 0: off"),
 
     REAL("evaluate", target_sensitivity, "0.95", "(0, 1]",
          "what the model must reach: the threshold is chosen for it on validation"),
     REAL("evaluate", sensitivity_margin, "0", "[0, 1)",
          "the threshold keeps so much more than the target on validation"),
-    CHOICE("evaluate", flip_average, "off", flips,
-           "average each image with its mirror image; auto: if validation gains by it"),
+    CHOICE("evaluate", threshold_on, "validation", threshold_folds,
+           "choose the threshold on the validation images, or on changed ones"),
+    WHOLE("evaluate", stress_rounds, "2", "[1, 25]",
+          "changes per validation image for threshold_on and monitor = stress"),
+    WHOLE("evaluate", stress_images, "1000", "[0, 1000000000]",
+          "images of a fold that the stress test takes at most; 0: all"),
+    CHOICE("evaluate", views, "plain", views,
+           "average over views of each image; auto: those that validation gains most by"),
     REAL("evaluate", target_specificity, "0.90", "(0, 1]",
          "what the verdict on the test fold asks of the specificity"),
 };
@@ -481,6 +506,27 @@ static char *read_line(char *buffer, int size, void *stream)
     return r->status == PD_OK ? buffer : NULL;
 }
 
+/* Keys of earlier versions, which old checkpoints hold, and what stands for them now. */
+static const struct {
+    const char *section, *name, *value, *new_name, *new_value;
+} former[] = {
+    {"evaluate", "flip_average", "off", "views", "plain"},
+    {"evaluate", "flip_average", "on", "views", "mirror"},
+    {"evaluate", "flip_average", "auto", "views", "auto"},
+};
+
+static void rename_former(const char *section, const char **name, const char **value)
+{
+    for (size_t i = 0; i < sizeof former / sizeof *former; i++) {
+        if (strcmp(section, former[i].section) == 0 && strcmp(*name, former[i].name) == 0 &&
+            strcmp(*value, former[i].value) == 0) {
+            *name = former[i].new_name;
+            *value = former[i].new_value;
+            return;
+        }
+    }
+}
+
 static int handle_key(void *user, const char *section, const char *name, const char *value)
 {
     reading *r = user;
@@ -489,6 +535,7 @@ static int handle_key(void *user, const char *section, const char *name, const c
         r->status = pd_fail("key '%s' stands before the first [section]", name);
         return 0;
     }
+    rename_former(section, &name, &value);
     r->status = find_key(&index, section, name);
     if (r->status == PD_OK && r->key_line[index] > 0)
         r->status = pd_fail("key '%s' was set already in line %d", name, r->key_line[index]);
@@ -588,6 +635,9 @@ static pd_status check_rules(const reading *r)
         return fail_rule(r, "weight_decay", "optimizer",
                          pd_fail("weight_decay works with optimizer = adamw only; for %s set l2",
                                  optimizers[job->optimizer]));
+    if (job->mixup > 0 && job->task != PD_TASK_PNEUMONIA)
+        return fail_rule(r, "mixup", "task",
+                         pd_fail("mixup works with task = pneumonia only: set augment.mixup = 0"));
     if (job->channels == 2)
         return fail_rule(r, "channels", "channels", pd_fail("channels = 2 is neither 1 nor 3"));
     return PD_OK;

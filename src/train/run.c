@@ -308,14 +308,6 @@ static pd_status set_up_alone(pd_run *self)
 {
     pd_status status = PD_OK;
     const pd_job *job = self->job;
-    const pd_augment augment = {.crop_min = job->crop_min,
-                                .crop_ratio = job->crop_ratio,
-                                .flip = job->flip,
-                                .rotate = job->rotate,
-                                .translate = job->translate,
-                                .brightness = job->brightness,
-                                .contrast = job->contrast};
-    self->augment = augment;
     PD_TRY(pd_job_text(&self->job_text, job));
     PD_TRY(pd_train_path(&self->last_path, self->options->folder, "last.h5"));
     PD_TRY(pd_train_path(&self->previous_path, self->options->folder, "previous.h5"));
@@ -326,11 +318,22 @@ static pd_status set_up_alone(pd_run *self)
     PD_TRY(pd_alloc(&self->picks, (size_t)self->step.samples, sizeof *self->picks));
     PD_TRY(pd_alloc(&self->ids, (size_t)self->step.samples, sizeof *self->ids));
     PD_TRY(pd_alloc(&self->pixels, (size_t)self->step.samples, sizeof *self->pixels));
+    PD_TRY(pd_alloc(&self->scratch, (size_t)self->options->threads,
+                    pd_view_scratch(self->input.height, self->input.width) *
+                        sizeof *self->scratch));
+    PD_TRY(pd_alloc(&self->pairs, (size_t)self->step.lane_samples, sizeof *self->pairs));
+    PD_TRY(pd_alloc(&self->order, (size_t)self->step.lane_samples, sizeof *self->order));
     PD_TRY(set_up_lanes(self));
     PD_TRY(set_up_state(self));
-    PD_TRY(pd_scorer_create(&self->scorer, self->comm, job, &self->input, self->dataset, PD_VAL,
-                            self->step.lane_samples, job->flip_average != PD_FLIP_OFF,
-                            !self->stream));
+    const pd_scorer_options scorer = {.job = job,
+                                      .input = self->input,
+                                      .dataset = self->dataset,
+                                      .fold = PD_VAL,
+                                      .chunk = self->step.lane_samples,
+                                      .views = pd_views_count(job->views),
+                                      .threads = self->options->threads,
+                                      .hold = !self->stream};
+    PD_TRY(pd_scorer_create(&self->scorer, self->comm, &scorer));
     PD_TRY(check_validation_fold(self));
     PD_TRY(set_up_images(self));
     if (pd_comm_rank(self->comm) == 0)
@@ -396,6 +399,9 @@ void pd_run_tear_down(pd_run *self)
     free(self->picks);
     free(self->ids);
     free(self->pixels);
+    free(self->scratch);
+    free(self->pairs);
+    free(self->order);
     free(self->history);
 }
 

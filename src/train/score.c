@@ -2,11 +2,14 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
+#include "pneumo/base/random.h"
 #include "pneumo/data/images.h"
+#include "pneumo/data/lanes.h"
 #include "pneumo/nn/loss.h"
 #include "pneumo/train/setup.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,56 +18,99 @@ enum { AHEAD = 8 };
 
 struct pd_scorer {
     pd_comm *comm;
-    const pd_job *job;
-    const pd_dataset *dataset;
-    pd_input input;
-    int chunk, classes;
-    bool mirrored;
-    int64_t *ids; /* of the whole fold */
+    pd_scorer_options options;
+    int64_t *ids; /* of all ranks */
     size_t count;
     size_t first, own; /* this rank's ids: whole chunks, but for the last */
     pd_images *images;
+    pd_inference inference;
     const uint8_t **pixels; /* [chunk] */
-    float *x;               /* [chunk][size][size][channels] */
-    float *logits;          /* [chunk][outputs] */
+    uint8_t *changed;       /* [chunk][height][width] */
+    float *scratch;         /* [threads][pd_change_scratch] */
     pd_score *scores;
 };
 
-pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, const pd_input *input,
-                           const pd_dataset *dataset, pd_fold fold, int chunk, bool mirrored,
-                           bool hold)
+int pd_views_count(pd_views views)
+{
+    return views == PD_VIEWS_PLAIN ? 1 : views == PD_VIEWS_MIRROR ? 2 : PD_VIEWS_MAX;
+}
+
+/* --- Which images --- */
+
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* Leaves options.most of the ids, each class with its share of the fold, drawn by seed. */
+static void draw_subset(pd_scorer *self)
+{
+    const pd_sample *samples = pd_dataset_samples(self->options.dataset);
+    size_t most = self->options.most, kept = 0, begin = 0;
+    if (most == 0 || self->count <= most)
+        return;
+    /* The ids of one class after the other: first those of NORMAL. */
+    pd_random random = pd_random_stream(self->options.job->seed, PD_PURPOSE_SUBSET,
+                                        (uint32_t)self->options.fold, 0);
+    pd_random_shuffle(&random, self->ids, self->count);
+    for (int label = 0; label < PD_LABELS; label++) {
+        size_t end = begin;
+        for (size_t i = begin; i < self->count; i++) {
+            int64_t id = self->ids[i];
+            if (samples[id].label != (pd_label)label)
+                continue;
+            self->ids[i] = self->ids[end];
+            self->ids[end++] = id;
+        }
+        size_t share = ((end - begin) * most + self->count - 1) / self->count;
+        memmove(self->ids + kept, self->ids + begin, share * sizeof *self->ids);
+        kept += share;
+        begin = end;
+    }
+    self->count = kept;
+    qsort(self->ids, self->count, sizeof *self->ids, compare_ids);
+}
+
+static pd_status choose_ids(pd_scorer *self)
+{
+    const pd_scorer_options *options = &self->options;
+    const pd_sample *samples = pd_dataset_samples(options->dataset);
+    int64_t total = pd_dataset_get_info(options->dataset)->count;
+    pd_status status = pd_alloc(&self->ids, (size_t)total, sizeof *self->ids);
+    for (int64_t i = 0; i < total && status == PD_OK; i++)
+        if (samples[i].fold == options->fold && pd_setup_class(options->job, &samples[i]) >= 0)
+            self->ids[self->count++] = i;
+    if (status == PD_OK)
+        draw_subset(self);
+    return status;
+}
+
+pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_scorer_options *options)
 {
     pd_status status = PD_OK;
-    const pd_dataset_info *info = pd_dataset_get_info(dataset);
-    const pd_sample *samples = pd_dataset_samples(dataset);
+    const pd_input *input = &options->input;
     pd_scorer *self = NULL;
     *out = NULL;
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
     self->comm = comm;
-    self->job = job;
-    self->dataset = dataset;
-    self->input = *input;
-    self->chunk = chunk;
-    self->classes = pd_setup_classes(job);
-    self->mirrored = mirrored;
-    PD_TRY(pd_alloc(&self->ids, (size_t)info->count, sizeof *self->ids));
-    for (int64_t i = 0; i < info->count; i++)
-        if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
-            self->ids[self->count++] = i;
+    self->options = *options;
+    PD_TRY(choose_ids(self));
 
-    size_t chunks = (self->count + (size_t)chunk - 1) / (size_t)chunk;
+    size_t chunk = (size_t)options->chunk, chunks = (self->count + chunk - 1) / chunk;
     size_t rank = (size_t)pd_comm_rank(comm), ranks = (size_t)pd_comm_size(comm);
-    self->first = rank * chunks / ranks * (size_t)chunk;
-    size_t end = (rank + 1) * chunks / ranks * (size_t)chunk;
+    self->first = rank * chunks / ranks * chunk;
+    size_t end = (rank + 1) * chunks / ranks * chunk;
     self->own = (end < self->count ? end : self->count) - self->first;
-    PD_TRY(pd_images_create(&self->images, dataset, self->ids + self->first, self->own, hold,
-                            (size_t)chunk));
-    PD_TRY(pd_alloc(&self->pixels, (size_t)chunk, sizeof *self->pixels));
-    PD_TRY(pd_alloc(&self->x,
-                    (size_t)chunk * (size_t)self->input.size * (size_t)self->input.size *
-                        (size_t)self->input.channels,
-                    sizeof *self->x));
-    PD_TRY(pd_alloc(&self->logits, (size_t)(chunk * self->classes), sizeof *self->logits));
+    PD_TRY(pd_images_create(&self->images, options->dataset, self->ids + self->first, self->own,
+                            options->hold, chunk));
+    self->inference =
+        (pd_inference){.input = *input, .views = options->views, .threads = options->threads};
+    PD_TRY(pd_inference_prepare(&self->inference, options->chunk));
+    PD_TRY(pd_alloc(&self->pixels, chunk, sizeof *self->pixels));
+    PD_TRY(pd_alloc(&self->changed, chunk, (size_t)input->height * (size_t)input->width));
+    PD_TRY(pd_alloc(&self->scratch, (size_t)options->threads,
+                    pd_change_scratch(input->height, input->width) * sizeof *self->scratch));
     PD_TRY(pd_alloc(&self->scores, self->own, sizeof *self->scores));
     *out = self;
     self = NULL;
@@ -79,9 +125,10 @@ void pd_scorer_destroy(pd_scorer **scorer)
         return;
     free((*scorer)->ids);
     pd_images_destroy(&(*scorer)->images);
+    pd_inference_free(&(*scorer)->inference);
     free((*scorer)->pixels);
-    free((*scorer)->x);
-    free((*scorer)->logits);
+    free((*scorer)->changed);
+    free((*scorer)->scratch);
     free((*scorer)->scores);
     free(*scorer);
     *scorer = NULL;
@@ -93,22 +140,7 @@ const int64_t *pd_scorer_ids(const pd_scorer *scorer, size_t *count)
     return scorer->ids;
 }
 
-/* Exchanges left and right of x [count][size][size][channels]. */
-static void mirror(const pd_input *input, float *x, int count, int threads)
-{
-    int size = input->size, channels = input->channels;
-#pragma omp parallel for num_threads(threads)
-    for (int row = 0; row < count * size; row++) {
-        float *pixels = x + (size_t)row * (size_t)size * (size_t)channels;
-        for (int left = 0, right = size - 1; left < right; left++, right--) {
-            for (int i = 0; i < channels; i++) {
-                float pixel = pixels[left * channels + i];
-                pixels[left * channels + i] = pixels[right * channels + i];
-                pixels[right * channels + i] = pixel;
-            }
-        }
-    }
-}
+/* --- Inference --- */
 
 /* The log-odds of pneumonia: of one output that output, of three (normal, bacteria, virus) those of
  * either cause. */
@@ -135,101 +167,170 @@ static int likeliest(const float *logits, size_t outputs)
     return best;
 }
 
-pd_status pd_scores_infer(pd_score *scores, pd_network *network, const pd_input *input, float *x,
-                          int count, bool mirrored, int threads, float *logits)
+pd_status pd_inference_prepare(pd_inference *out, int samples)
 {
-    pd_exec exec = {.lanes = 1, .lane_samples = count, .total_lanes = 1, .threads = threads};
-    const float *y;
-    size_t outputs = pd_shape_size(pd_network_output(network));
-    pd_status status = pd_network_forward(network, &exec, x, &y);
-    if (status != PD_OK)
-        return status;
-    if (logits != NULL)
-        memcpy(logits, y, (size_t)count * outputs * sizeof *logits);
-    for (int i = 0; i < count; i++) {
-        scores[i].logit = log_odds(y + (size_t)i * outputs, outputs);
-        scores[i].predicted = likeliest(y + (size_t)i * outputs, outputs);
-        scores[i].mirrored = (double)NAN;
-    }
-    if (!mirrored)
-        return PD_OK;
-    mirror(input, x, count, threads);
-    status = pd_network_forward(network, &exec, x, &y);
-    for (int i = 0; i < count && status == PD_OK; i++)
-        scores[i].mirrored = log_odds(y + (size_t)i * outputs, outputs);
+    pd_status status = PD_OK;
+    const pd_input *input = &out->input;
+    size_t floats = (size_t)input->size * (size_t)input->size * (size_t)input->channels;
+    out->x = out->logits = out->scratch = NULL;
+    PD_TRY(pd_alloc(&out->x, (size_t)samples * floats, sizeof *out->x));
+    PD_TRY(pd_alloc(&out->logits, (size_t)samples * PD_CLASSES_MAX, sizeof *out->logits));
+    PD_TRY(pd_alloc(&out->scratch, (size_t)out->threads,
+                    pd_view_scratch(input->height, input->width) * sizeof *out->scratch));
+cleanup:
     return status;
 }
 
-void pd_scores_decide(pd_score *scores, size_t count, double temperature, bool flip)
+void pd_inference_free(pd_inference *inference)
 {
-    for (size_t i = 0; i < count; i++) {
-        double logit = flip ? (scores[i].logit + scores[i].mirrored) / 2 : scores[i].logit;
-        scores[i].probability = pd_loss_probability(logit / temperature);
-    }
+    free(inference->x);
+    free(inference->logits);
+    free(inference->scratch);
 }
+
+/* Runs view number `number` of the images through the network: *y [count][outputs]. */
+static pd_status infer_view(pd_inference *self, const uint8_t *const *pixels, int count, int number,
+                            const float **y)
+{
+    const pd_input *input = &self->input;
+    size_t floats = (size_t)input->size * (size_t)input->size * (size_t)input->channels;
+    size_t scratch = pd_view_scratch(input->height, input->width);
+    const pd_view view = pd_view_standard(number);
+    pd_exec exec = {.lanes = 1, .lane_samples = count, .total_lanes = 1, .threads = self->threads};
+#pragma omp parallel for num_threads(self->threads)
+    for (int i = 0; i < count; i++)
+        pd_view_render(&view, input, pixels[i], self->x + (size_t)i * floats,
+                       self->scratch + (size_t)omp_get_thread_num() * scratch);
+    return pd_network_forward(self->network, &exec, self->x, y);
+}
+
+pd_status pd_inference_run(pd_inference *inference, const uint8_t *const *pixels, int count,
+                           pd_score *scores)
+{
+    size_t outputs = pd_shape_size(pd_network_output(inference->network));
+    const float *y;
+    for (int view = 0; view < inference->views; view++) {
+        pd_status status = infer_view(inference, pixels, count, view, &y);
+        if (status != PD_OK)
+            return status;
+        if (view == 0)
+            memcpy(inference->logits, y, (size_t)count * outputs * sizeof *y);
+        for (int i = 0; i < count; i++)
+            scores[i].views[view] = log_odds(y + (size_t)i * outputs, outputs);
+    }
+    for (int i = 0; i < count; i++) {
+        scores[i].logit = scores[i].views[0];
+        scores[i].predicted = likeliest(inference->logits + (size_t)i * outputs, outputs);
+        for (int view = inference->views; view < PD_VIEWS_MAX; view++)
+            scores[i].views[view] = (double)NAN;
+    }
+    return PD_OK;
+}
+
+double pd_score_logit(const pd_score *score, int views)
+{
+    double sum = score->logit;
+    for (int i = 1; i < views; i++)
+        sum += score->views[i];
+    return sum / views;
+}
+
+void pd_scores_decide(pd_score *scores, size_t count, double temperature, int views)
+{
+    for (size_t i = 0; i < count; i++)
+        scores[i].probability =
+            pd_loss_probability(pd_score_logit(&scores[i], views) / temperature);
+}
+
+/* --- Scoring --- */
 
 /* What the data set knows of a sample, and its loss. */
 static void complete(const pd_scorer *self, int64_t id, const float *logits, pd_score *score)
 {
-    const pd_sample *sample = &pd_dataset_samples(self->dataset)[id];
+    const pd_sample *sample = &pd_dataset_samples(self->options.dataset)[id];
+    int classes = pd_setup_classes(self->options.job);
     score->id = id;
     score->positive = sample->label == PD_PNEUMONIA;
-    score->truth = pd_setup_class(self->job, sample);
+    score->truth = pd_setup_class(self->options.job, sample);
     score->patient = sample->patient;
     const float target = (float)score->truth;
-    if (self->classes == 2)
+    if (classes == 2)
         pd_loss_binary(logits, &target, NULL, 1, 1, 0.0, 1.0, NULL, &score->loss);
     else
-        pd_loss_softmax(logits, &score->truth, NULL, self->classes, 1, 1, 0.0, 1.0, NULL,
-                        &score->loss);
+        pd_loss_softmax(logits, &score->truth, NULL, classes, 1, 1, 0.0, 1.0, NULL, &score->loss);
+}
+
+/* The change of the image at `place` of the ids; NULL: none. */
+static const pd_change *change_of(const pd_scoring *scoring, size_t place)
+{
+    if (scoring->change == PD_CHANGE_NONE)
+        return NULL;
+    if (scoring->change != PD_CHANGE_DEALT)
+        return &pd_changes[scoring->change];
+    return &pd_changes[(place + (size_t)scoring->round * PD_CHANGE_STRIDE) % PD_CHANGES];
+}
+
+/* Puts changed images in the place of pixels[count], whose first is at `place` of the ids. */
+static pd_status change_images(pd_scorer *self, const pd_scoring *scoring, size_t place,
+                               size_t count)
+{
+    const pd_input *input = &self->options.input;
+    size_t bytes = (size_t)input->height * (size_t)input->width;
+    size_t scratch = pd_change_scratch(input->height, input->width);
+    int failures = 0;
+#pragma omp parallel for num_threads(self->options.threads) schedule(dynamic) reduction(+ : failures)
+    for (size_t i = 0; i < count; i++) {
+        const pd_change *change = change_of(scoring, place + i);
+        if (change == NULL)
+            continue;
+        uint8_t *out = self->changed + i * bytes;
+        failures +=
+            pd_change_apply(change, self->options.job->seed, self->ids[place + i], self->pixels[i],
+                            input->height, input->width, out,
+                            self->scratch + (size_t)omp_get_thread_num() * scratch) != PD_OK;
+        self->pixels[i] = out;
+    }
+    return failures == 0 ? PD_OK : pd_fail("out of memory while images are changed");
 }
 
 /* Scores `count` samples from own index `begin` on. */
-static pd_status score_chunk(pd_scorer *self, pd_network *network, int threads, size_t begin,
-                             size_t count)
+static pd_status score_chunk(pd_scorer *self, const pd_scoring *scoring, size_t begin, size_t count)
 {
+    pd_status status = PD_OK;
     const int64_t *ids = self->ids + self->first + begin;
     pd_score *scores = self->scores + begin;
-    size_t floats =
-        (size_t)self->input.size * (size_t)self->input.size * (size_t)self->input.channels;
-    const pd_view view = pd_view_plain();
-    pd_status status = pd_images_fetch(self->images, ids, count, self->pixels);
-    if (status != PD_OK)
-        return status;
-#pragma omp parallel for num_threads(threads)
+    PD_TRY(pd_images_fetch(self->images, ids, count, self->pixels));
+    PD_TRY(change_images(self, scoring, self->first + begin, count));
+    PD_TRY(pd_inference_run(&self->inference, self->pixels, (int)count, scores));
+    size_t outputs = pd_shape_size(pd_network_output(self->inference.network));
     for (size_t i = 0; i < count; i++)
-        pd_view_render(&view, &self->input, self->pixels[i], self->x + i * floats);
-    status = pd_scores_infer(scores, network, &self->input, self->x, (int)count, self->mirrored,
-                             threads, self->logits);
-    if (status != PD_OK)
-        return status;
-    size_t outputs = pd_shape_size(pd_network_output(network));
-    for (size_t i = 0; i < count; i++)
-        complete(self, ids[i], self->logits + i * outputs, &scores[i]);
-    pd_scores_decide(scores, count, 1, false);
-    return PD_OK;
+        complete(self, ids[i], self->inference.logits + i * outputs, &scores[i]);
+    pd_scores_decide(scores, count, 1, 1);
+cleanup:
+    return status;
 }
 
-pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, int threads, const char *label,
+pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, const pd_scoring *scoring,
                         pd_score **scores, size_t *count)
 {
     pd_status status = PD_OK;
     pd_progress progress;
-    size_t chunk = (size_t)scorer->chunk, asked = 0, bytes;
+    size_t chunk = (size_t)scorer->options.chunk, asked = 0, bytes;
     *scores = NULL;
     *count = 0;
-    if (label != NULL)
-        pd_progress_begin(&progress, label, 0, scorer->own);
+    scorer->inference.network = network;
+    if (scoring->label != NULL)
+        pd_progress_begin(&progress, scoring->label, 0, scorer->own);
     for (size_t begin = 0; begin < scorer->own && status == PD_OK; begin += chunk) {
         size_t left = scorer->own - begin;
         size_t ahead = left < AHEAD * chunk ? scorer->own : begin + AHEAD * chunk;
         pd_images_prefetch(scorer->images, scorer->ids + scorer->first + asked, ahead - asked);
         asked = ahead;
-        status = score_chunk(scorer, network, threads, begin, left < chunk ? left : chunk);
-        if (label != NULL)
+        status = score_chunk(scorer, scoring, begin, left < chunk ? left : chunk);
+        if (scoring->label != NULL)
             pd_progress_update(&progress, begin + chunk, NULL);
     }
-    if (label != NULL)
+    if (scoring->label != NULL)
         pd_progress_end(&progress);
     status = pd_comm_agree(scorer->comm, status);
     if (status != PD_OK)

@@ -10,6 +10,7 @@ pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info)
                       .width = info->width,
                       .mean = (float)info->mean,
                       .deviation = info->deviation > 1.0 ? (float)info->deviation : 1.0f,
+                      .scaling = job->scaling,
                       .size = job->size > 0 ? job->size : info->height,
                       .channels = job->channels};
 }

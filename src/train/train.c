@@ -11,6 +11,7 @@
 #include "pneumo/train/stop.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,26 @@ static pd_status read_ahead(pd_run *self)
     return PD_OK;
 }
 
+/* Mixes pairs of samples of each lane, and their targets and weights. */
+static void mix_batch(pd_run *self)
+{
+    pd_step *step = &self->step;
+    int samples = step->lane_samples, lanes = pd_comm_lane_count(self->comm);
+    for (int lane = 0; lane < lanes; lane++) {
+        pd_mixup_draw(self->pairs, self->order, samples, self->job->mixup, self->job->seed,
+                      self->state.step, pd_comm_first_lane(self->comm) + lane);
+#pragma omp parallel for num_threads(self->options->threads)
+        for (int i = 0; i < samples / 2; i++) {
+            const pd_mixup_pair *pair = &self->pairs[i];
+            size_t a = (size_t)(lane * samples + pair->a), b = (size_t)(lane * samples + pair->b);
+            pd_mixup_blend(step->x + a * step->sample_floats, step->x + b * step->sample_floats,
+                           (int64_t)step->sample_floats, pair->share);
+            pd_mixup_blend(step->targets + a, step->targets + b, 1, pair->share);
+            pd_mixup_blend(step->weights + a, step->weights + b, 1, pair->share);
+        }
+    }
+}
+
 /* Renders this rank's part of the batch. */
 static pd_status load_batch(pd_run *self)
 {
@@ -68,18 +89,22 @@ static pd_status load_batch(pd_run *self)
     PD_TRY(pick_batch(self, self->state.epoch_step));
     PD_TRY(pd_images_fetch(self->images, self->ids, (size_t)self->step.samples, self->pixels));
     const pd_sample *samples = pd_dataset_samples(self->dataset);
-    size_t floats =
-        (size_t)self->input.size * (size_t)self->input.size * (size_t)self->input.channels;
+    size_t scratch = pd_view_scratch(self->input.height, self->input.width);
 #pragma omp parallel for num_threads(self->options->threads) schedule(dynamic)
     for (int i = 0; i < self->step.samples; i++) {
         const pd_pick *pick = &self->picks[i];
-        pd_view view = pd_view_draw(&self->augment, self->job->seed, epoch, pick->id, pick->repeat);
-        pd_view_render(&view, &self->input, self->pixels[i], self->step.x + (size_t)i * floats);
+        pd_view view =
+            pd_view_draw(&self->job->augment, self->job->seed, epoch, pick->id, pick->repeat);
+        pd_view_render(&view, &self->input, self->pixels[i],
+                       self->step.x + (size_t)i * self->step.sample_floats,
+                       self->scratch + (size_t)omp_get_thread_num() * scratch);
         int class = pd_setup_class(self->job, &samples[pick->id]);
         self->step.labels[i] = class;
         self->step.targets[i] = (float)class;
         self->step.weights[i] = self->class_weight[class];
     }
+    if (self->job->mixup > 0)
+        mix_batch(self);
 cleanup:
     return status;
 }
@@ -155,12 +180,13 @@ static pd_status take_step(pd_run *self)
 
 /* --- The end of an epoch --- */
 
+static const pd_scoring clean_scoring = {.label = "validating", .change = PD_CHANGE_NONE};
+
 /* Scores the validation fold with the weights to be saved. Collective. */
-static pd_status score(pd_run *self, pd_score **scores, size_t *count)
+static pd_status score(pd_run *self, const pd_scoring *scoring, pd_score **scores, size_t *count)
 {
     pd_optimizer_swap_average(self->step.optimizer);
-    pd_status status = pd_scorer_run(self->scorer, self->step.network, self->options->threads,
-                                     "validating", scores, count);
+    pd_status status = pd_scorer_run(self->scorer, self->step.network, scoring, scores, count);
     pd_optimizer_swap_average(self->step.optimizer);
     return status;
 }
@@ -178,28 +204,59 @@ static pd_status check_finite(pd_run *self, const pd_score *scores, size_t count
     if (any == 0)
         goto cleanup;
     pd_network_watch(self->step.network, true);
-    PD_TRY(score(self, &again, &count));
+    PD_TRY(score(self, &clean_scoring, &again, &count));
     status = fail_not_finite(self, "after step", self->state.epoch_step - 1, "the validation loss");
 cleanup:
     free(again);
     return status;
 }
 
-static pd_status validate(pd_run *self, pd_validation *out)
+/* Scores the validation fold under dealt acquisition changes, if the job decides by them.
+ * Collective. */
+static pd_status score_changed(pd_run *self, pd_validation_scores *out)
 {
     pd_status status = PD_OK;
     pd_score *scores = NULL;
-    size_t count, id_count;
+    size_t count;
+    if (self->job->monitor != PD_MONITOR_STRESS && self->job->threshold_on != PD_THRESHOLD_STRESS)
+        return PD_OK;
+    PD_TRY(pd_comm_agree(self->comm,
+                         pd_alloc(&out->changed, (size_t)self->job->stress_rounds * out->count,
+                                  sizeof *out->changed)));
+    for (; out->rounds < self->job->stress_rounds; out->rounds++) {
+        const pd_scoring scoring = {.label = "validating on changed images",
+                                    .change = PD_CHANGE_DEALT,
+                                    .round = out->rounds};
+        free(scores);
+        PD_TRY(score(self, &scoring, &scores, &count));
+        if (count > out->count)
+            status = pd_fail("%zu scores of %zu validation images", count, out->count);
+        else if (count > 0) /* rank 0 */
+            memcpy(out->changed + out->changed_count, scores, count * sizeof *scores);
+        PD_TRY(pd_comm_agree(self->comm, status));
+        out->changed_count += count;
+    }
+cleanup:
+    free(scores);
+    return status;
+}
+
+static pd_status validate(pd_run *self, pd_validation *out)
+{
+    pd_status status = PD_OK;
+    pd_validation_scores scores = {0};
     memset(out, 0, sizeof *out);
-    PD_TRY(score(self, &scores, &count));
-    PD_TRY(check_finite(self, scores, count));
-    const int64_t *ids = pd_scorer_ids(self->scorer, &id_count);
+    scores.ids = pd_scorer_ids(self->scorer, &scores.count);
+    PD_TRY(score(self, &clean_scoring, &scores.clean, &scores.clean_count));
+    PD_TRY(check_finite(self, scores.clean, scores.clean_count));
+    PD_TRY(score_changed(self, &scores));
     if (pd_comm_rank(self->comm) == 0)
-        status = self->options->validate(self->job, scores, count, ids, id_count, out);
+        status = self->options->validate(self->job, &scores, out);
     PD_TRY(pd_comm_agree(self->comm, status));
     PD_TRY(pd_comm_broadcast(self->comm, out, sizeof *out, 0));
 cleanup:
-    free(scores);
+    free(scores.clean);
+    free(scores.changed);
     return status;
 }
 
@@ -211,6 +268,8 @@ static double monitored(const pd_job *job, const pd_validation *validation)
         return -validation->loss;
     case PD_MONITOR_BALANCED_ACCURACY:
         return validation->balanced_accuracy;
+    case PD_MONITOR_STRESS:
+        return validation->stress_auc;
     default:
         return validation->auc;
     }
@@ -245,11 +304,13 @@ static bool decide(pd_run *self, const pd_validation *validation)
 static void log_epoch(const pd_run *self, const pd_history_row *row,
                       const pd_validation *validation, bool best, double seconds)
 {
-    char time[32];
+    char time[32], changed[32] = "";
     pd_clock_format(time, sizeof time, seconds);
-    pd_info("epoch %3d/%d  loss %.4f  val loss %.4f  AUC %.4f  sensitivity %5.1f %%  specificity "
+    if (!isnan(validation->stress_auc))
+        snprintf(changed, sizeof changed, "  changed %.4f", validation->stress_auc);
+    pd_info("epoch %3d/%d  loss %.4f  val loss %.4f  AUC %.4f%s  sensitivity %5.1f %%  specificity "
             "%5.1f %%  %s%s",
-            row->epoch, self->job->epochs, row->train_loss, row->val_loss, row->val_auc,
+            row->epoch, self->job->epochs, row->train_loss, row->val_loss, row->val_auc, changed,
             100 * row->val_sensitivity, 100 * row->val_specificity, time, best ? "  best" : "");
     if (validation->remark[0] != '\0' && pd_comm_rank(self->comm) == 0)
         pd_warn("after epoch %d the model %s", row->epoch, validation->remark);
@@ -283,11 +344,11 @@ static pd_status end_epoch(pd_run *self, double seconds)
     state->has_decision = true;
     state->threshold = validation.threshold;
     state->temperature = validation.temperature;
-    state->flip_average = validation.flip_average;
+    state->views = validation.views;
     state->refer_low = validation.refer_low;
     state->refer_high = validation.refer_high;
     state->target_sensitivity = self->job->target_sensitivity;
-    snprintf(state->decision_fold, sizeof state->decision_fold, "val");
+    snprintf(state->decision_fold, sizeof state->decision_fold, "%s", validation.fold);
     snprintf(state->decision_rule, sizeof state->decision_rule, "%s", validation.rule);
     bool best = decide(self, &validation);
     if (state->epoch == self->job->epochs)

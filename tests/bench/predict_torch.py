@@ -44,7 +44,7 @@ class Checkpoint:
             state, decision = file["state"].attrs, file["decision"].attrs
             self.mean, self.deviation = float(state["pixel_mean"]), float(state["pixel_deviation"])
             self.temperature = float(decision.get("temperature", 1))
-            self.flip = bool(decision.get("flip_average", False))
+            self.flip = int(decision.get("views", 1)) > 1
             weights = file["model_weights"]
             self.layers = []  # (name, {"kernel": array, ...}), from the input on
             for layer in weights.attrs["layer_names"]:

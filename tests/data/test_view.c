@@ -16,6 +16,7 @@
 enum { SIDE = 32 };
 
 static uint8_t image[SIDE * SIDE];
+static float scratch[3 * SIDE * SIDE];
 
 static int fill(void **state)
 {
@@ -42,7 +43,7 @@ static void the_plain_view_keeps_pixels(void **state)
     float out[SIDE * SIDE * 3];
     pd_view view = pd_view_plain();
     pd_input input = input_of(SIDE, 3);
-    pd_view_render(&view, &input, image, out);
+    pd_view_render(&view, &input, image, out, scratch);
     for (int i = 0; i < SIDE * SIDE; i++)
         for (int c = 0; c < 3; c++)
             assert_true(fabsf(out[3 * i + c] - ((float)image[i] - 100) / 50) < 1e-4f);
@@ -55,7 +56,7 @@ static void shrinking_averages(void **state)
     float out[SIDE * SIDE / 4];
     pd_view view = pd_view_plain();
     pd_input input = input_of(SIDE / 2, 1);
-    pd_view_render(&view, &input, image, out);
+    pd_view_render(&view, &input, image, out, scratch);
     for (int y = 0; y < SIDE / 2; y++)
         for (int x = 0; x < SIDE / 2; x++) {
             const uint8_t *p = image + 2 * y * SIDE + 2 * x;
@@ -67,13 +68,14 @@ static void shrinking_averages(void **state)
 static void a_flip_mirrors(void **state)
 {
     (void)state;
-    const pd_augment augment = {.crop_min = 1, .crop_ratio = 1.33, .flip = true};
+    const pd_augment augment = {
+        .crop_min = 1, .crop_max = 1, .crop_ratio = 1.33, .resample_min = 1, .flip = true};
     pd_input input = input_of(SIDE, 1);
     int flipped = 0;
     for (int64_t sample = 0; sample < 400; sample++) {
         float out[SIDE * SIDE];
         pd_view view = pd_view_draw(&augment, 1, 0, sample, 0);
-        pd_view_render(&view, &input, image, out);
+        pd_view_render(&view, &input, image, out, scratch);
         bool mirrored = view.map[0] < 0;
         flipped += mirrored;
         float expected = ((float)image[5 * SIDE + (mirrored ? SIDE - 1 - 3 : 3)] - 100) / 50;
@@ -85,7 +87,8 @@ static void a_flip_mirrors(void **state)
 static void crops_stay_inside_and_keep_their_area(void **state)
 {
     (void)state;
-    const pd_augment augment = {.crop_min = 0.3, .crop_ratio = 1.33};
+    const pd_augment augment = {
+        .crop_min = 0.3, .crop_max = 1, .crop_ratio = 1.33, .resample_min = 1};
     float least = 1;
     for (int64_t sample = 0; sample < 2000; sample++) {
         pd_view view = pd_view_draw(&augment, 1, 3, sample, 0);
@@ -103,7 +106,8 @@ static void crops_stay_inside_and_keep_their_area(void **state)
 static void brightness_and_contrast_keep_to_their_range(void **state)
 {
     (void)state;
-    const pd_augment augment = {.crop_min = 1, .crop_ratio = 1, .brightness = 0.1, .contrast = 0.2};
+    const pd_augment augment = {
+        .crop_min = 1, .crop_max = 1, .crop_ratio = 1, .brightness = 0.1, .contrast = 0.2};
     float low = 0, high = 0;
     for (int64_t sample = 0; sample < 500; sample++) {
         pd_view view = pd_view_draw(&augment, 1, 0, sample, 0);
@@ -116,12 +120,21 @@ static void brightness_and_contrast_keep_to_their_range(void **state)
 }
 
 static const pd_augment everything = {.crop_min = 0.5,
+                                      .crop_max = 1,
                                       .crop_ratio = 1.2,
                                       .flip = true,
                                       .rotate = 10,
                                       .translate = 0.1,
                                       .brightness = 0.1,
-                                      .contrast = 0.1};
+                                      .contrast = 0.1,
+                                      .black = 0.5,
+                                      .gamma = 0.5,
+                                      .blur = 0.01,
+                                      .resample_min = 0.4,
+                                      .sharpen = 1,
+                                      .noise = 0.05,
+                                      .border = 0.1,
+                                      .erase = 0.2};
 
 static void a_view_is_pure(void **state)
 {
@@ -137,30 +150,97 @@ static void a_view_is_pure(void **state)
         assert_memory_not_equal(&a, &others[i], sizeof a);
 }
 
-/* Turning one augmentation off leaves the others as they were. */
+/* Turning one augmentation off leaves all others as they were, bit for bit. */
 static void augmentations_are_independent(void **state)
 {
     (void)state;
-    pd_augment without[6];
-    for (int i = 0; i < 6; i++)
-        without[i] = everything;
-    without[0].crop_min = 1;
-    without[1].flip = false;
-    without[2].rotate = without[3].translate = without[4].brightness = without[5].contrast = 0;
+    pd_augment a[12];
+    for (int i = 0; i < 12; i++)
+        a[i] = everything;
+    a[0].crop_min = 1;
+    a[1].flip = false;
+    a[2].rotate = a[3].translate = a[4].brightness = a[5].contrast = 0;
+    a[6].gamma = a[7].blur = a[8].sharpen = a[9].border = a[10].erase = a[11].noise = 0;
     for (int64_t sample = 0; sample < 50; sample++) {
-        pd_view a = pd_view_draw(&everything, 7, 2, sample, 0);
-        for (int i = 0; i < 6; i++) {
-            pd_view b = pd_view_draw(&without[i], 7, 2, sample, 0);
+        pd_view whole = pd_view_draw(&everything, 7, 2, sample, 0);
+        for (int i = 0; i < 12; i++) {
+            pd_view view = pd_view_draw(&a[i], 7, 2, sample, 0);
             if (i == 1) { /* mirrored or not: the same in v, and in contrast and brightness */
-                assert_true(fabsf(a.map[0]) == fabsf(b.map[0]) && a.map[1] == b.map[1]);
-                assert_true(fabsf(a.map[3]) == fabsf(b.map[3]) && a.map[4] == b.map[4]);
+                assert_true(fabsf(whole.map[0]) == fabsf(view.map[0]));
+                assert_true(fabsf(whole.map[3]) == fabsf(view.map[3]));
+                assert_true(whole.map[1] == view.map[1] && whole.map[4] == view.map[4]);
             }
-            if (i < 4)
-                assert_true(a.gain == b.gain && a.bias == b.bias);
-            else
-                assert_memory_equal(a.map, b.map, sizeof a.map);
+            if (i >= 4)
+                assert_memory_equal(whole.map, view.map, sizeof whole.map);
+            if (i != 4 && i != 5)
+                assert_true(whole.gain == view.gain && whole.bias == view.bias);
+            assert_true(view.gamma == (i == 6 ? 1 : whole.gamma));
+            assert_true(view.blur == (i == 7 ? 0 : whole.blur));
+            assert_true(view.sharpen == (i == 8 ? 0 : whole.sharpen));
+            assert_true(view.border[2] == (i == 9 ? 0 : whole.border[2]));
+            assert_true(view.erase[2] == (i == 10 ? 0 : whole.erase[2]));
+            assert_true(view.noise == (i == 11 ? 0 : whole.noise));
+            assert_true(view.noise_seed == whole.noise_seed && view.resample == whole.resample);
         }
     }
+}
+
+/* Beyond an area of 1 a crop shows the whole image and what lies around it. */
+static void zooming_out_keeps_the_image_in_view(void **state)
+{
+    (void)state;
+    const pd_augment augment = {
+        .crop_min = 1.2, .crop_max = 1.8, .crop_ratio = 1.1, .resample_min = 1, .black = 0.5};
+    int black = 0;
+    for (int64_t sample = 0; sample < 400; sample++) {
+        pd_view view = pd_view_draw(&augment, 1, 3, sample, 0);
+        assert_true(view.map[2] < 1e-5f && view.map[0] + view.map[2] > 1 - 1e-5f);
+        assert_true(view.map[5] < 1e-5f && view.map[4] + view.map[5] > 1 - 1e-5f);
+        black += view.fill == 0;
+    }
+    assert_in_range(black, 150, 250);
+}
+
+/* What is drawn for the halves of the views stays within its range, and is off in the other. */
+static void sharpness_and_masks_keep_to_their_range(void **state)
+{
+    (void)state;
+    int blurred = 0, erased = 0, framed = 0;
+    for (int64_t sample = 0; sample < 1000; sample++) {
+        pd_view view = pd_view_draw(&everything, 3, 0, sample, 0);
+        assert_true(view.blur >= 0 && view.blur <= 0.01f && view.noise <= 0.05f * 255);
+        assert_true(view.resample >= 0.4f && view.resample <= 1 && view.sharpen <= 1);
+        assert_true(view.gamma > 1 / 1.51f && view.gamma < 1.51f);
+        assert_true(view.erase[2] * view.erase[3] <= 0.201f);
+        assert_true(view.erase[0] >= 0 && view.erase[0] + view.erase[2] <= 1.00001f);
+        blurred += view.blur > 0;
+        erased += view.erase[2] > 0;
+        framed += view.border[0] > 0;
+    }
+    assert_in_range(blurred, 430, 570);
+    assert_in_range(erased, 430, 570);
+    assert_in_range(framed, 430, 570);
+}
+
+/* With scaling = image a network sees mean 0 and deviation 1 of every image, however exposed. */
+static void own_scaling_removes_brightness_and_contrast(void **state)
+{
+    (void)state;
+    float plain[SIDE * SIDE * 3], changed[SIDE * SIDE * 3];
+    pd_input input = input_of(SIDE, 3);
+    input.scaling = PD_GREY_IMAGE;
+    pd_view view = pd_view_plain();
+    pd_view_render(&view, &input, image, plain, scratch);
+    view.gain = 0.5f;
+    view.bias = 30;
+    pd_view_render(&view, &input, image, changed, scratch);
+    double sum = 0, squares = 0;
+    for (int i = 0; i < SIDE * SIDE * 3; i++) {
+        assert_true(fabsf(plain[i] - changed[i]) < 1e-4f && plain[i] == plain[i - i % 3]);
+        sum += plain[i];
+        squares += plain[i] * plain[i];
+    }
+    assert_true(fabs(sum) < 1e-2 && fabs(squares / (SIDE * SIDE * 3) - 1) < 1e-4);
 }
 
 int main(void)
@@ -173,6 +253,9 @@ int main(void)
         cmocka_unit_test(brightness_and_contrast_keep_to_their_range),
         cmocka_unit_test(a_view_is_pure),
         cmocka_unit_test(augmentations_are_independent),
+        cmocka_unit_test(zooming_out_keeps_the_image_in_view),
+        cmocka_unit_test(sharpness_and_masks_keep_to_their_range),
+        cmocka_unit_test(own_scaling_removes_brightness_and_contrast),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }

@@ -21,13 +21,21 @@ static void make_scores(pd_score *scores, int64_t *ids)
         double probability = positive ? (i + 0.5) / PNEUMONIA : 0.1 * (i - PNEUMONIA + 1) / NORMAL;
         scores[i] = (pd_score){.id = i,
                                .logit = log(probability / (1 - probability)),
-                               .mirrored = NAN,
                                .positive = positive,
                                .truth = positive,
                                .predicted = probability >= 0.5,
                                .loss = i};
+        scores[i].views[0] = scores[i].logit;
         ids[i] = i;
     }
+}
+
+/* Judges scores of the fold's images as they are. */
+static pd_status judge(const pd_job *job, pd_score *scores, size_t count, const int64_t *ids,
+                       pd_validation *out)
+{
+    pd_validation_scores all = {.ids = ids, .count = COUNT, .clean = scores, .clean_count = count};
+    return pd_evaluate_validation(job, &all, out);
 }
 
 static pd_validation validate(double target, double margin)
@@ -40,7 +48,7 @@ static pd_validation validate(double target, double margin)
     job.target_sensitivity = target;
     job.sensitivity_margin = margin;
     make_scores(scores, ids);
-    assert_int_equal(pd_evaluate_validation(&job, scores, COUNT, ids, COUNT, &out), PD_OK);
+    assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
     return out;
 }
 
@@ -83,20 +91,18 @@ static void test_figures(void **state)
     assert_string_equal(v.remark, "");
 }
 
-/* Mirror images are averaged if asked, or if the validation fold gains by it: here their logits
- * tell the classes apart much better, or say nothing at all. */
-static void test_flip_average(void **state)
+/* Views are averaged if asked, or if the validation fold gains by it: here their logits separate
+ * the classes much better, or say nothing at all. */
+static void test_views(void **state)
 {
     (void)state;
     const struct {
-        pd_flip choice;
-        double sharper;
-        bool flip;
+        pd_views choice;
+        double mirrored, zoomed; /* logits of these views, for pneumonia */
+        int views;
     } cases[] = {
-        {PD_FLIP_OFF, 5, false},
-        {PD_FLIP_ON, -0.5, true},
-        {PD_FLIP_AUTO, 5, true},
-        {PD_FLIP_AUTO, -0.9, false},
+        {PD_VIEWS_PLAIN, 5, 5, 1}, {PD_VIEWS_MIRROR, -0.5, 5, 2},  {PD_VIEWS_ZOOM, -0.5, 5, 6},
+        {PD_VIEWS_AUTO, 5, -3, 2}, {PD_VIEWS_AUTO, -0.9, -0.9, 1}, {PD_VIEWS_AUTO, 1, 9, 6},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pd_score scores[COUNT];
@@ -104,16 +110,57 @@ static void test_flip_average(void **state)
         pd_job job;
         pd_validation out;
         pd_job_defaults(&job);
-        job.flip_average = cases[i].choice;
+        job.views = cases[i].choice;
         make_scores(scores, ids);
         for (int j = 0; j < COUNT; j++)
-            scores[j].mirrored = cases[i].sharper * (scores[j].positive ? 1 : -1);
-        assert_int_equal(pd_evaluate_validation(&job, scores, COUNT, ids, COUNT, &out), PD_OK);
-        assert_int_equal(out.flip_average, cases[i].flip);
-        double logit =
-            out.flip_average ? (scores[3].logit + scores[3].mirrored) / 2 : scores[3].logit;
+            for (int view = 1; view < PD_VIEWS_MAX; view++)
+                scores[j].views[view] = (view == 1 ? cases[i].mirrored : cases[i].zoomed) *
+                                        (scores[j].positive ? 1 : -1);
+        assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
+        assert_int_equal(out.views, cases[i].views);
+        double logit = 0;
+        for (int view = 0; view < out.views; view++)
+            logit += scores[3].views[view] / out.views;
         assert_float_equal(scores[3].probability, 1 / (1 + exp(-logit / out.temperature)), 1e-12);
     }
+}
+
+/* Where the changed images decide, the threshold keeps its sensitivity on them, and the figures are
+ * still those of the images as they are. */
+static void test_threshold_on_changed_images(void **state)
+{
+    (void)state;
+    pd_score clean[COUNT], changed[2 * COUNT];
+    int64_t ids[COUNT];
+    pd_job job;
+    pd_validation out;
+    pd_metrics metrics;
+    pd_job_defaults(&job);
+    job.threshold_on = PD_THRESHOLD_STRESS;
+    make_scores(clean, ids);
+    make_scores(changed, ids);
+    make_scores(changed + COUNT, ids);
+    for (int i = 0; i < 2 * COUNT; i++)
+        changed[i].logit = changed[i].views[0] -= 1;
+    pd_validation_scores all = {.ids = ids,
+                                .count = COUNT,
+                                .clean = clean,
+                                .clean_count = COUNT,
+                                .changed = changed,
+                                .changed_count = 2 * COUNT,
+                                .rounds = 2};
+    assert_int_equal(pd_evaluate_validation(&job, &all, &out), PD_OK);
+    assert_string_equal(out.fold, "val changed");
+    assert_int_equal(pd_metrics_compute(&metrics, changed, 2 * COUNT, out.threshold), PD_OK);
+    assert_true(metrics.sensitivity.value >= 0.95 && metrics.sensitivity.value < 1);
+    assert_float_equal(out.stress_auc, metrics.auc.value, 0);
+    assert_int_equal(pd_metrics_compute(&metrics, clean, COUNT, out.threshold), PD_OK);
+    assert_float_equal(out.sensitivity, metrics.sensitivity.value, 0);
+    assert_true(out.sensitivity > 0.95 && out.specificity < 0.9);
+
+    changed[COUNT + 3] = changed[COUNT + 4]; /* in the second round */
+    assert_int_equal(pd_evaluate_validation(&job, &all, &out), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "has no score"));
 }
 
 /* A score that is missing, or there twice, is no figure but an error. */
@@ -126,10 +173,10 @@ static void test_every_score_once(void **state)
     pd_validation out;
     pd_job_defaults(&job);
     make_scores(scores, ids);
-    assert_int_equal(pd_evaluate_validation(&job, scores, COUNT - 1, ids, COUNT, &out), PD_FAILED);
+    assert_int_equal(judge(&job, scores, COUNT - 1, ids, &out), PD_FAILED);
     make_scores(scores, ids);
     scores[7] = scores[8];
-    assert_int_equal(pd_evaluate_validation(&job, scores, COUNT, ids, COUNT, &out), PD_FAILED);
+    assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "validation fold"));
 }
 
@@ -138,7 +185,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sensitivity_margin),
         cmocka_unit_test(test_figures),
-        cmocka_unit_test(test_flip_average),
+        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_threshold_on_changed_images),
         cmocka_unit_test(test_every_score_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

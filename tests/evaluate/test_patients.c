@@ -62,7 +62,7 @@ static void test_merge(void **state)
         assert_int_equal(merged[i].patient, patients[i]);
         assert_int_equal(merged[i].positive, positive[i]);
         check_close("probability", merged[i].probability, probability[i], 0);
-        assert_true(isnan(merged[i].logit) && isnan(merged[i].mirrored) && isnan(merged[i].loss));
+        assert_true(isnan(merged[i].logit) && isnan(merged[i].views[0]) && isnan(merged[i].loss));
         assert_true(merged[i].truth == -1 && merged[i].predicted == -1);
     }
     free(merged);

@@ -55,7 +55,7 @@ static pd_report make_report(void)
         .temperature = 1.25,
         .refer_low = 0.1,
         .refer_high = 0.9,
-        .flip_average = true,
+        .views = 2,
         .test_looks = 1,
         .val = {.present = true, .chosen = make_metrics(1), .half = make_metrics(2)},
         .test = {.present = true,
@@ -169,7 +169,7 @@ static void test_json_equals_report(void **state)
     check_string(get(root, "decision"), "fold", "val");
     const cJSON *folds = get(root, "folds");
     check_number(get(root, "decision"), "temperature", r.temperature);
-    assert_true(cJSON_IsTrue(get(get(root, "decision"), "flip_average")));
+    assert_float_equal(get(get(root, "decision"), "views")->valuedouble, 2, 0);
     check_number(get(root, "decision"), "refer_low", r.refer_low);
     check_number(get(root, "decision"), "refer_high", r.refer_high);
     check_number(root, "test_looks", (double)r.test_looks);

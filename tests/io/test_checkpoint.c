@@ -89,7 +89,7 @@ static int setup(void **state)
         .decision_rule = "least threshold with sensitivity of at least 0.95",
         .decision_fold = "VAL",
         .temperature = 1.375,
-        .flip_average = 1,
+        .views = 6,
         .refer_low = 0.125,
         .refer_high = 0.875,
         .test_looks = 3,
@@ -160,7 +160,7 @@ static void assert_content(const pd_checkpoint *found)
     assert_string_equal(found->decision_rule, made.decision_rule);
     assert_string_equal(found->decision_fold, made.decision_fold);
     assert_true(found->temperature == made.temperature);
-    assert_int_equal(found->flip_average, made.flip_average);
+    assert_int_equal(found->views, made.views);
     assert_true(found->refer_low == made.refer_low);
     assert_true(found->refer_high == made.refer_high);
     assert_int_equal(found->test_looks, made.test_looks);

@@ -50,7 +50,7 @@ static void test_defaults(void **state)
     assert_string_equal(job.file, "data/chest_xray.h5");
     assert_string_equal(job.reduction, "exact");
     assert_true(job.learning_rate == 1e-3 && job.beta1 == 0.9 && job.beta2 == 0.999);
-    assert_true(job.epsilon == 1e-8 && job.crop_min == 1 && job.crop_ratio == 1.33);
+    assert_true(job.epsilon == 1e-8 && job.augment.crop_min == 1 && job.augment.crop_ratio == 1.33);
     assert_true(job.norm_momentum == 0.9 && job.checkpoint_minutes == 5);
     assert_int_equal(job.audit_steps, 100);
     assert_true(job.target_sensitivity == 0.95 && job.target_specificity == 0.90);
@@ -90,7 +90,7 @@ static void test_values(void **state)
     assert_int_equal(job.optimizer, PD_RMSPROP);
     assert_int_equal(job.schedule, PD_SCHEDULE_COSINE);
     assert_int_equal(job.monitor, PD_MONITOR_BALANCED_ACCURACY);
-    assert_true(job.nesterov && job.flip && job.learning_rate == 2.5e-4);
+    assert_true(job.nesterov && job.augment.flip && job.learning_rate == 2.5e-4);
 }
 
 static void test_name(void **state)

@@ -68,14 +68,13 @@ static void write_data(const char *path, pd_label val_label, uint64_t seed)
     pd_dataset_destroy(&dataset);
 }
 
-static pd_status validate(const pd_job *job, pd_score *scores, size_t count, const int64_t *ids,
-                          size_t id_count, pd_validation *out)
+static pd_status validate(const pd_job *job, pd_validation_scores *scores, pd_validation *out)
 {
     static pd_reduction *foreign;
     validations++;
     if (fails_alone)
         comm->reducing = (const pd_reduction *)&foreign;
-    return pd_evaluate_validation(job, scores, count, ids, id_count, out);
+    return pd_evaluate_validation(job, scores, out);
 }
 
 static pd_status train_with(const char *folder, bool resume, const char *const *overrides,

@@ -19,7 +19,11 @@ typedef enum pd_purpose {
     PD_PURPOSE_FOLDS = 6,     /* folds by patient */
     PD_PURPOSE_PHANTOM = 7,   /* synthetic radiographs: major = patient, minor = image */
     PD_PURPOSE_BOOTSTRAP = 8, /* resampling for intervals */
-    PD_PURPOSE_TEST = 9       /* made-up data in tests and benchmarks */
+    PD_PURPOSE_TEST = 9,      /* made-up data in tests and benchmarks */
+    PD_PURPOSE_NOISE = 10,    /* noise added to an image */
+    PD_PURPOSE_CHANGE = 11,   /* acquisition changes: major = change, minor = sample */
+    PD_PURPOSE_SUBSET = 12,   /* which images of a large fold are used */
+    PD_PURPOSE_MIXUP = 13     /* mixup: major = lane, minor = step of the run */
 } pd_purpose;
 
 typedef struct pd_random {

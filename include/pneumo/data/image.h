@@ -30,6 +30,10 @@ void pd_image_free(pd_image *image);
  * aspect is not kept: size and aspect must not reach the model. */
 pd_status pd_image_resize(uint8_t *out, int height, int width, const pd_image *image);
 
+/* The image as JPEG in memory; *bytes is released by free(). */
+pd_status pd_image_encode_jpeg(unsigned char **bytes, size_t *size, const pd_image *image,
+                               int quality);
+
 /* Encode for synth and for tests. */
 pd_status pd_image_write_jpeg(const char *path, const pd_image *image, int quality);
 pd_status pd_image_write_png(const char *path, const pd_image *image);

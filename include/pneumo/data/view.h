@@ -1,42 +1,98 @@
-/* How a packed image reaches the network: a geometric and photometric view of it, plain for
- * evaluation, drawn at random for training. */
+/* How a packed image reaches the network: sharpness, geometry, exposure and masks of one look at
+ * it, plain for evaluation, drawn at random for training. */
 #ifndef PNEUMO_DATA_VIEW_H
 #define PNEUMO_DATA_VIEW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* What training draws from; all off when zeroed, but for crop_min and crop_ratio = 1. */
+/* What training draws from. All off when zeroed, but for crop_min, crop_max, crop_ratio and
+ * resample_min = 1. */
 typedef struct pd_augment {
-    double crop_min;   /* least share of the area of the random resized crop, in (0, 1]; 1: off */
+    double crop_min;   /* least area of the random resized crop, as a share of the image's */
+    double crop_max;   /* largest area; above 1 the crop reaches beyond the image (zooming out) */
     double crop_ratio; /* its aspect is between 1 / crop_ratio and crop_ratio, even in its log */
     bool flip;         /* left and right, half of the time */
     double rotate;     /* degrees, either way */
     double translate;  /* share of the side, either way */
     double brightness; /* share of the full range, either way */
     double contrast;   /* factor on the distance to mid-grey, between 1 - c and 1 + c */
+    double black;      /* share of views in which places beyond the image are black; else they take
+                          the grey of the nearest pixel at the edge */
+    double gamma; /* exponent on the grey value between 1 / (1 + g) and 1 + g, even in its log */
+    /* Each of these is applied to half of the views: */
+    double blur;         /* standard deviation of a Gaussian, up to this share of the side */
+    double resample_min; /* least factor by which the image is shrunk and enlarged again */
+    double sharpen;      /* amount of an unsharp mask, up to */
+    double noise;        /* standard deviation of normal noise, up to this share of the range */
+    double border;       /* blacks out each of the four sides up to this share of the side */
+    double erase;        /* area of a rectangle of one random grey, up to this share */
 } pd_augment;
 
+/* Applied in this order, each off when 0 but for gamma, gain and resample, which are off at 1. */
 typedef struct pd_view {
-    float map[6];     /* as in pd_affine_sample */
-    float gain, bias; /* on values 0 to 255 */
+    /* On the packed image: */
+    float resample;      /* factor on both sides, by which it is shrunk and enlarged again */
+    float blur;          /* standard deviation of a Gaussian, as a share of the width */
+    float sharpen;       /* adds this times the difference from a Gaussian of PD_SHARPEN_RADIUS */
+    float noise;         /* standard deviation of normal noise, in grey values */
+    uint64_t noise_seed; /* of the noise's random stream */
+    /* Geometry: as in pd_affine. */
+    float map[6];
+    float fill;
+    /* A grey value p of 0 to 255 becomes clamp(gain * 255 (p / 255)^gamma + bias, 0, 255). */
+    float gamma, gain, bias;
+    /* On the output, as shares of its sides: */
+    float border[4]; /* left, top, right, bottom: blacked out */
+    float erase[4];  /* left, top, width, height of a rectangle of grey erase_grey */
+    float erase_grey;
 } pd_view;
+
+/* Of the unsharp mask, as a share of the width. */
+#define PD_SHARPEN_RADIUS 0.006f
 
 /* The whole image as it is. */
 pd_view pd_view_plain(void);
+
+/* Turns the view's geometry into one of the field `width` x `height` around the centre, in units of
+ * the image's sides; with `mirror` left and right are exchanged. */
+void pd_view_frame(pd_view *view, float width, float height, bool mirror);
 
 /* The view of `sample` in `epoch`, a pure function of its arguments. `repeat` counts the times that
  * the sample came before in this epoch. */
 pd_view pd_view_draw(const pd_augment *augment, uint64_t seed, uint32_t epoch, int64_t sample,
                      uint32_t repeat);
 
+/* The views over which evaluation may average: the first is the plain one, the second its mirror
+ * image, the others the field 0.9 and 1.1 times as wide and high, each with its mirror image. */
+enum { PD_VIEWS_MAX = 6 };
+pd_view pd_view_standard(int number);
+
+/* What network input is normalised by. */
+typedef enum pd_grey_scaling {
+    PD_GREY_FOLD = 0, /* mean and deviation of the train fold */
+    PD_GREY_IMAGE = 1 /* the image's own, of what the network sees of it */
+} pd_grey_scaling;
+
 /* How views become network input. */
 typedef struct pd_input {
     int height, width;     /* of the packed image */
     float mean, deviation; /* of the train fold */
-    int size, channels;    /* of the output, [size][size][channels] */
+    pd_grey_scaling scaling;
+    int size, channels; /* of the output, [size][size][channels] */
 } pd_input;
 
-void pd_view_render(const pd_view *view, const pd_input *input, const uint8_t *image, float *out);
+/* Floats of scratch memory that rendering images [height][width] takes. */
+size_t pd_view_scratch(int height, int width);
+
+/* Renders image [input->height][input->width] to out [size][size][channels], the same grey in every
+ * channel, normalised. */
+void pd_view_render(const pd_view *view, const pd_input *input, const uint8_t *image, float *out,
+                    float *scratch);
+
+/* The same without normalisation: grey values 0 to 255 in out [out_height][out_width]. */
+void pd_view_render_grey(const pd_view *view, const uint8_t *image, int height, int width,
+                         float *out, int out_height, int out_width, float *scratch);
 
 #endif

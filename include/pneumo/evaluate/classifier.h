@@ -23,14 +23,22 @@ const pd_job *pd_classifier_job(const pd_classifier *classifier);
 const pd_input *pd_classifier_input(const pd_classifier *classifier);
 pd_network *pd_classifier_network(pd_classifier *classifier);
 
-/* A decoded radiograph as network input x [size][size][channels], by the way that pack and training
- * bring it there. Allocates the packed image for the call; may be called by many threads at once.
- */
-pd_status pd_classifier_render(const pd_classifier *classifier, const pd_image *image, float *x);
+/* Bytes of a packed image: height * width of pd_classifier_input. */
+size_t pd_classifier_packed_size(const pd_classifier *classifier);
 
-/* Scores x [count][size][size][channels], count <= chunk: sets logit, mirrored, probability and
- * predicted of scores[count]; the probabilities are the ones that the checkpoint's threshold and
- * band are for (temperature and flip applied). x may be overwritten. */
-pd_status pd_classifier_score(pd_classifier *classifier, float *x, int count, pd_score *scores);
+/* Brings a decoded radiograph to the packed form that `pack` gives it: packed [height][width]. May
+ * be called by many threads at once. */
+pd_status pd_classifier_pack(const pd_classifier *classifier, const pd_image *image,
+                             uint8_t *packed);
+
+/* A square image of any size, such as a packed one, as network input x [size][size][channels].
+ * Allocates scratch memory for the call. */
+pd_status pd_classifier_render(const pd_classifier *classifier, const pd_image *square, float *x);
+
+/* Scores packed images packed[count], count <= chunk: sets logit, views, probability and predicted
+ * of scores[count]; the probabilities are the ones that the checkpoint's threshold and band are for
+ * (temperature and views applied). */
+pd_status pd_classifier_score(pd_classifier *classifier, const uint8_t *const *packed, int count,
+                              pd_score *scores);
 
 #endif

@@ -7,10 +7,10 @@
 #include "pneumo/evaluate/report.h"
 #include "pneumo/train/train.h"
 
-/* Chooses the threshold on the validation scores and computes their figures; fits
- * pd_train_options.validate. */
-pd_status pd_evaluate_validation(const pd_job *job, pd_score *scores, size_t count,
-                                 const int64_t *ids, size_t id_count, pd_validation *out);
+/* Chooses views, temperature, threshold and band on the validation scores and computes their
+ * figures; fits pd_train_options.validate. */
+pd_status pd_evaluate_validation(const pd_job *job, pd_validation_scores *scores,
+                                 pd_validation *out);
 
 typedef struct pd_evaluation pd_evaluation;
 

@@ -9,7 +9,7 @@
 
 /* One score per patient, in ascending order of pd_score.patient, which becomes its id: the mean of
  * the probabilities of the patient's images, and positive if any of them is. Of the other fields, a
- * patient has none: logit, mirrored and loss are NAN, truth and predicted -1. (*out)[*out_count] is
+ * patient has none: logit, views and loss are NAN, truth and predicted -1. (*out)[*out_count] is
  * released by free(). Errors as pd_ranking_check. */
 pd_status pd_patients_merge(pd_score **out, size_t *out_count, const pd_score *scores,
                             size_t count);

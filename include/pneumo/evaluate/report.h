@@ -47,7 +47,7 @@ typedef struct pd_report {
     double target_sensitivity, target_specificity;
     const char *decision_rule; /* how the threshold was chosen; borrowed */
     double temperature, refer_low, refer_high;
-    bool flip_average;
+    int views; /* averaged over: pd_view_standard */
     int64_t test_looks;       /* evaluations of the test fold so far, this one included */
     const pd_sample *samples; /* of the data set, by pd_score.id; borrowed */
     pd_report_fold val, test;
@@ -69,7 +69,7 @@ pd_warnings pd_report_warnings(const pd_report *report);
  *
  *   job, model, seed, data {path, digest}, version, ranks, threads, lanes, parameters, epochs,
  *   best_epoch, seconds, images_per_second, targets {sensitivity, specificity},
- *   decision {rule, threshold, fold, temperature, flip_average, refer_low, refer_high}, test_looks,
+ *   decision {rule, threshold, fold, temperature, views, refer_low, refer_high}, test_looks,
  *   folds {val, test}, warnings [text].
  *
  * A fold that is not present has no member. Each other holds `chosen` and `half`: threshold,

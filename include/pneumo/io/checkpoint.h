@@ -73,10 +73,10 @@ typedef struct pd_checkpoint {
     bool has_decision;
     double threshold;
     double target_sensitivity;
-    char decision_rule[128]; /* how it was chosen */
+    char decision_rule[160]; /* how it was chosen */
     char decision_fold[16];  /* on which fold */
     double temperature;      /* by which logits are divided before they become probabilities */
-    int64_t flip_average;    /* 1: logits are means over an image and its mirror image */
+    int64_t views;           /* over which logits are averaged (pd_view_standard); 1: none */
     double refer_low, refer_high; /* probabilities in which the model is unsure; both ends belong */
     int64_t test_looks;      /* how often the test fold was evaluated with these weights */
     /* /job */

@@ -29,8 +29,8 @@ typedef struct pd_sample {
     pd_cause cause;
     pd_fold fold;
     int32_t patient; /* group id, from 0 */
-    uint16_t height, width; /* of the image before it became a square; 0: not known */
     char *name;      /* path below the packed folder */
+    uint16_t height, width; /* of the image before it became a square; 0: not known */
 } pd_sample;
 
 /* What the attributes of / hold. */

@@ -6,6 +6,7 @@
 #define PNEUMO_TRAIN_JOB_H
 
 #include "pneumo/base/status.h"
+#include "pneumo/data/view.h"
 #include "pneumo/nn/model.h"
 
 #include <stdbool.h>
@@ -33,7 +34,8 @@ typedef enum pd_schedule_kind {
 typedef enum pd_monitor {
     PD_MONITOR_AUC = 0,
     PD_MONITOR_LOSS = 1,
-    PD_MONITOR_BALANCED_ACCURACY = 2
+    PD_MONITOR_BALANCED_ACCURACY = 2,
+    PD_MONITOR_STRESS = 3 /* AUC of the validation fold under acquisition changes, pooled */
 } pd_monitor;
 
 /* Where a rank's images are while it trains. */
@@ -43,8 +45,19 @@ typedef enum pd_image_place {
     PD_IMAGES_STREAM = 2
 } pd_image_place;
 
-/* Whether logits are averaged over an image and its mirror image. */
-typedef enum pd_flip { PD_FLIP_OFF = 0, PD_FLIP_ON = 1, PD_FLIP_AUTO = 2 } pd_flip;
+/* Over which views of an image logits are averaged (pd_view_standard). */
+typedef enum pd_views {
+    PD_VIEWS_PLAIN = 0,  /* the image alone */
+    PD_VIEWS_MIRROR = 1, /* and its mirror image */
+    PD_VIEWS_ZOOM = 2,   /* and fields of 0.9 and 1.1 of the side, mirrored too */
+    PD_VIEWS_AUTO = 3    /* whichever the validation fold gains most by */
+} pd_views;
+
+/* On which images the threshold, the temperature and the band of doubt are chosen. */
+typedef enum pd_threshold_on {
+    PD_THRESHOLD_VALIDATION = 0, /* the validation fold as it is */
+    PD_THRESHOLD_STRESS = 1      /* its images under acquisition changes, pooled */
+} pd_threshold_on;
 
 /* Grouped as in the file: [run], [data], [model], [train], [regularise], [augment], [evaluate]. */
 typedef struct pd_job {
@@ -68,6 +81,7 @@ typedef struct pd_job {
     int channels;   /* 1 grey, 3 the same grey three times */
     pd_task task;
     pd_balance balance;
+    pd_grey_scaling scaling;
 
     /* [model] */
     char model[32];
@@ -109,18 +123,16 @@ typedef struct pd_job {
     double label_smoothing;
 
     /* [augment] */
-    double crop_min;   /* random resized crop: least share of the area; 1: off */
-    double crop_ratio; /* aspect of the crop between 1/ratio and ratio; 1: square */
-    bool flip;
-    double rotate;     /* degrees, either way */
-    double translate;  /* share of the side, either way */
-    double brightness; /* added: up to this share of the full range, either way */
-    double contrast;   /* factor between 1 - c and 1 + c */
+    pd_augment augment;
+    double mixup; /* alpha of the Beta distribution of the shares of two mixed images; 0: off */
 
     /* [evaluate] */
     double target_sensitivity;
     double sensitivity_margin; /* added to the target when the threshold is chosen */
-    pd_flip flip_average;
+    pd_views views;
+    pd_threshold_on threshold_on;
+    int stress_rounds; /* changes per validation image wherever they are pooled */
+    int stress_images; /* images of a fold that the stress test takes at most; 0: all */
     double target_specificity;
 } pd_job;
 

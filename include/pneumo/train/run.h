@@ -5,6 +5,7 @@
 
 #include "pneumo/data/images.h"
 #include "pneumo/data/lanes.h"
+#include "pneumo/data/mixup.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/step.h"
 #include "pneumo/train/train.h"
@@ -26,11 +27,13 @@ typedef struct pd_run {
     int64_t asked;         /* the first step of the run whose images were not asked for ahead */
 
     pd_input input;
-    pd_augment augment;
     float class_weight[PD_CLASSES_MAX];
     pd_pick *picks;         /* [step.samples] */
     int64_t *ids;           /* [step.samples], of picks */
     const uint8_t **pixels; /* [step.samples], of ids */
+    float *scratch;         /* [threads][pd_view_scratch] */
+    pd_mixup_pair *pairs;   /* [step.lane_samples / 2] */
+    int64_t *order;         /* [step.lane_samples] */
 
     /* Counters, decisions and history: what a checkpoint keeps besides arrays. */
     pd_checkpoint state;

@@ -3,6 +3,7 @@
 #define PNEUMO_TRAIN_SCORE_H
 
 #include "pneumo/comm/comm.h"
+#include "pneumo/data/change.h"
 #include "pneumo/data/view.h"
 #include "pneumo/io/dataset.h"
 #include "pneumo/nn/network.h"
@@ -11,8 +12,9 @@
 /* One scored sample. */
 typedef struct pd_score {
     int64_t id;         /* sample id in the data set */
-    double logit;       /* log-odds of pneumonia as the network gives them */
-    double mirrored;    /* the same of the image with left and right exchanged; NAN if not asked */
+    double logit;       /* log-odds of pneumonia as the network gives them, of the plain view */
+    double views[PD_VIEWS_MAX]; /* the same of each view (pd_view_standard), [0] of the plain one;
+                                   NAN beyond those asked for */
     double probability; /* of pneumonia; see pd_scores_decide */
     int32_t positive;   /* 1: truly pneumonia */
     int32_t truth;      /* the class: 0 normal, 1 pneumonia; task = cause: 0 normal, 1 bacteria,
@@ -22,37 +24,77 @@ typedef struct pd_score {
     double loss;        /* cross-entropy of this sample, without smoothing and weights */
 } pd_score;
 
-/* From logits to probabilities: the logit, or its mean with the mirrored one, divided by
- * `temperature` (1: as the network says). */
-void pd_scores_decide(pd_score *scores, size_t count, double temperature, bool flip);
+/* The mean logit of the first `views` views. */
+double pd_score_logit(const pd_score *score, int views);
+
+/* From logits to probabilities: the mean logit of the first `views` views, divided by `temperature`
+ * (1: as the network says). */
+void pd_scores_decide(pd_score *scores, size_t count, double temperature, int views);
+
+/* How many views a job's scores need: those of PD_VIEWS_AUTO are all. */
+int pd_views_count(pd_views views);
 
 typedef struct pd_scorer pd_scorer;
 
-/* The parts of scoring that need no data set: runs x [count][size][size][channels] through
- * `network`, planned for at least that many samples, and, if `mirrored`, its mirror image, and sets
- * logit, mirrored and predicted of scores[count]. logits [count][outputs] (or NULL) gets a copy of
- * the network's outputs. x is mirrored afterwards. */
-pd_status pd_scores_infer(pd_score *scores, pd_network *network, const pd_input *input, float *x,
-                          int count, bool mirrored, int threads, float *logits);
+/* The part of scoring that needs no data set. */
+typedef struct pd_inference {
+    pd_network *network; /* planned for at least the samples of a call */
+    pd_input input;
+    int views; /* of each image, 1 to PD_VIEWS_MAX */
+    int threads;
+    float *x;       /* [samples][size][size][channels] */
+    float *logits;  /* [samples][outputs], of the plain view */
+    float *scratch; /* [threads][pd_view_scratch] */
+} pd_inference;
 
-/* Prepares this rank's share of fold `fold`. With `hold` its images are read into memory, for
- * several runs; else each run streams them. With `mirrored`, each image's mirror image is scored as
- * well. Samples go through the network in chunks of `chunk` whose composition depends only on the
- * fold, so that a score does not depend on the number of ranks. All arguments are borrowed until
+/* Allocates x, logits and scratch for calls of at most `samples` images. The other members are set
+ * by the caller. Release with pd_inference_free, also after a failure. */
+pd_status pd_inference_prepare(pd_inference *out, int samples);
+void pd_inference_free(pd_inference *inference);
+
+/* Runs the views of packed images pixels[count] through the network; sets logit, views and predicted
+ * of scores[count]. */
+pd_status pd_inference_run(pd_inference *inference, const uint8_t *const *pixels, int count,
+                           pd_score *scores);
+
+typedef struct pd_scorer_options {
+    const pd_job *job;
+    pd_input input;
+    const pd_dataset *dataset;
+    pd_fold fold;
+    size_t most; /* images of the fold: if it has more, so many of each class in the fold's own
+                    shares are drawn by the job's seed; 0: all */
+    int chunk;   /* samples that go through the network together. The chunks depend only on the
+                    fold, so that a score does not depend on the number of ranks */
+    int views;   /* of each image, 1 to PD_VIEWS_MAX */
+    int threads;
+    bool hold; /* read the images into memory, for several runs; else each run streams them */
+} pd_scorer_options;
+
+/* Prepares this rank's share of a fold. `comm`, the job and the data set are borrowed until
  * pd_scorer_destroy. Not collective. */
-pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_job *job, const pd_input *input,
-                           const pd_dataset *dataset, pd_fold fold, int chunk, bool mirrored,
-                           bool hold);
+pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_scorer_options *options);
 void pd_scorer_destroy(pd_scorer **scorer);
 
-/* The ids of the whole fold, ascending; owned by the scorer. */
+/* The ids that are scored, ascending; owned by the scorer. */
 const int64_t *pd_scorer_ids(const pd_scorer *scorer, size_t *count);
 
-/* Scores the fold with `network`, planned for at least `chunk` samples; probabilities are those of
- * the logits as they are (pd_scores_decide with temperature 1). On rank 0 *scores (free())
- * holds every score in rank order; NULL on others. Shows progress under `label` unless it is NULL.
- * Collective. */
-pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, int threads, const char *label,
+/* Under which acquisition change images are scored. */
+typedef struct pd_scoring {
+    const char *label; /* of the progress line; NULL: none */
+    int change;        /* number in pd_changes, PD_CHANGE_NONE or PD_CHANGE_DEALT */
+    int round;         /* PD_CHANGE_DEALT: the image at place i of the ids has change
+                          (i + round * PD_CHANGE_STRIDE) mod PD_CHANGES */
+} pd_scoring;
+
+/* The stride has no divisor in common with PD_CHANGES, so PD_CHANGES rounds deal every image every
+ * change once, and two rounds in a row deal it different kinds. */
+enum { PD_CHANGE_NONE = -1, PD_CHANGE_DEALT = -2, PD_CHANGE_STRIDE = 7 };
+
+/* Scores the images with `network`, planned for at least `chunk` samples; probabilities are those of
+ * the plain views' logits as they are (pd_scores_decide with temperature 1). On rank 0 *scores
+ * (free()) holds every score in rank order; NULL on others. Collective. */
+pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, const pd_scoring *scoring,
                         pd_score **scores, size_t *count);
 
 #endif
