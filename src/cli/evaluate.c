@@ -18,6 +18,8 @@ static void print_help(void)
            "  -f, --fold F        val, test or both (default both)\n"
            "  -o, --output FILE   also write the figures as JSON\n"
            "      --html FILE     also write them as a page with plots\n"
+           "      --stress        also under the acquisition changes of the catalogue (zoom, gamma,\n"
+           "                      blur, ...)\n"
            "      --scores FILE   also write each image's probability as CSV\n"
            "  -t, --threads N     threads per rank\n"
            "  -h, --help\n\n"
@@ -56,11 +58,12 @@ cleanup:
 
 pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
 {
-    enum { HTML = 256, SCORES };
+    enum { HTML = 256, SCORES, STRESS };
     static const struct option names[] = {
         {"data", required_argument, NULL, 'd'},   {"fold", required_argument, NULL, 'f'},
         {"output", required_argument, NULL, 'o'}, {"threads", required_argument, NULL, 't'},
         {"html", required_argument, NULL, HTML},  {"scores", required_argument, NULL, SCORES},
+        {"stress", no_argument, NULL, STRESS},
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     pd_status status = PD_OK;
@@ -90,6 +93,9 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
         case SCORES:
             files.scores = optarg;
             break;
+        case STRESS:
+            options.stress = true;
+            break;
         case 't':
             PD_TRY(pd_command_integer(&threads, "--threads", optarg, 1, 4096));
             break;
@@ -105,6 +111,7 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
         return pd_fail_usage(optind == argc ? "no checkpoint to evaluate was given"
                                             : "one checkpoint is evaluated at a time");
     options.checkpoint = argv[optind];
+    options.stress_test = options.stress && options.test;
     options.threads = (int)threads;
     if (pd_comm_rank(comm) == 0)
         status = make_folders(&files);

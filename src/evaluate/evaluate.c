@@ -205,6 +205,38 @@ cleanup:
     return status;
 }
 
+/* How the images of a fold are scored: another hospital's are normalised as those were that the
+ * model knows, and each is looked at once, so that to hold them would only take memory. */
+static pd_scorer_options scorer_options(const pd_evaluation *self, pd_fold fold)
+{
+    const pd_job *job = pd_classifier_job(self->classifier);
+    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
+    pd_scorer_options options = {.job = job,
+                                 .input = *pd_classifier_input(self->classifier),
+                                 .dataset = self->dataset,
+                                 .fold = fold,
+                                 .chunk = job->batch / job->lanes,
+                                 .views = self->report.views,
+                                 .threads = self->report.threads};
+    options.input.height = info->height;
+    options.input.width = info->width;
+    return options;
+}
+
+/* Scores a fold under every acquisition change; on rank 0 fills *out. Collective. */
+static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, pd_stress *out)
+{
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
+    const pd_stress_decision decision = {.threshold = checkpoint->threshold,
+                                         .temperature = checkpoint->temperature,
+                                         .views = (int)checkpoint->views};
+    pd_scorer_options options = scorer_options(self, fold);
+    options.most = (size_t)pd_classifier_job(self->classifier)->stress_images;
+    options.hold = true;
+    pd_comm_at(comm, "stress test of the %s fold", fold == PD_VAL ? "validation" : "test");
+    return pd_stress_run(out, comm, &options, pd_classifier_network(self->classifier), &decision);
+}
+
 /* Scores one fold; on rank 0 fills *out. Collective. */
 static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
                                pd_report_fold *out)
@@ -213,22 +245,11 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     pd_scorer *scorer = NULL;
     pd_score *scores = NULL;
     size_t count;
-    const pd_job *job = pd_classifier_job(self->classifier);
-    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
     pd_comm_at(comm, "%s", name);
-    /* Another hospital's images are normalised as those were that the model knows. */
-    pd_scorer_options scorer_options = {.job = job,
-                                        .input = *pd_classifier_input(self->classifier),
-                                        .dataset = self->dataset,
-                                        .fold = fold,
-                                        .chunk = job->batch / job->lanes,
-                                        .views = self->report.views,
-                                        .threads = self->report.threads};
-    scorer_options.input.height = info->height;
-    scorer_options.input.width = info->width;
+    const pd_scorer_options options = scorer_options(self, fold);
     const pd_scoring scoring = {.label = name, .change = PD_CHANGE_NONE};
-    PD_TRY(pd_comm_agree(comm, pd_scorer_create(&scorer, comm, &scorer_options)));
+    PD_TRY(pd_comm_agree(comm, pd_scorer_create(&scorer, comm, &options)));
     PD_TRY(pd_scorer_run(scorer, pd_classifier_network(self->classifier), &scoring, &scores,
                          &count));
     if (pd_comm_rank(comm) == 0)
@@ -331,6 +352,10 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
         PD_TRY(evaluate_fold(self, comm, PD_VAL, &self->report.val));
     if (test)
         PD_TRY(evaluate_fold(self, comm, PD_TEST, &self->report.test));
+    if (options->stress && val)
+        PD_TRY(stress_fold(self, comm, PD_VAL, &self->report.val.stress));
+    if (options->stress_test && test)
+        PD_TRY(stress_fold(self, comm, PD_TEST, &self->report.test.stress));
     if (test && pd_comm_rank(comm) == 0)
         count_look(self, options);
     *out = self;

@@ -199,6 +199,24 @@ static void print_verdict(FILE *out, const char *name, double value, double targ
             value >= target ? "met" : "missed");
 }
 
+/* A row per change: AUC, sensitivity and specificity with their intervals. */
+static void print_stress(FILE *out, const char *fold, const pd_stress *stress)
+{
+    if (!stress->present)
+        return;
+    fprintf(out, "\nstress test, %s fold, %lld of %lld images under each change\n", fold,
+            (long long)stress->images, (long long)stress->fold_images);
+    fprintf(out, "%-22s %-24s %-22s %s\n", "change", "AUC", "sensitivity %", "specificity %");
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        const pd_metrics *m = &stress->rows[i].metrics;
+        fprintf(out, "%-22s %.4f (%.4f-%.4f)   %5.1f (%5.1f-%5.1f)    %5.1f (%5.1f-%5.1f)%s\n",
+                pd_stress_name(&stress->rows[i]), m->auc.value, m->auc.low, m->auc.high,
+                100 * m->sensitivity.value, 100 * m->sensitivity.low, 100 * m->sensitivity.high,
+                100 * m->specificity.value, 100 * m->specificity.low, 100 * m->specificity.high,
+                i == stress->worst ? "  worst" : "");
+    }
+}
+
 void pd_report_print(FILE *out, const pd_report *report)
 {
     const char *unknown = "unknown";
@@ -218,6 +236,8 @@ void pd_report_print(FILE *out, const pd_report *report)
 
     print_fold(out, "val", report, &report->val);
     print_fold(out, "test", report, &report->test);
+    print_stress(out, "val", &report->val.stress);
+    print_stress(out, "test", &report->test.stress);
     if (report->val.present || report->test.present)
         fputc('\n', out);
 

@@ -4,6 +4,7 @@
 
 #include "pneumo/evaluate/calibration.h"
 #include "pneumo/evaluate/metrics.h"
+#include "pneumo/evaluate/stress.h"
 #include "pneumo/io/dataset.h"
 
 #include <stdbool.h>
@@ -24,6 +25,7 @@ typedef struct pd_report_fold {
     pd_figure decided;             /* accuracy on the others */
     pd_calibration calibration;    /* of the probabilities as they are used */
     pd_calibration uncalibrated;   /* with temperature 1 */
+    pd_stress stress;              /* of the fold's images taken otherwise */
     pd_score *scores;              /* [score_count], in the order of ids; borrowed */
     size_t score_count;
     bool has_causes;

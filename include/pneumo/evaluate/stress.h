@@ -1,0 +1,40 @@
+/* The stress test: how the figures of a fold hold when its images are taken otherwise. */
+#ifndef PNEUMO_EVALUATE_STRESS_H
+#define PNEUMO_EVALUATE_STRESS_H
+
+#include "pneumo/data/change.h"
+#include "pneumo/evaluate/metrics.h"
+#include "pneumo/train/score.h"
+
+/* The figures of a fold's images under one change. */
+typedef struct pd_stress_row {
+    int change; /* number in pd_changes, or PD_CHANGE_NONE */
+    pd_metrics metrics;
+} pd_stress_row;
+
+enum { PD_STRESS_ROWS = PD_CHANGES + 1 };
+
+typedef struct pd_stress {
+    bool present;
+    int64_t images, fold_images;        /* scored under each change, and in the fold */
+    pd_stress_row rows[PD_STRESS_ROWS]; /* the images as they are first, then the catalogue */
+    pd_figure pooled_auc;               /* of the scores under all changes together */
+    int worst;                          /* row with the lowest balanced accuracy */
+} pd_stress;
+
+/* The decision that the rows are judged by. */
+typedef struct pd_stress_decision {
+    double threshold, temperature;
+    int views;
+} pd_stress_decision;
+
+/* Scores a fold under every change. The scorer's options hold the subset and the views. Each score
+ * is checked to be there exactly once. On rank 0 *out is filled. Collective; all ranks return the
+ * same status. */
+pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_scorer_options *options,
+                        pd_network *network, const pd_stress_decision *decision);
+
+/* "clean", or the name of the change. */
+const char *pd_stress_name(const pd_stress_row *row);
+
+#endif

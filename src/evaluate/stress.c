@@ -1,0 +1,94 @@
+#include "pneumo/evaluate/stress.h"
+
+#include "pneumo/base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct stress_test {
+    pd_comm *comm;
+    pd_network *network;
+    const pd_stress_decision *decision;
+    pd_scorer *scorer;
+    const int64_t *ids;
+    size_t count;
+    pd_score *pool; /* rank 0: [PD_CHANGES][count] */
+} stress_test;
+
+const char *pd_stress_name(const pd_stress_row *row)
+{
+    return row->change == PD_CHANGE_NONE ? "clean" : pd_changes[row->change].name;
+}
+
+/* Judges one row's scores, and keeps those of changed images for the pool. */
+static pd_status judge(stress_test *self, pd_stress_row *row, pd_score *scores, size_t count)
+{
+    const pd_stress_decision *decision = self->decision;
+    pd_status status = pd_scores_check(scores, count, self->ids, self->count);
+    if (status != PD_OK)
+        return pd_fail_within(status, "change %s", pd_stress_name(row));
+    pd_scores_decide(scores, count, decision->temperature, decision->views);
+    if (row->change != PD_CHANGE_NONE)
+        memcpy(self->pool + (size_t)row->change * self->count, scores, count * sizeof *scores);
+    return pd_metrics_compute(&row->metrics, scores, count, decision->threshold);
+}
+
+/* Scores the images under one change. Collective. */
+static pd_status run_row(stress_test *self, pd_stress_row *row, int change)
+{
+    char label[64];
+    pd_score *scores = NULL;
+    size_t count;
+    *row = (pd_stress_row){.change = change};
+    snprintf(label, sizeof label, "stress test %d/%d", change + 2, PD_STRESS_ROWS);
+    const pd_scoring scoring = {.label = label, .change = change};
+    pd_status status = pd_scorer_run(self->scorer, self->network, &scoring, &scores, &count);
+    if (status == PD_OK && pd_comm_rank(self->comm) == 0)
+        status = judge(self, row, scores, count);
+    free(scores);
+    return pd_comm_agree(self->comm, status);
+}
+
+static double balanced(const pd_stress_row *row)
+{
+    return row->metrics.balanced_accuracy.value;
+}
+
+static pd_status summarise(const stress_test *self, pd_stress *out)
+{
+    for (int i = 1; i < PD_STRESS_ROWS; i++)
+        if (balanced(&out->rows[i]) < balanced(&out->rows[out->worst]))
+            out->worst = i;
+    out->present = true;
+    return pd_auc(&out->pooled_auc, self->pool, PD_CHANGES * self->count);
+}
+
+static int64_t fold_images(const pd_scorer_options *options)
+{
+    const pd_dataset_info *info = pd_dataset_get_info(options->dataset);
+    return info->counts[options->fold][PD_NORMAL] + info->counts[options->fold][PD_PNEUMONIA];
+}
+
+pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_scorer_options *options,
+                        pd_network *network, const pd_stress_decision *decision)
+{
+    pd_status status = PD_OK;
+    stress_test self = {.comm = comm, .network = network, .decision = decision};
+    *out = (pd_stress){.fold_images = fold_images(options)};
+    PD_TRY(pd_comm_agree(comm, pd_scorer_create(&self.scorer, comm, options)));
+    self.ids = pd_scorer_ids(self.scorer, &self.count);
+    out->images = (int64_t)self.count;
+    if (pd_comm_rank(comm) == 0)
+        status = pd_alloc(&self.pool, PD_CHANGES * self.count, sizeof *self.pool);
+    PD_TRY(pd_comm_agree(comm, status));
+    for (int i = 0; i < PD_STRESS_ROWS; i++)
+        PD_TRY(run_row(&self, &out->rows[i], i - 1));
+    if (pd_comm_rank(comm) == 0)
+        status = summarise(&self, out);
+    status = pd_comm_agree(comm, status);
+cleanup:
+    pd_scorer_destroy(&self.scorer);
+    free(self.pool);
+    return status;
+}
