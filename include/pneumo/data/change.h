@@ -34,7 +34,7 @@ typedef struct pd_change {
     float blur;          /* standard deviation of a Gaussian, as a share of the width */
     float resample;      /* factor by which the image is shrunk and enlarged again */
     float sharpen;       /* amount of an unsharp mask */
-    float noise;         /* standard deviation of normal noise, as a share of the range */
+    float noise;         /* standard deviation of nearly normal noise, as a share of the range */
     float border;        /* share of the side blacked out along each edge */
     int jpeg;            /* quality at which the image is compressed and decoded again */
 } pd_change;

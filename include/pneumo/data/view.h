@@ -25,7 +25,7 @@ typedef struct pd_augment {
     double blur;         /* standard deviation of a Gaussian, up to this share of the side */
     double resample_min; /* least factor by which the image is shrunk and enlarged again */
     double sharpen;      /* amount of an unsharp mask, up to */
-    double noise;        /* standard deviation of normal noise, up to this share of the range */
+    double noise;        /* standard deviation of noise, up to this share of the range */
     double border;       /* blacks out each of the four sides up to this share of the side */
     double erase;        /* area of a rectangle of one random grey, up to this share */
 } pd_augment;
@@ -36,7 +36,7 @@ typedef struct pd_view {
     float resample;      /* factor on both sides, by which it is shrunk and enlarged again */
     float blur;          /* standard deviation of a Gaussian, as a share of the width */
     float sharpen;       /* adds this times the difference from a Gaussian of PD_SHARPEN_RADIUS */
-    float noise;         /* standard deviation of normal noise, in grey values */
+    float noise;         /* standard deviation of nearly normal noise, in grey values */
     uint64_t noise_seed; /* of the noise's random stream */
     /* Geometry: as in pd_affine. */
     float map[6];
