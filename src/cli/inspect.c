@@ -69,6 +69,29 @@ static void print_samples(const pd_dataset *dataset, int fold, int label, int32_
     putchar('\n');
 }
 
+/* The range of the images' own shapes. */
+static void print_shapes(const pd_dataset *dataset)
+{
+    const pd_sample *samples = pd_dataset_samples(dataset);
+    int64_t total = pd_dataset_get_info(dataset)->count;
+    pd_sample least = samples[0], most = samples[0];
+    for (int64_t i = 1; i < total; i++) {
+        const pd_sample *s = &samples[i];
+        least.height = s->height < least.height ? s->height : least.height;
+        least.width = s->width < least.width ? s->width : least.width;
+        most.height = s->height > most.height ? s->height : most.height;
+        most.width = s->width > most.width ? s->width : most.width;
+    }
+    if (least.height == 0)
+        print_text("packed from", "images of unknown height and width");
+    else if (least.height == most.height && least.width == most.width)
+        printf("  %-14s images of %d x %d pixels, all of them\n", "packed from", least.width,
+               least.height);
+    else
+        printf("  %-14s images of %d to %d pixels wide, %d to %d high\n", "packed from",
+               least.width, most.width, least.height, most.height);
+}
+
 static pd_status inspect_dataset(const char *path)
 {
     pd_status status = PD_OK;
@@ -81,6 +104,7 @@ static pd_status inspect_dataset(const char *path)
     print_heading(path, "data set");
     printf("  %-14s %" PRId64 " of %d x %d pixels, grey\n", "images", info->count, info->width,
            info->height);
+    print_shapes(dataset);
     print_text("folds", info->fold_policy);
     print_text("patients", info->grouping);
     printf("  %-14s %" PRIu64 "\n", "seed", info->seed);

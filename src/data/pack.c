@@ -22,9 +22,10 @@ enum { FILE_MAX = 256 << 20, BLOCK_BYTES = 32 << 20, BLOCK_MIN = 8, BLOCK_MAX = 
 
 /* A sample on its way into the file. */
 typedef struct pd_draft {
-    XXH128_hash_t hash; /* of the file's bytes */
-    int64_t slot;       /* its place in the spool, and among the scanned samples */
-    bool bad;           /* unreadable, to be left out */
+    XXH128_hash_t hash;     /* of the file's bytes */
+    int64_t slot;           /* its place in the spool, and among the scanned samples */
+    uint16_t height, width; /* of the image before it became a square */
+    bool bad;               /* unreadable, to be left out */
 } pd_draft;
 
 /* The folder's images at their final size. They are decoded once, before anything is known of
@@ -119,7 +120,11 @@ static pd_status spool_move(const pd_spool *spool, uint8_t *bytes, size_t size, 
     return PD_OK;
 }
 
-/* Reads one file: its hash, and its image at the final size in out[size][size]. */
+/* A side always fits into the data set's 16 bits. */
+_Static_assert(PD_IMAGE_SIDE_MAX <= UINT16_MAX, "/shape holds 16 bits a side");
+
+/* Reads one file: its hash, the shape of its image, and the image at the final size in
+ * out[size][size]. */
 static pd_status prepare_image(pd_draft *draft, uint8_t *out, const char *name,
                                const pd_pack_options *options)
 {
@@ -137,6 +142,8 @@ static pd_status prepare_image(pd_draft *draft, uint8_t *out, const char *name,
         pd_fail_within(status, "%s", path);
         goto cleanup;
     }
+    draft->height = (uint16_t)image.height;
+    draft->width = (uint16_t)image.width;
     PD_TRY(pd_image_resize(out, options->size, options->size, &image));
 
 cleanup:
@@ -274,6 +281,8 @@ static pd_status collect_samples(pd_sample **out, int32_t *patients, const pd_dr
     for (int64_t i = 0; i < count; i++) {
         pd_sample *sample = &(*out)[i];
         *sample = scan->samples[drafts[i].slot];
+        sample->height = drafts[i].height;
+        sample->width = drafts[i].width;
         if (number[sample->patient] == 0)
             number[sample->patient] = ++*patients;
         sample->patient = number[sample->patient] - 1;
@@ -358,6 +367,8 @@ static void digest_sample(XXH3_state_t *digest, const pd_sample *sample)
     digest_number(digest, (uint64_t)sample->cause);
     digest_number(digest, (uint64_t)sample->fold);
     digest_number(digest, (uint64_t)sample->patient);
+    digest_number(digest, sample->height);
+    digest_number(digest, sample->width);
     digest_text(digest, sample->name);
 }
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static const char *const FORMAT = "pneumo-dist data set";
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 2 }; /* 2: with /shape */
 
 const char *const pd_label_names[PD_LABELS] = {"NORMAL", "PNEUMONIA"};
 const char *const pd_cause_names[PD_CAUSES] = {"NONE", "BACTERIA", "VIRUS", "UNKNOWN"};
@@ -92,6 +92,24 @@ cleanup:
     return status;
 }
 
+static pd_status write_shapes(const pd_hdf5 *file, const pd_sample *samples, int64_t count)
+{
+    pd_status status = PD_OK;
+    uint16_t(*shapes)[2] = NULL;
+    hsize_t dims[2] = {(hsize_t)count, 2};
+    PD_TRY(pd_alloc(&shapes, (size_t)count, sizeof *shapes));
+    for (int64_t i = 0; i < count; i++) {
+        shapes[i][0] = samples[i].height;
+        shapes[i][1] = samples[i].width;
+    }
+    PD_TRY(pd_hdf5_put_array(file, file->id, "shape", H5T_STD_U16LE, 2, dims, H5T_NATIVE_UINT16,
+                             shapes));
+
+cleanup:
+    free(shapes);
+    return status;
+}
+
 static pd_status write_samples(const pd_hdf5 *file, const pd_sample *samples, int64_t count)
 {
     pd_status status = PD_OK;
@@ -114,6 +132,7 @@ static pd_status write_samples(const pd_hdf5 *file, const pd_sample *samples, in
     PD_TRY(pd_hdf5_put_array(file, file->id, "patient", H5T_STD_I32LE, 1, dims, H5T_NATIVE_INT32,
                              patients));
     PD_TRY(write_names(file, samples, count));
+    PD_TRY(write_shapes(file, samples, count));
 
 cleanup:
     free(bytes);
@@ -310,6 +329,40 @@ cleanup:
     return status;
 }
 
+/* Reads '/shape' into the samples. */
+static pd_status read_shapes(const pd_hdf5 *file, pd_sample *samples, int64_t count)
+{
+    pd_status status = PD_OK;
+    hid_t array = H5I_INVALID_HID;
+    hsize_t dims[2];
+    uint16_t(*shapes)[2] = NULL;
+    PD_TRY(pd_hdf5_open_array(&array, file, "/shape", H5T_STD_U16LE, 2, dims));
+    PD_TRY(check_count(file, "/shape", (int64_t)dims[0], count));
+    if (dims[1] != 2) {
+        status = pd_hdf5_fail_read(file, "array '/shape' has the wrong shape");
+        goto cleanup;
+    }
+    PD_TRY(pd_alloc(&shapes, (size_t)count, sizeof *shapes));
+    if (H5Dread(array, H5T_NATIVE_UINT16, H5S_ALL, H5S_ALL, H5P_DEFAULT, shapes) < 0) {
+        status = pd_hdf5_fail_read(file, "array '/shape' is damaged");
+        goto cleanup;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        samples[i].height = shapes[i][0];
+        samples[i].width = shapes[i][1];
+        if ((samples[i].height == 0) != (samples[i].width == 0)) {
+            status = pd_hdf5_fail_read(file, "'/shape' of sample %lld is %d, %d", (long long)i,
+                                       samples[i].height, samples[i].width);
+            goto cleanup;
+        }
+    }
+
+cleanup:
+    free(shapes);
+    pd_hdf5_close(&array);
+    return status;
+}
+
 static pd_status read_samples(pd_dataset *dataset)
 {
     pd_status status = PD_OK;
@@ -339,6 +392,7 @@ static pd_status read_samples(pd_dataset *dataset)
                                           .patient = patients[i],
                                           .name = dataset->names[i]};
     }
+    PD_TRY(read_shapes(file, dataset->samples, count));
     count_samples(counts, dataset->samples, count);
     if (memcmp(counts, dataset->info.counts, sizeof counts) != 0)
         status = pd_hdf5_fail_read(file, "the counts of its attributes do not match its labels");

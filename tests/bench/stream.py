@@ -44,7 +44,7 @@ def repeat(small_path, big_path, count):
         of, copy = np.arange(count) % n, np.arange(count) // n
         for key in small.attrs:
             big.attrs.create(key, small.attrs[key], dtype=small.attrs.get_id(key).dtype)
-        for key in ("label", "cause", "fold", "patient", "name"):
+        for key in ("label", "cause", "fold", "patient", "name", "shape"):
             values = small[key][:]
             patients = values.max() + 1 if key == "patient" else 0
             values = values[of]
@@ -54,9 +54,9 @@ def repeat(small_path, big_path, count):
                 values += copy.astype(values.dtype) * patients
             # By the low level, which keeps the exact type of the names.
             settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            settings.set_chunk((min(count, 1 << 14),))
+            settings.set_chunk((min(count, 1 << 14), *values.shape[1:]))
             settings.set_fletcher32()
-            space = h5py.h5s.create_simple((count,))
+            space = h5py.h5s.create_simple(values.shape)
             h5py.h5d.create(big.id, key.encode(), small[key].id.get_type(), space, settings).write(
                 h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(values),
                 small[key].id.get_type())

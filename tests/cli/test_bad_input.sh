@@ -307,7 +307,11 @@ with h5py.File("other.h5", "w") as file:
     file["x"] = [1, 2, 3]
 shutil.copy("data.h5", "newer.h5")
 with h5py.File("newer.h5", "r+") as file:
-    file.attrs["format_version"] = 2
+    file.attrs["format_version"] = 3
+shutil.copy("data.h5", "older.h5")
+with h5py.File("older.h5", "r+") as file:
+    file.attrs["format_version"] = 1
+    del file["shape"]
 with h5py.File("data.h5") as file:
     name = file["name"][17].decode()
     at = file["images"].id.get_chunk_info_by_coord((17, 0, 0)).byte_offset
@@ -328,8 +332,10 @@ refuse "train: another HDF5 file as data set" 1 "^other.h5: is an HDF5 file, but
 refuse "train: a checkpoint as data set" 1 "^good/last.h5: is a pneumo-dist checkpoint, not a pneumo-dist data set$pack_again" \
     "${train[@]}" --data good/last.h5
 refuse "train: half a data set" 1 "^cut.h5: is damaged or cut short$pack_again" "${train[@]}" --data cut.h5
-refuse "train: a data set of another version" 1 "^newer.h5: has format version 2, but this program reads 1$pack_again" \
+refuse "train: a data set of a newer version" 1 "^newer.h5: has format version 3, but this program reads 2$pack_again" \
     "${train[@]}" --data newer.h5
+refuse "train: a data set of an older version" 1 "^older.h5: has format version 1, but this program reads 2$pack_again" \
+    "${train[@]}" --data older.h5
 refuse "train: one flipped bit" 1 "^flipped.h5: the image of sample 17 \(train/.*\) is damaged$pack_again" \
     "${train[@]}" --data flipped.h5
 refuse "train: changed labels" 1 "^label.h5: the counts of its attributes do not match its labels$pack_again" \

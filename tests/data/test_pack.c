@@ -8,6 +8,7 @@
 
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/data/image.h"
 #include "pneumo/data/pack.h"
 #include "pneumo/data/phantom.h"
 #include "pneumo/io/file.h"
@@ -143,6 +144,8 @@ static void the_file_holds_what_the_folder_held(void **state)
         snprintf(path, sizeof path, "%s/%s", folder, samples[i].name);
         assert_int_equal(pd_image_read(&image, path), PD_OK);
         assert_int_equal(pd_image_resize(direct, SIZE, SIZE, &image), PD_OK);
+        assert_int_equal(samples[i].height, image.height);
+        assert_int_equal(samples[i].width, image.width);
         pd_image_free(&image);
         assert_int_equal(pd_dataset_read(dataset, &i, 1, packed), PD_OK);
         assert_memory_equal(packed, direct, sizeof packed);
@@ -158,6 +161,41 @@ static void the_file_holds_what_the_folder_held(void **state)
     assert_true(fabs(info->mean - sum / pixels) < 1e-9);
     assert_true(fabs(info->deviation - sqrt(squares / pixels - info->mean * info->mean)) < 1e-9);
     pd_dataset_destroy(&dataset);
+}
+
+/* Packs the folder with one more image, of one grey, and finds its shape in the file. */
+static void pack_with_blank(char *digest, int height, int width)
+{
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    pd_dataset *dataset = NULL;
+    char path[256];
+    uint8_t pixels[60 * 60];
+    memset(pixels, 77, sizeof pixels);
+    snprintf(path, sizeof path, "%s/train/NORMAL/IM-9000-0001.png", folder);
+    pd_image image = {height, width, pixels};
+    assert_int_equal(pd_image_write_png(path, &image), PD_OK);
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(pd_dataset_open(&dataset, output), PD_OK);
+    const pd_sample *sample = pd_dataset_samples(dataset);
+    while (!strstr(sample->name, "IM-9000-0001"))
+        sample++;
+    assert_int_equal(sample->height, height);
+    assert_int_equal(sample->width, width);
+    pd_dataset_destroy(&dataset);
+    strcpy(digest, result.info.digest);
+}
+
+/* Two files that differ in nothing but the shape of one image are not the same data. */
+static void shapes_are_kept_and_digested(void **state)
+{
+    (void)state;
+    char digest[2][33];
+    pack_with_blank(digest[0], 30, 50);
+    pack_with_blank(digest[1], 50, 30);
+    assert_string_not_equal(digest[0], digest[1]);
+    pack_with_blank(digest[1], 30, 50);
+    assert_string_equal(digest[0], digest[1]);
 }
 
 static void threads_do_not_change_a_byte(void **state)
@@ -314,6 +352,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter_copy, leave_copy)
     const struct CMUnitTest tests[] = {
         TEST(the_file_holds_what_the_folder_held),
+        TEST(shapes_are_kept_and_digested),
         TEST(threads_do_not_change_a_byte),
         TEST(duplicates_are_kept_once_and_join_patients),
         TEST(a_duplicate_under_two_labels_is_refused),

@@ -11,7 +11,7 @@ def enum(array):
 
 def dataset(file):
     assert file.attrs["format"] == b"pneumo-dist data set"
-    assert file.attrs["format_version"] == 1
+    assert file.attrs["format_version"] == 2
     assert file.attrs["seed"] == 2**64 - 1
     assert file.attrs["count_train_pneumonia"] == 2
     images = file["images"]
@@ -24,6 +24,8 @@ def dataset(file):
     assert enum(file["fold"]) == {"TRAIN": 0, "VAL": 1, "TEST": 2}
     assert list(file["label"]) == [0, 1, 0, 1, 0, 1, 0]
     assert file["patient"].dtype == np.int32 and list(file["patient"])[:3] == [0, 10, 20]
+    assert file["shape"].dtype == np.uint16 and file["shape"].fletcher32
+    assert file["shape"][...].tolist() == [[0, 0]] + [[100 * i, 65535 - i] for i in range(1, 7)]
     assert file["name"][1] == b"PNEUMONIA/person1_bacteria_1.jpeg"
 
 

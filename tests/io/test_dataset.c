@@ -46,6 +46,8 @@ static void describe(void)
                                          : i < 6 ? PD_VAL
                                                  : PD_TEST,
                                  .patient = 10 * i,
+                                 .height = (uint16_t)(100 * i),
+                                 .width = (uint16_t)(i ? UINT16_MAX - i : 0),
                                  .name = names[i]};
     }
     for (int i = 0; i < COUNT * PIXELS; i++)
@@ -113,6 +115,8 @@ static void assert_content(const pd_dataset *dataset, const uint8_t *read)
         assert_int_equal(sample[i].cause, samples[i].cause);
         assert_int_equal(sample[i].fold, samples[i].fold);
         assert_int_equal(sample[i].patient, samples[i].patient);
+        assert_int_equal(sample[i].height, samples[i].height);
+        assert_int_equal(sample[i].width, samples[i].width);
         assert_string_equal(sample[i].name, samples[i].name);
     }
     assert_memory_equal(read, images, sizeof images);
@@ -363,6 +367,12 @@ static void replace(hid_t file, const char *name, hid_t type, int rank, hsize_t 
     H5Sclose(space);
 }
 
+/* What version 1 was: no '/shape'. */
+static void version_without_shapes(hid_t file)
+{
+    set_number(file, "format_version", 1);
+    H5Ldelete(file, "shape", H5P_DEFAULT);
+}
 static void other_version(hid_t file)
 {
     set_number(file, "format_version", 9);
@@ -448,6 +458,37 @@ static void two_dimensional_patients(hid_t file)
 {
     replace(file, "patient", H5T_STD_I32LE, 2, COUNT, 0);
 }
+static void no_shapes(hid_t file)
+{
+    H5Ldelete(file, "shape", H5P_DEFAULT);
+}
+static void replace_shapes(hid_t file, hid_t type, hsize_t rows, hsize_t columns)
+{
+    static const uint16_t shapes[3 * COUNT] = {8, 8, 9, 9, 7, 0, 5, 5};
+    hsize_t dims[2] = {rows, columns};
+    H5Ldelete(file, "shape", H5P_DEFAULT);
+    hid_t space = H5Screate_simple(2, dims, NULL);
+    hid_t array = H5Dcreate2(file, "shape", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Dwrite(array, H5T_NATIVE_UINT16, H5S_ALL, H5S_ALL, H5P_DEFAULT, shapes) >= 0);
+    H5Dclose(array);
+    H5Sclose(space);
+}
+static void shapes_of_wide_numbers(hid_t file)
+{
+    replace_shapes(file, H5T_STD_U32LE, COUNT, 2);
+}
+static void fewer_shapes(hid_t file)
+{
+    replace_shapes(file, H5T_STD_U16LE, COUNT - 1, 2);
+}
+static void shapes_of_three_numbers(hid_t file)
+{
+    replace_shapes(file, H5T_STD_U16LE, COUNT, 3);
+}
+static void shape_without_width(hid_t file)
+{
+    replace_shapes(file, H5T_STD_U16LE, COUNT, 2);
+}
 static void names_of_any_width(hid_t file)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
@@ -501,7 +542,14 @@ static void test_wrong_content(void **state)
         void (*change)(hid_t);
         const char *part;
     } cases[] = {
-        {other_version, "has format version 9, but this program reads 1; pack"},
+        {other_version, "has format version 9, but this program reads 2; pack"},
+        {version_without_shapes, "has format version 1, but this program reads 2; pack the images "
+                                 "again with this version of 'pneumo-dist pack'"},
+        {no_shapes, "array '/shape' is missing"},
+        {shapes_of_wide_numbers, "array '/shape' has the wrong type"},
+        {fewer_shapes, "'/shape' has 6 entries for 7 images"},
+        {shapes_of_three_numbers, "array '/shape' has the wrong shape"},
+        {shape_without_width, "'/shape' of sample 2 is 7, 0"},
         {other_format, "is a pneumo-dist dream ca, not a pneumo-dist data set"},
         {no_seed, "attribute 'seed' of '/' is missing"},
         {seed_of_text, "attribute 'seed' of '/' has the wrong type"},

@@ -1,7 +1,8 @@
 /* The packed data set: one HDF5 file of grey images with label, cause, fold and patient.
  *
  * /images uint8 [N,H,W] (one chunk per image, Fletcher32), /label, /cause, /fold enums [N],
- * /patient int32 [N], /name string [N]; attributes of / say how it was made. */
+ * /patient int32 [N], /name string [N], /shape uint16 [N,2] (height and width of the image before
+ * it became a square; both 0 when not known); attributes of / say how it was made. */
 #ifndef PNEUMO_IO_DATASET_H
 #define PNEUMO_IO_DATASET_H
 
@@ -64,7 +65,8 @@ pd_status pd_dataset_write(pd_dataset *dataset, int64_t first, int64_t count,
 pd_status pd_dataset_finish(pd_dataset *dataset, const pd_dataset_info *info);
 
 /* Opens for reading, file locking off, and reads everything but the images. Errors name the file
- * and what is wrong with it: not HDF5, cut short, another format or version. */
+ * and what is wrong with it: not HDF5, cut short, another format or version, for which it says to
+ * pack the images again. */
 pd_status pd_dataset_open(pd_dataset **out, const char *path);
 
 /* Closes; an unfinished new file is removed. NULL-safe; nulls the handle. */
