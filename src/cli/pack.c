@@ -132,6 +132,36 @@ cleanup:
     return status;
 }
 
+static void print_separation(const char *name, const char *measure, const char *more,
+                             const char *unit, int digits, const pd_shape_separation *s)
+{
+    const char *higher = s->higher == PD_NORMAL ? "normal" : "pneumonia";
+    const char *lower = s->higher == PD_NORMAL ? "pneumonia" : "normal";
+    printf("%-10s %s alone separates the classes with AUC %.3f (", name, measure, s->auc);
+    if (s->auc == 0.5)
+        printf("neither class is %s, ", more);
+    else
+        printf("%s images are %s, ", higher, more);
+    printf("median %.*f%s; %s %.*f)\n", digits, s->medians[s->higher], unit, lower, digits,
+           s->medians[!s->higher]);
+}
+
+/* What a model could learn from the images' outlines. */
+static void print_shapes(const pd_shapes *shapes)
+{
+    if (!shapes->known)
+        printf("shape      not compared: it takes images of both classes\n");
+    else if (shapes->same)
+        printf("shape      all images are %d x %d: their own shape is not known\n", shapes->width,
+               shapes->height);
+    else {
+        print_separation("shape", "width over height", "wider", "", 2,
+                         &shapes->separations[PD_SHAPE_ASPECT]);
+        print_separation("size", "width times height", "larger", " pixels", 0,
+                         &shapes->separations[PD_SHAPE_AREA]);
+    }
+}
+
 static void print_result(const pd_pack_result *result, const char *output)
 {
     const pd_dataset_info *info = &result->info;
@@ -158,6 +188,7 @@ static void print_result(const pd_pack_result *result, const char *output)
            (long long)info->duplicates, (long long)result->bad, (long long)result->skipped);
     if (result->leaks > 0)
         printf("caution    %lld patients have images in two folds\n", (long long)result->leaks);
+    print_shapes(&result->shapes);
     printf("train      mean %.3f, deviation %.3f of 255\n", info->mean, info->deviation);
     printf("digest     %s\n", info->digest);
     printf("written    %s\n", output);

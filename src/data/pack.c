@@ -437,6 +437,20 @@ static pd_status warn_of_leaks(int64_t *leaks, const pd_sample *samples, int64_t
     return PD_OK;
 }
 
+static void warn_of_shapes(const pd_shapes *shapes)
+{
+    const pd_shape_separation *aspect = &shapes->separations[PD_SHAPE_ASPECT];
+    const pd_shape_separation *area = &shapes->separations[PD_SHAPE_AREA];
+    if (aspect->is_shortcut || area->is_shortcut)
+        pd_warn("the %s of the images alone %s the classes apart: a model can learn this shortcut "
+                "instead of the disease; the report's figures by shape and size show whether it "
+                "does",
+                !area->is_shortcut     ? "shape"
+                : !aspect->is_shortcut ? "size"
+                                       : "shape and the size",
+                aspect->is_shortcut && area->is_shortcut ? "tell" : "tells");
+}
+
 pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
 {
     pd_status status;
@@ -471,7 +485,9 @@ pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
     result->skipped = scan.skipped;
     fill_info(&result->info, options, count, duplicates, result->leaks);
     PD_TRY(count_samples(result, samples, count, patients));
+    PD_TRY(pd_shapes_compare(&result->shapes, samples, count));
     PD_TRY(write_dataset(&result->info, samples, drafts, &spool, options->output));
+    warn_of_shapes(&result->shapes);
 
 cleanup:
     free(samples);

@@ -182,6 +182,12 @@ static void pack_with_blank(char *digest, int height, int width)
         sample++;
     assert_int_equal(sample->height, height);
     assert_int_equal(sample->width, width);
+    pd_shapes shapes;
+    assert_int_equal(pd_shapes_compare(&shapes, pd_dataset_samples(dataset), result.info.count),
+                     PD_OK);
+    assert_true(result.shapes.known && !result.shapes.same);
+    for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++)
+        assert_true(result.shapes.separations[measure].auc == shapes.separations[measure].auc);
     pd_dataset_destroy(&dataset);
     strcpy(digest, result.info.digest);
 }

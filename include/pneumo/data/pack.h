@@ -2,6 +2,7 @@
 #ifndef PNEUMO_DATA_PACK_H
 #define PNEUMO_DATA_PACK_H
 
+#include "pneumo/data/shape.h"
 #include "pneumo/io/dataset.h"
 
 #include <stdbool.h>
@@ -35,10 +36,12 @@ typedef struct pd_pack_result {
     int64_t leaks;   /* patients with images in two folds; only policy keep has them */
     int64_t images[PD_FOLDS][PD_LABELS][PD_CAUSES];
     int64_t patients[PD_FOLDS][PD_LABELS];
+    pd_shapes shapes; /* of all packed images */
 } pd_pack_result;
 
 /* Writes options->output, or nothing. Shows progress. Same folder and options, same bytes, for any
- * number of threads.
+ * number of threads. Warns of what makes figures too good: patients in two folds, and shapes that
+ * tell the classes apart (pd_shapes_compare).
  *
  * Exact duplicates (by the bytes of the files) are kept once, the first by name; their patients
  * become one, and their cause UNKNOWN if the names differ in it. Errors name the file: a folder or
