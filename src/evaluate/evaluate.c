@@ -196,6 +196,8 @@ static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count
     PD_TRY(pd_patients_merge(&patients, &patient_count, scores, count));
     PD_TRY(pd_metrics_compute(&out->patients, patients, patient_count, checkpoint->threshold));
     count_causes(self, out);
+    PD_TRY(pd_shape_judge(&out->shape, scores, count, checkpoint->threshold,
+                          pd_dataset_samples(self->dataset)));
     out->present = true;
     out->has_causes = pd_classifier_job(self->classifier)->task == PD_TASK_CAUSE;
     for (size_t i = 0; i < count && out->has_causes; i++)

@@ -386,6 +386,107 @@ static void write_calibration(FILE *out, const pd_report *report, const pd_repor
     fputs("</table>\n</section>\n", out);
 }
 
+/* ---- shape and size ---- */
+
+static const struct {
+    const char *title, *range;
+    double scale;
+    int decimals;
+    const char *against, *along; /* normal images of the one end, pneumonias of the other */
+} shape_measures[PD_SHAPE_MEASURES] = {
+    {"width over height", "range", 1, 2, "wide normal, narrow pneumonia",
+     "narrow normal, wide pneumonia"},
+    {"width times height", "megapixels", 1e-6, 3, "large normal, small pneumonia",
+     "small normal, large pneumonia"}};
+
+/* The row of a third: its range, how many, the share decided rightly. */
+static void write_third(FILE *out, const pd_shape_third *third, int measure, const char *title,
+                        const char *at)
+{
+    double scale = shape_measures[measure].scale;
+    int decimals = shape_measures[measure].decimals;
+    key right = member(at, "right");
+    fprintf(out, "<tr><th scope=\"row\">%s</th><td>", title);
+    put_number(out, third->low, scale, decimals, member(at, "low").text);
+    fputs("–", out);
+    put_number(out, third->high, scale, decimals, member(at, "high").text);
+    fputs("</td><td>", out);
+    put_count(out, third->count, member(at, "count").text);
+    fputs("</td><td><b>", out);
+    put_percent(out, third->right.value, member(right.text, "value").text);
+    fputs("</b></td><td>", out);
+    put_interval(out, &third->right, right.text);
+    fputs("</td></tr>\n", out);
+}
+
+static void write_shape_class(FILE *out, const pd_shape_class *group, int measure, int label,
+                              const char *at)
+{
+    static const char *const titles[PD_LABELS] = {"Specificity", "Sensitivity"};
+    const char *const columns[] = {shape_measures[measure].range, "n", "%", "95&nbsp;% interval",
+                                   NULL};
+    key correlation = member(at, "correlation");
+    fprintf(out, "<section class=\"card\">\n<h4>%s by %s</h4>\n", titles[label],
+            shape_measures[measure].title);
+    open_table(out, columns);
+    for (int i = 0; i < PD_SHAPE_THIRDS; i++)
+        write_third(out, &group->thirds[i], measure, pd_shape_third_names[i],
+                    member(at, pd_shape_third_names[i]).text);
+    fputs("</table>\n<p class=\"soft\">Difference between the thirds: p&nbsp;=&nbsp;", out);
+    put_number(out, group->p, 1, 4, member(at, "p").text);
+    fputs(", adjusted for all such tests of the fold. Rank correlation with the probability ", out);
+    put_number(out, group->correlation.value, 1, 2, member(correlation.text, "value").text);
+    fputs(" (95&nbsp;% interval ", out);
+    put_number(out, group->correlation.low, 1, 2, member(correlation.text, "low").text);
+    fputs(" to ", out);
+    put_number(out, group->correlation.high, 1, 2, member(correlation.text, "high").text);
+    fputs(").</p>\n</section>\n", out);
+}
+
+/* The AUC where shape speaks against the truth and where it speaks for it, or the reverse. */
+static void write_crossed(FILE *out, const pd_report_fold *fold, int measure, const char *fold_at,
+                          const char *at)
+{
+    const pd_shape_figures *of_measure = &fold->shape.measures[measure];
+    fputs("<section class=\"card\">\n<h4>AUC of the outer thirds</h4>\n", out);
+    open_table(out, figure_columns);
+    open_figure_row(out, "all images", &fold->chosen.auc,
+                    member(member(fold_at, "chosen").text, "auc").text);
+    fputs("</tr>\n", out);
+    open_figure_row(out, shape_measures[measure].against, &of_measure->auc_high_normal,
+                    member(at, "auc_high_normal").text);
+    fputs("</tr>\n", out);
+    open_figure_row(out, shape_measures[measure].along, &of_measure->auc_low_normal,
+                    member(at, "auc_low_normal").text);
+    fputs("</tr>\n</table>\n</section>\n", out);
+}
+
+static void write_shape(FILE *out, const pd_report_fold *fold, const char *fold_at)
+{
+    if (!fold->shape.known)
+        return;
+    fputs("<h3>Shape and size of the images</h3>\n", out);
+    pd_html_element(
+        out, "p class=\"soft note\"",
+        "Every image is squeezed into a square, in which a model can still see how "
+        "wide or how large it was. Where that differs by class it can be a shortcut. "
+        "Within a class it should change nothing: here are thirds of each class, of "
+        "n images, at the threshold in use. A model that reads the shape ranks images worse where "
+        "the shape speaks for the other class.");
+    for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
+        const pd_shape_figures *of_measure = &fold->shape.measures[measure];
+        key at = member(member(fold_at, "shape").text, pd_shape_measure_names[measure]);
+        if (!of_measure->known)
+            continue;
+        fputs("\n<div class=\"grid\">\n", out);
+        for (int label = 0; label < PD_LABELS; label++)
+            write_shape_class(out, &of_measure->classes[label], measure, label,
+                              member(at.text, pd_shape_class_names[label]).text);
+        write_crossed(out, fold, measure, fold_at, at.text);
+        fputs("</div>\n", out);
+    }
+}
+
 /* ---- sections ---- */
 
 static pd_status write_plots(FILE *out, const pd_report *report, const pd_report_fold *fold)
@@ -443,6 +544,7 @@ static pd_status write_fold(FILE *out, const pd_report *report, const pd_report_
     write_band(out, report, fold, at.text);
     write_calibration(out, report, fold, at.text);
     fputs("</div>\n", out);
+    write_shape(out, fold, at.text);
     return write_plots(out, report, fold);
 }
 

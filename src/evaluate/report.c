@@ -67,6 +67,9 @@ static void warn_of_fold(pd_warnings *w, const pd_report *report, const char *na
             snprintf(w->lines[w->count++], sizeof(w->lines[0]), "%s fold, threshold %.6g: %.64s %s",
                      name, thresholds[i]->threshold, model, line);
     }
+    char line[200];
+    if (pd_shape_warn(line, sizeof line, &fold->shape))
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]), "%s fold: %s", name, line);
     const char *only = fold->has_causes ? only_class(fold) : NULL;
     if (only)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
@@ -170,6 +173,79 @@ static void print_more(FILE *out, const pd_report *report, const pd_report_fold 
         report->temperature, fold->uncalibrated.brier, fold->uncalibrated.ece);
 }
 
+/* The range of thirds: the least value of the lowest, then the greatest of each. */
+static void print_limits(FILE *out, const pd_shape_class *group, double unit, int digits)
+{
+    char text[64], *at = text;
+    at += sprintf(at, "%.*g", digits, group->thirds[0].low / unit);
+    for (int i = 0; i < PD_SHAPE_THIRDS; i++)
+        if (group->thirds[i].count > 0)
+            at += sprintf(at, " %.*g", digits, group->thirds[i].high / unit);
+    fprintf(out, "    %*s", CELL, group->thirds[0].count > 0 ? text : "-");
+}
+
+/* A row of one class in the columns of both measures. */
+enum { LOWEST, MIDDLE, HIGHEST, LIMITS, DIFFERENCE, CORRELATION, SHAPE_ROWS };
+
+static void print_shape_cell(FILE *out, const pd_shape_class *group, int measure, int row)
+{
+    const pd_figure *r = &group->correlation;
+    if (row <= HIGHEST)
+        print_figure(out, group->thirds[row].right);
+    else if (row == LIMITS && measure == PD_SHAPE_ASPECT)
+        print_limits(out, group, 1, 3);
+    else if (row == LIMITS)
+        print_limits(out, group, 1e6, 2);
+    else if (isnan(row == DIFFERENCE ? group->p : r->value))
+        fprintf(out, "    %*s", CELL, "-");
+    else if (row == DIFFERENCE)
+        fprintf(out, "    %*.2g", CELL, group->p);
+    else
+        fprintf(out, "    %8.2f [%5.2f, %5.2f]", r->value, r->low, r->high);
+}
+
+static void print_shape_rows(FILE *out, const pd_shape_report *shape, int label)
+{
+    static const char *const rows[PD_LABELS][SHAPE_ROWS] = {
+        {"spec., lowest", "spec., middle", "spec., highest", "thirds' limits", "p of difference",
+         "rank correlation"},
+        {"sens., lowest", "sens., middle", "sens., highest", "thirds' limits", "p of difference",
+         "rank correlation"}};
+    for (int row = 0; row < SHAPE_ROWS; row++) {
+        fprintf(out, "  %-18s", rows[label][row]);
+        for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
+            if (shape->measures[measure].known)
+                print_shape_cell(out, &shape->measures[measure].classes[label], measure, row);
+            else
+                fprintf(out, "    %*s", CELL, "all alike");
+        }
+        fputc('\n', out);
+    }
+}
+
+/* How the answers depend on the images' own shape and size. */
+static void print_shape(FILE *out, const pd_shape_report *shape)
+{
+    const pd_shape_figures *m = shape->measures;
+    fprintf(out, "\n  %-18s    %*s    %*s\n", "by thirds of", CELL, "width / height", CELL,
+            "width x height, Mpx");
+    for (int label = 0; label < PD_LABELS; label++)
+        print_shape_rows(out, shape, label);
+    for (int low = 0; low < 2; low++) {
+        fprintf(out, "  %-18s", low ? "auc, low normal" : "auc, high normal");
+        for (int i = 0; i < PD_SHAPE_MEASURES; i++) {
+            if (m[i].known)
+                print_figure(out, low ? m[i].auc_low_normal : m[i].auc_high_normal);
+            else
+                fprintf(out, "    %*s", CELL, "all alike");
+        }
+        fputc('\n', out);
+    }
+    fputs("\nThirds are within each class. auc, high normal: the highest third of normal images "
+          "against the\nlowest third of pneumonias; low normal: the other way round.\n",
+          out);
+}
+
 static void print_fold(FILE *out, const char *name, const pd_report *report,
                        const pd_report_fold *fold)
 {
@@ -184,6 +260,8 @@ static void print_fold(FILE *out, const char *name, const pd_report *report,
     if (fold->has_causes)
         print_causes(out, fold);
     print_more(out, report, fold);
+    if (fold->shape.known)
+        print_shape(out, &fold->shape);
 }
 
 /* "sensitivity 97.1 % (target 95 %): met" */

@@ -137,6 +137,36 @@ static void add_causes(json *j, cJSON *parent, const pd_report_fold *fold)
     }
 }
 
+static void add_shape_class(json *j, cJSON *parent, const char *key, const pd_shape_class *group)
+{
+    cJSON *object = add_object(j, parent, key);
+    for (int i = 0; i < PD_SHAPE_THIRDS; i++) {
+        const pd_shape_third *third = &group->thirds[i];
+        cJSON *item = add_object(j, object, pd_shape_third_names[i]);
+        add_number(j, item, "low", third->low);
+        add_number(j, item, "high", third->high);
+        add_integer(j, item, "count", third->count);
+        add_figure(j, item, "right", third->right);
+    }
+    add_number(j, object, "p", group->p);
+    add_figure(j, object, "correlation", group->correlation);
+}
+
+static void add_shape(json *j, cJSON *parent, const pd_shape_report *shape)
+{
+    cJSON *object = add_object(j, parent, "shape");
+    for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
+        const pd_shape_figures *figures = &shape->measures[measure];
+        if (!figures->known)
+            continue;
+        cJSON *of_measure = add_object(j, object, pd_shape_measure_names[measure]);
+        for (int label = 0; label < PD_LABELS; label++)
+            add_shape_class(j, of_measure, pd_shape_class_names[label], &figures->classes[label]);
+        add_figure(j, of_measure, "auc_high_normal", figures->auc_high_normal);
+        add_figure(j, of_measure, "auc_low_normal", figures->auc_low_normal);
+    }
+}
+
 static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fold *fold)
 {
     if (!fold->present)
@@ -154,6 +184,8 @@ static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fo
     add_figure(j, object, "decided", fold->decided);
     add_calibration(j, object, "calibration", &fold->calibration);
     add_calibration(j, object, "uncalibrated", &fold->uncalibrated);
+    if (fold->shape.known)
+        add_shape(j, object, &fold->shape);
     if (fold->has_causes)
         add_causes(j, object, fold);
 }

@@ -313,6 +313,7 @@ cleanup:
 /* ---- the warning ---- */
 
 static const char *const titles[PD_SHAPE_MEASURES] = {"width over height", "width times height"};
+static const char *const outlines[PD_SHAPE_MEASURES] = {"shape", "size"};
 static const char *const shares[PD_LABELS] = {"specificity", "sensitivity"};
 static const char *const members[PD_LABELS] = {"normal images", "pneumonias"};
 
@@ -350,8 +351,9 @@ static void tell_thirds(char *line, size_t size, pd_sign sign)
     }
     snprintf(line, size,
              "%s differs between the thirds of %s by %s (%s %%; p = %.1g): the model may read the "
-             "images' shape instead of the disease",
-             shares[sign.label], members[sign.label], titles[sign.measure], text, sign.group->p);
+             "images' %s instead of the disease",
+             shares[sign.label], members[sign.label], titles[sign.measure], text, sign.group->p,
+             outlines[sign.measure]);
 }
 
 static void tell_correlation(char *line, size_t size, pd_sign sign)
@@ -359,9 +361,9 @@ static void tell_correlation(char *line, size_t size, pd_sign sign)
     const pd_figure *r = &sign.group->correlation;
     snprintf(line, size,
              "the probabilities of %s %s with %s (rank correlation %.2f [%.2f, %.2f]): the model "
-             "may read the images' shape instead of the disease",
+             "may read the images' %s instead of the disease",
              members[sign.label], r->value > 0 ? "rise" : "fall", titles[sign.measure], r->value,
-             r->low, r->high);
+             r->low, r->high, outlines[sign.measure]);
 }
 
 bool pd_shape_warn(char *line, size_t size, const pd_shape_report *report)

@@ -80,6 +80,9 @@ class Page(html.parser.HTMLParser):
             self.numbers += 1
 
 
+# The phantoms have shapes of their own, which the report must look into.
+for fold in report["folds"].values():
+    assert set(fold["shape"]) == {"aspect", "area"}, fold["shape"]
 page = Page()
 page.feed(open("page.html", encoding="utf-8").read())
 assert page.numbers > 200 and page.plots == 4 + 4 + 2, (page.numbers, page.plots)

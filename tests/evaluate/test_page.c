@@ -60,6 +60,27 @@ static pd_calibration make_calibration(void)
     return c;
 }
 
+static pd_shape_report make_shape(void)
+{
+    pd_shape_report shape = {.known = true};
+    for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
+        pd_shape_figures *figures = &shape.measures[measure];
+        figures->known = true;
+        figures->auc_high_normal = make_figure();
+        figures->auc_low_normal = make_figure();
+        for (int label = 0; label < PD_LABELS; label++) {
+            pd_shape_class *group = &figures->classes[label];
+            group->p = make_figure().value;
+            group->correlation = make_figure();
+            group->correlation.low = 0.1;
+            for (int i = 0; i < PD_SHAPE_THIRDS; i++)
+                group->thirds[i] = (pd_shape_third){make_figure().low, make_figure().high,
+                                                    10 * label + i, make_figure()};
+        }
+    }
+    return shape;
+}
+
 static pd_report_fold make_fold(pd_score *scores)
 {
     pd_report_fold fold = {.present = true,
@@ -70,6 +91,7 @@ static pd_report_fold make_fold(pd_score *scores)
                            .decided = make_figure(),
                            .calibration = make_calibration(),
                            .uncalibrated = make_calibration(),
+                           .shape = make_shape(),
                            .scores = scores,
                            .score_count = SCORES,
                            .has_causes = true,
@@ -233,6 +255,9 @@ static void test_all_parts(void **state)
         "<h4>Calibration</h4>",
         "<h4>Scores by class</h4>",
         "<h4>Loss</h4>",
+        "<h4>Specificity by width over height</h4>",
+        "<h4>Sensitivity by width times height</h4>",
+        "<th scope=\"row\">small normal, large pneumonia</th>",
         "<h2>Learning curves</h2>",
         "<h2>Most confident mistakes</h2>",
         "<bdi>a/one.jpeg</bdi>truly normal, probability of pneumonia 0.987; 42 % of",
@@ -296,7 +321,7 @@ static void test_numbers_are_those_of_the_report(void **state)
             fail_msg("%s is %s on the page and %.17g in report.json", key, value,
                      item->valuedouble);
     }
-    assert_in_range(count, 200, 1000);
+    assert_in_range(count, 300, 1000);
     cJSON_Delete(root);
     free(json);
     free(html);
@@ -405,6 +430,14 @@ static void test_nothing_defined(void **state)
     fold->chosen = fold->half = fold->patients = m;
     fold->chosen_bootstrap = fold->half_bootstrap = m;
     fold->referred = fold->decided = none;
+    for (int i = 0; i < PD_SHAPE_MEASURES * PD_LABELS; i++) {
+        pd_shape_class *group = &fold->shape.measures[i / PD_LABELS].classes[i % PD_LABELS];
+        group->p = NAN;
+        group->correlation = none;
+        for (int third = 0; third < PD_SHAPE_THIRDS; third++)
+            group->thirds[third] = (pd_shape_third){NAN, NAN, 0, none};
+    }
+    fold->shape.measures[PD_SHAPE_AREA].auc_high_normal = none;
     for (int i = 0; i < PD_CAUSES; i++)
         fold->by_cause[i] = none;
     fold->calibration.brier = fold->calibration.ece = NAN;
@@ -430,8 +463,12 @@ static void test_nothing_defined(void **state)
         r.scores[i].probability = i % 3 == 0 ? (double)NAN : i % 3 == 1 ? -7 : 1;
     }
     r.report.test.chosen.auc = r.report.val.chosen.auc = none;
+    r.report.test.shape.known = false;
+    r.report.val.shape.measures[PD_SHAPE_AREA].known = false;
     html = write_page(&r);
     assert_int_equal(occurrences(html, "<svg "), 2 + 2 + 2);
+    assert_int_equal(occurrences(html, "Shape and size"), 1);
+    assert_null(strstr(html, "by width times height"));
     free(html);
 }
 

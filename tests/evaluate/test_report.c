@@ -32,6 +32,34 @@ static pd_metrics make_metrics(double seed)
                         .auc = {0.5, 0.25, 0.75}};
 }
 
+/* By shape, with nothing to warn of; of the pneumonias one third is empty. */
+static pd_shape_class make_shape_class(double seed, double unit)
+{
+    pd_shape_class group = {.p = 1 / (seed + 1),
+                            .correlation = {-0.1, -1 / (seed + 3), 1 / (seed + 4)}};
+    for (int i = 0; i < PD_SHAPE_THIRDS; i++)
+        group.thirds[i] = (pd_shape_third){
+            unit * (seed + i), unit * (seed + i + 1.0 / 3), 7 + i, {1 / (seed + i), 0.1, 0.9}};
+    return group;
+}
+
+static pd_shape_report make_shape(void)
+{
+    pd_shape_report shape = {.known = true};
+    for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
+        pd_shape_figures *figures = &shape.measures[measure];
+        double unit = measure == PD_SHAPE_ASPECT ? 1 : 1e6;
+        *figures = (pd_shape_figures){true,
+                                      {make_shape_class(1.25, unit), make_shape_class(1.5, unit)},
+                                      {0.9, 0.8, 0.95 + measure},
+                                      {0.99, 0.9, 1}};
+        figures->classes[PD_PNEUMONIA].thirds[1] = (pd_shape_third){NAN, NAN, 0, {NAN, NAN, NAN}};
+    }
+    shape.measures[1].classes[0].p = NAN;
+    shape.measures[1].classes[0].correlation = (pd_figure){NAN, NAN, NAN};
+    return shape;
+}
+
 static pd_report make_report(void)
 {
     return (pd_report){
@@ -71,6 +99,7 @@ static pd_report make_report(void)
                                  .ece = 0.01,
                                  .bins = {{0, 0.1, 7, 0.05, {0.1, 0, 0.2}}}},
                  .uncalibrated = {.brier = 0.04, .ece = 0.03},
+                 .shape = make_shape(),
                  .has_causes = true,
                  .causes = {{9, 1, 0}, {2, 8, 0}, {0, 4, 6}}},
     };
@@ -144,6 +173,33 @@ static void check_metrics(const cJSON *object, const pd_metrics *m)
     check_figures(object, m);
 }
 
+static void check_shape(const cJSON *object, const pd_shape_report *shape)
+{
+    static const char *const measures[] = {"aspect", "area"},
+                             *const classes[] = {"normal", "pneumonia"},
+                             *const thirds[] = {"lowest", "middle", "highest"};
+    assert_int_equal(cJSON_GetArraySize(object), 2);
+    for (int measure = 0; measure < 2; measure++) {
+        const pd_shape_figures *figures = &shape->measures[measure];
+        const cJSON *of_measure = get(object, measures[measure]);
+        check_figure(of_measure, "auc_high_normal", figures->auc_high_normal);
+        check_figure(of_measure, "auc_low_normal", figures->auc_low_normal);
+        for (int label = 0; label < 2; label++) {
+            const pd_shape_class *group = &figures->classes[label];
+            const cJSON *of_class = get(of_measure, classes[label]);
+            check_number(of_class, "p", group->p);
+            check_figure(of_class, "correlation", group->correlation);
+            for (int i = 0; i < 3; i++) {
+                const cJSON *third = get(of_class, thirds[i]);
+                check_number(third, "low", group->thirds[i].low);
+                check_number(third, "high", group->thirds[i].high);
+                check_number(third, "count", (double)group->thirds[i].count);
+                check_figure(third, "right", group->thirds[i].right);
+            }
+        }
+    }
+}
+
 static void test_json_equals_report(void **state)
 {
     (void)state;
@@ -193,6 +249,8 @@ static void test_json_equals_report(void **state)
     check_number(cJSON_GetArrayItem(bins, 0), "count", 7);
     check_number(cJSON_GetArrayItem(bins, 0), "mean_probability", 0.05);
     check_figure(cJSON_GetArrayItem(bins, 0), "positive", r.test.calibration.bins[0].positive);
+    check_shape(get(test, "shape"), &r.test.shape);
+    assert_null(cJSON_GetObjectItem(get(folds, "val"), "shape"));
     assert_null(cJSON_GetObjectItem(get(folds, "val"), "causes"));
     assert_int_equal(cJSON_GetArraySize(get(root, "warnings")), 0);
 
@@ -321,8 +379,8 @@ static void test_print_alignment(void **state)
         r.val = r.test;
         char *text = print(&r);
         /* Per fold: threshold, three of confusion, heading, seven figures; heading, three causes,
-         * three by patient, two of doubt. */
-        assert_int_equal(check_aligned(text), 2 * (12 + 9));
+         * three by patient, two of doubt; by shape: heading, six of each class, two AUCs. */
+        assert_int_equal(check_aligned(text), 2 * (12 + 9 + 15));
         assert_null(strstr(text, "nan"));
         free(text);
     }
@@ -347,6 +405,12 @@ static void test_print_content(void **state)
     check_has(text,
               "\nsensitivity 97.1 % (target 95 %): met; specificity 91.0 % (target 90 %): met\n");
     assert_null(strstr(text, "WARNING"));
+    check_has(text, "  spec., lowest           80.0 % [ 10.0,  90.0]  ");
+    check_has(text, "  thirds' limits            1.25 1.58 2.58 3.58            1.2 1.6 2.6 3.6\n");
+    check_has(text, "  rank correlation         -0.10 [-0.24,  0.19]                          -\n");
+    check_has(text, "  sens., middle          not defined: no images ");
+    check_has(text, "  thirds' limits                  1.5 1.83 3.83 ");
+    check_has(text, "  auc, high normal        90.0 % [ 80.0,  95.0] ");
     /* Three classes: ten of each, and the recall is the diagonal's share. */
     check_has(text, "  predicted               NORMAL    BACTERIA       VIRUS    ");
     check_has(text, "  truly NORMAL                 9           1           0      90.0 % [");
@@ -411,6 +475,51 @@ static void test_one_class_is_called_out(void **state)
     free(text);
 }
 
+/* A model that seems to read the shape is called out once for each fold; of what is not known
+ * nothing is said. */
+static void test_shape_is_called_out(void **state)
+{
+    (void)state;
+    const char *expected[] = {
+        "val fold: sensitivity differs between the thirds of pneumonias by width over height "
+        "(66.7, "
+        "28.6 %; p = 0.01): the model may read the images' shape instead of the disease",
+        "test fold: the probabilities of normal images fall with width times height (rank "
+        "correlation -0.40 [-0.60, -0.16]): the model may read the images' size instead of the "
+        "disease",
+    };
+    pd_report r = make_report();
+    r.val.shape = make_shape();
+    r.val.shape.measures[PD_SHAPE_ASPECT].classes[PD_PNEUMONIA].p = 0.012;
+    r.val.shape.measures[PD_SHAPE_AREA].classes[PD_PNEUMONIA].p = 0.04;
+    r.test.shape.measures[PD_SHAPE_AREA].classes[PD_NORMAL].correlation =
+        (pd_figure){-0.4, -0.6, -0.16};
+    cJSON *root = write_and_parse(&r, NULL);
+    assert_int_equal(cJSON_GetArraySize(get(root, "warnings")), 2);
+    for (int i = 0; i < 2; i++)
+        assert_string_equal(cJSON_GetArrayItem(get(root, "warnings"), i)->valuestring, expected[i]);
+    cJSON_Delete(root);
+
+    r.val.shape.known = false;
+    r.test.shape.measures[PD_SHAPE_AREA].known = false;
+    root = write_and_parse(&r, NULL);
+    const cJSON *folds = get(root, "folds");
+    assert_int_equal(cJSON_GetArraySize(get(root, "warnings")), 0);
+    assert_null(cJSON_GetObjectItem(get(folds, "val"), "shape"));
+    assert_int_equal(cJSON_GetArraySize(get(get(folds, "test"), "shape")), 1);
+    cJSON_Delete(root);
+    r.test.has_causes = false;
+    char *text = print(&r);
+    check_aligned(text);
+    check_has(text, "  spec., lowest           80.0 % [ 10.0,  90.0]                  all alike\n");
+    assert_null(strstr(text, "nan"));
+    r.test.shape.known = false;
+    free(text);
+    text = print(&r);
+    assert_null(strstr(text, "thirds"));
+    free(text);
+}
+
 /* What makes the figures better than they are stands in both outputs. */
 static void test_flattering_data_are_called_out(void **state)
 {
@@ -444,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_print_content),
         cmocka_unit_test(test_print_verdict),
         cmocka_unit_test(test_one_class_is_called_out),
+        cmocka_unit_test(test_shape_is_called_out),
         cmocka_unit_test(test_flattering_data_are_called_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

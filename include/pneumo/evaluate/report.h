@@ -4,6 +4,7 @@
 
 #include "pneumo/evaluate/calibration.h"
 #include "pneumo/evaluate/metrics.h"
+#include "pneumo/evaluate/shape.h"
 #include "pneumo/evaluate/stress.h"
 #include "pneumo/io/dataset.h"
 
@@ -25,6 +26,7 @@ typedef struct pd_report_fold {
     pd_figure decided;             /* accuracy on the others */
     pd_calibration calibration;    /* of the probabilities as they are used */
     pd_calibration uncalibrated;   /* with temperature 1 */
+    pd_shape_report shape;         /* at the chosen threshold, by the images' own shape and size */
     pd_stress stress;              /* of the fold's images taken otherwise */
     pd_score *scores;              /* [score_count], in the order of ids; borrowed */
     size_t score_count;
@@ -59,10 +61,11 @@ typedef struct pd_report {
 } pd_report;
 
 /* What a reader of the figures must know, a line each. At most one per decision of each fold (two
- * thresholds and the three-class answer), and four on the data and the threshold. */
+ * thresholds and the three-class answer), one on the shapes of each, and four on the data and the
+ * threshold. */
 typedef struct pd_warnings {
     int count;
-    char lines[10][256];
+    char lines[12][256];
 } pd_warnings;
 
 pd_warnings pd_report_warnings(const pd_report *report);
@@ -81,15 +84,18 @@ pd_warnings pd_report_warnings(const pd_report *report);
  * only; `by_cause` {NONE, BACTERIA, VIRUS, UNKNOWN}, `referred` and `decided`, each {value, low,
  * high}; `calibration` and `uncalibrated`: brier, ece, bins [{low, high, count, mean_probability,
  * positive}]; and with has_causes `causes`: per true class NORMAL, BACTERIA, VIRUS the counts
- * `predicted` by class and `recall`. Shares are 0..1. Numbers read back to the same bits; NAN and
- * NULL are null; bytes that are not UTF-8 become '?'. Fails when memory runs out or the file cannot
- * be written. */
+ * `predicted` by class and `recall`. With shape.known `shape`, as pd_shape_report: {aspect, area},
+ * of which one without differences has no member; in each `normal` and `pneumonia`: per third
+ * `lowest`, `middle`, `highest` {low, high, count, right}, `p`, `correlation`; and
+ * `auc_high_normal`, `auc_low_normal`. An aspect is width over height, an area in pixels. Shares
+ * are 0..1. Numbers read back to the same bits; NAN and NULL are null; bytes that are not UTF-8
+ * become '?'. Fails when memory runs out or the file cannot be written. */
 pd_status pd_report_write_json(const char *path, const pd_report *report);
 
 /* Prints the table: what was trained, then a block per fold with the confusion and a line per
  * metric (percent, with its 95 % interval) at the chosen threshold and at 0.5, columns that line up
- * for counts below 10^11; warnings, such as a model that answers one class only, by name; last the
- * verdict of the test fold against the targets. */
+ * for counts below 10^11, and with shape.known one by shape and size; warnings, such as a model
+ * that answers one class only, by name; last the verdict of the test fold against the targets. */
 void pd_report_print(FILE *out, const pd_report *report);
 
 #endif
