@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,9 @@ typedef struct field {
     {                                                                                              \
         group, #name, kind, offsetof(pd_checkpoint, name), sizeof(((pd_checkpoint *)0)->name)      \
     }
+
+const char *const pd_trait_names[PD_TRAITS] = {"side", "ratio",     "black",   "deviation",
+                                               "mean", "sharpness", "likeness"};
 
 static const field state_fields[] = {
     FIELD("/state", job_name, TEXT),
@@ -255,6 +259,52 @@ cleanup:
     return status;
 }
 
+/* The numbers of a trait's range and the ends of their attributes' names. */
+enum { RANGE_FIELDS = 4 };
+static const struct {
+    const char *suffix;
+    size_t offset;
+} range_fields[RANGE_FIELDS] = {{"low", offsetof(pd_trait_range, low)},
+                                {"high", offsetof(pd_trait_range, high)},
+                                {"least", offsetof(pd_trait_range, least)},
+                                {"most", offsetof(pd_trait_range, most)}};
+
+/* "sharpness_low" */
+static void name_range(char name[32], int trait, int number)
+{
+    snprintf(name, 32, "%s_%s", pd_trait_names[trait], range_fields[number].suffix);
+}
+
+static pd_status put_profile(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
+{
+    static const char *const meaning =
+        "low to high hold 99.9 % of the training images; below least or above most, an image is "
+        "unlike them";
+    const hsize_t dims[2] = {PD_PROFILE_GRID, PD_PROFILE_GRID};
+    const pd_profile *profile = &checkpoint->profile;
+    pd_status status = PD_OK;
+    hid_t group = H5I_INVALID_HID;
+    char name[32];
+    if (!checkpoint->has_profile)
+        return PD_OK;
+    PD_TRY(pd_hdf5_put_group(&group, file, file->id, "profile"));
+    PD_TRY(pd_hdf5_put_text(file, group, "meaning", meaning));
+    PD_TRY(pd_hdf5_put_number(file, group, "images", H5T_NATIVE_INT64, &profile->images));
+    for (int i = 0; i < PD_TRAITS * RANGE_FIELDS; i++) {
+        int trait = i / RANGE_FIELDS, number = i % RANGE_FIELDS;
+        name_range(name, trait, number);
+        PD_TRY(pd_hdf5_put_number(file, group, name, H5T_NATIVE_DOUBLE,
+                                  (const char *)&profile->ranges[trait] +
+                                      range_fields[number].offset));
+    }
+    PD_TRY(pd_hdf5_put_array(file, group, "mean_image", H5T_IEEE_F32LE, 2, dims, H5T_NATIVE_FLOAT,
+                             profile->mean));
+
+cleanup:
+    pd_hdf5_close(&group);
+    return status;
+}
+
 static pd_status put_job(const pd_hdf5 *file, const char *job)
 {
     const char *text = job == NULL ? "" : job;
@@ -284,6 +334,7 @@ pd_status pd_checkpoint_replace(const char *path, const char *kept, const pd_che
     PD_TRY(put_slots(&file, checkpoint));
     PD_TRY(put_history(&file, checkpoint));
     PD_TRY(put_state(&file, checkpoint));
+    PD_TRY(put_profile(&file, checkpoint));
     PD_TRY(put_job(&file, checkpoint->job));
     PD_TRY(pd_hdf5_close_in_memory(&file, &image));
     PD_TRY(pd_file_replace(path, kept, image.bytes, image.size));
@@ -511,6 +562,54 @@ cleanup:
     return status;
 }
 
+static pd_status get_mean_image(const pd_hdf5 *file, pd_profile *profile)
+{
+    pd_status status = PD_OK;
+    hid_t data = H5I_INVALID_HID;
+    hsize_t dims[2];
+    PD_TRY(pd_hdf5_open_array(&data, file, "/profile/mean_image", H5T_IEEE_F32LE, 2, dims));
+    if (dims[0] != PD_PROFILE_GRID || dims[1] != PD_PROFILE_GRID)
+        status = pd_hdf5_fail_read(file, "array '/profile/mean_image' has the wrong shape");
+    else if (H5Dread(data, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, profile->mean) < 0)
+        status = pd_hdf5_fail_read(file, "array '/profile/mean_image' is damaged");
+    for (int i = 0; i < PD_PROFILE_GRID * PD_PROFILE_GRID && status == PD_OK; i++)
+        if (!(profile->mean[i] >= 0 && profile->mean[i] <= 255))
+            status = pd_hdf5_fail_read(file, "array '/profile/mean_image' holds %g, no grey value",
+                                       (double)profile->mean[i]);
+
+cleanup:
+    pd_hdf5_close(&data);
+    return status;
+}
+
+static pd_status get_profile(const pd_hdf5 *file, pd_checkpoint *checkpoint)
+{
+    pd_profile *profile = &checkpoint->profile;
+    pd_status status = PD_OK;
+    char name[32];
+    checkpoint->has_profile = H5Lexists(file->id, "profile", H5P_DEFAULT) > 0;
+    if (!checkpoint->has_profile)
+        return PD_OK;
+    PD_TRY(pd_hdf5_get_number(file, "/profile", "images", H5T_NATIVE_INT64, &profile->images));
+    for (int i = 0; i < PD_TRAITS * RANGE_FIELDS; i++) {
+        int trait = i / RANGE_FIELDS, number = i % RANGE_FIELDS;
+        name_range(name, trait, number);
+        PD_TRY(pd_hdf5_get_number(file, "/profile", name, H5T_NATIVE_DOUBLE,
+                                  (char *)&profile->ranges[trait] + range_fields[number].offset));
+    }
+    for (int i = 0; i < PD_TRAITS; i++)
+        /* A limit that is not a number would let every image pass. */
+        if (!(profile->ranges[i].least <= profile->ranges[i].most)) {
+            status = pd_hdf5_fail_read(file, "'/profile' has no valid limits of '%s'",
+                                       pd_trait_names[i]);
+            goto cleanup;
+        }
+    PD_TRY(get_mean_image(file, profile));
+
+cleanup:
+    return status;
+}
+
 static pd_status get_job(const pd_hdf5 *file, pd_checkpoint *checkpoint)
 {
     pd_status status = PD_OK;
@@ -557,6 +656,7 @@ pd_status pd_checkpoint_load(pd_checkpoint **out, const char *path)
     PD_TRY(get_slots(&file, checkpoint, &budget));
     PD_TRY(get_history(&file, checkpoint));
     PD_TRY(get_state(&file, checkpoint));
+    PD_TRY(get_profile(&file, checkpoint));
     PD_TRY(get_job(&file, checkpoint));
     *out = checkpoint;
     checkpoint = NULL;

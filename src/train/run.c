@@ -8,6 +8,7 @@
 #include "pneumo/train/audit.h"
 #include "pneumo/train/footprint.h"
 #include "pneumo/train/snapshot.h"
+#include "pneumo/train/survey.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -366,6 +367,22 @@ cleanup:
     return status;
 }
 
+/* Describes the train fold for the checkpoints that rank 0 writes, unless it goes on from one that
+ * has a profile: the same data give the same. Collective. */
+static pd_status describe(pd_run *self)
+{
+    pd_status status = PD_OK;
+    bool known = self->state.has_profile;
+    PD_TRY(pd_comm_broadcast(self->comm, &known, sizeof known, 0));
+    if (known)
+        goto cleanup;
+    PD_TRY(pd_survey(&self->state.profile, self->comm, self->dataset, self->lanes, self->images,
+                     (size_t)self->step.samples, self->step.threads));
+    self->state.has_profile = true;
+cleanup:
+    return status;
+}
+
 pd_status pd_run_set_up(pd_run *self, const pd_train_options *options)
 {
     pd_status status = PD_OK;
@@ -378,6 +395,7 @@ pd_status pd_run_set_up(pd_run *self, const pd_train_options *options)
     PD_TRY(pd_comm_agree(self->comm, set_up_alone(self)));
     PD_TRY(resume(self));
     PD_TRY(check_alike(self));
+    PD_TRY(describe(self));
     self->saved_at = self->counted_at = pd_clock_now();
 cleanup:
     return status;

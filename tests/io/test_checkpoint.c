@@ -93,8 +93,16 @@ static int setup(void **state)
         .refer_low = 0.125,
         .refer_high = 0.875,
         .test_looks = 3,
+        .has_profile = true,
+        .profile = {.images = 3634},
         .job = "[train]\nepochs = 3 ; für drei\n",
     };
+    for (int i = 0; i < PD_TRAITS; i++) {
+        double low = i == PD_TRAIT_RATIO ? (double)NAN : i + 0.25;
+        made.profile.ranges[i] = (pd_trait_range){low, i + 0.5, i + 0.125, i + 1.0 / 3};
+    }
+    for (int i = 0; i < PD_PROFILE_GRID * PD_PROFILE_GRID; i++)
+        made.profile.mean[i] = (float)i / 3;
     return 0;
 }
 
@@ -164,6 +172,10 @@ static void assert_content(const pd_checkpoint *found)
     assert_true(found->refer_low == made.refer_low);
     assert_true(found->refer_high == made.refer_high);
     assert_int_equal(found->test_looks, made.test_looks);
+    assert_int_equal(found->has_profile, made.has_profile);
+    assert_int_equal(found->profile.images, made.profile.images);
+    assert_memory_equal(found->profile.ranges, made.profile.ranges, sizeof made.profile.ranges);
+    assert_memory_equal(found->profile.mean, made.profile.mean, sizeof made.profile.mean);
     assert_string_equal(found->job, made.job);
 }
 
@@ -201,6 +213,7 @@ static void test_round_trip_of_little(void **state)
     assert_true(isnan(found->best_metric));
     assert_false(found->finished);
     assert_false(found->has_decision);
+    assert_false(found->has_profile);
     assert_string_equal(found->model, "");
     assert_string_equal(found->job, "");
     pd_checkpoint_destroy(&found);
@@ -462,6 +475,42 @@ static void five_slots(hid_t file)
 {
     put_texts(file, "optimizer", "slot_names", 5, "abcde");
 }
+static void limit_that_is_no_number(hid_t file)
+{
+    hid_t group = H5Gopen2(file, "profile", H5P_DEFAULT);
+    hid_t attribute = H5Aopen(group, "sharpness_most", H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, H5T_NATIVE_DOUBLE, &(double){NAN}) >= 0);
+    H5Aclose(attribute);
+    H5Gclose(group);
+}
+static void profile_without_a_trait(hid_t file)
+{
+    hid_t group = H5Gopen2(file, "profile", H5P_DEFAULT);
+    H5Adelete(group, "ratio_low");
+    H5Gclose(group);
+}
+static void put_mean_image(hid_t file, hsize_t width, float grey)
+{
+    enum { CELLS = PD_PROFILE_GRID * PD_PROFILE_GRID };
+    hsize_t dims[2] = {CELLS / width, width};
+    float cells[CELLS] = {0};
+    cells[CELLS - 1] = grey;
+    H5Ldelete(file, "profile/mean_image", H5P_DEFAULT);
+    hid_t space = H5Screate_simple(2, dims, NULL);
+    hid_t array = H5Dcreate2(file, "profile/mean_image", H5T_IEEE_F32LE, space, H5P_DEFAULT,
+                             H5P_DEFAULT, H5P_DEFAULT);
+    H5Dwrite(array, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells);
+    H5Dclose(array);
+    H5Sclose(space);
+}
+static void wide_mean_image(hid_t file)
+{
+    put_mean_image(file, 2 * PD_PROFILE_GRID, 0);
+}
+static void bright_mean_image(hid_t file)
+{
+    put_mean_image(file, PD_PROFILE_GRID, 256);
+}
 static void history_of_numbers(hid_t file)
 {
     hsize_t dims[1] = {3};
@@ -496,6 +545,10 @@ static void test_wrong_content(void **state)
         {one_weight_many_times, "names more arrays than it holds"},
         {layer_that_is_not_there, "attribute 'weight_names' of '/model_weights/dens2' is missing"},
         {five_slots, "has 5 optimiser slots, more than 4"},
+        {limit_that_is_no_number, "'/profile' has no valid limits of 'sharpness'"},
+        {profile_without_a_trait, "'ratio_low' of '/profile' is missing"},
+        {wide_mean_image, "'/profile/mean_image' has the wrong shape"},
+        {bright_mean_image, "'/profile/mean_image' holds 256, no grey value"},
         {history_of_numbers, "array '/history' has the wrong type"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

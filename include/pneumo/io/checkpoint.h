@@ -1,4 +1,5 @@
-/* The checkpoint file: weights in Keras' layout, optimiser arrays, history, state, decision, job.
+/* The checkpoint file: weights in Keras' layout, optimiser arrays, history, state, decision,
+ * profile of the training images, job.
  *
  * Written to a temporary file in the same folder, flushed to disk, renamed, folder flushed; byte
  * for byte the same for the same content (no object times). */
@@ -36,6 +37,35 @@ typedef struct pd_history_row {
 } pd_history_row;
 
 enum { PD_SLOTS_MAX = 4 };
+
+/* What images are described by, to tell those that are unlike the training images; data/profile.h
+ * defines each. In the order in which they are checked: the plainest reason comes first. */
+typedef enum pd_trait {
+    PD_TRAIT_SIDE,
+    PD_TRAIT_RATIO,
+    PD_TRAIT_BLACK,
+    PD_TRAIT_DEVIATION,
+    PD_TRAIT_MEAN,
+    PD_TRAIT_SHARPNESS,
+    PD_TRAIT_LIKENESS,
+    PD_TRAITS
+} pd_trait;
+
+extern const char *const pd_trait_names[PD_TRAITS]; /* side, ratio, ... */
+
+typedef struct pd_trait_range {
+    double low, high;   /* the train fold's; NAN where not known */
+    double least, most; /* beyond these an image is unlike the training images */
+} pd_trait_range;
+
+enum { PD_PROFILE_GRID = 16 };
+
+/* What the images of a train fold look like; see data/profile.h. */
+typedef struct pd_profile {
+    int64_t images; /* described by it */
+    pd_trait_range ranges[PD_TRAITS];
+    float mean[PD_PROFILE_GRID * PD_PROFILE_GRID]; /* the mean image, grey 0 to 255, row by row */
+} pd_profile;
 
 typedef struct pd_checkpoint {
     /* /model_weights */
@@ -79,6 +109,9 @@ typedef struct pd_checkpoint {
     int64_t views;           /* over which logits are averaged (pd_view_standard); 1: none */
     double refer_low, refer_high; /* probabilities in which the model is unsure; both ends belong */
     int64_t test_looks;      /* how often the test fold was evaluated with these weights */
+    /* /profile */
+    bool has_profile; /* checkpoints of earlier versions have none */
+    pd_profile profile;
     /* /job */
     const char *job;
 } pd_checkpoint;
