@@ -230,6 +230,27 @@ static void print_progress(const pd_checkpoint *checkpoint)
         print_text("threshold", "none yet");
 }
 
+static void print_profile(const pd_checkpoint *checkpoint)
+{
+    const pd_profile *profile = &checkpoint->profile;
+    if (!checkpoint->has_profile) {
+        print_text("profile", "none: images unlike the training images are not noticed");
+        return;
+    }
+    printf("  %-14s of %" PRId64 " training images; those beyond the limits are unlike them\n",
+           "profile", profile->images);
+    printf("  %-14s %-9s  %8s  %8s  %10s  %10s\n", "", "trait", "low", "high", "least", "most");
+    for (int i = 0; i < PD_TRAITS; i++) {
+        const pd_trait_range *range = &profile->ranges[i];
+        printf("  %-14s %-9s", "", pd_trait_names[i]);
+        print_cell(8, "%.4g", range->low);
+        print_cell(8, "%.4g", range->high);
+        print_cell(10, "%.5g", range->least);
+        print_cell(10, "%.5g", range->most);
+        putchar('\n');
+    }
+}
+
 static void print_slots(const pd_checkpoint *checkpoint)
 {
     if (checkpoint->slot_count == 0)
@@ -266,6 +287,7 @@ static pd_status inspect_checkpoint(const char *path, bool job_only)
     print_progress(checkpoint);
     printf("  %-14s %" PRIu64 "\n", "seed", checkpoint->seed);
     printf("  %-14s %" PRId64 "\n", "lanes", checkpoint->lanes);
+    print_profile(checkpoint);
     print_slots(checkpoint);
     print_text("data digest", checkpoint->data_digest);
     print_text("written by", checkpoint->version);

@@ -4,6 +4,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/data/folds.h"
 #include "pneumo/evaluate/calibration.h"
+#include "pneumo/evaluate/outside.h"
 #include "pneumo/evaluate/patients.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
@@ -254,6 +255,14 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     PD_TRY(pd_comm_agree(comm, pd_scorer_create(&scorer, comm, &options)));
     PD_TRY(pd_scorer_run(scorer, pd_classifier_network(self->classifier), &scoring, &scores,
                          &count));
+    size_t id_count;
+    const int64_t *ids = pd_scorer_ids(scorer, &id_count);
+    status = pd_outside_count(&out->outside, comm, pd_classifier_checkpoint(self->classifier),
+                              self->dataset, ids, id_count, self->report.threads);
+    if (status != PD_OK) {
+        free(scores);
+        goto cleanup;
+    }
     if (pd_comm_rank(comm) == 0)
         status = judge(self, scores, count, scorer, out);
     else
@@ -337,6 +346,10 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
     pd_comm_at(comm, "reading the checkpoint");
     PD_TRY(pd_comm_agree(comm, set_up(self, comm, options)));
+    if (pd_comm_rank(comm) == 0 && !pd_classifier_checkpoint(self->classifier)->has_profile)
+        pd_warn("%s: it has no profile of its training images: images that are unlike them are "
+                "not counted",
+                options->checkpoint);
     bool val = is_usable(self, PD_VAL, options->val);
     bool test = is_usable(self, PD_TEST, options->test);
     if (!val && !test) {

@@ -359,6 +359,32 @@ static void write_band(FILE *out, const pd_report *report, const pd_report_fold 
     fputs("</tr>\n</table>\n</section>\n", out);
 }
 
+static void write_outside(FILE *out, const pd_outside *outside, const char *at)
+{
+    static const char *const columns[] = {"images", NULL};
+    key group = member(at, "outside");
+    key traits = member(group.text, "by_trait");
+    fputs("<section class=\"card\">\n<h4>Unlike the training images</h4>\n<p class=\"soft\">", out);
+    if (!outside->checked) {
+        fputs("Not known: the checkpoint has no profile of its training images.</p>\n</section>\n",
+              out);
+        return;
+    }
+    fputs("Images beyond the limits of the train fold are referred to a person, too; each is "
+          "counted by the first trait that tells it apart.</p>\n",
+          out);
+    open_table(out, columns);
+    fputs("<tr><th scope=\"row\">all</th><td>", out);
+    put_count(out, outside->count, member(group.text, "count").text);
+    fputs("</td></tr>\n", out);
+    for (int trait = 0; trait < PD_TRAITS; trait++) {
+        fprintf(out, "<tr><th scope=\"row\">%s</th><td>", pd_trait_names[trait]);
+        put_count(out, outside->by_trait[trait], member(traits.text, pd_trait_names[trait]).text);
+        fputs("</td></tr>\n", out);
+    }
+    fputs("</table>\n</section>\n", out);
+}
+
 static void write_calibration(FILE *out, const pd_report *report, const pd_report_fold *fold,
                               const char *at)
 {
@@ -542,6 +568,7 @@ static pd_status write_fold(FILE *out, const pd_report *report, const pd_report_
         write_three_classes(out, fold, at.text);
     write_by_cause(out, fold, at.text);
     write_band(out, report, fold, at.text);
+    write_outside(out, &fold->outside, at.text);
     write_calibration(out, report, fold, at.text);
     fputs("</div>\n", out);
     write_shape(out, fold, at.text);

@@ -6,6 +6,7 @@
 #include "pneumo/base/progress.h"
 #include "pneumo/base/text.h"
 #include "pneumo/data/files.h"
+#include "pneumo/data/profile.h"
 #include "pneumo/evaluate/classifier.h"
 #include "pneumo/io/dataset.h"
 #include "pneumo/io/file.h"
@@ -27,7 +28,8 @@ enum { CHUNK = 8, BLOCK = 8 * CHUNK, ERROR_SIZE = 256 };
 
 typedef struct prediction {
     double probability;
-    char error[ERROR_SIZE]; /* UTF-8; "" where there is a probability */
+    char error[ERROR_SIZE];      /* UTF-8; "" where there is a probability */
+    char reason[PD_REASON_SIZE]; /* why a human should look; "" where none must */
 } prediction;
 
 typedef struct predictor {
@@ -67,7 +69,7 @@ static pd_status open_output(predictor *self)
 {
     pd_status status = PD_OK;
     const char *path = self->options->output;
-    const char header[] = "path,probability,label,refer,error\n";
+    const char header[] = "path,probability,label,refer,reason,error\n";
     self->out = stdout;
     if (path != NULL) {
         PD_TRY(pd_folder_make_above(path));
@@ -120,10 +122,9 @@ static const char *label_of(const predictor *self, double probability)
     return pd_label_names[probability >= threshold ? PD_PNEUMONIA : PD_NORMAL];
 }
 
-static bool is_doubtful(const predictor *self, double probability)
+static bool is_referred(const prediction *answer)
 {
-    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    return probability >= checkpoint->refer_low && probability <= checkpoint->refer_high;
+    return answer->reason[0] != '\0';
 }
 
 static void print_csv(const predictor *self, FILE *rows, const char *path, const prediction *answer)
@@ -131,12 +132,13 @@ static void print_csv(const predictor *self, FILE *rows, const char *path, const
     char number[PD_TEXT_NUMBER];
     pd_text_csv(rows, path);
     if (answer->error[0] == '\0') {
-        fprintf(rows, ",%s,%s,%s,\n", pd_text_number(number, answer->probability),
-                label_of(self, answer->probability),
-                is_doubtful(self, answer->probability) ? "yes" : "no");
+        fprintf(rows, ",%s,%s,%s,", pd_text_number(number, answer->probability),
+                label_of(self, answer->probability), is_referred(answer) ? "yes" : "no");
+        pd_text_csv(rows, answer->reason);
+        fputs(",\n", rows);
         return;
     }
-    fputs(",,,,", rows);
+    fputs(",,,,,", rows);
     pd_text_csv(rows, answer->error);
     fputc('\n', rows);
 }
@@ -156,11 +158,13 @@ static pd_status print_json(const predictor *self, FILE *rows, const char *path,
             ok &&
             cJSON_AddRawToObject(row, "probability", pd_text_number(number, answer->probability)) &&
             cJSON_AddStringToObject(row, "label", label_of(self, answer->probability)) &&
-            cJSON_AddBoolToObject(row, "refer", is_doubtful(self, answer->probability)) &&
+            cJSON_AddBoolToObject(row, "refer", is_referred(answer)) &&
+            cJSON_AddStringToObject(row, "reason", answer->reason) &&
             cJSON_AddNullToObject(row, "error");
     else
         ok = ok && cJSON_AddNullToObject(row, "probability") &&
              cJSON_AddNullToObject(row, "label") && cJSON_AddNullToObject(row, "refer") &&
+             cJSON_AddNullToObject(row, "reason") &&
              cJSON_AddStringToObject(row, "error", answer->error);
     text = ok ? cJSON_PrintUnformatted(row) : NULL;
     if (text == NULL) {
@@ -199,8 +203,27 @@ static pd_status print_rows(const predictor *self, int64_t first, int count, cha
 
 /* --- Images --- */
 
-/* Decodes one file into its place of the block. */
-static pd_status read_image(const predictor *self, const char *path, uint8_t *packed)
+/* Writes why the image, of which `packed` is the packed one, is unlike the training images; "" if
+ * it is not, or if the checkpoint has no profile of them. */
+static void check_image(const predictor *self, const pd_image *image, const uint8_t *packed,
+                        char reason[PD_REASON_SIZE])
+{
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
+    const pd_input *input = pd_classifier_input(self->classifier);
+    pd_traits traits;
+    reason[0] = '\0';
+    if (!checkpoint->has_profile)
+        return;
+    pd_traits_measure(&traits, packed, input->height, input->width, image->height, image->width);
+    pd_traits_compare(&traits, checkpoint->profile.mean);
+    pd_trait outside = pd_profile_check(&checkpoint->profile, &traits);
+    if (outside != PD_TRAITS)
+        pd_profile_reason(reason, &checkpoint->profile, &traits, outside);
+}
+
+/* Decodes one file into its place of the block and compares it with the training images. */
+static pd_status read_image(const predictor *self, const char *path, uint8_t *packed,
+                            char reason[PD_REASON_SIZE])
 {
     struct stat about;
     pd_image image = {0};
@@ -212,6 +235,8 @@ static pd_status read_image(const predictor *self, const char *path, uint8_t *pa
     pd_status status = pd_image_read(&image, path);
     if (status == PD_OK)
         status = pd_classifier_pack(self->classifier, &image, packed);
+    if (status == PD_OK)
+        check_image(self, &image, packed, reason);
     pd_image_free(&image);
     return status;
 }
@@ -232,11 +257,23 @@ static void read_block(predictor *self, int64_t first, int count)
         const char *path = self->files.paths[first + i];
         prediction *answer = &self->answers[i];
         answer->error[0] = '\0';
-        if (read_image(self, path, self->packed + (size_t)i * size) == PD_OK)
+        if (read_image(self, path, self->packed + (size_t)i * size, answer->reason) == PD_OK)
             continue;
         snprintf(answer->error, sizeof answer->error, "%s", without_path(pd_error_message(), path));
         pd_text_line(answer->error);
     }
+}
+
+/* The band's reason gives way to that of an image unlike the training images, whose probability
+ * means nothing. */
+static void note_doubt(const predictor *self, prediction *answer)
+{
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
+    double low = checkpoint->refer_low, high = checkpoint->refer_high;
+    if (!is_referred(answer) && answer->probability >= low && answer->probability <= high)
+        snprintf(answer->reason, sizeof answer->reason,
+                 "in doubt: probability %.4g lies in the band %.4g to %.4g", answer->probability,
+                 low, high);
 }
 
 /* Scores what was decoded of the chunk that begins at `begin` of the block. */
@@ -259,6 +296,7 @@ static pd_status score_chunk(predictor *self, int begin, int count)
     for (int i = 0; i < good && status == PD_OK; i++) {
         prediction *answer = &answers[places[i]];
         answer->probability = scores[i].probability;
+        note_doubt(self, answer);
         if (!isfinite(answer->probability))
             snprintf(answer->error, sizeof answer->error,
                      "the network's answer is not a number: the checkpoint is damaged");
@@ -338,6 +376,10 @@ static pd_status set_up(predictor *self)
     PD_TRY(pd_alloc(&self->packed, BLOCK, pd_classifier_packed_size(self->classifier)));
     PD_TRY(pd_alloc(&self->answers, BLOCK, sizeof *self->answers));
     if (pd_comm_rank(self->comm) == 0) {
+        if (!pd_classifier_checkpoint(self->classifier)->has_profile)
+            pd_warn("%s: it has no profile of its training images: images that are unlike them "
+                    "are not noticed; train again to get one",
+                    self->options->checkpoint);
         PD_TRY(find_files(self));
         PD_TRY(open_output(self));
     }

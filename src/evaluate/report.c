@@ -150,6 +150,25 @@ static void print_share(FILE *out, const char *name, pd_figure figure)
     fputc('\n', out);
 }
 
+/* "unlike the training images are 3: 2 by sharpness, 1 by likeness" */
+static void print_outside(FILE *out, const pd_outside *outside)
+{
+    if (!outside->checked) {
+        fputs("images unlike the training images are not counted: the checkpoint has no profile\n",
+              out);
+        return;
+    }
+    fprintf(out, "unlike the training images are %" PRId64, outside->count);
+    const char *gap = ": ";
+    for (int trait = 0; trait < PD_TRAITS; trait++) {
+        if (outside->by_trait[trait] == 0)
+            continue;
+        fprintf(out, "%s%" PRId64 " by %s", gap, outside->by_trait[trait], pd_trait_names[trait]);
+        gap = ", ";
+    }
+    fputc('\n', out);
+}
+
 /* What the table of both thresholds does not tell, at the chosen one: by cause, by patient, how
  * sure. */
 static void print_more(FILE *out, const pd_report *report, const pd_report_fold *fold)
@@ -171,6 +190,7 @@ static void print_more(FILE *out, const pd_report *report, const pd_report_fold 
         "error %.4f\n(before division by temperature %.4g: %.4f, %.4f)\n",
         report->refer_low, report->refer_high, fold->calibration.brier, fold->calibration.ece,
         report->temperature, fold->uncalibrated.brier, fold->uncalibrated.ece);
+    print_outside(out, &fold->outside);
 }
 
 /* The range of thirds: the least value of the lowest, then the greatest of each. */

@@ -167,6 +167,20 @@ static void add_shape(json *j, cJSON *parent, const pd_shape_report *shape)
     }
 }
 
+/* Null where nothing is known. */
+static void add_outside(json *j, cJSON *parent, const pd_outside *outside)
+{
+    if (!outside->checked) {
+        j->ok = cJSON_AddNullToObject(parent, "outside") && j->ok;
+        return;
+    }
+    cJSON *object = add_object(j, parent, "outside");
+    add_integer(j, object, "count", outside->count);
+    cJSON *traits = add_object(j, object, "by_trait");
+    for (int trait = 0; trait < PD_TRAITS; trait++)
+        add_integer(j, traits, pd_trait_names[trait], outside->by_trait[trait]);
+}
+
 static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fold *fold)
 {
     if (!fold->present)
@@ -182,6 +196,7 @@ static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fo
         add_figure(j, causes, pd_cause_names[cause], fold->by_cause[cause]);
     add_figure(j, object, "referred", fold->referred);
     add_figure(j, object, "decided", fold->decided);
+    add_outside(j, object, &fold->outside);
     add_calibration(j, object, "calibration", &fold->calibration);
     add_calibration(j, object, "uncalibrated", &fold->uncalibrated);
     if (fold->shape.known)

@@ -30,14 +30,14 @@ predict 1 $model four
 $python - <<'PY'
 import csv
 rows = list(csv.reader(open("out", newline="")))
-assert rows[0] == ["path", "probability", "label", "refer", "error"], rows[0]
+assert rows[0] == ["path", "probability", "label", "refer", "reason", "error"], rows[0]
 paths = [row[0] for row in rows[1:]]
 assert paths == [f"four/{name}" for name in ("cut.jpeg", "empty.jpeg", "good.jpeg", "notes.txt")]
 cut, empty, good, notes = (row[1:] for row in rows[1:])
-assert cut[:3] == empty[:3] == notes[:3] == ["", "", ""]
-assert "cut short" in cut[3] and "empty" in empty[3] and "neither a JPEG nor a PNG" in notes[3]
+assert cut[:4] == empty[:4] == notes[:4] == ["", "", "", ""]
+assert "cut short" in cut[4] and "empty" in empty[4] and "neither a JPEG nor a PNG" in notes[4]
 assert 0 <= float(good[0]) <= 1 and good[1] in ("NORMAL", "PNEUMONIA") and good[2] in ("yes", "no")
-assert good[3] == ""
+assert (good[2] == "yes") == (good[3] != "") and good[4] == ""
 PY
 grep -q "^pneumo-dist: error: 3 of 4 files have no prediction" log || fail "$(cat log)"
 grep -qE "^1 images in .*, [0-9.]+ images/s" log || fail "no speed: $(cat log)"
@@ -48,7 +48,7 @@ cp "$radiograph" radiograph.dat
 predict 0 $model radiograph.dat four/.hidden.jpeg
 [[ $(wc -l <out) == 3 ]] || fail "$(cat out)"
 predict 1 $model radiograph.dat nowhere.png pipe
-[[ $(sed -n 3,4p out) == $'nowhere.png,,,,cannot open: No such file or directory\npipe,,,,not a regular file' ]] ||
+[[ $(sed -n 3,4p out) == $'nowhere.png,,,,,cannot open: No such file or directory\npipe,,,,,not a regular file' ]] ||
     fail "$(cat out)"
 
 # --- Order, ranks, threads ---
@@ -85,10 +85,11 @@ rows = list(csv.DictReader(open("one.csv", newline="")))
 lines = [json.loads(line) for line in open("one.jsonl")]
 assert len(lines) == len(rows) > 160
 for row, line in zip(rows, lines):
-    assert list(line) == ["path", "probability", "label", "refer", "error"]
+    assert list(line) == ["path", "probability", "label", "refer", "reason", "error"]
     bad = row["error"] != ""
     assert line == {"path": row["path"], "probability": None if bad else float(row["probability"]),
                     "label": row["label"] or None, "refer": None if bad else row["refer"] == "yes",
+                    "reason": None if bad else row["reason"],
                     "error": row["error"] or None}, (row, line)
 # So does training, of the images that it scored.
 predicted = {row["path"].removeprefix("many/"): row for row in rows if not row["error"]}
@@ -138,6 +139,8 @@ for row in csv.DictReader(open("out", newline="")):
     p = float(row["probability"])
     assert row["label"] == ("PNEUMONIA" if p >= middle else "NORMAL"), row
     assert row["refer"] == ("yes" if low <= p <= high else "no"), row
+    assert row["reason"] == (f"in doubt: probability {p:.4g} lies in the band {low:.4g} to "
+                             f"{high:.4g}" if low <= p <= high else ""), row
     seen |= {p} & {low, middle, high}
 assert len(seen) == 3
 PY

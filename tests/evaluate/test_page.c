@@ -89,6 +89,7 @@ static pd_report_fold make_fold(pd_score *scores)
                            .patients = make_metrics(0.37),
                            .referred = make_figure(),
                            .decided = make_figure(),
+                           .outside = {true, 45, {11, 1, 2, 3, 5, 8, 15}},
                            .calibration = make_calibration(),
                            .uncalibrated = make_calibration(),
                            .shape = make_shape(),
@@ -438,6 +439,7 @@ static void test_nothing_defined(void **state)
             group->thirds[third] = (pd_shape_third){NAN, NAN, 0, none};
     }
     fold->shape.measures[PD_SHAPE_AREA].auc_high_normal = none;
+    fold->outside.checked = false;
     for (int i = 0; i < PD_CAUSES; i++)
         fold->by_cause[i] = none;
     fold->calibration.brier = fold->calibration.ece = NAN;
@@ -451,6 +453,7 @@ static void test_nothing_defined(void **state)
     r.report.temperature = r.report.refer_low = r.report.refer_high = NAN;
     char *html = write_page(&r);
     check_has(html, "they need images of both classes");
+    check_has(html, "Not known: the checkpoint has no profile of its training images.");
     check_has(html, "data-key=\"folds.test.chosen.auc.value\" data-value=\"null\">–</span>");
     free(html);
 

@@ -95,6 +95,7 @@ static pd_report make_report(void)
                  .by_cause = {{0.5, 0.25, 0.75}, {1, 0.5, 1}, {0.25, 0, 0.5}, {NAN, NAN, NAN}},
                  .referred = {0.125, 0, 0.25},
                  .decided = {0.875, 0.5, 1},
+                 .outside = {true, 3, {[PD_TRAIT_RATIO] = 1, [PD_TRAIT_SHARPNESS] = 2}},
                  .calibration = {.brier = 0.02,
                                  .ece = 0.01,
                                  .bins = {{0, 0.1, 7, 0.05, {0.1, 0, 0.2}}}},
@@ -241,6 +242,11 @@ static void test_json_equals_report(void **state)
         check_figure(get(test, "by_cause"), pd_cause_names[cause], r.test.by_cause[cause]);
     check_figure(test, "referred", r.test.referred);
     check_figure(test, "decided", r.test.decided);
+    check_number(get(test, "outside"), "count", 3);
+    for (int trait = 0; trait < PD_TRAITS; trait++)
+        check_number(get(get(test, "outside"), "by_trait"), pd_trait_names[trait],
+                     (double)r.test.outside.by_trait[trait]);
+    assert_true(cJSON_IsNull(get(get(folds, "val"), "outside")));
     check_number(get(test, "calibration"), "brier", r.test.calibration.brier);
     check_number(get(test, "calibration"), "ece", r.test.calibration.ece);
     check_number(get(test, "uncalibrated"), "ece", r.test.uncalibrated.ece);
@@ -360,6 +366,21 @@ static int check_aligned(const char *text)
         lines++;
     }
     return lines;
+}
+
+static void test_print_outside(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    char *text = print(&r);
+    check_has(text, "\nunlike the training images are 3: 1 by ratio, 2 by sharpness\n");
+    check_has(text, "\nimages unlike the training images are not counted: the checkpoint has no "
+                    "profile\n");
+    free(text);
+    r.val.outside.checked = true;
+    text = print(&r);
+    check_has(text, "\nunlike the training images are 0\n");
+    free(text);
 }
 
 static void test_print_alignment(void **state)
@@ -550,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_json_hostile_strings),
         cmocka_unit_test(test_json_unwritable),
         cmocka_unit_test(test_print_alignment),
+        cmocka_unit_test(test_print_outside),
         cmocka_unit_test(test_print_content),
         cmocka_unit_test(test_print_verdict),
         cmocka_unit_test(test_one_class_is_called_out),

@@ -17,12 +17,14 @@ typedef struct pd_predict_options {
 
 /* Writes a row for every file, in the order of pd_files_find; the bytes do not depend on ranks and
  * threads. A row is CSV (RFC 4180, but lines end in \n) below the header
- *     path,probability,label,refer,error
+ *     path,probability,label,refer,reason,error
  * or a JSON object with these keys. `probability` (of pneumonia) reads back to the same bits,
  * `label` is NORMAL or PNEUMONIA at the checkpoint's threshold, and `refer` (yes or no; in JSON a
- * boolean) says whether the probability lies in the checkpoint's band of doubt. A file without a
- * prediction has `error` instead; what does not apply is empty or null. Paths are bytes in CSV; in
- * JSON those that are not UTF-8 become '?'.
+ * boolean) says whether a human should look, for a `reason` that is empty where none should: the
+ * image is unlike the training images (pd_profile_check, for which the checkpoint must have a
+ * profile; else the log has one warning), or the probability lies in the checkpoint's band of
+ * doubt. A file without a prediction has `error` instead; what does not apply is empty or null.
+ * Paths are bytes in CSV; in JSON those that are not UTF-8 become '?'.
  *
  * Memory does not grow with the number of images, but for their paths. Says the images per second
  * in the log. Fails at the end, after all rows are written, if a file has no prediction. Rank 0

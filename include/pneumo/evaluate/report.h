@@ -6,12 +6,20 @@
 #include "pneumo/evaluate/metrics.h"
 #include "pneumo/evaluate/shape.h"
 #include "pneumo/evaluate/stress.h"
+#include "pneumo/io/checkpoint.h"
 #include "pneumo/io/dataset.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 
 enum { PD_REPORT_CLASSES = 3 };
+
+/* Images unlike the training images, each counted by the first trait that tells it apart. */
+typedef struct pd_outside {
+    bool checked; /* false: the checkpoint has no profile, and nothing is known */
+    int64_t count;
+    int64_t by_trait[PD_TRAITS];
+} pd_outside;
 
 /* A fold at both thresholds; for task = cause also the three-class confusion. */
 typedef struct pd_report_fold {
@@ -24,6 +32,7 @@ typedef struct pd_report_fold {
     pd_figure by_cause[PD_CAUSES]; /* share decided rightly of normal images and of each cause */
     pd_figure referred;            /* share of images in the checkpoint's band of doubt */
     pd_figure decided;             /* accuracy on the others */
+    pd_outside outside;            /* images of any kind that predict would refer as well */
     pd_calibration calibration;    /* of the probabilities as they are used */
     pd_calibration uncalibrated;   /* with temperature 1 */
     pd_shape_report shape;         /* at the chosen threshold, by the images' own shape and size */
@@ -82,14 +91,15 @@ pd_warnings pd_report_warnings(const pd_report *report);
  * {value, low, high}, accuracy, balanced_accuracy, sensitivity, specificity, precision, f1, auc;
  * `patients`, the same at the chosen threshold; `chosen_bootstrap` and `half_bootstrap`, figures
  * only; `by_cause` {NONE, BACTERIA, VIRUS, UNKNOWN}, `referred` and `decided`, each {value, low,
- * high}; `calibration` and `uncalibrated`: brier, ece, bins [{low, high, count, mean_probability,
- * positive}]; and with has_causes `causes`: per true class NORMAL, BACTERIA, VIRUS the counts
- * `predicted` by class and `recall`. With shape.known `shape`, as pd_shape_report: {aspect, area},
- * of which one without differences has no member; in each `normal` and `pneumonia`: per third
- * `lowest`, `middle`, `highest` {low, high, count, right}, `p`, `correlation`; and
- * `auc_high_normal`, `auc_low_normal`. An aspect is width over height, an area in pixels. Shares
- * are 0..1. Numbers read back to the same bits; NAN and NULL are null; bytes that are not UTF-8
- * become '?'. Fails when memory runs out or the file cannot be written. */
+ * high}; `outside` {count, by_trait {side, ratio, ...}}, null if not checked; `calibration` and
+ * `uncalibrated`: brier, ece, bins [{low, high, count, mean_probability, positive}]; and with
+ * has_causes `causes`: per true class NORMAL, BACTERIA, VIRUS the counts `predicted` by class and
+ * `recall`. With shape.known `shape`, as pd_shape_report: {aspect, area}, of which one without
+ * differences has no member; in each `normal` and `pneumonia`: per third `lowest`, `middle`,
+ * `highest` {low, high, count, right}, `p`, `correlation`; and `auc_high_normal`,
+ * `auc_low_normal`. An aspect is width over height, an area in pixels. Shares are 0..1. Numbers
+ * read back to the same bits; NAN and NULL are null; bytes that are not UTF-8 become '?'. Fails
+ * when memory runs out or the file cannot be written. */
 pd_status pd_report_write_json(const char *path, const pd_report *report);
 
 /* Prints the table: what was trained, then a block per fold with the confusion and a line per

@@ -1,0 +1,17 @@
+/* How many images of a fold are unlike the training images. */
+#ifndef PNEUMO_EVALUATE_OUTSIDE_H
+#define PNEUMO_EVALUATE_OUTSIDE_H
+
+#include "pneumo/comm/comm.h"
+#include "pneumo/evaluate/report.h"
+#include "pneumo/io/checkpoint.h"
+
+/* Checks the images of ids[count] of `dataset`, each rank its share of them, by the profile of
+ * `checkpoint`, which sees them in the size of the training's packed images. On rank 0 *out counts
+ * all of them; elsewhere it is undefined. Without a profile nothing is read, and out->checked is
+ * false. Errors are those of pd_dataset_read. Collective; all ranks return the same status. */
+pd_status pd_outside_count(pd_outside *out, pd_comm *comm, const pd_checkpoint *checkpoint,
+                           const pd_dataset *dataset, const int64_t *ids, size_t count,
+                           int threads);
+
+#endif
