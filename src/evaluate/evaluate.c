@@ -6,6 +6,7 @@
 #include "pneumo/evaluate/calibration.h"
 #include "pneumo/evaluate/outside.h"
 #include "pneumo/evaluate/patients.h"
+#include "pneumo/evaluate/threshold.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 

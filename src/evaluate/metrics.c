@@ -39,6 +39,12 @@ pd_status pd_scores_check(pd_score *scores, size_t count, const int64_t *expecte
     return PD_OK;
 }
 
+/* Half the width of the Wilson interval of proportion p; falls with n. */
+static double wilson_half(double p, double n)
+{
+    return z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+}
+
 pd_figure pd_wilson(int64_t successes, int64_t trials)
 {
     if (trials <= 0 || successes < 0 || successes > trials)
@@ -46,9 +52,28 @@ pd_figure pd_wilson(int64_t successes, int64_t trials)
     double n = (double)trials;
     double p = (double)successes / n;
     double center = (p + z * z / (2 * n)) / (1 + z * z / n);
-    double half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+    double half = wilson_half(p, n);
     /* In exact arithmetic p lies inside; at 0 and 1 rounding could push it out. */
     return (pd_figure){p, fmax(0, fmin(center - half, p)), fmin(1, fmax(center + half, p))};
+}
+
+int64_t pd_wilson_trials(double rate, double half_width)
+{
+    int64_t few = 0, enough = 1;
+    if (!(rate >= 0 && rate <= 1 && half_width > 0))
+        return 0;
+    while (wilson_half(rate, (double)enough) >= half_width) {
+        few = enough;
+        enough *= 2;
+    }
+    while (enough - few > 1) {
+        int64_t middle = few + (enough - few) / 2;
+        if (wilson_half(rate, (double)middle) < half_width)
+            enough = middle;
+        else
+            few = middle;
+    }
+    return enough;
 }
 
 /* Lower limit of Newcombe's score interval for an AUC of m positives and n negatives (his method
@@ -151,62 +176,6 @@ pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t cou
     }
     pd_metrics_from_confusion(out, c);
 cleanup:
-    return status;
-}
-
-/* A threshold that calls `above` positive and `below` not: halfway, or `above` itself when the two
- * are neighbours in double precision. */
-static double halfway(double below, double above)
-{
-    double middle = below / 2 + above / 2; /* the sum itself could overflow */
-    return middle > below && middle <= above ? middle : above;
-}
-
-pd_status pd_threshold_choose(double *out, const pd_score *scores, size_t count, double target)
-{
-    pd_status status = PD_OK;
-    pd_score *sorted = NULL;
-    size_t positives = 0;
-    *out = NAN;
-    if (!(target >= 0 && target <= 1))
-        return pd_fail("target sensitivity %g is not between 0 and 1", target);
-    PD_TRY(pd_ranking_sort(&sorted, &positives, scores, count));
-    if (positives == 0 || positives == count) {
-        status = pd_fail("no threshold can be chosen: all %zu samples of the fold are %s; it needs "
-                         "both classes",
-                         count, positives == 0 ? "normal" : "pneumonia");
-        goto cleanup;
-    }
-
-    /* Lowering the threshold only ever adds sensitivity and costs specificity, so the first one
-     * from the top that reaches the target is the answer. sorted[first] and all after it are called
-     * positive; equal scores join together. The test is the same division that reports the
-     * sensitivity, so rounding cannot set the two apart. */
-    size_t first = count;
-    int64_t found = 0;
-    while ((double)found / (double)positives < target) {
-        double level = sorted[first - 1].probability;
-        for (; first > 0 && sorted[first - 1].probability == level; first--)
-            found += sorted[first - 1].positive;
-    }
-    /* As long as only pneumonias come next, going on costs nothing. */
-    for (size_t next = first; next > 0;) {
-        double level = sorted[next - 1].probability;
-        bool pure = true;
-        for (; next > 0 && sorted[next - 1].probability == level; next--)
-            pure = pure && sorted[next - 1].positive;
-        if (!pure)
-            break;
-        first = next;
-    }
-    if (first == 0)
-        *out = sorted[0].probability;
-    else if (first == count)
-        *out = nextafter(sorted[count - 1].probability, INFINITY);
-    else
-        *out = halfway(sorted[first - 1].probability, sorted[first].probability);
-cleanup:
-    free(sorted);
     return status;
 }
 

@@ -183,105 +183,25 @@ static void test_auc_degenerate(void **state)
     check_close("50 + 50 apart", auc.low, 0.960, 5e-4);
 }
 
-/* Every value between, at and around the scores is tried; nothing may beat the choice. */
-static void test_threshold_brute_force(void **state)
+/* The least number, by trying one after the other; the proportions are exact where they can be. */
+static void test_wilson_trials(void **state)
 {
     (void)state;
-    const double targets[] = {0, 0.1, 0.3, 1.0 / 3, 0.5, 0.7, 0.9, 0.95, 0.99, 1};
-    pd_score scores[32];
-    for (uint64_t number = 0; number < 600; number++) {
-        uint32_t levels = 1 + (uint32_t)(number % 9);
-        size_t count = make_scores(scores, number, 24, levels);
-        double target = targets[number % COUNT(targets)], threshold;
-        assert_int_equal(pd_threshold_choose(&threshold, scores, count, target), PD_OK);
-        pd_metrics chosen, other;
-        assert_int_equal(pd_metrics_compute(&chosen, scores, count, threshold), PD_OK);
-        assert_true(chosen.sensitivity.value >= target);
-
-        double next_above = INFINITY, next_below = -INFINITY;
-        for (size_t i = 0; i < count; i++) {
-            double p = scores[i].probability;
-            if (p >= threshold)
-                next_above = fmin(next_above, p);
-            else
-                next_below = fmax(next_below, p);
+    const double halves[] = {0.5, 0.2, 0.1, 0.03, 0.01};
+    for (size_t i = 0; i < COUNT(halves); i++) {
+        for (int twentieths = 0; twentieths <= 20; twentieths++) {
+            int64_t trials = pd_wilson_trials(twentieths / 20.0, halves[i]);
+            int64_t enough = (trials + 19) / 20 * 20, few = (trials - 1) / 20 * 20;
+            pd_figure figure = pd_wilson(enough * twentieths / 20, enough);
+            assert_true(figure.high - figure.low < 2 * halves[i] + 1e-12);
+            figure = pd_wilson(few * twentieths / 20, few);
+            assert_true(few == 0 || figure.high - figure.low >= 2 * halves[i] - 1e-12);
         }
-        for (int step = -1; step <= 2 * (int)levels + 3; step++) {
-            assert_int_equal(pd_metrics_compute(&other, scores, count, step / (2.0 * levels)),
-                             PD_OK);
-            if (other.sensitivity.value < target)
-                continue;
-            assert_true(other.specificity.value <= chosen.specificity.value);
-            if (other.specificity.value == chosen.specificity.value)
-                assert_true(other.sensitivity.value <= chosen.sensitivity.value);
-        }
-        if (isfinite(next_above) && isfinite(next_below))
-            check_close("halfway", threshold, (next_above + next_below) / 2, 1e-15);
     }
-}
-
-static double choose(const pd_score *scores, size_t count, double target)
-{
-    double threshold;
-    assert_int_equal(pd_threshold_choose(&threshold, scores, count, target), PD_OK);
-    pd_metrics m;
-    assert_int_equal(pd_metrics_compute(&m, scores, count, threshold), PD_OK);
-    assert_true(m.sensitivity.value >= target);
-    return threshold;
-}
-
-static void test_threshold_special(void **state)
-{
-    (void)state;
-    /* All scores equal: everything is called pneumonia. */
-    const pd_score equal[] = {SCORE(1, 0.5, 1), SCORE(2, 0.5, 0), SCORE(3, 0.5, 0)};
-    assert_true(choose(equal, 3, 0.95) == 0.5);
-    /* Target 1 is set by the lowest positive, however low. */
-    const pd_score low[] = {SCORE(1, 0.9, 1), SCORE(2, 0.25, 1), SCORE(3, 0.75, 0),
-                            SCORE(4, 0.125, 0)};
-    assert_true(choose(low, 4, 1) == 0.1875);
-    assert_true(choose(low, 4, 0.5) == (0.9 + 0.75) / 2);
-    /* Classes that are apart cost no pneumonia, whatever the target. */
-    const pd_score apart4[] = {SCORE(1, 0.9, 1), SCORE(2, 0.8, 1), SCORE(3, 0.7, 1),
-                               SCORE(4, 0.3, 0)};
-    assert_true(choose(apart4, 4, 0.3) == 0.5);
-    /* Tied with a negative, a positive cannot be had alone. */
-    const pd_score tied[] = {SCORE(1, 0.5, 1), SCORE(2, 0.5, 0), SCORE(3, 0.25, 0)};
-    assert_true(choose(tied, 3, 1) == 0.375);
-    /* Nineteen of twenty is 95 %, in floating point, too. */
-    pd_score twenty[21];
-    for (int i = 0; i < 20; i++)
-        twenty[i] = (pd_score)SCORE(i, (i + 1) / 32.0, 1);
-    twenty[20] = (pd_score)SCORE(20, 0.0, 0);
-    twenty[20].probability = 1.5 / 32;
-    assert_true(choose(twenty, 21, 0.95) == 1.75 / 32);
-    assert_true(choose(twenty, 21, nextafter(0.95, 1)) == 1.0 / 32);
-    /* Neighbours in double precision leave no room between them, at any magnitude. */
-    const double places[] = {0, DBL_TRUE_MIN, DBL_MIN, 0.1, 0.5, 1 - DBL_EPSILON};
-    for (size_t i = 0; i < COUNT(places); i++) {
-        double above = nextafter(places[i], 2);
-        const pd_score close[] = {SCORE(1, above, 1), SCORE(2, places[i], 0)};
-        assert_true(choose(close, 2, 1) == above);
-    }
-    const pd_score apart[] = {SCORE(1, DBL_MAX, 1), SCORE(2, -DBL_MAX, 0)};
-    assert_true(choose(apart, 2, 1) == 0);
-    const pd_score huge[] = {SCORE(1, DBL_MAX, 1), SCORE(2, DBL_MAX / 2, 0)};
-    assert_true(choose(huge, 2, 1) == DBL_MAX / 4 * 3);
-}
-
-static void test_threshold_refused(void **state)
-{
-    (void)state;
-    const pd_score both[] = {SCORE(1, 0.9, 1), SCORE(2, 0.1, 0)};
-    double threshold = 0;
-    assert_int_equal(pd_threshold_choose(&threshold, both, 1, 0.9), PD_FAILED);
-    assert_non_null(strstr(pd_error_message(), "pneumonia"));
-    assert_int_equal(pd_threshold_choose(&threshold, both + 1, 1, 0.9), PD_FAILED);
-    assert_non_null(strstr(pd_error_message(), "normal"));
-    assert_int_equal(pd_threshold_choose(&threshold, NULL, 0, 0.9), PD_FAILED);
-    const double targets[] = {NAN, -0.1, 1.1};
-    for (size_t i = 0; i < COUNT(targets); i++)
-        assert_int_equal(pd_threshold_choose(&threshold, both, 2, targets[i]), PD_FAILED);
+    /* By hand, from the formula: 1.96 sqrt(0.95 * 0.05 / n) = 0.03 gives about 203. */
+    assert_in_range(pd_wilson_trials(0.95, 0.03), 200, 215);
+    assert_int_equal(pd_wilson_trials(NAN, 0.03), 0);
+    assert_int_equal(pd_wilson_trials(0.5, 0), 0);
 }
 
 static void test_bad_scores_refused(void **state)
@@ -290,13 +210,11 @@ static void test_bad_scores_refused(void **state)
     const double bad[] = {NAN, INFINITY, -INFINITY};
     pd_figure auc;
     pd_metrics m;
-    double threshold;
     for (size_t i = 0; i < COUNT(bad); i++) {
         const pd_score scores[] = {SCORE(1, 0.9, 1), SCORE(77, bad[i], 0), SCORE(3, 0.1, 0)};
         assert_int_equal(pd_auc(&auc, scores, 3), PD_FAILED);
         assert_non_null(strstr(pd_error_message(), "sample 77"));
         assert_int_equal(pd_metrics_compute(&m, scores, 3, 0.5), PD_FAILED);
-        assert_int_equal(pd_threshold_choose(&threshold, scores, 3, 0.5), PD_FAILED);
     }
     const pd_score label[] = {SCORE(1, 0.9, 1), SCORE(78, 0.1, 2)};
     assert_int_equal(pd_auc(&auc, label, 2), PD_FAILED);
@@ -387,9 +305,7 @@ int main(void)
         cmocka_unit_test(test_balanced_accuracy_published),
         cmocka_unit_test(test_auc_against_slow),
         cmocka_unit_test(test_auc_degenerate),
-        cmocka_unit_test(test_threshold_brute_force),
-        cmocka_unit_test(test_threshold_special),
-        cmocka_unit_test(test_threshold_refused),
+        cmocka_unit_test(test_wilson_trials),
         cmocka_unit_test(test_bad_scores_refused),
         cmocka_unit_test(test_no_samples),
         cmocka_unit_test(test_scores_check),

@@ -34,6 +34,10 @@ pd_status pd_scores_check(pd_score *scores, size_t count, const int64_t *expecte
 /* Wilson score interval (JASA 1927) of `successes` of `trials`; all NAN when trials is 0. */
 pd_figure pd_wilson(int64_t successes, int64_t trials);
 
+/* The least number of trials at which the Wilson interval of a proportion `rate` (0..1) is narrower
+ * than 2 * half_width (above 0); NAN gives 0. */
+int64_t pd_wilson_trials(double rate, double half_width);
+
 /* Area under the ROC curve with ties counted half, and DeLong's interval (DeLong, DeLong,
  * Clarke-Pearson, Biometrics 1988; fast form of Sun and Xu, IEEE SPL 2014), clipped to [0, 1].
  *
@@ -55,13 +59,6 @@ void pd_metrics_from_confusion(pd_metrics *out, pd_confusion confusion);
 /* Everything at one threshold: pd_auc and pd_metrics_from_confusion. */
 pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t count,
                              double threshold);
-
-/* The threshold that keeps sensitivity >= target (0..1) with the highest specificity, halfway
- * between two neighbouring scores where there is room. Among equal ones the one with the
- * highest sensitivity.
- * pd_metrics_compute of the same scores at *out has sensitivity.value >= target, to the last bit.
- * Fails when a class is missing. */
-pd_status pd_threshold_choose(double *out, const pd_score *scores, size_t count, double target);
 
 /* The figures by number, for tables: 0 <= i < PD_FIGURES, in the order of pd_metrics. */
 enum { PD_FIGURES = 7 };
