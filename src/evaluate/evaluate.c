@@ -4,9 +4,9 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/data/folds.h"
 #include "pneumo/evaluate/calibration.h"
+#include "pneumo/evaluate/decision.h"
 #include "pneumo/evaluate/outside.h"
 #include "pneumo/evaluate/patients.h"
-#include "pneumo/evaluate/threshold.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 
@@ -14,51 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The temperature for the mean logits of so many views, and the loss that remains. */
-static pd_status calibrate(pd_score *scores, size_t count, int views, double *temperature,
-                           double *loss)
-{
-    pd_status status = PD_OK;
-    double *logits = NULL;
-    int32_t *positive = NULL;
-    PD_TRY(pd_alloc(&logits, count, sizeof *logits));
-    PD_TRY(pd_alloc(&positive, count, sizeof *positive));
-    for (size_t i = 0; i < count; i++) {
-        logits[i] = pd_score_logit(&scores[i], views);
-        positive[i] = scores[i].positive;
-    }
-    PD_TRY(pd_temperature_fit(temperature, logits, positive, count));
-    *loss = 0;
-    for (size_t i = 0; i < count; i++) {
-        double logit = logits[i] / *temperature;
-        *loss += fmax(logit, 0) - logit * positive[i] + log1p(exp(-fabs(logit)));
-    }
-cleanup:
-    free(logits);
-    free(positive);
-    return status;
-}
-
-/* Chooses the views and the temperature: of PD_VIEWS_AUTO the fewest views with the least loss. */
-static pd_status choose_views(pd_views choice, pd_score *scores, size_t count, pd_validation *out)
-{
-    double least = INFINITY;
-    for (pd_views views = PD_VIEWS_PLAIN; views < PD_VIEWS_AUTO; views++) {
-        double temperature, loss;
-        if (choice != PD_VIEWS_AUTO && choice != views)
-            continue;
-        pd_status status = calibrate(scores, count, pd_views_count(views), &temperature, &loss);
-        if (status != PD_OK)
-            return status;
-        if (loss < least) {
-            least = loss;
-            out->views = pd_views_count(views);
-            out->temperature = temperature;
-        }
-    }
-    return PD_OK;
-}
 
 /* Each round holds every image once. */
 static pd_status check_scores(pd_validation_scores *scores)
@@ -71,25 +26,6 @@ static pd_status check_scores(pd_validation_scores *scores)
     for (int i = 0; i < scores->rounds && status == PD_OK; i++)
         status = pd_scores_check(scores->changed + (size_t)i * scores->count, scores->count,
                                  scores->ids, scores->count);
-    return status;
-}
-
-/* Chooses views, temperature, threshold and band on scores[count]. */
-static pd_status decide(const pd_job *job, pd_score *scores, size_t count, pd_validation *out)
-{
-    pd_status status = PD_OK;
-    bool changed = job->threshold_on == PD_THRESHOLD_STRESS;
-    double least = fmin(1, job->target_sensitivity + job->sensitivity_margin);
-    PD_TRY(choose_views(job->views, scores, count, out));
-    pd_scores_decide(scores, count, out->temperature, out->views);
-    PD_TRY(pd_threshold_choose(&out->threshold, scores, count, least));
-    PD_TRY(pd_band_choose(&out->refer_low, &out->refer_high, scores, count, out->threshold,
-                          PD_BAND_ERROR));
-    snprintf(out->fold, sizeof out->fold, changed ? "val changed" : "val");
-    snprintf(out->rule, sizeof out->rule,
-             "highest specificity with sensitivity of at least %g %% on the %svalidation fold",
-             100 * least, changed ? "changed images of the " : "");
-cleanup:
     return status;
 }
 
@@ -123,10 +59,21 @@ pd_status pd_evaluate_validation(const pd_job *job, pd_validation_scores *scores
                                  pd_validation *out)
 {
     pd_status status = PD_OK;
+    pd_decision decision;
     bool changed = job->threshold_on == PD_THRESHOLD_STRESS;
+    pd_decision_rule rule = pd_decision_rule_of(
+        job, changed ? "changed images of the validation fold" : "the validation fold");
+    rule.copies = changed ? scores->rounds : 1;
     PD_TRY(check_scores(scores));
-    PD_TRY(decide(job, changed ? scores->changed : scores->clean,
-                  changed ? scores->changed_count : scores->count, out));
+    PD_TRY(pd_decision_make(&decision, &rule, changed ? scores->changed : scores->clean,
+                            changed ? scores->changed_count : scores->count));
+    out->threshold = decision.threshold;
+    out->temperature = decision.temperature;
+    out->views = decision.views;
+    out->refer_low = decision.refer_low;
+    out->refer_high = decision.refer_high;
+    snprintf(out->fold, sizeof out->fold, changed ? "val changed" : "val");
+    snprintf(out->rule, sizeof out->rule, "%s", decision.text);
     pd_scores_decide(scores->clean, scores->count, out->temperature, out->views);
     pd_scores_decide(scores->changed, scores->changed_count, out->temperature, out->views);
     PD_TRY(measure(scores, out));

@@ -48,6 +48,7 @@ static const char *const image_places[] = {"auto", "memory", "stream", NULL};
 static const char *const scalings[] = {"fold", "image", NULL};
 static const char *const views[] = {"plain", "mirror", "zoom", "auto", NULL};
 static const char *const threshold_folds[] = {"validation", "stress", NULL};
+static const char *const threshold_rules[] = {"sensitivity", "both", NULL};
 static const char *const monitors[] = {"auc", "loss", "balanced-accuracy", "stress", NULL};
 static const char *const inits[] = {"default",        "he-normal", "he-uniform", "glorot-normal",
                                     "glorot-uniform", "zeros",     "ones",       NULL};
@@ -170,8 +171,10 @@ static const key keys[] = {
 
     REAL("evaluate", target_sensitivity, "0.95", "(0, 1]",
          "what the model must reach: the threshold is chosen for it on validation"),
+    CHOICE("evaluate", threshold_rule, "sensitivity", threshold_rules,
+           "highest specificity at the target sensitivity, or both targets most probably"),
     REAL("evaluate", sensitivity_margin, "0", "[0, 1)",
-         "the threshold keeps so much more than the target on validation"),
+         "rule sensitivity: keeps so much more than the target on validation"),
     CHOICE("evaluate", threshold_on, "validation", threshold_folds,
            "choose the threshold on the validation images, or on changed ones"),
     WHOLE("evaluate", stress_rounds, "2", "[1, 25]",
@@ -638,6 +641,12 @@ static pd_status check_rules(const reading *r)
     if (job->mixup > 0 && job->task != PD_TASK_PNEUMONIA)
         return fail_rule(r, "mixup", "task",
                          pd_fail("mixup works with task = pneumonia only: set augment.mixup = 0"));
+    if (job->threshold_rule == PD_THRESHOLD_BOTH && job->target_sensitivity == 1)
+        return fail_rule(r, "target_sensitivity", "threshold_rule",
+                         pd_fail("threshold_rule = both needs target_sensitivity below 1"));
+    if (job->threshold_rule == PD_THRESHOLD_BOTH && job->target_specificity == 1)
+        return fail_rule(r, "target_specificity", "threshold_rule",
+                         pd_fail("threshold_rule = both needs target_specificity below 1"));
     if (job->channels == 2)
         return fail_rule(r, "channels", "channels", pd_fail("channels = 2 is neither 1 nor 3"));
     return PD_OK;

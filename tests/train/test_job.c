@@ -54,6 +54,7 @@ static void test_defaults(void **state)
     assert_true(job.norm_momentum == 0.9 && job.checkpoint_minutes == 5);
     assert_int_equal(job.audit_steps, 100);
     assert_true(job.target_sensitivity == 0.95 && job.target_specificity == 0.90);
+    assert_int_equal(job.threshold_rule, PD_THRESHOLD_SENSITIVITY);
     assert_true(job.sensitivity_margin == 0);
 
     /* An empty file is the defaults, with the file's name. */
@@ -209,6 +210,12 @@ static void test_rules(void **state)
     expect_error("[regularise]\nweight_decay = 0.1\n[train]\noptimizer = sgd\n",
                  "dir/t.ini:4: weight_decay works with optimizer = adamw only; for sgd set l2");
     expect_error("[data]\nchannels = 2\n", "dir/t.ini:2: channels = 2 is neither 1 nor 3");
+    expect_error("[evaluate]\nthreshold_rule = both\ntarget_sensitivity = 1\n",
+                 "dir/t.ini:3: threshold_rule = both needs target_sensitivity below 1");
+    expect_error("[evaluate]\ntarget_specificity = 1\nthreshold_rule = both\n",
+                 "dir/t.ini:3: threshold_rule = both needs target_specificity below 1");
+    expect_error("[evaluate]\nthreshold_rule = youden\n",
+                 "dir/t.ini:2: threshold_rule 'youden' is unknown; choices are sensitivity, both");
 
     pd_job job;
     const char *lanes[] = {"train.lanes=5"};

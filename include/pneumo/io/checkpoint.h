@@ -103,7 +103,7 @@ typedef struct pd_checkpoint {
     bool has_decision;
     double threshold;
     double target_sensitivity;
-    char decision_rule[160]; /* how it was chosen */
+    char decision_rule[192]; /* how it was chosen */
     char decision_fold[16];  /* on which fold */
     double temperature;      /* by which logits are divided before they become probabilities */
     int64_t views;           /* over which logits are averaged (pd_view_standard); 1: none */

@@ -59,6 +59,12 @@ typedef enum pd_threshold_on {
     PD_THRESHOLD_STRESS = 1      /* its images under acquisition changes, pooled */
 } pd_threshold_on;
 
+/* How the threshold is chosen on validation scores; see pneumo/evaluate/threshold.h. */
+typedef enum pd_threshold_rule {
+    PD_THRESHOLD_SENSITIVITY = 0, /* highest specificity at the target sensitivity and margin */
+    PD_THRESHOLD_BOTH = 1         /* most probable that both targets hold on new images */
+} pd_threshold_rule;
+
 /* Grouped as in the file: [run], [data], [model], [train], [regularise], [augment], [evaluate]. */
 typedef struct pd_job {
     char name[64]; /* the file's name without folder and .ini */
@@ -128,6 +134,7 @@ typedef struct pd_job {
 
     /* [evaluate] */
     double target_sensitivity;
+    pd_threshold_rule threshold_rule;
     double sensitivity_margin; /* added to the target when the threshold is chosen */
     pd_views views;
     pd_threshold_on threshold_on;

@@ -15,7 +15,7 @@ typedef struct pd_validation {
     double temperature, refer_low, refer_high; /* as in pd_checkpoint */
     double stress_auc; /* of the changed images; NAN without them */
     int views;         /* averaged over: pd_view_standard */
-    char rule[160];    /* how the threshold was chosen */
+    char rule[192];    /* how the threshold was chosen */
     char fold[16];     /* on which images: "val", or "val changed" */
     char remark[128]; /* a warning, such as "predicts NORMAL for every image: recall 0"; or "" */
 } pd_validation;
