@@ -61,7 +61,26 @@ static const field decision_fields[] = {
     FIELD("/decision", refer_high, REAL),
     FIELD("/decision", test_looks, INTEGER),
 };
+
+#define SITE_FIELD(name, kind)                                                                     \
+    {                                                                                              \
+        "/calibration", #name, kind, offsetof(pd_checkpoint, site.name),                           \
+            sizeof(((pd_checkpoint *)0)->site.name)                                                \
+    }
+
+static const field site_fields[] = {
+    SITE_FIELD(source, TEXT),
+    SITE_FIELD(data_digest, TEXT),
+    SITE_FIELD(rule, TEXT),
+    SITE_FIELD(target_sensitivity, REAL),
+    SITE_FIELD(target_specificity, REAL),
+    SITE_FIELD(normal, INTEGER),
+    SITE_FIELD(pneumonia, INTEGER),
+    SITE_FIELD(image_height, INTEGER),
+    SITE_FIELD(image_width, INTEGER),
+};
 enum {
+    SITE_FIELDS = sizeof site_fields / sizeof *site_fields,
     STATE_FIELDS = sizeof state_fields / sizeof *state_fields,
     DECISION_FIELDS = sizeof decision_fields / sizeof *decision_fields
 };
@@ -102,6 +121,12 @@ static hid_t stored_history_type(void)
     hid_t type = history_type();
     H5Tpack(type);
     return type;
+}
+
+/* An image's identity: 16 bytes. The caller closes it. */
+static hid_t identity_type(void)
+{
+    return H5Tarray_create(H5T_STD_U8LE, 1, (const hsize_t[]){sizeof(pd_identity)});
 }
 
 /* --- Saving. --- */
@@ -305,6 +330,24 @@ cleanup:
     return status;
 }
 
+static pd_status put_site(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
+{
+    pd_status status = PD_OK;
+    hid_t group = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    const hsize_t dims[1] = {(hsize_t)checkpoint->site.count};
+    if (checkpoint->site.count == 0)
+        return PD_OK;
+    PD_TRY(pd_hdf5_put_group(&group, file, file->id, "calibration"));
+    PD_TRY(put_fields(file, group, site_fields, SITE_FIELDS, checkpoint));
+    type = identity_type();
+    PD_TRY(pd_hdf5_put_array(file, group, "images", type, 1, dims, type, checkpoint->site.images));
+
+cleanup:
+    pd_hdf5_close(&type);
+    pd_hdf5_close(&group);
+    return status;
+}
+
 static pd_status put_job(const pd_hdf5 *file, const char *job)
 {
     const char *text = job == NULL ? "" : job;
@@ -335,6 +378,7 @@ pd_status pd_checkpoint_replace(const char *path, const char *kept, const pd_che
     PD_TRY(put_history(&file, checkpoint));
     PD_TRY(put_state(&file, checkpoint));
     PD_TRY(put_profile(&file, checkpoint));
+    PD_TRY(put_site(&file, checkpoint));
     PD_TRY(put_job(&file, checkpoint->job));
     PD_TRY(pd_hdf5_close_in_memory(&file, &image));
     PD_TRY(pd_file_replace(path, kept, image.bytes, image.size));
@@ -610,6 +654,30 @@ cleanup:
     return status;
 }
 
+/* Checkpoints that were never calibrated have no such group. */
+static pd_status get_site(const pd_hdf5 *file, pd_checkpoint *checkpoint)
+{
+    pd_status status = PD_OK;
+    pd_site *site = &checkpoint->site;
+    hid_t type = H5I_INVALID_HID;
+    if (H5Lexists(file->id, "calibration", H5P_DEFAULT) <= 0)
+        return PD_OK;
+    PD_TRY(get_fields(file, site_fields, SITE_FIELDS, checkpoint));
+    type = identity_type();
+    PD_TRY(pd_hdf5_get_vector(file, "/calibration/images", type, type, sizeof *site->images,
+                              &site->images, &site->count));
+    if (site->normal < 1 || site->pneumonia < 1 || site->normal > site->count ||
+        site->pneumonia != site->count - site->normal)
+        status = pd_hdf5_fail_read(file, "'/calibration' does not hold as many images as it says");
+    for (int64_t i = 1; i < site->count && status == PD_OK; i++)
+        if (memcmp(&site->images[i - 1], &site->images[i], sizeof *site->images) >= 0)
+            status = pd_hdf5_fail_read(file, "'/calibration/images' is not in ascending order");
+
+cleanup:
+    pd_hdf5_close(&type);
+    return status;
+}
+
 static pd_status get_job(const pd_hdf5 *file, pd_checkpoint *checkpoint)
 {
     pd_status status = PD_OK;
@@ -657,6 +725,7 @@ pd_status pd_checkpoint_load(pd_checkpoint **out, const char *path)
     PD_TRY(get_history(&file, checkpoint));
     PD_TRY(get_state(&file, checkpoint));
     PD_TRY(get_profile(&file, checkpoint));
+    PD_TRY(get_site(&file, checkpoint));
     PD_TRY(get_job(&file, checkpoint));
     *out = checkpoint;
     checkpoint = NULL;
@@ -690,6 +759,7 @@ void pd_checkpoint_destroy(pd_checkpoint **checkpoint)
         free_arrays(old->slots[i].arrays, old->slots[i].count);
     }
     free(old->history);
+    free(old->site.images);
     free((void *)old->job);
     free(old);
 }

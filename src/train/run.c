@@ -209,6 +209,7 @@ static pd_status take_over(pd_run *self, const pd_checkpoint *loaded, const char
     self->state.job = self->job_text;
     memcpy(self->state.version, own.version, sizeof own.version);
     self->state.test_looks = 0; /* at the weights to come */
+    self->state.site = (pd_site){.count = 0}; /* the next validation decides anew */
     return PD_OK;
 }
 

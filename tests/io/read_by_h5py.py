@@ -49,6 +49,9 @@ def checkpoint(file):
     assert file["history"].dtype.names[-1] == "gradient_norm"
     assert file["state"].attrs["step"] == 1234
     assert file["decision"].attrs["threshold"] == 0.625
+    images = file["calibration/images"]
+    assert images[:].shape == (3, 16) and images[:].dtype == "uint8"
+    assert list(images[1][:3]) == [1, 2, 0] and file["calibration"].attrs["normal"] == 2
     assert file["job"][()].decode("utf8").startswith("[train]\n")
 
 

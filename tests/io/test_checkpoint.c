@@ -28,6 +28,7 @@ static pd_array weights[WEIGHTS] = {
     {"dense", "bias", 1, {1}, values[1]},
 };
 static pd_history_row history[2];
+static pd_identity identities[3] = {{{1}}, {{1, 2}}, {{255, 254, 253}}};
 static pd_checkpoint made;
 
 static int setup(void **state)
@@ -95,6 +96,17 @@ static int setup(void **state)
         .test_looks = 3,
         .has_profile = true,
         .profile = {.images = 3634},
+        .site = {.source = "fold val of a data set",
+                 .data_digest = "ffeeddccbbaa99887766554433221100",
+                 .rule = "both",
+                 .target_sensitivity = 0.9375,
+                 .target_specificity = 0.875,
+                 .normal = 2,
+                 .pneumonia = 1,
+                 .image_height = 224,
+                 .image_width = 192,
+                 .count = 3,
+                 .images = identities},
         .job = "[train]\nepochs = 3 ; für drei\n",
     };
     for (int i = 0; i < PD_TRAITS; i++) {
@@ -121,6 +133,22 @@ static void assert_arrays(const pd_array *found, int found_count, const pd_array
         }
         assert_memory_equal(found[i].data, expected[i].data, size);
     }
+}
+
+static void assert_site(const pd_site *found, const pd_site *expected)
+{
+    assert_string_equal(found->source, expected->source);
+    assert_string_equal(found->data_digest, expected->data_digest);
+    assert_string_equal(found->rule, expected->rule);
+    assert_true(found->target_sensitivity == expected->target_sensitivity);
+    assert_true(found->target_specificity == expected->target_specificity);
+    assert_int_equal(found->normal, expected->normal);
+    assert_int_equal(found->pneumonia, expected->pneumonia);
+    assert_int_equal(found->image_height, expected->image_height);
+    assert_int_equal(found->image_width, expected->image_width);
+    assert_int_equal(found->count, expected->count);
+    assert_memory_equal(found->images, expected->images,
+                        (size_t)expected->count * sizeof *found->images);
 }
 
 static void assert_content(const pd_checkpoint *found)
@@ -176,6 +204,7 @@ static void assert_content(const pd_checkpoint *found)
     assert_int_equal(found->profile.images, made.profile.images);
     assert_memory_equal(found->profile.ranges, made.profile.ranges, sizeof made.profile.ranges);
     assert_memory_equal(found->profile.mean, made.profile.mean, sizeof made.profile.mean);
+    assert_site(&found->site, &made.site);
     assert_string_equal(found->job, made.job);
 }
 
@@ -214,9 +243,30 @@ static void test_round_trip_of_little(void **state)
     assert_false(found->finished);
     assert_false(found->has_decision);
     assert_false(found->has_profile);
+    assert_int_equal(found->site.count, 0);
+    assert_null(found->site.images);
     assert_string_equal(found->model, "");
     assert_string_equal(found->job, "");
     pd_checkpoint_destroy(&found);
+}
+
+/* A calibration that contradicts itself is not believed. */
+static void test_wrong_calibration(void **state)
+{
+    (void)state;
+    pd_checkpoint *found;
+    pd_checkpoint wrong = made;
+    wrong.site.normal = 3;
+    assert_int_equal(pd_checkpoint_save(PATH, &wrong), PD_OK);
+    assert_int_equal(pd_checkpoint_load(&found, PATH), PD_FAILED);
+    assert_message("'/calibration' does not hold as many images as it says");
+    pd_identity unsorted[3] = {identities[1], identities[0], identities[2]};
+    wrong = made;
+    wrong.site.images = unsorted;
+    assert_int_equal(pd_checkpoint_save(PATH, &wrong), PD_OK);
+    assert_int_equal(pd_checkpoint_load(&found, PATH), PD_FAILED);
+    assert_message("'/calibration/images' is not in ascending order");
+    assert_no_handles();
 }
 
 /* Arrays of several chunks, more weights than fit a group's header, a job of more than 64 KiB. */
@@ -626,6 +676,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_round_trip, setup),
         cmocka_unit_test_setup(test_round_trip_of_little, setup),
+        cmocka_unit_test_setup(test_wrong_calibration, setup),
         cmocka_unit_test_setup(test_round_trip_of_much, setup),
         cmocka_unit_test_setup(test_same_bytes_a_second_later, setup),
         cmocka_unit_test_setup(test_loaded_saves_the_same, setup),

@@ -1,5 +1,5 @@
-/* The checkpoint file: weights in Keras' layout, optimiser arrays, history, state, decision,
- * profile of the training images, job.
+/* The checkpoint file: weights in Keras' layout, optimiser arrays, history, state, decision, what it
+ * was calibrated by, profile of the training images, job.
  *
  * Written to a temporary file in the same folder, flushed to disk, renamed, folder flushed; byte
  * for byte the same for the same content (no object times). */
@@ -67,6 +67,23 @@ typedef struct pd_profile {
     float mean[PD_PROFILE_GRID * PD_PROFILE_GRID]; /* the mean image, grey 0 to 255, row by row */
 } pd_profile;
 
+/* What identifies an image: a hash of its packed pixels (pd_identity_of). */
+typedef struct pd_identity {
+    uint8_t bytes[16];
+} pd_identity;
+
+/* The images of another site by which the decision was chosen after training. */
+typedef struct pd_site {
+    char source[64];      /* "fold val of a data set", "all of a data set", "two folders" */
+    char data_digest[33]; /* of the data set, or of the folders' images */
+    char rule[16];        /* evaluate.threshold_rule */
+    double target_sensitivity, target_specificity;
+    int64_t normal, pneumonia;         /* images of each class */
+    int64_t image_height, image_width; /* to which images were packed */
+    int64_t count;                     /* normal + pneumonia; 0: never calibrated, all else unset */
+    pd_identity *images;               /* [count], ascending */
+} pd_site;
+
 typedef struct pd_checkpoint {
     /* /model_weights */
     int layer_count; /* layers with weights, in order */
@@ -109,6 +126,7 @@ typedef struct pd_checkpoint {
     int64_t views;           /* over which logits are averaged (pd_view_standard); 1: none */
     double refer_low, refer_high; /* probabilities in which the model is unsure; both ends belong */
     int64_t test_looks;      /* how often the test fold was evaluated with these weights */
+    pd_site site;            /* /calibration */
     /* /profile */
     bool has_profile; /* checkpoints of earlier versions have none */
     pd_profile profile;
