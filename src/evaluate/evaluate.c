@@ -7,9 +7,11 @@
 #include "pneumo/evaluate/decision.h"
 #include "pneumo/evaluate/outside.h"
 #include "pneumo/evaluate/patients.h"
+#include "pneumo/evaluate/seen.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +88,7 @@ cleanup:
 struct pd_evaluation {
     pd_classifier *classifier;
     pd_dataset *dataset;
+    uint8_t *seen; /* by pd_seen_find; NULL: no image was */
     pd_report report;
 };
 
@@ -123,6 +126,19 @@ static void count_causes(const pd_evaluation *self, pd_report_fold *out)
     out->decided = pd_wilson(decided_right, (int64_t)out->score_count - referred);
 }
 
+/* Takes the scores of images that calibration has seen out of out->scores. */
+static void leave_out_seen(const pd_evaluation *self, pd_report_fold *out)
+{
+    size_t kept = 0;
+    for (size_t i = 0; self->seen != NULL && i < out->score_count; i++) {
+        if (self->seen[out->scores[i].id])
+            out->left_out++;
+        else
+            out->scores[kept++] = out->scores[i];
+    }
+    out->score_count -= (size_t)out->left_out;
+}
+
 /* The figures of one fold's scores, which *out takes over. */
 static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count,
                        const pd_scorer *scorer, pd_report_fold *out)
@@ -136,6 +152,8 @@ static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count
     out->scores = scores;
     out->score_count = count;
     PD_TRY(pd_scores_check(scores, count, ids, id_count));
+    leave_out_seen(self, out);
+    count = out->score_count;
     PD_TRY(pd_calibration_compute(&out->uncalibrated, scores, count));
     pd_scores_decide(scores, count, checkpoint->temperature, (int)checkpoint->views);
     PD_TRY(pd_calibration_compute(&out->calibration, scores, count));
@@ -216,6 +234,8 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     else
         free(scores);
     status = pd_comm_agree(comm, status);
+    if (status == PD_OK && out->left_out > 0)
+        pd_info("%" PRId64 " images were used for calibration and are left out", out->left_out);
 cleanup:
     pd_scorer_destroy(&scorer);
     return status;
@@ -231,6 +251,53 @@ static bool is_usable(const pd_evaluation *self, pd_fold fold, bool asked)
         if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
             return true;
     return false;
+}
+
+/* Finds which images of the folds calibration has seen. Collective. */
+static pd_status find_seen(pd_evaluation *self, pd_comm *comm, bool val, bool test)
+{
+    const pd_site *site = &pd_classifier_checkpoint(self->classifier)->site;
+    const bool folds[PD_FOLDS] = {[PD_VAL] = val, [PD_TEST] = test};
+    if (site->count == 0)
+        return PD_OK;
+    self->report.unrecognised = !pd_seen_comparable(site, self->dataset);
+    if (self->report.unrecognised)
+        return PD_OK;
+    pd_comm_at(comm, "looking for images of the calibration");
+    return pd_seen_find(&self->seen, comm, site, self->dataset, folds);
+}
+
+/* The class of which calibration has seen all images of the fold; PD_LABELS: there is none. */
+static pd_label find_used_up(const pd_evaluation *self, pd_fold fold)
+{
+    const pd_job *job = pd_classifier_job(self->classifier);
+    const pd_sample *samples = pd_dataset_samples(self->dataset);
+    int64_t seen[PD_LABELS] = {0}, fresh[PD_LABELS] = {0};
+    for (int64_t i = 0; i < pd_dataset_get_info(self->dataset)->count; i++)
+        if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
+            (self->seen[i] ? seen : fresh)[samples[i].label]++;
+    for (pd_label label = PD_NORMAL; label < PD_LABELS; label++)
+        if (seen[label] > 0 && fresh[label] == 0)
+            return label;
+    return PD_LABELS;
+}
+
+/* Clears *usable if calibration has used up a class of the fold, and fails if there is no other
+ * fold to evaluate. */
+static pd_status check_used_up(const pd_evaluation *self, pd_fold fold, bool *usable, bool other)
+{
+    const char *name = fold == PD_VAL ? "val" : "test";
+    pd_label label = *usable && self->seen != NULL ? find_used_up(self, fold) : PD_LABELS;
+    if (label == PD_LABELS)
+        return PD_OK;
+    *usable = false;
+    if (!other)
+        return pd_fail("%s: its %s fold cannot be evaluated: all its %s images were used for "
+                       "calibration",
+                       self->report.data_path, name, pd_label_names[label]);
+    pd_info("%s: its %s fold is left out: all its %s images were used for calibration",
+            self->report.data_path, name, pd_label_names[label]);
+    return PD_OK;
 }
 
 static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_options *options)
@@ -261,6 +328,11 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     report->seconds = report->images_per_second = (double)NAN;
     report->target_sensitivity = job->target_sensitivity;
     report->target_specificity = job->target_specificity;
+    if (checkpoint->site.count > 0) {
+        report->target_sensitivity = checkpoint->site.target_sensitivity;
+        report->target_specificity = checkpoint->site.target_specificity;
+    }
+    report->decision_fold = checkpoint->decision_fold;
     report->decision_rule = checkpoint->decision_rule;
     report->temperature = checkpoint->temperature;
     report->views = (int)checkpoint->views;
@@ -311,6 +383,9 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     if (options->val != val || options->test != test)
         pd_info("%s has no images in its %s fold, which is left out", self->report.data_path,
                 val ? "test" : "val");
+    PD_TRY(find_seen(self, comm, val, test));
+    PD_TRY(check_used_up(self, PD_VAL, &val, test));
+    PD_TRY(check_used_up(self, PD_TEST, &test, val));
     if (val)
         PD_TRY(evaluate_fold(self, comm, PD_VAL, &self->report.val));
     if (test)
@@ -334,6 +409,7 @@ void pd_evaluation_destroy(pd_evaluation **evaluation)
         return;
     free((*evaluation)->report.val.scores);
     free((*evaluation)->report.test.scores);
+    free((*evaluation)->seen);
     pd_dataset_destroy(&(*evaluation)->dataset);
     pd_classifier_destroy(&(*evaluation)->classifier);
     free(*evaluation);

@@ -41,6 +41,10 @@ static void warn_of_data(pd_warnings *w, const pd_report *report)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
                  "this is not the data set of the training: images that the model knows from there "
                  "flatter it");
+    if (report->unrecognised)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "images of the calibration cannot be recognised in this data set, which is packed "
+                 "to another size: those that are in it flatter the model");
     if (report->other_threshold)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
                  "saved in the middle of an epoch: the threshold was chosen for the weights of an "
@@ -57,6 +61,10 @@ static void warn_of_fold(pd_warnings *w, const pd_report *report, const char *na
 {
     if (!fold->present)
         return;
+    if (fold->left_out > 0)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "%s fold: %" PRId64 " images are left out, since they were used for calibration",
+                 name, fold->left_out);
     const char *model = report->model ? report->model : "the model";
     const pd_metrics *const thresholds[] = {&fold->chosen, &fold->half};
     /* Models that answer about 0.5 to everything need not be told of twice. */

@@ -191,6 +191,7 @@ static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fo
     add_metrics(j, object, "patients", &fold->patients);
     add_figures(j, add_object(j, object, "chosen_bootstrap"), &fold->chosen_bootstrap);
     add_figures(j, add_object(j, object, "half_bootstrap"), &fold->half_bootstrap);
+    add_integer(j, object, "left_out", fold->left_out);
     cJSON *causes = add_object(j, object, "by_cause");
     for (int cause = 0; cause < PD_CAUSES; cause++)
         add_figure(j, causes, pd_cause_names[cause], fold->by_cause[cause]);
@@ -243,7 +244,7 @@ pd_status pd_report_write_json(const char *path, const pd_report *report)
     cJSON *decision = add_object(&j, root, "decision");
     add_string(&j, decision, "rule", report->decision_rule);
     add_number(&j, decision, "threshold", report_threshold(report));
-    add_string(&j, decision, "fold", "val");
+    add_string(&j, decision, "fold", report->decision_fold ? report->decision_fold : "val");
     add_number(&j, decision, "temperature", report->temperature);
     j.ok = cJSON_AddNumberToObject(decision, "views", report->views) && j.ok;
     add_number(&j, decision, "refer_low", report->refer_low);

@@ -547,15 +547,22 @@ static void test_flattering_data_are_called_out(void **state)
     (void)state;
     pd_report r = make_report();
     r.leaks = 3;
-    r.other_data = r.other_threshold = true;
+    r.other_data = r.other_threshold = r.unrecognised = true;
+    r.val.left_out = 17;
+    r.decision_fold = "calibration";
     const char *expected[] = {
         "3 patients have images in more than one fold",
         "this is not the data set of the training",
+        "images of the calibration cannot be recognised in this data set",
         "saved in the middle of an epoch",
+        "val fold: 17 images are left out, since they were used for calibration",
     };
     char *text = print(&r);
     cJSON *root = write_and_parse(&r, NULL);
-    for (int i = 0; i < 3; i++) {
+    check_string(get(root, "decision"), "fold", "calibration");
+    check_number(get(get(root, "folds"), "val"), "left_out", 17);
+    check_number(get(get(root, "folds"), "test"), "left_out", 0);
+    for (int i = 0; i < 5; i++) {
         check_has(text, expected[i]);
         check_has(cJSON_GetArrayItem(get(root, "warnings"), i)->valuestring, expected[i]);
     }

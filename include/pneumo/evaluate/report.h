@@ -39,6 +39,7 @@ typedef struct pd_report_fold {
     pd_stress stress;              /* of the fold's images taken otherwise */
     pd_score *scores;              /* [score_count], in the order of ids; borrowed */
     size_t score_count;
+    int64_t left_out; /* images without a score, since calibration has seen them */
     bool has_causes;
     int64_t causes[PD_REPORT_CLASSES][PD_REPORT_CLASSES]; /* [true][predicted]; normal, bacteria,
                                                              virus */
@@ -59,6 +60,7 @@ typedef struct pd_report {
     double seconds, images_per_second; /* of training; NAN when not known */
     double target_sensitivity, target_specificity;
     const char *decision_rule; /* how the threshold was chosen; borrowed */
+    const char *decision_fold; /* on which fold, or "calibration"; NULL: val; borrowed */
     double temperature, refer_low, refer_high;
     int views; /* averaged over: pd_view_standard */
     int64_t test_looks;       /* evaluations of the test fold so far, this one included */
@@ -66,15 +68,16 @@ typedef struct pd_report {
     pd_report_fold val, test;
     bool other_data;      /* the data set is not the one that the model was trained on */
     bool other_threshold; /* the threshold was chosen for the weights of an earlier step */
+    bool unrecognised;    /* images of the calibration may be among these, at another size */
     int64_t leaks;        /* patients with images in more than one fold of the data set */
 } pd_report;
 
 /* What a reader of the figures must know, a line each. At most one per decision of each fold (two
- * thresholds and the three-class answer), one on the shapes of each, and four on the data and the
- * threshold. */
+ * thresholds and the three-class answer), one on the shapes of each, one on what calibration has
+ * seen of each, and five on the data and the threshold. */
 typedef struct pd_warnings {
     int count;
-    char lines[12][256];
+    char lines[15][256];
 } pd_warnings;
 
 pd_warnings pd_report_warnings(const pd_report *report);
@@ -90,7 +93,8 @@ pd_warnings pd_report_warnings(const pd_report *report);
  * confusion {true_positive, false_negative, true_negative, false_positive} and, each as
  * {value, low, high}, accuracy, balanced_accuracy, sensitivity, specificity, precision, f1, auc;
  * `patients`, the same at the chosen threshold; `chosen_bootstrap` and `half_bootstrap`, figures
- * only; `by_cause` {NONE, BACTERIA, VIRUS, UNKNOWN}, `referred` and `decided`, each {value, low,
+ * only; `left_out`, how many images calibration has seen; `by_cause` {NONE, BACTERIA, VIRUS,
+ * UNKNOWN}, `referred` and `decided`, each {value, low,
  * high}; `outside` {count, by_trait {side, ratio, ...}}, null if not checked; `calibration` and
  * `uncalibrated`: brier, ece, bins [{low, high, count, mean_probability, positive}]; and with
  * has_causes `causes`: per true class NORMAL, BACTERIA, VIRUS the counts `predicted` by class and

@@ -1,0 +1,21 @@
+/* Which images of a data set calibration has seen, and so cannot judge it. */
+#ifndef PNEUMO_EVALUATE_SEEN_H
+#define PNEUMO_EVALUATE_SEEN_H
+
+#include "pneumo/comm/comm.h"
+#include "pneumo/io/checkpoint.h"
+#include "pneumo/io/dataset.h"
+
+#include <stdbool.h>
+
+/* Whether images of this data set can be recognised: those of another size have other hashes. */
+bool pd_seen_comparable(const pd_site *site, const pd_dataset *dataset);
+
+/* Stores at *seen [count of the data set] (free()) a 1 for every sample whose image is among
+ * site->images, and 0 for the others. Reads the images of the folds for which folds[fold] is set;
+ * samples of other folds get 0. The ranks share the work. Collective; all ranks return the same
+ * status. */
+pd_status pd_seen_find(uint8_t **seen, pd_comm *comm, const pd_site *site,
+                       const pd_dataset *dataset, const bool folds[PD_FOLDS]);
+
+#endif

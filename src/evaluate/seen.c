@@ -1,0 +1,80 @@
+#include "pneumo/evaluate/seen.h"
+
+#include "pneumo/base/memory.h"
+#include "pneumo/data/identity.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 64 };
+
+bool pd_seen_comparable(const pd_site *site, const pd_dataset *dataset)
+{
+    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    return info->height == site->image_height && info->width == site->image_width;
+}
+
+/* Marks those of ids[count] whose images are known; images [count][height][width] is scratch. */
+static pd_status mark(uint8_t *seen, const pd_site *site, const pd_dataset *dataset,
+                      const int64_t *ids, int64_t count, uint8_t *images)
+{
+    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    pd_status status = pd_dataset_read(dataset, ids, count, images);
+    for (int64_t i = 0; i < count && status == PD_OK; i++) {
+        const uint8_t *pixels = images + (size_t)i * (size_t)info->height * (size_t)info->width;
+        pd_identity identity = pd_identity_of(pixels, info->height, info->width);
+        seen[ids[i]] = bsearch(&identity, site->images, (size_t)site->count, sizeof identity,
+                               pd_identity_compare) != NULL;
+    }
+    return status;
+}
+
+/* Samples [begin, end) of the folds that are asked for. */
+static pd_status mark_slice(uint8_t *seen, const pd_site *site, const pd_dataset *dataset,
+                            const bool folds[PD_FOLDS], int64_t begin, int64_t end)
+{
+    pd_status status = PD_OK;
+    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    const pd_sample *samples = pd_dataset_samples(dataset);
+    uint8_t *images = NULL;
+    int64_t ids[BLOCK], count = 0;
+    PD_TRY(pd_alloc(&images, BLOCK * (size_t)info->height, (size_t)info->width));
+    for (int64_t i = begin; i < end; i++) {
+        if (folds[samples[i].fold])
+            ids[count++] = i;
+        if (count < BLOCK && i + 1 < end)
+            continue;
+        PD_TRY(mark(seen, site, dataset, ids, count, images));
+        count = 0;
+    }
+cleanup:
+    free(images);
+    return status;
+}
+
+pd_status pd_seen_find(uint8_t **seen, pd_comm *comm, const pd_site *site,
+                       const pd_dataset *dataset, const bool folds[PD_FOLDS])
+{
+    pd_status status = PD_OK;
+    int64_t count = pd_dataset_get_info(dataset)->count;
+    int64_t rank = pd_comm_rank(comm), ranks = pd_comm_size(comm);
+    int64_t begin = rank * count / ranks, end = (rank + 1) * count / ranks;
+    void *all = NULL;
+    size_t size;
+    *seen = NULL;
+    status = pd_alloc(seen, (size_t)count, 1);
+    if (status == PD_OK)
+        status = mark_slice(*seen, site, dataset, folds, begin, end);
+    PD_TRY(pd_comm_agree(comm, status));
+    PD_TRY(pd_comm_gather(comm, *seen + begin, (size_t)(end - begin), &all, &size));
+    if (rank == 0)
+        memcpy(*seen, all, size);
+    PD_TRY(pd_comm_broadcast(comm, *seen, (size_t)count, 0));
+cleanup:
+    free(all);
+    if (status != PD_OK) {
+        free(*seen);
+        *seen = NULL;
+    }
+    return status;
+}
