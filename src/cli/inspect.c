@@ -200,14 +200,29 @@ static void print_history(const pd_checkpoint *checkpoint)
     }
 }
 
+static void print_site(const pd_site *site)
+{
+    if (site->count == 0)
+        return;
+    printf("  %-14s by %" PRId64 " normal and %" PRId64 " pneumonia images of %" PRId64
+           " x %" PRId64 " pixels: %s, digest %s\n",
+           "calibrated", site->normal, site->pneumonia, site->image_width, site->image_height,
+           site->source, site->data_digest);
+    printf("  %-14s rule %s, targets: sensitivity %g %%, specificity %g %%\n", "", site->rule,
+           100 * site->target_sensitivity, 100 * site->target_specificity);
+}
+
 static void print_decision(const pd_checkpoint *checkpoint)
 {
-    printf("  %-14s %.6f: %s, chosen on %s\n", "threshold", checkpoint->threshold,
-           checkpoint->decision_rule, checkpoint->decision_fold);
+    printf("  %-14s %.6f: %s", "threshold", checkpoint->threshold, checkpoint->decision_rule);
+    if (checkpoint->site.count == 0)
+        printf(", chosen on %s", checkpoint->decision_fold);
+    putchar('\n');
     printf("  %-14s logits are divided by %.4f%s\n", "calibration", checkpoint->temperature,
            checkpoint->views > 1 ? ", after averaging over views" : "");
     printf("  %-14s probabilities from %.6f to %.6f\n", "in doubt", checkpoint->refer_low,
            checkpoint->refer_high);
+    print_site(&checkpoint->site);
     printf("  %-14s looked at %" PRId64 " time%s\n", "test fold", checkpoint->test_looks,
            checkpoint->test_looks == 1 ? "" : "s");
 }

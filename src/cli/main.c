@@ -22,6 +22,7 @@ static const struct {
     {"train", pd_command_train, false, "train a job, then evaluate it on the test fold"},
     {"evaluate", pd_command_evaluate, false, "evaluate a checkpoint on a packed data set"},
     {"predict", pd_command_predict, false, "tell of images whether they show pneumonia"},
+    {"calibrate", pd_command_calibrate, false, "choose a checkpoint's threshold for another site"},
     {"explain", pd_command_explain, true, "show where a network looks, as a map over each image"},
     {"compare", pd_command_compare, true, "show runs side by side, and what is more than noise"},
     {"bench", pd_command_bench, false, "time the training steps of a job on random images"},

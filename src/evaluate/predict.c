@@ -8,6 +8,7 @@
 #include "pneumo/data/files.h"
 #include "pneumo/data/profile.h"
 #include "pneumo/evaluate/classifier.h"
+#include "pneumo/evaluate/listing.h"
 #include "pneumo/io/dataset.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/threads.h"
@@ -350,24 +351,6 @@ static pd_status find_files(predictor *self)
     return status;
 }
 
-/* Gives rank 0's list to all. Collective. */
-static pd_status share_files(predictor *self)
-{
-    pd_status status = PD_OK;
-    pd_files *files = &self->files;
-    bool first = pd_comm_rank(self->comm) == 0;
-    PD_TRY(pd_comm_broadcast(self->comm, &files->size, sizeof files->size, 0));
-    if (!first)
-        status = pd_alloc(&files->text, files->size, 1);
-    PD_TRY(pd_comm_agree(self->comm, status));
-    PD_TRY(pd_comm_broadcast(self->comm, files->text, files->size, 0));
-    if (!first)
-        status = pd_files_index(files);
-    PD_TRY(pd_comm_agree(self->comm, status));
-cleanup:
-    return status;
-}
-
 static pd_status set_up(predictor *self)
 {
     pd_status status = PD_OK;
@@ -421,7 +404,7 @@ pd_status pd_predict(pd_comm *comm, const pd_predict_options *options)
     predictor self = {.comm = comm, .options = options};
     pd_comm_at(comm, "reading the checkpoint");
     PD_TRY(pd_comm_agree(comm, set_up(&self)));
-    PD_TRY(share_files(&self));
+    PD_TRY(pd_listing_share(comm, &self.files));
 
     double start = pd_clock_now();
     int64_t round = (int64_t)BLOCK * pd_comm_size(comm);

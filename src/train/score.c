@@ -35,6 +35,11 @@ int pd_views_count(pd_views views)
     return views == PD_VIEWS_PLAIN ? 1 : views == PD_VIEWS_MIRROR ? 2 : PD_VIEWS_MAX;
 }
 
+pd_views pd_views_of(int count)
+{
+    return count == 1 ? PD_VIEWS_PLAIN : count == 2 ? PD_VIEWS_MIRROR : PD_VIEWS_ZOOM;
+}
+
 /* --- Which images --- */
 
 static int compare_ids(const void *a, const void *b)

@@ -77,10 +77,10 @@ static void test_text_fits(void **state)
                              .target_sensitivity = 0.9512345,
                              .target_specificity = 0.9012345,
                              .copies = 1,
-                             .where = "100000 normal and 100000 pneumonia images of a new site"};
+                             .where = "100000 normal and 100000 pneumonia calibration images"};
     pd_decision decision = decide(&rule, scores);
     assert_true(strlen(decision.text) < sizeof decision.text - 1);
-    assert_non_null(strstr(decision.text, "images of a new site"));
+    assert_non_null(strstr(decision.text, "calibration images"));
 }
 
 static void test_views(void **state)

@@ -23,7 +23,8 @@ typedef enum pd_purpose {
     PD_PURPOSE_NOISE = 10,    /* noise added to an image */
     PD_PURPOSE_CHANGE = 11,   /* acquisition changes: major = change, minor = sample */
     PD_PURPOSE_SUBSET = 12,   /* which images of a large fold are used */
-    PD_PURPOSE_MIXUP = 13     /* mixup: major = lane, minor = step of the run */
+    PD_PURPOSE_MIXUP = 13,    /* mixup: major = lane, minor = step of the run */
+    PD_PURPOSE_CALIBRATE = 14 /* images to calibrate by: major 0 draws them, 1 deals them to parts */
 } pd_purpose;
 
 typedef struct pd_random {

@@ -13,7 +13,7 @@ typedef pd_status pd_command_function(pd_comm *comm, int argc, char **argv);
 
 pd_command_function pd_command_pack, pd_command_synth, pd_command_train, pd_command_evaluate,
     pd_command_predict, pd_command_explain, pd_command_compare, pd_command_bench,
-    pd_command_inspect, pd_command_doctor;
+    pd_command_inspect, pd_command_doctor, pd_command_calibrate;
 
 /* For getopt_long's '?' and ':' with opterr = 0: a PD_USAGE failure that names the option. */
 pd_status pd_command_bad_option(int argc, char **argv, int result);

@@ -34,6 +34,9 @@ void pd_scores_decide(pd_score *scores, size_t count, double temperature, int vi
 /* How many views a job's scores need: those of PD_VIEWS_AUTO are all. */
 int pd_views_count(pd_views views);
 
+/* The choice of so many views. */
+pd_views pd_views_of(int count);
+
 typedef struct pd_scorer pd_scorer;
 
 /* The part of scoring that needs no data set. */

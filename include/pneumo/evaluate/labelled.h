@@ -1,0 +1,49 @@
+/* Labelled images of a site: of a packed data set, or of two folders of files. */
+#ifndef PNEUMO_EVALUATE_LABELLED_H
+#define PNEUMO_EVALUATE_LABELLED_H
+
+#include "pneumo/comm/comm.h"
+#include "pneumo/data/files.h"
+#include "pneumo/io/checkpoint.h"
+#include "pneumo/io/dataset.h"
+#include "pneumo/train/score.h"
+
+typedef struct pd_labelled_options {
+    const char *data;               /* a packed data set; NULL: the two folders */
+    const char *fold;               /* train, val, test or all; NULL: val if it has both classes,
+                                       else all; data sets only */
+    const char *folders[PD_LABELS]; /* of normal and of pneumonia images */
+    int64_t each;                   /* draw so many of each class (pd_draw_patients); 0: all */
+    uint64_t seed;
+} pd_labelled_options;
+
+/* The same on all ranks. */
+typedef struct pd_labelled {
+    pd_dataset *dataset; /* NULL: folders */
+    pd_files files[PD_LABELS];
+    pd_score *samples; /* [count]: id, positive and patient; normal images first, then by id */
+    size_t count;
+    int height, width; /* of an image as packed */
+    char source[64];   /* such as "fold val of a data set" or "two folders" */
+    char grouping[64]; /* how patients are told apart */
+} pd_labelled;
+
+/* Lists the images. Those of folders are to be packed to the size that `checkpoint` knows; a file's
+ * name tells whose it is (pd_scan_parse), else it is its own patient. Of the data set of the
+ * checkpoint's training only the val fold is allowed, since the network knows the train fold, and
+ * the test fold must stay unseen. Both classes have an image. Collective; all ranks return the same
+ * status. *out is released by pd_labelled_close, also after a failure. */
+pd_status pd_labelled_open(pd_labelled *out, pd_comm *comm, const pd_labelled_options *options,
+                           const pd_checkpoint *checkpoint);
+void pd_labelled_close(pd_labelled *labelled);
+
+/* What messages call that sample: the file's path, or its name in the data set. */
+const char *pd_labelled_name(const pd_labelled *labelled, int64_t id);
+
+/* Reads the images of samples[first, first + count) into images [count][height][width], decoding
+ * files with `threads` threads. failed[i] (each free()) is a line on why file i cannot be read, or
+ * NULL; a damaged data set fails at once. */
+pd_status pd_labelled_read(const pd_labelled *labelled, size_t first, size_t count, int threads,
+                           uint8_t *images, char **failed);
+
+#endif
