@@ -121,6 +121,14 @@ calibrate 0 $model -d site.h5 --fold all -n 20 --seed 6 -o again.h5
 ! h5diff -q drawn.h5 again.h5 /calibration/images || fail "another seed drew the same"
 refuse 1 "100 images of each class cannot be drawn" $model -d site.h5 --fold all -n 100
 
+# A site without a val fold is used whole.
+pneumo pack site -o whole.h5 --size 32 --folds 100/0/0 >/dev/null 2>&1
+calibrate 0 $model -d whole.h5 --rule both -o whole.new.h5
+h5diff -q whole.new.h5 made/folders.new.h5 /decision || fail "another decision from one fold"
+# A second calibration takes the place of the first.
+calibrate 0 drawn.h5 "${folders[@]}" --rule both -o twice.h5
+h5diff -q twice.h5 made/folders.new.h5 /calibration || fail "the first calibration is still there"
+
 # --- Evaluation leaves the images out ---
 
 calibrate 0 $model -d site.h5 --fold val -n 12 -o part.h5
@@ -159,7 +167,12 @@ grep -q "WARNING: images of the calibration cannot be recognised" out || fail "$
 cp -r site odd
 echo 'not an image' >odd/NORMAL/notes.txt
 refuse 1 "odd/NORMAL/notes.txt: neither a JPEG nor a PNG" $model --normal odd/NORMAL --pneumonia odd/PNEUMONIA
-twin=$(find odd/PNEUMONIA -type f | sort | head -n 1)
+ranks 3 calibrate $model --normal odd/NORMAL --pneumonia odd/PNEUMONIA -o never.h5 >out 2>log &&
+    fail "3 ranks: a bad file is no error"
+[[ $(grep -c "^pneumo-dist: error: .*odd/NORMAL/notes.txt: neither" log) == 1 ]] || fail "$(cat log)"
+[[ ! -s out && ! -e never.h5 ]] || fail "3 ranks: something was written"
+twins=(odd/PNEUMONIA/*.jpeg)
+twin=${twins[0]}
 cp "$twin" odd/PNEUMONIA/zz-twin.jpeg
 calibrate 0 $model --normal odd/NORMAL --pneumonia odd/PNEUMONIA --skip-bad --rule both -o odd.h5
 grep -q "^exact duplicates left out: 1$" out || fail "$(cat out)"
@@ -172,7 +185,8 @@ refuse 1 "are the same image under two labels" $model --normal odd/NORMAL --pneu
 # --- Too few, and mistakes ---
 
 mkdir few
-cp $(find site/NORMAL -type f | sort | head -n 9) few
+normals=(site/NORMAL/*.jpeg)
+cp "${normals[@]:0:9}" few
 refuse 1 "few: there are 9 normal images to calibrate by; at least 10" $model --normal few --pneumonia site/PNEUMONIA
 refuse 1 "is the data set of the training" $model -d data.h5 --fold all
 refuse 1 "nowhere.h5" $model -d nowhere.h5

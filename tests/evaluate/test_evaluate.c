@@ -163,6 +163,24 @@ static void test_threshold_on_changed_images(void **state)
     assert_non_null(strstr(pd_error_message(), "has no score"));
 }
 
+/* A job can ask for the threshold at which both targets most probably hold. */
+static void test_both(void **state)
+{
+    (void)state;
+    pd_score scores[COUNT];
+    int64_t ids[COUNT];
+    pd_job job;
+    pd_validation out;
+    pd_job_defaults(&job);
+    job.threshold_rule = PD_THRESHOLD_BOTH;
+    make_scores(scores, ids);
+    assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
+    /* 36 of 40 lie above all normal images, which the rule for sensitivity would pass. */
+    assert_true(out.sensitivity < 1 && out.specificity > 0.9);
+    assert_non_null(strstr(out.rule, "both 95 % sensitivity and 90 % specificity hold"));
+    assert_non_null(strstr(out.rule, ", on the validation fold"));
+}
+
 /* A score that is missing, or there twice, is no figure but an error. */
 static void test_every_score_once(void **state)
 {
@@ -187,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_figures),
         cmocka_unit_test(test_views),
         cmocka_unit_test(test_threshold_on_changed_images),
+        cmocka_unit_test(test_both),
         cmocka_unit_test(test_every_score_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
