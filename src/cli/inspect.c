@@ -181,8 +181,9 @@ static void print_history(const pd_checkpoint *checkpoint)
     if (checkpoint->history_count == 0)
         return;
     first = first < 0 ? 0 : first;
-    printf("\n  %5s  %10s  %10s  %8s  %7s  %8s  %11s  %11s  %8s\n", "epoch", "rate", "train loss",
-           "val loss", "val AUC", "accuracy", "sensitivity", "specificity", "gradient");
+    printf("\n  %5s  %10s  %10s  %8s  %7s  %8s  %11s  %11s  %8s  %11s\n", "epoch", "rate",
+           "train loss", "val loss", "val AUC", "accuracy", "sensitivity", "specificity",
+           "gradient", "changed AUC");
     if (first > 0)
         printf("  %5s\n", "...");
     for (int i = first; i < checkpoint->history_count; i++) {
@@ -196,6 +197,7 @@ static void print_history(const pd_checkpoint *checkpoint)
         print_cell(11, "%.4f", row->val_sensitivity);
         print_cell(11, "%.4f", row->val_specificity);
         print_cell(8, "%.3g", row->gradient_norm);
+        print_cell(11, "%.4f", row->val_stress_auc);
         putchar('\n');
     }
 }

@@ -233,7 +233,7 @@ typedef struct series {
     const char *text;
 } series;
 
-enum { SERIES_MAX = 4 };
+enum { SERIES_MAX = 5 };
 
 static double history_value(const pd_history_row *row, const series *of)
 {
@@ -320,7 +320,11 @@ pd_status pd_chart_validation(FILE *out, const pd_history_row *history, int coun
         {offsetof(pd_history_row, val_accuracy), PD_PLOT_SECOND, "accuracy"},
         {offsetof(pd_history_row, val_sensitivity), PD_PLOT_THIRD, "sensitivity"},
         {offsetof(pd_history_row, val_specificity), PD_PLOT_FOURTH, "specificity"},
+        {offsetof(pd_history_row, val_stress_auc), PD_PLOT_INK, "AUC of changed images"},
     };
+    bool changed = false;
+    for (int i = 0; i < count; i++)
+        changed = changed || isfinite(history[i].val_stress_auc);
     return chart_history(out, "Validation fold", "share", history, count, best_epoch, all,
-                         COUNT(all));
+                         COUNT(all) - !changed);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,8 +93,9 @@ static hid_t number_type(field_kind kind)
                               : H5T_NATIVE_INT64;
 }
 
-/* A row of /history in memory. The caller closes it. */
-static hid_t history_type(void)
+/* A row of /history in memory. The caller closes it. `former`: as files of version 0.1 have it,
+ * which lack the last member. */
+static hid_t history_type(bool former)
 {
     static const struct {
         const char *name;
@@ -107,18 +109,19 @@ static hid_t history_type(void)
         {"val_sensitivity", offsetof(pd_history_row, val_sensitivity)},
         {"val_specificity", offsetof(pd_history_row, val_specificity)},
         {"gradient_norm", offsetof(pd_history_row, gradient_norm)},
+        {"val_stress_auc", offsetof(pd_history_row, val_stress_auc)},
     };
     hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(pd_history_row));
     H5Tinsert(type, "epoch", offsetof(pd_history_row, epoch), H5T_NATIVE_INT32);
-    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+    for (size_t i = 0; i < sizeof rates / sizeof *rates - former; i++)
         H5Tinsert(type, rates[i].name, rates[i].offset, H5T_NATIVE_DOUBLE);
     return type;
 }
 
 /* The same in the file: without the gaps, whose bytes would be arbitrary. */
-static hid_t stored_history_type(void)
+static hid_t stored_history_type(bool former)
 {
-    hid_t type = history_type();
+    hid_t type = history_type(former);
     H5Tpack(type);
     return type;
 }
@@ -256,7 +259,7 @@ cleanup:
 static pd_status put_history(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
 {
     hsize_t dims[1] = {(hsize_t)checkpoint->history_count};
-    hid_t memory = history_type(), stored = stored_history_type();
+    hid_t memory = history_type(false), stored = stored_history_type(false);
     pd_status status =
         pd_hdf5_put_array(file, file->id, "history", stored, 1, dims, memory, checkpoint->history);
     pd_hdf5_close(&stored);
@@ -554,13 +557,28 @@ cleanup:
     return status;
 }
 
+/* Whether the rows of /history are those of version 0.1. */
+static bool has_former_history(const pd_hdf5 *file)
+{
+    hid_t array = H5Dopen2(file->id, "/history", H5P_DEFAULT);
+    hid_t type = array < 0 ? H5I_INVALID_HID : H5Dget_type(array);
+    bool former = type >= 0 && H5Tget_class(type) == H5T_COMPOUND &&
+                  H5Tget_member_index(type, "val_stress_auc") < 0;
+    pd_hdf5_close(&type);
+    pd_hdf5_close(&array);
+    return former;
+}
+
 static pd_status get_history(const pd_hdf5 *file, pd_checkpoint *checkpoint)
 {
     pd_status status = PD_OK;
     int64_t count = 0;
-    hid_t memory = history_type(), stored = stored_history_type();
+    bool former = has_former_history(file);
+    hid_t memory = history_type(former), stored = stored_history_type(former);
     PD_TRY(pd_hdf5_get_vector(file, "/history", stored, memory, sizeof(pd_history_row),
                               &checkpoint->history, &count));
+    for (int64_t i = 0; i < count && former; i++)
+        checkpoint->history[i].val_stress_auc = (double)NAN;
     if (count > INT_MAX)
         status = pd_hdf5_fail_read(file, "'/history' has too many rows");
     else

@@ -433,12 +433,13 @@ static pd_status write_history(const pd_run *self)
     if (out == NULL)
         return pd_fail("out of memory: cannot write %s", self->history_path);
     fprintf(out, "epoch,learning_rate,train_loss,val_loss,val_auc,val_accuracy,val_sensitivity,"
-                 "val_specificity,gradient_norm\n");
+                 "val_specificity,gradient_norm,val_stress_auc\n");
     for (int i = 0; i < self->state.history_count; i++) {
         const pd_history_row *row = &self->history[i];
-        fprintf(out, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6g\n", row->epoch, row->learning_rate,
+        fprintf(out, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6g,%.6f\n", row->epoch, row->learning_rate,
                 row->train_loss, row->val_loss, row->val_auc, row->val_accuracy,
-                row->val_sensitivity, row->val_specificity, row->gradient_norm);
+                row->val_sensitivity, row->val_specificity, row->gradient_norm,
+                row->val_stress_auc);
     }
     fclose(out);
     pd_status status = pd_file_write(self->history_path, text, size);

@@ -338,7 +338,8 @@ static pd_status end_epoch(pd_run *self, double seconds)
                             .val_accuracy = validation.accuracy,
                             .val_sensitivity = validation.sensitivity,
                             .val_specificity = validation.specificity,
-                            .gradient_norm = state->epoch_norm_sum / steps};
+                            .gradient_norm = state->epoch_norm_sum / steps,
+                            .val_stress_auc = validation.stress_auc};
     state->epoch_step = 0;
     state->epoch_loss_sum = state->epoch_norm_sum = 0;
     state->has_decision = true;

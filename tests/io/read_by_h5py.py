@@ -46,7 +46,7 @@ def checkpoint(file):
     assert weights["dense/dense/kernel:0"].shape == (4, 1)
     assert file["optimizer/momentum/dense/kernel:0"].shape == (4, 1)
     assert file["history"]["epoch"].tolist() == [1, 2]
-    assert file["history"].dtype.names[-1] == "gradient_norm"
+    assert file["history"].dtype.names[-2:] == ("gradient_norm", "val_stress_auc")
     assert file["state"].attrs["step"] == 1234
     assert file["decision"].attrs["threshold"] == 0.625
     images = file["calibration/images"]

@@ -53,6 +53,7 @@ static int setup(void **state)
         history[i].val_sensitivity = 0.7;
         history[i].val_specificity = i == 0 ? (double)NAN : 0.6;
         history[i].gradient_norm = 3.5;
+        history[i].val_stress_auc = i == 0 ? 0.75 : (double)NAN;
     }
     made = (pd_checkpoint){
         .layer_count = LAYERS,
@@ -308,6 +309,47 @@ static void test_round_trip_of_much(void **state)
     pd_checkpoint_destroy(&found);
     free(data);
     free(job);
+}
+
+/* Files of version 0.1 have rows without the last member: it is then not known. */
+static void test_former_history(void **state)
+{
+    (void)state;
+    pd_checkpoint *loaded;
+    unlink(PATH);
+    assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
+    hid_t file = H5Fopen(PATH, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t array = H5Dopen2(file, "history", H5P_DEFAULT), type = H5Dget_type(array);
+    hid_t space = H5Dget_space(array), former = H5Tcreate(H5T_COMPOUND, H5Tget_size(type) - 8);
+    int members = H5Tget_nmembers(type);
+    for (int i = 0; i < members - 1; i++) {
+        char *name = H5Tget_member_name(type, (unsigned)i);
+        hid_t member = H5Tget_member_type(type, (unsigned)i);
+        H5Tinsert(former, name, H5Tget_member_offset(type, (unsigned)i), member);
+        H5Tclose(member);
+        H5free_memory(name);
+    }
+    char rows[2][128];
+    assert_true(H5Tget_size(type) <= sizeof rows[0]);
+    assert_true(H5Dread(array, former, H5S_ALL, H5S_ALL, H5P_DEFAULT, rows) >= 0);
+    H5Dclose(array);
+    H5Ldelete(file, "history", H5P_DEFAULT);
+    array = H5Dcreate2(file, "history", former, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Dwrite(array, former, H5S_ALL, H5S_ALL, H5P_DEFAULT, rows) >= 0);
+    H5Dclose(array);
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Tclose(former);
+    H5Fclose(file);
+    if (pd_checkpoint_load(&loaded, PATH) != PD_OK)
+        fail_msg("%s", pd_error_message());
+    assert_int_equal(loaded->history_count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(loaded->history[i].epoch, i + 1);
+        assert_float_equal(loaded->history[i].gradient_norm, 3.5, 0);
+        assert_true(isnan(loaded->history[i].val_stress_auc));
+    }
+    pd_checkpoint_destroy(&loaded);
 }
 
 static void test_same_bytes_a_second_later(void **state)
@@ -678,6 +720,7 @@ int main(void)
         cmocka_unit_test_setup(test_round_trip_of_little, setup),
         cmocka_unit_test_setup(test_wrong_calibration, setup),
         cmocka_unit_test_setup(test_round_trip_of_much, setup),
+        cmocka_unit_test_setup(test_former_history, setup),
         cmocka_unit_test_setup(test_same_bytes_a_second_later, setup),
         cmocka_unit_test_setup(test_loaded_saves_the_same, setup),
         cmocka_unit_test_setup(test_read_by_h5py, setup),

@@ -34,6 +34,8 @@ typedef struct pd_history_row {
     int32_t epoch; /* from 1 */
     double learning_rate, train_loss, val_loss, val_auc, val_accuracy, val_sensitivity,
         val_specificity, gradient_norm;
+    double val_stress_auc; /* of changed validation images, where the job looks at them; files of
+                              earlier versions do not have it */
 } pd_history_row;
 
 enum { PD_SLOTS_MAX = 4 };
