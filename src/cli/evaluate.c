@@ -18,7 +18,7 @@ static void print_help(void)
            "  -f, --fold F        val, test or both (default both)\n"
            "  -o, --output FILE   also write the figures as JSON\n"
            "      --html FILE     also write them as a page with plots\n"
-           "      --stress        also under the acquisition changes of the catalogue (zoom, gamma,\n"
+           "      --stress        also score the folds' images as if taken otherwise (zoom, gamma,\n"
            "                      blur, ...)\n"
            "      --scores FILE   also write each image's probability as CSV\n"
            "  -t, --threads N     threads per rank\n"
@@ -111,7 +111,6 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
         return pd_fail_usage(optind == argc ? "no checkpoint to evaluate was given"
                                             : "one checkpoint is evaluated at a time");
     options.checkpoint = argv[optind];
-    options.stress_test = options.stress && options.test;
     options.threads = (int)threads;
     if (pd_comm_rank(comm) == 0)
         status = make_folders(&files);

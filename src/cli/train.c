@@ -185,6 +185,7 @@ static pd_status report(pd_comm *comm, const pd_job *job, int threads,
                                          .data = job->file,
                                          .val = true,
                                          .test = true,
+                                         .stress = job->stress,
                                          .by_training = true,
                                          .threads = threads};
     PD_TRY(pd_evaluate(&evaluation, comm, &options));

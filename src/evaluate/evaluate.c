@@ -203,7 +203,13 @@ static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, p
     options.most = (size_t)pd_classifier_job(self->classifier)->stress_images;
     options.hold = true;
     pd_comm_at(comm, "stress test of the %s fold", fold == PD_VAL ? "validation" : "test");
-    return pd_stress_run(out, comm, &options, pd_classifier_network(self->classifier), &decision);
+    pd_status status =
+        pd_stress_run(out, comm, &options, pd_classifier_network(self->classifier), &decision);
+    if (status == PD_OK)
+        pd_info("stress test of the %s fold: %lld of %lld images under %d changes",
+                fold == PD_VAL ? "validation" : "test", (long long)out->images,
+                (long long)out->fold_images, PD_CHANGES);
+    return status;
 }
 
 /* Scores one fold; on rank 0 fills *out. Collective. */
@@ -392,7 +398,7 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
         PD_TRY(evaluate_fold(self, comm, PD_TEST, &self->report.test));
     if (options->stress && val)
         PD_TRY(stress_fold(self, comm, PD_VAL, &self->report.val.stress));
-    if (options->stress_test && test)
+    if (options->stress && test && !options->by_training)
         PD_TRY(stress_fold(self, comm, PD_TEST, &self->report.test.stress));
     if (test && pd_comm_rank(comm) == 0)
         count_look(self, options);

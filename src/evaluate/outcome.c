@@ -5,14 +5,23 @@
 #include "pneumo/io/file.h"
 
 #include <cjson/cJSON.h>
+#include <ctype.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const pd_column_names[PD_COLUMNS] = {
-    "accuracy", "recall", "specificity", "f1", "auc", "parameters", "seconds", "images_per_second"};
+const char *const pd_column_names[PD_COLUMNS] = {"accuracy",
+                                                 "recall",
+                                                 "specificity",
+                                                 "f1",
+                                                 "auc",
+                                                 "stress_auc",
+                                                 "stress_balanced_accuracy",
+                                                 "parameters",
+                                                 "seconds",
+                                                 "images_per_second"};
 
 /* Bytes; a report has some thousands. */
 enum { LARGEST = 1 << 24 };
@@ -25,7 +34,8 @@ typedef struct reader {
     const cJSON *root;
 } reader;
 
-/* The member at `key`, such as "data.digest". NULL, with a message, if it is missing. */
+/* The member at `key`, such as "data.digest" or "rows.0.name". NULL, with a message, if it is
+ * missing. */
 static const cJSON *find(const reader *r, const char *key)
 {
     char name[32];
@@ -33,7 +43,9 @@ static const cJSON *find(const reader *r, const char *key)
     for (const char *from = key;; from++) {
         size_t length = strcspn(from, ".");
         snprintf(name, sizeof name, "%.*s", (int)length, from);
-        at = cJSON_GetObjectItemCaseSensitive(at, name);
+        at = cJSON_IsArray(at) && isdigit((unsigned char)name[0])
+                 ? cJSON_GetArrayItem(at, atoi(name))
+                 : cJSON_GetObjectItemCaseSensitive(at, name);
         from += length;
         if (at == NULL)
             pd_fail("%s: '%.*s' is missing: it is not the report of a run with a test fold",
@@ -104,6 +116,43 @@ cleanup:
     return status;
 }
 
+/* The lowest figure of that name of all rows of the validation fold's stress test. */
+static pd_status read_worst(double *out, const reader *r, const char *name, int rows)
+{
+    pd_status status = PD_OK;
+    double value;
+    char key[80];
+    for (int i = 0; i < rows; i++) {
+        snprintf(key, sizeof key, "folds.val.stress.rows.%d.%s.value", i, name);
+        PD_TRY(read_number(&value, r, key, 1));
+        *out = fmin(*out, value); /* of a NAN and a number the number */
+    }
+cleanup:
+    return status;
+}
+
+static pd_status read_stress(pd_figure *columns, const reader *r)
+{
+    pd_status status = PD_OK;
+    static const char fold_key[] = "folds.val", rows_key[] = "folds.val.stress.rows";
+    const cJSON *folds = cJSON_GetObjectItemCaseSensitive(r->root, "folds");
+    const cJSON *val = cJSON_GetObjectItemCaseSensitive(folds, "val");
+    if (val != NULL && !cJSON_IsObject(val))
+        return refuse(r, fold_key, "a fold");
+    if (cJSON_GetObjectItemCaseSensitive(val, "stress") == NULL)
+        return PD_OK;
+    const cJSON *rows = find(r, rows_key);
+    if (rows == NULL)
+        return PD_FAILED;
+    if (!cJSON_IsArray(rows) || cJSON_GetArraySize(rows) < 1)
+        return refuse(r, rows_key, "a list of rows");
+    int count = cJSON_GetArraySize(rows);
+    PD_TRY(read_worst(&columns[PD_COLUMN_STRESS_AUC].value, r, "auc", count));
+    PD_TRY(read_worst(&columns[PD_COLUMN_STRESS_BALANCED].value, r, "balanced_accuracy", count));
+cleanup:
+    return status;
+}
+
 static pd_status read_members(pd_outcome *out, const reader *r)
 {
     pd_status status = PD_OK;
@@ -134,6 +183,7 @@ static pd_status read_members(pd_outcome *out, const reader *r)
     PD_TRY(read_figure(&columns[PD_COLUMN_SPECIFICITY], r, "specificity"));
     PD_TRY(read_figure(&columns[PD_COLUMN_F1], r, "f1"));
     PD_TRY(read_figure(&columns[PD_COLUMN_AUC], r, "auc"));
+    PD_TRY(read_stress(columns, r));
     PD_TRY(read_whole(&parameters, r, "parameters"));
     columns[PD_COLUMN_PARAMETERS].value = (double)parameters;
     PD_TRY(read_number(&columns[PD_COLUMN_SECONDS].value, r, "seconds", 1e12));

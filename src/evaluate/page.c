@@ -5,6 +5,7 @@
 #include "pneumo/evaluate/charts.h"
 #include "pneumo/evaluate/html.h"
 #include "pneumo/evaluate/plot.h"
+#include "pneumo/evaluate/stress_chart.h"
 #include "pneumo/io/file.h"
 
 #include <inttypes.h>
@@ -62,6 +63,13 @@ static const char style[] =
     ".wrong{background:var(--wrong)}\n"
     "svg{display:block;width:100%;height:auto}\n"
     "svg *{font-family:inherit}\n"
+    ".stress{max-width:38rem}\n"
+    ".legend .symbol{display:inline-block;width:2rem;height:.8rem;margin-right:.4em}\n"
+    ".missing{color:var(--bad);font-weight:700}\n"
+    ".changes td:first-of-type,.changes th:first-of-type{text-align:left}\n"
+    ".changes tbody th,.changes tr>th:first-child{white-space:nowrap}\n"
+    ".changes td:first-of-type{white-space:normal;min-width:9rem}\n"
+    ".changes tr.worst{background:var(--wrong)}\n"
     ".legend{list-style:none;margin:.3rem 0;padding:0;font-size:.85rem;display:flex;"
     "flex-wrap:wrap;gap:.1rem 1rem}\n"
     ".legend i{display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:2px;"
@@ -181,12 +189,30 @@ static void write_verdict(FILE *out, const pd_report *report)
     write_doubt(out, "specificity", specificity, report->target_specificity);
 }
 
+/* How the figures hold when images are taken otherwise. */
+static void write_stress_verdict(FILE *out, const pd_report *report)
+{
+    const pd_verdict verdict = pd_report_stress(report);
+    if (verdict.count == 0) {
+        pd_html_element(out, "p",
+                        "No stress test was run: how the figures hold on images that are taken "
+                        "otherwise is not known.");
+        return;
+    }
+    pd_html_element(out, verdict.missed ? "p class=\"verdict missed\"" : "p class=\"verdict met\"",
+                    verdict.lines[0]);
+    for (int i = 1; i < verdict.count; i++)
+        pd_html_element(out, "p", verdict.lines[i]);
+    fputc('\n', out);
+}
+
 static void write_top(FILE *out, const pd_report *report)
 {
     fputs("<header>\n", out);
     pd_html_element(out, "p class=\"kicker\"", "Report of a pneumo-dist run");
     pd_html_element(out, "h1", known(report->job_name));
     write_verdict(out, report);
+    write_stress_verdict(out, report);
     fputs("<p>Test fold looked at <b>", out);
     put_count(out, report->test_looks, "test_looks");
     fprintf(out,
@@ -195,9 +221,10 @@ static void write_top(FILE *out, const pd_report *report)
             "patients will keep.</p>\n",
             report->test_looks == 1 ? "" : "s");
     pd_warnings warnings = pd_report_warnings(report);
-    if (warnings.count > 0) {
+    int others = warnings.count - warnings.stress; /* the stress test has had its say */
+    if (others > 0) {
         fputs("<ul class=\"warnings\">\n", out);
-        for (int i = 0; i < warnings.count; i++)
+        for (int i = 0; i < others; i++)
             pd_html_element(out, "li", warnings.lines[i]);
         fputs("\n</ul>\n", out);
     }
@@ -575,6 +602,73 @@ static pd_status write_fold(FILE *out, const pd_report *report, const pd_report_
     return write_plots(out, report, fold);
 }
 
+static void write_stress_figure(FILE *out, const pd_figure *figure, const char *at, bool missed)
+{
+    fputs(missed ? "<td><b class=\"missing\">" : "<td><b>", out);
+    put_percent(out, figure->value, member(at, "value").text);
+    fputs(missed ? " !</b></td><td>" : "</b></td><td>", out);
+    put_interval(out, figure, at);
+    fputs("</td>", out);
+}
+
+static void write_stress_row(FILE *out, const pd_stress *stress, int number, const char *at,
+                             pd_targets targets)
+{
+    const pd_stress_row *row = &stress->rows[number];
+    char index[16];
+    bool worst = number == stress->worst;
+    snprintf(index, sizeof index, "%d", number);
+    key own = member(member(at, "rows").text, index);
+    fprintf(out, "<tr%s><th scope=\"row\">%s%s</th>", worst ? " class=\"worst\"" : "",
+            pd_stress_name(row), worst ? " (worst)" : "");
+    pd_html_element(out, "td", pd_stress_phrase(row));
+    fputs("<td>", out);
+    put_number(out, row->metrics.auc.value, 1, 4,
+               member(member(own.text, "auc").text, "value").text);
+    fputs("</td>", out);
+    write_stress_figure(out, &row->metrics.sensitivity, member(own.text, "sensitivity").text,
+                        pd_verdict_misses_sensitivity(row, targets));
+    write_stress_figure(out, &row->metrics.specificity, member(own.text, "specificity").text,
+                        pd_verdict_misses_specificity(row, targets));
+    fputs("</tr>\n", out);
+}
+
+/* `name`: "val" or "test". */
+static void write_stress(FILE *out, const pd_report *report, const pd_stress *stress,
+                         const char *title, const char *name)
+{
+    static const char *const columns[] = {"images",
+                                          "AUC",
+                                          "sensitivity&nbsp;%",
+                                          "95&nbsp;% interval",
+                                          "specificity&nbsp;%",
+                                          "95&nbsp;% interval",
+                                          NULL};
+    const pd_targets targets = pd_report_targets(report);
+    key at = member(member("folds", name).text, "stress");
+    if (!stress->present)
+        return;
+    pd_html_element(out, "h2", title);
+    fputs("\n<p class=\"soft note\">", out);
+    put_count(out, stress->images, member(at.text, "images").text);
+    fputs(" of ", out);
+    put_count(out, stress->fold_images, member(at.text, "fold_images").text);
+    fputs(" images, changed as another machine, room or archive could have given them, at the "
+          "threshold in use. AUC of all changed images together ",
+          out);
+    put_number(out, stress->pooled_auc.value, 1, 4,
+               member(member(at.text, "pooled_auc").text, "value").text);
+    fputs(". The worst row has the lowest mean of sensitivity and specificity; ! is below a "
+          "target.</p>\n",
+          out);
+    pd_stress_chart_write(out, stress, targets);
+    fputs("<div class=\"card changes\">\n", out);
+    open_table(out, columns);
+    for (int i = 0; i < PD_STRESS_ROWS; i++)
+        write_stress_row(out, stress, i, at.text, targets);
+    fputs("</table>\n</div>\n", out);
+}
+
 static void write_mistake(FILE *out, const pd_page_mistake *mistake)
 {
     fputs("<figure>\n", out);
@@ -714,6 +808,8 @@ static pd_status write_page(FILE *out, const pd_page *page)
     pd_html_begin(out, known(report->job_name), style);
     write_top(out, report);
     PD_TRY(write_fold(out, report, &report->test, "Test fold", "test"));
+    write_stress(out, report, &report->test.stress, "Test images taken otherwise", "test");
+    write_stress(out, report, &report->val.stress, "Validation images taken otherwise", "val");
     write_mistakes(out, page);
     PD_TRY(write_fold(out, report, &report->val, "Validation fold", "val"));
     PD_TRY(write_learning(out, page));

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 const char *const pd_report_classes[PD_REPORT_CLASSES] = {"NORMAL", "BACTERIA", "VIRUS"};
 
@@ -84,12 +85,33 @@ static void warn_of_fold(pd_warnings *w, const pd_report *report, const char *na
                  "%s fold, three classes: %.64s predicts %s for every image", name, model, only);
 }
 
+pd_targets pd_report_targets(const pd_report *report)
+{
+    return (pd_targets){report->target_sensitivity, report->target_specificity};
+}
+
+pd_verdict pd_report_stress(const pd_report *report)
+{
+    bool test = report->test.stress.present;
+    return pd_verdict_of(test ? &report->test.stress : &report->val.stress,
+                         test ? "" : "validation ", pd_report_targets(report));
+}
+
+static void warn_of_stress(pd_warnings *w, const pd_report *report)
+{
+    pd_verdict verdict = pd_report_stress(report);
+    for (int i = 0; verdict.missed && i < verdict.count; i++)
+        memcpy(w->lines[w->count++], verdict.lines[i], sizeof(w->lines[0]));
+    w->stress = verdict.missed ? verdict.count : 0;
+}
+
 pd_warnings pd_report_warnings(const pd_report *report)
 {
     pd_warnings w = {0};
     warn_of_data(&w, report);
     warn_of_fold(&w, report, "val", &report->val);
     warn_of_fold(&w, report, "test", &report->test);
+    warn_of_stress(&w, report);
     return w;
 }
 
@@ -305,22 +327,50 @@ static void print_verdict(FILE *out, const char *name, double value, double targ
             value >= target ? "met" : "missed");
 }
 
-/* A row per change: AUC, sensitivity and specificity with their intervals. */
-static void print_stress(FILE *out, const char *fold, const pd_stress *stress)
+/* "0.9986 [0.9974, 0.9997]" */
+static void print_area(FILE *out, pd_figure area)
 {
+    if (isnan(area.value))
+        fprintf(out, "    %*s", CELL, "not defined: no images");
+    else
+        fprintf(out, "    %.4f [%.4f, %.4f]", area.value, area.low, area.high);
+}
+
+static void print_stress_row(FILE *out, const pd_stress_row *row, pd_targets targets, bool worst)
+{
+    fprintf(out, "  %-20s", pd_stress_name(row));
+    print_area(out, row->metrics.auc);
+    print_figure(out, row->metrics.sensitivity);
+    fputs(pd_verdict_misses_sensitivity(row, targets) ? " !" : "  ", out);
+    print_figure(out, row->metrics.specificity);
+    fprintf(out, "%s%s\n", pd_verdict_misses_specificity(row, targets) ? " !" : "",
+            worst ? "  worst" : "");
+}
+
+/* A row per change: AUC, sensitivity and specificity with their intervals, "!" after a figure that
+ * misses its target. */
+static void print_stress(FILE *out, const char *fold, const pd_report *report,
+                         const pd_stress *stress)
+{
+    pd_targets targets = pd_report_targets(report);
     if (!stress->present)
         return;
-    fprintf(out, "\nstress test, %s fold, %lld of %lld images under each change\n", fold,
-            (long long)stress->images, (long long)stress->fold_images);
-    fprintf(out, "%-22s %-24s %-22s %s\n", "change", "AUC", "sensitivity %", "specificity %");
-    for (int i = 0; i < PD_STRESS_ROWS; i++) {
-        const pd_metrics *m = &stress->rows[i].metrics;
-        fprintf(out, "%-22s %.4f (%.4f-%.4f)   %5.1f (%5.1f-%5.1f)    %5.1f (%5.1f-%5.1f)%s\n",
-                pd_stress_name(&stress->rows[i]), m->auc.value, m->auc.low, m->auc.high,
-                100 * m->sensitivity.value, 100 * m->sensitivity.low, 100 * m->sensitivity.high,
-                100 * m->specificity.value, 100 * m->specificity.low, 100 * m->specificity.high,
-                i == stress->worst ? "  worst" : "");
-    }
+    fprintf(out,
+            "\nstress test, %s fold: %" PRId64 " of %" PRId64 " images under each change, at "
+            "threshold %.6g\n\n  %-20s    %*s    %*s      %*s\n",
+            fold, stress->images, stress->fold_images, stress->rows[0].metrics.threshold, "change",
+            CELL, "AUC  95 % interval", CELL, "sensitivity  interval", CELL,
+            "specificity  interval");
+    for (int i = 0; i < PD_STRESS_ROWS; i++)
+        print_stress_row(out, &stress->rows[i], targets, i == stress->worst);
+    fprintf(out, "  %-20s", "all changed, pooled");
+    print_area(out, stress->pooled_auc);
+    const pd_stress_row *worst = &stress->rows[stress->worst];
+    fprintf(out,
+            "\n\n! below its target, sensitivity %g %%, specificity %g %%; worst by balanced "
+            "accuracy: %s, images %s\n",
+            100 * targets.sensitivity, 100 * targets.specificity, pd_stress_name(worst),
+            pd_stress_phrase(worst));
 }
 
 void pd_report_print(FILE *out, const pd_report *report)
@@ -339,11 +389,14 @@ void pd_report_print(FILE *out, const pd_report *report)
     if (isfinite(report->images_per_second))
         fprintf(out, ", %.1f images/s", report->images_per_second);
     fprintf(out, "\nthreshold: %s\n", report->decision_rule ? report->decision_rule : unknown);
+    pd_verdict verdict = pd_report_stress(report);
+    for (int i = 0; i < verdict.count; i++)
+        fprintf(out, "stress test: %s\n", verdict.lines[i]);
 
     print_fold(out, "val", report, &report->val);
     print_fold(out, "test", report, &report->test);
-    print_stress(out, "val", &report->val.stress);
-    print_stress(out, "test", &report->test.stress);
+    print_stress(out, "val", report, &report->val.stress);
+    print_stress(out, "test", report, &report->test.stress);
     if (report->val.present || report->test.present)
         fputc('\n', out);
 

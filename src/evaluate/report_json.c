@@ -93,9 +93,8 @@ static void add_figures(json *j, cJSON *object, const pd_metrics *metrics)
         add_figure(j, object, pd_figure_names[i], pd_metrics_figure(metrics, i));
 }
 
-static void add_metrics(json *j, cJSON *parent, const char *key, const pd_metrics *metrics)
+static void add_metrics_to(json *j, cJSON *object, const pd_metrics *metrics)
 {
-    cJSON *object = add_object(j, parent, key);
     add_number(j, object, "threshold", metrics->threshold);
     cJSON *confusion = add_object(j, object, "confusion");
     add_integer(j, confusion, "true_positive", metrics->confusion.true_positive);
@@ -103,6 +102,11 @@ static void add_metrics(json *j, cJSON *parent, const char *key, const pd_metric
     add_integer(j, confusion, "true_negative", metrics->confusion.true_negative);
     add_integer(j, confusion, "false_positive", metrics->confusion.false_positive);
     add_figures(j, object, metrics);
+}
+
+static void add_metrics(json *j, cJSON *parent, const char *key, const pd_metrics *metrics)
+{
+    add_metrics_to(j, add_object(j, parent, key), metrics);
 }
 
 static void add_calibration(json *j, cJSON *parent, const char *key,
@@ -181,6 +185,36 @@ static void add_outside(json *j, cJSON *parent, const pd_outside *outside)
         add_integer(j, traits, pd_trait_names[trait], outside->by_trait[trait]);
 }
 
+static void add_stress_rows(json *j, cJSON *parent, const pd_stress *stress)
+{
+    cJSON *rows = add_array(j, parent, "rows");
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        const pd_stress_row *row = &stress->rows[i];
+        cJSON *item = cJSON_CreateObject();
+        add_string(j, item, "name", pd_stress_name(row));
+        add_string(j, item, "phrase", pd_stress_phrase(row));
+        add_string(j, item, "family", pd_stress_family(row));
+        add_metrics_to(j, item, &row->metrics);
+        append(j, rows, item);
+    }
+}
+
+/* `fold` is the JSON of a fold, NULL when it is not present. */
+static void add_stress(json *j, cJSON *fold, const pd_stress *stress, const pd_verdict *verdict)
+{
+    if (fold == NULL || !stress->present)
+        return;
+    cJSON *object = add_object(j, fold, "stress");
+    add_integer(j, object, "images", stress->images);
+    add_integer(j, object, "fold_images", stress->fold_images);
+    add_figure(j, object, "pooled_auc", stress->pooled_auc);
+    add_string(j, object, "worst", pd_stress_name(&stress->rows[stress->worst]));
+    cJSON *lines = add_array(j, object, "verdict");
+    for (int i = 0; i < verdict->count; i++)
+        append(j, lines, make_string(verdict->lines[i]));
+    add_stress_rows(j, object, stress);
+}
+
 static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fold *fold)
 {
     if (!fold->present)
@@ -253,6 +287,11 @@ pd_status pd_report_write_json(const char *path, const pd_report *report)
     cJSON *folds = add_object(&j, root, "folds");
     add_fold(&j, folds, "val", &report->val);
     add_fold(&j, folds, "test", &report->test);
+    const pd_stress *val = &report->val.stress, *test = &report->test.stress;
+    const pd_verdict on_val = pd_verdict_of(val, "validation ", pd_report_targets(report));
+    const pd_verdict on_test = pd_verdict_of(test, "", pd_report_targets(report));
+    add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "val"), val, &on_val);
+    add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "test"), test, &on_test);
     cJSON *list = add_array(&j, root, "warnings");
     pd_warnings w = pd_report_warnings(report);
     for (int i = 0; i < w.count; i++)

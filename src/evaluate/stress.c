@@ -21,6 +21,17 @@ const char *pd_stress_name(const pd_stress_row *row)
     return row->change == PD_CHANGE_NONE ? "clean" : pd_changes[row->change].name;
 }
 
+const char *pd_stress_phrase(const pd_stress_row *row)
+{
+    return row->change == PD_CHANGE_NONE ? "as they are" : pd_changes[row->change].phrase;
+}
+
+const char *pd_stress_family(const pd_stress_row *row)
+{
+    return row->change == PD_CHANGE_NONE ? "none"
+                                         : pd_change_family_names[pd_changes[row->change].family];
+}
+
 /* Judges one row's scores, and keeps those of changed images for the pool. */
 static pd_status judge(stress_test *self, pd_stress_row *row, pd_score *scores, size_t count)
 {

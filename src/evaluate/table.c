@@ -13,7 +13,12 @@
 enum { CELL = 64 };
 
 static const char *const titles[PD_COLUMNS] = {
-    "accuracy %", "recall %", "specificity %", "F1 %", "AUC", "parameters", "time", "images/s"};
+    "accuracy %", "recall %",          "specificity %", "F1 %", "AUC",
+    "stress AUC", "stress balanced %", "parameters",    "time", "images/s"};
+
+static const char legend[] =
+    "Test fold at the threshold from validation, with 95 % intervals; stress: the worst change of "
+    "the validation fold's images; * best of its column.";
 
 static bool has_interval(pd_column column)
 {
@@ -23,7 +28,7 @@ static bool has_interval(pd_column column)
 /* Shares are percentages, but AUC needs its digits. */
 static void format_share(char *text, size_t size, pd_column column, double value)
 {
-    if (column == PD_COLUMN_AUC)
+    if (column == PD_COLUMN_AUC || column == PD_COLUMN_STRESS_AUC)
         snprintf(text, size, "%.4f", value);
     else
         snprintf(text, size, "%.1f", 100 * value);
@@ -108,9 +113,7 @@ void pd_table_print(FILE *out, const pd_comparison *self)
         }
         fputc('\n', out);
     }
-    fputs("\nTest fold at the threshold from validation, with 95 % intervals; * best of its "
-          "column.\n",
-          out);
+    fprintf(out, "\n%s\n", legend);
     for (int i = 0; i < self->line_count; i++)
         fprintf(out, "%s\n", self->lines[i]);
 }
@@ -209,9 +212,9 @@ static void put_html(FILE *out, const pd_comparison *self)
              self->count == 1 ? "" : "s");
     pd_html_begin(out, title, style);
     pd_html_element(out, "h1", title);
-    fputs("\n<p>Test fold at the threshold from validation, with 95 % intervals; * best of its "
-          "column.</p>\n<table>\n<thead><tr><th>run</th>",
-          out);
+    fputs("\n", out);
+    pd_html_element(out, "p", legend);
+    fputs("\n<table>\n<thead><tr><th>run</th>", out);
     for (pd_column column = 0; column < PD_COLUMNS; column++)
         pd_html_element(out, "th", titles[column]);
     fputs("</tr></thead>\n<tbody>\n", out);

@@ -179,6 +179,7 @@ static const key keys[] = {
            "choose the threshold on the validation images, or on changed ones"),
     WHOLE("evaluate", stress_rounds, "2", "[1, 25]",
           "changes per validation image for threshold_on and monitor = stress"),
+    SWITCH("evaluate", stress, "yes", "end training with a stress test of the validation fold"),
     WHOLE("evaluate", stress_images, "1000", "[0, 1000000000]",
           "images of a fold that the stress test takes at most; 0: all"),
     CHOICE("evaluate", views, "plain", views,

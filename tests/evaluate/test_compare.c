@@ -412,9 +412,10 @@ static void test_csv(void **state)
     const char *text = (const char *)file.data;
     check_has(text, "run,job,data_digest,accuracy,accuracy_low,accuracy_high,recall,recall_low,"
                     "recall_high,specificity,specificity_low,specificity_high,f1,f1_low,f1_high,"
-                    "auc,auc_low,auc_high,parameters,seconds,images_per_second\n"
+                    "auc,auc_low,auc_high,stress_auc,stress_balanced_accuracy,parameters,seconds,"
+                    "images_per_second\n"
                     "\"t_a, \"\"b\"\"\",\"a, b\",00112233445566778899aabbccddeeff,");
-    check_has(text, ",12345,,\nt_best,best,00112233445566778899aabbccddeeff,");
+    check_has(text, ",,,12345,,\nt_best,best,00112233445566778899aabbccddeeff,");
     const char *at = strstr(text, "\nt_best,");
     at = strchr(strchr(strchr(at, ',') + 1, ',') + 1, ',');
     for (pd_column column = 0; column <= PD_COLUMN_AUC; column++) {
@@ -426,7 +427,7 @@ static void test_csv(void **state)
             at = end;
         }
     }
-    assert_string_equal(at, ",3000,300,3.3333333333333335\n");
+    assert_string_equal(at, ",,,3000,300,3.3333333333333335\n");
     free(file.data);
     assert_int_equal(pd_table_write_csv("t_none/table.csv", c), PD_FAILED);
     pd_comparison_destroy(&c);

@@ -104,6 +104,22 @@ static pd_report_fold make_fold(pd_score *scores)
     return fold;
 }
 
+/* Every change costs specificity: the last most. */
+static void make_stress(pd_stress *stress)
+{
+    *stress = (pd_stress){.present = true,
+                          .images = 120,
+                          .fold_images = 200,
+                          .pooled_auc = make_figure(),
+                          .worst = PD_STRESS_ROWS - 1};
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        double share = 0.9 - 0.02 * i;
+        stress->rows[i] = (pd_stress_row){.change = i - 1, .metrics = make_metrics(0.37)};
+        stress->rows[i].metrics.specificity = (pd_figure){share, share - 0.05, share + 0.05};
+        stress->rows[i].metrics.balanced_accuracy.value = (0.7 + share) / 2;
+    }
+}
+
 static void make_run(run *r)
 {
     static const unsigned char picture[] = "\x89PNG\r\n\x1a\nnot much of a picture";
@@ -115,9 +131,16 @@ static void make_run(run *r)
                                   .positive = i % 2,
                                   .probability = fmod(0.37 * i, 1) * 0.6 + 0.35 * (i % 2)};
     for (int i = 0; i < EPOCHS; i++)
-        r->history[i] = (pd_history_row){i + 1,         0.1,           1.0 / (i + 1),
-                                         1.2 / (i + 1), 0.5 + i / 20., 0.6 + i / 20.,
-                                         0.7 + i / 20., 0.4,           1};
+        r->history[i] = (pd_history_row){i + 1,
+                                         0.1,
+                                         1.0 / (i + 1),
+                                         1.2 / (i + 1),
+                                         0.5 + i / 20.,
+                                         0.6 + i / 20.,
+                                         0.7 + i / 20.,
+                                         0.4,
+                                         1,
+                                         NAN};
     r->data = (pd_dataset_info){.count = 600,
                                 .height = 112,
                                 .width = 112,
@@ -154,6 +177,7 @@ static void make_run(run *r)
                             .test_looks = 3,
                             .leaks = 2};
     r->report.val = make_fold(r->scores);
+    make_stress(&r->report.val.stress);
     r->report.test = make_fold(r->scores);
     r->page = (pd_page){&r->report,  &r->data, r->history, EPOCHS, "[model]\nname = cnn\n",
                         r->mistakes, 2};
@@ -278,7 +302,8 @@ static void test_all_parts(void **state)
     };
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         check_has(html, parts[i]);
-    assert_int_equal(occurrences(html, "<svg "), 4 + 4 + 2);
+    /* Four curves of each fold, two over epochs, the stress test and the marks of its legend. */
+    assert_int_equal(occurrences(html, "<svg "), 4 + 4 + 2 + 3);
     assert_int_equal(occurrences(html, "Three classes"), 2);
     assert_int_equal(occurrences(html, "<img "), 1);
     free(html);
@@ -291,7 +316,8 @@ static const cJSON *find(const cJSON *root, const char *key)
     for (const char *at = key; root && *at;) {
         size_t length = strcspn(at, ".");
         snprintf(part, sizeof(part), "%.*s", (int)length, at);
-        root = cJSON_GetObjectItemCaseSensitive(root, part);
+        root = cJSON_IsArray(root) ? cJSON_GetArrayItem(root, atoi(part))
+                                   : cJSON_GetObjectItemCaseSensitive(root, part);
         at += length + (at[length] == '.');
     }
     return root;
@@ -325,6 +351,51 @@ static void test_numbers_are_those_of_the_report(void **state)
     assert_in_range(count, 300, 1000);
     cJSON_Delete(root);
     free(json);
+    free(html);
+}
+
+/* The stress test: its verdict at the head, a line with both marks for every row in the plot, and a
+ * row in the table, with what misses a target marked. */
+static void test_stress(void **state)
+{
+    (void)state;
+    run r;
+    make_run(&r);
+    r.report.target_sensitivity = 0.1;
+    r.report.target_specificity = 0.7;
+    char *html = write_page(&r);
+    check_has(html, "verdict missed\">On validation images zoomed in by 15 % and blurred the "
+                    "specificity falls to 40.0 % (target 70 %): ");
+    const char *warnings = strstr(html, "class=\"warnings\"");
+    assert_non_null(warnings);
+    assert_null(strstr(warnings, "do not trust")); /* once is enough */
+    check_has(html, "<h2>Validation images taken otherwise</h2>");
+    check_has(html, "120</span> of <span");
+    assert_null(strstr(html, "Test images taken otherwise"));
+    const char *plot = strstr(html, "<figure class=\"stress\">"),
+               *table = strstr(html, "changes\">");
+    assert_true(plot != NULL && table > plot);
+    char *figure = strndup(plot, (size_t)(table - plot));
+    /* A row and the legend's own; rows 11 to 25 are below 0.7. */
+    assert_int_equal(occurrences(figure, "<polygon "), PD_STRESS_ROWS + 1);
+    assert_int_equal(occurrences(figure, "stroke=\"var(--plot-second)\" stroke-width=\"1.4\""),
+                     PD_STRESS_ROWS + 1);
+    assert_int_equal(occurrences(figure, "fill=\"var(--wrong)\""), 15);
+    assert_int_equal(occurrences(figure, "stroke-dasharray"), 2);
+    assert_int_equal(occurrences(figure, ">worst<"), 1);
+    for (int i = 0; i < PD_CHANGES; i++) {
+        check_has(figure, pd_changes[i].name);
+        check_has(table, pd_changes[i].phrase);
+    }
+    assert_int_equal(occurrences(table, "class=\"missing\""), 15);
+    assert_int_equal(occurrences(table, "(worst)"), 1);
+    free(figure);
+    free(html);
+
+    r.report.val.stress.present = false;
+    html = write_page(&r);
+    check_has(html, "No stress test was run");
+    assert_null(strstr(html, "taken otherwise</h2>"));
     free(html);
 }
 
@@ -447,8 +518,11 @@ static void test_nothing_defined(void **state)
         fold->calibration.bins[i] = (pd_calibration_bin){0, 0, i, NAN, none};
     fold->uncalibrated = fold->calibration;
     fold->score_count = 0;
+    for (int i = 0; i < PD_STRESS_ROWS; i++)
+        r.report.val.stress.rows[i].metrics = m;
+    r.report.val.stress.pooled_auc = none;
     for (int i = 0; i < EPOCHS; i++)
-        r.history[i] = (pd_history_row){i + 1, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+        r.history[i] = (pd_history_row){i + 1, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     r.report.seconds = r.report.images_per_second = NAN;
     r.report.temperature = r.report.refer_low = r.report.refer_high = NAN;
     char *html = write_page(&r);
@@ -469,7 +543,7 @@ static void test_nothing_defined(void **state)
     r.report.test.shape.known = false;
     r.report.val.shape.measures[PD_SHAPE_AREA].known = false;
     html = write_page(&r);
-    assert_int_equal(occurrences(html, "<svg "), 2 + 2 + 2);
+    assert_int_equal(occurrences(html, "<svg "), 2 + 2 + 2 + 3);
     assert_int_equal(occurrences(html, "Shape and size"), 1);
     assert_null(strstr(html, "by width times height"));
     free(html);
@@ -489,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_parts),
         cmocka_unit_test(test_numbers_are_those_of_the_report),
+        cmocka_unit_test(test_stress),
         cmocka_unit_test(test_verdict),
         cmocka_unit_test(test_hostile_texts),
         cmocka_unit_test(test_missing_parts),

@@ -277,6 +277,61 @@ static void test_json_equals_report(void **state)
     cJSON_Delete(root);
 }
 
+/* Rows whose specificity falls from change to change; the last is the worst. */
+static pd_stress make_stress(void)
+{
+    pd_stress stress = {.present = true,
+                        .images = 300,
+                        .fold_images = 778,
+                        .pooled_auc = {0.75, 0.5, 0.875},
+                        .worst = PD_STRESS_ROWS - 1};
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        double share = 0.99 - 0.01 * i;
+        pd_stress_row *row = &stress.rows[i];
+        *row = (pd_stress_row){.change = i - 1, .metrics = make_metrics(i)};
+        row->metrics.threshold = 0.25;
+        row->metrics.sensitivity = (pd_figure){0.97, 0.9, 1};
+        row->metrics.specificity = (pd_figure){share, share - 0.1, 1};
+        row->metrics.balanced_accuracy.value = (0.97 + share) / 2;
+    }
+    return stress;
+}
+
+static void test_json_of_stress(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    r.val.stress = make_stress();
+    cJSON *root = write_and_parse(&r, NULL);
+    const cJSON *folds = get(root, "folds"), *stress = get(get(folds, "val"), "stress");
+    assert_null(cJSON_GetObjectItem(get(folds, "test"), "stress"));
+    check_number(stress, "images", 300);
+    check_number(stress, "fold_images", 778);
+    check_figure(stress, "pooled_auc", r.val.stress.pooled_auc);
+    check_string(stress, "worst", "zoom-0.85-blur-0.008");
+    const cJSON *rows = get(stress, "rows");
+    assert_int_equal(cJSON_GetArraySize(rows), PD_STRESS_ROWS);
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        cJSON *row = cJSON_GetArrayItem(rows, i);
+        check_string(row, "name", i == 0 ? "clean" : pd_changes[i - 1].name);
+        check_string(row, "phrase", i == 0 ? "as they are" : pd_changes[i - 1].phrase);
+        check_string(row, "family",
+                     i == 0 ? "none" : pd_change_family_names[pd_changes[i - 1].family]);
+        cJSON_DeleteItemFromObject(row, "name");
+        cJSON_DeleteItemFromObject(row, "phrase");
+        cJSON_DeleteItemFromObject(row, "family");
+        check_metrics(row, &r.val.stress.rows[i].metrics);
+    }
+    /* The verdict, which is also among the warnings. */
+    const cJSON *verdict = get(stress, "verdict"), *warnings = get(root, "warnings");
+    int lines = cJSON_GetArraySize(verdict);
+    assert_int_equal(lines, PD_CHANGE_FAMILIES);
+    for (int i = 0; i < lines; i++)
+        assert_string_equal(cJSON_GetArrayItem(verdict, i)->valuestring,
+                            cJSON_GetArrayItem(warnings, i)->valuestring);
+    cJSON_Delete(root);
+}
+
 static void test_json_without_folds(void **state)
 {
     (void)state;
@@ -333,7 +388,8 @@ static void test_json_unwritable(void **state)
     assert_non_null(strstr(pd_error_message(), "no/such/folder"));
 }
 
-static char *print(const pd_report *report)
+/* Inlined, GCC 12 takes what the stream stores at `text` for a pointer to `text`. */
+static __attribute__((noinline)) char *print(const pd_report *report)
 {
     char *text = NULL;
     size_t size = 0;
@@ -405,6 +461,63 @@ static void test_print_alignment(void **state)
         assert_null(strstr(text, "nan"));
         free(text);
     }
+}
+
+/* The verdict at the head, then a row per change in columns; what misses its target is marked, and
+ * the worst row is named. */
+static void test_print_stress(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    r.val.stress = make_stress();
+    char *text = print(&r);
+    const char *head = "\nstress test: On validation images zoomed in by 15 % and blurred the "
+                       "specificity falls to 74.0 % (target 90 %): do not trust this model on "
+                       "images changed in several ways at once.\n";
+    const char *table =
+        strstr(text, "\nstress test, val fold: 300 of 778 images under each change");
+    check_has(text, head);
+    assert_true(table != NULL && strstr(text, head) < table);
+    check_has(text, "\nWARNING: On validation images zoomed in by 15 % and blurred ");
+    const char *line = strstr(table, "\n  clean ") + 1;
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        bool missed = r.val.stress.rows[i].metrics.specificity.value < 0.9;
+        int length = (int)strcspn(line, "\n");
+        const char *mark = i == PD_STRESS_ROWS - 1 ? " !  worst\n" : missed ? " !\n" : "\n";
+        assert_int_equal(strncmp(line + 2, pd_stress_name(&r.val.stress.rows[i]),
+                                 strlen(pd_stress_name(&r.val.stress.rows[i]))),
+                         0);
+        assert_int_equal(length + 1 - (int)strlen(mark), 2 + 20 + 3 * 27 + 2);
+        assert_int_equal(strncmp(line + 105, mark, strlen(mark)), 0);
+        assert_int_equal(
+            strncmp(line + 22, "    0.5000 [0.2500, 0.7500]      97.0 % [ 90.0, 100.0]", 54), 0);
+        line += length + 1;
+    }
+    check_has(line, "  all changed, pooled     0.7500 [0.5000, 0.8750]\n");
+    check_has(line,
+              "worst by balanced accuracy: zoom-0.85-blur-0.008, images zoomed in by 15 % and "
+              "blurred\n");
+    free(text);
+}
+
+static void test_print_stress_of_one_class(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    r.val.stress = make_stress();
+    const pd_figure none = {NAN, NAN, NAN};
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        pd_metrics *m = &r.val.stress.rows[i].metrics;
+        m->auc = m->specificity = m->balanced_accuracy = none;
+    }
+    r.val.stress.pooled_auc = none;
+    r.val.stress.worst = 0;
+    char *text = print(&r);
+    check_has(text, "stress test: The stress test has no verdict: its validation images are all of "
+                    "one class.\n");
+    assert_null(strstr(text, "nan"));
+    assert_null(strstr(text, "WARNING: The stress"));
+    free(text);
 }
 
 static void test_print_content(void **state)
@@ -574,11 +687,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_equals_report),
+        cmocka_unit_test(test_json_of_stress),
         cmocka_unit_test(test_json_without_folds),
         cmocka_unit_test(test_json_hostile_strings),
         cmocka_unit_test(test_json_unwritable),
         cmocka_unit_test(test_print_alignment),
         cmocka_unit_test(test_print_outside),
+        cmocka_unit_test(test_print_stress),
+        cmocka_unit_test(test_print_stress_of_one_class),
         cmocka_unit_test(test_print_content),
         cmocka_unit_test(test_print_verdict),
         cmocka_unit_test(test_one_class_is_called_out),

@@ -18,8 +18,7 @@ typedef struct pd_evaluate_options {
     const char *checkpoint; /* path */
     const char *data;       /* NULL: the data set of the checkpoint's job */
     bool val, test;         /* which folds; one of both may be empty and is then left out */
-    bool stress;            /* also the stress test of the val fold */
-    bool stress_test;       /* and that of the test fold */
+    bool stress;            /* also the stress test of these folds; by training, of val only */
     bool by_training;       /* see pd_evaluate */
     int threads;            /* per rank; 0: chosen by pd_threads_choose */
 } pd_evaluate_options;

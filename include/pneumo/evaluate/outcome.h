@@ -10,13 +10,16 @@ typedef enum pd_column {
     PD_COLUMN_SPECIFICITY,
     PD_COLUMN_F1,
     PD_COLUMN_AUC,
+    PD_COLUMN_STRESS_AUC,      /* the lowest of the validation fold's stress test */
+    PD_COLUMN_STRESS_BALANCED, /* the same of the balanced accuracy */
     PD_COLUMN_PARAMETERS,
     PD_COLUMN_SECONDS, /* of training */
     PD_COLUMN_IMAGES_PER_SECOND,
     PD_COLUMNS
 } pd_column;
 
-/* accuracy, recall, specificity, f1, auc, parameters, seconds, images_per_second */
+/* accuracy, recall, specificity, f1, auc, stress_auc, stress_balanced_accuracy, parameters,
+ * seconds, images_per_second */
 extern const char *const pd_column_names[PD_COLUMNS];
 
 typedef struct pd_outcome {
@@ -30,7 +33,7 @@ typedef struct pd_outcome {
 
 /* Reads folder/report.json. `folder` is borrowed for as long as *out is used. A file that is not
  * there, damaged, or none that pd_report_write_json writes of a run with a test fold is an error
- * that names the file and the member. */
+ * that names the file and the member. A run without a stress test does not know those columns. */
 pd_status pd_outcome_read(pd_outcome *out, const char *folder);
 
 #endif

@@ -37,4 +37,10 @@ pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_scorer_options *
 /* "clean", or the name of the change. */
 const char *pd_stress_name(const pd_stress_row *row);
 
+/* What the row's images are: "as they are", or the phrase of the change. */
+const char *pd_stress_phrase(const pd_stress_row *row);
+
+/* The family's name; "none" of the images as they are. */
+const char *pd_stress_family(const pd_stress_row *row);
+
 #endif

@@ -139,6 +139,7 @@ typedef struct pd_job {
     pd_views views;
     pd_threshold_on threshold_on;
     int stress_rounds; /* changes per validation image wherever they are pooled */
+    bool stress;       /* training ends with a stress test of the validation fold */
     int stress_images; /* images of a fold that the stress test takes at most; 0: all */
     double target_specificity;
 } pd_job;
