@@ -8,10 +8,13 @@
 static float draw_beta(pd_random *random, double alpha)
 {
     for (;;) {
-        double x = pow((double)pd_random_uniform(random), 1 / alpha);
-        double y = pow((double)pd_random_uniform(random), 1 / alpha);
+        double u = (double)pd_random_uniform(random), v = (double)pd_random_uniform(random);
+        double x = pow(u, 1 / alpha), y = pow(v, 1 / alpha);
         if (x + y > 0 && x + y <= 1)
             return (float)(x / (x + y));
+        /* Of powers that vanish one is as good as all. */
+        if (x + y <= 0 && u != v)
+            return u > v ? 1 : 0;
     }
 }
 
@@ -37,4 +40,13 @@ void pd_mixup_blend(float *a, float *b, int64_t size, float share)
         a[i] = share * x + (1 - share) * y;
         b[i] = share * y + (1 - share) * x;
     }
+}
+
+void pd_mixup_blend_targets(pd_mixup_target a, pd_mixup_target b, float share)
+{
+    float total_a = *a.target * *a.weight, total_b = *b.target * *b.weight;
+    pd_mixup_blend(&total_a, &total_b, 1, share);
+    pd_mixup_blend(a.weight, b.weight, 1, share);
+    *a.target = total_a / *a.weight;
+    *b.target = total_b / *b.weight;
 }

@@ -73,8 +73,9 @@ static void mix_batch(pd_run *self)
             size_t a = (size_t)(lane * samples + pair->a), b = (size_t)(lane * samples + pair->b);
             pd_mixup_blend(step->x + a * step->sample_floats, step->x + b * step->sample_floats,
                            (int64_t)step->sample_floats, pair->share);
-            pd_mixup_blend(step->targets + a, step->targets + b, 1, pair->share);
-            pd_mixup_blend(step->weights + a, step->weights + b, 1, pair->share);
+            pd_mixup_blend_targets((pd_mixup_target){step->targets + a, step->weights + a},
+                                   (pd_mixup_target){step->targets + b, step->weights + b},
+                                   pair->share);
         }
     }
 }

@@ -20,4 +20,13 @@ void pd_mixup_draw(pd_mixup_pair *pairs, int64_t *order, int count, double alpha
 /* Mixes a and b, each [size], in place. */
 void pd_mixup_blend(float *a, float *b, int64_t size, float share);
 
+/* The target of a sample and the weight of its loss. */
+typedef struct pd_mixup_target {
+    float *target, *weight;
+} pd_mixup_target;
+
+/* Mixes them in place so that the loss, which is linear in the target, becomes the same mean of
+ * both samples' weighted losses. Weights are positive. */
+void pd_mixup_blend_targets(pd_mixup_target a, pd_mixup_target b, float share);
+
 #endif
