@@ -38,10 +38,13 @@ for row in rows:
             assert row[column + end] == "" if number is None else float(row[column + end]) == number
     for column in ("parameters", "seconds", "images_per_second"):
         assert float(row[column]) == report[column], row
+    stress = report["folds"]["val"]["stress"]["rows"]
+    for column, member in (("stress_auc", "auc"), ("stress_balanced_accuracy", "balanced_accuracy")):
+        assert float(row[column]) == min(r[member]["value"] for r in stress), row
 aucs = [float(row["auc"]) for row in rows]
 assert aucs == sorted(aucs, reverse=True), aucs
 page = open("new/table.html").read()
-assert page.count("<tr>") == 4 and page.count("<td ") == 3 * 8
+assert page.count("<tr>") == 4 and page.count("<td ") == 3 * 10
 assert not re.search(r"<script|https?:|url\(|src=|href=", page), page
 PY
 pneumo compare runs/* --sort parameters >sorted.txt
