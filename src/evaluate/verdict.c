@@ -29,14 +29,24 @@ static double balanced(const pd_stress_row *row)
     return row->metrics.balanced_accuracy.value;
 }
 
-/* The row of the family that misses a target with the lowest balanced accuracy; NULL: none does. */
+/* Whether a change makes a figure miss its target, or miss it by more than before. */
+static bool hurts(const pd_stress *stress, const pd_stress_row *row, pd_targets targets)
+{
+    const pd_metrics *m = &row->metrics, *clean = &stress->rows[0].metrics;
+    return (pd_verdict_misses_sensitivity(row, targets) &&
+            m->sensitivity.value < clean->sensitivity.value) ||
+           (pd_verdict_misses_specificity(row, targets) &&
+            m->specificity.value < clean->specificity.value);
+}
+
+/* The row of the family that hurts with the lowest balanced accuracy; NULL: none does. */
 static const pd_stress_row *worst_of(const pd_stress *stress, pd_change_family family,
                                      pd_targets targets)
 {
     const pd_stress_row *worst = NULL;
     for (int i = 1; i < PD_STRESS_ROWS; i++) {
         const pd_stress_row *row = &stress->rows[i];
-        if (pd_changes[row->change].family == family && pd_verdict_misses(row, targets) &&
+        if (pd_changes[row->change].family == family && hurts(stress, row, targets) &&
             (worst == NULL || balanced(row) < balanced(worst)))
             worst = row;
     }

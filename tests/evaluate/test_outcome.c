@@ -102,6 +102,62 @@ static void test_reads_what_report_writes(void **state)
     check_refused("'folds.test' is missing");
 }
 
+/* The worst of all rows, each figure by itself; what is wrong in a row is refused by its name. */
+static void test_stress(void **state)
+{
+    (void)state;
+    pd_report r = make_report();
+    pd_outcome out;
+    r.val = r.test;
+    write_report(&r);
+    assert_int_equal(pd_outcome_read(&out, folder), PD_OK);
+    assert_true(isnan(out.columns[PD_COLUMN_STRESS_AUC].value));
+    assert_true(isnan(out.columns[PD_COLUMN_STRESS_BALANCED].value));
+
+    r.val.stress = (pd_stress){.present = true};
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        pd_metrics *m = &r.val.stress.rows[i].metrics;
+        r.val.stress.rows[i].change = i - 1;
+        m->auc.value = i == 3 ? 0.25 : i == 4 ? (double)NAN : 0.75;
+        m->balanced_accuracy.value = i == PD_STRESS_ROWS - 1 ? 0.125 : 0.5;
+    }
+    write_report(&r);
+    if (pd_outcome_read(&out, folder) != PD_OK)
+        fail_msg("%s", pd_error_message());
+    assert_true(out.columns[PD_COLUMN_STRESS_AUC].value == 0.25);
+    assert_true(out.columns[PD_COLUMN_STRESS_BALANCED].value == 0.125);
+    assert_true(isnan(out.columns[PD_COLUMN_STRESS_AUC].low));
+
+    bytes file = slurp(path);
+    const struct {
+        const char *parent, *name, *other, *message;
+    } cases[] = {
+        {"stress", "rows", NULL, "'folds.val.stress.rows' is missing"},
+        {"stress", "rows", "[]", "'folds.val.stress.rows' is not a list"},
+        {"stress", "rows", "7", "'folds.val.stress.rows' is not a list"},
+        {"stress", "rows", "[{}]", "'folds.val.stress.rows.0.auc' is missing"},
+        {"val", "stress", "7", "'folds.val.stress.rows' is missing"},
+        {"folds", "val", "7", "'folds.val' is not a fold"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cJSON *root = cJSON_Parse((char *)file.data);
+        cJSON *folds = cJSON_GetObjectItem(root, "folds"), *val = cJSON_GetObjectItem(folds, "val");
+        cJSON *parent = strcmp(cases[i].parent, "folds") == 0 ? folds
+                        : strcmp(cases[i].parent, "val") == 0 ? val
+                                                              : cJSON_GetObjectItem(val, "stress");
+        if (cases[i].other == NULL)
+            cJSON_DeleteItemFromObject(parent, cases[i].name);
+        else
+            cJSON_ReplaceItemInObject(parent, cases[i].name, cJSON_CreateRaw(cases[i].other));
+        char *text = cJSON_Print(root);
+        write_text(text);
+        check_refused(cases[i].message);
+        cJSON_free(text);
+        cJSON_Delete(root);
+    }
+    free(file.data);
+}
+
 /* Every member that is read: without it, and with something else in its place, the file is
  * refused by its name. */
 static void test_members(void **state)
@@ -244,6 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_report_writes),
+        cmocka_unit_test(test_stress),
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_no_file),

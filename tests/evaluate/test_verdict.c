@@ -98,14 +98,15 @@ static void test_families(void **state)
     assert_non_null(strstr(verdict.lines[0], "on images changed in several ways at once."));
 }
 
-/* A figure does not fall where the images as they are miss the target, too. */
+/* Where the images as they are miss a target, a change counts if it makes that worse. */
 static void test_clean_misses(void **state)
 {
     (void)state;
     pd_stress stress = make_stress();
     set_row(&stress, "clean", 0.98, 0.89996);
     set_row(&stress, "mirror", 0.98, 0.8999);
-    set_row(&stress, "sharpen-1", 0.98, 0.89999);
+    set_row(&stress, "sharpen-1", 0.97, 0.89999);
+    set_row(&stress, "gamma-0.7", 0.98, 0.89996);
     pd_verdict verdict = pd_verdict_of(&stress, "", targets);
     check_lines(&verdict, true,
                 (const char *[]){
@@ -113,8 +114,6 @@ static void test_clean_misses(void **state)
                     "change.",
                     "On images mirrored the specificity falls to 89.990 % (target 90 %): do not "
                     "trust this model on images framed otherwise.",
-                    "On images sharpened the specificity is 89.999 % (target 90 %): do not trust "
-                    "this model on images of other sharpness or compression.",
                     NULL});
 }
 

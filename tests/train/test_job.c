@@ -230,6 +230,69 @@ static void test_rules(void **state)
                         "or train.lanes to a divisor of the batch");
 }
 
+/* The keys of wide augmentation, of mixup and of changed images. */
+static void test_keys_on_changes(void **state)
+{
+    (void)state;
+    pd_job job;
+    parse(&job, "");
+    assert_true(job.augment.crop_min == 1 && job.augment.crop_max == 1 && job.augment.gamma == 0);
+    assert_true(job.augment.resample_min == 1 && job.augment.border == 0 && job.augment.erase == 0);
+    assert_true(job.mixup == 0 && job.stress && job.stress_images == 1000 &&
+                job.stress_rounds == 2);
+    assert_int_equal(job.views, PD_VIEWS_PLAIN);
+    assert_int_equal(job.threshold_on, PD_THRESHOLD_VALIDATION);
+    parse(&job,
+          "[train]\nmonitor = stress\n[augment]\ncrop_max = 1.4\ncrop_min = 0.5\ngamma = 0.5\n"
+          "blur = 0.01\nresample_min = 0.4\nsharpen = 2\nnoise = 0.1\nborder = 0.1\n"
+          "erase = 0.2\nblack = 0.5\nmixup = 0.4\n"
+          "[evaluate]\nviews = zoom\nthreshold_on = stress\nstress_rounds = 3\n"
+          "stress_images = 0\nstress = no\n");
+    const pd_augment *a = &job.augment;
+    assert_true(a->crop_max == 1.4 && a->crop_min == 0.5 && a->gamma == 0.5 && a->blur == 0.01);
+    assert_true(a->resample_min == 0.4 && a->sharpen == 2 && a->noise == 0.1 && a->border == 0.1);
+    assert_true(a->erase == 0.2 && a->black == 0.5 && job.mixup == 0.4);
+    assert_int_equal(job.monitor, PD_MONITOR_STRESS);
+    assert_int_equal(job.views, PD_VIEWS_ZOOM);
+    assert_int_equal(job.threshold_on, PD_THRESHOLD_STRESS);
+    assert_true(job.stress_rounds == 3 && job.stress_images == 0 && !job.stress);
+
+    expect_error("[augment]\ncrop_max = 0.9\n",
+                 "dir/t.ini:2: crop_max = 0.9 is out of range [1, 4]");
+    expect_error("[augment]\nmixup = 1.1\n", "dir/t.ini:2: mixup = 1.1 is out of range [0, 1]");
+    expect_error("[data]\ntask = cause\n[augment]\nmixup = 0.2\n",
+                 "dir/t.ini:4: mixup works with task = pneumonia only: set augment.mixup = 0");
+    expect_error("[evaluate]\nviews = many\n", "dir/t.ini:2: views 'many' is unknown; choices are "
+                                               "plain, mirror, zoom, auto");
+    expect_error("[evaluate]\nstress_rounds = 26\n",
+                 "dir/t.ini:2: stress_rounds = 26 is out of range [1, 25]");
+}
+
+/* What checkpoints of version 0.1 say of mirror images. */
+static void test_former_keys(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text;
+        pd_views views;
+    } cases[] = {{"[evaluate]\nflip_average = off\n", PD_VIEWS_PLAIN},
+                 {"[evaluate]\nflip_average = on\n", PD_VIEWS_MIRROR},
+                 {"[evaluate]\nflip_average = auto\n", PD_VIEWS_AUTO}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        pd_job job;
+        char *text = NULL;
+        parse(&job, cases[i].text);
+        assert_int_equal(job.views, cases[i].views);
+        assert_int_equal(pd_job_text(&text, &job), PD_OK);
+        assert_null(strstr(text, "flip_average"));
+        free(text);
+    }
+    expect_begin("[evaluate]\nflip_average = maybe\n",
+                 "dir/t.ini:2: section [evaluate] has no key 'flip_average'");
+    expect_begin("[evaluate]\nviews = plain\nflip_average = on\n",
+                 "dir/t.ini:3: key 'views' was set already in line 2");
+}
+
 static void test_overrides(void **state)
 {
     (void)state;
@@ -434,6 +497,8 @@ int main(void)
         cmocka_unit_test(test_mistakes_in_values),
         cmocka_unit_test(test_mistakes_of_form),
         cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_keys_on_changes),
+        cmocka_unit_test(test_former_keys),
         cmocka_unit_test(test_overrides),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_files),
