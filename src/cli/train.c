@@ -43,9 +43,10 @@ static void print_help(void)
 {
     printf("usage: pneumo-dist train [JOB] [OPTION]...\n\n"
            "Trains JOB, a path such as jobs/cnn.ini or the name of a job such as cnn (default "
-           "%s), on its\npacked data set; then evaluates its best checkpoint on the test fold. "
-           "Writes last.h5, previous.h5,\nbest.h5, history.csv, time.csv, report.json, "
-           "report.html and scores.csv into the run's folder.\n\n"
+           "%s), on its\npacked data set; then evaluates its best checkpoint on the test fold, "
+           "and on changed images of the\nvalidation fold. Writes last.h5, previous.h5, best.h5, "
+           "history.csv, time.csv, report.json,\nreport.html and scores.csv into the run's "
+           "folder.\n\n"
            "  -d, --data FILE          the packed data set (data.file)\n"
            "  -r, --run DIR            the folder to write (run.folder); default runs/JOB\n"
            "      --resume             go on from DIR/last.h5 if it is there, or from previous.h5 "
