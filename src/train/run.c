@@ -436,8 +436,8 @@ static pd_status write_history(const pd_run *self)
                  "val_specificity,gradient_norm,val_stress_auc\n");
     for (int i = 0; i < self->state.history_count; i++) {
         const pd_history_row *row = &self->history[i];
-        fprintf(out, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6g,%.6f\n", row->epoch, row->learning_rate,
-                row->train_loss, row->val_loss, row->val_auc, row->val_accuracy,
+        fprintf(out, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6g,%.6f\n", row->epoch,
+                row->learning_rate, row->train_loss, row->val_loss, row->val_auc, row->val_accuracy,
                 row->val_sensitivity, row->val_specificity, row->gradient_norm,
                 row->val_stress_auc);
     }

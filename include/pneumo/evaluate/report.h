@@ -63,7 +63,7 @@ typedef struct pd_report {
     const char *decision_rule; /* how the threshold was chosen; borrowed */
     const char *decision_fold; /* on which fold, or "calibration"; NULL: val; borrowed */
     double temperature, refer_low, refer_high;
-    int views; /* averaged over: pd_view_standard */
+    int views;                /* averaged over: pd_view_standard */
     int64_t test_looks;       /* evaluations of the test fold so far, this one included */
     const pd_sample *samples; /* of the data set, by pd_score.id; borrowed */
     pd_report_fold val, test;

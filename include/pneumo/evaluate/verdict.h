@@ -26,7 +26,8 @@ typedef struct pd_verdict {
 /* If a target is missed, a line on the images as they are where they miss one, then a line for each
  * family of changes that lowers a figure to below its target: the row of the lowest balanced
  * accuracy among those that do, its figures below their targets, and on which images the model is
- * not to be trusted. The families are in the order of those balanced accuracies. Else one line that names the worst row of all.
+ * not to be trusted. The families are in the order of those balanced accuracies. Else one line that
+ * names the worst row of all.
  *
  * `images` stands before the word "images": "validation ", or "". */
 pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets targets);
