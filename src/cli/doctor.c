@@ -5,6 +5,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/cli/command.h"
 #include "pneumo/io/file.h"
+#include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 
 #include <getopt.h>
@@ -223,7 +224,7 @@ static pd_status look_at_data(pd_doctor *self)
     pd_status status = PD_OK;
     pd_dataset *dataset = NULL;
     double start = pd_clock_now();
-    pd_status opened = pd_dataset_open(&dataset, self->job.file);
+    pd_status opened = pd_setup_dataset(&dataset, &self->job);
     self->own.open = pd_clock_now() - start;
     if (opened == PD_OK)
         opened = read_some(self, dataset);

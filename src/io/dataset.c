@@ -457,6 +457,14 @@ const pd_sample *pd_dataset_samples(const pd_dataset *dataset)
     return dataset->samples;
 }
 
+void pd_dataset_set_folds(pd_dataset *dataset, const pd_fold *folds, const char *policy)
+{
+    for (int64_t i = 0; i < dataset->info.count; i++)
+        dataset->samples[i].fold = folds[i];
+    count_samples(dataset->info.counts, dataset->samples, dataset->info.count);
+    snprintf(dataset->info.fold_policy, sizeof dataset->info.fold_policy, "%s", policy);
+}
+
 pd_status pd_dataset_read(const pd_dataset *dataset, const int64_t *ids, int64_t count,
                           uint8_t *images)
 {

@@ -105,6 +105,10 @@ static const key keys[] = {
     CHOICE("data", balance, "none", balances, "what to do about unequal classes"),
     CHOICE("data", scaling, "fold", scalings,
            "normalise grey values by the train fold's mean and deviation, or by each image's own"),
+    WHOLE("data", cross, "0", "[0, 20]",
+          "parts that the train and val folds' patients are dealt into; 0: the file's folds"),
+    WHOLE("data", cross_part, "0", "[0, 20]",
+          "the part that is the val fold, from 1; the other parts are the train fold"),
 
     {"model", "name", KIND_MODEL, FIELD(model), "cnn", NULL, NULL, "the network"},
     WHOLE("model", hidden, "128", "[1, 65536]", "mlp2, cnn: units of the hidden layer"),
@@ -650,6 +654,17 @@ static pd_status check_rules(const reading *r)
                          pd_fail("threshold_rule = both needs target_specificity below 1"));
     if (job->channels == 2)
         return fail_rule(r, "channels", "channels", pd_fail("channels = 2 is neither 1 nor 3"));
+    if (job->cross == 1)
+        return fail_rule(r, "cross", "cross",
+                         pd_fail("cross = 1 leaves nothing to train on: set data.cross to 2 or "
+                                 "more, or to 0 for the file's own folds"));
+    if (job->cross_part > job->cross || (job->cross > 0 && job->cross_part == 0))
+        return fail_rule(r, "cross", "cross_part",
+                         pd_fail("cross_part = %d is none of the parts of cross = %d: %s",
+                                 job->cross_part, job->cross,
+                                 job->cross > 0 ? "set data.cross_part from 1 on, or leave both "
+                                                  "out and give 'train --cross'"
+                                                : "set data.cross, too"));
     return PD_OK;
 }
 

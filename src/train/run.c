@@ -389,7 +389,7 @@ pd_status pd_run_set_up(pd_run *self, const pd_train_options *options)
     pd_status status = PD_OK;
     const pd_job *job = options->job;
     *self = (pd_run){.options = options, .job = job, .comm = options->comm};
-    PD_TRY(pd_comm_agree(self->comm, pd_dataset_open(&self->dataset, job->file)));
+    PD_TRY(pd_comm_agree(self->comm, pd_setup_dataset(&self->dataset, job)));
     PD_TRY(pd_step_set_up(&self->step, self->comm, job, pd_dataset_get_info(self->dataset),
                           options->threads));
     PD_TRY(place_images(self));

@@ -1,5 +1,6 @@
 #include "pneumo/train/setup.h"
 
+#include "pneumo/data/cross.h"
 #include "pneumo/nn/model.h"
 
 #include <string.h>
@@ -13,6 +14,18 @@ pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info)
                       .scaling = job->scaling,
                       .size = job->size > 0 ? job->size : info->height,
                       .channels = job->channels};
+}
+
+pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job)
+{
+    pd_status status = pd_dataset_open(out, job->file);
+    if (status != PD_OK || job->cross == 0)
+        return status;
+    status = pd_cross_assign(*out, job->cross, job->cross_part, job->seed);
+    if (status == PD_OK)
+        return PD_OK;
+    pd_dataset_destroy(out);
+    return pd_fail_within(status, "%s", job->file);
 }
 
 pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info)

@@ -216,6 +216,10 @@ static void test_rules(void **state)
                  "dir/t.ini:3: threshold_rule = both needs target_specificity below 1");
     expect_error("[evaluate]\nthreshold_rule = youden\n",
                  "dir/t.ini:2: threshold_rule 'youden' is unknown; choices are sensitivity, both");
+    expect_begin("[data]\ncross = 1\ncross_part = 1\n", "dir/t.ini:2: cross = 1 leaves nothing");
+    expect_begin("[data]\ncross = 5\n", "dir/t.ini:2: cross_part = 0 is none of the parts of");
+    expect_begin("[data]\ncross = 5\ncross_part = 6\n", "dir/t.ini:3: cross_part = 6 is none of");
+    expect_begin("[data]\ncross_part = 2\n", "dir/t.ini:2: cross_part = 2 is none of the parts");
 
     pd_job job;
     const char *lanes[] = {"train.lanes=5"};

@@ -76,6 +76,10 @@ void pd_dataset_destroy(pd_dataset **dataset);
 const pd_dataset_info *pd_dataset_get_info(const pd_dataset *dataset);
 const pd_sample *pd_dataset_samples(const pd_dataset *dataset); /* [count] */
 
+/* Gives the samples other folds[count] than the file says, in memory only: the samples' folds,
+ * info->counts and info->fold_policy change. */
+void pd_dataset_set_folds(pd_dataset *dataset, const pd_fold *folds, const char *policy);
+
 /* Reads the images of ids[count] (any order) into images [count][height][width]. A damaged chunk is
  * an error that names the file and the sample; so is a file that was changed since it was opened.
  * One thread at a time. */

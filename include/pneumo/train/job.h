@@ -88,6 +88,7 @@ typedef struct pd_job {
     pd_task task;
     pd_balance balance;
     pd_grey_scaling scaling;
+    int cross, cross_part; /* pd_cross_assign by `seed`; 0: the file's own folds */
 
     /* [model] */
     char model[32];

@@ -11,6 +11,10 @@
 /* How packed images become network input. */
 pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info);
 
+/* Opens the job's data set, with the folds that the job asks for: those of the file, or of one part
+ * of a cross-validation. The caller owns *out. */
+pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job);
+
 /* The job's network for that data set, built but not planned. The caller owns *out. */
 pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info);
 
