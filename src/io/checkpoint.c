@@ -4,6 +4,8 @@
 #include "pneumo/io/file.h"
 #include "pneumo/io/hdf5.h"
 
+#include "checkpoint_hdf5.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -11,9 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const FORMAT = "pneumo-dist checkpoint";
-static const char *const REMEDY = "use another checkpoint, or the program version that wrote it";
-enum { FORMAT_VERSION = 1, RANK_MAX = 4 };
+enum { RANK_MAX = 4 };
 
 /* A member of pd_checkpoint that is kept as attribute. */
 typedef enum field_kind { INTEGER, UNSIGNED, REAL, TEXT } field_kind;
@@ -267,23 +267,32 @@ static pd_status put_history(const pd_hdf5 *file, const pd_checkpoint *checkpoin
     return status;
 }
 
+pd_status pd_checkpoint_put_decision(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
+{
+    pd_status status = PD_OK;
+    hid_t decision = H5I_INVALID_HID;
+    PD_TRY(pd_hdf5_put_group(&decision, file, file->id, "decision"));
+    PD_TRY(put_fields(file, decision, decision_fields, DECISION_FIELDS, checkpoint));
+    PD_TRY(pd_hdf5_put_number(file, decision, "views", H5T_NATIVE_INT64, &checkpoint->views));
+
+cleanup:
+    pd_hdf5_close(&decision);
+    return status;
+}
+
 static pd_status put_state(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
 {
     pd_status status = PD_OK;
-    hid_t state = H5I_INVALID_HID, decision = H5I_INVALID_HID;
+    hid_t state = H5I_INVALID_HID;
     int64_t finished = checkpoint->finished;
     PD_TRY(pd_hdf5_put_group(&state, file, file->id, "state"));
     PD_TRY(put_fields(file, state, state_fields, STATE_FIELDS, checkpoint));
     PD_TRY(pd_hdf5_put_number(file, state, "finished", H5T_NATIVE_INT64, &finished));
-    if (checkpoint->has_decision) {
-        PD_TRY(pd_hdf5_put_group(&decision, file, file->id, "decision"));
-        PD_TRY(put_fields(file, decision, decision_fields, DECISION_FIELDS, checkpoint));
-        PD_TRY(pd_hdf5_put_number(file, decision, "views", H5T_NATIVE_INT64, &checkpoint->views));
-    }
+    if (checkpoint->has_decision)
+        PD_TRY(pd_checkpoint_put_decision(file, checkpoint));
 
 cleanup:
     pd_hdf5_close(&state);
-    pd_hdf5_close(&decision);
     return status;
 }
 
@@ -365,6 +374,26 @@ pd_status pd_checkpoint_save(const char *path, const pd_checkpoint *checkpoint)
     return pd_checkpoint_replace(path, NULL, checkpoint);
 }
 
+pd_status pd_checkpoint_put(pd_hdf5 *out, pd_hdf5_image *image, const char *path,
+                            const pd_checkpoint *checkpoint)
+{
+    pd_status status = PD_OK;
+    /* Made in memory and written as plain bytes, since HDF5 cannot recover from a full disk. */
+    PD_TRY(pd_hdf5_create_in_memory(out, path, image));
+    PD_TRY(
+        pd_hdf5_put_format(out, PD_CHECKPOINT_FORMAT, PD_CHECKPOINT_VERSION, checkpoint->version));
+    PD_TRY(put_model(out, checkpoint));
+    PD_TRY(put_slots(out, checkpoint));
+    PD_TRY(put_history(out, checkpoint));
+    PD_TRY(put_state(out, checkpoint));
+    PD_TRY(put_profile(out, checkpoint));
+    PD_TRY(put_site(out, checkpoint));
+    PD_TRY(put_job(out, checkpoint->job));
+
+cleanup:
+    return status;
+}
+
 pd_status pd_checkpoint_replace(const char *path, const char *kept, const pd_checkpoint *checkpoint)
 {
     pd_status status = PD_OK;
@@ -373,16 +402,7 @@ pd_status pd_checkpoint_replace(const char *path, const char *kept, const pd_che
     if (checkpoint->slot_count > PD_SLOTS_MAX)
         return pd_fail("%s: cannot write: %d optimiser slots are more than %d", path,
                        checkpoint->slot_count, PD_SLOTS_MAX);
-    /* Made in memory and written as plain bytes, since HDF5 cannot recover from a full disk. */
-    PD_TRY(pd_hdf5_create_in_memory(&file, path, &image));
-    PD_TRY(pd_hdf5_put_format(&file, FORMAT, FORMAT_VERSION, checkpoint->version));
-    PD_TRY(put_model(&file, checkpoint));
-    PD_TRY(put_slots(&file, checkpoint));
-    PD_TRY(put_history(&file, checkpoint));
-    PD_TRY(put_state(&file, checkpoint));
-    PD_TRY(put_profile(&file, checkpoint));
-    PD_TRY(put_site(&file, checkpoint));
-    PD_TRY(put_job(&file, checkpoint->job));
+    PD_TRY(pd_checkpoint_put(&file, &image, path, checkpoint));
     PD_TRY(pd_hdf5_close_in_memory(&file, &image));
     PD_TRY(pd_file_replace(path, kept, image.bytes, image.size));
 
@@ -602,6 +622,12 @@ static pd_status get_views(const pd_hdf5 *file, pd_checkpoint *checkpoint)
     return status;
 }
 
+pd_status pd_checkpoint_get_decision(const pd_hdf5 *file, pd_checkpoint *checkpoint)
+{
+    pd_status status = get_fields(file, decision_fields, DECISION_FIELDS, checkpoint);
+    return status == PD_OK ? get_views(file, checkpoint) : status;
+}
+
 static pd_status get_state(const pd_hdf5 *file, pd_checkpoint *checkpoint)
 {
     pd_status status = PD_OK;
@@ -615,10 +641,8 @@ static pd_status get_state(const pd_hdf5 *file, pd_checkpoint *checkpoint)
         goto cleanup;
     }
     checkpoint->has_decision = H5Lexists(file->id, "decision", H5P_DEFAULT) > 0;
-    if (checkpoint->has_decision) {
-        PD_TRY(get_fields(file, decision_fields, DECISION_FIELDS, checkpoint));
-        PD_TRY(get_views(file, checkpoint));
-    }
+    if (checkpoint->has_decision)
+        status = pd_checkpoint_get_decision(file, checkpoint);
 
 cleanup:
     return status;
@@ -718,8 +742,33 @@ pd_status pd_checkpoint_recognise(bool *is, const char *path)
     pd_status status = pd_hdf5_open(&file, path, "give a data set or a checkpoint");
     if (status == PD_OK)
         *is = pd_hdf5_get_text(&file, "/", "format", format, sizeof format) == PD_OK &&
-              strcmp(format, FORMAT) == 0;
+              strcmp(format, PD_CHECKPOINT_FORMAT) == 0;
     pd_hdf5_close(&file.id);
+    return status;
+}
+
+pd_status pd_checkpoint_get(pd_checkpoint **out, const pd_hdf5 *file)
+{
+    pd_status status = PD_OK;
+    pd_checkpoint *checkpoint = NULL;
+    int64_t budget = file->size;
+    *out = NULL;
+    PD_TRY(pd_alloc(&checkpoint, 1, sizeof *checkpoint));
+    PD_TRY(pd_hdf5_check_format(file, PD_CHECKPOINT_FORMAT, PD_CHECKPOINT_VERSION));
+    PD_TRY(pd_hdf5_get_text(file, "/", "program_version", checkpoint->version,
+                            sizeof checkpoint->version));
+    PD_TRY(get_model(file, checkpoint, &budget));
+    PD_TRY(get_slots(file, checkpoint, &budget));
+    PD_TRY(get_history(file, checkpoint));
+    PD_TRY(get_state(file, checkpoint));
+    PD_TRY(get_profile(file, checkpoint));
+    PD_TRY(get_site(file, checkpoint));
+    PD_TRY(get_job(file, checkpoint));
+    *out = checkpoint;
+    checkpoint = NULL;
+
+cleanup:
+    pd_checkpoint_destroy(&checkpoint);
     return status;
 }
 
@@ -727,30 +776,15 @@ pd_status pd_checkpoint_load(pd_checkpoint **out, const char *path)
 {
     pd_status status = PD_OK;
     pd_hdf5 file = {.id = H5I_INVALID_HID};
-    pd_checkpoint *checkpoint = NULL;
     *out = NULL;
     if (!pd_file_exists(path))
         return pd_fail("%s: cannot open: %s; give the best.h5 or last.h5 of a run", path,
                        strerror(errno));
-    PD_TRY(pd_alloc(&checkpoint, 1, sizeof *checkpoint));
-    PD_TRY(pd_hdf5_open(&file, path, REMEDY));
-    int64_t budget = file.size;
-    PD_TRY(pd_hdf5_check_format(&file, FORMAT, FORMAT_VERSION));
-    PD_TRY(pd_hdf5_get_text(&file, "/", "program_version", checkpoint->version,
-                            sizeof checkpoint->version));
-    PD_TRY(get_model(&file, checkpoint, &budget));
-    PD_TRY(get_slots(&file, checkpoint, &budget));
-    PD_TRY(get_history(&file, checkpoint));
-    PD_TRY(get_state(&file, checkpoint));
-    PD_TRY(get_profile(&file, checkpoint));
-    PD_TRY(get_site(&file, checkpoint));
-    PD_TRY(get_job(&file, checkpoint));
-    *out = checkpoint;
-    checkpoint = NULL;
+    PD_TRY(pd_hdf5_open(&file, path, PD_CHECKPOINT_REMEDY));
+    status = pd_checkpoint_get(out, &file);
 
 cleanup:
     pd_hdf5_close(&file.id);
-    pd_checkpoint_destroy(&checkpoint);
     return status;
 }
 

@@ -1,0 +1,263 @@
+/* The ensemble file: what was saved is loaded, damage is told in one line, and a checkpoint is an
+ * ensemble of one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pneumo/io/ensemble.h"
+
+#include "io/files.h"
+#include "io/handles.h"
+
+#include <math.h>
+#include <time.h>
+
+static const char *const FOLDER = "io-ensemble";
+static const char *const PATH = "io-ensemble/average.h5";
+static const char *const OTHER = "io-ensemble/other.h5";
+
+enum { MEMBERS = 3, FLOATS = 36 };
+
+static float values[MEMBERS][FLOATS];
+static const char *layers[] = {"block1_conv1"};
+static pd_array weights[MEMBERS];
+static pd_history_row history[1];
+static pd_checkpoint members[MEMBERS];
+static pd_ensemble made;
+
+static int setup(void **state)
+{
+    (void)state;
+    fresh_folder(FOLDER);
+    made = (pd_ensemble){.count = MEMBERS};
+    for (int m = 0; m < MEMBERS; m++) {
+        for (int i = 0; i < FLOATS; i++)
+            values[m][i] = (float)(i + 100 * m) / 8;
+        weights[m] = (pd_array){"block1_conv1", "kernel", 4, {3, 3, 1, 4}, values[m]};
+        members[m] = (pd_checkpoint){.layer_count = 1,
+                                     .layers = layers,
+                                     .weight_count = 1,
+                                     .weights = &weights[m],
+                                     .slot_count = 1,
+                                     .slots = {{"momentum", 1, &weights[m]}},
+                                     .history_count = 1,
+                                     .history = history,
+                                     .epoch = 4 + m,
+                                     .seed = (uint64_t)m,
+                                     .job_name = "cnn-deep",
+                                     .model = "cnn",
+                                     .version = "1.2.3",
+                                     .data_digest = "00112233445566778899aabbccddeeff",
+                                     .has_decision = true,
+                                     .threshold = 0.25 + m,
+                                     .decision_rule = "some rule",
+                                     .decision_fold = "val",
+                                     .temperature = 1.5,
+                                     .views = 2,
+                                     .test_looks = 2 * m,
+                                     .job = "[data]\n"};
+        made.members[m] = &members[m];
+    }
+    pd_ensemble_summarise(&made);
+    made.whole.threshold = 0.625;
+    made.whole.temperature = 0.75;
+    return 0;
+}
+
+static void assert_content(const pd_ensemble *found)
+{
+    assert_int_equal(found->count, MEMBERS);
+    assert_true(found->is_file);
+    for (int m = 0; m < MEMBERS; m++) {
+        const pd_checkpoint *member = found->members[m];
+        assert_int_equal(member->weight_count, 1);
+        assert_memory_equal(member->weights[0].data, values[m], sizeof values[m]);
+        assert_int_equal(member->slot_count, 0);
+        assert_int_equal(member->epoch, 4 + m);
+        assert_true(member->threshold == members[m].threshold);
+        assert_int_equal(member->views, 2);
+        assert_int_equal(member->test_looks, 2 * m);
+        assert_string_equal(member->job, "[data]\n");
+    }
+    assert_true(found->whole.has_decision);
+    assert_true(found->whole.threshold == 0.625);
+    assert_true(found->whole.temperature == 0.75);
+    assert_int_equal(found->whole.views, 1);
+    assert_string_equal(found->whole.job_name, "average of 3: cnn-deep");
+}
+
+/* Of what is only one run's, the whole says nothing, and it was looked at as often as any member.
+ */
+static void test_summary(void **state)
+{
+    (void)state;
+    assert_false(made.whole.has_decision);
+    assert_int_equal(made.whole.test_looks, 4);
+    assert_int_equal(made.whole.epoch, 0);
+    assert_int_equal(made.whole.history_count, 0);
+    assert_string_equal(made.whole.model, "cnn");
+    snprintf(members[2].model, sizeof members[2].model, "vgg16");
+    snprintf(members[1].job_name, sizeof members[1].job_name, "other");
+    pd_ensemble_summarise(&made);
+    assert_string_equal(made.whole.model, "several models");
+    assert_string_equal(made.whole.job_name, "average of 3");
+    pd_ensemble one = {.count = 1, .members = {&members[0]}};
+    pd_ensemble_summarise(&one);
+    assert_memory_equal(&one.whole, &members[0], sizeof one.whole);
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    pd_ensemble *found;
+    bool is;
+    assert_int_equal(pd_ensemble_save(PATH, &made), PD_OK);
+    assert_int_equal(count_files(FOLDER), 1);
+    assert_int_equal(pd_ensemble_load(&found, PATH), PD_OK);
+    assert_content(found);
+    nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 100000000}, NULL);
+    assert_int_equal(pd_ensemble_save(OTHER, found), PD_OK);
+    assert_same_file(PATH, OTHER);
+    assert_int_equal(pd_ensemble_recognise(&is, PATH), PD_OK);
+    assert_true(is);
+    assert_int_equal(pd_checkpoint_recognise(&is, PATH), PD_OK);
+    assert_false(is);
+    pd_ensemble_destroy(&found);
+    assert_no_handles();
+}
+
+static void test_checkpoint_is_one(void **state)
+{
+    (void)state;
+    pd_ensemble *found;
+    bool is;
+    assert_int_equal(pd_checkpoint_save(PATH, &members[1]), PD_OK);
+    assert_int_equal(pd_ensemble_load(&found, PATH), PD_OK);
+    assert_int_equal(found->count, 1);
+    assert_false(found->is_file);
+    assert_true(found->whole.threshold == members[1].threshold);
+    assert_int_equal(found->whole.slot_count, 1);
+    pd_ensemble_destroy(&found);
+    assert_int_equal(pd_ensemble_recognise(&is, PATH), PD_OK);
+    assert_false(is);
+    assert_int_equal(pd_ensemble_load(&found, OTHER), PD_FAILED);
+    assert_message("io-ensemble/other.h5: cannot open: ");
+}
+
+/* Returns whether the damaged file still loads; content and message are checked. */
+static bool survives(const char *path)
+{
+    pd_ensemble *found;
+    pd_status status = pd_ensemble_load(&found, path);
+    if (status == PD_OK) {
+        assert_content(found);
+    } else {
+        assert_null(found);
+        assert_int_equal(strncmp(pd_error_message(), path, strlen(path)), 0);
+        assert_null(strchr(pd_error_message(), '\n'));
+    }
+    pd_ensemble_destroy(&found);
+    assert_no_handles();
+    return status == PD_OK;
+}
+
+static void test_damage(void **state)
+{
+    (void)state;
+    int seen = 0;
+    assert_int_equal(pd_ensemble_save(PATH, &made), PD_OK);
+    bytes whole = slurp(PATH);
+    for (size_t size = 0; size < whole.size; size += 1 + whole.size / 100) {
+        spill(OTHER, whole.data, size);
+        assert_false(survives(OTHER));
+    }
+    for (size_t at = 0; at < whole.size; at += 1 + whole.size / 1000) {
+        whole.data[at] ^= 0x10;
+        spill(OTHER, whole.data, whole.size);
+        whole.data[at] ^= 0x10;
+        seen += !survives(OTHER);
+    }
+    assert_true(seen > 100); /* the others hit bytes that hold nothing */
+    free(whole.data);
+}
+
+static void change(const char *group, const char *name, int64_t value)
+{
+    hid_t file = H5Fopen(PATH, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t object = H5Oopen(file, group, H5P_DEFAULT);
+    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, H5T_NATIVE_INT64, &value) >= 0);
+    H5Aclose(attribute);
+    H5Oclose(object);
+    H5Fclose(file);
+}
+
+static void test_wrong_content(void **state)
+{
+    (void)state;
+    pd_ensemble *found;
+    const struct {
+        const char *group, *attribute;
+        int64_t value;
+        const char *message;
+    } cases[] = {
+        {"/members", "count", 4, "average.h5: "},
+        {"/members", "count", 0, "average.h5: has 0 members, where 1 to 64 are possible; make it"},
+        {"/members", "count", 65, "average.h5: has 65 members"},
+        {"/members/2", "format_version", 9, "average.h5, member 2: has format version 9"},
+        {"/members/3/state", "epoch", -1, "average.h5, member 3: its epoch, step or lanes"},
+        {"/", "format_version", 7, "average.h5: has format version 7"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(pd_ensemble_save(PATH, &made), PD_OK);
+        change(cases[i].group, cases[i].attribute, cases[i].value);
+        assert_int_equal(pd_ensemble_load(&found, PATH), PD_FAILED);
+        assert_message(cases[i].message);
+        assert_no_handles();
+    }
+}
+
+static void test_full_disk_changes_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_ensemble_save(PATH, &made), PD_OK);
+    bytes before = slurp(PATH);
+    made.whole.threshold = 0.5;
+    limit_files(before.size / 2);
+    assert_int_equal(pd_ensemble_save(PATH, &made), PD_FAILED);
+    limit_files(0);
+    assert_message("average.h5: cannot write: ");
+    bytes after = slurp(PATH);
+    assert_int_equal(after.size, before.size);
+    assert_memory_equal(after.data, before.data, before.size);
+    assert_int_equal(count_files(FOLDER), 1);
+    free(before.data);
+    free(after.data);
+}
+
+static void test_too_many_members(void **state)
+{
+    (void)state;
+    pd_ensemble full = {.count = PD_MEMBERS_MAX};
+    pd_checkpoint *one = &members[0];
+    assert_int_equal(pd_ensemble_add(&full, &one), PD_FAILED);
+    assert_ptr_equal(one, &members[0]);
+    assert_message("at most 64 members");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_summary, setup),
+        cmocka_unit_test_setup(test_round_trip, setup),
+        cmocka_unit_test_setup(test_checkpoint_is_one, setup),
+        cmocka_unit_test_setup(test_damage, setup),
+        cmocka_unit_test_setup(test_wrong_content, setup),
+        cmocka_unit_test_setup(test_full_disk_changes_nothing, setup),
+        cmocka_unit_test_setup(test_too_many_members, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
