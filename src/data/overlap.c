@@ -1,0 +1,102 @@
+#include "pneumo/data/overlap.h"
+
+#include "pneumo/base/memory.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+/* An image of one of the data sets. */
+typedef struct picture {
+    XXH128_hash_t hash;
+    int64_t id;
+    int32_t patient;
+    unsigned folds; /* of the patient: bit f for fold f */
+} picture;
+
+static int by_patient(const void *a, const void *b)
+{
+    const picture *x = a, *y = b;
+    return (x->patient > y->patient) - (x->patient < y->patient);
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    const picture *x = a, *y = b;
+    int order = XXH128_cmp(&x->hash, &y->hash);
+    return order ? order : (x->id > y->id) - (x->id < y->id);
+}
+
+/* Gives every image the folds of its patient. */
+static void find_folds(picture *pictures, int64_t count, const pd_sample *samples)
+{
+    qsort(pictures, (size_t)count, sizeof *pictures, by_patient);
+    for (int64_t first = 0, end; first < count; first = end) {
+        unsigned folds = 0;
+        for (end = first; end < count && pictures[end].patient == pictures[first].patient; end++)
+            folds |= 1u << samples[pictures[end].id].fold;
+        for (int64_t i = first; i < end; i++)
+            pictures[i].folds = folds;
+    }
+}
+
+/* The data set's images, ascending by hash; *out is released with free(). */
+static pd_status list_pictures(picture **out, const pd_dataset *dataset)
+{
+    pd_status status = PD_OK;
+    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    const pd_sample *samples = pd_dataset_samples(dataset);
+    size_t bytes = (size_t)info->height * (size_t)info->width;
+    uint8_t *image = NULL;
+    PD_TRY(pd_alloc(out, (size_t)info->count, sizeof **out));
+    PD_TRY(pd_alloc(&image, bytes, 1));
+    for (int64_t id = 0; id < info->count; id++) {
+        PD_TRY(pd_dataset_read(dataset, &id, 1, image));
+        (*out)[id] =
+            (picture){.hash = XXH3_128bits(image, bytes), .id = id, .patient = samples[id].patient};
+    }
+    find_folds(*out, info->count, samples);
+    qsort(*out, (size_t)info->count, sizeof **out, by_hash);
+cleanup:
+    free(image);
+    return status;
+}
+
+static pd_status compare(const pd_overlap_side *a, const picture *x, const pd_overlap_side *b,
+                         const picture *y)
+{
+    unsigned folds = x->folds | y->folds;
+    if ((folds & (folds - 1)) == 0)
+        return PD_OK;
+    const pd_sample *left = &pd_dataset_samples(a->dataset)[x->id];
+    const pd_sample *right = &pd_dataset_samples(b->dataset)[y->id];
+    return pd_fail("%s and %s: their folds contradict each other: the patient of '%s' (%s) in the "
+                   "one has images in another fold than that of '%s' (%s) in the other; train on "
+                   "one data set",
+                   a->name, b->name, left->name, pd_fold_names[left->fold], right->name,
+                   pd_fold_names[right->fold]);
+}
+
+pd_status pd_overlap_check(const pd_overlap_side *a, const pd_overlap_side *b)
+{
+    pd_status status = PD_OK;
+    picture *left = NULL, *right = NULL;
+    int64_t left_count = pd_dataset_get_info(a->dataset)->count;
+    int64_t right_count = pd_dataset_get_info(b->dataset)->count;
+    PD_TRY(list_pictures(&left, a->dataset));
+    PD_TRY(list_pictures(&right, b->dataset));
+    for (int64_t i = 0, j = 0; i < left_count && j < right_count;) {
+        int order = XXH128_cmp(&left[i].hash, &right[j].hash);
+        if (order == 0)
+            PD_TRY(compare(a, &left[i], b, &right[j]));
+        /* Of several images with the same pixels, each meets the last of the others. */
+        if (order < 0 ||
+            (order == 0 && i + 1 < left_count && XXH128_isEqual(left[i + 1].hash, right[j].hash)))
+            i++;
+        else
+            j++;
+    }
+cleanup:
+    free(left);
+    free(right);
+    return status;
+}

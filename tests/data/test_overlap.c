@@ -1,0 +1,113 @@
+/* Two data sets that put a patient into different folds are told apart from those that agree. */
+#include "pneumo/data/overlap.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "io/files.h"
+
+#define FOLDER "data-overlap"
+
+enum { COUNT = 6, PIXELS = 4 };
+
+/* An image: its pixels are all `grey`. */
+typedef struct given {
+    uint8_t grey;
+    int32_t patient;
+    pd_fold fold;
+} given;
+
+/* Patient 1 has two images, patient 2 three. */
+static const given base[COUNT] = {{10, 1, PD_TRAIN}, {11, 1, PD_TRAIN}, {20, 2, PD_VAL},
+                                  {21, 2, PD_VAL},   {22, 2, PD_VAL},   {30, 3, PD_TEST}};
+
+static pd_dataset *open_new(const char *path, const given *images, int count)
+{
+    pd_dataset *dataset;
+    pd_sample samples[COUNT];
+    uint8_t pixels[COUNT][PIXELS];
+    char names[COUNT][16];
+    pd_dataset_info info = {.count = count, .height = 2, .width = 2, .deviation = 1};
+    for (int i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "%d.jpeg", images[i].grey);
+        memset(pixels[i], images[i].grey, PIXELS);
+        samples[i] =
+            (pd_sample){.patient = images[i].patient, .fold = images[i].fold, .name = names[i]};
+    }
+    assert_int_equal(pd_dataset_create(&dataset, path, &info, samples), PD_OK);
+    assert_int_equal(pd_dataset_write(dataset, 0, count, pixels[0]), PD_OK);
+    assert_int_equal(pd_dataset_finish(dataset, &info), PD_OK);
+    pd_dataset_destroy(&dataset);
+    assert_int_equal(pd_dataset_open(&dataset, path), PD_OK);
+    return dataset;
+}
+
+/* Compares the base with others, both ways round. */
+static pd_status check(const given *images, int count)
+{
+    fresh_folder(FOLDER);
+    pd_dataset *a = open_new(FOLDER "/a.h5", base, COUNT);
+    pd_dataset *b = open_new(FOLDER "/b.h5", images, count);
+    const pd_overlap_side left = {a, "a.h5"}, right = {b, "b.h5"};
+    pd_status status = pd_overlap_check(&right, &left);
+    assert_int_equal(pd_overlap_check(&left, &right), status);
+    pd_dataset_destroy(&a);
+    pd_dataset_destroy(&b);
+    return status;
+}
+
+static void test_agree(void **state)
+{
+    (void)state;
+    /* Other numbers of patients, another order, and images that only one of them has. */
+    const given same[] = {{30, 0, PD_TEST}, {22, 7, PD_VAL}, {11, 5, PD_TRAIN}, {40, 1, PD_VAL}};
+    assert_int_equal(check(base, COUNT), PD_OK);
+    assert_int_equal(check(same, 4), PD_OK);
+}
+
+static void test_image_in_another_fold(void **state)
+{
+    (void)state;
+    const given moved[] = {{20, 1, PD_TRAIN}};
+    assert_int_equal(check(moved, 1), PD_FAILED);
+    assert_message(
+        "a.h5 and b.h5: their folds contradict each other: the patient of '20.jpeg' (VAL) "
+        "in the one has images in another fold than that of '20.jpeg' (TRAIN)");
+    const given tested[] = {{30, 1, PD_VAL}};
+    assert_int_equal(check(tested, 1), PD_FAILED);
+}
+
+/* The image that both have is in one fold, but another of its patient is not. */
+static void test_patient_in_another_fold(void **state)
+{
+    (void)state;
+    const given patient[] = {{40, 9, PD_TRAIN}, {20, 9, PD_VAL}};
+    assert_int_equal(check(patient, 2), PD_FAILED);
+    const given others[] = {{40, 8, PD_TRAIN}, {20, 9, PD_VAL}};
+    assert_int_equal(check(others, 2), PD_OK);
+}
+
+/* Images with the same pixels within one file, too. */
+static void test_repeated_pixels(void **state)
+{
+    (void)state;
+    const given twice[] = {{20, 1, PD_VAL}, {20, 2, PD_VAL}, {20, 3, PD_TRAIN}};
+    assert_int_equal(check(twice, 2), PD_OK);
+    assert_int_equal(check(twice, 3), PD_FAILED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_agree),
+        cmocka_unit_test(test_image_in_another_fold),
+        cmocka_unit_test(test_patient_in_another_fold),
+        cmocka_unit_test(test_repeated_pixels),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
