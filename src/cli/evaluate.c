@@ -11,9 +11,13 @@
 
 static void print_help(void)
 {
-    printf("usage: pneumo-dist evaluate CHECKPOINT [OPTION]...\n\n"
+    printf("usage: pneumo-dist evaluate CHECKPOINT... [OPTION]...\n\n"
            "Prints recall, specificity and the other figures with their 95 %% intervals, at the "
            "threshold that\nthe checkpoint chose on its validation fold and at 0.5.\n\n"
+           "Of several checkpoints, their average is evaluated: the mean of their calibrated log "
+           "odds, with a\nthreshold, temperature and band of doubt of its own, chosen as training "
+           "does on the validation fold\nof the data set that they were trained on. 'pneumo-dist "
+           "ensemble' keeps an average in a file, which\nis given like a checkpoint.\n\n"
            "  -d, --data FILE     a packed data set; default: the one of the checkpoint's job\n"
            "  -f, --fold F        val, test or both (default both)\n"
            "  -o, --output FILE   also write the figures as JSON\n"
@@ -23,7 +27,9 @@ static void print_help(void)
            "      --scores FILE   also write each image's probability as CSV\n"
            "  -t, --threads N     threads per rank\n"
            "  -h, --help\n\n"
-           "example: pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n");
+           "examples:\n"
+           "  pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n"
+           "  pneumo-dist evaluate runs/seed-1/best.h5 runs/seed-2/best.h5 --fold val\n");
 }
 
 /* Where the figures go besides the screen; NULL: nowhere. */
@@ -107,10 +113,10 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
             return pd_command_bad_option(argc, argv, option);
         }
     }
-    if (optind + 1 != argc)
-        return pd_fail_usage(optind == argc ? "no checkpoint to evaluate was given"
-                                            : "one checkpoint is evaluated at a time");
-    options.checkpoint = argv[optind];
+    if (optind == argc)
+        return pd_fail_usage("no checkpoint to evaluate was given");
+    options.checkpoints = (const char *const *)argv + optind;
+    options.checkpoint_count = argc - optind;
     options.threads = (int)threads;
     if (pd_comm_rank(comm) == 0)
         status = make_folders(&files);

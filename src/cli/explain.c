@@ -171,9 +171,9 @@ static void print_row(const char *path, const char *picture, const pd_heatmap *m
 
 /* --- The work --- */
 
-/* `square` has room for one packed image, `x` for one network input. */
-static pd_status explain_image(pd_classifier *classifier, int threads, const char *path,
-                               const char *output, const pd_image *square, float *x)
+/* `square` has room for one packed image. */
+static pd_status explain_image(pd_classifier *classifier, const char *path, const char *output,
+                               const pd_image *square)
 {
     pd_status status = PD_OK;
     pd_image image = {0};
@@ -184,8 +184,7 @@ static pd_status explain_image(pd_classifier *classifier, int threads, const cha
     PD_TRY(pd_format(&array, "%s.npy", output));
     PD_TRY(pd_image_read(&image, path));
     PD_TRY(pd_classifier_pack(classifier, &image, square->pixels));
-    PD_TRY(pd_classifier_render(classifier, square, x));
-    PD_TRY(pd_heatmap_compute(&map, pd_classifier_network(classifier), threads, x));
+    PD_TRY(pd_classifier_heatmap(&map, classifier, square));
     const uint8_t *packed = square->pixels;
     PD_TRY(pd_classifier_score(classifier, &packed, 1, &score));
     PD_TRY(write_array(array, &map));
@@ -204,10 +203,10 @@ static pd_status load(pd_classifier **classifier, const pd_explain_options *opti
 {
     pd_status status = PD_OK;
     PD_TRY(pd_classifier_load(classifier, options->checkpoint, 1, options->threads));
-    if (pd_network_last_convolution(pd_classifier_network(*classifier)) < 0)
+    if (!pd_classifier_has_heatmap(*classifier))
         status = pd_fail("%s: its model '%s' has no convolution, so there is no map of where it "
                          "looks; give a checkpoint of a cnn, vgg or xception",
-                         options->checkpoint, pd_classifier_job(*classifier)->model);
+                         options->checkpoint, pd_classifier_checkpoint(*classifier)->model);
 cleanup:
     return status;
 }
@@ -230,7 +229,6 @@ static pd_status explain(const pd_explain_options *options)
     pd_classifier *classifier = NULL;
     char **outputs = NULL;
     pd_image square = {0};
-    float *x = NULL;
     pd_progress progress;
     bool found = pd_file_exists(options->folder);
     int failed = 0;
@@ -238,15 +236,12 @@ static pd_status explain(const pd_explain_options *options)
     PD_TRY(pd_alloc(&outputs, (size_t)options->count, sizeof *outputs));
     PD_TRY(prepare_outputs(outputs, options));
     const pd_input *input = pd_classifier_input(classifier);
-    PD_TRY(pd_alloc(&x, (size_t)input->size * (size_t)input->size * (size_t)input->channels,
-                    sizeof *x));
     square = (pd_image){.height = input->height, .width = input->width};
     PD_TRY(pd_alloc(&square.pixels, pd_classifier_packed_size(classifier), 1));
     puts("path,probability,label,border,peak_row,peak_column,picture");
     pd_progress_begin(&progress, "explaining", 0, (uint64_t)options->count);
     for (int i = 0; i < options->count; i++) {
-        if (explain_image(classifier, options->threads, options->images[i], outputs[i], &square,
-                          x) != PD_OK) {
+        if (explain_image(classifier, options->images[i], outputs[i], &square) != PD_OK) {
             pd_warn("%s: %s", options->images[i], pd_error_message());
             failed++;
         }
@@ -261,7 +256,6 @@ cleanup:
     for (int i = 0; outputs != NULL && i < options->count; i++)
         free(outputs[i]);
     free(outputs);
-    free(x);
     pd_image_free(&square);
     pd_classifier_destroy(&classifier);
     return status;
@@ -300,6 +294,7 @@ pd_status pd_command_explain(pd_comm *comm, int argc, char **argv)
         return pd_fail_usage("no image to explain was given");
     if (options.folder == NULL || options.folder[0] == '\0')
         return pd_fail_usage("no folder to write to was given: add -o DIR");
+    PD_TRY(pd_command_one_model(argv[optind], argv[optind + 1]));
     options.checkpoint = argv[optind];
     options.images = argv + optind + 1;
     options.count = argc - optind - 1;

@@ -4,6 +4,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/io/checkpoint.h"
 #include "pneumo/io/dataset.h"
+#include "pneumo/io/ensemble.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -18,9 +19,10 @@ static void print_help(void)
 {
     puts("usage: pneumo-dist inspect [--job] FILE...\n"
          "\n"
-         "Says what is in data sets and checkpoints.\n"
+         "Says what is in data sets, checkpoints and averages of several.\n"
          "\n"
-         "  -j, --job   print only the text of the job that a checkpoint was trained by\n"
+         "  -j, --job   print only the text of the job that a checkpoint was trained by; of an\n"
+         "              average, of each member's\n"
          "  -h, --help  print this help\n"
          "\n"
          "examples:\n"
@@ -229,6 +231,19 @@ static void print_decision(const pd_checkpoint *checkpoint)
            checkpoint->test_looks == 1 ? "" : "s");
 }
 
+/* Members of an average, a line each. */
+static void print_members(const pd_ensemble *ensemble)
+{
+    printf("\n  %6s  %-16s  %-12s  %20s  %5s  %9s  %11s  %5s\n", "member", "job", "model", "seed",
+           "epoch", "threshold", "temperature", "views");
+    for (int i = 0; i < ensemble->count; i++) {
+        const pd_checkpoint *member = ensemble->members[i];
+        printf("  %6d  %-16s  %-12s  %20" PRIu64 "  %5" PRId64 "  %9.6f  %11.4f  %5" PRId64 "\n",
+               i + 1, member->job_name, member->model, member->seed, member->epoch,
+               member->threshold, member->temperature, member->views);
+    }
+}
+
 static void print_progress(const pd_checkpoint *checkpoint)
 {
     printf("  %-14s %" PRId64 " epochs", "trained", checkpoint->epoch);
@@ -281,6 +296,14 @@ static void print_slots(const pd_checkpoint *checkpoint)
     }
 }
 
+static void print_job(const char *job)
+{
+    size_t length = strlen(job);
+    fputs(job, stdout);
+    if (length > 0 && job[length - 1] != '\n')
+        putchar('\n');
+}
+
 static pd_status inspect_checkpoint(const char *path, bool job_only)
 {
     pd_status status = PD_OK;
@@ -288,10 +311,7 @@ static pd_status inspect_checkpoint(const char *path, bool job_only)
     int64_t parameters = 0;
     PD_TRY(pd_checkpoint_load(&checkpoint, path));
     if (job_only) {
-        size_t length = strlen(checkpoint->job);
-        fputs(checkpoint->job, stdout);
-        if (length > 0 && checkpoint->job[length - 1] != '\n')
-            putchar('\n');
+        print_job(checkpoint->job);
         goto cleanup;
     }
     for (int i = 0; i < checkpoint->weight_count; i++)
@@ -316,12 +336,44 @@ cleanup:
     return status;
 }
 
+static pd_status inspect_ensemble(const char *path, bool job_only)
+{
+    pd_status status = PD_OK;
+    pd_ensemble *ensemble = NULL;
+    int64_t parameters = 0;
+    PD_TRY(pd_ensemble_load(&ensemble, path));
+    for (int i = 0; i < ensemble->count && job_only; i++) {
+        printf("%s; member %d\n", i == 0 ? "" : "\n", i + 1);
+        print_job(ensemble->members[i]->job);
+    }
+    if (job_only)
+        goto cleanup;
+    for (int i = 0; i < ensemble->count; i++)
+        for (int w = 0; w < ensemble->members[i]->weight_count; w++)
+            parameters += array_size(&ensemble->members[i]->weights[w]);
+    print_heading(path, "average of several checkpoints");
+    printf("  %-14s %d\n", "members", ensemble->count);
+    printf("  %-14s %" PRId64 "\n", "parameters", parameters);
+    print_decision(&ensemble->whole);
+    print_text("data digest", ensemble->whole.data_digest);
+    print_text("written by", ensemble->whole.version);
+    print_members(ensemble);
+
+cleanup:
+    pd_ensemble_destroy(&ensemble);
+    return status;
+}
+
 static pd_status inspect(const char *path, bool job_only)
 {
     pd_status status = PD_OK;
-    bool is_checkpoint;
+    bool is_checkpoint, is_ensemble = false;
     PD_TRY(pd_checkpoint_recognise(&is_checkpoint, path));
-    if (is_checkpoint)
+    if (!is_checkpoint)
+        PD_TRY(pd_ensemble_recognise(&is_ensemble, path));
+    if (is_ensemble)
+        PD_TRY(inspect_ensemble(path, job_only));
+    else if (is_checkpoint)
         PD_TRY(inspect_checkpoint(path, job_only));
     else if (job_only)
         status = pd_fail("%s: is not a checkpoint, and only checkpoints hold a job", path);

@@ -24,6 +24,7 @@ static const struct {
     {"predict", pd_command_predict, false, "tell of images whether they show pneumonia"},
     {"calibrate", pd_command_calibrate, false, "choose a checkpoint's threshold for another site"},
     {"explain", pd_command_explain, true, "show where a network looks, as a map over each image"},
+    {"ensemble", pd_command_ensemble, false, "make one file of several checkpoints' average"},
     {"compare", pd_command_compare, true, "show runs side by side, and what is more than noise"},
     {"bench", pd_command_bench, false, "time the training steps of a job on random images"},
     {"doctor", pd_command_doctor, false, "see whether a job can run here, and on how many ranks"},

@@ -77,6 +77,9 @@ pd_status pd_command_predict(pd_comm *comm, int argc, char **argv)
             return pd_fail_usage("a checkpoint or an image has no name");
     if (options.output != NULL && options.output[0] == '\0')
         return pd_fail_usage("the file to write has no name");
+    if (pd_comm_rank(comm) == 0)
+        status = pd_command_one_model(argv[optind], argv[optind + 1]);
+    PD_TRY(pd_comm_agree(comm, status));
     options.checkpoint = argv[optind];
     options.inputs = (const char *const *)argv + optind + 1;
     options.input_count = argc - optind - 1;

@@ -182,7 +182,9 @@ static pd_status report(pd_comm *comm, const pd_job *job, int threads,
     pd_evaluation *evaluation = NULL;
     char *best = NULL;
     PD_TRY(pd_train_path(&best, job->folder, "best.h5"));
-    const pd_evaluate_options options = {.checkpoint = best,
+    const char *const checkpoints[] = {best};
+    const pd_evaluate_options options = {.checkpoints = checkpoints,
+                                         .checkpoint_count = 1,
                                          .data = job->file,
                                          .val = true,
                                          .test = true,

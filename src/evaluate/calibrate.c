@@ -400,6 +400,12 @@ static pd_status set_up(calibrator *self)
                        options->output);
     self->threads = pd_threads_choose(self->comm, options->threads);
     PD_TRY(pd_classifier_load(&self->classifier, options->checkpoint, CHUNK, self->threads));
+    if (pd_classifier_count(self->classifier) > 1) {
+        status = pd_fail("%s: is an average of %d checkpoints, which cannot be calibrated: give one "
+                         "of its members",
+                         options->checkpoint, pd_classifier_count(self->classifier));
+        goto cleanup;
+    }
     pd_decision_rule rule = make_rule(self, "");
     if (rule.threshold == PD_THRESHOLD_BOTH &&
         (rule.target_sensitivity >= 1 || rule.target_specificity >= 1))
@@ -413,16 +419,12 @@ cleanup:
 static pd_status make_room(calibrator *self)
 {
     pd_status status = PD_OK;
-    self->inference =
-        (pd_inference){.network = pd_classifier_network(self->classifier),
-                       .input = *pd_classifier_input(self->classifier),
-                       .views = (int)pd_classifier_checkpoint(self->classifier)->views,
-                       .threads = self->threads};
+    self->inference = pd_classifier_at(self->classifier, 0)->inference;
     self->inference.input.height = self->labelled.height;
     self->inference.input.width = self->labelled.width;
+    PD_TRY(pd_inference_prepare(&self->inference, CHUNK));
     self->pixels = (size_t)self->labelled.height * (size_t)self->labelled.width;
     PD_TRY(pd_alloc(&self->images, BLOCK * self->pixels, sizeof *self->images));
-    PD_TRY(pd_inference_prepare(&self->inference, CHUNK));
 cleanup:
     return status;
 }

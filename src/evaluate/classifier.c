@@ -1,16 +1,35 @@
 #include "pneumo/evaluate/classifier.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/evaluate/mean.h"
 #include "pneumo/train/setup.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct pd_classifier {
-    pd_checkpoint *checkpoint;
-    pd_job job;
-    pd_inference inference; /* owns its network */
+    pd_ensemble *ensemble;
+    int threads;
+    int count;
+    pd_classifier_member members[PD_MEMBERS_MAX]; /* inferences own their networks */
+    int chunk;
+    pd_score *scores; /* [count][chunk]: of the members of an average; else NULL */
 };
+
+static pd_status check_decision(const pd_checkpoint *checkpoint, const char *path)
+{
+    if (!(checkpoint->temperature > 0) || !isfinite(checkpoint->temperature))
+        return pd_fail(
+            "%s: '/decision/temperature' is %g, which is no positive number; use another "
+            "checkpoint",
+            path, checkpoint->temperature);
+    if (checkpoint->views < 1 || checkpoint->views > PD_VIEWS_MAX)
+        return pd_fail("%s: '/decision/views' is %lld, where 1 to %d are possible; use another "
+                       "checkpoint",
+                       path, (long long)checkpoint->views, PD_VIEWS_MAX);
+    return PD_OK;
+}
 
 /* What later arithmetic takes for granted of a file that anybody may have written. */
 static pd_status check(const pd_checkpoint *checkpoint, const char *path)
@@ -26,126 +45,247 @@ static pd_status check(const pd_checkpoint *checkpoint, const char *path)
                            "checkpoint",
                            path, i == 0 ? "height" : "width", (long long)sides[i],
                            PD_IMAGE_SIDE_MAX);
-    if (!(checkpoint->temperature > 0) || !isfinite(checkpoint->temperature))
-        return pd_fail(
-            "%s: '/decision/temperature' is %g, which is no positive number; use another "
-            "checkpoint",
-            path, checkpoint->temperature);
-    if (checkpoint->views < 1 || checkpoint->views > PD_VIEWS_MAX)
-        return pd_fail("%s: '/decision/views' is %lld, where 1 to %d are possible; use another "
-                       "checkpoint",
-                       path, (long long)checkpoint->views, PD_VIEWS_MAX);
-    return PD_OK;
+    return check_decision(checkpoint, path);
 }
 
-static pd_status load(pd_classifier *self, const char *path, int chunk)
+static pd_status prepare(pd_classifier *self, pd_classifier_member *member, int chunk)
 {
     pd_status status = PD_OK;
-    PD_TRY(pd_checkpoint_load(&self->checkpoint, path));
-    const pd_checkpoint *checkpoint = self->checkpoint;
-    PD_TRY(check(checkpoint, path));
-    PD_TRY(pd_job_parse(&self->job, path, checkpoint->job, NULL, 0));
+    const pd_checkpoint *checkpoint = member->checkpoint;
+    PD_TRY(check(checkpoint, member->name));
+    PD_TRY(pd_job_parse(&member->job, member->name, checkpoint->job, NULL, 0));
     pd_dataset_info info = {.height = (int)checkpoint->image_height,
                             .width = (int)checkpoint->image_width,
                             .mean = checkpoint->pixel_mean,
                             .deviation = checkpoint->pixel_deviation};
-    pd_inference *inference = &self->inference;
-    inference->input = pd_setup_input(&self->job, &info);
+    pd_inference *inference = &member->inference;
+    inference->threads = self->threads;
+    inference->input = pd_setup_input(&member->job, &info);
     inference->views = (int)checkpoint->views;
-    PD_TRY(pd_setup_network(&inference->network, &self->job, &info));
+    PD_TRY(pd_setup_network(&inference->network, &member->job, &info));
     pd_plan plan = {.lanes = 1,
-                    .lane_samples = chunk > 0 ? chunk : self->job.batch / self->job.lanes,
+                    .lane_samples = chunk > 0 ? chunk : member->job.batch / member->job.lanes,
                     .total_lanes = 1,
                     .threads = inference->threads};
     PD_TRY(pd_network_plan(inference->network, &plan, 0, false));
     PD_TRY(pd_inference_prepare(inference, plan.lane_samples));
+    self->chunk = plan.lane_samples > self->chunk ? plan.lane_samples : self->chunk;
     status = pd_setup_load_weights(inference->network, checkpoint);
     if (status != PD_OK)
-        pd_fail_within(status, "%s", path);
+        pd_fail_within(status, "%s", member->name);
 cleanup:
     return status;
 }
 
-pd_status pd_classifier_load(pd_classifier **out, const char *checkpoint, int chunk, int threads)
+/* Whether a mean of this member's and the first one's answers makes sense. */
+static pd_status check_alike(const pd_classifier_member *first, const pd_classifier_member *member)
+{
+    const pd_input *a = &first->inference.input, *b = &member->inference.input;
+    if (first->job.task != member->job.task)
+        return pd_fail("%s: it was trained to tell %d classes apart, but %s %d: an average needs "
+                       "members of one data.task",
+                       member->name, pd_setup_classes(&member->job), first->name,
+                       pd_setup_classes(&first->job));
+    if (a->height != b->height || a->width != b->width)
+        return pd_fail("%s: it was trained on packed images of %d x %d, but %s of %d x %d: an "
+                       "average needs members of one 'pack --size'",
+                       member->name, b->height, b->width, first->name, a->height, a->width);
+    return PD_OK;
+}
+
+static pd_status set_up(pd_classifier *self, int chunk)
+{
+    pd_status status = PD_OK;
+    const pd_ensemble *ensemble = self->ensemble;
+    for (; self->count < ensemble->count; self->count++) {
+        pd_classifier_member *member = &self->members[self->count];
+        member->name = ensemble->names[self->count];
+        member->checkpoint = self->count == 0 && ensemble->count == 1
+                                 ? &self->ensemble->whole
+                                 : ensemble->members[self->count];
+        PD_TRY(prepare(self, member, chunk));
+        PD_TRY(check_alike(&self->members[0], member));
+    }
+    if (ensemble->whole.has_decision)
+        PD_TRY(check_decision(&ensemble->whole, ensemble->names[0]));
+    if (self->count > 1 && ensemble->whole.views != 1) {
+        status = pd_fail("%s: '/decision/views' of the average is %lld, where only 1 is possible; "
+                         "make it again by 'pneumo-dist ensemble'",
+                         ensemble->names[0], (long long)ensemble->whole.views);
+        goto cleanup;
+    }
+    if (self->count > 1)
+        PD_TRY(pd_alloc(&self->scores, (size_t)self->count * (size_t)self->chunk,
+                        sizeof *self->scores));
+cleanup:
+    return status;
+}
+
+pd_status pd_classifier_create(pd_classifier **out, pd_ensemble **ensemble, int chunk, int threads)
 {
     pd_status status = PD_OK;
     pd_classifier *self = NULL;
     *out = NULL;
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->inference.threads = threads;
-    PD_TRY(load(self, checkpoint, chunk));
+    self->ensemble = *ensemble;
+    *ensemble = NULL;
+    self->threads = threads;
+    PD_TRY(set_up(self, chunk));
     *out = self;
     self = NULL;
 cleanup:
+    pd_ensemble_destroy(ensemble);
     pd_classifier_destroy(&self);
     return status;
 }
 
+pd_status pd_classifier_load(pd_classifier **out, const char *path, int chunk, int threads)
+{
+    pd_ensemble *ensemble;
+    *out = NULL;
+    pd_status status = pd_ensemble_load(&ensemble, path);
+    return status == PD_OK ? pd_classifier_create(out, &ensemble, chunk, threads) : status;
+}
+
 void pd_classifier_destroy(pd_classifier **classifier)
 {
-    if (*classifier == NULL)
+    pd_classifier *old = *classifier;
+    if (old == NULL)
         return;
-    pd_network_destroy(&(*classifier)->inference.network);
-    pd_inference_free(&(*classifier)->inference);
-    pd_checkpoint_destroy(&(*classifier)->checkpoint);
-    free(*classifier);
+    for (int i = 0; i < PD_MEMBERS_MAX; i++) {
+        pd_network_destroy(&old->members[i].inference.network);
+        pd_inference_free(&old->members[i].inference);
+    }
+    pd_ensemble_destroy(&old->ensemble);
+    free(old->scores);
+    free(old);
     *classifier = NULL;
+}
+
+int pd_classifier_count(const pd_classifier *classifier)
+{
+    return classifier->count;
+}
+
+pd_classifier_member *pd_classifier_at(const pd_classifier *classifier, int index)
+{
+    return (pd_classifier_member *)&classifier->members[index];
+}
+
+pd_ensemble *pd_classifier_ensemble(const pd_classifier *classifier)
+{
+    return classifier->ensemble;
 }
 
 pd_checkpoint *pd_classifier_checkpoint(const pd_classifier *classifier)
 {
-    return classifier->checkpoint;
+    return &classifier->ensemble->whole;
 }
 
 const pd_job *pd_classifier_job(const pd_classifier *classifier)
 {
-    return &classifier->job;
+    return &classifier->members[0].job;
 }
 
 const pd_input *pd_classifier_input(const pd_classifier *classifier)
 {
-    return &classifier->inference.input;
-}
-
-pd_network *pd_classifier_network(pd_classifier *classifier)
-{
-    return classifier->inference.network;
+    return &classifier->members[0].inference.input;
 }
 
 size_t pd_classifier_packed_size(const pd_classifier *classifier)
 {
-    const pd_input *input = &classifier->inference.input;
+    const pd_input *input = pd_classifier_input(classifier);
     return (size_t)input->height * (size_t)input->width;
 }
 
 pd_status pd_classifier_pack(const pd_classifier *classifier, const pd_image *image,
                              uint8_t *packed)
 {
-    const pd_input *input = &classifier->inference.input;
+    const pd_input *input = pd_classifier_input(classifier);
     return pd_image_resize(packed, input->height, input->width, image);
 }
 
-pd_status pd_classifier_render(const pd_classifier *classifier, const pd_image *square, float *x)
+/* --- Scores --- */
+
+/* The mean of the members' answers to packed[count]. */
+static pd_status score_mean(pd_classifier *self, const uint8_t *const *packed, int count,
+                            pd_score *scores)
 {
-    pd_input input = classifier->inference.input;
-    const pd_view view = pd_view_plain();
-    float *scratch = NULL;
-    input.height = square->height;
-    input.width = square->width;
-    pd_status status =
-        pd_alloc(&scratch, pd_view_scratch(input.height, input.width), sizeof *scratch);
-    if (status == PD_OK)
-        pd_view_render(&view, &input, square->pixels, x, scratch);
-    free(scratch);
-    return status;
+    for (int m = 0; m < self->count; m++) {
+        pd_classifier_member *member = &self->members[m];
+        pd_score *own = self->scores + (size_t)m * (size_t)self->chunk;
+        pd_status status = pd_inference_run(&member->inference, packed, count, own);
+        if (status != PD_OK)
+            return status;
+        pd_scores_calibrate(own, (size_t)count, member->checkpoint->temperature,
+                            member->inference.views);
+    }
+    for (int i = 0; i < count; i++) {
+        const pd_score *same[PD_MEMBERS_MAX];
+        for (int m = 0; m < self->count; m++)
+            same[m] = self->scores + (size_t)m * (size_t)self->chunk + i;
+        scores[i] = pd_score_mean(same, self->count);
+    }
+    return PD_OK;
 }
 
 pd_status pd_classifier_score(pd_classifier *classifier, const uint8_t *const *packed, int count,
                               pd_score *scores)
 {
-    const pd_checkpoint *checkpoint = classifier->checkpoint;
-    pd_status status = pd_inference_run(&classifier->inference, packed, count, scores);
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(classifier);
+    pd_status status = classifier->count == 1 ? pd_inference_run(&classifier->members[0].inference,
+                                                                 packed, count, scores)
+                                              : score_mean(classifier, packed, count, scores);
     if (status == PD_OK)
         pd_scores_decide(scores, (size_t)count, checkpoint->temperature, (int)checkpoint->views);
+    return status;
+}
+
+/* --- Heat maps --- */
+
+bool pd_classifier_has_heatmap(const pd_classifier *classifier)
+{
+    for (int i = 0; i < classifier->count; i++)
+        if (pd_network_last_convolution(classifier->members[i].inference.network) < 0)
+            return false;
+    return true;
+}
+
+/* One network's map of a square image of any size. */
+static pd_status locate(pd_heatmap *out, const pd_inference *inference, const pd_image *square)
+{
+    pd_status status = PD_OK;
+    pd_input input = inference->input;
+    const pd_view view = pd_view_plain();
+    float *x = NULL, *scratch = NULL;
+    input.height = square->height;
+    input.width = square->width;
+    PD_TRY(
+        pd_alloc(&x, (size_t)input.size * (size_t)input.size * (size_t)input.channels, sizeof *x));
+    PD_TRY(pd_alloc(&scratch, pd_view_scratch(input.height, input.width), sizeof *scratch));
+    pd_view_render(&view, &input, square->pixels, x, scratch);
+    PD_TRY(pd_heatmap_compute(out, inference->network, inference->threads, x));
+cleanup:
+    free(x);
+    free(scratch);
+    return status;
+}
+
+pd_status pd_classifier_heatmap(pd_heatmap *out, pd_classifier *classifier, const pd_image *square)
+{
+    pd_status status = PD_OK;
+    pd_heatmap maps[PD_MEMBERS_MAX] = {{0}};
+    double weights[PD_MEMBERS_MAX];
+    if (classifier->count == 1)
+        return locate(out, &classifier->members[0].inference, square);
+    *out = (pd_heatmap){0};
+    for (int i = 0; i < classifier->count; i++) {
+        weights[i] = 1 / classifier->members[i].checkpoint->temperature;
+        PD_TRY(locate(&maps[i], &classifier->members[i].inference, square));
+    }
+    PD_TRY(pd_heatmap_mean(out, maps, weights, classifier->count));
+cleanup:
+    for (int i = 0; i < classifier->count; i++)
+        pd_heatmap_free(&maps[i]);
     return status;
 }

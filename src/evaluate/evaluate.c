@@ -5,6 +5,7 @@
 #include "pneumo/data/folds.h"
 #include "pneumo/evaluate/calibration.h"
 #include "pneumo/evaluate/decision.h"
+#include "pneumo/evaluate/ensemble.h"
 #include "pneumo/evaluate/outside.h"
 #include "pneumo/evaluate/patients.h"
 #include "pneumo/evaluate/seen.h"
@@ -87,10 +88,16 @@ cleanup:
 
 struct pd_evaluation {
     pd_classifier *classifier;
-    pd_dataset *dataset;
+    pd_ensemble_data data;
     uint8_t *seen; /* by pd_seen_find; NULL: no image was */
     pd_report report;
 };
+
+/* What all members see alike: everything but the folds. */
+static const pd_dataset *dataset_of(const pd_evaluation *self)
+{
+    return self->data.datasets[0];
+}
 
 /* The figures at one threshold, and the same with intervals that know of patients. */
 static pd_status judge_at(double threshold, const pd_score *scores, size_t count, uint64_t seed,
@@ -107,7 +114,7 @@ static pd_status judge_at(double threshold, const pd_score *scores, size_t count
 static void count_causes(const pd_evaluation *self, pd_report_fold *out)
 {
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    const pd_sample *samples = pd_dataset_samples(self->dataset);
+    const pd_sample *samples = pd_dataset_samples(dataset_of(self));
     int64_t images[PD_CAUSES] = {0}, right[PD_CAUSES] = {0}, referred = 0, decided_right = 0;
     for (size_t i = 0; i < out->score_count; i++) {
         const pd_score *score = &out->scores[i];
@@ -141,13 +148,13 @@ static void leave_out_seen(const pd_evaluation *self, pd_report_fold *out)
 
 /* The figures of one fold's scores, which *out takes over. */
 static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count,
-                       const pd_scorer *scorer, pd_report_fold *out)
+                       const pd_mean_scorer *scorer, pd_report_fold *out)
 {
     pd_status status = PD_OK;
     size_t id_count, patient_count;
     pd_score *patients = NULL;
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    const int64_t *ids = pd_scorer_ids(scorer, &id_count);
+    const int64_t *ids = pd_mean_scorer_ids(scorer, &id_count);
     uint64_t seed = self->report.seed;
     out->scores = scores;
     out->score_count = count;
@@ -164,7 +171,7 @@ static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count
     PD_TRY(pd_metrics_compute(&out->patients, patients, patient_count, checkpoint->threshold));
     count_causes(self, out);
     PD_TRY(pd_shape_judge(&out->shape, scores, count, checkpoint->threshold,
-                          pd_dataset_samples(self->dataset)));
+                          pd_dataset_samples(dataset_of(self))));
     out->present = true;
     out->has_causes = pd_classifier_job(self->classifier)->task == PD_TASK_CAUSE;
     for (size_t i = 0; i < count && out->has_causes; i++)
@@ -174,22 +181,13 @@ cleanup:
     return status;
 }
 
-/* How the images of a fold are scored: another hospital's are normalised as those were that the
- * model knows, and each is looked at once, so that to hold them would only take memory. */
-static pd_scorer_options scorer_options(const pd_evaluation *self, pd_fold fold)
+/* The members, to score `most` images of a fold together (0: all); see pd_scorer_options. */
+static void set_up_members(const pd_evaluation *self, pd_member *members, pd_fold fold, size_t most)
 {
-    const pd_job *job = pd_classifier_job(self->classifier);
-    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
-    pd_scorer_options options = {.job = job,
-                                 .input = *pd_classifier_input(self->classifier),
-                                 .dataset = self->dataset,
-                                 .fold = fold,
-                                 .chunk = job->batch / job->lanes,
-                                 .views = self->report.views,
-                                 .threads = self->report.threads};
-    options.input.height = info->height;
-    options.input.width = info->width;
-    return options;
+    size_t parts = self->data.out_of_fold && fold == PD_VAL ? (size_t)self->data.count : 1;
+    pd_ensemble_members(members, self->classifier, &self->data, fold);
+    for (int i = 0; i < self->data.count; i++)
+        members[i].options.most = (most + parts - 1) / parts;
 }
 
 /* Scores a fold under every acquisition change; on rank 0 fills *out. Collective. */
@@ -199,12 +197,13 @@ static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, p
     const pd_stress_decision decision = {.threshold = checkpoint->threshold,
                                          .temperature = checkpoint->temperature,
                                          .views = (int)checkpoint->views};
-    pd_scorer_options options = scorer_options(self, fold);
-    options.most = (size_t)pd_classifier_job(self->classifier)->stress_images;
-    options.hold = true;
+    pd_member members[PD_MEMBERS_MAX];
+    set_up_members(self, members, fold, (size_t)pd_classifier_job(self->classifier)->stress_images);
+    for (int i = 0; i < self->data.count; i++)
+        members[i].options.hold = true;
     pd_comm_at(comm, "stress test of the %s fold", fold == PD_VAL ? "validation" : "test");
     pd_status status =
-        pd_stress_run(out, comm, &options, pd_classifier_network(self->classifier), &decision);
+        pd_stress_run(out, comm, members, self->data.count, &decision);
     if (status == PD_OK)
         pd_info("stress test of the %s fold: %lld of %lld images under %d changes",
                 fold == PD_VAL ? "validation" : "test", (long long)out->images,
@@ -217,20 +216,20 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
                                pd_report_fold *out)
 {
     pd_status status = PD_OK;
-    pd_scorer *scorer = NULL;
+    pd_mean_scorer *scorer = NULL;
     pd_score *scores = NULL;
     size_t count;
+    pd_member members[PD_MEMBERS_MAX];
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
     pd_comm_at(comm, "%s", name);
-    const pd_scorer_options options = scorer_options(self, fold);
     const pd_scoring scoring = {.label = name, .change = PD_CHANGE_NONE};
-    PD_TRY(pd_comm_agree(comm, pd_scorer_create(&scorer, comm, &options)));
-    PD_TRY(pd_scorer_run(scorer, pd_classifier_network(self->classifier), &scoring, &scores,
-                         &count));
+    set_up_members(self, members, fold, 0);
+    PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&scorer, comm, members, self->data.count)));
+    PD_TRY(pd_mean_scorer_run(scorer, &scoring, &scores, &count));
     size_t id_count;
-    const int64_t *ids = pd_scorer_ids(scorer, &id_count);
+    const int64_t *ids = pd_mean_scorer_ids(scorer, &id_count);
     status = pd_outside_count(&out->outside, comm, pd_classifier_checkpoint(self->classifier),
-                              self->dataset, ids, id_count, self->report.threads);
+                              dataset_of(self), ids, id_count, self->report.threads);
     if (status != PD_OK) {
         free(scores);
         goto cleanup;
@@ -243,7 +242,7 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     if (status == PD_OK && out->left_out > 0)
         pd_info("%" PRId64 " images were used for calibration and are left out", out->left_out);
 cleanup:
-    pd_scorer_destroy(&scorer);
+    pd_mean_scorer_destroy(&scorer);
     return status;
 }
 
@@ -251,8 +250,8 @@ cleanup:
 static bool is_usable(const pd_evaluation *self, pd_fold fold, bool asked)
 {
     const pd_job *job = pd_classifier_job(self->classifier);
-    const pd_sample *samples = pd_dataset_samples(self->dataset);
-    int64_t count = pd_dataset_get_info(self->dataset)->count;
+    const pd_sample *samples = pd_dataset_samples(dataset_of(self));
+    int64_t count = pd_dataset_get_info(dataset_of(self))->count;
     for (int64_t i = 0; asked && i < count; i++)
         if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
             return true;
@@ -266,20 +265,20 @@ static pd_status find_seen(pd_evaluation *self, pd_comm *comm, bool val, bool te
     const bool folds[PD_FOLDS] = {[PD_VAL] = val, [PD_TEST] = test};
     if (site->count == 0)
         return PD_OK;
-    self->report.unrecognised = !pd_seen_comparable(site, self->dataset);
+    self->report.unrecognised = !pd_seen_comparable(site, dataset_of(self));
     if (self->report.unrecognised)
         return PD_OK;
     pd_comm_at(comm, "looking for images of the calibration");
-    return pd_seen_find(&self->seen, comm, site, self->dataset, folds);
+    return pd_seen_find(&self->seen, comm, site, dataset_of(self), folds);
 }
 
 /* The class of which calibration has seen all images of the fold; PD_LABELS: there is none. */
 static pd_label find_used_up(const pd_evaluation *self, pd_fold fold)
 {
     const pd_job *job = pd_classifier_job(self->classifier);
-    const pd_sample *samples = pd_dataset_samples(self->dataset);
+    const pd_sample *samples = pd_dataset_samples(dataset_of(self));
     int64_t seen[PD_LABELS] = {0}, fresh[PD_LABELS] = {0};
-    for (int64_t i = 0; i < pd_dataset_get_info(self->dataset)->count; i++)
+    for (int64_t i = 0; i < pd_dataset_get_info(dataset_of(self))->count; i++)
         if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
             (self->seen[i] ? seen : fresh)[samples[i].label]++;
     for (pd_label label = PD_NORMAL; label < PD_LABELS; label++)
@@ -306,29 +305,39 @@ static pd_status check_used_up(const pd_evaluation *self, pd_fold fold, bool *us
     return PD_OK;
 }
 
+/* Of all members. */
+static int64_t count_parameters(const pd_classifier *classifier)
+{
+    int64_t sum = 0;
+    size_t parameters;
+    for (int i = 0; i < pd_classifier_count(classifier); i++) {
+        pd_network_weights(pd_classifier_at(classifier, i)->inference.network, &parameters);
+        sum += (int64_t)parameters;
+    }
+    return sum;
+}
+
 static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_options *options)
 {
     pd_status status = PD_OK;
     int32_t example;
-    size_t parameters;
     pd_report *report = &self->report;
-    report->threads = pd_threads_choose(comm, options->threads);
-    PD_TRY(pd_classifier_load(&self->classifier, options->checkpoint, 0, report->threads));
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
     const pd_job *job = pd_classifier_job(self->classifier);
-    PD_TRY(pd_dataset_open(&self->dataset, options->data != NULL ? options->data : job->file));
-    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
-    pd_network_weights(pd_classifier_network(self->classifier), &parameters);
+    PD_TRY(pd_ensemble_open_data(&self->data, self->classifier,
+                                 options->data != NULL ? options->data : job->file));
+    const pd_dataset_info *info = pd_dataset_get_info(dataset_of(self));
+    report->members = self->data.count;
     report->job_name = checkpoint->job_name;
-    report->model = job->model;
+    report->model = checkpoint->model;
     report->data_path = options->data != NULL ? options->data : job->file;
     report->data_digest = info->digest;
-    report->samples = pd_dataset_samples(self->dataset);
+    report->samples = pd_dataset_samples(dataset_of(self));
     report->version = PNEUMO_VERSION;
     report->seed = job->seed;
     report->ranks = pd_comm_size(comm);
     report->lanes = job->lanes;
-    report->parameters = (int64_t)parameters;
+    report->parameters = count_parameters(self->classifier);
     report->best_epoch = checkpoint->best_epoch;
     report->epochs = checkpoint->epoch;
     report->seconds = report->images_per_second = (double)NAN;
@@ -347,20 +356,35 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     report->test_looks = checkpoint->test_looks;
     report->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
     report->other_threshold = checkpoint->epoch_step > 0;
-    PD_TRY(
-        pd_folds_leaks(&report->leaks, &example, pd_dataset_samples(self->dataset), info->count));
+    PD_TRY(pd_folds_leaks(&report->leaks, &example, pd_dataset_samples(dataset_of(self)),
+                          info->count));
 cleanup:
     return status;
 }
 
-/* Writes into the checkpoint that its test fold was looked at. */
+/* Counts a look in each of the checkpoints that an average was made of for this evaluation. */
+static pd_status count_in_members(pd_ensemble *ensemble)
+{
+    pd_status status = PD_OK;
+    for (int i = 0; i < ensemble->count && status == PD_OK; i++) {
+        ensemble->members[i]->test_looks++;
+        status = pd_checkpoint_save(ensemble->names[i], ensemble->members[i]);
+    }
+    return status;
+}
+
+/* Writes into the file, or the files, that their test fold was looked at. */
 static void count_look(pd_evaluation *self, const pd_evaluate_options *options)
 {
-    pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    if (self->report.other_data || (options->by_training && checkpoint->test_looks > 0))
+    pd_ensemble *ensemble = pd_classifier_ensemble(self->classifier);
+    pd_checkpoint *whole = pd_classifier_checkpoint(self->classifier);
+    if (self->report.other_data || (options->by_training && whole->test_looks > 0))
         return;
-    self->report.test_looks = ++checkpoint->test_looks;
-    if (pd_checkpoint_save(options->checkpoint, checkpoint) != PD_OK)
+    self->report.test_looks = ++whole->test_looks;
+    pd_status status = options->checkpoint_count > 1 ? count_in_members(ensemble)
+                       : ensemble->is_file ? pd_ensemble_save(options->checkpoints[0], ensemble)
+                                           : pd_checkpoint_save(options->checkpoints[0], whole);
+    if (status != PD_OK)
         pd_warn("this look at the test fold is not counted: %s", pd_error_message());
 }
 
@@ -370,12 +394,18 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     pd_evaluation *self = NULL;
     *out = NULL;
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    pd_comm_at(comm, "reading the checkpoint");
+    self->report.threads = pd_threads_choose(comm, options->threads);
+    const pd_ensemble_options assembly = {.paths = options->checkpoints,
+                                          .count = options->checkpoint_count,
+                                          .data = options->data,
+                                          .only_own = true,
+                                          .threads = self->report.threads};
+    PD_TRY(pd_ensemble_assemble(&self->classifier, comm, &assembly));
     PD_TRY(pd_comm_agree(comm, set_up(self, comm, options)));
     if (pd_comm_rank(comm) == 0 && !pd_classifier_checkpoint(self->classifier)->has_profile)
         pd_warn("%s: it has no profile of its training images: images that are unlike them are "
                 "not counted",
-                options->checkpoint);
+                options->checkpoints[0]);
     bool val = is_usable(self, PD_VAL, options->val);
     bool test = is_usable(self, PD_TEST, options->test);
     if (!val && !test) {
@@ -416,7 +446,7 @@ void pd_evaluation_destroy(pd_evaluation **evaluation)
     free((*evaluation)->report.val.scores);
     free((*evaluation)->report.test.scores);
     free((*evaluation)->seen);
-    pd_dataset_destroy(&(*evaluation)->dataset);
+    pd_ensemble_close_data(&(*evaluation)->data);
     pd_classifier_destroy(&(*evaluation)->classifier);
     free(*evaluation);
     *evaluation = NULL;
@@ -434,5 +464,5 @@ pd_classifier *pd_evaluation_classifier(pd_evaluation *evaluation)
 
 const pd_dataset *pd_evaluation_dataset(const pd_evaluation *evaluation)
 {
-    return evaluation->dataset;
+    return dataset_of(evaluation);
 }

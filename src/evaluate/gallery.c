@@ -57,23 +57,19 @@ static pd_status show(pd_page_mistake *out, pd_evaluation *evaluation, const pd_
     const pd_dataset *dataset = pd_evaluation_dataset(evaluation);
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
     pd_classifier *classifier = pd_evaluation_classifier(evaluation);
-    const pd_input *input = pd_classifier_input(classifier);
     pd_image image = {info->height, info->width, NULL};
     pd_heatmap heatmap = {0};
     pd_picture picture = {0};
-    float *x = NULL;
     unsigned char *png = NULL;
     out->name = report->samples[score->id].name;
     out->label = report->samples[score->id].label;
     out->probability = score->probability;
     out->border = (double)NAN;
-    if (pd_network_last_convolution(pd_classifier_network(classifier)) < 0)
+    if (!pd_classifier_has_heatmap(classifier))
         return PD_OK;
     PD_TRY(pd_alloc(&image.pixels, (size_t)info->height * (size_t)info->width, 1));
-    PD_TRY(pd_alloc(&x, (size_t)(input->size * input->size * input->channels), sizeof *x));
     PD_TRY(pd_dataset_read(dataset, &score->id, 1, image.pixels));
-    PD_TRY(pd_classifier_render(classifier, &image, x));
-    PD_TRY(pd_heatmap_compute(&heatmap, pd_classifier_network(classifier), report->threads, x));
+    PD_TRY(pd_classifier_heatmap(&heatmap, classifier, &image));
     PD_TRY(pd_heatmap_pair(&picture, &heatmap, &image, PICTURE_SIDE));
     PD_TRY(pd_picture_encode(&png, &out->picture_size, &picture));
     out->picture = png;
@@ -82,7 +78,6 @@ cleanup:
     pd_picture_free(&picture);
     pd_heatmap_free(&heatmap);
     free(image.pixels);
-    free(x);
     return status;
 }
 

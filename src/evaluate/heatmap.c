@@ -121,6 +121,45 @@ cleanup:
     return status;
 }
 
+/* Adds `share` of a map to *out. */
+static pd_status add_map(pd_heatmap *out, const pd_heatmap *map, double share)
+{
+    const float *values = map->values;
+    float *smooth = NULL;
+    pd_status status = PD_OK;
+    size_t cells = (size_t)out->height * (size_t)out->width;
+    if (map->height != out->height || map->width != out->width) {
+        PD_TRY(pd_alloc(&smooth, cells, sizeof *smooth));
+        PD_TRY(pd_picture_smooth(smooth, out->height, out->width, values, map->height, map->width));
+        share *= (double)map->height * map->width / (double)cells;
+        values = smooth;
+    }
+    for (size_t i = 0; i < cells; i++)
+        out->values[i] += (float)(share * (double)values[i]);
+cleanup:
+    free(smooth);
+    return status;
+}
+
+pd_status pd_heatmap_mean(pd_heatmap *out, const pd_heatmap *maps, const double *weights, int count)
+{
+    pd_status status = PD_OK;
+    *out = (pd_heatmap){0};
+    for (int i = 0; i < count; i++) {
+        out->height = maps[i].height > out->height ? maps[i].height : out->height;
+        out->width = maps[i].width > out->width ? maps[i].width : out->width;
+    }
+    PD_TRY(pd_alloc(&out->values, (size_t)out->height * (size_t)out->width, sizeof *out->values));
+    for (int i = 0; i < count; i++)
+        PD_TRY(add_map(out, &maps[i], weights[i] / count));
+    out->border = border_share(out);
+    PD_TRY(find_peak(out));
+cleanup:
+    if (status != PD_OK)
+        pd_heatmap_free(out);
+    return status;
+}
+
 void pd_heatmap_free(pd_heatmap *heatmap)
 {
     free(heatmap->values);

@@ -708,7 +708,10 @@ static pd_status write_learning(FILE *out, const pd_page *page)
     int64_t best = page->report->best_epoch;
     fputs("<h2>Learning curves</h2>\n", out);
     if (page->history_count == 0) {
-        pd_html_element(out, "p class=\"soft\"", "No epoch was completed.");
+        pd_html_element(out, "p class=\"soft\"",
+                        page->report->members > 1
+                            ? "This is the average of several models; their own reports have them."
+                            : "No epoch was completed.");
         return PD_OK;
     }
     fputs("<div class=\"grid small\">\n", out);
@@ -745,8 +748,12 @@ static void write_run(FILE *out, const pd_report *report)
     describe(out, "model", report->model);
     describe_count(out, "parameters", report->parameters, "parameters");
     describe(out, "seed", seed);
-    describe_count(out, "epochs", report->epochs, "epochs");
-    describe_count(out, "best epoch", report->best_epoch, "best_epoch");
+    if (report->members > 1) {
+        describe_count(out, "models averaged", report->members, "members");
+    } else {
+        describe_count(out, "epochs", report->epochs, "epochs");
+        describe_count(out, "best epoch", report->best_epoch, "best_epoch");
+    }
     describe(out, "threshold", report->decision_rule);
     describe(out, "views per image", views);
     describe_count(out, "ranks", report->ranks, "ranks");

@@ -381,8 +381,11 @@ void pd_report_print(FILE *out, const pd_report *report)
             report->parameters, report->seed);
     fprintf(out, "data %s, digest %s\n", report->data_path ? report->data_path : unknown,
             report->data_digest ? report->data_digest : unknown);
-    fprintf(out, "%" PRId64 " epochs, best %" PRId64 "; ranks %d, threads %d, lanes %d",
-            report->epochs, report->best_epoch, report->ranks, report->threads, report->lanes);
+    if (report->members > 1)
+        fprintf(out, "average of %d models", report->members);
+    else
+        fprintf(out, "%" PRId64 " epochs, best %" PRId64, report->epochs, report->best_epoch);
+    fprintf(out, "; ranks %d, threads %d, lanes %d", report->ranks, report->threads, report->lanes);
     char duration[64];
     if (isfinite(report->seconds))
         fprintf(out, "; %s", pd_clock_format(duration, sizeof(duration), report->seconds));

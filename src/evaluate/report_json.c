@@ -267,6 +267,7 @@ pd_status pd_report_write_json(const char *path, const pd_report *report)
     add_integer(&j, root, "ranks", report->ranks);
     add_integer(&j, root, "threads", report->threads);
     add_integer(&j, root, "lanes", report->lanes);
+    add_integer(&j, root, "members", report->members > 0 ? report->members : 1);
     add_integer(&j, root, "parameters", report->parameters);
     add_integer(&j, root, "epochs", report->epochs);
     add_integer(&j, root, "best_epoch", report->best_epoch);

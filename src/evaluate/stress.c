@@ -8,9 +8,8 @@
 
 typedef struct stress_test {
     pd_comm *comm;
-    pd_network *network;
     const pd_stress_decision *decision;
-    pd_scorer *scorer;
+    pd_mean_scorer *scorer;
     const int64_t *ids;
     size_t count;
     pd_score *pool; /* rank 0: [PD_CHANGES][count] */
@@ -54,7 +53,7 @@ static pd_status run_row(stress_test *self, pd_stress_row *row, int change)
     *row = (pd_stress_row){.change = change};
     snprintf(label, sizeof label, "stress test %d/%d", change + 2, PD_STRESS_ROWS);
     const pd_scoring scoring = {.label = label, .change = change};
-    pd_status status = pd_scorer_run(self->scorer, self->network, &scoring, &scores, &count);
+    pd_status status = pd_mean_scorer_run(self->scorer, &scoring, &scores, &count);
     if (status == PD_OK && pd_comm_rank(self->comm) == 0)
         status = judge(self, row, scores, count);
     free(scores);
@@ -75,20 +74,29 @@ static pd_status summarise(const stress_test *self, pd_stress *out)
     return pd_auc(&out->pooled_auc, self->pool, PD_CHANGES * self->count);
 }
 
-static int64_t fold_images(const pd_scorer_options *options)
+/* The images that the fold has for any of the members. */
+static int64_t fold_images(const pd_member *members, int count)
 {
-    const pd_dataset_info *info = pd_dataset_get_info(options->dataset);
-    return info->counts[options->fold][PD_NORMAL] + info->counts[options->fold][PD_PNEUMONIA];
+    int64_t images = 0, total = pd_dataset_get_info(members[0].options.dataset)->count;
+    for (int64_t i = 0; i < total; i++) {
+        bool in_fold = false;
+        for (int m = 0; m < count && !in_fold; m++) {
+            const pd_scorer_options *options = &members[m].options;
+            in_fold = pd_dataset_samples(options->dataset)[i].fold == options->fold;
+        }
+        images += in_fold;
+    }
+    return images;
 }
 
-pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_scorer_options *options,
-                        pd_network *network, const pd_stress_decision *decision)
+pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_member *members, int count,
+                        const pd_stress_decision *decision)
 {
     pd_status status = PD_OK;
-    stress_test self = {.comm = comm, .network = network, .decision = decision};
-    *out = (pd_stress){.fold_images = fold_images(options)};
-    PD_TRY(pd_comm_agree(comm, pd_scorer_create(&self.scorer, comm, options)));
-    self.ids = pd_scorer_ids(self.scorer, &self.count);
+    stress_test self = {.comm = comm, .decision = decision};
+    *out = (pd_stress){.fold_images = fold_images(members, count)};
+    PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&self.scorer, comm, members, count)));
+    self.ids = pd_mean_scorer_ids(self.scorer, &self.count);
     out->images = (int64_t)self.count;
     if (pd_comm_rank(comm) == 0)
         status = pd_alloc(&self.pool, PD_CHANGES * self.count, sizeof *self.pool);
@@ -99,7 +107,7 @@ pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_scorer_options *
         status = summarise(&self, out);
     status = pd_comm_agree(comm, status);
 cleanup:
-    pd_scorer_destroy(&self.scorer);
+    pd_mean_scorer_destroy(&self.scorer);
     free(self.pool);
     return status;
 }

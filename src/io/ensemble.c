@@ -16,10 +16,13 @@ enum { FORMAT_VERSION = 1 };
 
 /* --- In memory --- */
 
-pd_status pd_ensemble_add(pd_ensemble *ensemble, pd_checkpoint **member)
+pd_status pd_ensemble_add(pd_ensemble *ensemble, const char *name, pd_checkpoint **member)
 {
     if (ensemble->count == PD_MEMBERS_MAX)
-        return pd_fail("an average has at most %d members", PD_MEMBERS_MAX);
+        return pd_fail("%s: an average has at most %d members", name, PD_MEMBERS_MAX);
+    pd_status status = pd_strdup(&ensemble->names[ensemble->count], name);
+    if (status != PD_OK)
+        return status;
     ensemble->members[ensemble->count++] = *member;
     *member = NULL;
     return PD_OK;
@@ -55,8 +58,10 @@ void pd_ensemble_destroy(pd_ensemble **ensemble)
 {
     if (*ensemble == NULL)
         return;
-    for (int i = 0; i < (*ensemble)->count; i++)
+    for (int i = 0; i < (*ensemble)->count; i++) {
         pd_checkpoint_destroy(&(*ensemble)->members[i]);
+        free((*ensemble)->names[i]);
+    }
     free(*ensemble);
     *ensemble = NULL;
 }
@@ -162,7 +167,7 @@ static pd_status get_member(const pd_hdf5 *file, int number, pd_ensemble *ensemb
     PD_TRY(pd_format(&name, "%s, member %d", file->path, number));
     PD_TRY(extract(&own, &image, file, object, name));
     PD_TRY(pd_checkpoint_get(&member, &own));
-    PD_TRY(pd_ensemble_add(ensemble, &member));
+    PD_TRY(pd_ensemble_add(ensemble, name, &member));
 
 cleanup:
     pd_checkpoint_destroy(&member);
@@ -216,7 +221,8 @@ static pd_status load_checkpoint(pd_ensemble *ensemble, const char *path)
     pd_checkpoint *only = NULL;
     pd_status status = pd_checkpoint_load(&only, path);
     if (status == PD_OK)
-        status = pd_ensemble_add(ensemble, &only);
+        status = pd_ensemble_add(ensemble, path, &only);
+    pd_checkpoint_destroy(&only);
     if (status == PD_OK)
         pd_ensemble_summarise(ensemble);
     return status;

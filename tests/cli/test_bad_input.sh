@@ -255,7 +255,7 @@ usage() {
 }
 usage "an unknown command" "^'frobnicate' is no command \(see 'pneumo-dist --help'\)$" frobnicate
 usage "an unknown option, no command" "^option '--frob' is unknown \(see 'pneumo-dist train --help'\)$" --frob
-for command in pack synth train evaluate predict explain compare bench inspect; do
+for command in pack synth train evaluate predict explain ensemble compare bench inspect; do
     hint="\(see 'pneumo-dist $command --help'\)$"
     usage "$command: an unknown option" "^option '--frob' is unknown $hint" $command --frob
     usage "$command: an unknown short option" "^option '-Z' is unknown $hint" $command -Zh
@@ -284,9 +284,12 @@ usage "train: --set without a value" '^--set train.epochs: write it as section.k
 usage "train: --set of an unknown key" "'epoch'; did you mean 'epochs'" train small.ini --set train.epoch=2
 usage "train: --epochs many" "'many' is not a whole number" train small.ini --epochs many
 usage "evaluate: no checkpoint" 'no checkpoint to evaluate was given' evaluate
-usage "evaluate: two checkpoints" 'one checkpoint is evaluated at a time' evaluate a b
 usage "evaluate: --fold all" "^--fold 'all' is none of val, test, both" evaluate good/best.h5 --fold all
 usage "evaluate: --threads 0" "^--threads '0' is not a whole number" evaluate good/best.h5 --threads 0
+usage "ensemble: nothing" 'no runs or checkpoints to average were given' ensemble -o a.h5
+usage "ensemble: no output" 'no file to write to was given: add -o FILE' ensemble good
+usage "ensemble: data for one" '^--data is of no use to one checkpoint' ensemble good -d good.h5 -o a.h5
+usage "predict: two models" "^'good/last.h5' is a second checkpoint" predict good/best.h5 good/last.h5 x
 usage "compare: no run" 'no run to compare was given' compare
 usage "compare: --sort beauty" "^--sort 'beauty' is no column of figures" compare good --sort beauty
 usage "predict: no checkpoint" 'no checkpoint to predict with was given' predict

@@ -109,16 +109,19 @@ static int tear_down(void **state)
 static pd_stress run(size_t most)
 {
     pd_stress out;
-    const pd_scorer_options options = {.job = &job,
-                                       .input = pd_setup_input(&job, pd_dataset_get_info(dataset)),
-                                       .dataset = dataset,
-                                       .fold = PD_VAL,
-                                       .most = most,
-                                       .chunk = 8,
-                                       .views = 1,
-                                       .threads = 2,
-                                       .hold = true};
-    if (pd_stress_run(&out, comm, &options, network, &decision) != PD_OK)
+    const pd_member member = {
+        .options = {.job = &job,
+                    .input = pd_setup_input(&job, pd_dataset_get_info(dataset)),
+                    .dataset = dataset,
+                    .fold = PD_VAL,
+                    .most = most,
+                    .chunk = 8,
+                    .views = 1,
+                    .threads = 2,
+                    .hold = true},
+        .network = network,
+        .temperature = 1};
+    if (pd_stress_run(&out, comm, &member, 1, &decision) != PD_OK)
         fail_msg("%s", pd_error_message());
     return out;
 }

@@ -73,6 +73,7 @@ static void assert_content(const pd_ensemble *found)
     assert_true(found->is_file);
     for (int m = 0; m < MEMBERS; m++) {
         const pd_checkpoint *member = found->members[m];
+        assert_non_null(strstr(found->names[m], ".h5, member "));
         assert_int_equal(member->weight_count, 1);
         assert_memory_equal(member->weights[0].data, values[m], sizeof values[m]);
         assert_int_equal(member->slot_count, 0);
@@ -243,7 +244,7 @@ static void test_too_many_members(void **state)
     (void)state;
     pd_ensemble full = {.count = PD_MEMBERS_MAX};
     pd_checkpoint *one = &members[0];
-    assert_int_equal(pd_ensemble_add(&full, &one), PD_FAILED);
+    assert_int_equal(pd_ensemble_add(&full, "a.h5", &one), PD_FAILED);
     assert_ptr_equal(one, &members[0]);
     assert_message("at most 64 members");
 }

@@ -212,8 +212,10 @@ static void test_evaluation_on_other_data(void **state)
     pd_evaluation *evaluation;
     assert_int_equal(train(FOLDER "/run", false), PD_OK);
     write_data(FOLDER "/other.h5", PD_LABELS, 2);
+    const char *const checkpoints[] = {FOLDER "/run/best.h5"};
     for (int other = 0; other < 2; other++) {
-        const pd_evaluate_options options = {.checkpoint = FOLDER "/run/best.h5",
+        const pd_evaluate_options options = {.checkpoints = checkpoints,
+                                             .checkpoint_count = 1,
                                              .data = other ? FOLDER "/other.h5" : NULL,
                                              .test = true,
                                              .threads = 1};

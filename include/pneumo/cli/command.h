@@ -13,10 +13,14 @@ typedef pd_status pd_command_function(pd_comm *comm, int argc, char **argv);
 
 pd_command_function pd_command_pack, pd_command_synth, pd_command_train, pd_command_evaluate,
     pd_command_predict, pd_command_explain, pd_command_compare, pd_command_bench,
-    pd_command_inspect, pd_command_doctor, pd_command_calibrate;
+    pd_command_inspect, pd_command_doctor, pd_command_calibrate, pd_command_ensemble;
 
 /* For getopt_long's '?' and ':' with opterr = 0: a PD_USAGE failure that names the option. */
 pd_status pd_command_bad_option(int argc, char **argv, int result);
+
+/* For commands that take one model and then images: a PD_USAGE failure if the first image is a
+ * checkpoint, too. */
+pd_status pd_command_one_model(const char *model, const char *first);
 
 /* Parses a whole number in [low, high]; else a PD_USAGE failure that names `option`. */
 pd_status pd_command_integer(long long *out, const char *option, const char *text, long long low,

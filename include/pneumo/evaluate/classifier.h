@@ -1,27 +1,45 @@
-/* A trained network with its decision, ready for images of any size. */
+/* A trained network with its decision, or the average of several, ready for images of any size. */
 #ifndef PNEUMO_EVALUATE_CLASSIFIER_H
 #define PNEUMO_EVALUATE_CLASSIFIER_H
 
 #include "pneumo/data/image.h"
 #include "pneumo/data/view.h"
-#include "pneumo/io/checkpoint.h"
+#include "pneumo/evaluate/heatmap.h"
+#include "pneumo/io/ensemble.h"
 #include "pneumo/nn/network.h"
 #include "pneumo/train/job.h"
 #include "pneumo/train/score.h"
 
 typedef struct pd_classifier pd_classifier;
 
-/* Loads a checkpoint, which must have a decision, and plans its network for `chunk` images at a
- * time (0: the samples of a lane of the job's batch) and `threads` threads. Needs no data set. The
- * caller owns *out. */
-pd_status pd_classifier_load(pd_classifier **out, const char *checkpoint, int chunk, int threads);
+/* Loads a checkpoint, which must have a decision, or an ensemble file, and plans its networks for
+ * `chunk` images at a time (0: the samples of a lane of the member's job's batch) and `threads`
+ * threads. Needs no data set. The caller owns *out. */
+pd_status pd_classifier_load(pd_classifier **out, const char *path, int chunk, int threads);
+
+/* The same of members in memory, which the classifier owns afterwards, also after a failure. The
+ * decision of several may still be missing; then only pd_classifier_score may not be called.
+ * Members that differ in task or in the size of packed images are an error that names them. */
+pd_status pd_classifier_create(pd_classifier **out, pd_ensemble **ensemble, int chunk, int threads);
 void pd_classifier_destroy(pd_classifier **classifier);
 
-/* All owned by the classifier. */
+/* One of the networks; all owned by the classifier. */
+typedef struct pd_classifier_member {
+    const char *name; /* for messages */
+    pd_checkpoint *checkpoint;
+    pd_job job;
+    pd_inference inference; /* its input, views, threads and network */
+} pd_classifier_member;
+
+int pd_classifier_count(const pd_classifier *classifier);
+pd_classifier_member *pd_classifier_at(const pd_classifier *classifier, int index);
+
+/* All owned by the classifier. The checkpoint is that of the only member, or pd_ensemble.whole; job
+ * and input are those of the first member. */
+pd_ensemble *pd_classifier_ensemble(const pd_classifier *classifier);
 pd_checkpoint *pd_classifier_checkpoint(const pd_classifier *classifier);
 const pd_job *pd_classifier_job(const pd_classifier *classifier);
 const pd_input *pd_classifier_input(const pd_classifier *classifier);
-pd_network *pd_classifier_network(pd_classifier *classifier);
 
 /* Bytes of a packed image: height * width of pd_classifier_input. */
 size_t pd_classifier_packed_size(const pd_classifier *classifier);
@@ -31,14 +49,18 @@ size_t pd_classifier_packed_size(const pd_classifier *classifier);
 pd_status pd_classifier_pack(const pd_classifier *classifier, const pd_image *image,
                              uint8_t *packed);
 
-/* A square image of any size, such as a packed one, as network input x [size][size][channels].
- * Allocates scratch memory for the call. */
-pd_status pd_classifier_render(const pd_classifier *classifier, const pd_image *square, float *x);
-
 /* Scores packed images packed[count], count <= chunk: sets logit, views, probability and predicted
  * of scores[count]; the probabilities are the ones that the checkpoint's threshold and band are for
- * (temperature and views applied). */
+ * (temperature and views applied). Of several members, logit is the mean (evaluate/mean.h). */
 pd_status pd_classifier_score(pd_classifier *classifier, const uint8_t *const *packed, int count,
                               pd_score *scores);
+
+/* Whether every member has a convolution, so that there are heat maps. */
+bool pd_classifier_has_heatmap(const pd_classifier *classifier);
+
+/* Where the classifier looks on a square image of any size, such as a packed one. Of several
+ * members it is pd_heatmap_mean of their maps, each divided by the member's temperature as its
+ * logit is. */
+pd_status pd_classifier_heatmap(pd_heatmap *out, pd_classifier *classifier, const pd_image *square);
 
 #endif

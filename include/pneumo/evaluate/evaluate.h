@@ -15,7 +15,8 @@ pd_status pd_evaluate_validation(const pd_job *job, pd_validation_scores *scores
 typedef struct pd_evaluation pd_evaluation;
 
 typedef struct pd_evaluate_options {
-    const char *checkpoint; /* path */
+    const char *const *checkpoints; /* [checkpoint_count] paths; of several, the average */
+    int checkpoint_count;
     const char *data;       /* NULL: the data set of the checkpoint's job */
     bool val, test;         /* which folds; one of both may be empty and is then left out */
     bool stress;            /* also the stress test of these folds; by training, of val only */
@@ -28,8 +29,11 @@ typedef struct pd_evaluate_options {
  *
  * Each look at the test fold of the training's data set is counted in the checkpoint, since who
  * chooses by it no longer tests. The look with which training ends is the first one, however often
- * it is repeated. A checkpoint that cannot be written is left as it is, with a warning. Collective;
- * all ranks return the same status. */
+ * it is repeated. A checkpoint that cannot be written is left as it is, with a warning. Of several
+ * checkpoints each one counts.
+ *
+ * The decision of several checkpoints is chosen on the data set that they were trained on, whatever
+ * data is evaluated (pd_ensemble_assemble). Collective; all ranks return the same status. */
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options);
 void pd_evaluation_destroy(pd_evaluation **evaluation);
 

@@ -22,6 +22,12 @@ typedef struct pd_heatmap {
  * normal's) of x [size][size][channels], by a network planned for inference. Fails where
  * pd_network_last_convolution is -1, and when the network's numbers are not finite. */
 pd_status pd_heatmap_compute(pd_heatmap *out, pd_network *network, int threads, const float *x);
+
+/* The mean of maps[count] with weights[count], at the height and width of the largest of each. A
+ * map of another size is brought to it by smoothing, and its values made smaller by as much as it
+ * then has more cells: by its sum over all cells, a map says how much of a logit it explains. */
+pd_status pd_heatmap_mean(pd_heatmap *out, const pd_heatmap *maps, const double *weights,
+                          int count);
 void pd_heatmap_free(pd_heatmap *heatmap);
 
 /* The map, smoothed and then scaled by its largest value, laid over the image at the image's own

@@ -56,6 +56,7 @@ typedef struct pd_report {
     const char *job_name, *model, *data_path, *data_digest, *version; /* borrowed */
     uint64_t seed;
     int ranks, threads, lanes;
+    int members; /* networks whose mean it is; then there is no epoch */
     int64_t parameters;
     int64_t best_epoch, epochs;
     double seconds, images_per_second; /* of training; NAN when not known */
@@ -93,8 +94,8 @@ pd_warnings pd_report_warnings(const pd_report *report);
 
 /* Writes the report as JSON, by pd_file_write:
  *
- *   job, model, seed, data {path, digest}, version, ranks, threads, lanes, parameters, epochs,
- *   best_epoch, seconds, images_per_second, targets {sensitivity, specificity},
+ *   job, model, seed, data {path, digest}, version, ranks, threads, lanes, members, parameters,
+ *   epochs, best_epoch, seconds, images_per_second, targets {sensitivity, specificity},
  *   decision {rule, threshold, fold, temperature, views, refer_low, refer_high}, test_looks,
  *   folds {val, test}, warnings [text].
  *

@@ -3,8 +3,8 @@
 #define PNEUMO_EVALUATE_STRESS_H
 
 #include "pneumo/data/change.h"
+#include "pneumo/evaluate/mean.h"
 #include "pneumo/evaluate/metrics.h"
-#include "pneumo/train/score.h"
 
 /* The figures of a fold's images under one change. */
 typedef struct pd_stress_row {
@@ -28,11 +28,11 @@ typedef struct pd_stress_decision {
     int views;
 } pd_stress_decision;
 
-/* Scores a fold under every change. The scorer's options hold the subset and the views. Each score
- * is checked to be there exactly once. On rank 0 *out is filled. Collective; all ranks return the
- * same status. */
-pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_scorer_options *options,
-                        pd_network *network, const pd_stress_decision *decision);
+/* Scores a fold under every change by the mean of members[count] (pd_mean_scorer), whose options
+ * hold the subset and the views. Each score is checked to be there exactly once. On rank 0 *out is
+ * filled. Collective; all ranks return the same status. */
+pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_member *members, int count,
+                        const pd_stress_decision *decision);
 
 /* "clean", or the name of the change. */
 const char *pd_stress_name(const pd_stress_row *row);

@@ -15,6 +15,7 @@ enum { PD_MEMBERS_MAX = 64 };
 typedef struct pd_ensemble {
     int count;
     pd_checkpoint *members[PD_MEMBERS_MAX]; /* owned */
+    char *names[PD_MEMBERS_MAX];            /* for messages: "a.h5", or "average.h5, member 2" */
     /* What the members have in common, and the decision of their average: of several members' mean,
      * else the decision of the only one. Its arrays, job and history are the first member's, which
      * owns them. */
@@ -22,8 +23,8 @@ typedef struct pd_ensemble {
     bool is_file; /* it was loaded from an ensemble file, not from a checkpoint */
 } pd_ensemble;
 
-/* Adds a member, which *out owns then. */
-pd_status pd_ensemble_add(pd_ensemble *ensemble, pd_checkpoint **member);
+/* Adds a member, which the ensemble owns then, and a copy of its name. */
+pd_status pd_ensemble_add(pd_ensemble *ensemble, const char *name, pd_checkpoint **member);
 
 /* Fills ensemble->whole from the members: of one, its own copy, decision and all; of several, what
  * they have in common, has_decision = false, and the largest of their test_looks. */

@@ -1,0 +1,367 @@
+#include "pneumo/evaluate/ensemble.h"
+
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/data/cross.h"
+#include "pneumo/data/overlap.h"
+#include "pneumo/evaluate/evaluate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* --- Data sets --- */
+
+/* Whether two members have the same folds in the data set that both were trained on. */
+static bool same_folds(const pd_job *a, const pd_job *b)
+{
+    return a->cross == b->cross && a->cross_part == b->cross_part &&
+           (a->cross == 0 || a->seed == b->seed);
+}
+
+/* Opens the data set with the folds of one member. */
+static pd_status open_for(pd_dataset **out, const pd_classifier_member *member, const char *path)
+{
+    const pd_job *job = &member->job;
+    pd_status status = pd_dataset_open(out, path);
+    if (status != PD_OK || job->cross == 0 ||
+        strcmp(pd_dataset_get_info(*out)->digest, member->checkpoint->data_digest) != 0)
+        return status;
+    status = pd_cross_assign(*out, job->cross, job->cross_part, job->seed);
+    return status == PD_OK ? PD_OK : pd_fail_within(status, "%s", path);
+}
+
+pd_status pd_ensemble_open_data(pd_ensemble_data *out, const pd_classifier *classifier,
+                                const char *path)
+{
+    *out = (pd_ensemble_data){.count = pd_classifier_count(classifier)};
+    for (int i = 0; i < out->count; i++) {
+        const pd_classifier_member *member = pd_classifier_at(classifier, i);
+        for (int j = 0; j < i && out->datasets[i] == NULL; j++)
+            if (same_folds(&member->job, &pd_classifier_at(classifier, j)->job))
+                out->datasets[i] = out->datasets[j];
+        if (out->datasets[i] != NULL)
+            continue;
+        pd_status status = open_for(&out->datasets[i], member, path);
+        if (status != PD_OK)
+            return status;
+    }
+    const char *digest = pd_dataset_get_info(out->datasets[0])->digest;
+    for (int i = 1; i < out->count; i++)
+        out->out_of_fold |=
+            out->datasets[i] != out->datasets[0] &&
+            strcmp(digest, pd_classifier_at(classifier, i)->checkpoint->data_digest) == 0;
+    return PD_OK;
+}
+
+void pd_ensemble_close_data(pd_ensemble_data *data)
+{
+    for (int i = 0; i < data->count; i++) {
+        pd_dataset *closing = data->datasets[i];
+        for (int j = i; j < data->count; j++)
+            if (data->datasets[j] == closing)
+                data->datasets[j] = NULL;
+        pd_dataset_destroy(&closing);
+    }
+}
+
+void pd_ensemble_members(pd_member *members, const pd_classifier *classifier,
+                         const pd_ensemble_data *data, pd_fold fold)
+{
+    for (int i = 0; i < data->count; i++) {
+        const pd_classifier_member *from = pd_classifier_at(classifier, i);
+        const pd_dataset_info *info = pd_dataset_get_info(data->datasets[i]);
+        members[i] = (pd_member){.options = {.job = pd_classifier_job(classifier),
+                                             .input = from->inference.input,
+                                             .dataset = data->datasets[i],
+                                             .fold = fold,
+                                             .chunk = from->job.batch / from->job.lanes,
+                                             .views = from->inference.views,
+                                             .threads = from->inference.threads},
+                                 .network = from->inference.network,
+                                 .temperature = from->checkpoint->temperature};
+        members[i].options.input.height = info->height;
+        members[i].options.input.width = info->width;
+    }
+}
+
+/* --- Which checkpoints go together --- */
+
+/* An average of a checkpoint and itself is hardly what is meant. */
+static pd_status check_others(const char *const *paths, int index)
+{
+    struct stat about, other;
+    if (stat(paths[index], &about) != 0)
+        return PD_OK; /* the reader says so */
+    for (int i = 0; i < index; i++)
+        if (stat(paths[i], &other) == 0 && about.st_dev == other.st_dev &&
+            about.st_ino == other.st_ino)
+            return pd_fail("%s: is given twice", paths[index]);
+    return PD_OK;
+}
+
+static pd_status load_members(pd_ensemble *ensemble, const pd_ensemble_options *options)
+{
+    pd_status status = PD_OK;
+    pd_checkpoint *member = NULL;
+    bool is_ensemble;
+    for (int i = 0; i < options->count; i++) {
+        PD_TRY(check_others(options->paths, i));
+        if (pd_ensemble_recognise(&is_ensemble, options->paths[i]) == PD_OK && is_ensemble) {
+            status = pd_fail("%s: is an average itself: give the checkpoints of its members",
+                             options->paths[i]);
+            goto cleanup;
+        }
+        PD_TRY(pd_checkpoint_load(&member, options->paths[i]));
+        /* An ensemble does not keep which images calibration has seen. */
+        if (member->site.count > 0) {
+            status = pd_fail("%s: was calibrated for another site: give the checkpoint that it was "
+                             "made from",
+                             options->paths[i]);
+            goto cleanup;
+        }
+        PD_TRY(pd_ensemble_add(ensemble, options->paths[i], &member));
+    }
+    pd_ensemble_summarise(ensemble);
+cleanup:
+    pd_checkpoint_destroy(&member);
+    return status;
+}
+
+static pd_status load(pd_classifier **out, const pd_ensemble_options *options)
+{
+    pd_status status = PD_OK;
+    pd_ensemble *ensemble = NULL;
+    if (options->count == 1)
+        return pd_classifier_load(out, options->paths[0], 0, options->threads);
+    PD_TRY(pd_alloc(&ensemble, 1, sizeof *ensemble));
+    PD_TRY(load_members(ensemble, options));
+    PD_TRY(pd_classifier_create(out, &ensemble, 0, options->threads));
+cleanup:
+    pd_ensemble_destroy(&ensemble);
+    return status;
+}
+
+/* Either all members are of one cross-validation, or none is of any. */
+static pd_status check_cross(const pd_classifier *classifier)
+{
+    const pd_classifier_member *first = pd_classifier_at(classifier, 0);
+    for (int i = 1; i < pd_classifier_count(classifier); i++) {
+        const pd_classifier_member *other = pd_classifier_at(classifier, i);
+        if (first->job.cross != other->job.cross)
+            return pd_fail("%s and %s: the one was trained with data.cross = %d, the other with "
+                           "%d: each knows images by which the other would be judged",
+                           first->name, other->name, first->job.cross, other->job.cross);
+        if (first->job.cross > 0 &&
+            strcmp(first->checkpoint->data_digest, other->checkpoint->data_digest) != 0)
+            return pd_fail("%s and %s: they are parts of the cross-validations of two data sets: "
+                           "each knows images by which the other would be judged",
+                           first->name, other->name);
+    }
+    return PD_OK;
+}
+
+/* The data set that a member was trained on, as it is in its file. */
+static pd_status open_own(pd_dataset **out, const pd_classifier_member *member)
+{
+    pd_status status = pd_dataset_open(out, member->job.file);
+    if (status != PD_OK)
+        return pd_fail_within(status, "%s: its folds cannot be compared", member->name);
+    if (strcmp(pd_dataset_get_info(*out)->digest, member->checkpoint->data_digest) == 0)
+        return PD_OK;
+    return pd_fail("%s: its folds cannot be compared: %s is not the data set any more that it was "
+                   "trained on",
+                   member->name, member->job.file);
+}
+
+/* Fails if the data set that the decision is chosen on and those that members were trained on, or
+ * any two of these, put a patient into two folds. */
+static pd_status check_folds(const pd_classifier *classifier, const pd_dataset *dataset,
+                             const char *path)
+{
+    pd_status status = PD_OK;
+    int count = 1;
+    pd_dataset *opened[PD_MEMBERS_MAX + 1] = {NULL};
+    pd_overlap_side sides[PD_MEMBERS_MAX + 1] = {{dataset, path}};
+    for (int i = 0; i < pd_classifier_count(classifier); i++) {
+        const pd_classifier_member *member = pd_classifier_at(classifier, i);
+        bool known = false;
+        for (int j = 0; j < count && !known; j++)
+            known = strcmp(pd_dataset_get_info(sides[j].dataset)->digest,
+                           member->checkpoint->data_digest) == 0;
+        if (known)
+            continue;
+        PD_TRY(open_own(&opened[count], member));
+        sides[count] = (pd_overlap_side){opened[count], member->name};
+        for (int j = 0; j < count; j++)
+            PD_TRY(pd_overlap_check(&sides[j], &sides[count]));
+        count++;
+    }
+cleanup:
+    for (int i = 0; i <= PD_MEMBERS_MAX; i++)
+        pd_dataset_destroy(&opened[i]);
+    return status;
+}
+
+/* Parts of a cross-validation know all but the test fold of their data set, in another one too. */
+static pd_status check_cross_data(const pd_classifier *classifier, const pd_dataset *dataset,
+                                  const char *path)
+{
+    const pd_classifier_member *first = pd_classifier_at(classifier, 0);
+    if (first->job.cross == 0 ||
+        strcmp(pd_dataset_get_info(dataset)->digest, first->checkpoint->data_digest) == 0)
+        return PD_OK;
+    return pd_fail(
+        "%s: is not the data set that %s was trained on, which the decision of parts of a "
+        "cross-validation is chosen on",
+        path, first->name);
+}
+
+/* --- The decision --- */
+
+static void warn_of_rules(const pd_classifier *classifier)
+{
+    const pd_job *first = pd_classifier_job(classifier);
+    for (int i = 1; i < pd_classifier_count(classifier); i++) {
+        const pd_classifier_member *member = pd_classifier_at(classifier, i);
+        const pd_job *job = &member->job;
+        if (job->target_sensitivity != first->target_sensitivity ||
+            job->sensitivity_margin != first->sensitivity_margin ||
+            job->threshold_on != first->threshold_on ||
+            job->target_specificity != first->target_specificity)
+            pd_warn("%s: its job chooses a threshold by other [evaluate] keys; the average's is "
+                    "chosen by those of %s",
+                    member->name, pd_classifier_at(classifier, 0)->name);
+    }
+}
+
+/* The mean scores of the val fold, and those of its changed images where the job's threshold is
+ * chosen on them. Collective. */
+static pd_status score_validation(pd_validation_scores *out, pd_mean_scorer *scorer, pd_comm *comm,
+                                  const pd_job *job)
+{
+    pd_status status = PD_OK;
+    pd_score *scores = NULL;
+    size_t count;
+    pd_scoring scoring = {.label = "scoring the validation fold", .change = PD_CHANGE_NONE};
+    out->ids = pd_mean_scorer_ids(scorer, &out->count);
+    out->rounds = job->threshold_on == PD_THRESHOLD_STRESS ? job->stress_rounds : 0;
+    PD_TRY(pd_mean_scorer_run(scorer, &scoring, &out->clean, &out->clean_count));
+    if (pd_comm_rank(comm) == 0 && out->rounds > 0)
+        status = pd_alloc(&out->changed, (size_t)out->rounds * out->count, sizeof *out->changed);
+    PD_TRY(pd_comm_agree(comm, status));
+    scoring.change = PD_CHANGE_DEALT;
+    for (; scoring.round < out->rounds; scoring.round++) {
+        free(scores);
+        PD_TRY(pd_mean_scorer_run(scorer, &scoring, &scores, &count));
+        if (pd_comm_rank(comm) == 0 && count == out->count && count > 0)
+            memcpy(out->changed + out->changed_count, scores, count * sizeof *scores);
+        out->changed_count += count;
+    }
+cleanup:
+    free(scores);
+    return status;
+}
+
+static void take_decision(pd_classifier *classifier, const pd_ensemble_data *data,
+                          const pd_validation *chosen)
+{
+    pd_checkpoint *whole = pd_classifier_checkpoint(classifier);
+    whole->has_decision = true;
+    whole->threshold = chosen->threshold;
+    whole->temperature = chosen->temperature;
+    whole->views = 1;
+    whole->refer_low = chosen->refer_low;
+    whole->refer_high = chosen->refer_high;
+    whole->target_sensitivity = pd_classifier_job(classifier)->target_sensitivity;
+    snprintf(whole->decision_rule, sizeof whole->decision_rule, "%.110s%s", chosen->rule,
+             data->out_of_fold ? ", by members not trained on the image" : "");
+    snprintf(whole->decision_fold, sizeof whole->decision_fold, "%s", chosen->fold);
+    snprintf(whole->data_digest, sizeof whole->data_digest, "%s",
+             pd_dataset_get_info(data->datasets[0])->digest);
+    snprintf(whole->version, sizeof whole->version, "%s", PNEUMO_VERSION);
+}
+
+/* Scores the val fold and chooses. Collective. */
+static pd_status decide(pd_classifier *classifier, pd_comm *comm, const pd_ensemble_data *data)
+{
+    pd_status status = PD_OK;
+    pd_member members[PD_MEMBERS_MAX];
+    pd_mean_scorer *scorer = NULL;
+    pd_validation_scores scores = {0};
+    pd_validation chosen = {0};
+    pd_job job = *pd_classifier_job(classifier);
+    job.views = PD_VIEWS_PLAIN; /* each member has averaged over its own */
+    pd_ensemble_members(members, classifier, data, PD_VAL);
+    for (int i = 0; i < data->count; i++)
+        members[i].options.hold = job.threshold_on == PD_THRESHOLD_STRESS;
+    PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&scorer, comm, members, data->count)));
+    PD_TRY(score_validation(&scores, scorer, comm, &job));
+    if (pd_comm_rank(comm) == 0)
+        status = pd_evaluate_validation(&job, &scores, &chosen);
+    PD_TRY(pd_comm_agree(comm, status));
+    PD_TRY(pd_comm_broadcast(comm, &chosen, sizeof chosen, 0));
+    take_decision(classifier, data, &chosen);
+cleanup:
+    pd_mean_scorer_destroy(&scorer);
+    free(scores.clean);
+    free(scores.changed);
+    return status;
+}
+
+/* Whether options->data is to be used rather than the first member's own data set. */
+static pd_status is_asked_for(bool *is, const pd_classifier *classifier,
+                              const pd_ensemble_options *options)
+{
+    pd_dataset *dataset = NULL;
+    *is = options->data != NULL;
+    if (!*is || !options->only_own)
+        return PD_OK;
+    pd_status status = pd_dataset_open(&dataset, options->data);
+    if (status == PD_OK)
+        *is = strcmp(pd_dataset_get_info(dataset)->digest,
+                     pd_classifier_at(classifier, 0)->checkpoint->data_digest) == 0;
+    pd_dataset_destroy(&dataset);
+    return status;
+}
+
+static pd_status prepare(pd_classifier **out, pd_ensemble_data *data, pd_comm *comm,
+                         const pd_ensemble_options *options)
+{
+    pd_status status = PD_OK;
+    bool asked;
+    PD_TRY(load(out, options));
+    if (pd_classifier_count(*out) == 1 || options->count == 1)
+        goto cleanup;
+    PD_TRY(check_cross(*out));
+    PD_TRY(is_asked_for(&asked, *out, options));
+    const char *path = asked ? options->data : pd_classifier_job(*out)->file;
+    PD_TRY(pd_ensemble_open_data(data, *out, path));
+    PD_TRY(check_cross_data(*out, data->datasets[0], path));
+    if (pd_comm_rank(comm) == 0) {
+        warn_of_rules(*out);
+        PD_TRY(check_folds(*out, data->datasets[0], path));
+    }
+cleanup:
+    return status;
+}
+
+pd_status pd_ensemble_assemble(pd_classifier **out, pd_comm *comm,
+                               const pd_ensemble_options *options)
+{
+    pd_status status = PD_OK;
+    pd_classifier *classifier = NULL;
+    pd_ensemble_data data = {0};
+    *out = NULL;
+    pd_comm_at(comm, "reading the checkpoint");
+    PD_TRY(pd_comm_agree(comm, prepare(&classifier, &data, comm, options)));
+    if (options->count > 1)
+        PD_TRY(decide(classifier, comm, &data));
+    *out = classifier;
+    classifier = NULL;
+cleanup:
+    pd_ensemble_close_data(&data);
+    pd_classifier_destroy(&classifier);
+    return status;
+}
