@@ -4,6 +4,8 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/cli/command.h"
 #include "pneumo/cli/job.h"
+#include "pneumo/cli/train.h"
+#include "pneumo/data/cross.h"
 #include "pneumo/data/pack.h"
 #include "pneumo/data/phantom.h"
 #include "pneumo/evaluate/evaluate.h"
@@ -36,6 +38,7 @@ typedef struct arguments {
     const char *job_name; /* a path, or the name of a job in a jobs folder; NULL: the default */
     const char *folder;
     bool resume;
+    long long cross, part; /* 0: not given */
     pd_overrides overrides;
 } arguments;
 
@@ -55,18 +58,26 @@ static void print_help(void)
            "  -s, --set KEY=VALUE      override a key of the job; may be given often\n"
            "      --seed N             run.seed\n"
            "      --epochs N           train.epochs\n"
+           "      --cross N            deal the patients of the train and validation folds into N "
+           "parts (2 to %d);\n"
+           "                           train N times, each time with another part for the "
+           "validation fold, into\n"
+           "                           DIR/cross-1, ..., then evaluate the average of the N models "
+           "once on the\n"
+           "                           test fold; what is trained already is not trained again\n"
+           "      --part K             of --cross, train part K only\n"
            "  -t, --threads N          threads per rank (run.threads)\n"
            "  -h, --help\n\n"
            "example: mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set "
            "train.learning_rate=5e-4\n\n"
            "keys of a job:\n",
-           PD_DEFAULT_JOB);
+           PD_DEFAULT_JOB, PD_CROSS_MOST);
     pd_job_help(stdout);
 }
 
 static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
 {
-    enum { RESUME = 256, SEED, EPOCHS };
+    enum { RESUME = 256, SEED, EPOCHS, CROSS, PART };
     static const struct option options[] = {
         {"data", required_argument, NULL, 'd'},
         {"run", required_argument, NULL, 'r'},
@@ -74,10 +85,13 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
         {"set", required_argument, NULL, 's'},
         {"seed", required_argument, NULL, SEED},
         {"epochs", required_argument, NULL, EPOCHS},
+        {"cross", required_argument, NULL, CROSS},
+        {"part", required_argument, NULL, PART},
         {"threads", required_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    pd_status status = PD_OK;
     int option;
     while ((option = getopt_long(argc, argv, ":d:r:s:t:h", options, NULL)) != -1) {
         switch (option) {
@@ -93,6 +107,12 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
         case EPOCHS:
             pd_overrides_add(&out->overrides, "train.epochs", optarg);
             break;
+        case CROSS:
+            PD_TRY(pd_command_integer(&out->cross, "--cross", optarg, 2, PD_CROSS_MOST));
+            break;
+        case PART:
+            PD_TRY(pd_command_integer(&out->part, "--part", optarg, 1, PD_CROSS_MOST));
+            break;
         case 'h':
             *helped = true;
             return PD_OK;
@@ -105,7 +125,13 @@ static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
         out->job_name = argv[optind++];
     if (optind < argc)
         return pd_fail_usage("'%s' is one argument too many", argv[optind]);
-    return out->overrides.status;
+    if (out->part > out->cross)
+        return pd_fail_usage(out->cross == 0 ? "--part needs --cross"
+                                             : "--part %lld is none of the %lld parts",
+                             out->part, out->cross);
+    status = out->overrides.status;
+cleanup:
+    return status;
 }
 
 /* Makes the packed phantoms where they are missing. Collective. */
@@ -174,16 +200,12 @@ cleanup:
     return status;
 }
 
-/* The table on the screen and the files, on rank 0. Collective. */
-static pd_status report(pd_comm *comm, const pd_job *job, int threads,
-                        const pd_train_result *trained)
+pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const char *path,
+                          const pd_train_result *trained)
 {
     pd_status status = PD_OK;
     pd_evaluation *evaluation = NULL;
-    char *best = NULL;
-    PD_TRY(pd_train_path(&best, job->folder, "best.h5"));
-    const char *const checkpoints[] = {best};
-    const pd_evaluate_options options = {.checkpoints = checkpoints,
+    const pd_evaluate_options options = {.checkpoints = &path,
                                          .checkpoint_count = 1,
                                          .data = job->file,
                                          .val = true,
@@ -207,8 +229,18 @@ static pd_status report(pd_comm *comm, const pd_job *job, int threads,
     status = pd_comm_agree(comm, status);
 cleanup:
     pd_evaluation_destroy(&evaluation);
-    free(best);
     return status;
+}
+
+static pd_status train_parts(pd_comm *comm, const pd_job *job, const arguments *given)
+{
+    const pd_cross_options options = {.parts = (int)given->cross,
+                                      .part = (int)given->part,
+                                      .resume = given->resume,
+                                      .threads = pd_threads_choose(comm, job->threads)};
+    if (job->cross > 0)
+        return pd_fail_usage("--cross sets data.cross and data.cross_part: leave them out");
+    return pd_cross_train(comm, job, &options);
 }
 
 pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
@@ -217,6 +249,7 @@ pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
     arguments given = {0};
     pd_job job;
     pd_train_result trained;
+    char *best = NULL;
     bool helped = false;
     PD_TRY(parse(&given, argc, argv, &helped));
     if (helped) {
@@ -225,6 +258,10 @@ pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
         goto cleanup;
     }
     PD_TRY(choose_job(comm, &job, &given));
+    if (given.cross > 0) {
+        status = train_parts(comm, &job, &given);
+        goto cleanup;
+    }
     const pd_train_options options = {.comm = comm,
                                       .job = &job,
                                       .folder = job.folder,
@@ -234,9 +271,11 @@ pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
     status = pd_train(&options, &trained);
     if (status == PD_STOPPED)
         pd_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
-    if (status == PD_OK)
-        status = report(comm, &job, options.threads, &trained);
+    PD_TRY(status);
+    PD_TRY(pd_train_path(&best, job.folder, "best.h5"));
+    status = pd_train_report(comm, &job, options.threads, best, &trained);
 cleanup:
+    free(best);
     pd_overrides_release(&given.overrides);
     return status;
 }

@@ -373,12 +373,23 @@ static pd_status count_in_members(pd_ensemble *ensemble)
     return status;
 }
 
+/* Looks that were counted in the members of an average before it was made. */
+static int64_t looks_before(const pd_ensemble *ensemble)
+{
+    int64_t most = 0;
+    for (int i = 0; i < ensemble->count && ensemble->count > 1; i++)
+        if (ensemble->members[i]->test_looks > most)
+            most = ensemble->members[i]->test_looks;
+    return most;
+}
+
 /* Writes into the file, or the files, that their test fold was looked at. */
 static void count_look(pd_evaluation *self, const pd_evaluate_options *options)
 {
     pd_ensemble *ensemble = pd_classifier_ensemble(self->classifier);
     pd_checkpoint *whole = pd_classifier_checkpoint(self->classifier);
-    if (self->report.other_data || (options->by_training && whole->test_looks > 0))
+    if (self->report.other_data ||
+        (options->by_training && whole->test_looks > looks_before(ensemble)))
         return;
     self->report.test_looks = ++whole->test_looks;
     pd_status status = options->checkpoint_count > 1 ? count_in_members(ensemble)

@@ -1,0 +1,288 @@
+/* pneumo-dist train --cross: trains the parts of a cross-validation, then evaluates their average.
+ */
+#include "pneumo/data/cross.h"
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
+#include "pneumo/cli/train.h"
+#include "pneumo/evaluate/ensemble.h"
+#include "pneumo/evaluate/evaluate.h"
+#include "pneumo/io/file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The figures that the table shows, of the epoch that a part calls its best. */
+enum { LOSS, AUC, ACCURACY, SENSITIVITY, SPECIFICITY, FIGURES };
+static const char *const figure_names[FIGURES] = {"val_loss", "val_auc", "val_accuracy",
+                                                  "val_sensitivity", "val_specificity"};
+
+typedef struct cross {
+    pd_comm *comm;
+    const pd_job *job;
+    const pd_cross_options *options;
+    char *best[PD_CROSS_MOST];              /* best.h5 of each part */
+    double figures[PD_CROSS_MOST][FIGURES]; /* on rank 0 */
+    int64_t epochs[PD_CROSS_MOST];          /* the best one of each part */
+    pd_train_result trained;                /* all parts together */
+} cross;
+
+/* --- Training --- */
+
+static pd_status job_of_part(pd_job *out, const pd_job *job, int parts, int part)
+{
+    *out = *job;
+    out->cross = parts;
+    out->cross_part = part;
+    int length = snprintf(out->folder, sizeof out->folder, "%s/cross-%d", job->folder, part);
+    if (length >= (int)sizeof out->folder)
+        return pd_fail("%s: the path is too long", job->folder);
+    return PD_OK;
+}
+
+/* Whether the folder holds a run that came to its end. */
+static pd_status is_finished(bool *is, const char *folder)
+{
+    char *last = NULL;
+    pd_checkpoint *checkpoint = NULL;
+    *is = false;
+    pd_status status = pd_train_path(&last, folder, "last.h5");
+    if (status == PD_OK && pd_file_exists(last) && pd_checkpoint_load(&checkpoint, last) == PD_OK)
+        *is = checkpoint->finished;
+    pd_checkpoint_destroy(&checkpoint);
+    free(last);
+    return status;
+}
+
+/* Trains a part, or takes note of a finished one, which is checked to be of this job. Collective.
+ */
+static pd_status train_part(cross *self, int part)
+{
+    pd_status status = PD_OK;
+    const pd_cross_options *given = self->options;
+    pd_job job;
+    pd_train_result result;
+    bool finished = false;
+    PD_TRY(pd_comm_agree(self->comm, job_of_part(&job, self->job, given->parts, part)));
+    if (pd_comm_rank(self->comm) == 0)
+        status = is_finished(&finished, job.folder);
+    PD_TRY(pd_comm_agree(self->comm, status));
+    PD_TRY(pd_comm_broadcast(self->comm, &finished, sizeof finished, 0));
+    pd_info("part %d of %d%s", part, given->parts, finished ? " is trained already" : "");
+    const pd_train_options options = {.comm = self->comm,
+                                      .job = &job,
+                                      .folder = job.folder,
+                                      .resume = given->resume || finished,
+                                      .threads = given->threads,
+                                      .validate = pd_evaluate_validation};
+    status = pd_train(&options, &result);
+    if (status == PD_STOPPED)
+        pd_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
+    PD_TRY(status);
+    self->trained.seconds += result.seconds;
+    self->trained.images_per_second += result.images_per_second * result.seconds;
+cleanup:
+    return status;
+}
+
+/* --- The parts' figures --- */
+
+static pd_status read_figures(cross *self, int index)
+{
+    pd_status status = PD_OK;
+    pd_checkpoint *checkpoint = NULL;
+    const pd_history_row *row = NULL;
+    PD_TRY(pd_checkpoint_load(&checkpoint, self->best[index]));
+    for (int i = 0; i < checkpoint->history_count; i++)
+        if (checkpoint->history[i].epoch == checkpoint->best_epoch)
+            row = &checkpoint->history[i];
+    if (row == NULL) {
+        status = pd_fail("%s: its history lacks its best epoch", self->best[index]);
+        goto cleanup;
+    }
+    const double figures[FIGURES] = {row->val_loss, row->val_auc, row->val_accuracy,
+                                     row->val_sensitivity, row->val_specificity};
+    memcpy(self->figures[index], figures, sizeof figures);
+    self->epochs[index] = row->epoch;
+cleanup:
+    pd_checkpoint_destroy(&checkpoint);
+    return status;
+}
+
+typedef struct summary {
+    double mean, deviation, least, most;
+} summary;
+
+/* The deviation is that of a sample: the root of the sum of squares over count - 1. */
+static summary summarise(const cross *self, int figure)
+{
+    int parts = self->options->parts;
+    summary out = {.least = INFINITY, .most = -INFINITY};
+    for (int i = 0; i < parts; i++) {
+        double value = self->figures[i][figure];
+        out.mean += value / parts;
+        out.least = fmin(out.least, value);
+        out.most = fmax(out.most, value);
+    }
+    for (int i = 0; i < parts; i++) {
+        double far = self->figures[i][figure] - out.mean;
+        out.deviation += far * far / (parts - 1);
+    }
+    out.deviation = sqrt(out.deviation);
+    return out;
+}
+
+static void print_row(const char *name, const double *figures)
+{
+    printf("  %-18s", name);
+    for (int i = 0; i < FIGURES; i++)
+        printf("  %11.4f", figures[i]);
+    putchar('\n');
+}
+
+static void print_figures(const cross *self)
+{
+    double mean[FIGURES], deviation[FIGURES], least[FIGURES], most[FIGURES];
+    printf("validation of %d parts, each at its own best epoch and threshold\n\n  %-18s",
+           self->options->parts, "");
+    for (int i = 0; i < FIGURES; i++) {
+        const summary of = summarise(self, i);
+        mean[i] = of.mean;
+        deviation[i] = of.deviation;
+        least[i] = of.least;
+        most[i] = of.most;
+        printf("  %11s", figure_names[i] + strlen("val_"));
+    }
+    putchar('\n');
+    for (int i = 0; i < self->options->parts; i++) {
+        char name[48];
+        snprintf(name, sizeof name, "part %d, epoch %lld", i + 1, (long long)self->epochs[i]);
+        print_row(name, self->figures[i]);
+    }
+    print_row("mean", mean);
+    print_row("standard deviation", deviation);
+    print_row("least", least);
+    print_row("most", most);
+    putchar('\n');
+}
+
+/* cross.csv: a row per part. */
+static pd_status write_figures(const cross *self)
+{
+    pd_status status = PD_OK;
+    char *text = NULL, *path = NULL, number[PD_TEXT_NUMBER];
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return pd_fail("out of memory: cannot write cross.csv");
+    fputs("part,epoch", out);
+    for (int i = 0; i < FIGURES; i++)
+        fprintf(out, ",%s", figure_names[i]);
+    for (int part = 0; part < self->options->parts; part++) {
+        fprintf(out, "\n%d,%lld", part + 1, (long long)self->epochs[part]);
+        for (int i = 0; i < FIGURES; i++)
+            fprintf(out, ",%s", pd_text_number(number, self->figures[part][i]));
+    }
+    fputc('\n', out);
+    fclose(out);
+    PD_TRY(pd_train_path(&path, self->job->folder, "cross.csv"));
+    PD_TRY(pd_file_write(path, text, size));
+cleanup:
+    free(text);
+    free(path);
+    return status;
+}
+
+static pd_status tell_figures(cross *self)
+{
+    pd_status status = PD_OK;
+    for (int i = 0; i < self->options->parts; i++)
+        PD_TRY(read_figures(self, i));
+    PD_TRY(write_figures(self));
+    print_figures(self);
+cleanup:
+    return status;
+}
+
+/* --- Their average --- */
+
+/* Writes the average. Looks that were counted in the same file before still count. */
+static pd_status save_average(pd_classifier *classifier, const char *path)
+{
+    pd_ensemble *before = NULL;
+    pd_checkpoint *whole = pd_classifier_checkpoint(classifier);
+    if (pd_file_exists(path) && pd_ensemble_load(&before, path) == PD_OK &&
+        before->whole.test_looks > whole->test_looks)
+        whole->test_looks = before->whole.test_looks;
+    pd_ensemble_destroy(&before);
+    return pd_ensemble_save(path, pd_classifier_ensemble(classifier));
+}
+
+/* Collective. */
+static pd_status average(cross *self)
+{
+    pd_status status = PD_OK;
+    pd_classifier *classifier = NULL;
+    char *path = NULL;
+    const pd_ensemble_options options = {.paths = (const char *const *)self->best,
+                                         .count = self->options->parts,
+                                         .data = self->job->file,
+                                         .threads = self->options->threads};
+    PD_TRY(pd_train_path(&path, self->job->folder, "ensemble.h5"));
+    PD_TRY(pd_ensemble_assemble(&classifier, self->comm, &options));
+    if (pd_comm_rank(self->comm) == 0)
+        status = save_average(classifier, path);
+    PD_TRY(pd_comm_agree(self->comm, status));
+    pd_classifier_destroy(&classifier);
+    PD_TRY(pd_train_report(self->comm, self->job, self->options->threads, path, &self->trained));
+cleanup:
+    pd_classifier_destroy(&classifier);
+    free(path);
+    return status;
+}
+
+static pd_status gather(cross *self)
+{
+    pd_status status = PD_OK;
+    self->trained.images_per_second /= self->trained.seconds;
+    for (int i = 0; i < self->options->parts && status == PD_OK; i++)
+        status = pd_format(&self->best[i], "%s/cross-%d/best.h5", self->job->folder, i + 1);
+    if (status == PD_OK && pd_comm_rank(self->comm) == 0)
+        status = tell_figures(self);
+    PD_TRY(pd_comm_agree(self->comm, status));
+    PD_TRY(average(self));
+cleanup:
+    return status;
+}
+
+/* The reports of a run would be overwritten. */
+static pd_status check_folder(const char *folder)
+{
+    char *last = NULL;
+    pd_status status = pd_train_path(&last, folder, "last.h5");
+    if (status == PD_OK && pd_file_exists(last))
+        status = pd_fail("%s holds a run already: choose another folder with --run", folder);
+    free(last);
+    return status;
+}
+
+pd_status pd_cross_train(pd_comm *comm, const pd_job *job, const pd_cross_options *options)
+{
+    pd_status status = PD_OK;
+    cross self = {.comm = comm, .job = job, .options = options};
+    int first = options->part > 0 ? options->part : 1;
+    int last = options->part > 0 ? options->part : options->parts;
+    if (pd_comm_rank(comm) == 0)
+        status = check_folder(job->folder);
+    PD_TRY(pd_comm_agree(comm, status));
+    for (int part = first; part <= last; part++)
+        PD_TRY(train_part(&self, part));
+    if (options->part == 0)
+        status = gather(&self);
+cleanup:
+    for (int i = 0; i < PD_CROSS_MOST; i++)
+        free(self.best[i]);
+    return status;
+}
