@@ -68,8 +68,10 @@ static void print_help(void)
            "      --part K             of --cross, train part K only\n"
            "  -t, --threads N          threads per rank (run.threads)\n"
            "  -h, --help\n\n"
-           "example: mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set "
-           "train.learning_rate=5e-4\n\n"
+           "examples:\n"
+           "  mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set "
+           "train.learning_rate=5e-4\n"
+           "  pneumo-dist train cnn-deep --cross 5 --run runs/five\n\n"
            "keys of a job:\n",
            PD_DEFAULT_JOB, PD_CROSS_MOST);
     pd_job_help(stdout);

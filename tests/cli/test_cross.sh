@@ -77,6 +77,11 @@ for column, name in enumerate(("val_loss", "val_auc", "val_accuracy", "val_sensi
 PY
 $python check.py
 
+pneumo evaluate all/ensemble.h5 --fold val --stress >out 2>log || fail "$(cat log)"
+grep -q "^stress test, val fold, \([0-9]*\) of \1 images" out || fail "not all images: $(cat out)"
+clean=$(awk '$1 == "clean" { printf "%.1f", 100 * $2 }' out)
+grep -q "^  auc  *$clean %" out || fail "stress test: $clean in $(cat out)"
+
 # --- Looks ---
 
 pneumo train small.ini --run all --cross 5 "${settings[@]}" >out 2>log || fail "$(cat log)"
