@@ -167,9 +167,9 @@ int pd_classifier_count(const pd_classifier *classifier)
     return classifier->count;
 }
 
-pd_classifier_member *pd_classifier_at(const pd_classifier *classifier, int index)
+const pd_classifier_member *pd_classifier_at(const pd_classifier *classifier, int index)
 {
-    return (pd_classifier_member *)&classifier->members[index];
+    return &classifier->members[index];
 }
 
 pd_ensemble *pd_classifier_ensemble(const pd_classifier *classifier)

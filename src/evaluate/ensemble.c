@@ -6,6 +6,7 @@
 #include "pneumo/data/overlap.h"
 #include "pneumo/evaluate/evaluate.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,26 @@ static pd_status open_for(pd_dataset **out, const pd_classifier_member *member, 
     return status == PD_OK ? PD_OK : pd_fail_within(status, "%s", path);
 }
 
+/* Opens out->shown where the members' folds differ. */
+static pd_status open_shown(pd_ensemble_data *out, const char *path)
+{
+    pd_status status = PD_OK;
+    pd_fold *folds = NULL;
+    out->shown = NULL;
+    PD_TRY(pd_dataset_open(&out->shown, path));
+    int64_t count = pd_dataset_get_info(out->shown)->count;
+    PD_TRY(pd_alloc(&folds, (size_t)count, sizeof *folds));
+    for (int64_t i = 0; i < count; i++) {
+        folds[i] = PD_TRAIN;
+        for (int m = 0; m < out->count && folds[i] == PD_TRAIN; m++)
+            folds[i] = pd_dataset_samples(out->datasets[m])[i].fold;
+    }
+    pd_dataset_set_folds(out->shown, folds, "by patient, val is that of each part, out of fold");
+cleanup:
+    free(folds);
+    return status;
+}
+
 pd_status pd_ensemble_open_data(pd_ensemble_data *out, const pd_classifier *classifier,
                                 const char *path)
 {
@@ -52,11 +73,15 @@ pd_status pd_ensemble_open_data(pd_ensemble_data *out, const pd_classifier *clas
         out->out_of_fold |=
             out->datasets[i] != out->datasets[0] &&
             strcmp(digest, pd_classifier_at(classifier, i)->checkpoint->data_digest) == 0;
-    return PD_OK;
+    out->shown = out->datasets[0];
+    return out->out_of_fold ? open_shown(out, path) : PD_OK;
 }
 
 void pd_ensemble_close_data(pd_ensemble_data *data)
 {
+    if (data->out_of_fold)
+        pd_dataset_destroy(&data->shown);
+    data->shown = NULL;
     for (int i = 0; i < data->count; i++) {
         pd_dataset *closing = data->datasets[i];
         for (int j = i; j < data->count; j++)
@@ -236,6 +261,18 @@ static void warn_of_rules(const pd_classifier *classifier)
     }
 }
 
+/* Damaged weights must not decide on a threshold. */
+static pd_status check_finite(const pd_score *scores, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(scores[i].logit))
+            return pd_fail(
+                "the mean of the models' answers to validation image %lld is not finite: "
+                "one of the checkpoints is damaged",
+                (long long)scores[i].id);
+    return PD_OK;
+}
+
 /* The mean scores of the val fold, and those of its changed images where the job's threshold is
  * chosen on them. Collective. */
 static pd_status score_validation(pd_validation_scores *out, pd_mean_scorer *scorer, pd_comm *comm,
@@ -299,6 +336,8 @@ static pd_status decide(pd_classifier *classifier, pd_comm *comm, const pd_ensem
     PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&scorer, comm, members, data->count)));
     PD_TRY(score_validation(&scores, scorer, comm, &job));
     if (pd_comm_rank(comm) == 0)
+        status = check_finite(scores.clean, scores.clean_count);
+    if (pd_comm_rank(comm) == 0 && status == PD_OK)
         status = pd_evaluate_validation(&job, &scores, &chosen);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_comm_broadcast(comm, &chosen, sizeof chosen, 0));

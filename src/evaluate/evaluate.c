@@ -93,10 +93,9 @@ struct pd_evaluation {
     pd_report report;
 };
 
-/* What all members see alike: everything but the folds. */
 static const pd_dataset *dataset_of(const pd_evaluation *self)
 {
-    return self->data.datasets[0];
+    return self->data.shown;
 }
 
 /* The figures at one threshold, and the same with intervals that know of patients. */

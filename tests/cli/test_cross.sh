@@ -58,6 +58,8 @@ worst = max([worst] + [abs(float(row["logit"]) - sum(odds(part[i]) for _, part i
 assert worst < 1e-9, worst
 report = json.load(open("all/report.json"))
 assert report["members"] == 5 and report["test_looks"] == 1
+page = open("all/report.html").read()
+assert "out of fold" in page and "average of several models" in page
 assert report["decision"]["rule"].endswith("by members not trained on the image")
 
 # The table.

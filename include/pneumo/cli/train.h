@@ -5,8 +5,9 @@
 
 #include "pneumo/train/train.h"
 
-/* Evaluates the job's trained model at `path` on the val and test folds: prints the table and writes
- * the reports into job->folder, report.json, which says that the run is complete, last. Collective.
+/* Evaluates the job's trained model at `path` on the val and test folds: prints the table and
+ * writes the reports into job->folder, report.json, which says that the run is complete, last.
+ * Collective.
  */
 pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const char *path,
                           const pd_train_result *trained);

@@ -32,7 +32,7 @@ typedef struct pd_classifier_member {
 } pd_classifier_member;
 
 int pd_classifier_count(const pd_classifier *classifier);
-pd_classifier_member *pd_classifier_at(const pd_classifier *classifier, int index);
+const pd_classifier_member *pd_classifier_at(const pd_classifier *classifier, int index);
 
 /* All owned by the classifier. The checkpoint is that of the only member, or pd_ensemble.whole; job
  * and input are those of the first member. */

@@ -19,7 +19,9 @@
 typedef struct pd_ensemble_data {
     int count;
     pd_dataset *datasets[PD_MEMBERS_MAX]; /* of each member; the same where their folds are */
-    bool out_of_fold;                     /* they are not the same for all members */
+    pd_dataset *shown; /* the same for people: an image is in its val fold if it is in that of any
+                          member */
+    bool out_of_fold;  /* the folds are not the same for all members */
 } pd_ensemble_data;
 
 /* Opens the data set at `path` for every member: one trained by parts of a cross-validation of it
