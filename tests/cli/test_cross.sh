@@ -6,7 +6,7 @@
 python=/usr/bin/python3
 make_data 200
 write_small_job
-settings=(--set train.epochs=2)
+settings=(--set train.epochs=2 --set train.epoch_images=64)
 
 ranks 2 train small.ini --run all --cross 5 "${settings[@]}" >out 2>log || fail "$(cat log)"
 mv out table
