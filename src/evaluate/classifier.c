@@ -100,9 +100,7 @@ static pd_status set_up(pd_classifier *self, int chunk)
     for (; self->count < ensemble->count; self->count++) {
         pd_classifier_member *member = &self->members[self->count];
         member->name = ensemble->names[self->count];
-        member->checkpoint = self->count == 0 && ensemble->count == 1
-                                 ? &self->ensemble->whole
-                                 : ensemble->members[self->count];
+        member->checkpoint = ensemble->members[self->count];
         PD_TRY(prepare(self, member, chunk));
         PD_TRY(check_alike(&self->members[0], member));
     }
@@ -179,7 +177,8 @@ pd_ensemble *pd_classifier_ensemble(const pd_classifier *classifier)
 
 pd_checkpoint *pd_classifier_checkpoint(const pd_classifier *classifier)
 {
-    return &classifier->ensemble->whole;
+    pd_ensemble *ensemble = classifier->ensemble;
+    return ensemble->count == 1 ? ensemble->members[0] : &ensemble->whole;
 }
 
 const pd_job *pd_classifier_job(const pd_classifier *classifier)

@@ -80,7 +80,7 @@ PY
 $python check.py
 
 pneumo evaluate all/ensemble.h5 --fold val --stress >out 2>log || fail "$(cat log)"
-grep -q "^stress test, val fold, \([0-9]*\) of \1 images" out || fail "not all images: $(cat out)"
+grep -q "^stress test, val fold: \([0-9]*\) of \1 images" out || fail "not all images: $(cat out)"
 clean=$(awk '$1 == "clean" { printf "%.1f", 100 * $2 }' out)
 grep -q "^  auc  *$clean %" out || fail "stress test: $clean in $(cat out)"
 
