@@ -180,7 +180,7 @@ static void print_share(FILE *out, const char *name, pd_figure figure)
     fputc('\n', out);
 }
 
-/* "unlike the training images are 3: 2 by sharpness, 1 by likeness" */
+/* "unlike the training images: 3 (2 by sharpness, 1 by likeness)" */
 static void print_outside(FILE *out, const pd_outside *outside)
 {
     if (!outside->checked) {
@@ -188,15 +188,15 @@ static void print_outside(FILE *out, const pd_outside *outside)
               out);
         return;
     }
-    fprintf(out, "unlike the training images are %" PRId64, outside->count);
-    const char *gap = ": ";
+    fprintf(out, "unlike the training images: %" PRId64, outside->count);
+    const char *gap = " (";
     for (int trait = 0; trait < PD_TRAITS; trait++) {
         if (outside->by_trait[trait] == 0)
             continue;
         fprintf(out, "%s%" PRId64 " by %s", gap, outside->by_trait[trait], pd_trait_names[trait]);
         gap = ", ";
     }
-    fputc('\n', out);
+    fprintf(out, "%s\n", outside->count > 0 ? ")" : "");
 }
 
 /* What the table of both thresholds does not tell, at the chosen one: by cause, by patient, how

@@ -95,7 +95,7 @@ PY
 for count in 1 3; do
     ranks $count evaluate $model --data data-odd.h5 --fold test -o odd$count.json >odd$count.txt \
         2>log || fail "$(cat log)"
-    grep -q "^unlike the training images are 3: 2 by black, 1 by deviation$" odd$count.txt ||
+    grep -q "^unlike the training images: 3 (2 by black, 1 by deviation)$" odd$count.txt ||
         fail "$(cat odd$count.txt)"
     $python - odd$count.json <<'PY'
 import json, sys
@@ -105,12 +105,12 @@ assert outside == {"count": 3, "by_trait": {"side": 0, "ratio": 0, "black": 2, "
 PY
 done
 pneumo evaluate $model >out 2>log || fail "$(cat log)"
-[[ $(grep -c "^unlike the training images are 0$" out) == 2 ]] || fail "$(cat out)"
+[[ $(grep -c "^unlike the training images: 0$" out) == 2 ]] || fail "$(cat out)"
 
 # Another hospital's images may be packed at another size.
 pneumo pack others -o large.h5 --size 80 >/dev/null 2>&1
 pneumo evaluate $model --data large.h5 --fold test >out 2>log || fail "$(cat log)"
-grep -q "^unlike the training images are 0$" out || fail "$(cat out)"
+grep -q "^unlike the training images: 0$" out || fail "$(cat out)"
 
 # --- Checkpoints of earlier versions have no profile ---
 

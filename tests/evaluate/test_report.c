@@ -429,13 +429,13 @@ static void test_print_outside(void **state)
     (void)state;
     pd_report r = make_report();
     char *text = print(&r);
-    check_has(text, "\nunlike the training images are 3: 1 by ratio, 2 by sharpness\n");
+    check_has(text, "\nunlike the training images: 3 (1 by ratio, 2 by sharpness)\n");
     check_has(text, "\nimages unlike the training images are not counted: the checkpoint has no "
                     "profile\n");
     free(text);
     r.val.outside.checked = true;
     text = print(&r);
-    check_has(text, "\nunlike the training images are 0\n");
+    check_has(text, "\nunlike the training images: 0\n");
     free(text);
 }
 
