@@ -19,9 +19,9 @@ import tempfile
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: heatmap_hits.py --program build/pneumo-dist --job cnn-deep")
+        epilog="example: heatmap_hits.py --program build/pneumo-dist --job cnn-deep-plain")
     parser.add_argument("--program", default="build/pneumo-dist", help="(%(default)s)")
-    parser.add_argument("--job", default="cnn-deep", help="a job of jobs/ (%(default)s)")
+    parser.add_argument("--job", default="cnn-deep-plain", help="a job of jobs/ (%(default)s)")
     parser.add_argument("--images", type=int, default=2000, help="to train on (%(default)s)")
     parser.add_argument("--others", type=int, default=400, help="to draw anew (%(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",

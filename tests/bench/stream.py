@@ -185,7 +185,7 @@ def parse():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter,
                                 epilog="example: tests/bench/stream.py cnn --images 20000")
-    p.add_argument("job", nargs="?", default="cnn-deep", help="default cnn-deep")
+    p.add_argument("job", nargs="?", default="cnn-deep-plain", help="default cnn-deep-plain")
     p.add_argument("--images", type=int, default=80000, help="default 80000")
     p.add_argument("--phantoms", type=int, default=400, help="different ones (default 400)")
     p.add_argument("--steps", type=int, default=100, help="per run (default 100)")

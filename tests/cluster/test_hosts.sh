@@ -11,7 +11,7 @@ hosts=$folder/hosts.sh
 
 . "$folder/../cli/common.sh"
 make_data 160
-job=("$PNEUMO_SOURCE/jobs/cnn-deep.ini" --threads 1 --set data.file=data.h5 --set data.size=32
+job=("$PNEUMO_SOURCE/jobs/cnn-deep-plain.ini" --threads 1 --set data.file=data.h5 --set data.size=32
      --set model.width=0.3 --set train.epochs=12 --set train.epoch_images=128 --set train.batch=32
      --set run.checkpoint_minutes=0.001)
 steps=48
