@@ -118,15 +118,23 @@ static void append_to_file(void *file, void *bytes, int size)
     fwrite(bytes, 1, (size_t)size, file); /* a failure is seen by ferror at the end */
 }
 
+/* A quality of 0 stands for PNG. */
+static bool encode(FILE *out, const pd_image *image, int quality)
+{
+    int encoded = quality > 0
+                      ? stbi_write_jpg_to_func(append_to_file, out, image->width, image->height, 1,
+                                               image->pixels, quality)
+                      : stbi_write_png_to_func(append_to_file, out, image->width, image->height, 1,
+                                               image->pixels, image->width);
+    return encoded && !ferror(out);
+}
+
 pd_status pd_image_encode_jpeg(unsigned char **bytes, size_t *size, const pd_image *image,
                                int quality)
 {
     char *text = NULL;
     FILE *stream = open_memstream(&text, size);
-    bool encoded = stream != NULL &&
-                   stbi_write_jpg_to_func(append_to_file, stream, image->width, image->height, 1,
-                                          image->pixels, quality) &&
-                   !ferror(stream);
+    bool encoded = stream != NULL && encode(stream, image, quality);
     if (stream != NULL)
         encoded = fclose(stream) == 0 && encoded;
     *bytes = (unsigned char *)text;
@@ -137,20 +145,14 @@ pd_status pd_image_encode_jpeg(unsigned char **bytes, size_t *size, const pd_ima
     return pd_fail("no memory to encode an image of %d x %d pixels", image->width, image->height);
 }
 
-/* A quality of 0 stands for PNG. */
 static pd_status write_encoded(const char *path, const pd_image *image, int quality)
 {
     FILE *file = fopen(path, "wb");
     if (!file)
         return pd_fail("cannot write %s: %s", path, strerror(errno));
-    int encoded = quality > 0
-                      ? stbi_write_jpg_to_func(append_to_file, file, image->width, image->height, 1,
-                                               image->pixels, quality)
-                      : stbi_write_png_to_func(append_to_file, file, image->width, image->height, 1,
-                                               image->pixels, image->width);
-    bool failed = !encoded || ferror(file);
-    failed = fclose(file) != 0 || failed;
-    if (failed) {
+    bool encoded = encode(file, image, quality);
+    encoded = fclose(file) == 0 && encoded;
+    if (!encoded) {
         remove(path);
         return pd_fail("cannot write %s: is the disk full?", path);
     }
