@@ -57,7 +57,7 @@ def check_figures(at, images):
     assert math.isclose(at["specificity"]["value"], cells["true_negative"] / images["normal"])
 
 
-def check_report(report, folds, of_causes):
+def check_report(report, folds, of_causes, on_changed):
     assert list(report["folds"]) == ["val", "test"]
     for name, fold in report["folds"].items():
         check_figures(fold["chosen"], folds[name])
@@ -65,7 +65,7 @@ def check_report(report, folds, of_causes):
         assert fold["half"]["threshold"] == 0.5
         assert fold["chosen"]["threshold"] == report["decision"]["threshold"]
         assert ("causes" in fold) == of_causes
-    assert report["decision"]["fold"] == "val"
+    assert report["decision"]["fold"] == ("val changed" if on_changed else "val")
     assert report["epochs"] == report["best_epoch"] == 1
     assert isinstance(report["warnings"], list)
 
@@ -90,11 +90,13 @@ for job in sys.argv[1:]:
         report = json.load(open(f"runs/{job}/report.json"))
         with h5py.File(f"runs/{job}/last.h5") as file:
             check_checkpoint(file, report)
-            of_causes = b"\ntask = cause\n" in file["job"][()]
-        check_report(report, folds, of_causes)
+            text = file["job"][()]
+            of_causes = b"\ntask = cause\n" in text
+            on_changed = b"\nthreshold_on = stress\n" in text
+        check_report(report, folds, of_causes, on_changed)
         rows = list(csv.DictReader(open(f"runs/{job}/history.csv")))
         assert len(rows) == 1 and all(
-            math.isfinite(float(value)) == (name != "val_stress_auc")
+            math.isfinite(float(value)) == (name != "val_stress_auc" or on_changed)
             for name, value in rows[0].items()), rows
     except BaseException:
         print(f"FAILED: {job}", file=sys.stderr)
