@@ -42,17 +42,22 @@ static float up_to(pd_random *random, double most)
     return pd_random_between(random, 0.0f, (float)most);
 }
 
-/* Between 1 / most and most, even in its log. */
+/* Log-uniform in [least, most]. */
+static float between_in_log(pd_random *random, double least, double most)
+{
+    return expf(pd_random_between(random, logf((float)least), logf((float)most)));
+}
+
+/* Log-uniform in [1 / most, most]. */
 static float factor(pd_random *random, double most)
 {
-    float limit = logf((float)most);
-    return expf(pd_random_between(random, -limit, limit));
+    return between_in_log(random, 1 / most, most);
 }
 
 /* Crop, flip, rotation and shift. */
 static void draw_geometry(pd_view *view, const pd_augment *augment, pd_random *random)
 {
-    float area = pd_random_between(random, (float)augment->crop_min, (float)augment->crop_max);
+    float area = between_in_log(random, augment->crop_min, augment->crop_max);
     float ratio = factor(random, augment->crop_ratio);
     bool crops = augment->crop_min < 1 || augment->crop_max > 1;
     float longest = augment->crop_max > 1 ? INFINITY : 1.0f;

@@ -8,9 +8,9 @@ milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 process_of() {
     local pid
     for pid in $(ours); do
-        ! tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1" ||
-            echo "$pid"
+        grep -zqx "OMPI_COMM_WORLD_RANK=$1" "/proc/$pid/environ" 2>/dev/null && echo "$pid"
     done
+    return 0
 }
 
 # begin RUN ARGUMENT...: three ranks train in the background; their words go to `log`.

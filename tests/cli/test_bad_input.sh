@@ -80,7 +80,7 @@ echo
 # --- Bad images ---
 
 make_data 80 >/dev/null
-radiograph=$(find phantoms/train/NORMAL -type f | sort | head -n 1)
+radiograph=$(find phantoms/train/NORMAL -type f | sort | sed -n 1p)
 
 # fresh: a copy of the phantoms at ./bad.
 fresh() {

@@ -121,7 +121,7 @@ assert worst < 1e-5, worst
 PY
 ranks 3 predict average.h5 phantoms >again.csv 2>log || fail "$(cat log)"
 cmp predictions.csv again.csv || fail "other predictions on 3 ranks"
-image=$(find phantoms -name '*.jpeg' | sort | head -n 1)
+image=$(find phantoms -name '*.jpeg' | sort | sed -n 1p)
 pneumo explain average.h5 "$image" -o maps >out 2>log || fail "$(cat log)"
 [[ -s maps/$(basename "$image" .jpeg).png ]] || fail "no map: $(cat out)"
 for run in a c; do

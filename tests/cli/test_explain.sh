@@ -11,7 +11,7 @@ sed 's/cnn-deep/mlp2/' small.ini >mlp.ini
 pneumo train mlp.ini --epochs 1 --run mlp >/dev/null 2>log || fail "$(cat log)"
 
 mkdir a b
-person=$(ls phantoms/train/PNEUMONIA | head -n 1)
+person=$(ls phantoms/train/PNEUMONIA | sed -n 1p)
 cp phantoms/train/PNEUMONIA/"$person" a/chest.jpeg
 cp phantoms/train/NORMAL/IM-0001-0001.jpeg b/chest.jpeg
 cp a/chest.jpeg 'a/one, "two".jpeg'

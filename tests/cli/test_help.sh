@@ -30,7 +30,7 @@ for option in --help -h help; do
         grep -qE "^  $command +[a-z]" help/main || fail "$option does not tell of $command"
     done
 done
-pneumo --version | grep -qxE 'pneumo-dist [0-9]+\.[0-9]+\.[0-9]+' || fail "--version"
+pneumo --version | grep -xE 'pneumo-dist [0-9]+\.[0-9]+\.[0-9]+' >/dev/null || fail "--version"
 
 /usr/bin/python3 - "$PNEUMO_SOURCE" "${commands[@]}" <<'PY'
 import pathlib, re, sys

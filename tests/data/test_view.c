@@ -185,6 +185,25 @@ static void augmentations_are_independent(void **state)
     }
 }
 
+/* The area is log-uniform: as many views zoom in by a factor as zoom out by it. */
+static void crops_zoom_in_as_often_as_out(void **state)
+{
+    (void)state;
+    const pd_augment augment = {
+        .crop_min = 0.25, .crop_max = 4, .crop_ratio = 1, .resample_min = 1};
+    int below_half = 0, below_one = 0, below_two = 0, count = 4000;
+    for (int64_t sample = 0; sample < count; sample++) {
+        pd_view view = pd_view_draw(&augment, 1, 3, sample, 0);
+        float area = view.map[0] * view.map[4];
+        below_half += area < 0.5f;
+        below_one += area < 1;
+        below_two += area < 2;
+    }
+    assert_in_range(below_half, count * 0.23, count * 0.27);
+    assert_in_range(below_one, count * 0.48, count * 0.52);
+    assert_in_range(below_two, count * 0.73, count * 0.77);
+}
+
 /* Beyond an area of 1 a crop shows the whole image and what lies around it. */
 static void zooming_out_keeps_the_image_in_view(void **state)
 {
@@ -250,6 +269,7 @@ int main(void)
         cmocka_unit_test(shrinking_averages),
         cmocka_unit_test(a_flip_mirrors),
         cmocka_unit_test(crops_stay_inside_and_keep_their_area),
+        cmocka_unit_test(crops_zoom_in_as_often_as_out),
         cmocka_unit_test(brightness_and_contrast_keep_to_their_range),
         cmocka_unit_test(a_view_is_pure),
         cmocka_unit_test(augmentations_are_independent),

@@ -10,9 +10,11 @@
 /* What training draws from. All off when zeroed, but for crop_min, crop_max, crop_ratio and
  * resample_min = 1. */
 typedef struct pd_augment {
-    double crop_min;   /* least area of the random resized crop, as a share of the image's */
-    double crop_max;   /* largest area; above 1 the crop reaches beyond the image (zooming out) */
-    double crop_ratio; /* its aspect is between 1 / crop_ratio and crop_ratio, even in its log */
+    /* The random resized crop. Its area, as a share of the image's, is log-uniform: zooming in and
+     * out by the same factor is equally frequent. Above 1 it reaches beyond the image. */
+    double crop_min;
+    double crop_max;
+    double crop_ratio; /* aspect: log-uniform in [1 / crop_ratio, crop_ratio] */
     bool flip;         /* left and right, half of the time */
     double rotate;     /* degrees, either way */
     double translate;  /* share of the side, either way */
@@ -20,7 +22,7 @@ typedef struct pd_augment {
     double contrast;   /* factor on the distance to mid-grey, between 1 - c and 1 + c */
     double black;      /* share of views in which places beyond the image are black; else they take
                           the grey of the nearest pixel at the edge */
-    double gamma; /* exponent on the grey value between 1 / (1 + g) and 1 + g, even in its log */
+    double gamma; /* exponent on the grey value: log-uniform in [1 / (1 + g), 1 + g] */
     /* Each of these is applied to half of the views: */
     double blur;         /* standard deviation of a Gaussian, up to this share of the side */
     double resample_min; /* least factor by which the image is shrunk and enlarged again */
