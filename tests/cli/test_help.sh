@@ -142,8 +142,9 @@ def check_words(words):
             raise ValueError(f"there is no job {word}")
 
 
-documents = [path for pattern in ("README.md", "data/README.md", "slurm/*", "jobs/*.sh")
-             for path in sorted(source.glob(pattern))]
+patterns = ("*.md", "*/README.md", "tests/bench/README.md", ".github/*.md", "slurm/*.sbatch",
+            "jobs/*.sh")
+documents = [path for pattern in patterns for path in sorted(source.glob(pattern))]
 documents += sorted(pathlib.Path("help").iterdir())
 count = 0
 for path in documents:
