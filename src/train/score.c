@@ -259,10 +259,18 @@ static void complete(const pd_scorer *self, int64_t id, const float *logits, pd_
     score->truth = pd_setup_class(self->options.job, sample);
     score->patient = sample->patient;
     const float target = (float)score->truth;
+    const pd_loss_batch batch = {.lanes = 1,
+                                 .lane_samples = 1,
+                                 .outputs = classes == 2 ? 1 : classes,
+                                 .logits = logits,
+                                 .targets = &target,
+                                 .labels = &score->truth,
+                                 .scale = 1,
+                                 .lane_losses = &score->loss};
     if (classes == 2)
-        pd_loss_binary(logits, &target, NULL, 1, 1, 0.0, 1.0, NULL, &score->loss);
+        pd_loss_binary(&batch);
     else
-        pd_loss_softmax(logits, &score->truth, NULL, classes, 1, 1, 0.0, 1.0, NULL, &score->loss);
+        pd_loss_softmax(&batch);
 }
 
 /* The change of the image at `place` of the ids; NULL: none. */

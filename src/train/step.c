@@ -135,16 +135,22 @@ static pd_status finish_reduction(pd_step *self)
 /* Loss and its gradient for `lanes` lanes, of which `lane` is the first, counted in this rank. */
 static void compute_loss(pd_step *self, int lane, int lanes, const float *logits)
 {
-    double scale = 1.0 / (double)self->job->batch;
     int sample = lane * self->lane_samples;
+    const pd_loss_batch batch = {.lanes = lanes,
+                                 .lane_samples = self->lane_samples,
+                                 .outputs = (int)pd_shape_size(pd_network_output(self->network)),
+                                 .logits = logits,
+                                 .targets = self->targets + sample,
+                                 .labels = self->labels + sample,
+                                 .weights = self->weights + sample,
+                                 .smoothing = self->job->label_smoothing,
+                                 .scale = 1.0 / (double)self->job->batch,
+                                 .dlogits = self->dlogits,
+                                 .lane_losses = self->lane_losses + lane};
     if (self->classes == 2)
-        pd_loss_binary(logits, self->targets + sample, self->weights + sample, lanes,
-                       self->lane_samples, self->job->label_smoothing, scale, self->dlogits,
-                       self->lane_losses + lane);
+        pd_loss_binary(&batch);
     else
-        pd_loss_softmax(logits, self->labels + sample, self->weights + sample, self->classes, lanes,
-                        self->lane_samples, self->job->label_smoothing, scale, self->dlogits,
-                        self->lane_losses + lane);
+        pd_loss_softmax(&batch);
 }
 
 static pd_exec training_exec(pd_step *self, const pd_pass *pass, int64_t number)

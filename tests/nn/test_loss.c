@@ -22,6 +22,63 @@ static void assert_array(const float *got, const golden_array *want)
         assert_near(got[i], want->data[i], 1e-6);
 }
 
+/* The softmax of a row of logits is the gradient of its loss where no class is the target. */
+static void softmax(const float *logits, int outputs, float *probabilities)
+{
+    const int32_t none = -1;
+    double loss;
+    pd_loss_softmax(&(pd_loss_batch){.lanes = 1,
+                                     .lane_samples = 1,
+                                     .outputs = outputs,
+                                     .logits = logits,
+                                     .labels = &none,
+                                     .scale = 1,
+                                     .dlogits = probabilities,
+                                     .lane_losses = &loss});
+}
+
+static void check_golden_case(const golden_case *golden)
+{
+    const golden_array *logit = golden_find(golden, "logit");
+    const golden_array *probability = golden_find(golden, "probability");
+    int samples = logit->dims[0];
+    float *dlogits = malloc(logit->size * sizeof *dlogits);
+    double losses[2];
+    pd_loss_batch batch = {.lanes = 2,
+                           .lane_samples = samples / 2,
+                           .outputs = 1,
+                           .logits = logit->data,
+                           .weights = golden_find(golden, "weight")->data,
+                           .smoothing = golden_number(golden, "smoothing"),
+                           .scale = golden_number(golden, "scale"),
+                           .dlogits = dlogits,
+                           .lane_losses = losses};
+    if (strcmp(golden->type, "binary") == 0) {
+        batch.targets = golden_find(golden, "target")->data;
+        pd_loss_binary(&batch);
+        for (int i = 0; i < samples; i++)
+            assert_near(pd_loss_probability(logit->data[i]), probability->data[i], 1e-6);
+    } else {
+        int32_t labels[64];
+        float row[8];
+        batch.outputs = logit->dims[1];
+        assert_true(samples <= 64 && batch.outputs <= 8);
+        for (int i = 0; i < samples; i++)
+            labels[i] = (int32_t)golden_find(golden, "label")->data[i];
+        batch.labels = labels;
+        pd_loss_softmax(&batch);
+        for (int i = 0; i < samples * batch.outputs; i++) {
+            if (i % batch.outputs == 0)
+                softmax(logit->data + i, batch.outputs, row);
+            assert_near(row[i % batch.outputs], probability->data[i], 1e-6);
+        }
+    }
+    assert_array(dlogits, golden_find(golden, "dlogit"));
+    for (int lane = 0; lane < 2; lane++)
+        assert_near(losses[lane], golden_find(golden, "lane_loss")->data[lane], 1e-6);
+    free(dlogits);
+}
+
 static void test_golden(void **state)
 {
     (void)state;
@@ -29,38 +86,7 @@ static void test_golden(void **state)
     golden_case golden;
     int cases = 0;
     while (golden_next(file, &golden)) {
-        const golden_array *logit = golden_find(&golden, "logit");
-        const golden_array *probability = golden_find(&golden, "probability");
-        const float *weight = golden_find(&golden, "weight")->data;
-        double smoothing = golden_number(&golden, "smoothing");
-        double scale = golden_number(&golden, "scale");
-        int samples = logit->dims[0];
-        float *dlogit = malloc(logit->size * sizeof(float));
-        double lane_loss[2];
-        if (strcmp(golden.type, "binary") == 0) {
-            pd_loss_binary(logit->data, golden_find(&golden, "target")->data, weight, 2,
-                           samples / 2, smoothing, scale, dlogit, lane_loss);
-            for (int i = 0; i < samples; i++)
-                assert_near(pd_loss_probability(logit->data[i]), probability->data[i], 1e-6);
-        } else {
-            int classes = logit->dims[1];
-            int32_t label[64];
-            assert_true(samples <= 64 && classes <= 8);
-            for (int i = 0; i < samples; i++)
-                label[i] = (int32_t)golden_find(&golden, "label")->data[i];
-            pd_loss_softmax(logit->data, label, weight, classes, 2, samples / 2, smoothing, scale,
-                            dlogit, lane_loss);
-            for (int i = 0; i < samples; i++) {
-                double row[8];
-                pd_loss_probabilities(logit->data + i * classes, classes, row);
-                for (int k = 0; k < classes; k++)
-                    assert_near(row[k], probability->data[i * classes + k], 1e-6);
-            }
-        }
-        assert_array(dlogit, golden_find(&golden, "dlogit"));
-        for (int lane = 0; lane < 2; lane++)
-            assert_near(lane_loss[lane], golden_find(&golden, "lane_loss")->data[lane], 1e-6);
-        free(dlogit);
+        check_golden_case(&golden);
         golden_free(&golden);
         cases++;
     }
@@ -71,55 +97,93 @@ static void test_golden(void **state)
 static void test_extreme_logits(void **state)
 {
     (void)state;
-    const float logit[4] = {1e4f, -1e4f, 1e4f, -1e4f}, target[4] = {1, 0, 0, 1};
-    float dlogit[4];
-    double loss[4];
-    pd_loss_binary(logit, target, NULL, 4, 1, 0, 1, dlogit, loss);
-    const double want_loss[4] = {0, 0, 1e4, 1e4}, want_gradient[4] = {0, 0, 1, -1};
+    const float logits[4] = {1e4f, -1e4f, 1e4f, -1e4f}, targets[4] = {1, 0, 0, 1};
+    float dlogits[6];
+    double losses[4];
+    pd_loss_batch batch = {.lanes = 4,
+                           .lane_samples = 1,
+                           .outputs = 1,
+                           .logits = logits,
+                           .targets = targets,
+                           .scale = 1,
+                           .dlogits = dlogits,
+                           .lane_losses = losses};
+    pd_loss_binary(&batch);
+    const double want_losses[4] = {0, 0, 1e4, 1e4}, want_gradient[4] = {0, 0, 1, -1};
     for (int i = 0; i < 4; i++) {
-        assert_near(loss[i], want_loss[i], 1e-12);
-        assert_near(dlogit[i], want_gradient[i], 1e-12);
+        assert_near(losses[i], want_losses[i], 1e-12);
+        assert_near(dlogits[i], want_gradient[i], 1e-12);
     }
     assert_near(pd_loss_probability(1e4), 1, 0);
     assert_near(pd_loss_probability(-1e4), 0, 0);
     assert_near(pd_loss_probability(0), 0.5, 0);
 
     const float rows[6] = {1e4f, -1e4f, 0, 1e4f, -1e4f, 0};
-    const int32_t label[2] = {0, 1};
-    float drows[6];
-    pd_loss_softmax(rows, label, NULL, 3, 2, 1, 0, 1, drows, loss);
-    assert_near(loss[0], 0, 1e-12);
-    assert_near(loss[1], 2e4, 1e-12);
+    const int32_t labels[2] = {0, 1};
+    batch.lanes = 2;
+    batch.outputs = 3;
+    batch.logits = rows;
+    batch.labels = labels;
+    pd_loss_softmax(&batch);
+    assert_near(losses[0], 0, 1e-12);
+    assert_near(losses[1], 2e4, 1e-12);
     const double want[6] = {0, 0, 0, 1, -1, 0};
     for (int i = 0; i < 6; i++)
-        assert_near(drows[i], want[i], 1e-12);
+        assert_near(dlogits[i], want[i], 1e-12);
 }
 
-/* What is not a number must show in the loss: the training loop looks for it there. */
-static void test_nan_shows(void **state)
+/* The training loop finds values that are not finite by the loss. */
+static void test_nan_logits_give_a_nan_loss(void **state)
 {
     (void)state;
-    const float logit[3] = {0, NAN, 1}, target[1] = {1};
-    const int32_t label[1] = {0};
-    float dlogit[3];
+    const float logits[3] = {0, NAN, 1}, target = 1;
+    const int32_t label = 0;
+    float dlogits[3];
     double loss;
-    pd_loss_binary(logit + 1, target, NULL, 1, 1, 0, 1, dlogit, &loss);
-    assert_true(isnan(loss) && isnan(dlogit[0]));
-    pd_loss_softmax(logit, label, NULL, 3, 1, 1, 0, 1, dlogit, &loss);
-    assert_true(isnan(loss) && isnan(dlogit[0]));
+    pd_loss_batch batch = {.lanes = 1,
+                           .lane_samples = 1,
+                           .outputs = 1,
+                           .logits = logits + 1,
+                           .targets = &target,
+                           .labels = &label,
+                           .scale = 1,
+                           .dlogits = dlogits,
+                           .lane_losses = &loss};
+    pd_loss_binary(&batch);
+    assert_true(isnan(loss) && isnan(dlogits[0]));
+    batch.outputs = 3;
+    batch.logits = logits;
+    pd_loss_softmax(&batch);
+    assert_true(isnan(loss) && isnan(dlogits[0]));
 }
 
-static void test_weight_zero_hides_the_label(void **state)
+static void test_the_label_of_a_sample_of_weight_zero_is_ignored(void **state)
 {
     (void)state;
-    const float logit[6] = {1, 2, 3, 1, 2, 3}, weight[2] = {0, 1};
-    const int32_t label[2] = {-1, 2};
-    float dlogit[6];
+    const float logits[6] = {1, 2, 3, 1, 2, 3}, weights[2] = {0, 1};
+    const int32_t labels[2] = {-1, 2};
+    float dlogits[6];
     double both, one;
-    pd_loss_softmax(logit, label, weight, 3, 1, 2, 0.1, 1, dlogit, &both);
+    pd_loss_batch batch = {.lanes = 1,
+                           .lane_samples = 2,
+                           .outputs = 3,
+                           .logits = logits,
+                           .labels = labels,
+                           .weights = weights,
+                           .smoothing = 0.1,
+                           .scale = 1,
+                           .dlogits = dlogits,
+                           .lane_losses = &both};
+    pd_loss_softmax(&batch);
     for (int i = 0; i < 3; i++)
-        assert_true(dlogit[i] == 0);
-    pd_loss_softmax(logit + 3, label + 1, NULL, 3, 1, 1, 0.1, 1, NULL, &one);
+        assert_true(dlogits[i] == 0);
+    batch.lane_samples = 1;
+    batch.logits = logits + 3;
+    batch.labels = labels + 1;
+    batch.weights = NULL;
+    batch.dlogits = NULL;
+    batch.lane_losses = &one;
+    pd_loss_softmax(&batch);
     assert_near(both, one, 0);
 }
 
@@ -128,8 +192,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_extreme_logits),
-        cmocka_unit_test(test_nan_shows),
-        cmocka_unit_test(test_weight_zero_hides_the_label),
+        cmocka_unit_test(test_nan_logits_give_a_nan_loss),
+        cmocka_unit_test(test_the_label_of_a_sample_of_weight_zero_is_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

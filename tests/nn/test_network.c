@@ -97,12 +97,21 @@ static double step(pd_network *net, int outputs, bool weighted, int threads)
                           .lane_sum = sum_own_lanes};
     const float *logits;
     assert_int_equal(pd_network_forward(net, &exec, x, &logits), PD_OK);
+    const pd_loss_batch batch = {.lanes = LANES,
+                                 .lane_samples = LANE_SAMPLES,
+                                 .outputs = outputs,
+                                 .logits = logits,
+                                 .targets = targets,
+                                 .labels = labels,
+                                 .weights = weights,
+                                 .smoothing = 0.1,
+                                 .scale = 1.0 / GOLDEN_BATCH,
+                                 .dlogits = dlogits,
+                                 .lane_losses = losses};
     if (outputs == 1)
-        pd_loss_binary(logits, targets, weights, LANES, LANE_SAMPLES, 0.1, 1.0 / GOLDEN_BATCH,
-                       dlogits, losses);
+        pd_loss_binary(&batch);
     else
-        pd_loss_softmax(logits, labels, weights, outputs, LANES, LANE_SAMPLES, 0.1,
-                        1.0 / GOLDEN_BATCH, dlogits, losses);
+        pd_loss_softmax(&batch);
     assert_int_equal(pd_network_backward(net, &exec, 0, x, dlogits, NULL, NULL), PD_OK);
     pd_tree_fold_doubles(LANES, losses, 1, &loss);
     return loss;
