@@ -44,7 +44,8 @@ for room in "${rooms[@]}"; do
     ((${#files[@]})) || complain "room $room is empty"
     check "$room" "${files[@]}"
 done
-for folder in include/pneumo/* src/*; do
+for folder in include/pneumo/*/ src/*/; do
+    folder=${folder%/}
     [[ " ${rooms[*]} " == *" ${folder##*/} "* ]] || complain "$folder is no room"
 done
 
