@@ -1,7 +1,7 @@
 /* pneumo-dist calibrate: a checkpoint's decision for the images of another site. */
-#include "pneumo/evaluate/calibrate.h"
 #include "pneumo/base/log.h"
 #include "pneumo/cli/command.h"
+#include "pneumo/report/calibrate_print.h"
 
 #include <getopt.h>
 #include <math.h>

@@ -1,8 +1,8 @@
 /* pneumo-dist compare: runs side by side. */
-#include "pneumo/evaluate/compare.h"
+#include "pneumo/report/compare.h"
 #include "pneumo/cli/command.h"
-#include "pneumo/evaluate/table.h"
 #include "pneumo/io/file.h"
+#include "pneumo/report/table.h"
 
 #include <getopt.h>
 #include <stdio.h>

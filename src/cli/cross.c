@@ -8,6 +8,7 @@
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
+#include "pneumo/train/validation.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -76,7 +77,7 @@ static pd_status train_part(cross *self, int part)
                                       .folder = job.folder,
                                       .resume = given->resume || finished,
                                       .threads = given->threads,
-                                      .validate = pd_evaluate_validation};
+                                      .validate = pd_validation_compute};
     status = pd_train(&options, &result);
     if (status == PD_STOPPED)
         pd_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);

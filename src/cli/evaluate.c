@@ -1,9 +1,9 @@
 /* pneumo-dist evaluate: judges a checkpoint on the folds of a packed data set. */
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/cli/command.h"
-#include "pneumo/evaluate/gallery.h"
-#include "pneumo/evaluate/scores.h"
 #include "pneumo/io/file.h"
+#include "pneumo/report/gallery.h"
+#include "pneumo/report/scores.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -11,25 +11,26 @@
 
 static void print_help(void)
 {
-    printf("usage: pneumo-dist evaluate CHECKPOINT... [OPTION]...\n\n"
-           "Prints recall, specificity and the other figures with their 95 %% intervals, at the "
-           "threshold that\nthe checkpoint chose on its validation fold and at 0.5.\n\n"
-           "Of several checkpoints, their average is evaluated: the mean of their calibrated log "
-           "odds, with a\nthreshold, temperature and band of doubt of its own, chosen as training "
-           "does on the validation fold\nof the data set that they were trained on. 'pneumo-dist "
-           "ensemble' keeps an average in a file, which\nis given like a checkpoint.\n\n"
-           "  -d, --data FILE     a packed data set; default: the one of the checkpoint's job\n"
-           "  -f, --fold F        val, test or both (default both)\n"
-           "  -o, --output FILE   also write the figures as JSON\n"
-           "      --html FILE     also write them as a page with plots\n"
-           "      --stress        also score the folds' images as if taken otherwise (zoom, gamma,\n"
-           "                      blur, ...)\n"
-           "      --scores FILE   also write each image's probability as CSV\n"
-           "  -t, --threads N     threads per rank\n"
-           "  -h, --help\n\n"
-           "examples:\n"
-           "  pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n"
-           "  pneumo-dist evaluate runs/seed-1/best.h5 runs/seed-2/best.h5 --fold val\n");
+    printf(
+        "usage: pneumo-dist evaluate CHECKPOINT... [OPTION]...\n\n"
+        "Prints recall, specificity and the other figures with their 95 %% intervals, at the "
+        "threshold that\nthe checkpoint chose on its validation fold and at 0.5.\n\n"
+        "Of several checkpoints, their average is evaluated: the mean of their calibrated log "
+        "odds, with a\nthreshold, temperature and band of doubt of its own, chosen as training "
+        "does on the validation fold\nof the data set that they were trained on. 'pneumo-dist "
+        "ensemble' keeps an average in a file, which\nis given like a checkpoint.\n\n"
+        "  -d, --data FILE     a packed data set; default: the one of the checkpoint's job\n"
+        "  -f, --fold F        val, test or both (default both)\n"
+        "  -o, --output FILE   also write the figures as JSON\n"
+        "      --html FILE     also write them as a page with plots\n"
+        "      --stress        also score the folds' images as if taken otherwise (zoom, gamma,\n"
+        "                      blur, ...)\n"
+        "      --scores FILE   also write each image's probability as CSV\n"
+        "  -t, --threads N     threads per rank\n"
+        "  -h, --help\n\n"
+        "examples:\n"
+        "  pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n"
+        "  pneumo-dist evaluate runs/seed-1/best.h5 runs/seed-2/best.h5 --fold val\n");
 }
 
 /* Where the figures go besides the screen; NULL: nowhere. */
@@ -66,11 +67,15 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
 {
     enum { HTML = 256, SCORES, STRESS };
     static const struct option names[] = {
-        {"data", required_argument, NULL, 'd'},   {"fold", required_argument, NULL, 'f'},
-        {"output", required_argument, NULL, 'o'}, {"threads", required_argument, NULL, 't'},
-        {"html", required_argument, NULL, HTML},  {"scores", required_argument, NULL, SCORES},
+        {"data", required_argument, NULL, 'd'},
+        {"fold", required_argument, NULL, 'f'},
+        {"output", required_argument, NULL, 'o'},
+        {"threads", required_argument, NULL, 't'},
+        {"html", required_argument, NULL, HTML},
+        {"scores", required_argument, NULL, SCORES},
         {"stress", no_argument, NULL, STRESS},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     pd_status status = PD_OK;
     pd_evaluation *evaluation = NULL;

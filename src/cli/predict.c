@@ -1,7 +1,7 @@
 /* pneumo-dist predict: what a checkpoint says of images that it has never seen. */
-#include "pneumo/evaluate/predict.h"
+#include "pneumo/report/predict.h"
 #include "pneumo/cli/command.h"
-#include "pneumo/evaluate/calibration.h"
+#include "pneumo/metrics/calibration.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -9,32 +9,33 @@
 
 static void print_help(void)
 {
-    printf("usage: pneumo-dist predict CHECKPOINT IMAGE|DIR... [OPTION]...\n\n"
-           "Writes a row for every JPEG or PNG image: path, probability (of pneumonia), label "
-           "(NORMAL or\nPNEUMONIA, at the threshold that the checkpoint chose on its validation "
-           "fold), refer, reason, error.\nA folder stands for all files in it and below it, "
-           "sorted, but for hidden ones. A file that is no\nreadable image has a row with an "
-           "error; the others are still done, and the exit code is 1.\n\n"
-           "To predict with the average of several checkpoints, make one file of them first, by "
-           "'pneumo-dist\nensemble', which chooses the threshold of the average; give that file for "
-           "CHECKPOINT.\n\n"
-           "refer is 'yes' where a human should look, and reason says why:\n"
-           "- The image is unlike the training images in its shape, share of black, deviation or "
-           "mean of its\n  grey values, sharpness, or correlation with their mean image. inspect "
-           "shows the limits.\n"
-           "- The probability lies in the checkpoint's band of doubt. That is the narrowest band "
-           "around the\n  threshold outside of which, on the validation fold, at most %g %% of "
-           "the images called NORMAL\n  were pneumonia and at most %g %% of those called "
-           "PNEUMONIA were normal; both ends belong to it.\n"
-           "'no' is no diagnosis: images from elsewhere can mislead the model without any sign of "
-           "doubt.\n\n"
-           "  -f, --format F      csv (default) or jsonl: a JSON object per line, with the same "
-           "names\n"
-           "  -o, --output FILE   write to FILE, all or nothing, instead of standard output\n"
-           "  -t, --threads N     threads per rank\n"
-           "  -h, --help\n\n"
-           "example: pneumo-dist predict runs/cnn-deep/best.h5 radiographs -o predictions.csv\n",
-           100 * PD_BAND_ERROR, 100 * PD_BAND_ERROR);
+    printf(
+        "usage: pneumo-dist predict CHECKPOINT IMAGE|DIR... [OPTION]...\n\n"
+        "Writes a row for every JPEG or PNG image: path, probability (of pneumonia), label "
+        "(NORMAL or\nPNEUMONIA, at the threshold that the checkpoint chose on its validation "
+        "fold), refer, reason, error.\nA folder stands for all files in it and below it, "
+        "sorted, but for hidden ones. A file that is no\nreadable image has a row with an "
+        "error; the others are still done, and the exit code is 1.\n\n"
+        "To predict with the average of several checkpoints, make one file of them first, by "
+        "'pneumo-dist\nensemble', which chooses the threshold of the average; give that file for "
+        "CHECKPOINT.\n\n"
+        "refer is 'yes' where a human should look, and reason says why:\n"
+        "- The image is unlike the training images in its shape, share of black, deviation or "
+        "mean of its\n  grey values, sharpness, or correlation with their mean image. inspect "
+        "shows the limits.\n"
+        "- The probability lies in the checkpoint's band of doubt. That is the narrowest band "
+        "around the\n  threshold outside of which, on the validation fold, at most %g %% of "
+        "the images called NORMAL\n  were pneumonia and at most %g %% of those called "
+        "PNEUMONIA were normal; both ends belong to it.\n"
+        "'no' is no diagnosis: images from elsewhere can mislead the model without any sign of "
+        "doubt.\n\n"
+        "  -f, --format F      csv (default) or jsonl: a JSON object per line, with the same "
+        "names\n"
+        "  -o, --output FILE   write to FILE, all or nothing, instead of standard output\n"
+        "  -t, --threads N     threads per rank\n"
+        "  -h, --help\n\n"
+        "example: pneumo-dist predict runs/cnn-deep/best.h5 radiographs -o predictions.csv\n",
+        100 * PD_BAND_ERROR, 100 * PD_BAND_ERROR);
 }
 
 pd_status pd_command_predict(pd_comm *comm, int argc, char **argv)

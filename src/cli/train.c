@@ -9,10 +9,11 @@
 #include "pneumo/data/pack.h"
 #include "pneumo/data/phantom.h"
 #include "pneumo/evaluate/evaluate.h"
-#include "pneumo/evaluate/gallery.h"
-#include "pneumo/evaluate/scores.h"
 #include "pneumo/io/file.h"
+#include "pneumo/report/gallery.h"
+#include "pneumo/report/scores.h"
 #include "pneumo/train/threads.h"
+#include "pneumo/train/validation.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -269,7 +270,7 @@ pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
                                       .folder = job.folder,
                                       .resume = given.resume,
                                       .threads = pd_threads_choose(comm, job.threads),
-                                      .validate = pd_evaluate_validation};
+                                      .validate = pd_validation_compute};
     status = pd_train(&options, &trained);
     if (status == PD_STOPPED)
         pd_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);

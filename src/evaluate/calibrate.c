@@ -9,6 +9,7 @@
 #include "pneumo/io/file.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
+#include "pneumo/train/validation.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -401,9 +402,10 @@ static pd_status set_up(calibrator *self)
     self->threads = pd_threads_choose(self->comm, options->threads);
     PD_TRY(pd_classifier_load(&self->classifier, options->checkpoint, CHUNK, self->threads));
     if (pd_classifier_count(self->classifier) > 1) {
-        status = pd_fail("%s: is an average of %d checkpoints, which cannot be calibrated: give one "
-                         "of its members",
-                         options->checkpoint, pd_classifier_count(self->classifier));
+        status =
+            pd_fail("%s: is an average of %d checkpoints, which cannot be calibrated: give one "
+                    "of its members",
+                    options->checkpoint, pd_classifier_count(self->classifier));
         goto cleanup;
     }
     pd_decision_rule rule = make_rule(self, "");

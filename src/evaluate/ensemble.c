@@ -5,6 +5,7 @@
 #include "pneumo/data/cross.h"
 #include "pneumo/data/overlap.h"
 #include "pneumo/evaluate/evaluate.h"
+#include "pneumo/train/validation.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -338,7 +339,7 @@ static pd_status decide(pd_classifier *classifier, pd_comm *comm, const pd_ensem
     if (pd_comm_rank(comm) == 0)
         status = check_finite(scores.clean, scores.clean_count);
     if (pd_comm_rank(comm) == 0 && status == PD_OK)
-        status = pd_evaluate_validation(&job, &scores, &chosen);
+        status = pd_validation_compute(&job, &scores, &chosen);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_comm_broadcast(comm, &chosen, sizeof chosen, 0));
     take_decision(classifier, data, &chosen);

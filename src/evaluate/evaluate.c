@@ -3,12 +3,11 @@
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/data/folds.h"
-#include "pneumo/evaluate/calibration.h"
-#include "pneumo/evaluate/decision.h"
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/evaluate/outside.h"
-#include "pneumo/evaluate/patients.h"
 #include "pneumo/evaluate/seen.h"
+#include "pneumo/metrics/calibration.h"
+#include "pneumo/metrics/patients.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 
@@ -17,74 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Each round holds every image once. */
-static pd_status check_scores(pd_validation_scores *scores)
-{
-    pd_status status =
-        pd_scores_check(scores->clean, scores->clean_count, scores->ids, scores->count);
-    if (status == PD_OK && scores->changed_count != (size_t)scores->rounds * scores->count)
-        status = pd_fail("%zu scores for %d rounds of %zu changed images", scores->changed_count,
-                         scores->rounds, scores->count);
-    for (int i = 0; i < scores->rounds && status == PD_OK; i++)
-        status = pd_scores_check(scores->changed + (size_t)i * scores->count, scores->count,
-                                 scores->ids, scores->count);
-    return status;
-}
-
-static pd_status measure(const pd_validation_scores *scores, pd_validation *out)
-{
-    pd_status status = PD_OK;
-    pd_metrics metrics, half;
-    pd_figure changed = {(double)NAN, (double)NAN, (double)NAN};
-    double loss = 0;
-    PD_TRY(pd_metrics_compute(&metrics, scores->clean, scores->count, out->threshold));
-    if (scores->rounds > 0)
-        PD_TRY(pd_auc(&changed, scores->changed, scores->changed_count));
-    for (size_t i = 0; i < scores->count; i++) /* in the order of ids */
-        loss += scores->clean[i].loss;
-    out->loss = loss / (double)scores->count;
-    out->auc = metrics.auc.value;
-    out->stress_auc = changed.value;
-    out->accuracy = metrics.accuracy.value;
-    out->balanced_accuracy = metrics.balanced_accuracy.value;
-    out->sensitivity = metrics.sensitivity.value;
-    out->specificity = metrics.specificity.value;
-    /* A chosen threshold can hide a model that has one answer: 0.5 shows it. */
-    PD_TRY(pd_metrics_compute(&half, scores->clean, scores->count, 0.5));
-    const char *remark = pd_metrics_one_class(&half);
-    snprintf(out->remark, sizeof out->remark, "%s", remark == NULL ? "" : remark);
-cleanup:
-    return status;
-}
-
-pd_status pd_evaluate_validation(const pd_job *job, pd_validation_scores *scores,
-                                 pd_validation *out)
-{
-    pd_status status = PD_OK;
-    pd_decision decision;
-    bool changed = job->threshold_on == PD_THRESHOLD_STRESS;
-    pd_decision_rule rule = pd_decision_rule_of(
-        job, changed ? "changed images of the validation fold" : "the validation fold");
-    rule.copies = changed ? scores->rounds : 1;
-    PD_TRY(check_scores(scores));
-    PD_TRY(pd_decision_make(&decision, &rule, changed ? scores->changed : scores->clean,
-                            changed ? scores->changed_count : scores->count));
-    out->threshold = decision.threshold;
-    out->temperature = decision.temperature;
-    out->views = decision.views;
-    out->refer_low = decision.refer_low;
-    out->refer_high = decision.refer_high;
-    snprintf(out->fold, sizeof out->fold, changed ? "val changed" : "val");
-    snprintf(out->rule, sizeof out->rule, "%s", decision.text);
-    pd_scores_decide(scores->clean, scores->count, out->temperature, out->views);
-    pd_scores_decide(scores->changed, scores->changed_count, out->temperature, out->views);
-    PD_TRY(measure(scores, out));
-cleanup:
-    if (status != PD_OK)
-        pd_fail_within(status, "validation fold");
-    return status;
-}
 
 struct pd_evaluation {
     pd_classifier *classifier;
@@ -201,8 +132,7 @@ static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, p
     for (int i = 0; i < self->data.count; i++)
         members[i].options.hold = true;
     pd_comm_at(comm, "stress test of the %s fold", fold == PD_VAL ? "validation" : "test");
-    pd_status status =
-        pd_stress_run(out, comm, members, self->data.count, &decision);
+    pd_status status = pd_stress_run(out, comm, members, self->data.count, &decision);
     if (status == PD_OK)
         pd_info("stress test of the %s fold: %lld of %lld images under %d changes",
                 fold == PD_VAL ? "validation" : "test", (long long)out->images,

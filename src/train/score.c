@@ -30,16 +30,6 @@ struct pd_scorer {
     pd_score *scores;
 };
 
-int pd_views_count(pd_views views)
-{
-    return views == PD_VIEWS_PLAIN ? 1 : views == PD_VIEWS_MIRROR ? 2 : PD_VIEWS_MAX;
-}
-
-pd_views pd_views_of(int count)
-{
-    return count == 1 ? PD_VIEWS_PLAIN : count == 2 ? PD_VIEWS_MIRROR : PD_VIEWS_ZOOM;
-}
-
 /* --- Which images --- */
 
 static int compare_ids(const void *a, const void *b)
@@ -230,21 +220,6 @@ pd_status pd_inference_run(pd_inference *inference, const uint8_t *const *pixels
             scores[i].views[view] = (double)NAN;
     }
     return PD_OK;
-}
-
-double pd_score_logit(const pd_score *score, int views)
-{
-    double sum = score->logit;
-    for (int i = 1; i < views; i++)
-        sum += score->views[i];
-    return sum / views;
-}
-
-void pd_scores_decide(pd_score *scores, size_t count, double temperature, int views)
-{
-    for (size_t i = 0; i < count; i++)
-        scores[i].probability =
-            pd_loss_probability(pd_score_logit(&scores[i], views) / temperature);
 }
 
 /* --- Scoring --- */

@@ -66,7 +66,7 @@ def candidates(probability, positive):
 
 
 def decide(logit, positive, rule, sensitivity, specificity, margin=0.0):
-    """Temperature and threshold, as src/evaluate/decision.c."""
+    """Temperature and threshold, as src/metrics/decision.c."""
     temperature = fit_temperature(logit, positive)
     thresholds, tp, fp = candidates(expit(logit / temperature), positive)
     p, n = positive.sum(), (~positive).sum()

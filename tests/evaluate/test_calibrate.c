@@ -1,6 +1,8 @@
 /* The cross-validation and the table; tests/cli/test_calibrate.sh has the command. */
-#include "evaluate/made_scores.h"
+#include "metrics/made_scores.h"
 #include "pneumo/evaluate/calibrate.h"
+#include "pneumo/report/calibrate_print.h"
+#include "pneumo/train/validation.h"
 
 #include <stdio.h>
 #include <stdlib.h>

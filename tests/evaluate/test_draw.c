@@ -1,4 +1,4 @@
-#include "evaluate/made_scores.h"
+#include "metrics/made_scores.h"
 #include "pneumo/evaluate/draw.h"
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes beta.h, the tails of the Beta distribution that tests/evaluate/test_beta.c is held to.
+"""Writes beta.h, the tails of the Beta distribution that tests/metrics/test_beta.c is held to.
 
 Needs scipy and mpmath (Debian: python3-scipy, python3-mpmath). The logarithms come from 400-digit
 sums of binomial probabilities where both parameters are whole, I_x(a, b) = P(Bin(a + b - 1, x) >=

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes metrics.h, the figures that tests/evaluate/test_metrics.c is held to.
+"""Writes metrics.h, the figures that tests/metrics/test_metrics.c is held to.
 
 Needs numpy, scipy and scikit-learn (Debian: python3-sklearn). Nothing here shares a formula's
 arrangement with the C code: scikit-learn gives the values, DeLong's variance is the textbook's

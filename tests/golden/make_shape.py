@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes shape.h, the figures that tests/evaluate/test_shape.c is held to.
+"""Writes shape.h, the figures that tests/metrics/test_shape.c is held to.
 
 Needs numpy and scipy. Correlations, chi-square and Wilson's intervals are scipy's, the exact test
 sums its multivariate hypergeometric distribution, an AUC compares every pair, and Holm's adjustment

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes statistics.h, the figures that tests/evaluate/test_calibration.c, test_curves.c,
+"""Writes statistics.h, the figures that tests/metrics/test_calibration.c, test_curves.c,
 test_difference.c and test_patients.c are held to.
 
 Needs numpy, scipy and scikit-learn (Debian: python3-sklearn). The curves, Brier score, reliability

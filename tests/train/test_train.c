@@ -7,6 +7,7 @@
 #include "pneumo/io/file.h"
 #include "pneumo/train/stop.h"
 #include "pneumo/train/train.h"
+#include "pneumo/train/validation.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -74,7 +75,7 @@ static pd_status validate(const pd_job *job, pd_validation_scores *scores, pd_va
     validations++;
     if (fails_alone)
         comm->reducing = (const pd_reduction *)&foreign;
-    return pd_evaluate_validation(job, scores, out);
+    return pd_validation_compute(job, scores, out);
 }
 
 static pd_status train_with(const char *folder, bool resume, const char *const *overrides,

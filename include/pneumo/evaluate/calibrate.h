@@ -2,11 +2,9 @@
 #ifndef PNEUMO_EVALUATE_CALIBRATE_H
 #define PNEUMO_EVALUATE_CALIBRATE_H
 
-#include "pneumo/evaluate/decision.h"
 #include "pneumo/evaluate/labelled.h"
-#include "pneumo/evaluate/metrics.h"
-
-#include <stdio.h>
+#include "pneumo/metrics/decision.h"
+#include "pneumo/metrics/metrics.h"
 
 /* Images of each class without which no decision is made, and parts of the cross-validation. */
 enum { PD_CALIBRATE_LEAST = 10, PD_CALIBRATE_PARTS = 10 };
@@ -34,8 +32,8 @@ typedef struct pd_calibrate_result {
 
 /* Chooses temperature, threshold and band of doubt of a checkpoint anew, by labelled images of
  * another site, and writes the checkpoint with the new decision to options->output, all or nothing;
- * the weights stay. Over which views of an image logits are averaged stays, too. Exact duplicates (of packed
- * pixels) count once. The result is the same for any number of ranks and threads.
+ * the weights stay. Over which views of an image logits are averaged stays, too. Exact duplicates
+ * (of packed pixels) count once. The result is the same for any number of ranks and threads.
  *
  * Fails if a class has fewer than PD_CALIBRATE_LEAST images, an image has two labels, a file cannot
  * be read (unless skip_bad, which warns of each), or the output is one of the files that are read.
@@ -51,9 +49,5 @@ pd_status pd_calibrate(pd_comm *comm, const pd_calibrate_options *options,
  * each by a decision that the others make by `rule`, and adds up the counts. */
 pd_status pd_calibrate_cross(pd_calibrate_result *result, const pd_decision_rule *rule,
                              const pd_score *scores, size_t count, uint64_t seed);
-
-/* The table: before and after, the cross-validated figures, how wide the intervals are and how many
- * images more make them narrower than PD_CALIBRATE_HALF_WIDTH. */
-void pd_calibrate_print(FILE *out, const pd_calibrate_result *result);
 
 #endif

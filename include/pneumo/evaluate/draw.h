@@ -3,7 +3,7 @@
 #define PNEUMO_EVALUATE_DRAW_H
 
 #include "pneumo/base/status.h"
-#include "pneumo/train/score.h"
+#include "pneumo/metrics/scores.h"
 
 /* Keeps `each` samples of each class of samples[*count], in their order: patients are taken in an
  * order drawn by `seed`, each with all samples, but for those who would bring a class above `each`.

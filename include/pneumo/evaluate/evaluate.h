@@ -4,24 +4,18 @@
 
 #include "pneumo/comm/comm.h"
 #include "pneumo/evaluate/classifier.h"
-#include "pneumo/evaluate/report.h"
-#include "pneumo/train/train.h"
-
-/* Chooses views, temperature, threshold and band on the validation scores and computes their
- * figures; fits pd_train_options.validate. */
-pd_status pd_evaluate_validation(const pd_job *job, pd_validation_scores *scores,
-                                 pd_validation *out);
+#include "pneumo/evaluate/results.h"
 
 typedef struct pd_evaluation pd_evaluation;
 
 typedef struct pd_evaluate_options {
     const char *const *checkpoints; /* [checkpoint_count] paths; of several, the average */
     int checkpoint_count;
-    const char *data;       /* NULL: the data set of the checkpoint's job */
-    bool val, test;         /* which folds; one of both may be empty and is then left out */
-    bool stress;            /* also the stress test of these folds; by training, of val only */
-    bool by_training;       /* see pd_evaluate */
-    int threads;            /* per rank; 0: chosen by pd_threads_choose */
+    const char *data; /* NULL: the data set of the checkpoint's job */
+    bool val, test;   /* which folds; one of both may be empty and is then left out */
+    bool stress;      /* also the stress test of these folds; by training, of val only */
+    bool by_training; /* see pd_evaluate */
+    int threads;      /* per rank; 0: chosen by pd_threads_choose */
 } pd_evaluate_options;
 
 /* Scores the folds over all ranks. On rank 0 the report is filled but for what only training knows

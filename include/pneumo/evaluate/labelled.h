@@ -6,7 +6,7 @@
 #include "pneumo/data/files.h"
 #include "pneumo/io/checkpoint.h"
 #include "pneumo/io/dataset.h"
-#include "pneumo/train/score.h"
+#include "pneumo/metrics/scores.h"
 
 typedef struct pd_labelled_options {
     const char *data;               /* a packed data set; NULL: the two folders */

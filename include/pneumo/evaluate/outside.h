@@ -3,7 +3,7 @@
 #define PNEUMO_EVALUATE_OUTSIDE_H
 
 #include "pneumo/comm/comm.h"
-#include "pneumo/evaluate/report.h"
+#include "pneumo/evaluate/results.h"
 #include "pneumo/io/checkpoint.h"
 
 /* Checks the images of ids[count] of `dataset`, each rank its share of them, by the profile of

@@ -4,7 +4,7 @@
 
 #include "pneumo/data/change.h"
 #include "pneumo/evaluate/mean.h"
-#include "pneumo/evaluate/metrics.h"
+#include "pneumo/metrics/metrics.h"
 
 /* The figures of a fold's images under one change. */
 typedef struct pd_stress_row {

@@ -7,6 +7,8 @@
 
 #include "pneumo/base/status.h"
 #include "pneumo/data/view.h"
+#include "pneumo/metrics/scores.h"
+#include "pneumo/metrics/threshold.h"
 #include "pneumo/nn/model.h"
 
 #include <stdbool.h>
@@ -45,25 +47,11 @@ typedef enum pd_image_place {
     PD_IMAGES_STREAM = 2
 } pd_image_place;
 
-/* Over which views of an image logits are averaged (pd_view_standard). */
-typedef enum pd_views {
-    PD_VIEWS_PLAIN = 0,  /* the image alone */
-    PD_VIEWS_MIRROR = 1, /* and its mirror image */
-    PD_VIEWS_ZOOM = 2,   /* and fields of 0.9 and 1.1 of the side, mirrored too */
-    PD_VIEWS_AUTO = 3    /* whichever the validation fold gains most by */
-} pd_views;
-
 /* On which images the threshold, the temperature and the band of doubt are chosen. */
 typedef enum pd_threshold_on {
     PD_THRESHOLD_VALIDATION = 0, /* the validation fold as it is */
     PD_THRESHOLD_STRESS = 1      /* its images under acquisition changes, pooled */
 } pd_threshold_on;
-
-/* How the threshold is chosen on validation scores; see pneumo/evaluate/threshold.h. */
-typedef enum pd_threshold_rule {
-    PD_THRESHOLD_SENSITIVITY = 0, /* highest specificity at the target sensitivity and margin */
-    PD_THRESHOLD_BOTH = 1         /* most probable that both targets hold on new images */
-} pd_threshold_rule;
 
 /* Grouped as in the file: [run], [data], [model], [train], [regularise], [augment], [evaluate]. */
 typedef struct pd_job {

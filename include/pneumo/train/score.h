@@ -6,36 +6,9 @@
 #include "pneumo/data/change.h"
 #include "pneumo/data/view.h"
 #include "pneumo/io/dataset.h"
+#include "pneumo/metrics/scores.h"
 #include "pneumo/nn/network.h"
 #include "pneumo/train/job.h"
-
-/* One scored sample. */
-typedef struct pd_score {
-    int64_t id;         /* sample id in the data set */
-    double logit;       /* log-odds of pneumonia as the network gives them, of the plain view */
-    double views[PD_VIEWS_MAX]; /* the same of each view (pd_view_standard), [0] of the plain one;
-                                   NAN beyond those asked for */
-    double probability; /* of pneumonia; see pd_scores_decide */
-    int32_t positive;   /* 1: truly pneumonia */
-    int32_t truth;      /* the class: 0 normal, 1 pneumonia; task = cause: 0 normal, 1 bacteria,
-                           2 virus */
-    int32_t predicted;  /* the likeliest class */
-    int32_t patient;    /* group id in the data set */
-    double loss;        /* cross-entropy of this sample, without smoothing and weights */
-} pd_score;
-
-/* The mean logit of the first `views` views. */
-double pd_score_logit(const pd_score *score, int views);
-
-/* From logits to probabilities: the mean logit of the first `views` views, divided by `temperature`
- * (1: as the network says). */
-void pd_scores_decide(pd_score *scores, size_t count, double temperature, int views);
-
-/* How many views a job's scores need: those of PD_VIEWS_AUTO are all. */
-int pd_views_count(pd_views views);
-
-/* The choice of so many views. */
-pd_views pd_views_of(int count);
 
 typedef struct pd_scorer pd_scorer;
 
@@ -55,8 +28,8 @@ typedef struct pd_inference {
 pd_status pd_inference_prepare(pd_inference *out, int samples);
 void pd_inference_free(pd_inference *inference);
 
-/* Runs the views of packed images pixels[count] through the network; sets logit, views and predicted
- * of scores[count]. */
+/* Runs the views of packed images pixels[count] through the network; sets logit, views and
+ * predicted of scores[count]. */
 pd_status pd_inference_run(pd_inference *inference, const uint8_t *const *pixels, int count,
                            pd_score *scores);
 
@@ -94,8 +67,8 @@ typedef struct pd_scoring {
  * change once, and two rounds in a row deal it different kinds. */
 enum { PD_CHANGE_NONE = -1, PD_CHANGE_DEALT = -2, PD_CHANGE_STRIDE = 7 };
 
-/* Scores the images with `network`, planned for at least `chunk` samples; probabilities are those of
- * the plain views' logits as they are (pd_scores_decide with temperature 1). On rank 0 *scores
+/* Scores the images with `network`, planned for at least `chunk` samples; probabilities are those
+ * of the plain views' logits as they are (pd_scores_decide with temperature 1). On rank 0 *scores
  * (free()) holds every score in rank order; NULL on others. Collective. */
 pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, const pd_scoring *scoring,
                         pd_score **scores, size_t *count);

@@ -7,34 +7,10 @@
 #include "pneumo/io/dataset.h"
 #include "pneumo/train/job.h"
 #include "pneumo/train/score.h"
+#include "pneumo/train/validation.h"
 
-/* What the scores of the validation fold say; made on rank 0, then known to all. */
-typedef struct pd_validation {
-    double loss, auc, accuracy, balanced_accuracy, sensitivity, specificity; /* at `threshold` */
-    double threshold;
-    double temperature, refer_low, refer_high; /* as in pd_checkpoint */
-    double stress_auc; /* of the changed images; NAN without them */
-    int views;         /* averaged over: pd_view_standard */
-    char rule[192];    /* how the threshold was chosen */
-    char fold[16];     /* on which images: "val", or "val changed" */
-    char remark[128]; /* a warning, such as "predicts NORMAL for every image: recall 0"; or "" */
-} pd_validation;
-
-/* The scores of the validation fold, complete, on rank 0. */
-typedef struct pd_validation_scores {
-    const int64_t *ids; /* [count], ascending */
-    size_t count;
-    pd_score *clean;   /* [clean_count], which should be `count` */
-    size_t clean_count;
-    pd_score *changed; /* [changed_count]: rounds times `count` scores of the images under dealt
-                          acquisition changes, round by round; NULL where the job has no use for
-                          them */
-    size_t changed_count;
-    int rounds;
-} pd_validation_scores;
-
-/* Judges them. Scores may be reordered, within their round, and get the probabilities that the
- * judgement is about. */
+/* Judges the validation scores; see pd_validation_compute. Scores may be reordered, within their
+ * round, and get the probabilities that the judgement is about. */
 typedef pd_status (*pd_validate_function)(const pd_job *job, pd_validation_scores *scores,
                                           pd_validation *out);
 

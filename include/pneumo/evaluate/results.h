@@ -1,0 +1,75 @@
+/* The results of an evaluation: the figures of its folds, and what they belong to. */
+#ifndef PNEUMO_EVALUATE_RESULTS_H
+#define PNEUMO_EVALUATE_RESULTS_H
+
+#include "pneumo/data/profile.h"
+#include "pneumo/evaluate/stress.h"
+#include "pneumo/io/dataset.h"
+#include "pneumo/metrics/calibration.h"
+#include "pneumo/metrics/metrics.h"
+#include "pneumo/metrics/shape.h"
+
+#include <stdbool.h>
+
+enum { PD_REPORT_CLASSES = 3 };
+
+/* Images unlike the training images, each counted by the first trait that tells it apart. */
+typedef struct pd_outside {
+    bool checked; /* false: the checkpoint has no profile, and nothing is known */
+    int64_t count;
+    int64_t by_trait[PD_TRAITS];
+} pd_outside;
+
+/* A fold at both thresholds; for task = cause also the three-class confusion. */
+typedef struct pd_report_fold {
+    bool present;
+    pd_metrics chosen;           /* at the threshold from validation */
+    pd_metrics half;             /* at 0.5 */
+    pd_metrics chosen_bootstrap; /* the same with intervals by bootstrap over patients */
+    pd_metrics half_bootstrap;
+    pd_metrics patients;           /* of patients' mean probabilities, at the chosen threshold */
+    pd_figure by_cause[PD_CAUSES]; /* share decided rightly of normal images and of each cause */
+    pd_figure referred;            /* share of images in the checkpoint's band of doubt */
+    pd_figure decided;             /* accuracy on the others */
+    pd_outside outside;            /* images of any kind that predict would refer as well */
+    pd_calibration calibration;    /* of the probabilities as they are used */
+    pd_calibration uncalibrated;   /* with temperature 1 */
+    pd_shape_report shape;         /* at the chosen threshold, by the images' own shape and size */
+    pd_stress stress;              /* of the fold's images taken otherwise */
+    pd_score *scores;              /* [score_count], in the order of ids; borrowed */
+    size_t score_count;
+    int64_t left_out; /* images without a score, since calibration has seen them */
+    bool has_causes;
+    int64_t causes[PD_REPORT_CLASSES][PD_REPORT_CLASSES]; /* [true][predicted]; normal, bacteria,
+                                                             virus */
+} pd_report_fold;
+
+/* The classes of task = cause: NORMAL, BACTERIA, VIRUS. */
+extern const char *const pd_report_classes[PD_REPORT_CLASSES];
+
+/* The share of class `truth` that was called so. */
+pd_figure pd_report_recall(const pd_report_fold *fold, int truth);
+
+typedef struct pd_report {
+    const char *job_name, *model, *data_path, *data_digest, *version; /* borrowed */
+    uint64_t seed;
+    int ranks, threads, lanes;
+    int members; /* networks whose mean it is; then there is no epoch */
+    int64_t parameters;
+    int64_t best_epoch, epochs;
+    double seconds, images_per_second; /* of training; NAN when not known */
+    double target_sensitivity, target_specificity;
+    const char *decision_rule; /* how the threshold was chosen; borrowed */
+    const char *decision_fold; /* on which fold, or "calibration"; NULL: val; borrowed */
+    double temperature, refer_low, refer_high;
+    int views;                /* averaged over: pd_view_standard */
+    int64_t test_looks;       /* evaluations of the test fold so far, this one included */
+    const pd_sample *samples; /* of the data set, by pd_score.id; borrowed */
+    pd_report_fold val, test;
+    bool other_data;      /* the data set is not the one that the model was trained on */
+    bool other_threshold; /* the threshold was chosen for the weights of an earlier step */
+    bool unrecognised;    /* images of the calibration may be among these, at another size */
+    int64_t leaks;        /* patients with images in more than one fold of the data set */
+} pd_report;
+
+#endif

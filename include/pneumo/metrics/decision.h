@@ -1,0 +1,32 @@
+/* Deciding by scores: from what is asked of a model to threshold, temperature and band of doubt. */
+#ifndef PNEUMO_METRICS_DECISION_H
+#define PNEUMO_METRICS_DECISION_H
+
+#include "pneumo/metrics/scores.h"
+#include "pneumo/metrics/threshold.h"
+
+/* What is asked of a decision. */
+typedef struct pd_decision_rule {
+    pd_threshold_rule threshold;
+    double target_sensitivity, target_specificity;
+    double sensitivity_margin; /* added to the target by PD_THRESHOLD_SENSITIVITY */
+    pd_views views;            /* PD_VIEWS_AUTO: those that make the scores' cross-entropy least */
+    double copies;             /* scores per image, as in pd_threshold_both */
+    const char *where;         /* for the text, such as "the validation fold"; borrowed */
+} pd_decision_rule;
+
+typedef struct pd_decision {
+    double threshold, temperature;
+    double refer_low, refer_high; /* pd_band_choose */
+    int views;                    /* averaged over: pd_view_standard */
+    double probability;           /* that both targets hold; NAN but for PD_THRESHOLD_BOTH */
+    char text[192];               /* how the threshold was chosen, and where */
+} pd_decision;
+
+/* Decides by scores[count], of both classes; sets their probabilities to those that the decision is
+ * about. A temperature first turns logits into probabilities, of which the threshold and the band
+ * are then chosen. Errors are those of pd_temperature_fit and the threshold. */
+pd_status pd_decision_make(pd_decision *out, const pd_decision_rule *rule, pd_score *scores,
+                           size_t count);
+
+#endif

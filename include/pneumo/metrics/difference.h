@@ -1,0 +1,37 @@
+/* Whether two models differ by more than noise, on the same images. */
+#ifndef PNEUMO_METRICS_DIFFERENCE_H
+#define PNEUMO_METRICS_DIFFERENCE_H
+
+#include "pneumo/metrics/metrics.h"
+
+#include <stddef.h>
+
+typedef struct pd_difference {
+    double value;     /* a - b */
+    double low, high; /* 95 % interval */
+    double p;         /* two-sided */
+} pd_difference;
+
+/* In both, a[count] and b[count] are scores of the same ids with the same truth, each id once, in
+ * any order; what is not is an error that names the id. Other errors as pd_ranking_check. Images
+ * count as independent, which those of one patient are not quite. */
+
+/* AUC of a minus AUC of b by DeLong's test for correlated curves (DeLong, DeLong, Clarke-Pearson,
+ * Biometrics 1988; fast form of Sun and Xu, IEEE SPL 2014).
+ *
+ * DeLong's variance is undefined for a class of one sample and 0 when both rank every sample alike,
+ * such as two models that are never wrong. An interval without width would claim certainty, so it
+ * is then made from the two of pd_auc as if the curves were independent (their distances add in
+ * squares: Zou and Donner, Statistics in Medicine 2008), and p is that of a normal deviate whose
+ * 95 % interval reaches as far towards 0; p is 1 for equal areas. All NAN when a class is missing.
+ */
+pd_status pd_difference_auc(pd_difference *out, const pd_score *a, const pd_score *b, size_t count);
+
+/* Accuracy of a minus accuracy of b, each at its own threshold (positive when probability >=
+ * threshold), with p by the exact McNemar test (binomial on the discordant pairs, two-sided) and
+ * Newcombe's interval for paired differences (method 10, Statistics in Medicine 17, 2635-2650,
+ * 1998). All NAN without samples. */
+pd_status pd_difference_accuracy(pd_difference *out, const pd_score *a, double threshold_a,
+                                 const pd_score *b, double threshold_b, size_t count);
+
+#endif

@@ -1,0 +1,46 @@
+/* Scores of samples: what a model says of each, and the truth. */
+#ifndef PNEUMO_METRICS_SCORES_H
+#define PNEUMO_METRICS_SCORES_H
+
+#include "pneumo/data/view.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Over which views of an image logits are averaged (pd_view_standard). */
+typedef enum pd_views {
+    PD_VIEWS_PLAIN = 0,  /* the image alone */
+    PD_VIEWS_MIRROR = 1, /* and its mirror image */
+    PD_VIEWS_ZOOM = 2,   /* and fields of 0.9 and 1.1 of the side, mirrored too */
+    PD_VIEWS_AUTO = 3    /* whichever the validation fold gains most by */
+} pd_views;
+
+/* One scored sample. */
+typedef struct pd_score {
+    int64_t id;   /* sample id in the data set */
+    double logit; /* log-odds of pneumonia as the network gives them, of the plain view */
+    double views[PD_VIEWS_MAX]; /* the same of each view (pd_view_standard), [0] of the plain one;
+                                   NAN beyond those asked for */
+    double probability;         /* of pneumonia; see pd_scores_decide */
+    int32_t positive;           /* 1: truly pneumonia */
+    int32_t truth;     /* the class: 0 normal, 1 pneumonia; task = cause: 0 normal, 1 bacteria,
+                          2 virus */
+    int32_t predicted; /* the likeliest class */
+    int32_t patient;   /* group id in the data set */
+    double loss;       /* cross-entropy of this sample, without smoothing and weights */
+} pd_score;
+
+/* The mean logit of the first `views` views. */
+double pd_score_logit(const pd_score *score, int views);
+
+/* From logits to probabilities: the mean logit of the first `views` views, divided by `temperature`
+ * (1: as the network says). */
+void pd_scores_decide(pd_score *scores, size_t count, double temperature, int views);
+
+/* How many views a job's scores need: those of PD_VIEWS_AUTO are all. */
+int pd_views_count(pd_views views);
+
+/* The choice of so many views. */
+pd_views pd_views_of(int count);
+
+#endif

@@ -1,0 +1,13 @@
+/* The table that `calibrate` prints. */
+#ifndef PNEUMO_REPORT_CALIBRATE_PRINT_H
+#define PNEUMO_REPORT_CALIBRATE_PRINT_H
+
+#include "pneumo/evaluate/calibrate.h"
+
+#include <stdio.h>
+
+/* The table: before and after, the cross-validated figures, how wide the intervals are and how many
+ * images more make them narrower than PD_CALIBRATE_HALF_WIDTH. */
+void pd_calibrate_print(FILE *out, const pd_calibrate_result *result);
+
+#endif

@@ -1,0 +1,24 @@
+/* The plots of report.html, each written as a <figure> with its caption and legend. */
+#ifndef PNEUMO_REPORT_CHARTS_H
+#define PNEUMO_REPORT_CHARTS_H
+
+#include "pneumo/io/checkpoint.h"
+#include "pneumo/report/report.h"
+
+#include <stdio.h>
+
+/* Of a fold that is present, with scores of both classes. */
+pd_status pd_chart_roc(FILE *out, const pd_report_fold *fold);
+pd_status pd_chart_precision_recall(FILE *out, const pd_report_fold *fold);
+
+/* Of a fold that is present; any scores, or none. */
+pd_status pd_chart_calibration(FILE *out, const pd_report_fold *fold);
+/* The band of doubt is [low, high]; not finite: none. */
+pd_status pd_chart_scores(FILE *out, const pd_report_fold *fold, double low, double high);
+
+/* Over the epochs, at least one; a gap where a figure is not known. */
+pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int64_t best_epoch);
+pd_status pd_chart_validation(FILE *out, const pd_history_row *history, int count,
+                              int64_t best_epoch);
+
+#endif

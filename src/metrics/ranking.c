@@ -1,0 +1,87 @@
+#include "pneumo/metrics/ranking.h"
+
+#include "pneumo/base/memory.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_probabilities(const void *a, const void *b)
+{
+    double left = ((const pd_score *)a)->probability, right = ((const pd_score *)b)->probability;
+    return (left > right) - (left < right);
+}
+
+pd_status pd_ranking_check(size_t *positives, const pd_score *scores, size_t count)
+{
+    *positives = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(scores[i].probability))
+            return pd_fail("the score of sample %" PRId64
+                           " is %g, not a probability; the network's "
+                           "weights are probably not finite",
+                           scores[i].id, scores[i].probability);
+        if (scores[i].positive != 0 && scores[i].positive != 1)
+            return pd_fail("sample %" PRId64 " has label %" PRId32 "; labels are 0 (normal) and 1 "
+                           "(pneumonia)",
+                           scores[i].id, scores[i].positive);
+        *positives += (size_t)scores[i].positive;
+    }
+    return PD_OK;
+}
+
+pd_status pd_ranking_sort(pd_score **sorted, size_t *positives, const pd_score *scores,
+                          size_t count)
+{
+    pd_status status = PD_OK;
+    *sorted = NULL;
+    PD_TRY(pd_ranking_check(positives, scores, count));
+    PD_TRY(pd_alloc(sorted, count, sizeof(**sorted)));
+    if (count > 0) {
+        memcpy(*sorted, scores, count * sizeof(**sorted));
+        qsort(*sorted, count, sizeof(**sorted), compare_probabilities);
+    }
+cleanup:
+    return status;
+}
+
+/* Sun and Xu get DeLong's components from midranks among all scores and within a class. Their
+ * difference is a count, and in sorted order all members of a run of equal scores share it: a
+ * positive beats every negative before the run and half of those in it. */
+pd_status pd_ranking_placements(pd_placement **out, double *auc, size_t *positives,
+                                const pd_score *scores, size_t count)
+{
+    pd_status status = PD_OK;
+    pd_score *sorted = NULL;
+    *out = NULL;
+    *auc = NAN;
+    PD_TRY(pd_ranking_sort(&sorted, positives, scores, count));
+    if (*positives == 0 || *positives == count)
+        goto cleanup;
+    PD_TRY(pd_alloc(out, count, sizeof(**out)));
+
+    double m = (double)*positives, n = (double)(count - *positives);
+    double positives_before = 0, negatives_before = 0, wins_twice = 0;
+    for (size_t start = 0, end = 0; start < count; start = end) {
+        double level = sorted[start].probability;
+        double run_positives = 0, run_negatives = 0;
+        for (; end < count && sorted[end].probability == level; end++) {
+            run_positives += sorted[end].positive;
+            run_negatives += !sorted[end].positive;
+        }
+        double beaten_twice = 2 * negatives_before + run_negatives;
+        double beaters_twice = 2 * (m - positives_before) - run_positives;
+        for (size_t i = start; i < end; i++)
+            (*out)[i] = (pd_placement){sorted[i].id, sorted[i].positive,
+                                       sorted[i].positive ? beaten_twice / (2 * n)
+                                                          : beaters_twice / (2 * m)};
+        wins_twice += run_positives * beaten_twice;
+        positives_before += run_positives;
+        negatives_before += run_negatives;
+    }
+    *auc = wins_twice / (2 * m * n); /* whole numbers above and below: rounded once */
+cleanup:
+    free(sorted);
+    return status;
+}

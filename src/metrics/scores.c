@@ -1,0 +1,28 @@
+#include "pneumo/metrics/scores.h"
+
+#include "pneumo/nn/loss.h"
+
+int pd_views_count(pd_views views)
+{
+    return views == PD_VIEWS_PLAIN ? 1 : views == PD_VIEWS_MIRROR ? 2 : PD_VIEWS_MAX;
+}
+
+pd_views pd_views_of(int count)
+{
+    return count == 1 ? PD_VIEWS_PLAIN : count == 2 ? PD_VIEWS_MIRROR : PD_VIEWS_ZOOM;
+}
+
+double pd_score_logit(const pd_score *score, int views)
+{
+    double sum = score->logit;
+    for (int i = 1; i < views; i++)
+        sum += score->views[i];
+    return sum / views;
+}
+
+void pd_scores_decide(pd_score *scores, size_t count, double temperature, int views)
+{
+    for (size_t i = 0; i < count; i++)
+        scores[i].probability =
+            pd_loss_probability(pd_score_logit(&scores[i], views) / temperature);
+}

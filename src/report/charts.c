@@ -1,0 +1,330 @@
+#include "pneumo/report/charts.h"
+
+#include "pneumo/base/memory.h"
+#include "pneumo/metrics/curves.h"
+#include "pneumo/report/html.h"
+#include "pneumo/report/plot.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Axes of shares, a little wider so that dots at 0 and 1 are whole. */
+#define SHARES(text)                                                                               \
+    {                                                                                              \
+        .label = (text), .low = -0.02, .high = 1.02                                                \
+    }
+
+static const pd_plot_point gap = {NAN, NAN};
+
+typedef struct legend {
+    pd_plot_colour colour;
+    const char *text;
+} legend;
+
+/* Writes the figure; the caption follows, and then figure_end. */
+static pd_status figure_begin(FILE *out, const char *title, const pd_plot *plot,
+                              const legend *entries, size_t count)
+{
+    pd_status status = PD_OK;
+    fputs("<figure>\n", out);
+    pd_html_element(out, "h4", title);
+    PD_TRY(pd_plot_write(out, plot));
+    fputs("<ul class=\"legend\">", out);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(out, "<li><i style=\"background:var(--plot-%s)\"></i>",
+                pd_plot_colour_names[entries[i].colour]);
+        pd_html_text(out, entries[i].text);
+        fputs("</li>", out);
+    }
+    fputs("</ul>\n<figcaption>", out);
+cleanup:
+    return status;
+}
+
+static void figure_end(FILE *out)
+{
+    fputs("</figcaption>\n</figure>\n", out);
+}
+
+static pd_status copy_points(pd_plot_point **out, const pd_curve *curve)
+{
+    pd_status status = pd_alloc(out, curve->count, sizeof(**out));
+    for (size_t i = 0; status == PD_OK && i < curve->count; i++)
+        (*out)[i] = (pd_plot_point){curve->points[i].x, curve->points[i].y};
+    return status;
+}
+
+pd_status pd_chart_roc(FILE *out, const pd_report_fold *fold)
+{
+    pd_status status = PD_OK;
+    pd_curve curve = {0};
+    pd_plot_point *points = NULL;
+    PD_TRY(pd_curve_roc(&curve, fold->scores, fold->score_count));
+    PD_TRY(copy_points(&points, &curve));
+
+    const pd_figure *y = &fold->chosen.sensitivity, *specificity = &fold->chosen.specificity;
+    pd_figure x = {1 - specificity->value, 1 - specificity->high, 1 - specificity->low};
+    const pd_plot_point chance[] = {{0, 0}, {1, 1}}, dot[] = {{x.value, y->value}};
+    const pd_plot_point cross[] = {
+        {x.low, y->value}, {x.high, y->value}, gap, {x.value, y->low}, {x.value, y->high}};
+    const pd_plot_mark marks[] = {
+        {PD_PLOT_DASHES, PD_PLOT_MUTED, chance, COUNT(chance)},
+        {PD_PLOT_LINE, PD_PLOT_FIRST, points, curve.count},
+        {PD_PLOT_LINE, PD_PLOT_SECOND, cross, COUNT(cross)},
+        {PD_PLOT_DOTS, PD_PLOT_SECOND, dot, COUNT(dot)},
+    };
+    const pd_plot plot = {"ROC curve: sensitivity against 1 - specificity",
+                          SHARES("1 - specificity"), SHARES("sensitivity"), marks, COUNT(marks)};
+    const legend entries[] = {{PD_PLOT_FIRST, "model"},
+                              {PD_PLOT_SECOND, "threshold in use, 95 % intervals"},
+                              {PD_PLOT_MUTED, "chance"}};
+    PD_TRY(figure_begin(out, "ROC", &plot, entries, COUNT(entries)));
+    pd_html_print(out, "Area under the curve %.3f [%.3f, %.3f].", fold->chosen.auc.value,
+                  fold->chosen.auc.low, fold->chosen.auc.high);
+    figure_end(out);
+cleanup:
+    free(points);
+    free(curve.points);
+    return status;
+}
+
+pd_status pd_chart_precision_recall(FILE *out, const pd_report_fold *fold)
+{
+    pd_status status = PD_OK;
+    pd_curve curve = {0};
+    pd_plot_point *points = NULL;
+    PD_TRY(pd_curve_precision_recall(&curve, fold->scores, fold->score_count));
+    PD_TRY(copy_points(&points, &curve));
+
+    const pd_metrics *m = &fold->chosen;
+    const pd_figure *x = &m->sensitivity, *y = &m->precision;
+    int64_t pneumonia = m->confusion.true_positive + m->confusion.false_negative;
+    int64_t normal = m->confusion.true_negative + m->confusion.false_positive;
+    double share = (double)pneumonia / (double)(pneumonia + normal);
+    const pd_plot_point chance[] = {{0, share}, {1, share}}, dot[] = {{x->value, y->value}};
+    const pd_plot_point cross[] = {
+        {x->low, y->value}, {x->high, y->value}, gap, {x->value, y->low}, {x->value, y->high}};
+    const pd_plot_mark marks[] = {
+        {PD_PLOT_DASHES, PD_PLOT_MUTED, chance, COUNT(chance)},
+        {PD_PLOT_LINE, PD_PLOT_FIRST, points, curve.count},
+        {PD_PLOT_LINE, PD_PLOT_SECOND, cross, COUNT(cross)},
+        {PD_PLOT_DOTS, PD_PLOT_SECOND, dot, COUNT(dot)},
+    };
+    const pd_plot plot = {"Precision against recall", SHARES("recall"), SHARES("precision"), marks,
+                          COUNT(marks)};
+    const legend entries[] = {{PD_PLOT_FIRST, "model"},
+                              {PD_PLOT_SECOND, "threshold in use, 95 % intervals"},
+                              {PD_PLOT_MUTED, "chance"}};
+    PD_TRY(figure_begin(out, "Precision and recall", &plot, entries, COUNT(entries)));
+    pd_html_print(
+        out,
+        "Average precision %.3f; by chance it is the share of pneumonia, %.3f, so figures "
+        "of folds with other shares do not compare.",
+        pd_curve_average_precision(&curve), share);
+    figure_end(out);
+cleanup:
+    free(points);
+    free(curve.points);
+    return status;
+}
+
+/* The bins' means as points, and their intervals as bars, for which `bars` may be NULL. */
+static void reliability(const pd_calibration *calibration, pd_plot_point *points,
+                        pd_plot_point *bars)
+{
+    for (int i = 0; i < PD_CALIBRATION_BINS; i++) {
+        const pd_calibration_bin *bin = &calibration->bins[i];
+        bool empty = bin->count == 0;
+        points[i] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.value};
+        if (!bars)
+            continue;
+        bars[3 * i] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.low};
+        bars[3 * i + 1] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.high};
+        bars[3 * i + 2] = gap;
+    }
+}
+
+pd_status pd_chart_calibration(FILE *out, const pd_report_fold *fold)
+{
+    pd_status status = PD_OK;
+    pd_plot_point after[PD_CALIBRATION_BINS], before[PD_CALIBRATION_BINS];
+    pd_plot_point bars[3 * PD_CALIBRATION_BINS];
+    const pd_plot_point perfect[] = {{0, 0}, {1, 1}};
+    reliability(&fold->calibration, after, bars);
+    reliability(&fold->uncalibrated, before, NULL);
+    const pd_plot_mark marks[] = {
+        {PD_PLOT_DASHES, PD_PLOT_MUTED, perfect, COUNT(perfect)},
+        {PD_PLOT_DOTS, PD_PLOT_THIRD, before, COUNT(before)},
+        {PD_PLOT_LINE, PD_PLOT_FIRST, bars, COUNT(bars)},
+        {PD_PLOT_DOTS, PD_PLOT_FIRST, after, COUNT(after)},
+    };
+    const pd_plot plot = {"Reliability: share that is pneumonia against the probability told",
+                          SHARES("probability told"), SHARES("share that is pneumonia"), marks,
+                          COUNT(marks)};
+    const legend entries[] = {{PD_PLOT_FIRST, "as used, 95 % intervals"},
+                              {PD_PLOT_THIRD, "before temperature scaling"},
+                              {PD_PLOT_MUTED, "probabilities that can be taken at their word"}};
+    PD_TRY(figure_begin(out, "Calibration", &plot, entries, COUNT(entries)));
+    fputs("Images in ten bins by probability. On the dashed line, of images with probability 0.7 "
+          "seven in ten are pneumonia.",
+          out);
+    figure_end(out);
+cleanup:
+    return status;
+}
+
+enum { SCORE_BINS = 20 };
+
+pd_status pd_chart_scores(FILE *out, const pd_report_fold *fold, double low, double high)
+{
+    pd_status status = PD_OK;
+    int64_t counts[2][SCORE_BINS] = {{0}}, most = 1;
+    for (size_t i = 0; i < fold->score_count; i++) {
+        double at = fold->scores[i].probability * SCORE_BINS;
+        if (!(at >= 0 && at <= SCORE_BINS))
+            continue;
+        int bin = at < SCORE_BINS ? (int)at : SCORE_BINS - 1;
+        int64_t count = ++counts[fold->scores[i].positive == 1][bin];
+        most = count > most ? count : most;
+    }
+    /* On a logarithmic axis nothing is 0: a single image must still be a bar. */
+    const double floor = 0.5, ceiling = 2.0 * (double)most;
+    pd_plot_point bars[2][2 * SCORE_BINS];
+    for (int label = 0; label < 2; label++)
+        for (int bin = 0; bin < SCORE_BINS; bin++) {
+            double start = (bin + 0.08 + 0.42 * label) / SCORE_BINS;
+            bars[label][2 * bin] = (pd_plot_point){start, floor};
+            bars[label][2 * bin + 1] =
+                counts[label][bin] == 0
+                    ? gap
+                    : (pd_plot_point){start + 0.42 / SCORE_BINS, (double)counts[label][bin]};
+        }
+    const pd_plot_point band[] = {{low, floor}, {high, ceiling}};
+    const double threshold = fold->chosen.threshold;
+    const pd_plot_point line[] = {{threshold, floor}, {threshold, ceiling}};
+    const pd_plot_mark marks[] = {
+        {PD_PLOT_BOXES, PD_PLOT_BAND, band, COUNT(band)},
+        {PD_PLOT_BOXES, PD_PLOT_FIRST, bars[0], COUNT(bars[0])},
+        {PD_PLOT_BOXES, PD_PLOT_SECOND, bars[1], COUNT(bars[1])},
+        {PD_PLOT_DASHES, PD_PLOT_INK, line, COUNT(line)},
+    };
+    const pd_plot plot = {"Images by probability and true label",
+                          SHARES("probability of pneumonia"),
+                          {.label = "images", .low = floor, .high = ceiling, .logarithmic = true},
+                          marks,
+                          COUNT(marks)};
+    const legend entries[] = {{PD_PLOT_FIRST, "truly normal"},
+                              {PD_PLOT_SECOND, "truly pneumonia"},
+                              {PD_PLOT_INK, "threshold in use"},
+                              {PD_PLOT_BAND, "band of doubt"}};
+    PD_TRY(figure_begin(out, "Scores by class", &plot, entries, COUNT(entries)));
+    fputs("The count is on a logarithmic scale, so that single images can be seen.", out);
+    figure_end(out);
+cleanup:
+    return status;
+}
+
+/* A curve of the history. */
+typedef struct series {
+    size_t offset; /* of a double in pd_history_row */
+    pd_plot_colour colour;
+    const char *text;
+} series;
+
+enum { SERIES_MAX = 5 };
+
+static double history_value(const pd_history_row *row, const series *of)
+{
+    return *(const double *)((const char *)row + of->offset);
+}
+
+/* The range of all curves; [0, 1] if nothing is known. */
+static void find_range(pd_plot_axis *axis, const pd_history_row *history, int count,
+                       const series *all, size_t series_count)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (size_t s = 0; s < series_count; s++)
+        for (int i = 0; i < count; i++) {
+            double value = history_value(&history[i], &all[s]);
+            if (!isfinite(value))
+                continue;
+            low = fmin(low, value);
+            high = fmax(high, value);
+        }
+    if (low > high) {
+        low = 0;
+        high = 1;
+    }
+    /* Room above and below, and for curves that stay where they are. */
+    double margin = fmax(0.04 * (high - low), 1e-3 * fmax(1, fabs(high)));
+    axis->low = low - margin;
+    axis->high = high + margin;
+}
+
+static pd_status chart_history(FILE *out, const char *title, const char *label,
+                               const pd_history_row *history, int count, int64_t best_epoch,
+                               const series *all, size_t series_count)
+{
+    pd_status status = PD_OK;
+    pd_plot_point *points = NULL;
+    pd_plot_mark marks[1 + 2 * SERIES_MAX];
+    legend entries[SERIES_MAX + 1];
+    size_t mark_count = 0;
+    pd_plot plot = {.description = title, .x = {.label = "epoch"}, .y = {.label = label}};
+    PD_TRY(pd_alloc(&points, series_count * (size_t)count, sizeof(*points)));
+
+    find_range(&plot.y, history, count, all, series_count);
+    plot.x.low = history[0].epoch - 0.5;
+    plot.x.high = fmax(history[count - 1].epoch, history[0].epoch + 1) + 0.5;
+    const pd_plot_point best[] = {{(double)best_epoch, plot.y.low},
+                                  {(double)best_epoch, plot.y.high}};
+    marks[mark_count++] = (pd_plot_mark){PD_PLOT_DASHES, PD_PLOT_MUTED, best, COUNT(best)};
+    for (size_t s = 0; s < series_count; s++) {
+        pd_plot_point *curve = points + s * (size_t)count;
+        for (int i = 0; i < count; i++)
+            curve[i] = (pd_plot_point){history[i].epoch, history_value(&history[i], &all[s])};
+        pd_plot_mark mark = {PD_PLOT_LINE, all[s].colour, curve, (size_t)count};
+        marks[mark_count++] = mark;
+        /* Where epochs are few, dots show also what no line joins. */
+        mark.shape = PD_PLOT_DOTS;
+        if (count <= 12)
+            marks[mark_count++] = mark;
+        entries[s] = (legend){all[s].colour, all[s].text};
+    }
+    entries[series_count] = (legend){PD_PLOT_MUTED, "epoch whose weights are used"};
+    plot.marks = marks;
+    plot.mark_count = mark_count;
+    PD_TRY(figure_begin(out, title, &plot, entries, series_count + 1));
+    figure_end(out);
+cleanup:
+    free(points);
+    return status;
+}
+
+pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int64_t best_epoch)
+{
+    static const series all[] = {
+        {offsetof(pd_history_row, train_loss), PD_PLOT_FIRST, "train fold"},
+        {offsetof(pd_history_row, val_loss), PD_PLOT_SECOND, "validation fold"},
+    };
+    return chart_history(out, "Loss", "cross-entropy", history, count, best_epoch, all, COUNT(all));
+}
+
+pd_status pd_chart_validation(FILE *out, const pd_history_row *history, int count,
+                              int64_t best_epoch)
+{
+    static const series all[] = {
+        {offsetof(pd_history_row, val_auc), PD_PLOT_FIRST, "AUC"},
+        {offsetof(pd_history_row, val_accuracy), PD_PLOT_SECOND, "accuracy"},
+        {offsetof(pd_history_row, val_sensitivity), PD_PLOT_THIRD, "sensitivity"},
+        {offsetof(pd_history_row, val_specificity), PD_PLOT_FOURTH, "specificity"},
+        {offsetof(pd_history_row, val_stress_auc), PD_PLOT_INK, "AUC of changed images"},
+    };
+    bool changed = false;
+    for (int i = 0; i < count; i++)
+        changed = changed || isfinite(history[i].val_stress_auc);
+    return chart_history(out, "Validation fold", "share", history, count, best_epoch, all,
+                         COUNT(all) - !changed);
+}

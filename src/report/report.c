@@ -1,0 +1,407 @@
+#include "pneumo/report/report.h"
+
+#include "pneumo/base/clock.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* The only class that a three-class model ever answers, or NULL if there are several. */
+static const char *only_class(const pd_report_fold *fold)
+{
+    const char *only = NULL;
+    for (int called = 0; called < PD_REPORT_CLASSES; called++) {
+        int64_t images = 0;
+        for (int truth = 0; truth < PD_REPORT_CLASSES; truth++)
+            images += fold->causes[truth][called];
+        if (images > 0 && only)
+            return NULL;
+        if (images > 0)
+            only = pd_report_classes[called];
+    }
+    return only;
+}
+
+static void warn_of_data(pd_warnings *w, const pd_report *report)
+{
+    if (report->leaks > 0)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "%" PRId64 " patients have images in more than one fold, which flatters the model",
+                 report->leaks);
+    if (report->other_data)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "this is not the data set of the training: images that the model knows from there "
+                 "flatter it");
+    if (report->unrecognised)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "images of the calibration cannot be recognised in this data set, which is packed "
+                 "to another size: those that are in it flatter the model");
+    if (report->other_threshold)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "saved in the middle of an epoch: the threshold was chosen for the weights of an "
+                 "earlier step");
+    if (report->test_looks > 1)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "the test fold was looked at %" PRId64 " times with these weights: what is chosen "
+                 "by it is no longer tested by it",
+                 report->test_looks);
+}
+
+static void warn_of_fold(pd_warnings *w, const pd_report *report, const char *name,
+                         const pd_report_fold *fold)
+{
+    if (!fold->present)
+        return;
+    if (fold->left_out > 0)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "%s fold: %" PRId64 " images are left out, since they were used for calibration",
+                 name, fold->left_out);
+    const char *model = report->model ? report->model : "the model";
+    const pd_metrics *const thresholds[] = {&fold->chosen, &fold->half};
+    /* Models that answer about 0.5 to everything need not be told of twice. */
+    int count = fabs(fold->chosen.threshold - fold->half.threshold) < 1e-6 ? 1 : 2;
+    for (int i = 0; i < count; i++) {
+        const char *line = pd_metrics_one_class(thresholds[i]);
+        if (line)
+            snprintf(w->lines[w->count++], sizeof(w->lines[0]), "%s fold, threshold %.6g: %.64s %s",
+                     name, thresholds[i]->threshold, model, line);
+    }
+    char line[200];
+    if (pd_shape_warn(line, sizeof line, &fold->shape))
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]), "%s fold: %s", name, line);
+    const char *only = fold->has_causes ? only_class(fold) : NULL;
+    if (only)
+        snprintf(w->lines[w->count++], sizeof(w->lines[0]),
+                 "%s fold, three classes: %.64s predicts %s for every image", name, model, only);
+}
+
+pd_targets pd_report_targets(const pd_report *report)
+{
+    return (pd_targets){report->target_sensitivity, report->target_specificity};
+}
+
+pd_verdict pd_report_stress(const pd_report *report)
+{
+    bool test = report->test.stress.present;
+    return pd_verdict_of(test ? &report->test.stress : &report->val.stress,
+                         test ? "" : "validation ", pd_report_targets(report));
+}
+
+static void warn_of_stress(pd_warnings *w, const pd_report *report)
+{
+    pd_verdict verdict = pd_report_stress(report);
+    for (int i = 0; verdict.missed && i < verdict.count; i++)
+        memcpy(w->lines[w->count++], verdict.lines[i], sizeof(w->lines[0]));
+    w->stress = verdict.missed ? verdict.count : 0;
+}
+
+pd_warnings pd_report_warnings(const pd_report *report)
+{
+    pd_warnings w = {0};
+    warn_of_data(&w, report);
+    warn_of_fold(&w, report, "val", &report->val);
+    warn_of_fold(&w, report, "test", &report->test);
+    warn_of_stress(&w, report);
+    return w;
+}
+
+/* ---- the table ----
+ *
+ * A name in 20 columns, then for each threshold a cell of 23 columns after a gap of 4. */
+
+enum { CELL = 23 };
+
+/* "  97.1 % [ 94.6,  98.4]" */
+static void print_figure(FILE *out, pd_figure figure)
+{
+    if (isnan(figure.value))
+        fprintf(out, "    %*s", CELL, "not defined: no images");
+    else
+        fprintf(out, "    %6.1f %% [%5.1f, %5.1f]", 100 * figure.value, 100 * figure.low,
+                100 * figure.high);
+}
+
+static void print_metrics(FILE *out, const pd_metrics *chosen, const pd_metrics *half)
+{
+    char heading[2][CELL + 1];
+    snprintf(heading[0], sizeof(heading[0]), "threshold %.6g", chosen->threshold);
+    snprintf(heading[1], sizeof(heading[1]), "threshold %.6g", half->threshold);
+    fprintf(out, "  %-18s    %*s    %*s\n", "", CELL, heading[0], CELL, heading[1]);
+
+    const pd_confusion *a = &chosen->confusion, *b = &half->confusion;
+    fprintf(out, "  %-18s    %11s %11s    %11s %11s\n", "predicted", "PNEUMONIA", "NORMAL",
+            "PNEUMONIA", "NORMAL");
+    fprintf(out,
+            "  %-18s    %11" PRId64 " %11" PRId64 "    %11" PRId64 " %11" PRId64 "\n"
+            "  %-18s    %11" PRId64 " %11" PRId64 "    %11" PRId64 " %11" PRId64 "\n",
+            "truly PNEUMONIA", a->true_positive, a->false_negative, b->true_positive,
+            b->false_negative, "truly NORMAL", a->false_positive, a->true_negative,
+            b->false_positive, b->true_negative);
+
+    const char *columns = "value  95 % interval";
+    fprintf(out, "\n  %-18s    %*s    %*s\n", "", CELL, columns, CELL, columns);
+    for (int i = 0; i < PD_FIGURES; i++) {
+        fprintf(out, "  %-18s", pd_figure_names[i]);
+        print_figure(out, pd_metrics_figure(chosen, i));
+        print_figure(out, pd_metrics_figure(half, i));
+        fputc('\n', out);
+    }
+}
+
+static void print_causes(FILE *out, const pd_report_fold *fold)
+{
+    fprintf(out, "\n  %-18s", "predicted");
+    for (int called = 0; called < PD_REPORT_CLASSES; called++)
+        fprintf(out, " %11s", pd_report_classes[called]);
+    fprintf(out, "    %*s\n", CELL, "recall  95 % interval");
+    for (int truth = 0; truth < PD_REPORT_CLASSES; truth++) {
+        fprintf(out, "  truly %-12s", pd_report_classes[truth]);
+        for (int called = 0; called < PD_REPORT_CLASSES; called++)
+            fprintf(out, " %11" PRId64, fold->causes[truth][called]);
+        print_figure(out, pd_report_recall(fold, truth));
+        fputc('\n', out);
+    }
+}
+
+static void print_share(FILE *out, const char *name, pd_figure figure)
+{
+    fprintf(out, "  %-18s", name);
+    print_figure(out, figure);
+    fputc('\n', out);
+}
+
+/* "unlike the training images: 3 (2 by sharpness, 1 by likeness)" */
+static void print_outside(FILE *out, const pd_outside *outside)
+{
+    if (!outside->checked) {
+        fputs("images unlike the training images are not counted: the checkpoint has no profile\n",
+              out);
+        return;
+    }
+    fprintf(out, "unlike the training images: %" PRId64, outside->count);
+    const char *gap = " (";
+    for (int trait = 0; trait < PD_TRAITS; trait++) {
+        if (outside->by_trait[trait] == 0)
+            continue;
+        fprintf(out, "%s%" PRId64 " by %s", gap, outside->by_trait[trait], pd_trait_names[trait]);
+        gap = ", ";
+    }
+    fprintf(out, "%s\n", outside->count > 0 ? ")" : "");
+}
+
+/* What the table of both thresholds does not tell, at the chosen one: by cause, by patient, how
+ * sure. */
+static void print_more(FILE *out, const pd_report *report, const pd_report_fold *fold)
+{
+    static const char *const causes[PD_CAUSES] = {"right of normal", "right of bacteria",
+                                                  "right of virus", "right of unknown"};
+    fprintf(out, "\n  %-18s    %*s\n", "", CELL, "value  95 % interval");
+    for (int cause = 0; cause < PD_CAUSES; cause++)
+        if (!isnan(fold->by_cause[cause].value))
+            print_share(out, causes[cause], fold->by_cause[cause]);
+    print_share(out, "patients' sens.", fold->patients.sensitivity);
+    print_share(out, "patients' spec.", fold->patients.specificity);
+    print_share(out, "patients' auc", fold->patients.auc);
+    print_share(out, "in doubt", fold->referred);
+    print_share(out, "right of the rest", fold->decided);
+    fprintf(
+        out,
+        "\nin doubt are probabilities from %.6g to %.6g; Brier score %.4f, expected calibration "
+        "error %.4f\n(before division by temperature %.4g: %.4f, %.4f)\n",
+        report->refer_low, report->refer_high, fold->calibration.brier, fold->calibration.ece,
+        report->temperature, fold->uncalibrated.brier, fold->uncalibrated.ece);
+    print_outside(out, &fold->outside);
+}
+
+/* The range of thirds: the least value of the lowest, then the greatest of each. */
+static void print_limits(FILE *out, const pd_shape_class *group, double unit, int digits)
+{
+    char text[64], *at = text;
+    at += sprintf(at, "%.*g", digits, group->thirds[0].low / unit);
+    for (int i = 0; i < PD_SHAPE_THIRDS; i++)
+        if (group->thirds[i].count > 0)
+            at += sprintf(at, " %.*g", digits, group->thirds[i].high / unit);
+    fprintf(out, "    %*s", CELL, group->thirds[0].count > 0 ? text : "-");
+}
+
+/* A row of one class in the columns of both measures. */
+enum { LOWEST, MIDDLE, HIGHEST, LIMITS, DIFFERENCE, CORRELATION, SHAPE_ROWS };
+
+static void print_shape_cell(FILE *out, const pd_shape_class *group, int measure, int row)
+{
+    const pd_figure *r = &group->correlation;
+    if (row <= HIGHEST)
+        print_figure(out, group->thirds[row].right);
+    else if (row == LIMITS && measure == PD_SHAPE_ASPECT)
+        print_limits(out, group, 1, 3);
+    else if (row == LIMITS)
+        print_limits(out, group, 1e6, 2);
+    else if (isnan(row == DIFFERENCE ? group->p : r->value))
+        fprintf(out, "    %*s", CELL, "-");
+    else if (row == DIFFERENCE)
+        fprintf(out, "    %*.2g", CELL, group->p);
+    else
+        fprintf(out, "    %8.2f [%5.2f, %5.2f]", r->value, r->low, r->high);
+}
+
+static void print_shape_rows(FILE *out, const pd_shape_report *shape, int label)
+{
+    static const char *const rows[PD_LABELS][SHAPE_ROWS] = {
+        {"spec., lowest", "spec., middle", "spec., highest", "thirds' limits", "p of difference",
+         "rank correlation"},
+        {"sens., lowest", "sens., middle", "sens., highest", "thirds' limits", "p of difference",
+         "rank correlation"}};
+    for (int row = 0; row < SHAPE_ROWS; row++) {
+        fprintf(out, "  %-18s", rows[label][row]);
+        for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
+            if (shape->measures[measure].known)
+                print_shape_cell(out, &shape->measures[measure].classes[label], measure, row);
+            else
+                fprintf(out, "    %*s", CELL, "all alike");
+        }
+        fputc('\n', out);
+    }
+}
+
+/* How the answers depend on the images' own shape and size. */
+static void print_shape(FILE *out, const pd_shape_report *shape)
+{
+    const pd_shape_figures *m = shape->measures;
+    fprintf(out, "\n  %-18s    %*s    %*s\n", "by thirds of", CELL, "width / height", CELL,
+            "width x height, Mpx");
+    for (int label = 0; label < PD_LABELS; label++)
+        print_shape_rows(out, shape, label);
+    for (int low = 0; low < 2; low++) {
+        fprintf(out, "  %-18s", low ? "auc, low normal" : "auc, high normal");
+        for (int i = 0; i < PD_SHAPE_MEASURES; i++) {
+            if (m[i].known)
+                print_figure(out, low ? m[i].auc_low_normal : m[i].auc_high_normal);
+            else
+                fprintf(out, "    %*s", CELL, "all alike");
+        }
+        fputc('\n', out);
+    }
+    fputs("\nThirds are within each class. auc, high normal: the highest third of normal images "
+          "against the\nlowest third of pneumonias; low normal: the other way round.\n",
+          out);
+}
+
+static void print_fold(FILE *out, const char *name, const pd_report *report,
+                       const pd_report_fold *fold)
+{
+    if (!fold->present)
+        return;
+    const pd_confusion *c = &fold->chosen.confusion;
+    int64_t pneumonia = c->true_positive + c->false_negative;
+    int64_t normal = c->true_negative + c->false_positive;
+    fprintf(out, "\n%s fold: %" PRId64 " images, %" PRId64 " pneumonia and %" PRId64 " normal\n\n",
+            name, pneumonia + normal, pneumonia, normal);
+    print_metrics(out, &fold->chosen, &fold->half);
+    if (fold->has_causes)
+        print_causes(out, fold);
+    print_more(out, report, fold);
+    if (fold->shape.known)
+        print_shape(out, &fold->shape);
+}
+
+/* "sensitivity 97.1 % (target 95 %): met" */
+static void print_verdict(FILE *out, const char *name, double value, double target)
+{
+    if (isnan(value)) {
+        fprintf(out, "%s (target %g %%): not known, no such images", name, 100 * target);
+        return;
+    }
+    /* 94.96 % must not print as 95.0 % and missed. */
+    int digits = fabs(value - target) < 0.001 ? 3 : 1;
+    fprintf(out, "%s %.*f %% (target %g %%): %s", name, digits, 100 * value, 100 * target,
+            value >= target ? "met" : "missed");
+}
+
+/* "0.9986 [0.9974, 0.9997]" */
+static void print_area(FILE *out, pd_figure area)
+{
+    if (isnan(area.value))
+        fprintf(out, "    %*s", CELL, "not defined: no images");
+    else
+        fprintf(out, "    %.4f [%.4f, %.4f]", area.value, area.low, area.high);
+}
+
+static void print_stress_row(FILE *out, const pd_stress_row *row, pd_targets targets, bool worst)
+{
+    fprintf(out, "  %-20s", pd_stress_name(row));
+    print_area(out, row->metrics.auc);
+    print_figure(out, row->metrics.sensitivity);
+    fputs(pd_verdict_misses_sensitivity(row, targets) ? " !" : "  ", out);
+    print_figure(out, row->metrics.specificity);
+    fprintf(out, "%s%s\n", pd_verdict_misses_specificity(row, targets) ? " !" : "",
+            worst ? "  worst" : "");
+}
+
+/* A row per change: AUC, sensitivity and specificity with their intervals, "!" after a figure that
+ * misses its target. */
+static void print_stress(FILE *out, const char *fold, const pd_report *report,
+                         const pd_stress *stress)
+{
+    pd_targets targets = pd_report_targets(report);
+    if (!stress->present)
+        return;
+    fprintf(out,
+            "\nstress test, %s fold: %" PRId64 " of %" PRId64 " images under each change, at "
+            "threshold %.6g\n\n  %-20s    %*s    %*s      %*s\n",
+            fold, stress->images, stress->fold_images, stress->rows[0].metrics.threshold, "change",
+            CELL, "AUC  95 % interval", CELL, "sensitivity  interval", CELL,
+            "specificity  interval");
+    for (int i = 0; i < PD_STRESS_ROWS; i++)
+        print_stress_row(out, &stress->rows[i], targets, i == stress->worst);
+    fprintf(out, "  %-20s", "all changed, pooled");
+    print_area(out, stress->pooled_auc);
+    const pd_stress_row *worst = &stress->rows[stress->worst];
+    fprintf(out,
+            "\n\n! below its target, sensitivity %g %%, specificity %g %%; worst by balanced "
+            "accuracy: %s, images %s\n",
+            100 * targets.sensitivity, 100 * targets.specificity, pd_stress_name(worst),
+            pd_stress_phrase(worst));
+}
+
+void pd_report_print(FILE *out, const pd_report *report)
+{
+    const char *unknown = "unknown";
+    fprintf(out, "job %s: %s with %" PRId64 " parameters, seed %" PRIu64 "\n",
+            report->job_name ? report->job_name : unknown, report->model ? report->model : unknown,
+            report->parameters, report->seed);
+    fprintf(out, "data %s, digest %s\n", report->data_path ? report->data_path : unknown,
+            report->data_digest ? report->data_digest : unknown);
+    if (report->members > 1)
+        fprintf(out, "average of %d models", report->members);
+    else
+        fprintf(out, "%" PRId64 " epochs, best %" PRId64, report->epochs, report->best_epoch);
+    fprintf(out, "; ranks %d, threads %d, lanes %d", report->ranks, report->threads, report->lanes);
+    char duration[64];
+    if (isfinite(report->seconds))
+        fprintf(out, "; %s", pd_clock_format(duration, sizeof(duration), report->seconds));
+    if (isfinite(report->images_per_second))
+        fprintf(out, ", %.1f images/s", report->images_per_second);
+    fprintf(out, "\nthreshold: %s\n", report->decision_rule ? report->decision_rule : unknown);
+    pd_verdict verdict = pd_report_stress(report);
+    for (int i = 0; i < verdict.count; i++)
+        fprintf(out, "stress test: %s\n", verdict.lines[i]);
+
+    print_fold(out, "val", report, &report->val);
+    print_fold(out, "test", report, &report->test);
+    print_stress(out, "val", report, &report->val.stress);
+    print_stress(out, "test", report, &report->test.stress);
+    if (report->val.present || report->test.present)
+        fputc('\n', out);
+
+    pd_warnings w = pd_report_warnings(report);
+    for (int i = 0; i < w.count; i++)
+        fprintf(out, "WARNING: %s\n", w.lines[i]);
+    if (report->test.present) {
+        print_verdict(out, "sensitivity", report->test.chosen.sensitivity.value,
+                      report->target_sensitivity);
+        fputs("; ", out);
+        print_verdict(out, "specificity", report->test.chosen.specificity.value,
+                      report->target_specificity);
+        fputc('\n', out);
+    }
+}

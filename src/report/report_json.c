@@ -1,0 +1,313 @@
+/* report.json, the other half of report.h. */
+#include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
+#include "pneumo/io/file.h"
+#include "pneumo/report/report.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* cJSON's calls take NULL for an object or item and then return NULL or false, so a failed
+ * allocation anywhere ends in `ok` being false. */
+
+typedef struct json {
+    bool ok;
+} json;
+
+static cJSON *add_object(json *j, cJSON *parent, const char *key)
+{
+    cJSON *object = cJSON_AddObjectToObject(parent, key);
+    j->ok = j->ok && object;
+    return object;
+}
+
+static cJSON *add_array(json *j, cJSON *parent, const char *key)
+{
+    cJSON *array = cJSON_AddArrayToObject(parent, key);
+    j->ok = j->ok && array;
+    return array;
+}
+
+static void append(json *j, cJSON *array, cJSON *item)
+{
+    if (!cJSON_AddItemToArray(array, item)) {
+        cJSON_Delete(item);
+        j->ok = false;
+    }
+}
+
+/* cJSON's own numbers are content with a relative error of one rounding, and cannot hold 64-bit
+ * integers. */
+static void add_number(json *j, cJSON *parent, const char *key, double value)
+{
+    char text[PD_TEXT_NUMBER];
+    const char *number = isfinite(value) ? pd_text_number(text, value) : "null";
+    j->ok = cJSON_AddRawToObject(parent, key, number) && j->ok;
+}
+
+static void add_integer(json *j, cJSON *parent, const char *key, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRId64, value);
+    j->ok = cJSON_AddRawToObject(parent, key, text) && j->ok;
+}
+
+/* A JSON string; null for NULL. File names may hold any bytes but JSON only UTF-8: what is not
+ * becomes '?'. */
+static cJSON *make_string(const char *text)
+{
+    char *clean = NULL;
+    if (!text)
+        return cJSON_CreateNull();
+    if (pd_strdup(&clean, text) != PD_OK)
+        return NULL;
+    pd_text_utf8(clean);
+    cJSON *string = cJSON_CreateString(clean);
+    free(clean);
+    return string;
+}
+
+static void add_string(json *j, cJSON *parent, const char *key, const char *text)
+{
+    cJSON *string = make_string(text);
+    if (!cJSON_AddItemToObject(parent, key, string)) {
+        cJSON_Delete(string);
+        j->ok = false;
+    }
+}
+
+static void add_figure(json *j, cJSON *parent, const char *key, pd_figure figure)
+{
+    cJSON *object = add_object(j, parent, key);
+    add_number(j, object, "value", figure.value);
+    add_number(j, object, "low", figure.low);
+    add_number(j, object, "high", figure.high);
+}
+
+static void add_figures(json *j, cJSON *object, const pd_metrics *metrics)
+{
+    for (int i = 0; i < PD_FIGURES; i++)
+        add_figure(j, object, pd_figure_names[i], pd_metrics_figure(metrics, i));
+}
+
+static void add_metrics_to(json *j, cJSON *object, const pd_metrics *metrics)
+{
+    add_number(j, object, "threshold", metrics->threshold);
+    cJSON *confusion = add_object(j, object, "confusion");
+    add_integer(j, confusion, "true_positive", metrics->confusion.true_positive);
+    add_integer(j, confusion, "false_negative", metrics->confusion.false_negative);
+    add_integer(j, confusion, "true_negative", metrics->confusion.true_negative);
+    add_integer(j, confusion, "false_positive", metrics->confusion.false_positive);
+    add_figures(j, object, metrics);
+}
+
+static void add_metrics(json *j, cJSON *parent, const char *key, const pd_metrics *metrics)
+{
+    add_metrics_to(j, add_object(j, parent, key), metrics);
+}
+
+static void add_calibration(json *j, cJSON *parent, const char *key,
+                            const pd_calibration *calibration)
+{
+    cJSON *object = add_object(j, parent, key);
+    add_number(j, object, "brier", calibration->brier);
+    add_number(j, object, "ece", calibration->ece);
+    cJSON *bins = add_array(j, object, "bins");
+    for (int i = 0; i < PD_CALIBRATION_BINS; i++) {
+        const pd_calibration_bin *bin = &calibration->bins[i];
+        cJSON *item = cJSON_CreateObject();
+        add_number(j, item, "low", bin->low);
+        add_number(j, item, "high", bin->high);
+        add_integer(j, item, "count", bin->count);
+        add_number(j, item, "mean_probability", bin->mean_probability);
+        add_figure(j, item, "positive", bin->positive);
+        append(j, bins, item);
+    }
+}
+
+/* causes.NORMAL.predicted.VIRUS is the number of normal images that were called virus. */
+static void add_causes(json *j, cJSON *parent, const pd_report_fold *fold)
+{
+    cJSON *causes = add_object(j, parent, "causes");
+    for (int truth = 0; truth < PD_REPORT_CLASSES; truth++) {
+        cJSON *row = add_object(j, causes, pd_report_classes[truth]);
+        cJSON *predicted = add_object(j, row, "predicted");
+        for (int called = 0; called < PD_REPORT_CLASSES; called++)
+            add_integer(j, predicted, pd_report_classes[called], fold->causes[truth][called]);
+        add_figure(j, row, "recall", pd_report_recall(fold, truth));
+    }
+}
+
+static void add_shape_class(json *j, cJSON *parent, const char *key, const pd_shape_class *group)
+{
+    cJSON *object = add_object(j, parent, key);
+    for (int i = 0; i < PD_SHAPE_THIRDS; i++) {
+        const pd_shape_third *third = &group->thirds[i];
+        cJSON *item = add_object(j, object, pd_shape_third_names[i]);
+        add_number(j, item, "low", third->low);
+        add_number(j, item, "high", third->high);
+        add_integer(j, item, "count", third->count);
+        add_figure(j, item, "right", third->right);
+    }
+    add_number(j, object, "p", group->p);
+    add_figure(j, object, "correlation", group->correlation);
+}
+
+static void add_shape(json *j, cJSON *parent, const pd_shape_report *shape)
+{
+    cJSON *object = add_object(j, parent, "shape");
+    for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
+        const pd_shape_figures *figures = &shape->measures[measure];
+        if (!figures->known)
+            continue;
+        cJSON *of_measure = add_object(j, object, pd_shape_measure_names[measure]);
+        for (int label = 0; label < PD_LABELS; label++)
+            add_shape_class(j, of_measure, pd_shape_class_names[label], &figures->classes[label]);
+        add_figure(j, of_measure, "auc_high_normal", figures->auc_high_normal);
+        add_figure(j, of_measure, "auc_low_normal", figures->auc_low_normal);
+    }
+}
+
+/* Null where nothing is known. */
+static void add_outside(json *j, cJSON *parent, const pd_outside *outside)
+{
+    if (!outside->checked) {
+        j->ok = cJSON_AddNullToObject(parent, "outside") && j->ok;
+        return;
+    }
+    cJSON *object = add_object(j, parent, "outside");
+    add_integer(j, object, "count", outside->count);
+    cJSON *traits = add_object(j, object, "by_trait");
+    for (int trait = 0; trait < PD_TRAITS; trait++)
+        add_integer(j, traits, pd_trait_names[trait], outside->by_trait[trait]);
+}
+
+static void add_stress_rows(json *j, cJSON *parent, const pd_stress *stress)
+{
+    cJSON *rows = add_array(j, parent, "rows");
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        const pd_stress_row *row = &stress->rows[i];
+        cJSON *item = cJSON_CreateObject();
+        add_string(j, item, "name", pd_stress_name(row));
+        add_string(j, item, "phrase", pd_stress_phrase(row));
+        add_string(j, item, "family", pd_stress_family(row));
+        add_metrics_to(j, item, &row->metrics);
+        append(j, rows, item);
+    }
+}
+
+/* `fold` is the JSON of a fold, NULL when it is not present. */
+static void add_stress(json *j, cJSON *fold, const pd_stress *stress, const pd_verdict *verdict)
+{
+    if (fold == NULL || !stress->present)
+        return;
+    cJSON *object = add_object(j, fold, "stress");
+    add_integer(j, object, "images", stress->images);
+    add_integer(j, object, "fold_images", stress->fold_images);
+    add_figure(j, object, "pooled_auc", stress->pooled_auc);
+    add_string(j, object, "worst", pd_stress_name(&stress->rows[stress->worst]));
+    cJSON *lines = add_array(j, object, "verdict");
+    for (int i = 0; i < verdict->count; i++)
+        append(j, lines, make_string(verdict->lines[i]));
+    add_stress_rows(j, object, stress);
+}
+
+static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fold *fold)
+{
+    if (!fold->present)
+        return;
+    cJSON *object = add_object(j, parent, key);
+    add_metrics(j, object, "chosen", &fold->chosen);
+    add_metrics(j, object, "half", &fold->half);
+    add_metrics(j, object, "patients", &fold->patients);
+    add_figures(j, add_object(j, object, "chosen_bootstrap"), &fold->chosen_bootstrap);
+    add_figures(j, add_object(j, object, "half_bootstrap"), &fold->half_bootstrap);
+    add_integer(j, object, "left_out", fold->left_out);
+    cJSON *causes = add_object(j, object, "by_cause");
+    for (int cause = 0; cause < PD_CAUSES; cause++)
+        add_figure(j, causes, pd_cause_names[cause], fold->by_cause[cause]);
+    add_figure(j, object, "referred", fold->referred);
+    add_figure(j, object, "decided", fold->decided);
+    add_outside(j, object, &fold->outside);
+    add_calibration(j, object, "calibration", &fold->calibration);
+    add_calibration(j, object, "uncalibrated", &fold->uncalibrated);
+    if (fold->shape.known)
+        add_shape(j, object, &fold->shape);
+    if (fold->has_causes)
+        add_causes(j, object, fold);
+}
+
+/* The chosen threshold is the same in both folds; NAN when there is neither. */
+static double report_threshold(const pd_report *report)
+{
+    return report->val.present    ? report->val.chosen.threshold
+           : report->test.present ? report->test.chosen.threshold
+                                  : NAN;
+}
+
+pd_status pd_report_write_json(const char *path, const pd_report *report)
+{
+    pd_status status = PD_OK;
+    char *text = NULL, *lines = NULL;
+    json j = {.ok = true};
+    cJSON *root = cJSON_CreateObject();
+
+    add_string(&j, root, "job", report->job_name);
+    add_string(&j, root, "model", report->model);
+    char seed[24];
+    snprintf(seed, sizeof(seed), "%" PRIu64, report->seed);
+    j.ok = cJSON_AddRawToObject(root, "seed", seed) && j.ok;
+    cJSON *data = add_object(&j, root, "data");
+    add_string(&j, data, "path", report->data_path);
+    add_string(&j, data, "digest", report->data_digest);
+    add_string(&j, root, "version", report->version);
+    add_integer(&j, root, "ranks", report->ranks);
+    add_integer(&j, root, "threads", report->threads);
+    add_integer(&j, root, "lanes", report->lanes);
+    add_integer(&j, root, "members", report->members > 0 ? report->members : 1);
+    add_integer(&j, root, "parameters", report->parameters);
+    add_integer(&j, root, "epochs", report->epochs);
+    add_integer(&j, root, "best_epoch", report->best_epoch);
+    add_number(&j, root, "seconds", report->seconds);
+    add_number(&j, root, "images_per_second", report->images_per_second);
+    cJSON *targets = add_object(&j, root, "targets");
+    add_number(&j, targets, "sensitivity", report->target_sensitivity);
+    add_number(&j, targets, "specificity", report->target_specificity);
+    cJSON *decision = add_object(&j, root, "decision");
+    add_string(&j, decision, "rule", report->decision_rule);
+    add_number(&j, decision, "threshold", report_threshold(report));
+    add_string(&j, decision, "fold", report->decision_fold ? report->decision_fold : "val");
+    add_number(&j, decision, "temperature", report->temperature);
+    j.ok = cJSON_AddNumberToObject(decision, "views", report->views) && j.ok;
+    add_number(&j, decision, "refer_low", report->refer_low);
+    add_number(&j, decision, "refer_high", report->refer_high);
+    add_integer(&j, root, "test_looks", report->test_looks);
+    cJSON *folds = add_object(&j, root, "folds");
+    add_fold(&j, folds, "val", &report->val);
+    add_fold(&j, folds, "test", &report->test);
+    const pd_stress *val = &report->val.stress, *test = &report->test.stress;
+    const pd_verdict on_val = pd_verdict_of(val, "validation ", pd_report_targets(report));
+    const pd_verdict on_test = pd_verdict_of(test, "", pd_report_targets(report));
+    add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "val"), val, &on_val);
+    add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "test"), test, &on_test);
+    cJSON *list = add_array(&j, root, "warnings");
+    pd_warnings w = pd_report_warnings(report);
+    for (int i = 0; i < w.count; i++)
+        append(&j, list, make_string(w.lines[i]));
+
+    text = j.ok ? cJSON_Print(root) : NULL;
+    if (!text) {
+        status = pd_fail("%s: out of memory while the report was put together", path);
+        goto cleanup;
+    }
+    PD_TRY(pd_format(&lines, "%s\n", text));
+    PD_TRY(pd_file_write(path, lines, strlen(lines)));
+cleanup:
+    free(lines);
+    cJSON_free(text);
+    cJSON_Delete(root);
+    return status;
+}

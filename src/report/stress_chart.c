@@ -1,0 +1,215 @@
+#include "pneumo/report/stress_chart.h"
+
+#include "pneumo/report/html.h"
+
+#include <math.h>
+
+/* In the units of the view box, which are about points on a phone. */
+static const double width = 440, left = 134, right = 360, row_height = 15, head = 36, foot = 34;
+static const double nudge = 2.6; /* of the two marks of a row from its middle */
+
+typedef struct drawing {
+    FILE *out;
+    const pd_stress *stress;
+    pd_targets targets;
+    double low; /* at the left end of the axis, whose right end is 1 */
+    double y;   /* the middle of the row to be drawn */
+} drawing;
+
+typedef enum kind { SENSITIVITY, SPECIFICITY } kind;
+
+static const struct {
+    const char *name, *colour;
+    double nudge;
+} kinds[] = {{"sensitivity", "first", -1}, {"specificity", "second", 1}};
+
+static double target_of(const drawing *self, kind of)
+{
+    return of == SENSITIVITY ? self->targets.sensitivity : self->targets.specificity;
+}
+
+/* The tenth below everything that is to be seen. */
+static double find_low(const pd_stress *stress, pd_targets targets)
+{
+    double low = fmin(0.8, fmin(targets.sensitivity, targets.specificity));
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        low = fmin(low, stress->rows[i].metrics.sensitivity.low); /* a NAN is passed over */
+        low = fmin(low, stress->rows[i].metrics.specificity.low);
+    }
+    return fmax(0, floor(10 * low) / 10);
+}
+
+static double place(const drawing *self, double share)
+{
+    return left + (right - left) * (share - self->low) / (1 - self->low);
+}
+
+static void draw_line(const drawing *self, double x1, double y1, double x2, double y2,
+                      const char *attributes)
+{
+    fprintf(self->out, "<polyline points=\"%.1f,%.1f %.1f,%.1f\" fill=\"none\" %s/>\n", x1, y1, x2,
+            y2, attributes);
+}
+
+static void draw_text(const drawing *self, double x, double y, const char *attributes,
+                      const char *text)
+{
+    fprintf(self->out, "<text x=\"%.1f\" y=\"%.1f\" fill=\"var(--plot-ink)\" %s>", x, y,
+            attributes);
+    pd_html_text(self->out, text);
+    fputs("</text>\n", self->out);
+}
+
+/* A filled diamond or an open square, which differ without colours too. */
+static void draw_symbol(FILE *out, kind of, double x, double y)
+{
+    if (of == SENSITIVITY)
+        fprintf(out,
+                "<polygon points=\"%.1f,%.1f %.1f,%.1f %.1f,%.1f %.1f,%.1f\" "
+                "fill=\"var(--plot-first)\"/>\n",
+                x - 3.6, y, x, y - 3.6, x + 3.6, y, x, y + 3.6);
+    else
+        fprintf(out,
+                "<rect x=\"%.1f\" y=\"%.1f\" width=\"5\" height=\"5\" fill=\"var(--ground)\" "
+                "stroke=\"var(--plot-second)\" stroke-width=\"1.4\"/>\n",
+                x - 2.5, y - 2.5);
+}
+
+static void draw_figure(const drawing *self, const pd_figure *figure, kind of)
+{
+    char attributes[64];
+    double y = self->y + kinds[of].nudge * nudge;
+    if (!isfinite(figure->value))
+        return;
+    snprintf(attributes, sizeof attributes, "stroke=\"var(--plot-%s)\" stroke-width=\"1.2\"",
+             kinds[of].colour);
+    draw_line(self, place(self, figure->low), y, place(self, figure->high), y, attributes);
+    draw_symbol(self->out, of, place(self, figure->value), y);
+}
+
+static void shade_row(const drawing *self, int number)
+{
+    if (pd_verdict_misses(&self->stress->rows[number], self->targets))
+        fprintf(self->out,
+                "<rect x=\"0\" y=\"%.1f\" width=\"%.0f\" height=\"%.0f\" fill=\"var(--wrong)\"/>\n",
+                self->y - row_height / 2, width, row_height);
+}
+
+static void draw_row(const drawing *self, int number)
+{
+    const pd_stress_row *row = &self->stress->rows[number];
+    bool worst = number == self->stress->worst;
+    char area[16] = "";
+    const char *weight = worst ? "font-weight=\"700\"" : "";
+    draw_text(self, 8, self->y + 3.4, weight, pd_stress_name(row));
+    draw_figure(self, &row->metrics.sensitivity, SENSITIVITY);
+    draw_figure(self, &row->metrics.specificity, SPECIFICITY);
+    if (isfinite(row->metrics.auc.value))
+        snprintf(area, sizeof area, "%.3f", row->metrics.auc.value);
+    draw_text(self, right + 8, self->y + 3.4, weight, area);
+    if (worst)
+        draw_text(self, right + 44, self->y + 3.4, weight, "worst");
+}
+
+/* Grid lines and their numbers, at the bottom. */
+static void draw_axis(const drawing *self, double bottom)
+{
+    char text[16];
+    int step = self->low < 0.45 ? 20 : 10;
+    for (int percent = 100; percent >= 100 * self->low - 1e-9; percent -= step) {
+        double x = place(self, percent / 100.0);
+        draw_line(self, x, head - 6, x, bottom, "stroke=\"var(--plot-grid)\"");
+        snprintf(text, sizeof text, "%d", percent);
+        draw_text(self, x, bottom + 11, "text-anchor=\"middle\"", text);
+    }
+    draw_text(self, (left + right) / 2, bottom + 25, "text-anchor=\"middle\"",
+              "% of images decided rightly");
+}
+
+/* A line through all rows at each target, with its number at the top. */
+static void draw_targets(const drawing *self, double bottom)
+{
+    for (kind of = SENSITIVITY; of <= SPECIFICITY; of++) {
+        char text[32], attributes[96];
+        double x = place(self, target_of(self, of)), y = head - (of == SENSITIVITY ? 20 : 8);
+        snprintf(attributes, sizeof attributes,
+                 "stroke=\"var(--plot-%s)\" stroke-width=\"1.2\" stroke-dasharray=\"%s\"",
+                 kinds[of].colour, of == SENSITIVITY ? "6 3" : "2 2");
+        draw_line(self, x, y - 8, x, bottom, attributes);
+        snprintf(text, sizeof text, "%s %g %%", of == SENSITIVITY ? "sens." : "spec.",
+                 100 * target_of(self, of));
+        draw_text(self, x - 4, y, "text-anchor=\"end\"", text);
+    }
+}
+
+/* The middle of the line of a family's title; its rows are below. */
+static double title_place(int family)
+{
+    int lines = 1;
+    for (int i = 0; i < PD_CHANGES; i++)
+        lines += (int)pd_changes[i].family < family;
+    return head + row_height * (lines + family + 0.5);
+}
+
+static void draw_titles(const drawing *self)
+{
+    for (int family = 0; family < PD_CHANGE_FAMILIES; family++)
+        draw_text(self, 0, title_place(family) + 4.4, "font-style=\"italic\"",
+                  pd_change_family_names[family]);
+}
+
+/* Goes through the rows: the images as they are, then family by family. */
+static void each_row(drawing *self, void (*draw)(const drawing *self, int number))
+{
+    self->y = head + row_height / 2;
+    draw(self, 0);
+    for (int family = 0; family < PD_CHANGE_FAMILIES; family++) {
+        self->y = title_place(family);
+        for (int i = 1; i < PD_STRESS_ROWS; i++) {
+            if ((int)pd_changes[self->stress->rows[i].change].family != family)
+                continue;
+            self->y += row_height;
+            draw(self, i);
+        }
+    }
+}
+
+static void write_legend(FILE *out)
+{
+    fputs("<ul class=\"legend\">", out);
+    for (kind of = SENSITIVITY; of <= SPECIFICITY; of++) {
+        fputs("<li><svg class=\"symbol\" viewBox=\"0 0 24 10\" role=\"img\" aria-label=\"mark\">",
+              out);
+        fprintf(out, "<polyline points=\"1,5 23,5\" fill=\"none\" stroke=\"var(--plot-%s)\"/>",
+                kinds[of].colour);
+        draw_symbol(out, of, 12, 5);
+        fprintf(out, "</svg>%s, 95 %% interval</li>", kinds[of].name);
+    }
+    fputs("<li>dashed: their targets</li><li>shaded: below a target</li></ul>\n", out);
+}
+
+void pd_stress_chart_write(FILE *out, const pd_stress *stress, pd_targets targets)
+{
+    const pd_stress_row *worst = &stress->rows[stress->worst];
+    drawing self = {
+        .out = out, .stress = stress, .targets = targets, .low = find_low(stress, targets)};
+    double bottom = head + row_height * (PD_STRESS_ROWS + PD_CHANGE_FAMILIES);
+    fputs("<figure class=\"stress\">\n", out);
+    pd_html_element(out, "h4", "Sensitivity and specificity under each change");
+    fprintf(out, "\n<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"", width,
+            bottom + foot);
+    pd_html_print(out,
+                  "Sensitivity and specificity under each of %d changes; worst: images %s. The "
+                  "table below has the numbers.",
+                  PD_CHANGES, pd_stress_phrase(worst));
+    fputs("\"><g font-size=\"10\">\n", out);
+    draw_text(&self, right + 8, head - 8, "", "AUC");
+    each_row(&self, shade_row);
+    draw_axis(&self, bottom);
+    draw_targets(&self, bottom);
+    draw_titles(&self);
+    each_row(&self, draw_row);
+    fputs("</g></svg>\n", out);
+    write_legend(out);
+    fputs("</figure>\n", out);
+}

@@ -1,0 +1,212 @@
+/* What training asks of its validation fold. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pneumo/train/validation.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PNEUMONIA = 40, NORMAL = 40, COUNT = PNEUMONIA + NORMAL };
+
+/* Pneumonia i scores (i + 0.5) / 40; no normal image scores as much as the fifth of them. */
+static void make_scores(pd_score *scores, int64_t *ids)
+{
+    for (int i = 0; i < COUNT; i++) {
+        bool positive = i < PNEUMONIA;
+        double probability = positive ? (i + 0.5) / PNEUMONIA : 0.1 * (i - PNEUMONIA + 1) / NORMAL;
+        scores[i] = (pd_score){.id = i,
+                               .logit = log(probability / (1 - probability)),
+                               .positive = positive,
+                               .truth = positive,
+                               .predicted = probability >= 0.5,
+                               .loss = i};
+        scores[i].views[0] = scores[i].logit;
+        ids[i] = i;
+    }
+}
+
+/* Judges scores of the fold's images as they are. */
+static pd_status judge(const pd_job *job, pd_score *scores, size_t count, const int64_t *ids,
+                       pd_validation *out)
+{
+    pd_validation_scores all = {.ids = ids, .count = COUNT, .clean = scores, .clean_count = count};
+    return pd_validation_compute(job, &all, out);
+}
+
+static pd_validation validate(double target, double margin)
+{
+    pd_score scores[COUNT];
+    int64_t ids[COUNT];
+    pd_job job;
+    pd_validation out;
+    pd_job_defaults(&job);
+    job.target_sensitivity = target;
+    job.sensitivity_margin = margin;
+    make_scores(scores, ids);
+    assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
+    return out;
+}
+
+/* The margin moves the threshold, and the rule says what was asked of it. */
+static void test_sensitivity_margin(void **state)
+{
+    (void)state;
+    const struct {
+        double target, margin, sensitivity;
+        const char *share;
+    } cases[] = {
+        {0.95, 0, 0.95, " 95 %"},
+        {0.95, 0.025, 0.975, " 97.5 %"},
+        {0.95, 0.04, 1, " 99 %"},
+        {0.95, 0.5, 1, " 100 %"}, /* more than all cannot be asked */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_validation v = validate(cases[i].target, cases[i].margin);
+        assert_float_equal(v.sensitivity, cases[i].sensitivity, 1e-12);
+        assert_non_null(strstr(v.rule, cases[i].share));
+    }
+}
+
+/* A probability after its logit was divided by the temperature. */
+static double calibrated(double probability, double temperature)
+{
+    return 1 / (1 + exp(-log(probability / (1 - probability)) / temperature));
+}
+
+static void test_figures(void **state)
+{
+    (void)state;
+    pd_validation v = validate(0.95, 0);
+    assert_float_equal(v.loss, (COUNT - 1) / 2.0, 1e-12);
+    /* Two of forty lie below the threshold, which no normal image between them passes. */
+    assert_true(v.threshold > calibrated(1.5 / PNEUMONIA, v.temperature) &&
+                v.threshold <= calibrated(2.5 / PNEUMONIA, v.temperature));
+    assert_true(v.refer_low <= v.threshold && v.threshold <= v.refer_high);
+    assert_float_equal(v.accuracy, (v.sensitivity + v.specificity) / 2, 1e-12);
+    assert_string_equal(v.remark, "");
+}
+
+/* Views are averaged if asked, or if the validation fold gains by it: here their logits separate
+ * the classes much better, or say nothing at all. */
+static void test_views(void **state)
+{
+    (void)state;
+    const struct {
+        pd_views choice;
+        double mirrored, zoomed; /* logits of these views, for pneumonia */
+        int views;
+    } cases[] = {
+        {PD_VIEWS_PLAIN, 5, 5, 1}, {PD_VIEWS_MIRROR, -0.5, 5, 2},  {PD_VIEWS_ZOOM, -0.5, 5, 6},
+        {PD_VIEWS_AUTO, 5, -3, 2}, {PD_VIEWS_AUTO, -0.9, -0.9, 1}, {PD_VIEWS_AUTO, 1, 9, 6},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_score scores[COUNT];
+        int64_t ids[COUNT];
+        pd_job job;
+        pd_validation out;
+        pd_job_defaults(&job);
+        job.views = cases[i].choice;
+        make_scores(scores, ids);
+        for (int j = 0; j < COUNT; j++)
+            for (int view = 1; view < PD_VIEWS_MAX; view++)
+                scores[j].views[view] = (view == 1 ? cases[i].mirrored : cases[i].zoomed) *
+                                        (scores[j].positive ? 1 : -1);
+        assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
+        assert_int_equal(out.views, cases[i].views);
+        double logit = 0;
+        for (int view = 0; view < out.views; view++)
+            logit += scores[3].views[view] / out.views;
+        assert_float_equal(scores[3].probability, 1 / (1 + exp(-logit / out.temperature)), 1e-12);
+    }
+}
+
+/* Where the changed images decide, the threshold keeps its sensitivity on them, and the figures are
+ * still those of the images as they are. */
+static void test_threshold_on_changed_images(void **state)
+{
+    (void)state;
+    pd_score clean[COUNT], changed[2 * COUNT];
+    int64_t ids[COUNT];
+    pd_job job;
+    pd_validation out;
+    pd_metrics metrics;
+    pd_job_defaults(&job);
+    job.threshold_on = PD_THRESHOLD_STRESS;
+    make_scores(clean, ids);
+    make_scores(changed, ids);
+    make_scores(changed + COUNT, ids);
+    for (int i = 0; i < 2 * COUNT; i++)
+        changed[i].logit = changed[i].views[0] -= 1;
+    pd_validation_scores all = {.ids = ids,
+                                .count = COUNT,
+                                .clean = clean,
+                                .clean_count = COUNT,
+                                .changed = changed,
+                                .changed_count = 2 * COUNT,
+                                .rounds = 2};
+    assert_int_equal(pd_validation_compute(&job, &all, &out), PD_OK);
+    assert_string_equal(out.fold, "val changed");
+    assert_int_equal(pd_metrics_compute(&metrics, changed, 2 * COUNT, out.threshold), PD_OK);
+    assert_true(metrics.sensitivity.value >= 0.95 && metrics.sensitivity.value < 1);
+    assert_float_equal(out.stress_auc, metrics.auc.value, 0);
+    assert_int_equal(pd_metrics_compute(&metrics, clean, COUNT, out.threshold), PD_OK);
+    assert_float_equal(out.sensitivity, metrics.sensitivity.value, 0);
+    assert_true(out.sensitivity > 0.95 && out.specificity < 0.9);
+
+    changed[COUNT + 3] = changed[COUNT + 4]; /* in the second round */
+    assert_int_equal(pd_validation_compute(&job, &all, &out), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "has no score"));
+}
+
+/* A job can ask for the threshold at which both targets most probably hold. */
+static void test_both(void **state)
+{
+    (void)state;
+    pd_score scores[COUNT];
+    int64_t ids[COUNT];
+    pd_job job;
+    pd_validation out;
+    pd_job_defaults(&job);
+    job.threshold_rule = PD_THRESHOLD_BOTH;
+    make_scores(scores, ids);
+    assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
+    /* 36 of 40 lie above all normal images, which the rule for sensitivity would pass. */
+    assert_true(out.sensitivity < 1 && out.specificity > 0.9);
+    assert_non_null(strstr(out.rule, "both 95 % sensitivity and 90 % specificity hold"));
+    assert_non_null(strstr(out.rule, ", on the validation fold"));
+}
+
+/* A score that is missing, or there twice, is no figure but an error. */
+static void test_every_score_once(void **state)
+{
+    (void)state;
+    pd_score scores[COUNT];
+    int64_t ids[COUNT];
+    pd_job job;
+    pd_validation out;
+    pd_job_defaults(&job);
+    make_scores(scores, ids);
+    assert_int_equal(judge(&job, scores, COUNT - 1, ids, &out), PD_FAILED);
+    make_scores(scores, ids);
+    scores[7] = scores[8];
+    assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "validation fold"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sensitivity_margin),
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_threshold_on_changed_images),
+        cmocka_unit_test(test_both),
+        cmocka_unit_test(test_every_score_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
