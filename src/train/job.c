@@ -170,8 +170,7 @@ static const key keys[] = {
     AUGMENT(noise, "0", "[0, 1]", "noise in half of the images, up to this share of the range"),
     AUGMENT(border, "0", "[0, 0.5]", "black out up to this share of each side of half of them"),
     AUGMENT(erase, "0", "[0, 1]", "erase a rectangle up to this share of the area in half of them"),
-    REAL("augment", mixup, "0", "[0, 1]",
-         "mix pairs of images by shares of Beta(this, this); 0: off"),
+    AUGMENT(mixup, "0", "[0, 1]", "mix pairs of images by shares of Beta(this, this); 0: off"),
 
     REAL("evaluate", target_sensitivity, "0.95", "(0, 1]",
          "what the model must reach: the threshold is chosen for it on validation"),
@@ -643,7 +642,7 @@ static pd_status check_rules(const reading *r)
         return fail_rule(r, "weight_decay", "optimizer",
                          pd_fail("weight_decay works with optimizer = adamw only; for %s set l2",
                                  optimizers[job->optimizer]));
-    if (job->mixup > 0 && job->task != PD_TASK_PNEUMONIA)
+    if (job->augment.mixup > 0 && job->task != PD_TASK_PNEUMONIA)
         return fail_rule(r, "mixup", "task",
                          pd_fail("mixup works with task = pneumonia only: set augment.mixup = 0"));
     if (job->threshold_rule == PD_THRESHOLD_BOTH && job->target_sensitivity == 1)

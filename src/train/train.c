@@ -65,7 +65,7 @@ static void mix_batch(pd_run *self)
     pd_step *step = &self->step;
     int samples = step->lane_samples, lanes = pd_comm_lane_count(self->comm);
     for (int lane = 0; lane < lanes; lane++) {
-        pd_mixup_draw(self->pairs, self->order, samples, self->job->mixup, self->job->seed,
+        pd_mixup_draw(self->pairs, self->order, samples, self->job->augment.mixup, self->job->seed,
                       self->state.step, pd_comm_first_lane(self->comm) + lane);
 #pragma omp parallel for num_threads(self->options->threads)
         for (int i = 0; i < samples / 2; i++) {
@@ -95,7 +95,7 @@ static pd_status load_batch(pd_run *self)
     for (int i = 0; i < self->step.samples; i++) {
         const pd_pick *pick = &self->picks[i];
         pd_view view =
-            pd_view_draw(&self->job->augment, self->job->seed, epoch, pick->id, pick->repeat);
+            pd_augment_draw(&self->job->augment, self->job->seed, epoch, pick->id, pick->repeat);
         pd_view_render(&view, &self->input, self->pixels[i],
                        self->step.x + (size_t)i * self->step.sample_floats,
                        self->scratch + (size_t)omp_get_thread_num() * scratch);
@@ -104,7 +104,7 @@ static pd_status load_batch(pd_run *self)
         self->step.targets[i] = (float)class;
         self->step.weights[i] = self->class_weight[class];
     }
-    if (self->job->mixup > 0)
+    if (self->job->augment.mixup > 0)
         mix_batch(self);
 cleanup:
     return status;

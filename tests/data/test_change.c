@@ -1,6 +1,7 @@
 /* Acquisition changes: what each does to an image, against scipy and libjpeg; that they are pure
  * functions of seed and sample; and that the catalogue can be relied on. */
 #include "pneumo/base/random.h"
+#include "pneumo/data/augment.h"
 #include "pneumo/data/change.h"
 #include "pneumo/data/image.h"
 
@@ -223,7 +224,7 @@ static void augmentation_shares_no_random_numbers(void **state)
         .crop_min = 1, .crop_max = 1, .crop_ratio = 1, .resample_min = 1, .noise = 0.04};
     pd_view tested = pd_change_view(find("noise-0.04"), 1, 9);
     for (uint32_t epoch = 0; epoch < 50; epoch++) {
-        pd_view trained = pd_view_draw(&augment, 1, epoch, 9, 0);
+        pd_view trained = pd_augment_draw(&augment, 1, epoch, 9, 0);
         assert_true(trained.noise_seed != tested.noise_seed);
     }
     /* Nor does another change of the same sample. */

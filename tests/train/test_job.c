@@ -242,7 +242,7 @@ static void test_keys_on_changes(void **state)
     parse(&job, "");
     assert_true(job.augment.crop_min == 1 && job.augment.crop_max == 1 && job.augment.gamma == 0);
     assert_true(job.augment.resample_min == 1 && job.augment.border == 0 && job.augment.erase == 0);
-    assert_true(job.mixup == 0 && job.stress && job.stress_images == 1000 &&
+    assert_true(job.augment.mixup == 0 && job.stress && job.stress_images == 1000 &&
                 job.stress_rounds == 2);
     assert_int_equal(job.views, PD_VIEWS_PLAIN);
     assert_int_equal(job.threshold_on, PD_THRESHOLD_VALIDATION);
@@ -255,7 +255,7 @@ static void test_keys_on_changes(void **state)
     const pd_augment *a = &job.augment;
     assert_true(a->crop_max == 1.4 && a->crop_min == 0.5 && a->gamma == 0.5 && a->blur == 0.01);
     assert_true(a->resample_min == 0.4 && a->sharpen == 2 && a->noise == 0.1 && a->border == 0.1);
-    assert_true(a->erase == 0.2 && a->black == 0.5 && job.mixup == 0.4);
+    assert_true(a->erase == 0.2 && a->black == 0.5 && job.augment.mixup == 0.4);
     assert_int_equal(job.monitor, PD_MONITOR_STRESS);
     assert_int_equal(job.views, PD_VIEWS_ZOOM);
     assert_int_equal(job.threshold_on, PD_THRESHOLD_STRESS);

@@ -7,31 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What training draws from. All off when zeroed, but for crop_min, crop_max, crop_ratio and
- * resample_min = 1. */
-typedef struct pd_augment {
-    /* The random resized crop. Its area, as a share of the image's, is log-uniform: zooming in and
-     * out by the same factor is equally frequent. Above 1 it reaches beyond the image. */
-    double crop_min;
-    double crop_max;
-    double crop_ratio; /* aspect: log-uniform in [1 / crop_ratio, crop_ratio] */
-    bool flip;         /* left and right, half of the time */
-    double rotate;     /* degrees, either way */
-    double translate;  /* share of the side, either way */
-    double brightness; /* share of the full range, either way */
-    double contrast;   /* factor on the distance to mid-grey, between 1 - c and 1 + c */
-    double black;      /* share of views in which places beyond the image are black; else they take
-                          the grey of the nearest pixel at the edge */
-    double gamma; /* exponent on the grey value: log-uniform in [1 / (1 + g), 1 + g] */
-    /* Each of these is applied to half of the views: */
-    double blur;         /* standard deviation of a Gaussian, up to this share of the side */
-    double resample_min; /* least factor by which the image is shrunk and enlarged again */
-    double sharpen;      /* amount of an unsharp mask, up to */
-    double noise;        /* standard deviation of noise, up to this share of the range */
-    double border;       /* blacks out each of the four sides up to this share of the side */
-    double erase;        /* area of a rectangle of one random grey, up to this share */
-} pd_augment;
-
 /* Applied in this order, each off when 0 but for gamma, gain and resample, which are off at 1. */
 typedef struct pd_view {
     /* On the packed image: */
@@ -60,11 +35,6 @@ pd_view pd_view_plain(void);
 /* Turns the view's geometry into one of the field `width` x `height` around the centre, in units of
  * the image's sides; with `mirror` left and right are exchanged. */
 void pd_view_frame(pd_view *view, float width, float height, bool mirror);
-
-/* The view of `sample` in `epoch`, a pure function of its arguments. `repeat` counts the times that
- * the sample came before in this epoch. */
-pd_view pd_view_draw(const pd_augment *augment, uint64_t seed, uint32_t epoch, int64_t sample,
-                     uint32_t repeat);
 
 /* The views over which evaluation may average: the first is the plain one, the second its mirror
  * image, the others the field 0.9 and 1.1 times as wide and high, each with its mirror image. */

@@ -6,6 +6,7 @@
 #define PNEUMO_TRAIN_JOB_H
 
 #include "pneumo/base/status.h"
+#include "pneumo/data/augment.h"
 #include "pneumo/data/view.h"
 #include "pneumo/metrics/scores.h"
 #include "pneumo/metrics/threshold.h"
@@ -119,7 +120,6 @@ typedef struct pd_job {
 
     /* [augment] */
     pd_augment augment;
-    double mixup; /* alpha of the Beta distribution of the shares of two mixed images; 0: off */
 
     /* [evaluate] */
     double target_sensitivity;
