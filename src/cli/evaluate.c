@@ -3,7 +3,7 @@
 #include "pneumo/cli/command.h"
 #include "pneumo/io/file.h"
 #include "pneumo/report/gallery.h"
-#include "pneumo/report/scores.h"
+#include "pneumo/report/score_file.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -52,11 +52,11 @@ static pd_status make_folders(const outputs *files)
 static pd_status write_files(const outputs *files, pd_evaluation *evaluation)
 {
     pd_status status = PD_OK;
-    const pd_report *report = pd_evaluation_report(evaluation);
+    const pd_results *report = pd_evaluation_results(evaluation);
     if (files->json != NULL)
         PD_TRY(pd_report_write_json(files->json, report));
     if (files->scores != NULL)
-        PD_TRY(pd_scores_write(files->scores, report));
+        PD_TRY(pd_score_file_write(files->scores, report));
     if (files->html != NULL)
         PD_TRY(pd_gallery_write_page(files->html, evaluation));
 cleanup:
@@ -128,7 +128,7 @@ pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
     if (pd_comm_rank(comm) == 0) {
-        pd_report_print(stdout, pd_evaluation_report(evaluation));
+        pd_report_print(stdout, pd_evaluation_results(evaluation));
         status = write_files(&files, evaluation);
     }
     status = pd_comm_agree(comm, status);

@@ -11,7 +11,7 @@
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
 #include "pneumo/report/gallery.h"
-#include "pneumo/report/scores.h"
+#include "pneumo/report/score_file.h"
 #include "pneumo/train/threads.h"
 #include "pneumo/train/validation.h"
 
@@ -188,12 +188,12 @@ cleanup:
 static pd_status write_files(const char *folder, pd_evaluation *evaluation)
 {
     pd_status status = PD_OK;
-    const pd_report *told = pd_evaluation_report(evaluation);
+    const pd_results *told = pd_evaluation_results(evaluation);
     char *json = NULL, *scores = NULL, *page = NULL;
     PD_TRY(pd_train_path(&json, folder, "report.json"));
     PD_TRY(pd_train_path(&scores, folder, "scores.csv"));
     PD_TRY(pd_train_path(&page, folder, "report.html"));
-    PD_TRY(pd_scores_write(scores, told));
+    PD_TRY(pd_score_file_write(scores, told));
     PD_TRY(pd_gallery_write_page(page, evaluation));
     PD_TRY(pd_report_write_json(json, told));
 cleanup:
@@ -219,7 +219,7 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
     pd_comm_at(comm, "writing the report");
     if (pd_comm_rank(comm) == 0) {
-        pd_report *told = pd_evaluation_report(evaluation);
+        pd_results *told = pd_evaluation_results(evaluation);
         told->epochs = trained->epochs;
         told->seconds = trained->images_per_second > 0 ? trained->seconds : (double)NAN;
         told->images_per_second = trained->images_per_second;

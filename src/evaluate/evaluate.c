@@ -21,7 +21,7 @@ struct pd_evaluation {
     pd_classifier *classifier;
     pd_ensemble_data data;
     uint8_t *seen; /* by pd_seen_find; NULL: no image was */
-    pd_report report;
+    pd_results results;
 };
 
 static const pd_dataset *dataset_of(const pd_evaluation *self)
@@ -41,7 +41,7 @@ static pd_status judge_at(double threshold, const pd_score *scores, size_t count
 }
 
 /* Right decisions by cause, and what a reader of `predict` would be told to look at again. */
-static void count_causes(const pd_evaluation *self, pd_report_fold *out)
+static void count_causes(const pd_evaluation *self, pd_results_fold *out)
 {
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
     const pd_sample *samples = pd_dataset_samples(dataset_of(self));
@@ -64,7 +64,7 @@ static void count_causes(const pd_evaluation *self, pd_report_fold *out)
 }
 
 /* Takes the scores of images that calibration has seen out of out->scores. */
-static void leave_out_seen(const pd_evaluation *self, pd_report_fold *out)
+static void leave_out_seen(const pd_evaluation *self, pd_results_fold *out)
 {
     size_t kept = 0;
     for (size_t i = 0; self->seen != NULL && i < out->score_count; i++) {
@@ -78,14 +78,14 @@ static void leave_out_seen(const pd_evaluation *self, pd_report_fold *out)
 
 /* The figures of one fold's scores, which *out takes over. */
 static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count,
-                       const pd_mean_scorer *scorer, pd_report_fold *out)
+                       const pd_mean_scorer *scorer, pd_results_fold *out)
 {
     pd_status status = PD_OK;
     size_t id_count, patient_count;
     pd_score *patients = NULL;
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
     const int64_t *ids = pd_mean_scorer_ids(scorer, &id_count);
-    uint64_t seed = self->report.seed;
+    uint64_t seed = self->results.seed;
     out->scores = scores;
     out->score_count = count;
     PD_TRY(pd_scores_check(scores, count, ids, id_count));
@@ -142,7 +142,7 @@ static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, p
 
 /* Scores one fold; on rank 0 fills *out. Collective. */
 static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
-                               pd_report_fold *out)
+                               pd_results_fold *out)
 {
     pd_status status = PD_OK;
     pd_mean_scorer *scorer = NULL;
@@ -158,7 +158,7 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     size_t id_count;
     const int64_t *ids = pd_mean_scorer_ids(scorer, &id_count);
     status = pd_outside_count(&out->outside, comm, pd_classifier_checkpoint(self->classifier),
-                              dataset_of(self), ids, id_count, self->report.threads);
+                              dataset_of(self), ids, id_count, self->results.threads);
     if (status != PD_OK) {
         free(scores);
         goto cleanup;
@@ -194,8 +194,8 @@ static pd_status find_seen(pd_evaluation *self, pd_comm *comm, bool val, bool te
     const bool folds[PD_FOLDS] = {[PD_VAL] = val, [PD_TEST] = test};
     if (site->count == 0)
         return PD_OK;
-    self->report.unrecognised = !pd_seen_comparable(site, dataset_of(self));
-    if (self->report.unrecognised)
+    self->results.unrecognised = !pd_seen_comparable(site, dataset_of(self));
+    if (self->results.unrecognised)
         return PD_OK;
     pd_comm_at(comm, "looking for images of the calibration");
     return pd_seen_find(&self->seen, comm, site, dataset_of(self), folds);
@@ -228,9 +228,9 @@ static pd_status check_used_up(const pd_evaluation *self, pd_fold fold, bool *us
     if (!other)
         return pd_fail("%s: its %s fold cannot be evaluated: all its %s images were used for "
                        "calibration",
-                       self->report.data_path, name, pd_label_names[label]);
+                       self->results.data_path, name, pd_label_names[label]);
     pd_info("%s: its %s fold is left out: all its %s images were used for calibration",
-            self->report.data_path, name, pd_label_names[label]);
+            self->results.data_path, name, pd_label_names[label]);
     return PD_OK;
 }
 
@@ -250,42 +250,42 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
 {
     pd_status status = PD_OK;
     int32_t example;
-    pd_report *report = &self->report;
+    pd_results *results = &self->results;
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
     const pd_job *job = pd_classifier_job(self->classifier);
     PD_TRY(pd_ensemble_open_data(&self->data, self->classifier,
                                  options->data != NULL ? options->data : job->file));
     const pd_dataset_info *info = pd_dataset_get_info(dataset_of(self));
-    report->members = self->data.count;
-    report->job_name = checkpoint->job_name;
-    report->model = checkpoint->model;
-    report->data_path = options->data != NULL ? options->data : job->file;
-    report->data_digest = info->digest;
-    report->samples = pd_dataset_samples(dataset_of(self));
-    report->version = PNEUMO_VERSION;
-    report->seed = job->seed;
-    report->ranks = pd_comm_size(comm);
-    report->lanes = job->lanes;
-    report->parameters = count_parameters(self->classifier);
-    report->best_epoch = checkpoint->best_epoch;
-    report->epochs = checkpoint->epoch;
-    report->seconds = report->images_per_second = (double)NAN;
-    report->target_sensitivity = job->target_sensitivity;
-    report->target_specificity = job->target_specificity;
+    results->members = self->data.count;
+    results->job_name = checkpoint->job_name;
+    results->model = checkpoint->model;
+    results->data_path = options->data != NULL ? options->data : job->file;
+    results->data_digest = info->digest;
+    results->samples = pd_dataset_samples(dataset_of(self));
+    results->version = PNEUMO_VERSION;
+    results->seed = job->seed;
+    results->ranks = pd_comm_size(comm);
+    results->lanes = job->lanes;
+    results->parameters = count_parameters(self->classifier);
+    results->best_epoch = checkpoint->best_epoch;
+    results->epochs = checkpoint->epoch;
+    results->seconds = results->images_per_second = (double)NAN;
+    results->target_sensitivity = job->target_sensitivity;
+    results->target_specificity = job->target_specificity;
     if (checkpoint->site.count > 0) {
-        report->target_sensitivity = checkpoint->site.target_sensitivity;
-        report->target_specificity = checkpoint->site.target_specificity;
+        results->target_sensitivity = checkpoint->site.target_sensitivity;
+        results->target_specificity = checkpoint->site.target_specificity;
     }
-    report->decision_fold = checkpoint->decision_fold;
-    report->decision_rule = checkpoint->decision_rule;
-    report->temperature = checkpoint->temperature;
-    report->views = (int)checkpoint->views;
-    report->refer_low = checkpoint->refer_low;
-    report->refer_high = checkpoint->refer_high;
-    report->test_looks = checkpoint->test_looks;
-    report->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
-    report->other_threshold = checkpoint->epoch_step > 0;
-    PD_TRY(pd_folds_leaks(&report->leaks, &example, pd_dataset_samples(dataset_of(self)),
+    results->decision_fold = checkpoint->decision_fold;
+    results->decision_rule = checkpoint->decision_rule;
+    results->temperature = checkpoint->temperature;
+    results->views = (int)checkpoint->views;
+    results->refer_low = checkpoint->refer_low;
+    results->refer_high = checkpoint->refer_high;
+    results->test_looks = checkpoint->test_looks;
+    results->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
+    results->other_threshold = checkpoint->epoch_step > 0;
+    PD_TRY(pd_folds_leaks(&results->leaks, &example, pd_dataset_samples(dataset_of(self)),
                           info->count));
 cleanup:
     return status;
@@ -317,10 +317,10 @@ static void count_look(pd_evaluation *self, const pd_evaluate_options *options)
 {
     pd_ensemble *ensemble = pd_classifier_ensemble(self->classifier);
     pd_checkpoint *whole = pd_classifier_checkpoint(self->classifier);
-    if (self->report.other_data ||
+    if (self->results.other_data ||
         (options->by_training && whole->test_looks > looks_before(ensemble)))
         return;
-    self->report.test_looks = ++whole->test_looks;
+    self->results.test_looks = ++whole->test_looks;
     pd_status status = options->checkpoint_count > 1 ? count_in_members(ensemble)
                        : ensemble->is_file ? pd_ensemble_save(options->checkpoints[0], ensemble)
                                            : pd_checkpoint_save(options->checkpoints[0], whole);
@@ -334,12 +334,12 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     pd_evaluation *self = NULL;
     *out = NULL;
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->report.threads = pd_threads_choose(comm, options->threads);
+    self->results.threads = pd_threads_choose(comm, options->threads);
     const pd_ensemble_options assembly = {.paths = options->checkpoints,
                                           .count = options->checkpoint_count,
                                           .data = options->data,
                                           .only_own = true,
-                                          .threads = self->report.threads};
+                                          .threads = self->results.threads};
     PD_TRY(pd_ensemble_assemble(&self->classifier, comm, &assembly));
     PD_TRY(pd_comm_agree(comm, set_up(self, comm, options)));
     if (pd_comm_rank(comm) == 0 && !pd_classifier_checkpoint(self->classifier)->has_profile)
@@ -350,26 +350,26 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     bool test = is_usable(self, PD_TEST, options->test);
     if (!val && !test) {
         status = pd_fail("%s: there are no images in its %s: give another data set or fold",
-                         self->report.data_path,
+                         self->results.data_path,
                          !options->test  ? "val fold"
                          : !options->val ? "test fold"
                                          : "val and test folds");
         goto cleanup;
     }
     if (options->val != val || options->test != test)
-        pd_info("%s has no images in its %s fold, which is left out", self->report.data_path,
+        pd_info("%s has no images in its %s fold, which is left out", self->results.data_path,
                 val ? "test" : "val");
     PD_TRY(find_seen(self, comm, val, test));
     PD_TRY(check_used_up(self, PD_VAL, &val, test));
     PD_TRY(check_used_up(self, PD_TEST, &test, val));
     if (val)
-        PD_TRY(evaluate_fold(self, comm, PD_VAL, &self->report.val));
+        PD_TRY(evaluate_fold(self, comm, PD_VAL, &self->results.val));
     if (test)
-        PD_TRY(evaluate_fold(self, comm, PD_TEST, &self->report.test));
+        PD_TRY(evaluate_fold(self, comm, PD_TEST, &self->results.test));
     if (options->stress && val)
-        PD_TRY(stress_fold(self, comm, PD_VAL, &self->report.val.stress));
+        PD_TRY(stress_fold(self, comm, PD_VAL, &self->results.val.stress));
     if (options->stress && test && !options->by_training)
-        PD_TRY(stress_fold(self, comm, PD_TEST, &self->report.test.stress));
+        PD_TRY(stress_fold(self, comm, PD_TEST, &self->results.test.stress));
     if (test && pd_comm_rank(comm) == 0)
         count_look(self, options);
     *out = self;
@@ -383,8 +383,8 @@ void pd_evaluation_destroy(pd_evaluation **evaluation)
 {
     if (*evaluation == NULL)
         return;
-    free((*evaluation)->report.val.scores);
-    free((*evaluation)->report.test.scores);
+    free((*evaluation)->results.val.scores);
+    free((*evaluation)->results.test.scores);
     free((*evaluation)->seen);
     pd_ensemble_close_data(&(*evaluation)->data);
     pd_classifier_destroy(&(*evaluation)->classifier);
@@ -392,9 +392,9 @@ void pd_evaluation_destroy(pd_evaluation **evaluation)
     *evaluation = NULL;
 }
 
-pd_report *pd_evaluation_report(pd_evaluation *evaluation)
+pd_results *pd_evaluation_results(pd_evaluation *evaluation)
 {
-    return &evaluation->report;
+    return &evaluation->results;
 }
 
 pd_classifier *pd_evaluation_classifier(pd_evaluation *evaluation)

@@ -56,7 +56,7 @@ static pd_status copy_points(pd_plot_point **out, const pd_curve *curve)
     return status;
 }
 
-pd_status pd_chart_roc(FILE *out, const pd_report_fold *fold)
+pd_status pd_chart_roc(FILE *out, const pd_results_fold *fold)
 {
     pd_status status = PD_OK;
     pd_curve curve = {0};
@@ -90,7 +90,7 @@ cleanup:
     return status;
 }
 
-pd_status pd_chart_precision_recall(FILE *out, const pd_report_fold *fold)
+pd_status pd_chart_precision_recall(FILE *out, const pd_results_fold *fold)
 {
     pd_status status = PD_OK;
     pd_curve curve = {0};
@@ -146,7 +146,7 @@ static void reliability(const pd_calibration *calibration, pd_plot_point *points
     }
 }
 
-pd_status pd_chart_calibration(FILE *out, const pd_report_fold *fold)
+pd_status pd_chart_calibration(FILE *out, const pd_results_fold *fold)
 {
     pd_status status = PD_OK;
     pd_plot_point after[PD_CALIBRATION_BINS], before[PD_CALIBRATION_BINS];
@@ -177,7 +177,7 @@ cleanup:
 
 enum { SCORE_BINS = 20 };
 
-pd_status pd_chart_scores(FILE *out, const pd_report_fold *fold, double low, double high)
+pd_status pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double high)
 {
     pd_status status = PD_OK;
     int64_t counts[2][SCORE_BINS] = {{0}}, most = 1;

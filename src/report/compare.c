@@ -4,7 +4,7 @@
 #include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
 #include "pneumo/metrics/difference.h"
-#include "pneumo/report/scores.h"
+#include "pneumo/report/score_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -84,7 +84,7 @@ static pd_status read_scores(contender *out, const pd_outcome *run)
     PD_TRY(pd_format(&path, "%s/scores.csv", run->folder));
     if (!pd_file_exists(path))
         goto cleanup;
-    PD_TRY(pd_scores_read(&out->scores, &out->count, path, PD_TEST));
+    PD_TRY(pd_score_file_read(&out->scores, &out->count, path, PD_TEST));
     for (size_t i = 0; i < out->count; i++) {
         bool called = out->scores[i].probability >= run->threshold;
         if (out->scores[i].positive)

@@ -28,7 +28,7 @@ static double wrongness(const pd_score *score, double threshold)
 }
 
 /* Puts the worst mistakes into worst[], most confident first, and returns how many there are. */
-static int choose(const pd_report_fold *fold, const pd_score *worst[GALLERY_MOST])
+static int choose(const pd_results_fold *fold, const pd_score *worst[GALLERY_MOST])
 {
     double threshold = fold->chosen.threshold;
     int count = 0;
@@ -53,7 +53,7 @@ static int choose(const pd_report_fold *fold, const pd_score *worst[GALLERY_MOST
 static pd_status show(pd_page_mistake *out, pd_evaluation *evaluation, const pd_score *score)
 {
     pd_status status = PD_OK;
-    const pd_report *report = pd_evaluation_report(evaluation);
+    const pd_results *results = pd_evaluation_results(evaluation);
     const pd_dataset *dataset = pd_evaluation_dataset(evaluation);
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
     pd_classifier *classifier = pd_evaluation_classifier(evaluation);
@@ -61,8 +61,8 @@ static pd_status show(pd_page_mistake *out, pd_evaluation *evaluation, const pd_
     pd_heatmap heatmap = {0};
     pd_picture picture = {0};
     unsigned char *png = NULL;
-    out->name = report->samples[score->id].name;
-    out->label = report->samples[score->id].label;
+    out->name = results->samples[score->id].name;
+    out->label = results->samples[score->id].label;
     out->probability = score->probability;
     out->border = (double)NAN;
     if (!pd_classifier_has_heatmap(classifier))
@@ -91,10 +91,10 @@ static void gallery_release(gallery *shown)
 static pd_status gallery_make(gallery *out, pd_evaluation *evaluation)
 {
     pd_status status = PD_OK;
-    const pd_report *report = pd_evaluation_report(evaluation);
+    const pd_results *results = pd_evaluation_results(evaluation);
     const pd_score *worst[GALLERY_MOST];
     *out = (gallery){0};
-    int count = choose(report->test.present ? &report->test : &report->val, worst);
+    int count = choose(results->test.present ? &results->test : &results->val, worst);
     for (; out->count < count; out->count++)
         PD_TRY(show(&out->mistakes[out->count], evaluation, worst[out->count]));
 cleanup:
@@ -111,7 +111,7 @@ pd_status pd_gallery_write_page(const char *path, pd_evaluation *evaluation)
         return status;
     const pd_checkpoint *checkpoint =
         pd_classifier_checkpoint(pd_evaluation_classifier(evaluation));
-    const pd_page page = {.report = pd_evaluation_report(evaluation),
+    const pd_page page = {.results = pd_evaluation_results(evaluation),
                           .data = pd_dataset_get_info(pd_evaluation_dataset(evaluation)),
                           .history = checkpoint->history,
                           .history_count = checkpoint->history_count,

@@ -159,11 +159,11 @@ static void write_doubt(FILE *out, const char *name, const pd_figure *figure, do
     fputs("</p>\n", out);
 }
 
-static void write_verdict(FILE *out, const pd_report *report)
+static void write_verdict(FILE *out, const pd_results *results)
 {
-    const pd_figure *sensitivity = &report->test.chosen.sensitivity;
-    const pd_figure *specificity = &report->test.chosen.specificity;
-    const char *unknown = !report->test.present
+    const pd_figure *sensitivity = &results->test.chosen.sensitivity;
+    const pd_figure *specificity = &results->test.chosen.specificity;
+    const char *unknown = !results->test.present
                               ? "No verdict: the test fold has not been evaluated."
                           : !isfinite(sensitivity->value) || !isfinite(specificity->value)
                               ? "No verdict: the test fold lacks images of a class."
@@ -172,27 +172,27 @@ static void write_verdict(FILE *out, const pd_report *report)
         pd_html_element(out, "p class=\"verdict\"", unknown);
         return;
     }
-    bool sensitive = sensitivity->value >= report->target_sensitivity;
-    bool specific = specificity->value >= report->target_specificity;
+    bool sensitive = sensitivity->value >= results->target_sensitivity;
+    bool specific = specificity->value >= results->target_specificity;
     fprintf(out, "<p class=\"verdict %s\">%s: on the test fold the model recognises ",
             sensitive && specific ? "met" : "missed",
             sensitive && specific ? "Both targets met"
             : sensitive           ? "Target for specificity missed"
             : specific            ? "Target for sensitivity missed"
                                   : "Both targets missed");
-    write_target(out, "pneumonias", "sensitivity", sensitivity->value, report->target_sensitivity);
+    write_target(out, "pneumonias", "sensitivity", sensitivity->value, results->target_sensitivity);
     fputs(" and ", out);
     write_target(out, "normal images", "specificity", specificity->value,
-                 report->target_specificity);
+                 results->target_specificity);
     fputs(".</p>\n", out);
-    write_doubt(out, "sensitivity", sensitivity, report->target_sensitivity);
-    write_doubt(out, "specificity", specificity, report->target_specificity);
+    write_doubt(out, "sensitivity", sensitivity, results->target_sensitivity);
+    write_doubt(out, "specificity", specificity, results->target_specificity);
 }
 
 /* How the figures hold when images are taken otherwise. */
-static void write_stress_verdict(FILE *out, const pd_report *report)
+static void write_stress_verdict(FILE *out, const pd_results *results)
 {
-    const pd_verdict verdict = pd_report_stress(report);
+    const pd_verdict verdict = pd_report_stress(results);
     if (verdict.count == 0) {
         pd_html_element(out, "p",
                         "No stress test was run: how the figures hold on images that are taken "
@@ -206,21 +206,21 @@ static void write_stress_verdict(FILE *out, const pd_report *report)
     fputc('\n', out);
 }
 
-static void write_top(FILE *out, const pd_report *report)
+static void write_top(FILE *out, const pd_results *results)
 {
     fputs("<header>\n", out);
     pd_html_element(out, "p class=\"kicker\"", "Report of a pneumo-dist run");
-    pd_html_element(out, "h1", known(report->job_name));
-    write_verdict(out, report);
-    write_stress_verdict(out, report);
+    pd_html_element(out, "h1", known(results->job_name));
+    write_verdict(out, results);
+    write_stress_verdict(out, results);
     fputs("<p>Test fold looked at <b>", out);
-    put_count(out, report->test_looks, "test_looks");
+    put_count(out, results->test_looks, "test_looks");
     fprintf(out,
             "</b> time%s. Only the first look is free of bias: who looks, changes something and "
             "looks again fits the model to the test fold, and the figures promise more than new "
             "patients will keep.</p>\n",
-            report->test_looks == 1 ? "" : "s");
-    pd_warnings warnings = pd_report_warnings(report);
+            results->test_looks == 1 ? "" : "s");
+    pd_warnings warnings = pd_report_warnings(results);
     int others = warnings.count - warnings.stress; /* the stress test has had its say */
     if (others > 0) {
         fputs("<ul class=\"warnings\">\n", out);
@@ -331,21 +331,21 @@ static void write_decision(FILE *out, const char *title, const pd_metrics *metri
     fputs("</section>\n", out);
 }
 
-static void write_three_classes(FILE *out, const pd_report_fold *fold, const char *at)
+static void write_three_classes(FILE *out, const pd_results_fold *fold, const char *at)
 {
     static const char *const classes[] = {"normal", "bacteria", "virus"};
     static const char *const names[] = {"NORMAL", "BACTERIA", "VIRUS"};
-    key keys[PD_REPORT_CLASSES * PD_REPORT_CLASSES];
-    for (int i = 0; i < PD_REPORT_CLASSES * PD_REPORT_CLASSES; i++) {
-        key truth = member(member(at, "causes").text, names[i / PD_REPORT_CLASSES]);
-        keys[i] = member(member(truth.text, "predicted").text, names[i % PD_REPORT_CLASSES]);
+    key keys[PD_RESULTS_CLASSES * PD_RESULTS_CLASSES];
+    for (int i = 0; i < PD_RESULTS_CLASSES * PD_RESULTS_CLASSES; i++) {
+        key truth = member(member(at, "causes").text, names[i / PD_RESULTS_CLASSES]);
+        keys[i] = member(member(truth.text, "predicted").text, names[i % PD_RESULTS_CLASSES]);
     }
     fputs("<section class=\"card\">\n<h4>Three classes, the likeliest called</h4>\n", out);
-    write_confusion(out, PD_REPORT_CLASSES, classes, &fold->causes[0][0], keys);
+    write_confusion(out, PD_RESULTS_CLASSES, classes, &fold->causes[0][0], keys);
     fputs("</section>\n", out);
 }
 
-static void write_by_cause(FILE *out, const pd_report_fold *fold, const char *at)
+static void write_by_cause(FILE *out, const pd_results_fold *fold, const char *at)
 {
     static const char *const titles[PD_CAUSES] = {"normal", "bacterial pneumonia",
                                                   "viral pneumonia", "pneumonia of unknown cause"};
@@ -362,15 +362,15 @@ static void write_by_cause(FILE *out, const pd_report_fold *fold, const char *at
     fputs("</table>\n</section>\n", out);
 }
 
-static void write_band(FILE *out, const pd_report *report, const pd_report_fold *fold,
+static void write_band(FILE *out, const pd_results *results, const pd_results_fold *fold,
                        const char *at)
 {
     fputs("<section class=\"card\">\n<h4>Band of doubt</h4>\n<p class=\"soft\">", out);
-    if (report->refer_low < report->refer_high) {
+    if (results->refer_low < results->refer_high) {
         fputs("Probabilities from ", out);
-        put_number(out, report->refer_low, 1, 3, "decision.refer_low");
+        put_number(out, results->refer_low, 1, 3, "decision.refer_low");
         fputs(" to ", out);
-        put_number(out, report->refer_high, 1, 3, "decision.refer_high");
+        put_number(out, results->refer_high, 1, 3, "decision.refer_high");
         fputs(" are referred to a person.</p>\n", out);
     } else {
         fprintf(out,
@@ -412,7 +412,7 @@ static void write_outside(FILE *out, const pd_outside *outside, const char *at)
     fputs("</table>\n</section>\n", out);
 }
 
-static void write_calibration(FILE *out, const pd_report *report, const pd_report_fold *fold,
+static void write_calibration(FILE *out, const pd_results *results, const pd_results_fold *fold,
                               const char *at)
 {
     static const char *const columns[] = {"Brier score", "expected calibration error", NULL};
@@ -425,7 +425,7 @@ static void write_calibration(FILE *out, const pd_report *report, const pd_repor
         "<section class=\"card\">\n<h4>Calibration</h4>\n<p class=\"soft\">The network's log-odds "
         "are divided by the temperature ",
         out);
-    put_number(out, report->temperature, 1, 3, "decision.temperature");
+    put_number(out, results->temperature, 1, 3, "decision.temperature");
     fputs(", fitted on validation. Of both measures lower is better.</p>\n", out);
     open_table(out, columns);
     for (int i = 0; i < 2; i++) {
@@ -497,7 +497,7 @@ static void write_shape_class(FILE *out, const pd_shape_class *group, int measur
 }
 
 /* The AUC where shape speaks against the truth and where it speaks for it, or the reverse. */
-static void write_crossed(FILE *out, const pd_report_fold *fold, int measure, const char *fold_at,
+static void write_crossed(FILE *out, const pd_results_fold *fold, int measure, const char *fold_at,
                           const char *at)
 {
     const pd_shape_figures *of_measure = &fold->shape.measures[measure];
@@ -514,7 +514,7 @@ static void write_crossed(FILE *out, const pd_report_fold *fold, int measure, co
     fputs("</tr>\n</table>\n</section>\n", out);
 }
 
-static void write_shape(FILE *out, const pd_report_fold *fold, const char *fold_at)
+static void write_shape(FILE *out, const pd_results_fold *fold, const char *fold_at)
 {
     if (!fold->shape.known)
         return;
@@ -542,7 +542,7 @@ static void write_shape(FILE *out, const pd_report_fold *fold, const char *fold_
 
 /* ---- sections ---- */
 
-static pd_status write_plots(FILE *out, const pd_report *report, const pd_report_fold *fold)
+static pd_status write_plots(FILE *out, const pd_results *results, const pd_results_fold *fold)
 {
     pd_status status = PD_OK;
     fputs("<h3>Curves</h3>\n<div class=\"grid small\">\n", out);
@@ -555,7 +555,7 @@ static pd_status write_plots(FILE *out, const pd_report *report, const pd_report
                         "No ROC and no precision-recall curve: they need images of both classes.");
     }
     PD_TRY(pd_chart_calibration(out, fold));
-    PD_TRY(pd_chart_scores(out, fold, report->refer_low, report->refer_high));
+    PD_TRY(pd_chart_scores(out, fold, results->refer_low, results->refer_high));
     fputs("</div>\n", out);
 cleanup:
     return status;
@@ -567,7 +567,7 @@ static int64_t total(const pd_confusion *c)
 }
 
 /* `name`: "val" or "test". */
-static pd_status write_fold(FILE *out, const pd_report *report, const pd_report_fold *fold,
+static pd_status write_fold(FILE *out, const pd_results *results, const pd_results_fold *fold,
                             const char *title, const char *name)
 {
     if (!fold->present)
@@ -594,12 +594,12 @@ static pd_status write_fold(FILE *out, const pd_report *report, const pd_report_
     if (fold->has_causes)
         write_three_classes(out, fold, at.text);
     write_by_cause(out, fold, at.text);
-    write_band(out, report, fold, at.text);
+    write_band(out, results, fold, at.text);
     write_outside(out, &fold->outside, at.text);
-    write_calibration(out, report, fold, at.text);
+    write_calibration(out, results, fold, at.text);
     fputs("</div>\n", out);
     write_shape(out, fold, at.text);
-    return write_plots(out, report, fold);
+    return write_plots(out, results, fold);
 }
 
 static void write_stress_figure(FILE *out, const pd_figure *figure, const char *at, bool missed)
@@ -634,7 +634,7 @@ static void write_stress_row(FILE *out, const pd_stress *stress, int number, con
 }
 
 /* `name`: "val" or "test". */
-static void write_stress(FILE *out, const pd_report *report, const pd_stress *stress,
+static void write_stress(FILE *out, const pd_results *results, const pd_stress *stress,
                          const char *title, const char *name)
 {
     static const char *const columns[] = {"images",
@@ -644,7 +644,7 @@ static void write_stress(FILE *out, const pd_report *report, const pd_stress *st
                                           "specificity&nbsp;%",
                                           "95&nbsp;% interval",
                                           NULL};
-    const pd_targets targets = pd_report_targets(report);
+    const pd_targets targets = pd_results_targets(results);
     key at = member(member("folds", name).text, "stress");
     if (!stress->present)
         return;
@@ -705,11 +705,11 @@ static void write_mistakes(FILE *out, const pd_page *page)
 static pd_status write_learning(FILE *out, const pd_page *page)
 {
     pd_status status = PD_OK;
-    int64_t best = page->report->best_epoch;
+    int64_t best = page->results->best_epoch;
     fputs("<h2>Learning curves</h2>\n", out);
     if (page->history_count == 0) {
         pd_html_element(out, "p class=\"soft\"",
-                        page->report->members > 1
+                        page->results->members > 1
                             ? "This is the average of several models; their own reports have them."
                             : "No epoch was completed.");
         return PD_OK;
@@ -737,43 +737,43 @@ static void describe_count(FILE *out, const char *term, int64_t count, const cha
     fputs("</dd>\n", out);
 }
 
-static void write_run(FILE *out, const pd_report *report)
+static void write_run(FILE *out, const pd_results *results)
 {
     char seconds[32] = "unknown", seed[24], views[32];
-    if (isfinite(report->seconds))
-        pd_clock_format(seconds, sizeof(seconds), report->seconds);
-    snprintf(seed, sizeof(seed), "%" PRIu64, report->seed);
-    snprintf(views, sizeof views, "%d", report->views);
+    if (isfinite(results->seconds))
+        pd_clock_format(seconds, sizeof(seconds), results->seconds);
+    snprintf(seed, sizeof(seed), "%" PRIu64, results->seed);
+    snprintf(views, sizeof views, "%d", results->views);
     fputs("<section>\n<h3>Run</h3>\n<dl>\n", out);
-    describe(out, "model", report->model);
-    describe_count(out, "parameters", report->parameters, "parameters");
+    describe(out, "model", results->model);
+    describe_count(out, "parameters", results->parameters, "parameters");
     describe(out, "seed", seed);
-    if (report->members > 1) {
-        describe_count(out, "models averaged", report->members, "members");
+    if (results->members > 1) {
+        describe_count(out, "models averaged", results->members, "members");
     } else {
-        describe_count(out, "epochs", report->epochs, "epochs");
-        describe_count(out, "best epoch", report->best_epoch, "best_epoch");
+        describe_count(out, "epochs", results->epochs, "epochs");
+        describe_count(out, "best epoch", results->best_epoch, "best_epoch");
     }
-    describe(out, "threshold", report->decision_rule);
+    describe(out, "threshold", results->decision_rule);
     describe(out, "views per image", views);
-    describe_count(out, "ranks", report->ranks, "ranks");
-    describe_count(out, "threads per rank", report->threads, "threads");
-    describe_count(out, "lanes", report->lanes, "lanes");
+    describe_count(out, "ranks", results->ranks, "ranks");
+    describe_count(out, "threads per rank", results->threads, "threads");
+    describe_count(out, "lanes", results->lanes, "lanes");
     describe(out, "training time", seconds);
     fputs("<dt>images per second</dt><dd>", out);
-    put_number(out, report->images_per_second, 1, 1, "images_per_second");
+    put_number(out, results->images_per_second, 1, 1, "images_per_second");
     fputs("</dd>\n", out);
-    describe(out, "pneumo-dist", report->version);
+    describe(out, "pneumo-dist", results->version);
     fputs("</dl>\n</section>\n", out);
 }
 
-static void write_data(FILE *out, const pd_report *report, const pd_dataset_info *data)
+static void write_data(FILE *out, const pd_results *results, const pd_dataset_info *data)
 {
     static const char *const folds[PD_FOLDS] = {"train", "validation", "test"};
     static const char *const columns[] = {"normal", "pneumonia", "both", NULL};
     fputs("<section class=\"card\">\n<h3>Data</h3>\n<dl>\n", out);
-    describe(out, "file", report->data_path);
-    describe(out, "digest", report->data_digest);
+    describe(out, "file", results->data_path);
+    describe(out, "digest", results->data_digest);
     describe(out, "folds", data->fold_policy);
     describe(out, "patients", data->grouping);
     fputs("<dt>images</dt><dd>", out);
@@ -801,8 +801,8 @@ static void write_data(FILE *out, const pd_report *report, const pd_dataset_info
 static void write_making(FILE *out, const pd_page *page)
 {
     fputs("<h2>How it was made</h2>\n<div class=\"grid\">\n", out);
-    write_run(out, page->report);
-    write_data(out, page->report, page->data);
+    write_run(out, page->results);
+    write_data(out, page->results, page->data);
     fputs("</div>\n<h3>Job</h3>\n", out);
     pd_html_element(out, "pre", known(page->job_text));
     fputc('\n', out);
@@ -811,14 +811,14 @@ static void write_making(FILE *out, const pd_page *page)
 static pd_status write_page(FILE *out, const pd_page *page)
 {
     pd_status status = PD_OK;
-    const pd_report *report = page->report;
-    pd_html_begin(out, known(report->job_name), style);
-    write_top(out, report);
-    PD_TRY(write_fold(out, report, &report->test, "Test fold", "test"));
-    write_stress(out, report, &report->test.stress, "Test images taken otherwise", "test");
-    write_stress(out, report, &report->val.stress, "Validation images taken otherwise", "val");
+    const pd_results *results = page->results;
+    pd_html_begin(out, known(results->job_name), style);
+    write_top(out, results);
+    PD_TRY(write_fold(out, results, &results->test, "Test fold", "test"));
+    write_stress(out, results, &results->test.stress, "Test images taken otherwise", "test");
+    write_stress(out, results, &results->val.stress, "Validation images taken otherwise", "val");
     write_mistakes(out, page);
-    PD_TRY(write_fold(out, report, &report->val, "Validation fold", "val"));
+    PD_TRY(write_fold(out, results, &results->val, "Validation fold", "val"));
     PD_TRY(write_learning(out, page));
     write_making(out, page);
     pd_html_end(out);

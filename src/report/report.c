@@ -7,48 +7,48 @@
 #include <string.h>
 
 /* The only class that a three-class model ever answers, or NULL if there are several. */
-static const char *only_class(const pd_report_fold *fold)
+static const char *only_class(const pd_results_fold *fold)
 {
     const char *only = NULL;
-    for (int called = 0; called < PD_REPORT_CLASSES; called++) {
+    for (int called = 0; called < PD_RESULTS_CLASSES; called++) {
         int64_t images = 0;
-        for (int truth = 0; truth < PD_REPORT_CLASSES; truth++)
+        for (int truth = 0; truth < PD_RESULTS_CLASSES; truth++)
             images += fold->causes[truth][called];
         if (images > 0 && only)
             return NULL;
         if (images > 0)
-            only = pd_report_classes[called];
+            only = pd_results_classes[called];
     }
     return only;
 }
 
-static void warn_of_data(pd_warnings *w, const pd_report *report)
+static void warn_of_data(pd_warnings *w, const pd_results *results)
 {
-    if (report->leaks > 0)
+    if (results->leaks > 0)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
                  "%" PRId64 " patients have images in more than one fold, which flatters the model",
-                 report->leaks);
-    if (report->other_data)
+                 results->leaks);
+    if (results->other_data)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
                  "this is not the data set of the training: images that the model knows from there "
                  "flatter it");
-    if (report->unrecognised)
+    if (results->unrecognised)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
                  "images of the calibration cannot be recognised in this data set, which is packed "
                  "to another size: those that are in it flatter the model");
-    if (report->other_threshold)
+    if (results->other_threshold)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
                  "saved in the middle of an epoch: the threshold was chosen for the weights of an "
                  "earlier step");
-    if (report->test_looks > 1)
+    if (results->test_looks > 1)
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
                  "the test fold was looked at %" PRId64 " times with these weights: what is chosen "
                  "by it is no longer tested by it",
-                 report->test_looks);
+                 results->test_looks);
 }
 
-static void warn_of_fold(pd_warnings *w, const pd_report *report, const char *name,
-                         const pd_report_fold *fold)
+static void warn_of_fold(pd_warnings *w, const pd_results *results, const char *name,
+                         const pd_results_fold *fold)
 {
     if (!fold->present)
         return;
@@ -56,7 +56,7 @@ static void warn_of_fold(pd_warnings *w, const pd_report *report, const char *na
         snprintf(w->lines[w->count++], sizeof(w->lines[0]),
                  "%s fold: %" PRId64 " images are left out, since they were used for calibration",
                  name, fold->left_out);
-    const char *model = report->model ? report->model : "the model";
+    const char *model = results->model ? results->model : "the model";
     const pd_metrics *const thresholds[] = {&fold->chosen, &fold->half};
     /* Models that answer about 0.5 to everything need not be told of twice. */
     int count = fabs(fold->chosen.threshold - fold->half.threshold) < 1e-6 ? 1 : 2;
@@ -75,33 +75,28 @@ static void warn_of_fold(pd_warnings *w, const pd_report *report, const char *na
                  "%s fold, three classes: %.64s predicts %s for every image", name, model, only);
 }
 
-pd_targets pd_report_targets(const pd_report *report)
+pd_verdict pd_report_stress(const pd_results *results)
 {
-    return (pd_targets){report->target_sensitivity, report->target_specificity};
+    bool test = results->test.stress.present;
+    return pd_verdict_of(test ? &results->test.stress : &results->val.stress,
+                         test ? "" : "validation ", pd_results_targets(results));
 }
 
-pd_verdict pd_report_stress(const pd_report *report)
+static void warn_of_stress(pd_warnings *w, const pd_results *results)
 {
-    bool test = report->test.stress.present;
-    return pd_verdict_of(test ? &report->test.stress : &report->val.stress,
-                         test ? "" : "validation ", pd_report_targets(report));
-}
-
-static void warn_of_stress(pd_warnings *w, const pd_report *report)
-{
-    pd_verdict verdict = pd_report_stress(report);
+    pd_verdict verdict = pd_report_stress(results);
     for (int i = 0; verdict.missed && i < verdict.count; i++)
         memcpy(w->lines[w->count++], verdict.lines[i], sizeof(w->lines[0]));
     w->stress = verdict.missed ? verdict.count : 0;
 }
 
-pd_warnings pd_report_warnings(const pd_report *report)
+pd_warnings pd_report_warnings(const pd_results *results)
 {
     pd_warnings w = {0};
-    warn_of_data(&w, report);
-    warn_of_fold(&w, report, "val", &report->val);
-    warn_of_fold(&w, report, "test", &report->test);
-    warn_of_stress(&w, report);
+    warn_of_data(&w, results);
+    warn_of_fold(&w, results, "val", &results->val);
+    warn_of_fold(&w, results, "test", &results->test);
+    warn_of_stress(&w, results);
     return w;
 }
 
@@ -148,17 +143,17 @@ static void print_metrics(FILE *out, const pd_metrics *chosen, const pd_metrics 
     }
 }
 
-static void print_causes(FILE *out, const pd_report_fold *fold)
+static void print_causes(FILE *out, const pd_results_fold *fold)
 {
     fprintf(out, "\n  %-18s", "predicted");
-    for (int called = 0; called < PD_REPORT_CLASSES; called++)
-        fprintf(out, " %11s", pd_report_classes[called]);
+    for (int called = 0; called < PD_RESULTS_CLASSES; called++)
+        fprintf(out, " %11s", pd_results_classes[called]);
     fprintf(out, "    %*s\n", CELL, "recall  95 % interval");
-    for (int truth = 0; truth < PD_REPORT_CLASSES; truth++) {
-        fprintf(out, "  truly %-12s", pd_report_classes[truth]);
-        for (int called = 0; called < PD_REPORT_CLASSES; called++)
+    for (int truth = 0; truth < PD_RESULTS_CLASSES; truth++) {
+        fprintf(out, "  truly %-12s", pd_results_classes[truth]);
+        for (int called = 0; called < PD_RESULTS_CLASSES; called++)
             fprintf(out, " %11" PRId64, fold->causes[truth][called]);
-        print_figure(out, pd_report_recall(fold, truth));
+        print_figure(out, pd_results_recall(fold, truth));
         fputc('\n', out);
     }
 }
@@ -191,7 +186,7 @@ static void print_outside(FILE *out, const pd_outside *outside)
 
 /* What the table of both thresholds does not tell, at the chosen one: by cause, by patient, how
  * sure. */
-static void print_more(FILE *out, const pd_report *report, const pd_report_fold *fold)
+static void print_more(FILE *out, const pd_results *results, const pd_results_fold *fold)
 {
     static const char *const causes[PD_CAUSES] = {"right of normal", "right of bacteria",
                                                   "right of virus", "right of unknown"};
@@ -208,8 +203,8 @@ static void print_more(FILE *out, const pd_report *report, const pd_report_fold 
         out,
         "\nin doubt are probabilities from %.6g to %.6g; Brier score %.4f, expected calibration "
         "error %.4f\n(before division by temperature %.4g: %.4f, %.4f)\n",
-        report->refer_low, report->refer_high, fold->calibration.brier, fold->calibration.ece,
-        report->temperature, fold->uncalibrated.brier, fold->uncalibrated.ece);
+        results->refer_low, results->refer_high, fold->calibration.brier, fold->calibration.ece,
+        results->temperature, fold->uncalibrated.brier, fold->uncalibrated.ece);
     print_outside(out, &fold->outside);
 }
 
@@ -286,8 +281,8 @@ static void print_shape(FILE *out, const pd_shape_report *shape)
           out);
 }
 
-static void print_fold(FILE *out, const char *name, const pd_report *report,
-                       const pd_report_fold *fold)
+static void print_fold(FILE *out, const char *name, const pd_results *results,
+                       const pd_results_fold *fold)
 {
     if (!fold->present)
         return;
@@ -299,7 +294,7 @@ static void print_fold(FILE *out, const char *name, const pd_report *report,
     print_metrics(out, &fold->chosen, &fold->half);
     if (fold->has_causes)
         print_causes(out, fold);
-    print_more(out, report, fold);
+    print_more(out, results, fold);
     if (fold->shape.known)
         print_shape(out, &fold->shape);
 }
@@ -339,10 +334,10 @@ static void print_stress_row(FILE *out, const pd_stress_row *row, pd_targets tar
 
 /* A row per change: AUC, sensitivity and specificity with their intervals, "!" after a figure that
  * misses its target. */
-static void print_stress(FILE *out, const char *fold, const pd_report *report,
+static void print_stress(FILE *out, const char *fold, const pd_results *results,
                          const pd_stress *stress)
 {
-    pd_targets targets = pd_report_targets(report);
+    pd_targets targets = pd_results_targets(results);
     if (!stress->present)
         return;
     fprintf(out,
@@ -363,45 +358,46 @@ static void print_stress(FILE *out, const char *fold, const pd_report *report,
             pd_stress_phrase(worst));
 }
 
-void pd_report_print(FILE *out, const pd_report *report)
+void pd_report_print(FILE *out, const pd_results *results)
 {
     const char *unknown = "unknown";
     fprintf(out, "job %s: %s with %" PRId64 " parameters, seed %" PRIu64 "\n",
-            report->job_name ? report->job_name : unknown, report->model ? report->model : unknown,
-            report->parameters, report->seed);
-    fprintf(out, "data %s, digest %s\n", report->data_path ? report->data_path : unknown,
-            report->data_digest ? report->data_digest : unknown);
-    if (report->members > 1)
-        fprintf(out, "average of %d models", report->members);
+            results->job_name ? results->job_name : unknown,
+            results->model ? results->model : unknown, results->parameters, results->seed);
+    fprintf(out, "data %s, digest %s\n", results->data_path ? results->data_path : unknown,
+            results->data_digest ? results->data_digest : unknown);
+    if (results->members > 1)
+        fprintf(out, "average of %d models", results->members);
     else
-        fprintf(out, "%" PRId64 " epochs, best %" PRId64, report->epochs, report->best_epoch);
-    fprintf(out, "; ranks %d, threads %d, lanes %d", report->ranks, report->threads, report->lanes);
+        fprintf(out, "%" PRId64 " epochs, best %" PRId64, results->epochs, results->best_epoch);
+    fprintf(out, "; ranks %d, threads %d, lanes %d", results->ranks, results->threads,
+            results->lanes);
     char duration[64];
-    if (isfinite(report->seconds))
-        fprintf(out, "; %s", pd_clock_format(duration, sizeof(duration), report->seconds));
-    if (isfinite(report->images_per_second))
-        fprintf(out, ", %.1f images/s", report->images_per_second);
-    fprintf(out, "\nthreshold: %s\n", report->decision_rule ? report->decision_rule : unknown);
-    pd_verdict verdict = pd_report_stress(report);
+    if (isfinite(results->seconds))
+        fprintf(out, "; %s", pd_clock_format(duration, sizeof(duration), results->seconds));
+    if (isfinite(results->images_per_second))
+        fprintf(out, ", %.1f images/s", results->images_per_second);
+    fprintf(out, "\nthreshold: %s\n", results->decision_rule ? results->decision_rule : unknown);
+    pd_verdict verdict = pd_report_stress(results);
     for (int i = 0; i < verdict.count; i++)
         fprintf(out, "stress test: %s\n", verdict.lines[i]);
 
-    print_fold(out, "val", report, &report->val);
-    print_fold(out, "test", report, &report->test);
-    print_stress(out, "val", report, &report->val.stress);
-    print_stress(out, "test", report, &report->test.stress);
-    if (report->val.present || report->test.present)
+    print_fold(out, "val", results, &results->val);
+    print_fold(out, "test", results, &results->test);
+    print_stress(out, "val", results, &results->val.stress);
+    print_stress(out, "test", results, &results->test.stress);
+    if (results->val.present || results->test.present)
         fputc('\n', out);
 
-    pd_warnings w = pd_report_warnings(report);
+    pd_warnings w = pd_report_warnings(results);
     for (int i = 0; i < w.count; i++)
         fprintf(out, "WARNING: %s\n", w.lines[i]);
-    if (report->test.present) {
-        print_verdict(out, "sensitivity", report->test.chosen.sensitivity.value,
-                      report->target_sensitivity);
+    if (results->test.present) {
+        print_verdict(out, "sensitivity", results->test.chosen.sensitivity.value,
+                      results->target_sensitivity);
         fputs("; ", out);
-        print_verdict(out, "specificity", report->test.chosen.specificity.value,
-                      report->target_specificity);
+        print_verdict(out, "specificity", results->test.chosen.specificity.value,
+                      results->target_specificity);
         fputc('\n', out);
     }
 }

@@ -129,15 +129,15 @@ static void add_calibration(json *j, cJSON *parent, const char *key,
 }
 
 /* causes.NORMAL.predicted.VIRUS is the number of normal images that were called virus. */
-static void add_causes(json *j, cJSON *parent, const pd_report_fold *fold)
+static void add_causes(json *j, cJSON *parent, const pd_results_fold *fold)
 {
     cJSON *causes = add_object(j, parent, "causes");
-    for (int truth = 0; truth < PD_REPORT_CLASSES; truth++) {
-        cJSON *row = add_object(j, causes, pd_report_classes[truth]);
+    for (int truth = 0; truth < PD_RESULTS_CLASSES; truth++) {
+        cJSON *row = add_object(j, causes, pd_results_classes[truth]);
         cJSON *predicted = add_object(j, row, "predicted");
-        for (int called = 0; called < PD_REPORT_CLASSES; called++)
-            add_integer(j, predicted, pd_report_classes[called], fold->causes[truth][called]);
-        add_figure(j, row, "recall", pd_report_recall(fold, truth));
+        for (int called = 0; called < PD_RESULTS_CLASSES; called++)
+            add_integer(j, predicted, pd_results_classes[called], fold->causes[truth][called]);
+        add_figure(j, row, "recall", pd_results_recall(fold, truth));
     }
 }
 
@@ -215,7 +215,7 @@ static void add_stress(json *j, cJSON *fold, const pd_stress *stress, const pd_v
     add_stress_rows(j, object, stress);
 }
 
-static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fold *fold)
+static void add_fold(json *j, cJSON *parent, const char *key, const pd_results_fold *fold)
 {
     if (!fold->present)
         return;
@@ -241,60 +241,60 @@ static void add_fold(json *j, cJSON *parent, const char *key, const pd_report_fo
 }
 
 /* The chosen threshold is the same in both folds; NAN when there is neither. */
-static double report_threshold(const pd_report *report)
+static double report_threshold(const pd_results *results)
 {
-    return report->val.present    ? report->val.chosen.threshold
-           : report->test.present ? report->test.chosen.threshold
-                                  : NAN;
+    return results->val.present    ? results->val.chosen.threshold
+           : results->test.present ? results->test.chosen.threshold
+                                   : NAN;
 }
 
-pd_status pd_report_write_json(const char *path, const pd_report *report)
+pd_status pd_report_write_json(const char *path, const pd_results *results)
 {
     pd_status status = PD_OK;
     char *text = NULL, *lines = NULL;
     json j = {.ok = true};
     cJSON *root = cJSON_CreateObject();
 
-    add_string(&j, root, "job", report->job_name);
-    add_string(&j, root, "model", report->model);
+    add_string(&j, root, "job", results->job_name);
+    add_string(&j, root, "model", results->model);
     char seed[24];
-    snprintf(seed, sizeof(seed), "%" PRIu64, report->seed);
+    snprintf(seed, sizeof(seed), "%" PRIu64, results->seed);
     j.ok = cJSON_AddRawToObject(root, "seed", seed) && j.ok;
     cJSON *data = add_object(&j, root, "data");
-    add_string(&j, data, "path", report->data_path);
-    add_string(&j, data, "digest", report->data_digest);
-    add_string(&j, root, "version", report->version);
-    add_integer(&j, root, "ranks", report->ranks);
-    add_integer(&j, root, "threads", report->threads);
-    add_integer(&j, root, "lanes", report->lanes);
-    add_integer(&j, root, "members", report->members > 0 ? report->members : 1);
-    add_integer(&j, root, "parameters", report->parameters);
-    add_integer(&j, root, "epochs", report->epochs);
-    add_integer(&j, root, "best_epoch", report->best_epoch);
-    add_number(&j, root, "seconds", report->seconds);
-    add_number(&j, root, "images_per_second", report->images_per_second);
+    add_string(&j, data, "path", results->data_path);
+    add_string(&j, data, "digest", results->data_digest);
+    add_string(&j, root, "version", results->version);
+    add_integer(&j, root, "ranks", results->ranks);
+    add_integer(&j, root, "threads", results->threads);
+    add_integer(&j, root, "lanes", results->lanes);
+    add_integer(&j, root, "members", results->members > 0 ? results->members : 1);
+    add_integer(&j, root, "parameters", results->parameters);
+    add_integer(&j, root, "epochs", results->epochs);
+    add_integer(&j, root, "best_epoch", results->best_epoch);
+    add_number(&j, root, "seconds", results->seconds);
+    add_number(&j, root, "images_per_second", results->images_per_second);
     cJSON *targets = add_object(&j, root, "targets");
-    add_number(&j, targets, "sensitivity", report->target_sensitivity);
-    add_number(&j, targets, "specificity", report->target_specificity);
+    add_number(&j, targets, "sensitivity", results->target_sensitivity);
+    add_number(&j, targets, "specificity", results->target_specificity);
     cJSON *decision = add_object(&j, root, "decision");
-    add_string(&j, decision, "rule", report->decision_rule);
-    add_number(&j, decision, "threshold", report_threshold(report));
-    add_string(&j, decision, "fold", report->decision_fold ? report->decision_fold : "val");
-    add_number(&j, decision, "temperature", report->temperature);
-    j.ok = cJSON_AddNumberToObject(decision, "views", report->views) && j.ok;
-    add_number(&j, decision, "refer_low", report->refer_low);
-    add_number(&j, decision, "refer_high", report->refer_high);
-    add_integer(&j, root, "test_looks", report->test_looks);
+    add_string(&j, decision, "rule", results->decision_rule);
+    add_number(&j, decision, "threshold", report_threshold(results));
+    add_string(&j, decision, "fold", results->decision_fold ? results->decision_fold : "val");
+    add_number(&j, decision, "temperature", results->temperature);
+    j.ok = cJSON_AddNumberToObject(decision, "views", results->views) && j.ok;
+    add_number(&j, decision, "refer_low", results->refer_low);
+    add_number(&j, decision, "refer_high", results->refer_high);
+    add_integer(&j, root, "test_looks", results->test_looks);
     cJSON *folds = add_object(&j, root, "folds");
-    add_fold(&j, folds, "val", &report->val);
-    add_fold(&j, folds, "test", &report->test);
-    const pd_stress *val = &report->val.stress, *test = &report->test.stress;
-    const pd_verdict on_val = pd_verdict_of(val, "validation ", pd_report_targets(report));
-    const pd_verdict on_test = pd_verdict_of(test, "", pd_report_targets(report));
+    add_fold(&j, folds, "val", &results->val);
+    add_fold(&j, folds, "test", &results->test);
+    const pd_stress *val = &results->val.stress, *test = &results->test.stress;
+    const pd_verdict on_val = pd_verdict_of(val, "validation ", pd_results_targets(results));
+    const pd_verdict on_test = pd_verdict_of(test, "", pd_results_targets(results));
     add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "val"), val, &on_val);
     add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "test"), test, &on_test);
     cJSON *list = add_array(&j, root, "warnings");
-    pd_warnings w = pd_report_warnings(report);
+    pd_warnings w = pd_report_warnings(results);
     for (int i = 0; i < w.count; i++)
         append(&j, list, make_string(w.lines[i]));
 

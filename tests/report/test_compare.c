@@ -9,7 +9,7 @@
 #include "pneumo/base/random.h"
 #include "pneumo/metrics/difference.h"
 #include "pneumo/report/compare.h"
-#include "pneumo/report/scores.h"
+#include "pneumo/report/score_file.h"
 #include "pneumo/report/table.h"
 
 #include <math.h>
@@ -56,7 +56,7 @@ static void make_run(const recipe *r)
         samples[i] = (pd_sample){.fold = PD_TEST,
                                  .label = r->skill < 0 || i % 2 ? PD_PNEUMONIA : PD_NORMAL,
                                  .name = name};
-    pd_report report = {
+    pd_results results = {
         .job_name = r->job,
         .data_digest = r->digest,
         .parameters = r->parameters,
@@ -64,12 +64,13 @@ static void make_run(const recipe *r)
         .images_per_second = 1000 / r->seconds,
         .samples = samples,
         .test = {.present = true, .scores = scores, .score_count = (size_t)r->count}};
-    assert_int_equal(pd_metrics_compute(&report.test.chosen, scores, (size_t)r->count, 0.5), PD_OK);
+    assert_int_equal(pd_metrics_compute(&results.test.chosen, scores, (size_t)r->count, 0.5),
+                     PD_OK);
     fresh_folder(r->folder);
     snprintf(path, sizeof path, "%s/report.json", r->folder);
-    assert_int_equal(pd_report_write_json(path, &report), PD_OK);
+    assert_int_equal(pd_report_write_json(path, &results), PD_OK);
     snprintf(path, sizeof path, "%s/scores.csv", r->folder);
-    assert_int_equal(pd_scores_write(path, &report), PD_OK);
+    assert_int_equal(pd_score_file_write(path, &results), PD_OK);
 }
 
 /* Good, better, best; and a copy of the best under another name. */

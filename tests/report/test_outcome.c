@@ -18,7 +18,7 @@
 static const char folder[] = "test_outcome.run";
 static const char path[] = "test_outcome.run/report.json";
 
-static pd_report make_report(void)
+static pd_results make_report(void)
 {
     const pd_metrics m = {.threshold = 0.375,
                           .confusion = {11, 12, 13, 14},
@@ -28,19 +28,19 @@ static pd_report make_report(void)
                           .precision = {NAN, NAN, NAN},
                           .f1 = {0.45, 0.3, 0.6},
                           .auc = {0.1 + 0.2, 0, 1}};
-    return (pd_report){.job_name = "cnn",
-                       .model = "cnn",
-                       .data_digest = "00112233445566778899aabbccddeeff",
-                       .parameters = 1629185,
-                       .seconds = 1234.5,
-                       .images_per_second = NAN,
-                       .test = {.present = true, .chosen = m, .half = m}};
+    return (pd_results){.job_name = "cnn",
+                        .model = "cnn",
+                        .data_digest = "00112233445566778899aabbccddeeff",
+                        .parameters = 1629185,
+                        .seconds = 1234.5,
+                        .images_per_second = NAN,
+                        .test = {.present = true, .chosen = m, .half = m}};
 }
 
-static void write_report(const pd_report *report)
+static void write_report(const pd_results *results)
 {
     fresh_folder(folder);
-    assert_int_equal(pd_report_write_json(path, report), PD_OK);
+    assert_int_equal(pd_report_write_json(path, results), PD_OK);
 }
 
 static void write_text(const char *text)
@@ -61,7 +61,7 @@ static void check_refused(const char *part)
 static void test_reads_what_report_writes(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     pd_outcome out;
     write_report(&r);
     if (pd_outcome_read(&out, folder) != PD_OK)
@@ -106,7 +106,7 @@ static void test_reads_what_report_writes(void **state)
 static void test_stress(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     pd_outcome out;
     r.val = r.test;
     write_report(&r);
@@ -185,7 +185,7 @@ static void test_members(void **state)
                                           "folds.test.chosen.auc.value"};
     static const char *const others[] = {NULL,    "true", "[]",    "{}",    "[[1]]", "-1",
                                          "1e400", "\"\"", "1e308", "\"1\"", "-1e-9"};
-    pd_report r = make_report();
+    pd_results r = make_report();
     write_report(&r);
     bytes file = slurp(path);
     for (size_t i = 0; i < COUNT(members) * COUNT(others); i++) {
@@ -260,7 +260,7 @@ static void test_damage(void **state)
     check_refused("");
     free(deep);
 
-    pd_report r = make_report();
+    pd_results r = make_report();
     write_report(&r);
     bytes file = slurp(path);
     for (size_t cut = 0; cut + 2 < file.size; cut += 3) { /* the last are "}\n" */

@@ -25,7 +25,7 @@ typedef struct run {
     pd_history_row history[EPOCHS];
     pd_dataset_info data;
     pd_page_mistake mistakes[2];
-    pd_report report;
+    pd_results results;
     pd_page page;
 } run;
 
@@ -81,22 +81,22 @@ static pd_shape_report make_shape(void)
     return shape;
 }
 
-static pd_report_fold make_fold(pd_score *scores)
+static pd_results_fold make_fold(pd_score *scores)
 {
-    pd_report_fold fold = {.present = true,
-                           .chosen = make_metrics(0.37),
-                           .half = make_metrics(0.5),
-                           .patients = make_metrics(0.37),
-                           .referred = make_figure(),
-                           .decided = make_figure(),
-                           .outside = {true, 45, {11, 1, 2, 3, 5, 8, 15}},
-                           .calibration = make_calibration(),
-                           .uncalibrated = make_calibration(),
-                           .shape = make_shape(),
-                           .scores = scores,
-                           .score_count = SCORES,
-                           .has_causes = true,
-                           .causes = {{90, 7, 3}, {4, 51, 5}, {6, 8, 26}}};
+    pd_results_fold fold = {.present = true,
+                            .chosen = make_metrics(0.37),
+                            .half = make_metrics(0.5),
+                            .patients = make_metrics(0.37),
+                            .referred = make_figure(),
+                            .decided = make_figure(),
+                            .outside = {true, 45, {11, 1, 2, 3, 5, 8, 15}},
+                            .calibration = make_calibration(),
+                            .uncalibrated = make_calibration(),
+                            .shape = make_shape(),
+                            .scores = scores,
+                            .score_count = SCORES,
+                            .has_causes = true,
+                            .causes = {{90, 7, 3}, {4, 51, 5}, {6, 8, 26}}};
     fold.chosen_bootstrap = make_metrics(0.37);
     fold.half_bootstrap = make_metrics(0.5);
     for (int cause = 0; cause < PD_CAUSES; cause++)
@@ -154,32 +154,32 @@ static void make_run(run *r)
     r->mistakes[0] =
         (pd_page_mistake){"a/one.jpeg", PD_NORMAL, 0.987, picture, sizeof(picture), 0.42};
     r->mistakes[1] = (pd_page_mistake){"b/two.jpeg", PD_PNEUMONIA, 0.012, NULL, 0, NAN};
-    r->report = (pd_report){.job_name = "first",
-                            .model = "cnn",
-                            .data_path = "data/chest.h5",
-                            .data_digest = "00112233445566778899aabbccddeeff",
-                            .version = "0.1.0",
-                            .seed = UINT64_MAX,
-                            .ranks = 4,
-                            .threads = 2,
-                            .lanes = 8,
-                            .parameters = INT64_C(9007199254740993),
-                            .best_epoch = 3,
-                            .epochs = 5,
-                            .seconds = 1234.5,
-                            .images_per_second = 1.0 / 3,
-                            .target_sensitivity = 0.5,
-                            .target_specificity = 0.4,
-                            .decision_rule = "sensitivity of at least 96 %",
-                            .temperature = 1.0 / 0.7,
-                            .refer_low = 0.1 + 0.2,
-                            .refer_high = 0.61,
-                            .test_looks = 3,
-                            .leaks = 2};
-    r->report.val = make_fold(r->scores);
-    make_stress(&r->report.val.stress);
-    r->report.test = make_fold(r->scores);
-    r->page = (pd_page){&r->report,  &r->data, r->history, EPOCHS, "[model]\nname = cnn\n",
+    r->results = (pd_results){.job_name = "first",
+                              .model = "cnn",
+                              .data_path = "data/chest.h5",
+                              .data_digest = "00112233445566778899aabbccddeeff",
+                              .version = "0.1.0",
+                              .seed = UINT64_MAX,
+                              .ranks = 4,
+                              .threads = 2,
+                              .lanes = 8,
+                              .parameters = INT64_C(9007199254740993),
+                              .best_epoch = 3,
+                              .epochs = 5,
+                              .seconds = 1234.5,
+                              .images_per_second = 1.0 / 3,
+                              .target_sensitivity = 0.5,
+                              .target_specificity = 0.4,
+                              .decision_rule = "sensitivity of at least 96 %",
+                              .temperature = 1.0 / 0.7,
+                              .refer_low = 0.1 + 0.2,
+                              .refer_high = 0.61,
+                              .test_looks = 3,
+                              .leaks = 2};
+    r->results.val = make_fold(r->scores);
+    make_stress(&r->results.val.stress);
+    r->results.test = make_fold(r->scores);
+    r->page = (pd_page){&r->results, &r->data, r->history, EPOCHS, "[model]\nname = cnn\n",
                         r->mistakes, 2};
 }
 
@@ -333,7 +333,7 @@ static void test_numbers_are_those_of_the_report(void **state)
     int count = 0;
     make_run(&r);
     char *html = write_page(&r);
-    assert_int_equal(pd_report_write_json("test_page.json", &r.report), PD_OK);
+    assert_int_equal(pd_report_write_json("test_page.json", &r.results), PD_OK);
     assert_int_equal(pd_file_read(&json, &size, "test_page.json", 1 << 20), PD_OK);
     unlink("test_page.json");
     cJSON *root = cJSON_Parse((char *)json);
@@ -361,8 +361,8 @@ static void test_stress(void **state)
     (void)state;
     run r;
     make_run(&r);
-    r.report.target_sensitivity = 0.1;
-    r.report.target_specificity = 0.7;
+    r.results.target_sensitivity = 0.1;
+    r.results.target_specificity = 0.7;
     char *html = write_page(&r);
     check_has(html, "verdict missed\">On validation images zoomed in by 15 % and blurred the "
                     "specificity falls to 40.0 % (target 70 %): ");
@@ -392,7 +392,7 @@ static void test_stress(void **state)
     free(figure);
     free(html);
 
-    r.report.val.stress.present = false;
+    r.results.val.stress.present = false;
     html = write_page(&r);
     check_has(html, "No stress test was run");
     assert_null(strstr(html, "taken otherwise</h2>"));
@@ -416,21 +416,21 @@ static void test_verdict(void **state)
     };
     run r;
     make_run(&r);
-    r.report.target_sensitivity = 0.95;
-    r.report.target_specificity = 0.9;
-    r.report.test_looks = 1;
+    r.results.target_sensitivity = 0.95;
+    r.results.target_specificity = 0.9;
+    r.results.test_looks = 1;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         double a = table[i].sensitivity, b = table[i].specificity;
-        r.report.test.chosen.sensitivity = (pd_figure){a, a - 0.01, a + 0.01};
-        r.report.test.chosen.specificity = (pd_figure){b, b - 0.01, b + 0.01};
+        r.results.test.chosen.sensitivity = (pd_figure){a, a - 0.01, a + 0.01};
+        r.results.test.chosen.specificity = (pd_figure){b, b - 0.01, b + 0.01};
         char *html = write_page(&r);
         check_has(html, table[i].text);
         check_has(html, "</b> time. ");
         free(html);
     }
     /* A target that is met, but not by the whole interval. */
-    r.report.test.chosen.sensitivity = (pd_figure){0.97, 0.93, 0.99};
-    r.report.test.chosen.specificity = (pd_figure){0.97, 0.93, 0.99};
+    r.results.test.chosen.sensitivity = (pd_figure){0.97, 0.93, 0.99};
+    r.results.test.chosen.specificity = (pd_figure){0.97, 0.93, 0.99};
     char *html = write_page(&r);
     check_has(html, "The 95 % interval of the sensitivity reaches down to 93.0 %");
     assert_null(strstr(html, "interval of the specificity reaches down"));
@@ -453,14 +453,14 @@ static void test_hostile_texts(void **state)
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         run r;
         make_run(&r);
-        r.report.job_name = r.report.model = r.report.data_path = r.report.data_digest =
-            r.report.version = r.report.decision_rule = r.page.job_text = texts[i];
+        r.results.job_name = r.results.model = r.results.data_path = r.results.data_digest =
+            r.results.version = r.results.decision_rule = r.page.job_text = texts[i];
         r.mistakes[0].name = r.mistakes[1].name = texts[i];
         snprintf(r.data.fold_policy, sizeof(r.data.fold_policy), "%s", texts[i]);
         snprintf(r.data.grouping, sizeof(r.data.grouping), "%s", texts[i]);
         snprintf(r.data.version, sizeof(r.data.version), "%s", texts[i]);
         /* A warning that names the model. */
-        r.report.test.chosen.confusion = (pd_confusion){100, 0, 0, 100};
+        r.results.test.chosen.confusion = (pd_confusion){100, 0, 0, 100};
         free(write_page(&r));
     }
 }
@@ -470,7 +470,7 @@ static void test_missing_parts(void **state)
     (void)state;
     run r;
     make_run(&r);
-    r.report.test.present = false;
+    r.results.test.present = false;
     r.page.history_count = 0;
     r.page.mistake_count = 0;
     char *html = write_page(&r);
@@ -481,9 +481,9 @@ static void test_missing_parts(void **state)
     check_has(html, "<h2>Validation fold");
     free(html);
 
-    memset(&r.report, 0, sizeof(r.report));
+    memset(&r.results, 0, sizeof(r.results));
     memset(&r.data, 0, sizeof(r.data));
-    r.page = (pd_page){.report = &r.report, .data = &r.data};
+    r.page = (pd_page){.results = &r.results, .data = &r.data};
     html = write_page(&r);
     check_has(html, "<h1>unknown</h1>");
     assert_int_equal(occurrences(html, "<svg "), 0);
@@ -498,7 +498,7 @@ static void test_nothing_defined(void **state)
     make_run(&r);
     pd_figure none = {NAN, NAN, NAN};
     pd_metrics m = {NAN, {0}, none, none, none, none, none, none, none};
-    pd_report_fold *fold = &r.report.test;
+    pd_results_fold *fold = &r.results.test;
     fold->chosen = fold->half = fold->patients = m;
     fold->chosen_bootstrap = fold->half_bootstrap = m;
     fold->referred = fold->decided = none;
@@ -519,12 +519,12 @@ static void test_nothing_defined(void **state)
     fold->uncalibrated = fold->calibration;
     fold->score_count = 0;
     for (int i = 0; i < PD_STRESS_ROWS; i++)
-        r.report.val.stress.rows[i].metrics = m;
-    r.report.val.stress.pooled_auc = none;
+        r.results.val.stress.rows[i].metrics = m;
+    r.results.val.stress.pooled_auc = none;
     for (int i = 0; i < EPOCHS; i++)
         r.history[i] = (pd_history_row){i + 1, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
-    r.report.seconds = r.report.images_per_second = NAN;
-    r.report.temperature = r.report.refer_low = r.report.refer_high = NAN;
+    r.results.seconds = r.results.images_per_second = NAN;
+    r.results.temperature = r.results.refer_low = r.results.refer_high = NAN;
     char *html = write_page(&r);
     check_has(html, "they need images of both classes");
     check_has(html, "Not known: the checkpoint has no profile of its training images.");
@@ -539,9 +539,9 @@ static void test_nothing_defined(void **state)
         r.scores[i].positive = 1;
         r.scores[i].probability = i % 3 == 0 ? (double)NAN : i % 3 == 1 ? -7 : 1;
     }
-    r.report.test.chosen.auc = r.report.val.chosen.auc = none;
-    r.report.test.shape.known = false;
-    r.report.val.shape.measures[PD_SHAPE_AREA].known = false;
+    r.results.test.chosen.auc = r.results.val.chosen.auc = none;
+    r.results.test.shape.known = false;
+    r.results.val.shape.measures[PD_SHAPE_AREA].known = false;
     html = write_page(&r);
     assert_int_equal(occurrences(html, "<svg "), 2 + 2 + 2 + 3);
     assert_int_equal(occurrences(html, "Shape and size"), 1);

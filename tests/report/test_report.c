@@ -60,9 +60,9 @@ static pd_shape_report make_shape(void)
     return shape;
 }
 
-static pd_report make_report(void)
+static pd_results make_report(void)
 {
-    return (pd_report){
+    return (pd_results){
         .job_name = "first",
         .model = "cnn",
         .data_path = "data/chest.h5",
@@ -107,11 +107,11 @@ static pd_report make_report(void)
 }
 
 /* Writes, reads and parses; *text (free()) is what the file holds. */
-static cJSON *write_and_parse(const pd_report *report, char **text)
+static cJSON *write_and_parse(const pd_results *results, char **text)
 {
     unsigned char *bytes = NULL;
     size_t size = 0;
-    if (pd_report_write_json(path, report) != PD_OK)
+    if (pd_report_write_json(path, results) != PD_OK)
         fail_msg("%s", pd_error_message());
     assert_int_equal(pd_file_read(&bytes, &size, path, 1 << 20), PD_OK);
     assert_int_equal(bytes[size - 1], '\n');
@@ -204,7 +204,7 @@ static void check_shape(const cJSON *object, const pd_shape_report *shape)
 static void test_json_equals_report(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     char *text = NULL;
     cJSON *root = write_and_parse(&r, &text);
     check_string(root, "job", r.job_name);
@@ -300,7 +300,7 @@ static pd_stress make_stress(void)
 static void test_json_of_stress(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     r.val.stress = make_stress();
     cJSON *root = write_and_parse(&r, NULL);
     const cJSON *folds = get(root, "folds"), *stress = get(get(folds, "val"), "stress");
@@ -335,7 +335,7 @@ static void test_json_of_stress(void **state)
 static void test_json_without_folds(void **state)
 {
     (void)state;
-    pd_report r = {.seconds = INFINITY};
+    pd_results r = {.seconds = INFINITY};
     cJSON *root = write_and_parse(&r, NULL);
     assert_true(cJSON_IsNull(get(root, "job")));
     assert_true(cJSON_IsNull(get(root, "seconds")));
@@ -363,7 +363,7 @@ static void test_json_hostile_strings(void **state)
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         const char *kept = table[i].kept ? table[i].kept : table[i].given;
-        pd_report r = make_report();
+        pd_results r = make_report();
         r.job_name = r.model = r.data_path = r.data_digest = r.version = r.decision_rule =
             table[i].given;
         r.test.chosen.confusion = (pd_confusion){0, 5, 5, 0};
@@ -383,19 +383,19 @@ static void test_json_hostile_strings(void **state)
 static void test_json_unwritable(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     assert_int_equal(pd_report_write_json("no/such/folder/report.json", &r), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "no/such/folder"));
 }
 
 /* Inlined, GCC 12 takes what the stream stores at `text` for a pointer to `text`. */
-static __attribute__((noinline)) char *print(const pd_report *report)
+static __attribute__((noinline)) char *print(const pd_results *results)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     assert_non_null(out);
-    pd_report_print(out, report);
+    pd_report_print(out, results);
     fclose(out);
     return text;
 }
@@ -427,7 +427,7 @@ static int check_aligned(const char *text)
 static void test_print_outside(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     char *text = print(&r);
     check_has(text, "\nunlike the training images: 3 (1 by ratio, 2 by sharpness)\n");
     check_has(text, "\nimages unlike the training images are not counted: the checkpoint has no "
@@ -449,7 +449,7 @@ static void test_print_alignment(void **state)
     for (size_t i = 0; i < 5 * 8 * 4; i++) {
         pd_figure f = extremes[i % 5], g = extremes[(i + 1) % 5];
         int64_t n = counts[i / 40], one = 1;
-        pd_report r = make_report();
+        pd_results r = make_report();
         r.test.has_causes = false;
         r.test.chosen = (pd_metrics){thresholds[i / 5 % 8], {n, one, n, one}, f, g, f, g, f, g, f};
         r.test.half = (pd_metrics){0.5, {one, n, one, n}, g, f, g, f, g, f, g};
@@ -468,7 +468,7 @@ static void test_print_alignment(void **state)
 static void test_print_stress(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     r.val.stress = make_stress();
     char *text = print(&r);
     const char *head = "\nstress test: On validation images zoomed in by 15 % and blurred the "
@@ -503,7 +503,7 @@ static void test_print_stress(void **state)
 static void test_print_stress_of_one_class(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     r.val.stress = make_stress();
     const pd_figure none = {NAN, NAN, NAN};
     for (int i = 0; i < PD_STRESS_ROWS; i++) {
@@ -523,7 +523,7 @@ static void test_print_stress_of_one_class(void **state)
 static void test_print_content(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     r.test.chosen = (pd_metrics){.threshold = 0.3712,
                                  .confusion = {303, 9, 284, 28},
                                  .sensitivity = {0.9712, 0.9461, 0.9848},
@@ -573,7 +573,7 @@ static void test_print_verdict(void **state)
         {NAN, "sensitivity (target 95 %): not known, no such images; "},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        pd_report r = make_report();
+        pd_results r = make_report();
         r.test.chosen.sensitivity.value = table[i].value;
         char *text = print(&r);
         check_has(text, table[i].line);
@@ -586,7 +586,7 @@ static void test_print_verdict(void **state)
 static void test_one_class_is_called_out(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     r.val.chosen.confusion = (pd_confusion){10, 0, 0, 10};
     r.val.chosen.threshold = 0.25;
     r.test.half.confusion = (pd_confusion){0, 10, 10, 0};
@@ -622,7 +622,7 @@ static void test_shape_is_called_out(void **state)
         "correlation -0.40 [-0.60, -0.16]): the model may read the images' size instead of the "
         "disease",
     };
-    pd_report r = make_report();
+    pd_results r = make_report();
     r.val.shape = make_shape();
     r.val.shape.measures[PD_SHAPE_ASPECT].classes[PD_PNEUMONIA].p = 0.012;
     r.val.shape.measures[PD_SHAPE_AREA].classes[PD_PNEUMONIA].p = 0.04;
@@ -658,7 +658,7 @@ static void test_shape_is_called_out(void **state)
 static void test_flattering_data_are_called_out(void **state)
 {
     (void)state;
-    pd_report r = make_report();
+    pd_results r = make_report();
     r.leaks = 3;
     r.other_data = r.other_threshold = r.unrecognised = true;
     r.val.left_out = 17;

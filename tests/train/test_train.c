@@ -221,7 +221,7 @@ static void test_evaluation_on_other_data(void **state)
                                              .test = true,
                                              .threads = 1};
         assert_int_equal(pd_evaluate(&evaluation, comm, &options), PD_OK);
-        assert_int_equal(pd_evaluation_report(evaluation)->other_data, other);
+        assert_int_equal(pd_evaluation_results(evaluation)->other_data, other);
         pd_evaluation_destroy(&evaluation);
     }
 }

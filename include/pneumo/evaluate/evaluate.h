@@ -19,7 +19,7 @@ typedef struct pd_evaluate_options {
 } pd_evaluate_options;
 
 /* Scores the folds over all ranks. On rank 0 the report is filled but for what only training knows
- * (seconds, images_per_second). What pd_evaluation_report borrows is owned by *out.
+ * (seconds, images_per_second). What pd_evaluation_results borrows is owned by *out.
  *
  * Each look at the test fold of the training's data set is counted in the checkpoint, since who
  * chooses by it no longer tests. The look with which training ends is the first one, however often
@@ -31,7 +31,7 @@ typedef struct pd_evaluate_options {
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options);
 void pd_evaluation_destroy(pd_evaluation **evaluation);
 
-pd_report *pd_evaluation_report(pd_evaluation *evaluation);
+pd_results *pd_evaluation_results(pd_evaluation *evaluation);
 pd_classifier *pd_evaluation_classifier(pd_evaluation *evaluation);
 const pd_dataset *pd_evaluation_dataset(const pd_evaluation *evaluation);
 

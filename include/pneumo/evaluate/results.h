@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-enum { PD_REPORT_CLASSES = 3 };
+enum { PD_RESULTS_CLASSES = 3 };
 
 /* Images unlike the training images, each counted by the first trait that tells it apart. */
 typedef struct pd_outside {
@@ -21,7 +21,7 @@ typedef struct pd_outside {
 } pd_outside;
 
 /* A fold at both thresholds; for task = cause also the three-class confusion. */
-typedef struct pd_report_fold {
+typedef struct pd_results_fold {
     bool present;
     pd_metrics chosen;           /* at the threshold from validation */
     pd_metrics half;             /* at 0.5 */
@@ -40,17 +40,17 @@ typedef struct pd_report_fold {
     size_t score_count;
     int64_t left_out; /* images without a score, since calibration has seen them */
     bool has_causes;
-    int64_t causes[PD_REPORT_CLASSES][PD_REPORT_CLASSES]; /* [true][predicted]; normal, bacteria,
+    int64_t causes[PD_RESULTS_CLASSES][PD_RESULTS_CLASSES]; /* [true][predicted]; normal, bacteria,
                                                              virus */
-} pd_report_fold;
+} pd_results_fold;
 
 /* The classes of task = cause: NORMAL, BACTERIA, VIRUS. */
-extern const char *const pd_report_classes[PD_REPORT_CLASSES];
+extern const char *const pd_results_classes[PD_RESULTS_CLASSES];
 
 /* The share of class `truth` that was called so. */
-pd_figure pd_report_recall(const pd_report_fold *fold, int truth);
+pd_figure pd_results_recall(const pd_results_fold *fold, int truth);
 
-typedef struct pd_report {
+typedef struct pd_results {
     const char *job_name, *model, *data_path, *data_digest, *version; /* borrowed */
     uint64_t seed;
     int ranks, threads, lanes;
@@ -65,11 +65,13 @@ typedef struct pd_report {
     int views;                /* averaged over: pd_view_standard */
     int64_t test_looks;       /* evaluations of the test fold so far, this one included */
     const pd_sample *samples; /* of the data set, by pd_score.id; borrowed */
-    pd_report_fold val, test;
+    pd_results_fold val, test;
     bool other_data;      /* the data set is not the one that the model was trained on */
     bool other_threshold; /* the threshold was chosen for the weights of an earlier step */
     bool unrecognised;    /* images of the calibration may be among these, at another size */
     int64_t leaks;        /* patients with images in more than one fold of the data set */
-} pd_report;
+} pd_results;
+
+pd_targets pd_results_targets(const pd_results *results);
 
 #endif

@@ -8,13 +8,13 @@
 #include <stdio.h>
 
 /* Of a fold that is present, with scores of both classes. */
-pd_status pd_chart_roc(FILE *out, const pd_report_fold *fold);
-pd_status pd_chart_precision_recall(FILE *out, const pd_report_fold *fold);
+pd_status pd_chart_roc(FILE *out, const pd_results_fold *fold);
+pd_status pd_chart_precision_recall(FILE *out, const pd_results_fold *fold);
 
 /* Of a fold that is present; any scores, or none. */
-pd_status pd_chart_calibration(FILE *out, const pd_report_fold *fold);
+pd_status pd_chart_calibration(FILE *out, const pd_results_fold *fold);
 /* The band of doubt is [low, high]; not finite: none. */
-pd_status pd_chart_scores(FILE *out, const pd_report_fold *fold, double low, double high);
+pd_status pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double high);
 
 /* Over the epochs, at least one; a gap where a figure is not known. */
 pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int64_t best_epoch);

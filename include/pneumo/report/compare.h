@@ -26,8 +26,8 @@ typedef struct pd_comparison {
  * without common test images (another data.digest, other ids) or scores gets a sentence that says
  * so. `folders` is borrowed; the caller owns *out.
  *
- * Fails as pd_outcome_read and pd_scores_read do, and when scores.csv and report.json are not of
- * one evaluation. */
+ * Fails as pd_outcome_read and pd_score_file_read do, and when scores.csv and report.json are not
+ * of one evaluation. */
 pd_status pd_compare(pd_comparison **out, const char *const *folders, int count, pd_column sort);
 void pd_comparison_destroy(pd_comparison **comparison);
 

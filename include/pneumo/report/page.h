@@ -18,7 +18,7 @@ typedef struct pd_page_mistake {
 
 /* All borrowed. */
 typedef struct pd_page {
-    const pd_report *report;
+    const pd_results *results;
     const pd_dataset_info *data;
     const pd_history_row *history;
     int history_count;

@@ -7,11 +7,9 @@
 
 #include <stdio.h>
 
-pd_targets pd_report_targets(const pd_report *report);
-
 /* What the stress test says: that of the test fold if it was run, else that of the validation fold,
  * which the lines then say. */
-pd_verdict pd_report_stress(const pd_report *report);
+pd_verdict pd_report_stress(const pd_results *results);
 
 /* What a reader of the figures must know, a line each. At most one per decision of each fold (two
  * thresholds and the three-class answer), one on the shapes of each, one on what calibration has
@@ -23,7 +21,7 @@ typedef struct pd_warnings {
     char lines[15 + PD_VERDICT_LINES][256];
 } pd_warnings;
 
-pd_warnings pd_report_warnings(const pd_report *report);
+pd_warnings pd_report_warnings(const pd_results *results);
 
 /* Writes the report as JSON, by pd_file_write:
  *
@@ -50,13 +48,13 @@ pd_warnings pd_report_warnings(const pd_report *report);
  * holds}], the row "clean" of the images as they are first. Shares are 0..1. Numbers read back to
  * the same bits; NAN and NULL are null; bytes that are not UTF-8 become '?'. Fails when memory runs
  * out or the file cannot be written. */
-pd_status pd_report_write_json(const char *path, const pd_report *report);
+pd_status pd_report_write_json(const char *path, const pd_results *results);
 
 /* Prints the table: what was trained, then a block per fold with the confusion and a line per
  * metric (percent, with its 95 % interval) at the chosen threshold and at 0.5, columns that line up
  * for counts below 10^11, and with shape.known one by shape and size; the stress test, a row per
  * change; warnings, such as a model that answers one class only, by name; last the verdict of the
  * test fold against the targets. The verdict of the stress test is at the head. */
-void pd_report_print(FILE *out, const pd_report *report);
+void pd_report_print(FILE *out, const pd_results *results);
 
 #endif

@@ -1,6 +1,6 @@
 /* scores.csv: what a model said of every image of the validation and test folds. */
-#ifndef PNEUMO_REPORT_SCORES_H
-#define PNEUMO_REPORT_SCORES_H
+#ifndef PNEUMO_REPORT_SCORE_FILE_H
+#define PNEUMO_REPORT_SCORE_FILE_H
 
 #include "pneumo/report/report.h"
 
@@ -8,11 +8,11 @@
  *     fold,id,name,patient,label,cause,logit,probability
  * and a row per image of the folds that are present; fold, label and cause as in the data set
  * (VAL, PNEUMONIA, VIRUS), numbers such that they read back to the same bits. */
-pd_status pd_scores_write(const char *path, const pd_report *report);
+pd_status pd_score_file_write(const char *path, const pd_results *results);
 
 /* Reads the rows of `fold` back: id, patient, positive, logit and probability of (*out)[*count]
- * (free()), in the order of the file. Anything that pd_scores_write cannot have written is an error
- * that names the file and line. */
-pd_status pd_scores_read(pd_score **out, size_t *count, const char *path, pd_fold fold);
+ * (free()), in the order of the file. Anything that pd_score_file_write cannot have written is an
+ * error that names the file and line. */
+pd_status pd_score_file_read(pd_score **out, size_t *count, const char *path, pd_fold fold);
 
 #endif

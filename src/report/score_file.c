@@ -1,4 +1,4 @@
-#include "pneumo/report/scores.h"
+#include "pneumo/report/score_file.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/base/text.h"
@@ -29,10 +29,10 @@ static void write_row(FILE *out, pd_fold fold, const pd_score *score, const pd_s
     fprintf(out, ",%s\n", pd_text_number(number, score->probability));
 }
 
-pd_status pd_scores_write(const char *path, const pd_report *report)
+pd_status pd_score_file_write(const char *path, const pd_results *results)
 {
-    const pd_report_fold *const folds[PD_FOLDS] = {
-        [PD_VAL] = &report->val, [PD_TEST] = &report->test};
+    const pd_results_fold *const folds[PD_FOLDS] = {
+        [PD_VAL] = &results->val, [PD_TEST] = &results->test};
     pd_status status = PD_OK;
     char *text = NULL;
     size_t size;
@@ -43,7 +43,7 @@ pd_status pd_scores_write(const char *path, const pd_report *report)
     for (pd_fold fold = PD_VAL; fold <= PD_TEST; fold++) {
         for (size_t i = 0; folds[fold]->present && i < folds[fold]->score_count; i++) {
             const pd_score *score = &folds[fold]->scores[i];
-            write_row(out, fold, score, &report->samples[score->id]);
+            write_row(out, fold, score, &results->samples[score->id]);
         }
     }
     bool whole = ferror(out) == 0;
@@ -160,7 +160,7 @@ static pd_status read_row(reader *r, pd_fold *fold, pd_score *out)
     return PD_OK;
 }
 
-pd_status pd_scores_read(pd_score **out, size_t *count, const char *path, pd_fold fold)
+pd_status pd_score_file_read(pd_score **out, size_t *count, const char *path, pd_fold fold)
 {
     pd_status status = PD_OK;
     unsigned char *bytes = NULL;

@@ -7,7 +7,7 @@
 
 #include "io/files.h"
 #include "pneumo/base/random.h"
-#include "pneumo/report/scores.h"
+#include "pneumo/report/score_file.h"
 
 #include <float.h>
 #include <math.h>
@@ -41,7 +41,7 @@ static const double logits[SAMPLES] = {-1.5,    1e300,    0,        -0.0, -DBL_T
 
 typedef struct fixture {
     pd_score val[VAL_COUNT], test[TEST_COUNT];
-    pd_report report;
+    pd_results results;
 } fixture;
 
 static void make(fixture *f)
@@ -55,10 +55,10 @@ static void make(fixture *f)
                        .probability = probabilities[i],
                        .positive = samples[i].label == PD_PNEUMONIA,
                        .patient = samples[i].patient};
-    f->report.samples = samples;
-    f->report.val = (pd_report_fold){.present = true, .scores = f->val, .score_count = VAL_COUNT};
-    f->report.test =
-        (pd_report_fold){.present = true, .scores = f->test, .score_count = TEST_COUNT};
+    f->results.samples = samples;
+    f->results.val = (pd_results_fold){.present = true, .scores = f->val, .score_count = VAL_COUNT};
+    f->results.test =
+        (pd_results_fold){.present = true, .scores = f->test, .score_count = TEST_COUNT};
 }
 
 static void check_same(const pd_score *read, size_t count, const pd_score *expected,
@@ -79,7 +79,7 @@ static void check_fold(pd_fold fold, const pd_score *expected, size_t expected_c
 {
     pd_score *read = NULL;
     size_t count;
-    if (pd_scores_read(&read, &count, path, fold) != PD_OK)
+    if (pd_score_file_read(&read, &count, path, fold) != PD_OK)
         fail_msg("%s", pd_error_message());
     check_same(read, count, expected, expected_count);
     free(read);
@@ -90,17 +90,17 @@ static void test_reads_back(void **state)
     (void)state;
     fixture f;
     make(&f);
-    assert_int_equal(pd_scores_write(path, &f.report), PD_OK);
+    assert_int_equal(pd_score_file_write(path, &f.results), PD_OK);
     check_fold(PD_VAL, f.val, VAL_COUNT);
     check_fold(PD_TEST, f.test, TEST_COUNT);
     check_fold(PD_TRAIN, NULL, 0);
 
-    f.report.val.present = false;
-    assert_int_equal(pd_scores_write(path, &f.report), PD_OK);
+    f.results.val.present = false;
+    assert_int_equal(pd_score_file_write(path, &f.results), PD_OK);
     check_fold(PD_VAL, NULL, 0);
     check_fold(PD_TEST, f.test, TEST_COUNT);
-    f.report.test.present = false;
-    assert_int_equal(pd_scores_write(path, &f.report), PD_OK);
+    f.results.test.present = false;
+    assert_int_equal(pd_score_file_write(path, &f.results), PD_OK);
     check_fold(PD_TEST, NULL, 0);
     unlink(path);
 }
@@ -110,8 +110,8 @@ static void test_bytes(void **state)
     (void)state;
     fixture f;
     make(&f);
-    f.report.test.score_count = 2;
-    assert_int_equal(pd_scores_write(path, &f.report), PD_OK);
+    f.results.test.score_count = 2;
+    assert_int_equal(pd_score_file_write(path, &f.results), PD_OK);
     bytes file = slurp(path);
     assert_string_equal((char *)file.data,
                         "fold,id,name,patient,label,cause,logit,probability\n"
@@ -176,7 +176,7 @@ static void test_refuses(void **state)
         pd_score *scores;
         size_t count;
         spill(path, (const unsigned char *)table[i].text, strlen(table[i].text));
-        if (pd_scores_read(&scores, &count, path, PD_VAL) == PD_OK)
+        if (pd_score_file_read(&scores, &count, path, PD_VAL) == PD_OK)
             fail_msg("passed: %s", table[i].text);
         assert_null(scores);
         assert_non_null(strstr(pd_error_message(), path));
@@ -190,7 +190,7 @@ static void test_refuses(void **state)
     spill(path, (const unsigned char *)HEADER GOOD "\0x", sizeof HEADER GOOD + 1);
     pd_score *scores;
     size_t count;
-    assert_int_equal(pd_scores_read(&scores, &count, path, PD_VAL), PD_FAILED);
+    assert_int_equal(pd_score_file_read(&scores, &count, path, PD_VAL), PD_FAILED);
     unlink(path);
 }
 
@@ -204,12 +204,12 @@ static void test_damage(void **state)
     size_t count;
     int whole = 0;
     make(&f);
-    assert_int_equal(pd_scores_write(path, &f.report), PD_OK);
+    assert_int_equal(pd_score_file_write(path, &f.results), PD_OK);
     bytes file = slurp(path);
     for (size_t cut = 0; cut < file.size; cut++) {
         unlink(path); /* some file systems flush what is written over */
         spill(path, file.data, cut);
-        if (pd_scores_read(&scores, &count, path, PD_TEST) != PD_OK)
+        if (pd_score_file_read(&scores, &count, path, PD_TEST) != PD_OK)
             continue;
         assert_int_equal(file.data[cut - 1], '\n');
         check_same(scores, count, f.test,
@@ -226,7 +226,7 @@ static void test_damage(void **state)
                     : (unsigned char)pd_random_bits(&random);
         unlink(path);
         spill(path, file.data, file.size);
-        pd_scores_read(&scores, &count, path, PD_TEST);
+        pd_score_file_read(&scores, &count, path, PD_TEST);
         assert_true(count <= SAMPLES);
         free(scores);
         *at = kept;
@@ -242,9 +242,9 @@ static void test_no_file(void **state)
     pd_score *scores;
     size_t count;
     make(&f);
-    assert_int_equal(pd_scores_write("no/such/folder/scores.csv", &f.report), PD_FAILED);
+    assert_int_equal(pd_score_file_write("no/such/folder/scores.csv", &f.results), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "no/such/folder"));
-    assert_int_equal(pd_scores_read(&scores, &count, "no/scores.csv", PD_TEST), PD_FAILED);
+    assert_int_equal(pd_score_file_read(&scores, &count, "no/scores.csv", PD_TEST), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "no/scores.csv"));
 }
 
