@@ -72,3 +72,28 @@ void pd_text_csv(FILE *out, const char *text)
     }
     fputc('"', out);
 }
+
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+int pd_text_distance(const char *a, const char *b)
+{
+    enum { LONGEST = 63 };
+    int rows[3][LONGEST + 1]; /* of the last three prefixes of `a` */
+    int m = (int)strnlen(a, LONGEST), n = (int)strnlen(b, LONGEST);
+    for (int j = 0; j <= n; j++)
+        rows[0][j] = j;
+    for (int i = 1; i <= m; i++) {
+        int *row = rows[i % 3];
+        const int *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+        row[0] = i;
+        for (int j = 1; j <= n; j++) {
+            row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], before[j - 2] + 1);
+        }
+    }
+    return rows[m % 3][n];
+}

@@ -1,6 +1,7 @@
 #include "pneumo/train/job.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
 #include "pneumo/nn/model.h"
 
@@ -230,37 +231,13 @@ static pd_status fail_section(const char *name)
     return pd_fail("section '%s' is unknown; sections are %s", name, list);
 }
 
-/* The least number of letters to insert, delete or replace between two short words. */
-static int word_distance(const char *a, const char *b)
-{
-    enum { LONGEST = 63 };
-    int row[LONGEST + 1];
-    int m = (int)strnlen(a, LONGEST), n = (int)strnlen(b, LONGEST);
-
-    for (int j = 0; j <= n; j++)
-        row[j] = j;
-    for (int i = 1; i <= m; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= n; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
 static pd_status fail_key(const char *section, const char *name)
 {
     const key *nearest = NULL;
     int least = 4; /* further away, a suggestion would only confuse */
     for (int i = 0; i < KEY_COUNT; i++) {
-        int distance = word_distance(name, keys[i].name) + (strcmp(section, keys[i].section) != 0);
+        int distance =
+            pd_text_distance(name, keys[i].name) + (strcmp(section, keys[i].section) != 0);
         if (distance < least) {
             least = distance;
             nearest = &keys[i];

@@ -127,6 +127,26 @@ static void test_csv(void **state)
     }
 }
 
+static void test_distance(void **state)
+{
+    (void)state;
+    const struct {
+        const char *a, *b;
+        int distance;
+    } table[] = {{"", "", 0},         {"", "abc", 3},        {"seed", "seed", 0},
+                 {"sed", "seed", 1},  {"trian", "train", 1}, {"frob", "job", 2},
+                 {"ab", "ba", 1},     {"ca", "abc", 3},      {"kitten", "sitting", 3},
+                 {"abcd", "badc", 2}, {"flaw", "lawn", 2}};
+    for (size_t i = 0; i < COUNT(table); i++) {
+        assert_int_equal(pd_text_distance(table[i].a, table[i].b), table[i].distance);
+        assert_int_equal(pd_text_distance(table[i].b, table[i].a), table[i].distance);
+    }
+    char longer[200];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    assert_int_equal(pd_text_distance(longer, "x"), 62);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_cleaning),
         cmocka_unit_test(test_cleaning_noise),
         cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,4 +29,8 @@ void pd_text_line(char *text);
  * Bytes that are not UTF-8 stay as they are. */
 void pd_text_csv(FILE *out, const char *text);
 
+/* The smallest number of characters to insert, delete, replace or swap with their neighbour that
+ * turns one word into the other (optimal string alignment). Only the first 63 characters count. */
+int pd_text_distance(const char *a, const char *b);
+
 #endif
