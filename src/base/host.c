@@ -127,7 +127,7 @@ static double soft_limit(int resource)
     return (double)limit.rlim_cur;
 }
 
-pd_host pd_host_look(const char *root)
+pd_host pd_host_query(const char *root)
 {
     char proc[PATH_BYTES];
     snprintf(proc, sizeof proc, "%s/proc", root);
@@ -136,7 +136,7 @@ pd_host pd_host_look(const char *root)
                     .open_files = soft_limit(RLIMIT_NOFILE)};
     double mapped = 1024 * number_in(proc, "self/status", "VmSize:");
     double room = soft_limit(RLIMIT_AS) - (isinf(mapped) ? 0 : mapped);
-    host.address_room = room > 0 ? room : 0;
+    host.address_space = room > 0 ? room : 0;
     look_at_groups(&host, root);
     return host;
 }

@@ -7,7 +7,7 @@
 
 static bool quiet;
 
-void pd_log_quiet(bool value)
+void pd_log_set_quiet(bool value)
 {
     quiet = value;
 }
@@ -32,7 +32,7 @@ static void print(const char *prefix, const char *format, va_list arguments)
     fflush(stderr);
 }
 
-void pd_info(const char *format, ...)
+void pd_log_info(const char *format, ...)
 {
     if (quiet)
         return;
@@ -42,7 +42,7 @@ void pd_info(const char *format, ...)
     va_end(arguments);
 }
 
-void pd_warn(const char *format, ...)
+void pd_log_warn(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

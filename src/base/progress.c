@@ -56,8 +56,8 @@ void pd_progress_update(pd_progress *progress, uint64_t done, const char *note)
     int tenth = (int)(10 * done / progress->total);
     /* Short work needs no plain lines. */
     if (tenth > progress->tenth && now - progress->drawn >= 5.0) {
-        pd_info("%s: %d %%, %s left%s%s", progress->label, (int)(100 * done / progress->total),
-                left, note == NULL ? "" : ", ", note == NULL ? "" : note);
+        pd_log_info("%s: %d %%, %s left%s%s", progress->label, (int)(100 * done / progress->total),
+                    left, note == NULL ? "" : ", ", note == NULL ? "" : note);
         progress->tenth = tenth;
         progress->drawn = now;
     }

@@ -33,7 +33,7 @@ pd_status pd_fail_usage(const char *format, ...)
     return PD_USAGE;
 }
 
-pd_status pd_fail_within(pd_status status, const char *format, ...)
+pd_status pd_error_prefix(pd_status status, const char *format, ...)
 {
     char text[MESSAGE_SIZE];
     va_list arguments;

@@ -13,7 +13,7 @@ char *pd_text_number(char text[PD_TEXT_NUMBER], double value)
     return text;
 }
 
-size_t pd_text_character(const char *text)
+size_t pd_text_character_size(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     if (at[0] < 0x80)
@@ -39,7 +39,7 @@ bool pd_text_is_control(const char *text)
 static void clean(char *text, bool controls)
 {
     while (*text != '\0') {
-        size_t length = pd_text_character(text);
+        size_t length = pd_text_character_size(text);
         if (length == 0 || (controls && pd_text_is_control(text))) {
             length = length == 0 ? 1 : length;
             memset(text, '?', length);
@@ -48,17 +48,17 @@ static void clean(char *text, bool controls)
     }
 }
 
-void pd_text_utf8(char *text)
+void pd_text_make_utf8(char *text)
 {
     clean(text, false);
 }
 
-void pd_text_line(char *text)
+void pd_text_make_printable(char *text)
 {
     clean(text, true);
 }
 
-void pd_text_csv(FILE *out, const char *text)
+void pd_text_write_csv(FILE *out, const char *text)
 {
     if (text[strcspn(text, ",\"\r\n")] == '\0') {
         fputs(text, out);

@@ -424,9 +424,9 @@ pd_status pd_command_bench(pd_comm *comm, int argc, char **argv)
         goto cleanup;
     }
     if (given.json)
-        pd_log_quiet(true);
+        pd_log_set_quiet(true);
     PD_TRY(choose_job(comm, &job, &given));
-    pd_comm_watch(comm, job.watchdog_seconds, NULL);
+    pd_comm_set_watchdog(comm, job.watchdog_seconds, NULL);
     /* The images stand in for a data set of their size. */
     const pd_dataset_info info = {.height = job.size, .width = job.size};
     PD_TRY(pd_step_set_up(&step, comm, &job, &info, pd_threads_choose(comm, job.threads)));

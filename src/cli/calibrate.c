@@ -182,7 +182,7 @@ pd_status pd_command_calibrate(pd_comm *comm, int argc, char **argv)
     PD_TRY(pd_calibrate(comm, &options, &result));
     if (pd_comm_rank(comm) == 0)
         pd_calibrate_print(stdout, &result);
-    pd_info("wrote %s", options.output);
+    pd_log_info("wrote %s", options.output);
 cleanup:
     return status;
 }

@@ -112,7 +112,7 @@ void pd_facts_look(pd_facts *out, const pd_comm *comm, int threads)
     out->threads = threads;
     if (sched_getaffinity(0, sizeof out->cores, &out->cores) != 0)
         CPU_ZERO(&out->cores);
-    out->left = pd_host_look("");
+    out->left = pd_host_query("");
     out->gflops = time_products(threads);
 }
 
@@ -383,7 +383,7 @@ void pd_check_memory(pd_checkup *checkup, const pd_facts *facts, int ranks)
     int worst = 0;
     double need = 0, given = 1;
     for (int rank = 0; rank < ranks; rank++) {
-        double own = facts[rank].footprint.total, room = facts[rank].left.address_room;
+        double own = facts[rank].footprint.total, room = facts[rank].left.address_space;
         if (own > room) {
             pd_checkup_add(checkup, PD_CHECK_FAIL, "memory",
                            "rank %d on %s needs %s but may map only %s more (ulimit -v): raise "

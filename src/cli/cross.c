@@ -71,7 +71,7 @@ static pd_status train_part(cross *self, int part)
         status = is_finished(&finished, job.folder);
     PD_TRY(pd_comm_agree(self->comm, status));
     PD_TRY(pd_comm_broadcast(self->comm, &finished, sizeof finished, 0));
-    pd_info("part %d of %d%s", part, given->parts, finished ? " is trained already" : "");
+    pd_log_info("part %d of %d%s", part, given->parts, finished ? " is trained already" : "");
     const pd_train_options options = {.comm = self->comm,
                                       .job = &job,
                                       .folder = job.folder,
@@ -80,7 +80,7 @@ static pd_status train_part(cross *self, int part)
                                       .validate = pd_validation_compute};
     status = pd_train(&options, &result);
     if (status == PD_STOPPED)
-        pd_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
+        pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
     PD_TRY(status);
     self->trained.seconds += result.seconds;
     self->trained.images_per_second += result.images_per_second * result.seconds;

@@ -350,7 +350,7 @@ static void check_folder(pd_doctor *self)
 static void check_sharing(pd_doctor *self, int host_ranks)
 {
     const char *obstacle = pd_comm_group_obstacle(self->comm);
-    int group = pd_comm_group(self->comm);
+    int group = pd_comm_group_size(self->comm);
     if (obstacle[0] != '\0')
         pd_checkup_add(&self->checkup, PD_CHECK_WARN, "shared sums",
                        "ranks of a host do not add up gradients in shared memory, so that each "
@@ -374,7 +374,7 @@ static pd_status examine(pd_doctor *self)
     pd_checkup *checkup = &self->checkup;
     pd_facts_look(&self->own, self->comm, self->threads);
     PD_TRY(look_at_data(self));
-    PD_TRY(pd_comm_set_group(self->comm, self->job.share_ranks));
+    PD_TRY(pd_comm_set_group_size(self->comm, self->job.share_ranks));
     look_at_plan(self);
     PD_TRY(look_at_folder(self));
     PD_TRY(pd_comm_gather(self->comm, &self->own, sizeof self->own, &all, &size));
@@ -498,7 +498,7 @@ pd_status pd_command_doctor(pd_comm *comm, int argc, char **argv)
     }
     self.checkup.silent = given.json;
     if (given.json)
-        pd_log_quiet(true);
+        pd_log_set_quiet(true);
     PD_TRY(choose_job(&self));
     self.threads = pd_threads_set(comm, self.job.threads);
     PD_TRY(examine(&self));

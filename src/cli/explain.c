@@ -161,14 +161,14 @@ static pd_status write_array(const char *path, const pd_heatmap *map)
 static void print_row(const char *path, const char *picture, const pd_heatmap *map,
                       const pd_image *image, double probability, pd_label label)
 {
-    pd_text_csv(stdout, path);
+    pd_text_write_csv(stdout, path);
     printf(",%.6f,%s,", probability, pd_label_names[label]);
     if (isnan(map->border)) /* and so is the peak */
         printf(",,,");
     else
         printf("%.4f,%d,%d,", map->border, (int)(map->peak_y * image->height),
                (int)(map->peak_x * image->width));
-    pd_text_csv(stdout, picture);
+    pd_text_write_csv(stdout, picture);
     putchar('\n');
 }
 
@@ -245,7 +245,7 @@ static pd_status explain(const pd_explain_options *options)
     pd_progress_begin(&progress, "explaining", 0, (uint64_t)options->count);
     for (int i = 0; i < options->count; i++) {
         if (explain_image(classifier, options->images[i], outputs[i], &square) != PD_OK) {
-            pd_warn("%s: %s", options->images[i], pd_error_message());
+            pd_log_warn("%s: %s", options->images[i], pd_error_message());
             failed++;
         }
         pd_progress_update(&progress, (uint64_t)i + 1, NULL);

@@ -142,7 +142,7 @@ int main(int argc, char **argv)
         return status;
     }
     int rank = pd_comm_rank(comm);
-    pd_log_quiet(rank != 0);
+    pd_log_set_quiet(rank != 0);
     if (named) {
         argc--;
         argv++;

@@ -173,7 +173,7 @@ static pd_status choose_job(pd_comm *comm, pd_job *job, const arguments *given)
     bool phantoms = given->job_name == NULL && !pd_file_exists(job->file);
     PD_TRY(pd_comm_broadcast(comm, &phantoms, sizeof phantoms, 0));
     if (phantoms) {
-        pd_info("no packed data set at %s: training on synthetic phantoms", job->file);
+        pd_log_info("no packed data set at %s: training on synthetic phantoms", job->file);
         PD_TRY(make_phantoms(comm));
         PD_TRY(pd_comm_agree(comm, read_job(job, given, phantom_overrides, PHANTOM_OVERRIDES)));
         snprintf(job->name, sizeof job->name, "%s-phantoms", PD_DEFAULT_JOB);
@@ -217,7 +217,7 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
                                          .by_training = true,
                                          .threads = threads};
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
-    pd_comm_at(comm, "writing the report");
+    pd_comm_set_position(comm, "writing the report");
     if (pd_comm_rank(comm) == 0) {
         pd_results *told = pd_evaluation_results(evaluation);
         told->epochs = trained->epochs;
@@ -227,7 +227,7 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
         fflush(stdout);
         status = write_files(job->folder, evaluation);
         if (status == PD_OK)
-            pd_info("%s/report.html shows it with plots", job->folder);
+            pd_log_info("%s/report.html shows it with plots", job->folder);
     }
     status = pd_comm_agree(comm, status);
 cleanup:
@@ -273,7 +273,7 @@ pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
                                       .validate = pd_validation_compute};
     status = pd_train(&options, &trained);
     if (status == PD_STOPPED)
-        pd_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
+        pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
     PD_TRY(status);
     PD_TRY(pd_train_path(&best, job.folder, "best.h5"));
     status = pd_train_report(comm, &job, options.threads, best, &trained);

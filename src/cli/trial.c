@@ -25,7 +25,7 @@ void pd_trial_fill(pd_step *step)
 pd_status pd_trial_step(pd_step *step, int number, pd_layer_times *times, double *seconds)
 {
     double loss, norm;
-    pd_comm_at(step->comm, "step %d", number + 1);
+    pd_comm_set_position(step->comm, "step %d", number + 1);
     pd_network_profile(step->network, times);
     double start = pd_clock_now();
     pd_status status = pd_step_take(step, number, learning_rate, &loss, &norm);

@@ -29,9 +29,9 @@ static void warn_about_srun(void)
     const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
     const char *task = getenv("SLURM_PROCID");
     if (tasks != NULL && task != NULL && atoi(tasks) > 1 && atoi(task) == 0)
-        pd_warn("srun started %s tasks without MPI, so each of them works alone; "
-                "use srun --mpi=pmix, srun --mpi=pmi2 or mpirun",
-                tasks);
+        pd_log_warn("srun started %s tasks without MPI, so each of them works alone; "
+                    "use srun --mpi=pmix, srun --mpi=pmi2 or mpirun",
+                    tasks);
 }
 
 static void release(pd_comm *comm)
@@ -86,12 +86,12 @@ _Noreturn void pd_comm_abort(pd_comm *comm, int code)
     _Exit(code);
 }
 
-void pd_comm_watch(pd_comm *comm, double seconds, pd_comm_told told)
+void pd_comm_set_watchdog(pd_comm *comm, double seconds, pd_comm_stop_query told)
 {
     comm->transport->watch(comm, seconds, told);
 }
 
-void pd_comm_at(pd_comm *comm, const char *format, ...)
+void pd_comm_set_position(pd_comm *comm, const char *format, ...)
 {
     char place[sizeof(comm->at)];
     va_list arguments;
@@ -205,7 +205,7 @@ cleanup:
     return status;
 }
 
-int pd_comm_swaps(int lanes, int ranks)
+int pd_comm_doubling_rounds(int lanes, int ranks)
 {
     int levels = 0, total = 0;
     while (1 << levels < ranks)
@@ -223,7 +223,7 @@ static pd_status sum_by_siblings(pd_comm *comm, double *parts, size_t count, dou
     pd_status status = PD_OK;
     PD_TRY(grow_scratch(comm, count));
     pd_tree_fold_doubles(comm->lane_count, parts, count, total);
-    for (int level = 0; level < pd_comm_swaps(comm->lanes, comm->size); level++) {
+    for (int level = 0; level < pd_comm_doubling_rounds(comm->lanes, comm->size); level++) {
         pd_request requests[2] = {{0}};
         comm->awaits = "a sum over the lanes";
         PD_TRY(comm->transport->swap(comm, comm->rank ^ 1 << level, total, comm->scratch,
@@ -248,8 +248,9 @@ pd_status pd_comm_lane_sum(void *context, double *parts, size_t count, double *t
     if (count > (size_t)INT_MAX / sizeof(*parts) / (size_t)comm->lanes)
         return pd_fail("a lane sum of %zu numbers over %d lanes is too long; use pd_reduction",
                        count, comm->lanes);
-    return pd_comm_swaps(comm->lanes, comm->size) > 0 ? sum_by_siblings(comm, parts, count, total)
-                                                      : sum_gathered(comm, parts, count, total);
+    return pd_comm_doubling_rounds(comm->lanes, comm->size) > 0
+               ? sum_by_siblings(comm, parts, count, total)
+               : sum_gathered(comm, parts, count, total);
 }
 
 pd_status pd_comm_broadcast(pd_comm *comm, void *bytes, size_t size, int root)
@@ -335,7 +336,7 @@ cleanup:
     return status;
 }
 
-pd_status pd_comm_any(pd_comm *comm, uint32_t flags, uint32_t *all)
+pd_status pd_comm_bitwise_or(pd_comm *comm, uint32_t flags, uint32_t *all)
 {
     pd_status status = PD_OK;
     PD_TRY(share_word(comm, flags));
@@ -347,7 +348,7 @@ cleanup:
     return status;
 }
 
-pd_status pd_comm_words(pd_comm *comm, uint64_t word, const uint64_t **words)
+pd_status pd_comm_allgather_u64(pd_comm *comm, uint64_t word, const uint64_t **words)
 {
     *words = comm->words;
     return share_word(comm, word);
@@ -441,7 +442,7 @@ static int largest_divisor(int number, int most)
     return most;
 }
 
-pd_status pd_comm_set_group(pd_comm *comm, int most)
+pd_status pd_comm_set_group_size(pd_comm *comm, int most)
 {
     pd_status status = PD_OK;
     bool alike;
@@ -463,7 +464,7 @@ cleanup:
     return status;
 }
 
-int pd_comm_group(const pd_comm *comm)
+int pd_comm_group_size(const pd_comm *comm)
 {
     return comm->group;
 }

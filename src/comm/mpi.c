@@ -50,7 +50,7 @@ typedef struct mpi_link {
     /* Held around every call of MPI, and while a rank waits. It guards what follows. */
     pthread_mutex_t lock;
     pd_watch watch;
-    pd_comm_told told;
+    pd_comm_stop_query told;
     const char *awaits; /* NULL while this rank works */
     uint32_t moves;
     double period, beat_at; /* seconds between two beats; clock of the last */
@@ -159,7 +159,7 @@ static void beat_if_due(pd_comm *comm)
     pd_verdict verdict = pd_watch_judge(
         &link->watch, (pd_place){.at = comm->at, .awaits = link->awaits}, text, sizeof(text));
     if (verdict == PD_VERDICT_WARN)
-        pd_warn("%s", text);
+        pd_log_warn("%s", text);
     if (verdict == PD_VERDICT_END) {
         end_soon(PD_FAILED, ABORT_SECONDS);
         pd_log_error("%s", text);
@@ -191,9 +191,10 @@ static void judge_mpi(const pd_comm *comm, double hanging, bool *told)
         _exit(PD_FAILED);
     }
     *told = true;
-    pd_warn("%s on %s: %s: was told to end while it waits for %s, and MPI does not come back, such "
-            "as after the death of another rank: see what the launcher says of it, %s",
-            rank, comm->host, at, awaits, pd_watch_again);
+    pd_log_warn(
+        "%s on %s: %s: was told to end while it waits for %s, and MPI does not come back, such "
+        "as after the death of another rank: see what the launcher says of it, %s",
+        rank, comm->host, at, awaits, pd_watch_again);
 }
 
 /* The thread that beats while its rank works. A rank that waits has the lock, and beats itself. */
@@ -369,8 +370,8 @@ static pd_status set_up_watch(pd_comm *comm, int provided)
     for (size_t i = 0; i < size; i++)
         link->sent[i] = MPI_REQUEST_NULL;
     if (provided < MPI_THREAD_SERIALIZED && comm->rank == 0)
-        pd_warn("this MPI library was built without MPI_THREAD_SERIALIZED, so there is no "
-                "watchdog: ranks that stop are not noticed");
+        pd_log_warn("this MPI library was built without MPI_THREAD_SERIALIZED, so there is no "
+                    "watchdog: ranks that stop are not noticed");
     if (provided < MPI_THREAD_SERIALIZED || comm->size == 1)
         end_thread(link);
     /* Rank 0 hears and answers everybody: at most 2,000 of them per second. */
@@ -487,7 +488,7 @@ static pd_status mpi_regroup(pd_comm *comm)
     return status;
 }
 
-static void mpi_watch(pd_comm *comm, double seconds, pd_comm_told told)
+static void mpi_watch(pd_comm *comm, double seconds, pd_comm_stop_query told)
 {
     mpi_link *link = enter(comm);
     link->watch.seconds = link->has_thread ? seconds : 0;

@@ -102,14 +102,14 @@ static pd_status time_network(pd_probe *out, pd_comm *comm, int group)
     size_t ranks = (size_t)pd_comm_size(comm);
     double others = (double)ranks - 1, one, many, large, grouped, folding = 0, system = 0, unused;
     PD_TRY(time_short_sums(comm, &one));
-    PD_TRY(pd_comm_set_group(comm, 1));
+    PD_TRY(pd_comm_set_group_size(comm, 1));
     PD_TRY(time_reduction(comm, SHORT_BUCKETS * ranks, ranks, &many, &folding, &unused));
     PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &large, &folding, &system));
-    PD_TRY(pd_comm_set_group(comm, group));
+    PD_TRY(pd_comm_set_group_size(comm, group));
     PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &grouped, &folding, &unused));
     double bytes = LONG_FLOATS * sizeof(float);
     out->overhead = many / (2 * SHORT_BUCKETS * others);
-    int swaps = pd_comm_swaps((int)ranks, (int)ranks);
+    int swaps = pd_comm_doubling_rounds((int)ranks, (int)ranks);
     out->latency = fmax(swaps > 0 ? one / swaps - out->overhead : one - others * out->overhead, 0);
     out->sum = one;
     out->allreduce = bytes / (grouped + folding);

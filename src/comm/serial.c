@@ -29,7 +29,7 @@ static void serial_abort(pd_comm *comm, int code)
     exit(code);
 }
 
-static void serial_watch(pd_comm *comm, double seconds, pd_comm_told told)
+static void serial_watch(pd_comm *comm, double seconds, pd_comm_stop_query told)
 {
     (void)comm, (void)seconds, (void)told;
 }

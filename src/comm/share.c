@@ -93,9 +93,9 @@ static pd_status map_group(pd_share *share, pd_comm *comm, size_t bytes, uint64_
     uint64_t places[share->group], sizes[share->group];
     int first = comm->rank - share->member;
     uint64_t own = (uint64_t)getpid() << 32 | (uint32_t)share->file;
-    PD_TRY(pd_comm_words(comm, own, &words));
+    PD_TRY(pd_comm_allgather_u64(comm, own, &words));
     memcpy(places, words + first, sizeof(places));
-    PD_TRY(pd_comm_words(comm, bytes, &words));
+    PD_TRY(pd_comm_allgather_u64(comm, bytes, &words));
     memcpy(sizes, words + first, sizeof(sizes));
     for (int i = 0; i < share->group && status == PD_OK; i++)
         if (i != share->member)
@@ -118,7 +118,7 @@ pd_status pd_share_create(pd_share **out, pd_comm *comm, size_t bytes)
     *out = NULL;
     /* Of this run and no other: when it was, and the process of rank 0. */
     uint64_t mark = (uint64_t)(pd_clock_now() * 1e6) ^ (uint64_t)getpid() << 40;
-    PD_TRY(pd_comm_words(comm, mark, &words));
+    PD_TRY(pd_comm_allgather_u64(comm, mark, &words));
     mark = words[0];
     status = pd_alloc(&share, 1, sizeof(*share) + group * sizeof(*share->segments));
     if (status == PD_OK) {

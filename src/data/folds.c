@@ -197,10 +197,11 @@ static pd_status split(pd_sample *samples, int64_t count, int32_t patients,
             PD_TRY(choose_class(&total, table, weight, patients, (pd_label)label, need[fold],
                                 &random, chosen));
             if (total != need[fold])
-                pd_warn("the fold %s has %lld %s images where %lld were wanted: patients are not "
-                        "divided",
-                        pd_fold_names[fold], (long long)total, pd_label_names[label],
-                        (long long)need[fold]);
+                pd_log_warn(
+                    "the fold %s has %lld %s images where %lld were wanted: patients are not "
+                    "divided",
+                    pd_fold_names[fold], (long long)total, pd_label_names[label],
+                    (long long)need[fold]);
             for (int64_t i = 0; i < count; i++)
                 if (chosen[samples[i].patient])
                     samples[i].fold = (pd_fold)fold;

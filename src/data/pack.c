@@ -139,7 +139,7 @@ static pd_status prepare_image(pd_draft *draft, uint8_t *out, const char *name,
     draft->hash = XXH3_128bits(bytes, size);
     status = pd_image_decode(&image, bytes, size);
     if (status != PD_OK) {
-        pd_fail_within(status, "%s", path);
+        pd_error_prefix(status, "%s", path);
         goto cleanup;
     }
     draft->height = (uint16_t)image.height;
@@ -183,7 +183,7 @@ static pd_status prepare_images(pd_draft *drafts, pd_spool *spool, int64_t *bad,
                 status = pd_fail("%s; --skip-bad leaves such images out", message);
                 goto cleanup;
             }
-            pd_warn("left out: %s", message);
+            pd_log_warn("left out: %s", message);
             ++*bad;
             free(messages[i]);
             messages[i] = NULL;
@@ -431,9 +431,9 @@ static pd_status warn_of_leaks(int64_t *leaks, const pd_sample *samples, int64_t
     int64_t i = 0;
     while (samples[i].patient != example)
         i++;
-    pd_warn("patients with images in two of the folder's own folds: %lld, such as that of %s; "
-            "figures will be too good (--folds 70/15/15 keeps patients apart)",
-            (long long)*leaks, samples[i].name);
+    pd_log_warn("patients with images in two of the folder's own folds: %lld, such as that of %s; "
+                "figures will be too good (--folds 70/15/15 keeps patients apart)",
+                (long long)*leaks, samples[i].name);
     return PD_OK;
 }
 
@@ -442,13 +442,14 @@ static void warn_of_shapes(const pd_shapes *shapes)
     const pd_shape_separation *aspect = &shapes->separations[PD_SHAPE_ASPECT];
     const pd_shape_separation *area = &shapes->separations[PD_SHAPE_AREA];
     if (aspect->is_shortcut || area->is_shortcut)
-        pd_warn("the %s of the images alone %s the classes apart: a model can learn this shortcut "
-                "instead of the disease; the report's figures by shape and size show whether it "
-                "does",
-                !area->is_shortcut     ? "shape"
-                : !aspect->is_shortcut ? "size"
-                                       : "shape and the size",
-                aspect->is_shortcut && area->is_shortcut ? "tell" : "tells");
+        pd_log_warn(
+            "the %s of the images alone %s the classes apart: a model can learn this shortcut "
+            "instead of the disease; the report's figures by shape and size show whether it "
+            "does",
+            !area->is_shortcut     ? "shape"
+            : !aspect->is_shortcut ? "size"
+                                   : "shape and the size",
+            aspect->is_shortcut && area->is_shortcut ? "tell" : "tells");
 }
 
 pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)

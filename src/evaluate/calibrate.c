@@ -77,7 +77,7 @@ static pd_status judge_files(calibrator *self, size_t count)
         if (self->failed[i] == NULL)
             continue;
         if (self->options->skip_bad)
-            pd_warn("%s; it is left out", self->failed[i]);
+            pd_log_warn("%s; it is left out", self->failed[i]);
         else if (status == PD_OK)
             status = pd_fail("%s (--skip-bad goes on without such files)", self->failed[i]);
     }
@@ -120,7 +120,7 @@ static pd_status score_all(calibrator *self)
     size_t begin = rank * chunks / ranks * CHUNK, end = (rank + 1) * chunks / ranks * CHUNK;
     end = end < count ? end : count;
     begin = begin < end ? begin : end;
-    pd_comm_at(self->comm, "scoring the images");
+    pd_comm_set_position(self->comm, "scoring the images");
     status = pd_alloc(&self->own, end - begin, sizeof *self->own);
     pd_progress_begin(&progress, "scoring", 0, end - begin);
     for (size_t i = begin; i < end && status == PD_OK; i += BLOCK) {
@@ -436,7 +436,7 @@ pd_status pd_calibrate(pd_comm *comm, const pd_calibrate_options *options,
 {
     pd_status status = PD_OK;
     calibrator self = {.comm = comm, .options = options, .result = result};
-    pd_comm_at(comm, "reading the checkpoint");
+    pd_comm_set_position(comm, "reading the checkpoint");
     PD_TRY(pd_comm_agree(comm, set_up(&self)));
     PD_TRY(pd_labelled_open(&self.labelled, comm, &options->images,
                             pd_classifier_checkpoint(self.classifier)));

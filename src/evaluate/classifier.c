@@ -72,7 +72,7 @@ static pd_status prepare(pd_classifier *self, pd_classifier_member *member, int 
     self->chunk = plan.lane_samples > self->chunk ? plan.lane_samples : self->chunk;
     status = pd_setup_load_weights(inference->network, checkpoint);
     if (status != PD_OK)
-        pd_fail_within(status, "%s", member->name);
+        pd_error_prefix(status, "%s", member->name);
 cleanup:
     return status;
 }

@@ -31,7 +31,7 @@ static pd_status open_for(pd_dataset **out, const pd_classifier_member *member, 
         strcmp(pd_dataset_get_info(*out)->digest, member->checkpoint->data_digest) != 0)
         return status;
     status = pd_cross_assign(*out, job->cross, job->cross_part, job->seed);
-    return status == PD_OK ? PD_OK : pd_fail_within(status, "%s", path);
+    return status == PD_OK ? PD_OK : pd_error_prefix(status, "%s", path);
 }
 
 /* Opens out->shown where the members' folds differ. */
@@ -193,7 +193,7 @@ static pd_status open_own(pd_dataset **out, const pd_classifier_member *member)
 {
     pd_status status = pd_dataset_open(out, member->job.file);
     if (status != PD_OK)
-        return pd_fail_within(status, "%s: its folds cannot be compared", member->name);
+        return pd_error_prefix(status, "%s: its folds cannot be compared", member->name);
     if (strcmp(pd_dataset_get_info(*out)->digest, member->checkpoint->data_digest) == 0)
         return PD_OK;
     return pd_fail("%s: its folds cannot be compared: %s is not the data set any more that it was "
@@ -256,9 +256,10 @@ static void warn_of_rules(const pd_classifier *classifier)
             job->sensitivity_margin != first->sensitivity_margin ||
             job->threshold_on != first->threshold_on ||
             job->target_specificity != first->target_specificity)
-            pd_warn("%s: its job chooses a threshold by other [evaluate] keys; the average's is "
-                    "chosen by those of %s",
-                    member->name, pd_classifier_at(classifier, 0)->name);
+            pd_log_warn(
+                "%s: its job chooses a threshold by other [evaluate] keys; the average's is "
+                "chosen by those of %s",
+                member->name, pd_classifier_at(classifier, 0)->name);
     }
 }
 
@@ -394,7 +395,7 @@ pd_status pd_ensemble_assemble(pd_classifier **out, pd_comm *comm,
     pd_classifier *classifier = NULL;
     pd_ensemble_data data = {0};
     *out = NULL;
-    pd_comm_at(comm, "reading the checkpoint");
+    pd_comm_set_position(comm, "reading the checkpoint");
     PD_TRY(pd_comm_agree(comm, prepare(&classifier, &data, comm, options)));
     if (options->count > 1)
         PD_TRY(decide(classifier, comm, &data));

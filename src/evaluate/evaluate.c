@@ -131,12 +131,13 @@ static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, p
     set_up_members(self, members, fold, (size_t)pd_classifier_job(self->classifier)->stress_images);
     for (int i = 0; i < self->data.count; i++)
         members[i].options.hold = true;
-    pd_comm_at(comm, "stress test of the %s fold", fold == PD_VAL ? "validation" : "test");
+    pd_comm_set_position(comm, "stress test of the %s fold",
+                         fold == PD_VAL ? "validation" : "test");
     pd_status status = pd_stress_run(out, comm, members, self->data.count, &decision);
     if (status == PD_OK)
-        pd_info("stress test of the %s fold: %lld of %lld images under %d changes",
-                fold == PD_VAL ? "validation" : "test", (long long)out->images,
-                (long long)out->fold_images, PD_CHANGES);
+        pd_log_info("stress test of the %s fold: %lld of %lld images under %d changes",
+                    fold == PD_VAL ? "validation" : "test", (long long)out->images,
+                    (long long)out->fold_images, PD_CHANGES);
     return status;
 }
 
@@ -150,7 +151,7 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     size_t count;
     pd_member members[PD_MEMBERS_MAX];
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
-    pd_comm_at(comm, "%s", name);
+    pd_comm_set_position(comm, "%s", name);
     const pd_scoring scoring = {.label = name, .change = PD_CHANGE_NONE};
     set_up_members(self, members, fold, 0);
     PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&scorer, comm, members, self->data.count)));
@@ -169,7 +170,7 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
         free(scores);
     status = pd_comm_agree(comm, status);
     if (status == PD_OK && out->left_out > 0)
-        pd_info("%" PRId64 " images were used for calibration and are left out", out->left_out);
+        pd_log_info("%" PRId64 " images were used for calibration and are left out", out->left_out);
 cleanup:
     pd_mean_scorer_destroy(&scorer);
     return status;
@@ -197,7 +198,7 @@ static pd_status find_seen(pd_evaluation *self, pd_comm *comm, bool val, bool te
     self->results.unrecognised = !pd_seen_comparable(site, dataset_of(self));
     if (self->results.unrecognised)
         return PD_OK;
-    pd_comm_at(comm, "looking for images of the calibration");
+    pd_comm_set_position(comm, "looking for images of the calibration");
     return pd_seen_find(&self->seen, comm, site, dataset_of(self), folds);
 }
 
@@ -229,8 +230,8 @@ static pd_status check_used_up(const pd_evaluation *self, pd_fold fold, bool *us
         return pd_fail("%s: its %s fold cannot be evaluated: all its %s images were used for "
                        "calibration",
                        self->results.data_path, name, pd_label_names[label]);
-    pd_info("%s: its %s fold is left out: all its %s images were used for calibration",
-            self->results.data_path, name, pd_label_names[label]);
+    pd_log_info("%s: its %s fold is left out: all its %s images were used for calibration",
+                self->results.data_path, name, pd_label_names[label]);
     return PD_OK;
 }
 
@@ -325,7 +326,7 @@ static void count_look(pd_evaluation *self, const pd_evaluate_options *options)
                        : ensemble->is_file ? pd_ensemble_save(options->checkpoints[0], ensemble)
                                            : pd_checkpoint_save(options->checkpoints[0], whole);
     if (status != PD_OK)
-        pd_warn("this look at the test fold is not counted: %s", pd_error_message());
+        pd_log_warn("this look at the test fold is not counted: %s", pd_error_message());
 }
 
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options)
@@ -343,9 +344,9 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     PD_TRY(pd_ensemble_assemble(&self->classifier, comm, &assembly));
     PD_TRY(pd_comm_agree(comm, set_up(self, comm, options)));
     if (pd_comm_rank(comm) == 0 && !pd_classifier_checkpoint(self->classifier)->has_profile)
-        pd_warn("%s: it has no profile of its training images: images that are unlike them are "
-                "not counted",
-                options->checkpoints[0]);
+        pd_log_warn("%s: it has no profile of its training images: images that are unlike them are "
+                    "not counted",
+                    options->checkpoints[0]);
     bool val = is_usable(self, PD_VAL, options->val);
     bool test = is_usable(self, PD_TEST, options->test);
     if (!val && !test) {
@@ -357,8 +358,8 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
         goto cleanup;
     }
     if (options->val != val || options->test != test)
-        pd_info("%s has no images in its %s fold, which is left out", self->results.data_path,
-                val ? "test" : "val");
+        pd_log_info("%s has no images in its %s fold, which is left out", self->results.data_path,
+                    val ? "test" : "val");
     PD_TRY(find_seen(self, comm, val, test));
     PD_TRY(check_used_up(self, PD_VAL, &val, test));
     PD_TRY(check_used_up(self, PD_TEST, &test, val));

@@ -162,8 +162,8 @@ static pd_status draw(pd_labelled *self, const pd_labelled_options *options)
              options->seed);
 cleanup:
     if (status != PD_OK)
-        pd_fail_within(status, "%s",
-                       options->data != NULL ? options->data : options->folders[PD_NORMAL]);
+        pd_error_prefix(status, "%s",
+                        options->data != NULL ? options->data : options->folders[PD_NORMAL]);
     return status;
 }
 
@@ -219,7 +219,7 @@ static char *describe_failure(const char *path)
     bool named = strncmp(pd_error_message(), path, length) == 0;
     if (pd_format(&line, "%s%s%s", named ? "" : path, named ? "" : ": ", pd_error_message()) ==
         PD_OK)
-        pd_text_line(line);
+        pd_text_make_printable(line);
     return line;
 }
 

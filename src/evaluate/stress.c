@@ -37,7 +37,7 @@ static pd_status judge(stress_test *self, pd_stress_row *row, pd_score *scores, 
     const pd_stress_decision *decision = self->decision;
     pd_status status = pd_scores_check(scores, count, self->ids, self->count);
     if (status != PD_OK)
-        return pd_fail_within(status, "change %s", pd_stress_name(row));
+        return pd_error_prefix(status, "change %s", pd_stress_name(row));
     pd_scores_decide(scores, count, decision->temperature, decision->views);
     if (row->change != PD_CHANGE_NONE)
         memcpy(self->pool + (size_t)row->change * self->count, scores, count * sizeof *scores);

@@ -535,7 +535,7 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
         double since = profile_start(network);
         pd_status status = at->layer.type->forward(&at->layer, &own, inputs, at->y, saved);
         if (status != PD_OK)
-            return pd_fail_within(status, "layer '%s'", at->layer.name);
+            return pd_error_prefix(status, "layer '%s'", at->layer.name);
         if (network->times != NULL)
             pd_clock_lap(&since, &network->times[i].forward);
         if (network->watching && network->bad_output < 0 &&
@@ -579,7 +579,7 @@ static pd_status backward_layer(pd_network *network, const pd_exec *exec, int i,
         &at->layer, exec, inputs, layer->keeps_output ? at->y : NULL, dy, gradients,
         network->lane_gradients, pd_arena_at(network->arena, at->saved));
     if (status != PD_OK)
-        return pd_fail_within(status, "layer '%s'", layer->name);
+        return pd_error_prefix(status, "layer '%s'", layer->name);
 
     for (int j = 0; j < inputs_count; j++) {
         if (gradients[j] == NULL)

@@ -57,7 +57,7 @@ static pd_status name_run(char **out, const pd_comparison *self, int run)
     pd_status status =
         namesakes > 1 ? pd_format(out, "%s (%s)", own->job, own->folder) : pd_strdup(out, own->job);
     if (status == PD_OK)
-        pd_text_line(*out);
+        pd_text_make_printable(*out);
     return status;
 }
 
@@ -132,7 +132,7 @@ static pd_status compare_pair(pair *out, const pd_outcome *a, const contender *o
                                   b->threshold, ours->count));
 cleanup:
     if (status != PD_OK)
-        pd_fail_within(status, "%s and %s", a->folder, b->folder);
+        pd_error_prefix(status, "%s and %s", a->folder, b->folder);
     return status;
 }
 

@@ -40,7 +40,7 @@ void pd_html_end(FILE *out)
 void pd_html_text(FILE *out, const char *text)
 {
     while (*text != '\0') {
-        size_t length = pd_text_character(text);
+        size_t length = pd_text_character_size(text);
         switch (*text) {
         case '&':
             fputs("&amp;", out);

@@ -71,7 +71,7 @@ static pd_status read_text(char *out, size_t size, const reader *r, const char *
     if (text == NULL || text[0] == '\0' || strlen(text) >= size)
         return refuse(r, key, "a text of fitting length");
     strcpy(out, text);
-    pd_text_line(out);
+    pd_text_make_printable(out);
     return PD_OK;
 }
 

@@ -131,16 +131,16 @@ static bool is_referred(const prediction *answer)
 static void print_csv(const predictor *self, FILE *rows, const char *path, const prediction *answer)
 {
     char number[PD_TEXT_NUMBER];
-    pd_text_csv(rows, path);
+    pd_text_write_csv(rows, path);
     if (answer->error[0] == '\0') {
         fprintf(rows, ",%s,%s,%s,", pd_text_number(number, answer->probability),
                 label_of(self, answer->probability), is_referred(answer) ? "yes" : "no");
-        pd_text_csv(rows, answer->reason);
+        pd_text_write_csv(rows, answer->reason);
         fputs(",\n", rows);
         return;
     }
     fputs(",,,,,", rows);
-    pd_text_csv(rows, answer->error);
+    pd_text_write_csv(rows, answer->error);
     fputc('\n', rows);
 }
 
@@ -152,7 +152,7 @@ static pd_status print_json(const predictor *self, FILE *rows, const char *path,
     char number[PD_TEXT_NUMBER], *name = NULL, *text = NULL;
     cJSON *row = cJSON_CreateObject();
     PD_TRY(pd_strdup(&name, path));
-    pd_text_utf8(name);
+    pd_text_make_utf8(name);
     bool ok = cJSON_AddStringToObject(row, "path", name) != NULL;
     if (answer->error[0] == '\0')
         ok =
@@ -261,7 +261,7 @@ static void read_block(predictor *self, int64_t first, int count)
         if (read_image(self, path, self->packed + (size_t)i * size, answer->reason) == PD_OK)
             continue;
         snprintf(answer->error, sizeof answer->error, "%s", without_path(pd_error_message(), path));
-        pd_text_line(answer->error);
+        pd_text_make_printable(answer->error);
     }
 }
 
@@ -360,9 +360,9 @@ static pd_status set_up(predictor *self)
     PD_TRY(pd_alloc(&self->answers, BLOCK, sizeof *self->answers));
     if (pd_comm_rank(self->comm) == 0) {
         if (!pd_classifier_checkpoint(self->classifier)->has_profile)
-            pd_warn("%s: it has no profile of its training images: images that are unlike them "
-                    "are not noticed; train again to get one",
-                    self->options->checkpoint);
+            pd_log_warn("%s: it has no profile of its training images: images that are unlike them "
+                        "are not noticed; train again to get one",
+                        self->options->checkpoint);
         PD_TRY(find_files(self));
         PD_TRY(open_output(self));
     }
@@ -388,9 +388,9 @@ static pd_status conclude(predictor *self, double seconds)
         return status;
     char duration[32];
     long long good = self->files.count - failed;
-    pd_info("%lld images in %s, %.1f images/s, ranks %d, threads %d", good,
-            pd_clock_format(duration, sizeof duration, seconds), (double)good / (seconds + 1e-9),
-            pd_comm_size(self->comm), self->threads);
+    pd_log_info("%lld images in %s, %.1f images/s, ranks %d, threads %d", good,
+                pd_clock_format(duration, sizeof duration, seconds),
+                (double)good / (seconds + 1e-9), pd_comm_size(self->comm), self->threads);
     if (failed > 0)
         return pd_fail("%lld of %lld files %s no prediction: the column 'error' says why",
                        (long long)failed, (long long)self->files.count,
@@ -402,7 +402,7 @@ pd_status pd_predict(pd_comm *comm, const pd_predict_options *options)
 {
     pd_status status = PD_OK;
     predictor self = {.comm = comm, .options = options};
-    pd_comm_at(comm, "reading the checkpoint");
+    pd_comm_set_position(comm, "reading the checkpoint");
     PD_TRY(pd_comm_agree(comm, set_up(&self)));
     PD_TRY(pd_listing_share(comm, &self.files));
 
@@ -411,7 +411,8 @@ pd_status pd_predict(pd_comm *comm, const pd_predict_options *options)
     pd_progress_begin(&self.progress, "predicting", 0, (uint64_t)self.files.count);
     for (int64_t first = 0; first < self.files.count && status == PD_OK; first += round) {
         int64_t left = self.files.count - first;
-        pd_comm_at(comm, "file %lld of %lld", (long long)first + 1, (long long)self.files.count);
+        pd_comm_set_position(comm, "file %lld of %lld", (long long)first + 1,
+                             (long long)self.files.count);
         status = predict_round(&self, first, (int)(left < round ? left : round));
     }
     pd_progress_end(&self.progress);

@@ -64,7 +64,7 @@ static cJSON *make_string(const char *text)
         return cJSON_CreateNull();
     if (pd_strdup(&clean, text) != PD_OK)
         return NULL;
-    pd_text_utf8(clean);
+    pd_text_make_utf8(clean);
     cJSON *string = cJSON_CreateString(clean);
     free(clean);
     return string;

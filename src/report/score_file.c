@@ -22,7 +22,7 @@ static void write_row(FILE *out, pd_fold fold, const pd_score *score, const pd_s
 {
     char number[PD_TEXT_NUMBER];
     fprintf(out, "%s,%" PRId64 ",", pd_fold_names[fold], score->id);
-    pd_text_csv(out, sample->name);
+    pd_text_write_csv(out, sample->name);
     fprintf(out, ",%" PRId32 ",%s,%s", sample->patient, pd_label_names[sample->label],
             pd_cause_names[sample->cause]);
     fprintf(out, ",%s", pd_text_number(number, score->logit));

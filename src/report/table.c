@@ -80,7 +80,7 @@ static void format_cell(char text[CELL], const pd_comparison *self, int run, pd_
 static int text_width(const char *text)
 {
     int width = 0;
-    for (; *text != '\0'; text += pd_text_character(text))
+    for (; *text != '\0'; text += pd_text_character_size(text))
         width++;
     return width;
 }
@@ -158,11 +158,11 @@ static void put_csv(FILE *out, const pd_comparison *self)
     fputc('\n', out);
     for (int i = 0; i < self->count; i++) {
         const pd_outcome *run = &self->runs[i];
-        pd_text_csv(out, run->folder);
+        pd_text_write_csv(out, run->folder);
         fputc(',', out);
-        pd_text_csv(out, run->job);
+        pd_text_write_csv(out, run->job);
         fputc(',', out);
-        pd_text_csv(out, run->digest);
+        pd_text_write_csv(out, run->digest);
         for (pd_column column = 0; column < PD_COLUMNS; column++) {
             put_number(out, run->columns[column].value);
             if (has_interval(column)) {

@@ -82,7 +82,7 @@ pd_status pd_audit(const pd_step *step, int64_t epoch, int64_t number)
     uint64_t own[self.entries], others[self.entries];
     const uint64_t *words;
     digest(&self, own, step->threads);
-    PD_TRY(pd_comm_words(comm, XXH3_64bits(own, sizeof own), &words));
+    PD_TRY(pd_comm_allgather_u64(comm, XXH3_64bits(own, sizeof own), &words));
     int reference = find_reference(words, ranks, &votes);
     if (votes == ranks)
         goto cleanup;

@@ -21,7 +21,7 @@ static double reduction_bytes(const pd_comm *comm, const pd_job *job, double wei
     pd_subtree subtrees[PD_SUBTREES_MAX];
     int own =
         pd_tree_subtrees(job->lanes, pd_comm_first_lane(comm), pd_comm_lane_count(comm), subtrees);
-    double group = pd_comm_group(comm), others = 1 - group / pd_comm_size(comm);
+    double group = pd_comm_group_size(comm), others = 1 - group / pd_comm_size(comm);
     double window = BUCKETS_UNDER_WAY * (double)pd_setup_bucket(job, pd_comm_size(comm));
     return sizeof(float) * own * (weights + others / group * fmin(weights, window));
 }
@@ -35,7 +35,7 @@ double pd_footprint_image_bytes(const pd_comm *comm, const pd_job *job, const pd
 
 double pd_footprint_image_percent(const pd_comm *comm, double bytes)
 {
-    double share = pd_host_look("").memory / pd_comm_local_size(comm);
+    double share = pd_host_query("").memory / pd_comm_local_size(comm);
     return 100 * bytes / fmax(share, 1);
 }
 

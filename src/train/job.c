@@ -539,10 +539,10 @@ static pd_status read_text(reading *r)
         return pd_fail("%s: out of memory", r->origin);
     if (first_error > 0 && (r->status == PD_OK || first_error < r->line)) {
         pd_fail("the line is neither '[section]' nor 'key = value'");
-        return pd_fail_within(PD_FAILED, "%s:%d", r->origin, first_error);
+        return pd_error_prefix(PD_FAILED, "%s:%d", r->origin, first_error);
     }
     if (r->status != PD_OK)
-        return pd_fail_within(r->status, "%s:%d", r->origin, r->line);
+        return pd_error_prefix(r->status, "%s:%d", r->origin, r->line);
     return PD_OK;
 }
 
@@ -581,7 +581,7 @@ static pd_status apply_override(reading *r, const char *override)
 cleanup:
     free(copy);
     if (status != PD_OK)
-        return pd_fail_within(PD_USAGE, "--set %.*s", (int)strcspn(override, "\r\n"), override);
+        return pd_error_prefix(PD_USAGE, "--set %.*s", (int)strcspn(override, "\r\n"), override);
     return PD_OK;
 }
 
@@ -594,8 +594,8 @@ static pd_status fail_rule(const reading *r, const char *a, const char *b, pd_st
             line = r->key_line[i];
     }
     if (line > 0)
-        return pd_fail_within(status, "%s:%d", r->origin, line);
-    return pd_fail_within(status, "%s", r->origin);
+        return pd_error_prefix(status, "%s:%d", r->origin, line);
+    return pd_error_prefix(status, "%s", r->origin);
 }
 
 static pd_status check_rules(const reading *r)

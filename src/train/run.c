@@ -155,14 +155,14 @@ static pd_status load_checkpoint(pd_run *self, pd_checkpoint **out, const char *
         return PD_OK;
     snprintf(why, sizeof why, "%s", pd_error_message());
     pd_checkpoint_destroy(out);
-    PD_TRY(pd_comm_any(self->comm, pd_file_exists(self->previous_path), &any_previous));
+    PD_TRY(pd_comm_bitwise_or(self->comm, pd_file_exists(self->previous_path), &any_previous));
     if (any_previous) {
         *path = self->previous_path;
         status = pd_comm_agree(self->comm, pd_checkpoint_load(out, *path));
         if (status == PD_OK) {
             self->last_unreadable = true;
             if (pd_comm_rank(self->comm) == 0)
-                pd_warn("%s: going on from the checkpoint before, %s", why, *path);
+                pd_log_warn("%s: going on from the checkpoint before, %s", why, *path);
             return PD_OK;
         }
         pd_fail("%s; the checkpoint before is no better: %s", why, pd_error_message());
@@ -193,7 +193,7 @@ static pd_status take_over(pd_run *self, const pd_checkpoint *loaded, const char
                        path, loaded->data_digest, self->job->file, digest);
     pd_status status = pd_snapshot_restore(loaded, self->step.network, self->step.optimizer);
     if (status != PD_OK)
-        return pd_fail_within(status, "%s", path);
+        return pd_error_prefix(status, "%s", path);
     if (!counters_fit(self, loaded))
         return pd_fail("%s: its epoch and steps do not fit the job: use another folder with --run",
                        path);
@@ -228,7 +228,7 @@ static void read_time(pd_run *self)
         self->seconds = seconds;
         self->images_seen = images;
     } else {
-        pd_warn("%s: how long training took before is not known", pd_error_message());
+        pd_log_warn("%s: how long training took before is not known", pd_error_message());
     }
     free(text);
 }
@@ -240,7 +240,7 @@ static pd_status resume(pd_run *self)
     pd_checkpoint *loaded = NULL;
     const char *path;
     uint32_t any;
-    PD_TRY(pd_comm_any(self->comm, holds_run(self), &any));
+    PD_TRY(pd_comm_bitwise_or(self->comm, holds_run(self), &any));
     if (!any)
         goto cleanup;
     PD_TRY(load_checkpoint(self, &loaded, &path));
@@ -475,10 +475,10 @@ pd_status pd_run_save(pd_run *self, bool best)
 {
     pd_status status = PD_OK;
     if (self->state.epoch_step > 0)
-        pd_comm_at(self->comm, "epoch %lld, step %lld, saving", (long long)self->state.epoch + 1,
-                   (long long)self->state.epoch_step);
+        pd_comm_set_position(self->comm, "epoch %lld, step %lld, saving",
+                             (long long)self->state.epoch + 1, (long long)self->state.epoch_step);
     else
-        pd_comm_at(self->comm, "epoch %lld, saving", (long long)self->state.epoch);
+        pd_comm_set_position(self->comm, "epoch %lld, saving", (long long)self->state.epoch);
     if (self->job->audit_steps > 0)
         status = pd_audit(&self->step, self->state.epoch, self->state.step);
     if (status != PD_OK)

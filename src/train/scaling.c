@@ -21,8 +21,8 @@ typedef struct neighbours {
     double per_message; /* mean seconds of work on a message */
 } neighbours;
 
-/* Ranks of a group, as pd_comm_set_group makes them: a divisor of the ranks of a host, where all
- * hosts have the same number. */
+/* Ranks of a group, as pd_comm_set_group_size makes them: a divisor of the ranks of a host, where
+ * all hosts have the same number. */
 static int group_of(const pd_scaling *model, int ranks)
 {
     int host = model->host_ranks < ranks ? model->host_ranks : ranks;
@@ -167,7 +167,7 @@ static double swapping_seconds(const pd_scaling *model, const neighbours *n, int
 /* Other numbers of ranks gather every lane's numbers, linearly, and each adds all of them up. */
 static double statistics_seconds(const pd_scaling *model, const neighbours *n, int64_t lanes)
 {
-    int swaps = pd_comm_swaps((int)lanes, (int)n->ranks);
+    int swaps = pd_comm_doubling_rounds((int)lanes, (int)n->ranks);
     if (swaps > 0)
         return swapping_seconds(model, n, lanes, swaps);
     double all = 8 * (double)lanes * model->sum_numbers;

@@ -25,7 +25,7 @@ pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job)
     if (status == PD_OK)
         return PD_OK;
     pd_dataset_destroy(out);
-    return pd_fail_within(status, "%s", job->file);
+    return pd_error_prefix(status, "%s", job->file);
 }
 
 pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info)

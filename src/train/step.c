@@ -52,7 +52,7 @@ pd_status pd_step_set_up(pd_step *self, pd_comm *comm, const pd_job *job,
     self->samples = pd_comm_lane_count(comm) * self->lane_samples;
     PD_TRY(pd_comm_agree(comm, set_up_alone(self, info)));
     pd_network_weights(self->network, &parameters);
-    PD_TRY(pd_comm_set_group(comm, job->share_ranks));
+    PD_TRY(pd_comm_set_group_size(comm, job->share_ranks));
     PD_TRY(pd_reduction_create(&self->reduction, comm,
                                strcmp(job->reduction, "mpi") == 0 ? PD_REDUCTION_MPI
                                                                   : PD_REDUCTION_EXACT,

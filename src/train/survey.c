@@ -127,7 +127,7 @@ pd_status pd_survey(pd_profile *out, pd_comm *comm, const pd_dataset *dataset,
     pd_status status = PD_OK;
     survey self = {
         .comm = comm, .dataset = dataset, .images = images, .most = most, .threads = threads};
-    pd_comm_at(comm, "looking at the train fold");
+    pd_comm_set_position(comm, "looking at the train fold");
     status = set_up(&self, lanes);
     if (status == PD_OK)
         status = measure(&self);

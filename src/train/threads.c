@@ -45,14 +45,15 @@ int pd_threads_choose(const pd_comm *comm, int asked)
 {
     int usable = usable_cores(), share = host_share(comm), threads = pd_threads_set(comm, asked);
     if (threads > usable)
-        pd_warn("rank %d on %s has %d threads but the launcher binds it to %d core%s: start with "
-                "mpirun --bind-to none, or srun --cpus-per-task=%d",
-                pd_comm_rank(comm), pd_comm_host(comm), threads, usable, usable == 1 ? "" : "s",
-                threads);
+        pd_log_warn(
+            "rank %d on %s has %d threads but the launcher binds it to %d core%s: start with "
+            "mpirun --bind-to none, or srun --cpus-per-task=%d",
+            pd_comm_rank(comm), pd_comm_host(comm), threads, usable, usable == 1 ? "" : "s",
+            threads);
     else if (asked == 0 && getenv("OMP_NUM_THREADS") == NULL &&
              getenv("SLURM_CPUS_PER_TASK") == NULL && usable < share && pd_comm_rank(comm) == 0)
-        pd_info("each rank is bound to %d of its share of %d cores: mpirun --bind-to none uses "
-                "them all",
-                usable, share);
+        pd_log_info("each rank is bound to %d of its share of %d cores: mpirun --bind-to none uses "
+                    "them all",
+                    usable, share);
     return threads;
 }

@@ -157,8 +157,8 @@ static pd_status explain_not_finite(pd_run *self)
 static pd_status take_step(pd_run *self)
 {
     double loss, norm;
-    pd_comm_at(self->comm, "epoch %lld, step %lld", (long long)self->state.epoch + 1,
-               (long long)self->state.epoch_step + 1);
+    pd_comm_set_position(self->comm, "epoch %lld, step %lld", (long long)self->state.epoch + 1,
+                         (long long)self->state.epoch_step + 1);
     double rate = self->state.learning_scale *
                   pd_schedule_rate(self->job, self->state.step, pd_lanes_epoch_steps(self->lanes));
     pd_status status = load_batch(self);
@@ -201,7 +201,7 @@ static pd_status check_finite(pd_run *self, const pd_score *scores, size_t count
     uint32_t own = 0, any = 0;
     for (size_t i = 0; i < count; i++)
         own |= !isfinite(scores[i].probability) || !isfinite(scores[i].loss);
-    PD_TRY(pd_comm_any(self->comm, own, &any));
+    PD_TRY(pd_comm_bitwise_or(self->comm, own, &any));
     if (any == 0)
         goto cleanup;
     pd_network_watch(self->step.network, true);
@@ -292,12 +292,12 @@ static bool decide(pd_run *self, const pd_validation *validation)
     if (job->plateau_epochs > 0 && --state->plateau_left == 0) {
         state->learning_scale *= job->plateau_factor;
         state->plateau_left = job->plateau_epochs;
-        pd_info("no gain in %d epochs: learning rate cut to %g of the schedule's",
-                job->plateau_epochs, state->learning_scale);
+        pd_log_info("no gain in %d epochs: learning rate cut to %g of the schedule's",
+                    job->plateau_epochs, state->learning_scale);
     }
     if (job->patience > 0 && --state->patience_left == 0) {
         state->finished = true;
-        pd_info("no gain in %d epochs: stopping early", job->patience);
+        pd_log_info("no gain in %d epochs: stopping early", job->patience);
     }
     return false;
 }
@@ -309,12 +309,13 @@ static void log_epoch(const pd_run *self, const pd_history_row *row,
     pd_clock_format(time, sizeof time, seconds);
     if (!isnan(validation->stress_auc))
         snprintf(changed, sizeof changed, "  changed %.4f", validation->stress_auc);
-    pd_info("epoch %3d/%d  loss %.4f  val loss %.4f  AUC %.4f%s  sensitivity %5.1f %%  specificity "
-            "%5.1f %%  %s%s",
-            row->epoch, self->job->epochs, row->train_loss, row->val_loss, row->val_auc, changed,
-            100 * row->val_sensitivity, 100 * row->val_specificity, time, best ? "  best" : "");
+    pd_log_info(
+        "epoch %3d/%d  loss %.4f  val loss %.4f  AUC %.4f%s  sensitivity %5.1f %%  specificity "
+        "%5.1f %%  %s%s",
+        row->epoch, self->job->epochs, row->train_loss, row->val_loss, row->val_auc, changed,
+        100 * row->val_sensitivity, 100 * row->val_specificity, time, best ? "  best" : "");
     if (validation->remark[0] != '\0' && pd_comm_rank(self->comm) == 0)
-        pd_warn("after epoch %d the model %s", row->epoch, validation->remark);
+        pd_log_warn("after epoch %d the model %s", row->epoch, validation->remark);
 }
 
 /* Validates, decides, saves. Collective. */
@@ -325,7 +326,7 @@ static pd_status end_epoch(pd_run *self, double seconds)
     double rate = state->learning_scale *
                   pd_schedule_rate(self->job, state->step - 1, pd_lanes_epoch_steps(self->lanes));
     pd_validation validation;
-    pd_comm_at(self->comm, "epoch %lld, validation", (long long)state->epoch + 1);
+    pd_comm_set_position(self->comm, "epoch %lld, validation", (long long)state->epoch + 1);
     pd_status status = validate(self, &validation);
     if (status != PD_OK)
         return status;
@@ -369,7 +370,7 @@ static pd_status agree_on_flags(pd_run *self, uint32_t *flags)
     if (pd_comm_rank(self->comm) == 0 && minutes > 0 &&
         pd_clock_now() - self->saved_at > 60 * minutes)
         own |= FLAG_SAVE;
-    return pd_comm_any(self->comm, own, flags);
+    return pd_comm_bitwise_or(self->comm, own, flags);
 }
 
 static pd_status train_epoch(pd_run *self)
@@ -411,7 +412,7 @@ static void announce(const pd_run *self)
     const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
     size_t parameters;
     pd_network_weights(self->step.network, &parameters);
-    pd_info(
+    pd_log_info(
         "%s: model %s, %zu parameters, input %dx%dx%d; %lld train and %lld validation images of "
         "%s",
         self->job->name, self->job->model, parameters, self->input.size, self->input.size,
@@ -419,7 +420,7 @@ static void announce(const pd_run *self)
         (long long)(info->counts[PD_TRAIN][PD_NORMAL] + info->counts[PD_TRAIN][PD_PNEUMONIA]),
         (long long)(info->counts[PD_VAL][PD_NORMAL] + info->counts[PD_VAL][PD_PNEUMONIA]),
         self->job->file);
-    pd_info(
+    pd_log_info(
         "batch %d in %d lanes over %d rank%s of %d thread%s; %d epochs of %lld steps; writing to "
         "%s",
         self->job->batch, self->job->lanes, pd_comm_size(self->comm),
@@ -428,14 +429,15 @@ static void announce(const pd_run *self)
         (long long)pd_lanes_epoch_steps(self->lanes), self->options->folder);
     if (pd_comm_rank(self->comm) == 0 &&
         (info->counts[PD_TEST][PD_NORMAL] == 0 || info->counts[PD_TEST][PD_PNEUMONIA] == 0))
-        pd_warn("%s: the test fold has %lld normal and %lld pneumonia images, so specificity or "
-                "sensitivity will not be known",
-                self->job->file, (long long)info->counts[PD_TEST][PD_NORMAL],
-                (long long)info->counts[PD_TEST][PD_PNEUMONIA]);
-    pd_info("%s", self->images_note);
+        pd_log_warn(
+            "%s: the test fold has %lld normal and %lld pneumonia images, so specificity or "
+            "sensitivity will not be known",
+            self->job->file, (long long)info->counts[PD_TEST][PD_NORMAL],
+            (long long)info->counts[PD_TEST][PD_PNEUMONIA]);
+    pd_log_info("%s", self->images_note);
     if (self->state.step > 0)
-        pd_info("resuming after epoch %lld, step %lld", (long long)self->state.epoch,
-                (long long)self->state.step);
+        pd_log_info("resuming after epoch %lld, step %lld", (long long)self->state.epoch,
+                    (long long)self->state.step);
 }
 
 pd_status pd_train(const pd_train_options *options, pd_train_result *result)
@@ -444,8 +446,8 @@ pd_status pd_train(const pd_train_options *options, pd_train_result *result)
     pd_run run;
     size_t parameters;
     memset(result, 0, sizeof *result);
-    pd_comm_watch(options->comm, options->job->watchdog_seconds, pd_stop_requested);
-    pd_comm_at(options->comm, "reading the data set");
+    pd_comm_set_watchdog(options->comm, options->job->watchdog_seconds, pd_stop_requested);
+    pd_comm_set_position(options->comm, "reading the data set");
     PD_TRY(pd_run_set_up(&run, options));
     announce(&run);
     while (!run.state.finished && status == PD_OK)

@@ -77,6 +77,6 @@ pd_status pd_validation_compute(const pd_job *job, pd_validation_scores *scores,
     PD_TRY(measure(scores, out));
 cleanup:
     if (status != PD_OK)
-        pd_fail_within(status, "validation fold");
+        pd_error_prefix(status, "validation fold");
     return status;
 }

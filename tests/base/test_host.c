@@ -51,7 +51,7 @@ static void test_no_groups(void **state)
 {
     (void)state;
     put("proc/meminfo", "MemTotal: 9000 kB\nMemFree: 100 kB\nMemAvailable:    4000 kB\n");
-    pd_host host = pd_host_look(root);
+    pd_host host = pd_host_query(root);
     assert_true(host.memory == 4000 * 1024.0);
     assert_true(isinf(host.processors));
 }
@@ -69,7 +69,7 @@ static void test_version_2(void **state)
     put("sys/fs/cgroup/job_1/memory.current", "600000\n");
     put("sys/fs/cgroup/job_1/memory.stat", "anon 1\nactive_file 20000\ninactive_file 30000\n");
     put("sys/fs/cgroup/job_1/cpu.max", "150000 100000\n");
-    pd_host host = pd_host_look(root);
+    pd_host host = pd_host_query(root);
     assert_true(host.memory == 450000);
     assert_true(host.processors == 1.5);
 }
@@ -85,19 +85,19 @@ static void test_version_1(void **state)
     put("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 300000\n");
     put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
     put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
-    pd_host host = pd_host_look(root);
+    pd_host host = pd_host_query(root);
     assert_true(host.memory == 200000);
     assert_true(isinf(host.processors));
     put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "400000\n");
-    assert_true(pd_host_look(root).processors == 4);
+    assert_true(pd_host_query(root).processors == 4);
 }
 
 static void test_this_host(void **state)
 {
     (void)state;
-    pd_host host = pd_host_look("");
+    pd_host host = pd_host_query("");
     assert_true(host.memory > 0 && host.memory < 1e15);
-    assert_true(host.address_room > 0 && host.processors > 0 && host.open_files > 0);
+    assert_true(host.address_space > 0 && host.processors > 0 && host.open_files > 0);
 }
 
 int main(void)

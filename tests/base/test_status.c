@@ -20,7 +20,7 @@ static void a_failure_leaves_its_message(void **state)
     assert_int_equal(pd_fail_usage("rank %d: %s", 3, pd_error_message()), PD_USAGE);
     assert_string_equal(pd_error_message(), "rank 3: a.h5: no such file");
     pd_fail("cut short");
-    assert_int_equal(pd_fail_within(PD_FAILED, "b.h5"), PD_FAILED);
+    assert_int_equal(pd_error_prefix(PD_FAILED, "b.h5"), PD_FAILED);
     assert_string_equal(pd_error_message(), "b.h5: cut short");
 }
 

@@ -77,10 +77,10 @@ static void test_cleaning(void **state)
     for (size_t i = 0; i < COUNT(table); i++) {
         char text[64];
         snprintf(text, sizeof text, "%s", table[i].given);
-        pd_text_utf8(text);
+        pd_text_make_utf8(text);
         assert_string_equal(text, table[i].utf8);
         snprintf(text, sizeof text, "%s", table[i].given);
-        pd_text_line(text);
+        pd_text_make_printable(text);
         assert_string_equal(text, table[i].line);
     }
 }
@@ -94,11 +94,11 @@ static void test_cleaning_noise(void **state)
         char text[9] = {0}, again[9];
         for (int j = 0; j < 8; j++)
             text[j] = (char)pd_random_bits(&random);
-        pd_text_line(text);
-        for (const char *at = text; *at != '\0'; at += pd_text_character(at))
-            assert_true(pd_text_character(at) > 0 && !pd_text_is_control(at));
+        pd_text_make_printable(text);
+        for (const char *at = text; *at != '\0'; at += pd_text_character_size(at))
+            assert_true(pd_text_character_size(at) > 0 && !pd_text_is_control(at));
         memcpy(again, text, sizeof text);
-        pd_text_line(again);
+        pd_text_make_printable(again);
         assert_memory_equal(again, text, sizeof text);
     }
 }
@@ -120,7 +120,7 @@ static void test_csv(void **state)
         size_t size;
         FILE *out = open_memstream(&text, &size);
         assert_non_null(out);
-        pd_text_csv(out, table[i][0]);
+        pd_text_write_csv(out, table[i][0]);
         fclose(out);
         assert_string_equal(text, table[i][1]);
         free(text);

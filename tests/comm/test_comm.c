@@ -106,7 +106,7 @@ static void test_lanes_are_shared(void **state)
         uint32_t mine = 0, all;
         for (int i = 0; i < pd_comm_lane_count(comm); i++)
             mine |= 1u << (pd_comm_first_lane(comm) + i);
-        assert_int_equal(pd_comm_any(comm, mine, &all), PD_OK);
+        assert_int_equal(pd_comm_bitwise_or(comm, mine, &all), PD_OK);
         assert_int_equal(all, (1u << lanes) - 1);
     }
 }
@@ -115,7 +115,8 @@ static void test_words(void **state)
 {
     (void)state;
     const uint64_t *words, first = UINT64_C(1) << 63;
-    assert_int_equal(pd_comm_words(comm, first + (uint64_t)pd_comm_rank(comm), &words), PD_OK);
+    assert_int_equal(pd_comm_allgather_u64(comm, first + (uint64_t)pd_comm_rank(comm), &words),
+                     PD_OK);
     for (int rank = 0; rank < pd_comm_size(comm); rank++)
         assert_true(words[rank] == first + (uint64_t)rank);
 }
@@ -135,12 +136,12 @@ static void test_lanes_that_are_impossible(void **state)
 static void test_swaps(void **state)
 {
     (void)state;
-    assert_int_equal(pd_comm_swaps(8, 1), 0);
-    assert_int_equal(pd_comm_swaps(8, 2), 1);
-    assert_int_equal(pd_comm_swaps(8, 8), 3);
-    assert_int_equal(pd_comm_swaps(4096, 64), 6);
-    assert_int_equal(pd_comm_swaps(8, 3), 0);
-    assert_int_equal(pd_comm_swaps(12, 4), 0); /* three lanes are no node of the tree */
+    assert_int_equal(pd_comm_doubling_rounds(8, 1), 0);
+    assert_int_equal(pd_comm_doubling_rounds(8, 2), 1);
+    assert_int_equal(pd_comm_doubling_rounds(8, 8), 3);
+    assert_int_equal(pd_comm_doubling_rounds(4096, 64), 6);
+    assert_int_equal(pd_comm_doubling_rounds(8, 3), 0);
+    assert_int_equal(pd_comm_doubling_rounds(12, 4), 0); /* three lanes are no node of the tree */
 }
 
 static void test_lane_sum(void **state)
@@ -244,7 +245,7 @@ static void test_any_and_max(void **state)
     (void)state;
     int rank = pd_comm_rank(comm), size = pd_comm_size(comm);
     uint32_t all = 0;
-    assert_int_equal(pd_comm_any(comm, 1u << rank | 1u << 31, &all), PD_OK);
+    assert_int_equal(pd_comm_bitwise_or(comm, 1u << rank | 1u << 31, &all), PD_OK);
     assert_int_equal(all, (1u << size) - 1 + (1u << 31));
 
     double largest = 0;
@@ -342,9 +343,9 @@ static void check_exact_reduction(void)
 
 static void set_group(int most, int expected)
 {
-    assert_int_equal(pd_comm_set_group(comm, most), PD_OK);
+    assert_int_equal(pd_comm_set_group_size(comm, most), PD_OK);
     assert_string_equal(pd_comm_group_obstacle(comm), "");
-    assert_int_equal(pd_comm_group(comm), expected);
+    assert_int_equal(pd_comm_group_size(comm), expected);
 }
 
 static void test_exact_reduction_alone(void **state)
@@ -482,10 +483,10 @@ static int abort_last_rank(void)
 /* Says how many ranks make a group, and what stands in the way of more. */
 static int say_group(void)
 {
-    if (pd_comm_create(&comm) != PD_OK || pd_comm_set_group(comm, 0) != PD_OK)
+    if (pd_comm_create(&comm) != PD_OK || pd_comm_set_group_size(comm, 0) != PD_OK)
         return 1;
     if (pd_comm_rank(comm) == 0)
-        printf("groups of %d: %s\n", pd_comm_group(comm), pd_comm_group_obstacle(comm));
+        printf("groups of %d: %s\n", pd_comm_group_size(comm), pd_comm_group_obstacle(comm));
     if (pd_comm_set_lanes(comm, 16) != PD_OK)
         return 1;
     check_exact_sum(1003, 64);
@@ -502,8 +503,8 @@ static int miss_last_rank(const char *how)
         pd_reduction_create(&reduction, comm, PD_REDUCTION_EXACT, 16, 0) != PD_OK)
         return 1;
     bool last = pd_comm_rank(comm) == pd_comm_size(comm) - 1;
-    pd_comm_watch(comm, SECONDS, NULL);
-    pd_comm_at(comm, "test %d", 7);
+    pd_comm_set_watchdog(comm, SECONDS, NULL);
+    pd_comm_set_position(comm, "test %d", 7);
     if (last && strcmp(how, "away") == 0)
         raise(SIGSTOP);
     if (last && strcmp(how, "busy") == 0)

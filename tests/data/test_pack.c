@@ -28,7 +28,7 @@ static char root[64], folder[128], output[128];
 static int draw_folder(void **state)
 {
     (void)state;
-    pd_log_quiet(true);
+    pd_log_set_quiet(true);
     if (!mkdtemp(drawn))
         return -1;
     pd_synth_options options = pd_synth_defaults();

@@ -131,7 +131,7 @@ static void synth_writes_the_published_layout_once(void **state)
     char root[] = "synth-XXXXXX", command[64];
     unsigned char *bytes[2];
     size_t size[2];
-    pd_log_quiet(true);
+    pd_log_set_quiet(true);
     assert_non_null(mkdtemp(root));
     for (int i = 0; i < 2; i++) {
         char folder[64], path[128];
@@ -173,7 +173,7 @@ static void synth_tells_the_truth_when_asked(void **state)
     size_t size;
     pd_image image;
     pd_opacity o;
-    pd_log_quiet(true);
+    pd_log_set_quiet(true);
     assert_non_null(mkdtemp(root));
     snprintf(folder, sizeof folder, "%s/all", root);
     snprintf(path, sizeof path, "%s/truth.csv", folder);

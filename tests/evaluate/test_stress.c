@@ -86,7 +86,7 @@ static void make_network(void)
 static int set_up(void **state)
 {
     (void)state;
-    pd_log_quiet(true);
+    pd_log_set_quiet(true);
     fresh_folder(FOLDER);
     const char text[] =
         "[data]\nsize = 32\n[model]\nname = dense1\n[train]\nbatch = 8\nlanes = 1\n";

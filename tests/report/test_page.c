@@ -224,8 +224,8 @@ static void check_elements(const char *html)
 static void check_page(const char *html)
 {
     assert_true(strncmp(html, "<!DOCTYPE html>\n", 16) == 0);
-    for (const char *at = html; *at; at += pd_text_character(at))
-        if (pd_text_character(at) == 0)
+    for (const char *at = html; *at; at += pd_text_character_size(at))
+        if (pd_text_character_size(at) == 0)
             fail_msg("not UTF-8: %.20s", at);
     check_elements(html);
     const char *const forbidden[] = {"<script", "javascript:", "http:", "https:", "href", "url(",

@@ -29,7 +29,7 @@ static int set_up(void **state)
     (void)state;
     const pd_dataset_info info = {.height = 16, .width = 16, .mean = 100, .deviation = 50};
     double loss, norm;
-    pd_log_quiet(true);
+    pd_log_set_quiet(true);
     assert_int_equal(pd_comm_create(&comm), PD_OK);
     assert_int_equal(pd_job_parse(&job, "small", job_text, NULL, 0), PD_OK);
     assert_int_equal(pd_step_set_up(&step, comm, &job, &info, 2), PD_OK);

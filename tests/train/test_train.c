@@ -102,7 +102,7 @@ static pd_status train(const char *folder, bool resume)
 static int join(void **state)
 {
     (void)state;
-    pd_log_quiet(true);
+    pd_log_set_quiet(true);
     return pd_comm_create(&comm);
 }
 

@@ -20,7 +20,7 @@ pd_status pd_fail(const char *format, ...) __attribute__((format(printf, 1, 2)))
 pd_status pd_fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Puts "prefix: " (printf style) before the message recorded last; returns `status` unchanged. */
-pd_status pd_fail_within(pd_status status, const char *format, ...)
+pd_status pd_error_prefix(pd_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The calling thread's last message; "" if there was none. */

@@ -30,16 +30,17 @@ _Noreturn void pd_comm_abort(pd_comm *comm, int code);
 enum { PD_WATCHDOG_SECONDS = 60 };
 
 /* Whether this rank has been told to end, such as by SIGTERM. */
-typedef bool (*pd_comm_told)(void);
+typedef bool (*pd_comm_stop_query)(void);
 
 /* Ends all ranks with a message within `seconds` after one has stopped, died or been cut off; 0:
  * never. From pd_comm_create on it is PD_WATCHDOG_SECONDS. `told` (NULL: none) lets a rank that is
  * told to end say which others are silent: launchers end all ranks when one has died. */
-void pd_comm_watch(pd_comm *comm, double seconds, pd_comm_told told);
+void pd_comm_set_watchdog(pd_comm *comm, double seconds, pd_comm_stop_query told);
 
 /* Says where this rank is, such as "epoch 2, step 17", for messages of the watchdog and of
  * pd_comm_agree (printf style, short). */
-void pd_comm_at(pd_comm *comm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void pd_comm_set_position(pd_comm *comm, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 int pd_comm_rank(const pd_comm *comm);
 int pd_comm_size(const pd_comm *comm);
@@ -59,8 +60,8 @@ int pd_comm_lane_count(const pd_comm *comm);
  * and at most `most` of them (0: as many as possible). Groups have 1 rank where hosts have
  * different numbers of ranks, where the ranks of a host do not follow one another, or where they
  * cannot share memory. Bits do not depend on groups. Collective; before pd_reduction_create. */
-pd_status pd_comm_set_group(pd_comm *comm, int most);
-int pd_comm_group(const pd_comm *comm);
+pd_status pd_comm_set_group_size(pd_comm *comm, int most);
+int pd_comm_group_size(const pd_comm *comm);
 /* Why groups are smaller than asked for; "" if they are not. */
 const char *pd_comm_group_obstacle(const pd_comm *comm);
 
@@ -72,7 +73,7 @@ pd_status pd_comm_lane_sum(void *comm, double *parts, size_t count, double *tota
 /* How often ranks swap sums in pd_comm_lane_sum, once for every level of the lane tree above those
  * that a rank holds: log2(ranks), where each holds one node of the tree and all the same number of
  * lanes. 0: every rank gathers all lanes instead. */
-int pd_comm_swaps(int lanes, int ranks);
+int pd_comm_doubling_rounds(int lanes, int ranks);
 
 /* Copies root's bytes to every rank. Collective. */
 pd_status pd_comm_broadcast(pd_comm *comm, void *bytes, size_t size, int root);
@@ -86,18 +87,19 @@ pd_status pd_comm_broadcast_text(pd_comm *comm, char **out, const char *text, in
 pd_status pd_comm_gather(pd_comm *comm, const void *bytes, size_t size, void **out, size_t *total);
 
 /* Bitwise or of `flags` over all ranks. Collective. */
-pd_status pd_comm_any(pd_comm *comm, uint32_t flags, uint32_t *all);
+pd_status pd_comm_bitwise_or(pd_comm *comm, uint32_t flags, uint32_t *all);
 
 /* Every rank's word, in rank order: *words [size], owned by `comm` and valid until its next call.
  * Collective. */
-pd_status pd_comm_words(pd_comm *comm, uint64_t word, const uint64_t **words);
+pd_status pd_comm_allgather_u64(pd_comm *comm, uint64_t word, const uint64_t **words);
 
 /* The largest of `value` over all ranks; NaN if any is NaN. Collective. */
 pd_status pd_comm_max(pd_comm *comm, double value, double *largest);
 
 /* Agreement on errors: every rank calls it with its own status. If all are PD_OK, returns PD_OK;
  * else every rank returns the status of the lowest rank that failed, with that rank's message,
- * which names the rank and where it is (pd_comm_at) when there are several. Collective. */
+ * which names the rank and where it is (pd_comm_set_position) when there are several. Collective.
+ */
 pd_status pd_comm_agree(pd_comm *comm, pd_status status);
 
 pd_status pd_comm_barrier(pd_comm *comm);

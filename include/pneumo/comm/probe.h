@@ -19,7 +19,7 @@ typedef struct pd_probe {
 
 /* Measures for about a second on a fast network. With one rank only `fold` is measured, the rest is
  * 0. Changes the number of lanes (pd_comm_set_lanes), and makes groups of at most `group` ranks
- * (pd_comm_set_group). Collective; the same figures on every rank. */
+ * (pd_comm_set_group_size). Collective; the same figures on every rank. */
 pd_status pd_probe_run(pd_probe *out, pd_comm *comm, int group);
 
 #endif

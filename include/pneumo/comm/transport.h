@@ -45,8 +45,8 @@ typedef struct pd_transport {
     /* Makes the columns' channels anew, after comm->group has changed. Collective. */
     pd_status (*regroup)(pd_comm *comm);
 
-    /* As pd_comm_watch and pd_comm_at. */
-    void (*watch)(pd_comm *comm, double seconds, pd_comm_told told);
+    /* As pd_comm_set_watchdog and pd_comm_set_position. */
+    void (*watch)(pd_comm *comm, double seconds, pd_comm_stop_query told);
     void (*at)(pd_comm *comm, const char *place);
 
     pd_status (*broadcast)(pd_comm *comm, void *bytes, int size, int root, pd_request *request);

@@ -17,7 +17,7 @@ typedef struct pd_image {
 } pd_image;
 
 /* Reads a JPEG or PNG file as grey (Rec. 601 luma for colour). The error says what is wrong but not
- * with which file: the caller knows whether to name it (pd_fail_within). A JPEG that ends before
+ * with which file: the caller knows whether to name it (pd_error_prefix). A JPEG that ends before
  * its end-of-image marker is an error. */
 pd_status pd_image_read(pd_image *out, const char *path);
 

@@ -22,7 +22,7 @@ typedef struct pd_footprint {
 } pd_footprint;
 
 /* What training `job` on images such as those of `info` takes on this rank, with `threads` threads.
- * After pd_comm_set_lanes and pd_comm_set_group. Not collective. */
+ * After pd_comm_set_lanes and pd_comm_set_group_size. Not collective. */
 pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job *job,
                             const pd_dataset_info *info, int threads);
 

@@ -67,7 +67,7 @@ typedef struct pd_job {
     char reduction[8];         /* exact | mpi */
     int threads;               /* per rank; 0: as many as the rank may use */
     int bucket_kib;            /* size of a reduction bucket */
-    int share_ranks;           /* pd_comm_set_group */
+    int share_ranks;           /* pd_comm_set_group_size */
     pd_image_place images;
 
     /* [data] */
