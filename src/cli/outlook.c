@@ -146,11 +146,8 @@ static void model_sums(pd_doctor *self, const pd_step *step)
     model->sum_numbers = 2;
     for (int i = 0; i < pd_network_layer_count(step->network); i++) {
         const pd_layer *layer = pd_network_layer(step->network, i);
-        if (strcmp(layer->type->name, "batchnorm") != 0)
-            continue;
-        int ways = layer->spec.scope == PD_NORM_BATCH ? 2 : 1;
-        model->sums += ways;
-        model->sum_numbers += ways * 2.0 * layer->in[0].c;
+        model->sums += layer->lane_sums;
+        model->sum_numbers += (double)layer->lane_sums * layer->lane_sum_numbers;
     }
 }
 

@@ -1,4 +1,4 @@
-#include "pneumo/nn/arena.h"
+#include "arena.h"
 
 #include "pneumo/base/memory.h"
 

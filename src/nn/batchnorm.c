@@ -1,4 +1,18 @@
-#include "pneumo/nn/batchnorm.h"
+/* The layer "batchnorm": batch normalisation over the last axis (Ioffe and Szegedy,
+ * arXiv:1502.03167), as in Keras: y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, with
+ * the biased variance; with spec.relu, then ReLU. Params: gamma, beta; moving_mean,
+ * moving_variance, which a training forward sets to momentum * moving + (1 - momentum) * batch and
+ * which inference uses.
+ *
+ * spec.scope PD_NORM_BATCH: mean and variance are those of all lanes of all ranks, and dx is the
+ * gradient through them: one lane sum of 2c numbers in forward, one in backward. PD_NORM_LANE: each
+ * lane has its own, and the moving statistics follow the mean over all lanes of the lanes' means
+ * and variances: one lane sum in forward, none in backward.
+ *
+ * The gradient of gamma and beta is that of each lane alone. Keeps its input, but not its output:
+ * the mask of the ReLU is computed again from the input. Saves mean and inverse deviation of each
+ * lane of the pass. */
+#include "registry.h"
 
 #include "pneumo/kernels/norm.h"
 
@@ -31,7 +45,7 @@ static size_t workspace_cut(scratch *cut, float *workspace, size_t lanes, size_t
     size_t dz_mean = scale + lanes * c;
     size_t slope = dz_mean + lanes * c;
     size_t sums = slope + lanes * c;
-    if (cut)
+    if (cut != NULL)
         *cut = (scratch){(double *)workspace, (double *)(workspace + total), workspace + mean,
                          workspace + scale,   workspace + dz_mean,           workspace + slope,
                          workspace + sums};
@@ -59,7 +73,8 @@ static pd_status batchnorm_plan(pd_layer *layer, const pd_plan *plan)
     pd_layer_add_param(layer, "moving_mean", 1, &c, false, PD_INIT_ZEROS);
     pd_layer_add_param(layer, "moving_variance", 1, &c, false, PD_INIT_ONES);
     layer->keeps_input = true;
-    layer->meets_lanes = true;
+    layer->lane_sums = spec->scope == PD_NORM_BATCH ? 2 : 1;
+    layer->lane_sum_numbers = 2 * c;
     layer->saved_bytes = sizeof(float) * 2 * (size_t)plan->lanes * (size_t)c;
     layer->workspace_floats =
         workspace_cut(NULL, NULL, (size_t)plan->lanes, (size_t)c) +
@@ -165,17 +180,15 @@ static pd_status batchnorm_forward(pd_layer *layer, const pd_exec *exec, const f
     return PD_OK;
 }
 
-static pd_status batchnorm_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                    const float *y, float *dy, float *const *dx, float *gradient,
-                                    void *saved)
+static pd_status batchnorm_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    (void)y;
     if (!exec->training)
-        return pd_fail("a normalisation apart from a convolution has no gradient in inference");
+        return pd_fail("a batch normalisation that does not follow a convolution has no gradient "
+                       "in inference");
     const size_t c = (size_t)layer->in[0].c, lanes = (size_t)exec->lanes;
     const size_t rows = lane_rows(layer, exec->lane_samples);
     const float *gamma = layer->params[GAMMA].value;
-    const float *mean = saved, *inverse = mean + lanes * c;
+    const float *mean = arrays->saved, *inverse = mean + lanes * c;
     scratch cut;
     workspace_cut(&cut, exec->workspace, lanes, c);
     for (size_t i = 0; i < lanes * c; i++)
@@ -187,17 +200,17 @@ static pd_status batchnorm_backward(pd_layer *layer, const pd_exec *exec, const 
                     .mean = mean,
                     .scale = cut.scale,
                     .beta = layer->params[BETA].value};
-    pd_norm_backward_sums(&norm, x[0], dy, cut.sums, cut.parts, exec->threads);
+    pd_norm_backward_sums(&norm, arrays->x[0], arrays->dy, cut.sums, cut.parts, exec->threads);
 
     for (size_t lane = 0; lane < lanes; lane++) {
         const double *sums = cut.parts + lane * 2 * c;
-        float *dgamma = gradient + lane * 2 * c, *dbeta = dgamma + c;
+        float *dgamma = arrays->gradient + lane * 2 * c, *dbeta = dgamma + c;
         for (size_t j = 0; j < c; j++) {
             dgamma[j] = (float)(sums[c + j] * inverse[lane * c + j]);
             dbeta[j] = (float)sums[j];
         }
     }
-    if (!dx[0])
+    if (arrays->dx[0] == NULL)
         return PD_OK;
 
     /* The gradient through mean and variance: dx = scale * (dz - mean of dz - xhat * mean of
@@ -217,9 +230,14 @@ static pd_status batchnorm_backward(pd_layer *layer, const pd_exec *exec, const 
             cut.slope[i] = (float)(sums[c + j] / count * inverse[i] * inverse[i]);
         }
     }
-    pd_norm_backward(&norm, x[0], dy, cut.dz_mean, cut.slope, dx[0], exec->threads);
+    pd_norm_backward(&norm, arrays->x[0], arrays->dy, cut.dz_mean, cut.slope, arrays->dx[0],
+                     exec->threads);
     return PD_OK;
 }
 
-const pd_layer_type pd_layer_batchnorm = {"batchnorm", 1, batchnorm_plan, batchnorm_forward,
-                                          batchnorm_backward};
+const pd_layer_type pd_layer_batchnorm = {.name = "batchnorm",
+                                          .inputs = 1,
+                                          .plan = batchnorm_plan,
+                                          .forward = batchnorm_forward,
+                                          .backward = batchnorm_backward,
+                                          .extends_convolution = true};

@@ -1,4 +1,10 @@
-#include "pneumo/nn/conv.h"
+/* The layer "conv": 2-D convolution with bias and, fused, ReLU.
+ *
+ * Reads spec.units (output channels), kernel_h, kernel_w, stride (0 means 1), padding, relu,
+ * no_bias and init. Params: kernel [kernel_h][kernel_w][c][units], bias [units]. */
+#include "conv.h"
+
+#include "registry.h"
 
 #include "pneumo/kernels/activation.h"
 #include "pneumo/kernels/conv.h"
@@ -30,7 +36,7 @@ static void direct_backward_input(const pd_window *window, int samples, int k, c
 {
     size_t count = (size_t)samples * (size_t)window->h * (size_t)window->w * (size_t)window->c;
     pd_conv_backward_input(window, samples, k, dy, kernel, dx, workspace, threads);
-    if (mask)
+    if (mask != NULL)
         pd_relu_backward(count, mask, dx, dx, threads);
 }
 
@@ -66,8 +72,8 @@ pd_status pd_conv_check(pd_layer *layer)
                        layer->name, spec->kernel_h, spec->kernel_w, spec->stride);
     pd_window window = pd_conv_window(layer);
     if (window.out_h < 1 || window.out_w < 1)
-        return pd_fail("layer '%s': its input of %d x %d is smaller than its kernel of %d x %d; "
-                       "use same padding, larger images or fewer poolings",
+        return pd_fail("layer '%s': its input, %d x %d, is smaller than its kernel, %d x %d; use "
+                       "padding 'same', larger images or less pooling",
                        layer->name, window.h, window.w, spec->kernel_h, spec->kernel_w);
     return PD_OK;
 }
@@ -103,7 +109,7 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
             layer->workspace_floats = sizes[i];
     }
     layer->keeps_input = true;
-    layer->keeps_output = spec->relu && !spec->relu_seen_to;
+    layer->keeps_output = spec->relu && !layer->relu_deferred;
     return PD_OK;
 }
 
@@ -120,24 +126,31 @@ static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const float 
     return PD_OK;
 }
 
-static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                               const float *y, float *dy, float *const *dx, float *gradient,
-                               void *saved)
+static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    (void)saved;
     pd_window window = pd_conv_window(layer);
     int k = layer->spec.units;
-    if (layer->spec.relu && !layer->spec.relu_seen_to)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
-    float *dbias = layer->spec.no_bias ? NULL : gradient + pd_param_size(&layer->params[KERNEL]);
+    const float *x = arrays->x[0];
+    float *dy = arrays->dy, *dkernel = arrays->gradient;
+    if (layer->spec.relu && !layer->relu_deferred)
+        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, dy, dy, exec->threads);
+    float *dbias = layer->spec.no_bias ? NULL : dkernel + pd_param_size(&layer->params[KERNEL]);
     const conv_method *method = conv_method_of(&window, k);
-    method->backward_kernel(&window, exec->lanes, exec->lane_samples, k, x[0], dy, gradient, dbias,
+    method->backward_kernel(&window, exec->lanes, exec->lane_samples, k, x, dy, dkernel, dbias,
                             pd_layer_trainable(layer), exec->workspace, exec->threads);
-    if (dx[0])
+    if (arrays->dx[0] != NULL)
         method->backward_input(&window, pd_exec_samples(exec), k, dy, layer->params[KERNEL].value,
-                               layer->spec.input_relu ? x[0] : NULL, dx[0], exec->workspace,
+                               layer->masks_dx ? x : NULL, arrays->dx[0], exec->workspace,
                                exec->threads);
     return PD_OK;
 }
 
-const pd_layer_type pd_layer_conv = {"conv", 1, conv_plan, conv_forward, conv_backward};
+const pd_layer_type pd_layer_conv = {.name = "conv",
+                                     .inputs = 1,
+                                     .plan = conv_plan,
+                                     .forward = conv_forward,
+                                     .backward = conv_backward,
+                                     .convolves = true,
+                                     .can_move_relu = true,
+                                     .can_defer_relu = true,
+                                     .can_mask_dx = true};

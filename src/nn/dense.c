@@ -1,4 +1,8 @@
-#include "pneumo/nn/dense.h"
+/* The layer "dense": each output is a weighted sum of all inputs, plus bias and, fused, ReLU.
+ *
+ * The input is read as one vector of h * w * c features. Reads spec.units, relu, no_bias and init.
+ * Params: kernel [inputs][units], bias [units]. */
+#include "registry.h"
 
 #include "pneumo/kernels/activation.h"
 #include "pneumo/kernels/dense.h"
@@ -53,26 +57,27 @@ static pd_status dense_forward(pd_layer *layer, const pd_exec *exec, const float
     return PD_OK;
 }
 
-static pd_status dense_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                const float *y, float *dy, float *const *dx, float *gradient,
-                                void *saved)
+static pd_status dense_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    (void)saved;
     int inputs = dense_inputs(layer);
     int units = layer->spec.units;
+    float *dy = arrays->dy, *dkernel = arrays->gradient;
     if (layer->spec.relu)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
-    if (gradient) {
-        float *dbias =
-            layer->spec.no_bias ? NULL : gradient + pd_param_size(&layer->params[KERNEL]);
-        pd_dense_backward_weights(exec->lanes, exec->lane_samples, inputs, units, x[0], dy,
-                                  gradient, dbias, pd_layer_trainable(layer), exec->workspace,
+        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, dy, dy, exec->threads);
+    if (dkernel != NULL) {
+        float *dbias = layer->spec.no_bias ? NULL : dkernel + pd_param_size(&layer->params[KERNEL]);
+        pd_dense_backward_weights(exec->lanes, exec->lane_samples, inputs, units, arrays->x[0], dy,
+                                  dkernel, dbias, pd_layer_trainable(layer), exec->workspace,
                                   exec->threads);
     }
-    if (dx[0])
+    if (arrays->dx[0] != NULL)
         pd_dense_backward_input(exec->lanes, exec->lane_samples, inputs, units, dy,
-                                layer->params[KERNEL].value, dx[0], exec->threads);
+                                layer->params[KERNEL].value, arrays->dx[0], exec->threads);
     return PD_OK;
 }
 
-const pd_layer_type pd_layer_dense = {"dense", 1, dense_plan, dense_forward, dense_backward};
+const pd_layer_type pd_layer_dense = {.name = "dense",
+                                      .inputs = 1,
+                                      .plan = dense_plan,
+                                      .forward = dense_forward,
+                                      .backward = dense_backward};

@@ -1,4 +1,8 @@
-#include "pneumo/nn/dropout.h"
+/* The layer "dropout" (Srivastava et al., JMLR 15, 2014), inverted: in training sets each element
+ * to 0 with probability spec.rate and scales the others by 1 / (1 - rate); in inference y = x. The
+ * mask is a function of (seed, step, layer->index, position of the sample in the global batch,
+ * element), which backward computes again. Keeps neither input nor output, saves nothing. */
+#include "registry.h"
 
 #include "pneumo/kernels/activation.h"
 
@@ -34,15 +38,15 @@ static pd_status dropout_forward(pd_layer *layer, const pd_exec *exec, const flo
     return PD_OK;
 }
 
-static pd_status dropout_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                  const float *y, float *dy, float *const *dx, float *gradient,
-                                  void *saved)
+static pd_status dropout_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    (void)x, (void)y, (void)gradient, (void)saved;
-    if (dx[0])
-        dropout_run(layer, exec, dy, dx[0]);
+    if (arrays->dx[0] != NULL)
+        dropout_run(layer, exec, arrays->dy, arrays->dx[0]);
     return PD_OK;
 }
 
-const pd_layer_type pd_layer_dropout = {"dropout", 1, dropout_plan, dropout_forward,
-                                        dropout_backward};
+const pd_layer_type pd_layer_dropout = {.name = "dropout",
+                                        .inputs = 1,
+                                        .plan = dropout_plan,
+                                        .forward = dropout_forward,
+                                        .backward = dropout_backward};

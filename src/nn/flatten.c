@@ -1,4 +1,6 @@
-#include "pneumo/nn/flatten.h"
+/* The layer "flatten": [h][w][c] -> [h * w * c], the same numbers in the same order. Keeps nothing.
+ */
+#include "registry.h"
 
 #include "pneumo/kernels/activation.h"
 
@@ -22,15 +24,15 @@ static pd_status flatten_forward(pd_layer *layer, const pd_exec *exec, const flo
     return PD_OK;
 }
 
-static pd_status flatten_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                  const float *y, float *dy, float *const *dx, float *gradient,
-                                  void *saved)
+static pd_status flatten_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    (void)x, (void)y, (void)gradient, (void)saved;
-    if (dx[0])
-        pd_copy(pd_exec_floats(exec, layer->out), dy, dx[0], exec->threads);
+    if (arrays->dx[0] != NULL)
+        pd_copy(pd_exec_floats(exec, layer->out), arrays->dy, arrays->dx[0], exec->threads);
     return PD_OK;
 }
 
-const pd_layer_type pd_layer_flatten = {"flatten", 1, flatten_plan, flatten_forward,
-                                        flatten_backward};
+const pd_layer_type pd_layer_flatten = {.name = "flatten",
+                                        .inputs = 1,
+                                        .plan = flatten_plan,
+                                        .forward = flatten_forward,
+                                        .backward = flatten_backward};

@@ -1,4 +1,4 @@
-#include "pneumo/nn/passes.h"
+#include "passes.h"
 
 #include "pneumo/base/memory.h"
 
@@ -12,11 +12,11 @@ static pd_piece piece_make(const pd_subtree *subtree, int number, int level, int
     int width = left < 1 << level ? left : 1 << level;
     pd_piece piece = {.lanes = {subtree->first + first, width, level},
                       .subtree = number,
-                      .waiting = __builtin_popcount((unsigned)index)};
-    /* A piece completes as many nodes as its number ends in ones, the last one all that are open.
-     */
+                      .height = __builtin_popcount((unsigned)index)};
+    /* A piece completes as many nodes as its index has trailing ones; the last piece completes all
+     * open ones. */
     bool last = width == left;
-    piece.merges = last ? piece.waiting : __builtin_ctz(~(unsigned)index);
+    piece.merges = last ? piece.height : __builtin_ctz(~(unsigned)index);
     return piece;
 }
 
@@ -28,8 +28,8 @@ static void cut_pieces(pd_passes *out, const pd_subtree *subtrees, int count, in
             level++;
         for (int index = 0; index << level < subtrees[i].count; index++) {
             pd_piece piece = piece_make(&subtrees[i], i, level, index);
-            if (piece.merges == 0 && piece.waiting > out->depth)
-                out->depth = piece.waiting;
+            if (piece.merges == 0 && piece.height > out->depth)
+                out->depth = piece.height;
             out->pieces[out->piece_count++] = piece;
         }
     }

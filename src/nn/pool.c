@@ -1,9 +1,20 @@
-#include "pneumo/nn/pool.h"
+/* The layers "maxpool", "avgpool" and "globalpool": pooling over windows of spec.kernel_h x
+ * spec.kernel_w, with spec.stride (0 means the window, which must then be square) and spec.padding.
+ * None keeps its input; maxpool keeps its output if it has a ReLU with a gradient of its own.
+ *
+ * maxpool: the largest element of each window; among equals the first gets the gradient, as in
+ * PyTorch. A window has at most PD_POOL_MAX_PLACES elements. Saves a byte per output element.
+ * With spec.relu, then ReLU.
+ *
+ * avgpool: the mean of each window, without padding. Saves nothing.
+ *
+ * globalpool: the mean over all of h x w: -> {1, 1, c}. Saves nothing. */
+#include "registry.h"
 
 #include "pneumo/kernels/activation.h"
 #include "pneumo/kernels/pool.h"
 
-static pd_window layer_window(const pd_layer *layer)
+static pd_window window_of(const pd_layer *layer)
 {
     const pd_layer_spec *spec = &layer->spec;
     int stride = spec->stride > 0 ? spec->stride : spec->kernel_h;
@@ -16,13 +27,13 @@ static pd_status window_plan(pd_layer *layer)
     const pd_layer_spec *spec = &layer->spec;
     pd_shape in = layer->in[0];
     if (spec->kernel_h < 1 || spec->kernel_w < 1 || spec->stride < 0)
-        return pd_fail("layer '%s': window %d x %d with stride %d; give a window of at least 1 x 1 "
-                       "and a stride that is not negative",
+        return pd_fail("layer '%s': window %d x %d with stride %d; use a window of at least 1 x 1 "
+                       "and a stride of at least 0",
                        layer->name, spec->kernel_h, spec->kernel_w, spec->stride);
     if (spec->stride == 0 && spec->kernel_h != spec->kernel_w)
         return pd_fail("layer '%s': window %d x %d is not square; give a stride", layer->name,
                        spec->kernel_h, spec->kernel_w);
-    pd_window window = layer_window(layer);
+    pd_window window = window_of(layer);
     if (window.out_h < 1 || window.out_w < 1)
         return pd_fail("layer '%s': window %d x %d is larger than its input, %d x %d; use larger "
                        "images, padding 'same', or fewer layers",
@@ -42,30 +53,29 @@ static pd_status maxpool_plan(pd_layer *layer, const pd_plan *plan)
                        layer->name, layer->spec.kernel_h, layer->spec.kernel_w, PD_POOL_MAX_PLACES);
     layer->saved_bytes =
         (size_t)plan->lanes * (size_t)plan->lane_samples * pd_shape_size(layer->out);
-    layer->keeps_output = layer->spec.relu && !layer->spec.relu_seen_to;
+    layer->keeps_output = layer->spec.relu && !layer->relu_deferred;
     return PD_OK;
 }
 
 static pd_status maxpool_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
                                  float *y, void *saved)
 {
-    pd_window window = layer_window(layer);
+    pd_window window = window_of(layer);
     pd_pool_max(&window, pd_exec_samples(exec), x[0], y, saved, exec->threads);
     if (layer->spec.relu)
         pd_relu(pd_exec_floats(exec, layer->out), y, y, exec->threads);
     return PD_OK;
 }
 
-static pd_status maxpool_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                  const float *y, float *dy, float *const *dx, float *gradient,
-                                  void *saved)
+static pd_status maxpool_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    (void)x, (void)gradient;
-    pd_window window = layer_window(layer);
-    if (layer->spec.relu && !layer->spec.relu_seen_to)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
-    if (dx[0])
-        pd_pool_max_backward(&window, pd_exec_samples(exec), dy, saved, dx[0], exec->threads);
+    pd_window window = window_of(layer);
+    if (layer->spec.relu && !layer->relu_deferred)
+        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, arrays->dy, arrays->dy,
+                         exec->threads);
+    if (arrays->dx[0] != NULL)
+        pd_pool_max_backward(&window, pd_exec_samples(exec), arrays->dy, arrays->saved,
+                             arrays->dx[0], exec->threads);
     return PD_OK;
 }
 
@@ -79,19 +89,17 @@ static pd_status avgpool_forward(pd_layer *layer, const pd_exec *exec, const flo
                                  float *y, void *saved)
 {
     (void)saved;
-    pd_window window = layer_window(layer);
+    pd_window window = window_of(layer);
     pd_pool_average(&window, pd_exec_samples(exec), x[0], y, exec->threads);
     return PD_OK;
 }
 
-static pd_status avgpool_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                  const float *y, float *dy, float *const *dx, float *gradient,
-                                  void *saved)
+static pd_status avgpool_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    (void)x, (void)y, (void)gradient, (void)saved;
-    pd_window window = layer_window(layer);
-    if (dx[0])
-        pd_pool_average_backward(&window, pd_exec_samples(exec), dy, dx[0], exec->threads);
+    pd_window window = window_of(layer);
+    if (arrays->dx[0] != NULL)
+        pd_pool_average_backward(&window, pd_exec_samples(exec), arrays->dy, arrays->dx[0],
+                                 exec->threads);
     return PD_OK;
 }
 
@@ -111,20 +119,30 @@ static pd_status globalpool_forward(pd_layer *layer, const pd_exec *exec, const 
     return PD_OK;
 }
 
-static pd_status globalpool_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                     const float *y, float *dy, float *const *dx, float *gradient,
-                                     void *saved)
+static pd_status globalpool_backward(pd_layer *layer, const pd_exec *exec,
+                                     const pd_backward *arrays)
 {
-    (void)x, (void)y, (void)gradient, (void)saved;
     pd_shape in = layer->in[0];
-    if (dx[0])
-        pd_pool_global_backward(pd_exec_samples(exec), in.h * in.w, in.c, dy, dx[0], exec->threads);
+    if (arrays->dx[0] != NULL)
+        pd_pool_global_backward(pd_exec_samples(exec), in.h * in.w, in.c, arrays->dy, arrays->dx[0],
+                                exec->threads);
     return PD_OK;
 }
 
-const pd_layer_type pd_layer_maxpool = {"maxpool", 1, maxpool_plan, maxpool_forward,
-                                        maxpool_backward};
-const pd_layer_type pd_layer_avgpool = {"avgpool", 1, avgpool_plan, avgpool_forward,
-                                        avgpool_backward};
-const pd_layer_type pd_layer_globalpool = {"globalpool", 1, globalpool_plan, globalpool_forward,
-                                           globalpool_backward};
+const pd_layer_type pd_layer_maxpool = {.name = "maxpool",
+                                        .inputs = 1,
+                                        .plan = maxpool_plan,
+                                        .forward = maxpool_forward,
+                                        .backward = maxpool_backward,
+                                        .commutes_with_relu = true,
+                                        .can_defer_relu = true};
+const pd_layer_type pd_layer_avgpool = {.name = "avgpool",
+                                        .inputs = 1,
+                                        .plan = avgpool_plan,
+                                        .forward = avgpool_forward,
+                                        .backward = avgpool_backward};
+const pd_layer_type pd_layer_globalpool = {.name = "globalpool",
+                                           .inputs = 1,
+                                           .plan = globalpool_plan,
+                                           .forward = globalpool_forward,
+                                           .backward = globalpool_backward};

@@ -1,4 +1,5 @@
-#include "pneumo/nn/relu.h"
+/* The layer "relu": y = max(x, 0). Keeps the output. */
+#include "registry.h"
 
 #include "pneumo/kernels/activation.h"
 
@@ -18,14 +19,17 @@ static pd_status relu_forward(pd_layer *layer, const pd_exec *exec, const float 
     return PD_OK;
 }
 
-static pd_status relu_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                               const float *y, float *dy, float *const *dx, float *gradient,
-                               void *saved)
+static pd_status relu_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    (void)x, (void)gradient, (void)saved;
-    if (dx[0])
-        pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dx[0], exec->threads);
+    if (arrays->dx[0] != NULL)
+        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, arrays->dy, arrays->dx[0],
+                         exec->threads);
     return PD_OK;
 }
 
-const pd_layer_type pd_layer_relu = {"relu", 1, relu_plan, relu_forward, relu_backward};
+const pd_layer_type pd_layer_relu = {.name = "relu",
+                                     .inputs = 1,
+                                     .plan = relu_plan,
+                                     .forward = relu_forward,
+                                     .backward = relu_backward,
+                                     .extends_convolution = true};

@@ -1,15 +1,22 @@
-#include "pneumo/nn/separable.h"
+/* The layer "separable": a depthwise convolution, then a pointwise one, with nothing in between
+ * (Chollet, arXiv:1610.02357; Keras' SeparableConv2D).
+ *
+ * Reads spec.units (output channels), kernel_h, kernel_w, stride (0 means 1), padding, relu,
+ * relu_first, no_bias and init. Params: depthwise_kernel [kernel_h][kernel_w][c][1],
+ * pointwise_kernel [1][1][c][units], bias [units]. Keeps its input, but not the output of the
+ * depthwise convolution: backward computes that again, a few samples at a time. */
+#include "conv.h"
+#include "registry.h"
 
 #include "pneumo/kernels/activation.h"
 #include "pneumo/kernels/conv.h"
 #include "pneumo/kernels/depthwise.h"
-#include "pneumo/nn/conv.h"
 
 enum { DEPTHWISE, POINTWISE, BIAS };
 
-/* Floats between the two convolutions that are at hand at a time: few enough to cost little memory
- * beside the activations, enough that packing the pointwise kernel anew for each lot costs little
- * beside the product. */
+/* Floats between the two convolutions that are held at a time: few enough to take little memory
+ * compared with the activations, enough that packing the pointwise kernel for each chunk takes
+ * little time compared with the product. */
 enum { BETWEEN_FLOATS = 2 * 1024 * 1024 };
 
 static pd_window pointwise_window(const pd_layer *layer)
@@ -23,8 +30,8 @@ static size_t between_size(const pd_layer *layer)
     return (size_t)layer->out.h * (size_t)layer->out.w * (size_t)layer->in[0].c;
 }
 
-/* How many of `count` parts of `size` floats each are taken at a time, at least `least`. */
-static int at_a_time(size_t size, int least, int count)
+/* How many of `count` parts of `size` floats each form a chunk: at least `least`. */
+static int per_chunk(size_t size, int least, int count)
 {
     size_t fit = BETWEEN_FLOATS / size;
     if (fit < (size_t)least)
@@ -32,15 +39,15 @@ static int at_a_time(size_t size, int least, int count)
     return fit < (size_t)count ? (int)fit : count;
 }
 
-static int samples_at_a_time(const pd_layer *layer, int samples)
+static int samples_per_chunk(const pd_layer *layer, int samples)
 {
-    return at_a_time(between_size(layer), 1, samples);
+    return per_chunk(between_size(layer), 1, samples);
 }
 
-/* Backward wants a lane for every thread. */
-static int lanes_at_a_time(const pd_layer *layer, int lanes, int lane_samples, int threads)
+/* Backward needs a lane for every thread. */
+static int lanes_per_chunk(const pd_layer *layer, int lanes, int lane_samples, int threads)
 {
-    return at_a_time((size_t)lane_samples * between_size(layer), threads, lanes);
+    return per_chunk((size_t)lane_samples * between_size(layer), threads, lanes);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -57,7 +64,7 @@ static void add_params(pd_layer *layer)
     pd_param *depthwise =
         pd_layer_add_param(layer, "depthwise_kernel", 4, depthwise_dims, true, spec->init);
     depthwise->decays = true;
-    depthwise->fan_in = taps; /* a channel sees and feeds no other */
+    depthwise->fan_in = taps; /* channels are independent */
     depthwise->fan_out = taps;
     pd_param *pointwise =
         pd_layer_add_param(layer, "pointwise_kernel", 4, pointwise_dims, true, spec->init);
@@ -81,17 +88,17 @@ static pd_status separable_plan(pd_layer *layer, const pd_plan *plan)
     add_params(layer);
 
     pd_window pointwise = pointwise_window(layer);
-    int at_once = samples_at_a_time(layer, plan->lanes * plan->lane_samples);
+    int chunk = samples_per_chunk(layer, plan->lanes * plan->lane_samples);
     int back =
-        lanes_at_a_time(layer, plan->lanes, plan->lane_samples, plan->threads) * plan->lane_samples;
-    at_once = at_once > back ? at_once : back;
-    size_t kernels = pd_conv_forward_workspace(&pointwise, at_once, k, plan->threads);
+        lanes_per_chunk(layer, plan->lanes, plan->lane_samples, plan->threads) * plan->lane_samples;
+    chunk = chunk > back ? chunk : back;
+    size_t kernels = pd_conv_forward_workspace(&pointwise, chunk, k, plan->threads);
     kernels =
-        larger(kernels, pd_conv_backward_input_workspace(&pointwise, at_once, k, plan->threads));
+        larger(kernels, pd_conv_backward_input_workspace(&pointwise, chunk, k, plan->threads));
     kernels = larger(kernels, pd_conv_backward_kernel_workspace(&pointwise, plan->lane_samples, k,
                                                                 plan->threads));
     kernels = larger(kernels, pd_depthwise_backward_kernel_workspace(&window, plan->threads));
-    layer->workspace_floats = (size_t)at_once * between_size(layer) + kernels;
+    layer->workspace_floats = (size_t)chunk * between_size(layer) + kernels;
     layer->keeps_input = true;
     layer->keeps_output = spec->relu;
     return PD_OK;
@@ -104,11 +111,11 @@ static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const f
     pd_window depthwise = pd_conv_window(layer), pointwise = pointwise_window(layer);
     const pd_layer_spec *spec = &layer->spec;
     const float *bias = spec->no_bias ? NULL : layer->params[BIAS].value;
-    int samples = pd_exec_samples(exec), lot = samples_at_a_time(layer, samples);
+    int samples = pd_exec_samples(exec), chunk = samples_per_chunk(layer, samples);
     float *between = exec->workspace;
-    float *workspace = between + (size_t)lot * between_size(layer);
-    for (int first = 0; first < samples; first += lot) {
-        int count = samples - first < lot ? samples - first : lot;
+    float *workspace = between + (size_t)chunk * between_size(layer);
+    for (int first = 0; first < samples; first += chunk) {
+        int count = samples - first < chunk ? samples - first : chunk;
         pd_depthwise_forward(&depthwise, count, spec->relu_first,
                              x[0] + (size_t)first * pd_shape_size(layer->in[0]),
                              layer->params[DEPTHWISE].value, between, exec->threads);
@@ -119,48 +126,63 @@ static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const f
     return PD_OK;
 }
 
-static pd_status separable_backward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                    const float *y, float *dy, float *const *dx, float *gradient,
-                                    void *saved)
+/* The arrays of a chunk of lanes, for which x and dy are those of its first sample, and gradient is
+ * that of its first lane. */
+static void backward_chunk(const pd_layer *layer, const pd_exec *exec, int lanes,
+                           const pd_backward *arrays)
 {
-    (void)saved;
     pd_window depthwise = pd_conv_window(layer), pointwise = pointwise_window(layer);
     const pd_layer_spec *spec = &layer->spec;
     const float *depthwise_kernel = layer->params[DEPTHWISE].value;
+    const float *pointwise_kernel = layer->params[POINTWISE].value;
     size_t trainable = pd_layer_trainable(layer);
-    size_t depthwise_count = pd_param_size(&layer->params[DEPTHWISE]);
-    size_t pointwise_count = pd_param_size(&layer->params[POINTWISE]);
-    int lot = lanes_at_a_time(layer, exec->lanes, exec->lane_samples, exec->threads);
+    float *d_depthwise = arrays->gradient;
+    float *d_pointwise = d_depthwise + pd_param_size(&layer->params[DEPTHWISE]);
+    float *d_bias = spec->no_bias ? NULL : d_pointwise + pd_param_size(&layer->params[POINTWISE]);
+    int samples = lanes * exec->lane_samples;
+    int chunk = lanes_per_chunk(layer, exec->lanes, exec->lane_samples, exec->threads);
     float *between = exec->workspace;
-    float *workspace = between + (size_t)(lot * exec->lane_samples) * between_size(layer);
-    if (spec->relu)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), y, dy, dy, exec->threads);
-    for (int first = 0; first < exec->lanes; first += lot) {
-        int lanes = exec->lanes - first < lot ? exec->lanes - first : lot;
-        int samples = lanes * exec->lane_samples;
-        size_t first_sample = (size_t)first * (size_t)exec->lane_samples;
-        const float *in = x[0] + first_sample * pd_shape_size(layer->in[0]);
-        const float *out = dy + first_sample * pd_shape_size(layer->out);
-        float *d_depthwise = gradient + (size_t)first * trainable;
-        float *d_pointwise = d_depthwise + depthwise_count;
-        float *d_bias = spec->no_bias ? NULL : d_pointwise + pointwise_count;
+    float *workspace = between + (size_t)(chunk * exec->lane_samples) * between_size(layer);
 
-        pd_conv_backward_input(&pointwise, samples, spec->units, out,
-                               layer->params[POINTWISE].value, between, workspace, exec->threads);
-        pd_depthwise_backward_kernel(&depthwise, lanes, exec->lane_samples, spec->relu_first, in,
-                                     between, d_depthwise, trainable, workspace, exec->threads);
-        if (dx[0])
-            pd_depthwise_backward_input(
-                &depthwise, samples, spec->relu_first, in, between, depthwise_kernel,
-                dx[0] + first_sample * pd_shape_size(layer->in[0]), exec->threads);
-        /* The gradient has done its work: its place now takes what forward had there. */
-        pd_depthwise_forward(&depthwise, samples, spec->relu_first, in, depthwise_kernel, between,
-                             exec->threads);
-        pd_conv_backward_kernel(&pointwise, lanes, exec->lane_samples, spec->units, between, out,
-                                d_pointwise, d_bias, trainable, workspace, exec->threads);
+    pd_conv_backward_input(&pointwise, samples, spec->units, arrays->dy, pointwise_kernel, between,
+                           workspace, exec->threads);
+    pd_depthwise_backward_kernel(&depthwise, lanes, exec->lane_samples, spec->relu_first,
+                                 arrays->x[0], between, d_depthwise, trainable, workspace,
+                                 exec->threads);
+    if (arrays->dx[0] != NULL)
+        pd_depthwise_backward_input(&depthwise, samples, spec->relu_first, arrays->x[0], between,
+                                    depthwise_kernel, arrays->dx[0], exec->threads);
+    /* The gradient is no longer needed: `between` is overwritten by what forward had there. */
+    pd_depthwise_forward(&depthwise, samples, spec->relu_first, arrays->x[0], depthwise_kernel,
+                         between, exec->threads);
+    pd_conv_backward_kernel(&pointwise, lanes, exec->lane_samples, spec->units, between, arrays->dy,
+                            d_pointwise, d_bias, trainable, workspace, exec->threads);
+}
+
+static pd_status separable_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
+{
+    size_t in = pd_shape_size(layer->in[0]), out = pd_shape_size(layer->out);
+    size_t trainable = pd_layer_trainable(layer);
+    int chunk = lanes_per_chunk(layer, exec->lanes, exec->lane_samples, exec->threads);
+    float *dy = arrays->dy;
+    if (layer->spec.relu)
+        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, dy, dy, exec->threads);
+    for (int first = 0; first < exec->lanes; first += chunk) {
+        int lanes = exec->lanes - first < chunk ? exec->lanes - first : chunk;
+        size_t sample = (size_t)first * (size_t)exec->lane_samples;
+        const pd_backward part = {
+            .x = {arrays->x[0] + sample * in},
+            .dy = dy + sample * out,
+            .dx = {arrays->dx[0] != NULL ? arrays->dx[0] + sample * in : NULL},
+            .gradient = arrays->gradient + (size_t)first * trainable};
+        backward_chunk(layer, exec, lanes, &part);
     }
     return PD_OK;
 }
 
-const pd_layer_type pd_layer_separable = {"separable", 1, separable_plan, separable_forward,
-                                          separable_backward};
+const pd_layer_type pd_layer_separable = {.name = "separable",
+                                          .inputs = 1,
+                                          .plan = separable_plan,
+                                          .forward = separable_forward,
+                                          .backward = separable_backward,
+                                          .convolves = true};

@@ -57,7 +57,7 @@ pd_status pd_step_set_up(pd_step *self, pd_comm *comm, const pd_job *job,
                                strcmp(job->reduction, "mpi") == 0 ? PD_REDUCTION_MPI
                                                                   : PD_REDUCTION_EXACT,
                                parameters, pd_setup_bucket(job, pd_comm_size(comm))));
-    PD_TRY(pd_network_use_gradient(self->network, pd_reduction_parts(self->reduction)));
+    pd_network_use_gradient(self->network, pd_reduction_parts(self->reduction));
 cleanup:
     return status;
 }
@@ -153,13 +153,15 @@ static void compute_loss(pd_step *self, int lane, int lanes, const float *logits
         pd_loss_softmax(&batch);
 }
 
-static pd_exec training_exec(pd_step *self, const pd_pass *pass, int64_t number)
+static pd_exec training_exec(pd_step *self, int pass, int64_t number)
 {
+    int first_lane, lanes;
+    pd_network_pass(self->network, pass, &first_lane, &lanes);
     return (pd_exec){.training = true,
-                     .lanes = pass->lanes,
+                     .lanes = lanes,
                      .lane_samples = self->lane_samples,
                      .total_lanes = self->job->lanes,
-                     .first_sample = (int64_t)pass->first_lane * self->lane_samples,
+                     .first_sample = (int64_t)first_lane * self->lane_samples,
                      .seed = self->job->seed,
                      .step = (uint32_t)number,
                      .threads = self->threads,
@@ -168,21 +170,20 @@ static pd_exec training_exec(pd_step *self, const pd_pass *pass, int64_t number)
 }
 
 /* Forward, loss and backward of one pass. */
-static pd_status take_pass(pd_step *self, int index, int64_t number)
+static pd_status take_pass(pd_step *self, int pass, int64_t number)
 {
     pd_status status = PD_OK;
-    const pd_pass *pass = &pd_network_passes(self->network)->passes[index];
     pd_exec exec = training_exec(self, pass, number);
-    int lane = pass->first_lane - pd_comm_first_lane(self->comm);
+    int lane = (int)(exec.first_sample / self->lane_samples) - pd_comm_first_lane(self->comm);
     const float *x = self->x + (size_t)lane * (size_t)self->lane_samples * self->sample_floats;
     const float *logits;
     turn_to(self, PD_STEP_FORWARD);
     PD_TRY(pd_network_forward(self->network, &exec, x, &logits));
-    compute_loss(self, lane, pass->lanes, logits);
-    if (index == 0)
+    compute_loss(self, lane, exec.lanes, logits);
+    if (pass == 0)
         PD_TRY(begin_reduction(self));
     turn_to(self, PD_STEP_BACKWARD);
-    PD_TRY(pd_network_backward(self->network, &exec, index, x, self->dlogits, reduce_ready, self));
+    PD_TRY(pd_network_backward(self->network, &exec, pass, x, self->dlogits, reduce_ready, self));
 cleanup:
     return status;
 }
@@ -190,7 +191,7 @@ cleanup:
 pd_status pd_step_gradient(pd_step *self, int64_t number, double *loss, const float **gradient)
 {
     pd_status status = PD_OK;
-    int passes = pd_network_passes(self->network)->pass_count;
+    int passes = pd_network_pass_count(self->network);
     start_clock(self, PD_STEP_FORWARD);
     for (int i = 0; i < passes; i++)
         PD_TRY(take_pass(self, i, number));

@@ -1,9 +1,8 @@
 /* The layers conv and dense through the layer interface: shapes, params, ReLU and bias in both
  * directions, and messages. That the products are right is tested with the kernels. */
+#include "nn/registry.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
-#include "pneumo/nn/conv.h"
-#include "pneumo/nn/dense.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -91,11 +90,9 @@ static double product(fixture *at, const float *dy, int first, int end)
 
 static void backward(fixture *at)
 {
-    const float *inputs[] = {at->x, NULL};
-    float *outputs[] = {at->dx, NULL};
-    assert_int_equal(at->layer.type->backward(&at->layer, &at->exec, inputs, at->y, at->dy, outputs,
-                                              at->gradient, NULL),
-                     PD_OK);
+    const pd_backward arrays = {
+        .x = {at->x}, .y = at->y, .dy = at->dy, .dx = {at->dx}, .gradient = at->gradient};
+    assert_int_equal(at->layer.type->backward(&at->layer, &at->exec, &arrays), PD_OK);
 }
 
 /* The difference of the product over the samples [first, end) when *element moves by 1. Without
@@ -248,7 +245,7 @@ static void impossible_layers_are_refused(void **state)
                    "stride -1");
     assert_refused(&pd_layer_conv,
                    (pd_layer_spec){.units = 1, .kernel_h = 5, .kernel_w = 3, .padding = PD_VALID},
-                   "smaller than its kernel of 5 x 3");
+                   "smaller than its kernel, 5 x 3");
     assert_refused(&pd_layer_dense, (pd_layer_spec){.units = 0}, "0 units");
 }
 

@@ -6,9 +6,9 @@
 #include <cmocka.h>
 
 #include "golden.h"
+#include "nn/registry.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
-#include "pneumo/nn/layer.h"
 
 #include <math.h>
 
@@ -116,17 +116,19 @@ static void rig_forward(rig *r)
     assert_int_equal(r->layer.type->forward(&r->layer, &r->exec, x, r->y, saved), PD_OK);
 }
 
-/* Gives the layer only what it says it keeps. */
+/* Gives the layer only the arrays that its plan asks for. */
 static void rig_backward(rig *r)
 {
     bool keeps = r->layer.keeps_input;
-    const float *const x[PD_LAYER_INPUTS] = {keeps ? r->x[0] : NULL, keeps ? r->x[1] : NULL};
-    const float *y = r->layer.keeps_output ? r->y : NULL;
-    memcpy(r->dy_scratch, r->dy, r->out_size * sizeof(float));
-    memset(r->workspace, 0xFF, r->layer.workspace_floats * sizeof(float));
-    assert_int_equal(r->layer.type->backward(&r->layer, &r->exec, x, y, r->dy_scratch, r->dx,
-                                             r->gradient, r->saved),
-                     PD_OK);
+    const pd_backward arrays = {.x = {keeps ? r->x[0] : NULL, keeps ? r->x[1] : NULL},
+                                .y = r->layer.keeps_output ? r->y : NULL,
+                                .dy = r->dy_scratch,
+                                .dx = {r->dx[0], r->dx[1]},
+                                .gradient = r->gradient,
+                                .saved = r->saved};
+    memcpy(r->dy_scratch, r->dy, r->out_size * sizeof *r->dy);
+    memset(r->workspace, 0xFF, r->layer.workspace_floats * sizeof *r->workspace);
+    assert_int_equal(r->layer.type->backward(&r->layer, &r->exec, &arrays), PD_OK);
 }
 
 static float *rig_param(rig *r, const char *name)
@@ -610,7 +612,7 @@ static void test_mistakes_are_named(void **state)
     assert_plan_fails("separable", (pd_layer_spec){.units = 2, .kernel_h = 3}, in, "kernel 3 x 0");
     assert_plan_fails(
         "separable", (pd_layer_spec){.units = 2, .kernel_h = 5, .kernel_w = 5, .padding = PD_VALID},
-        in, "smaller than its kernel of 5 x 5");
+        in, "smaller than its kernel, 5 x 5");
     assert_plan_fails("dropout", (pd_layer_spec){.rate = 1}, in, "rate 1");
     assert_plan_fails("batchnorm", (pd_layer_spec){.momentum = 1.5f}, in, "momentum 1.5");
     assert_plan_fails("batchnorm", (pd_layer_spec){.epsilon = -1}, in, "epsilon -1");

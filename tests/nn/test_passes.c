@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "nn/network_internal.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 #include "pneumo/nn/model.h"
@@ -51,27 +52,28 @@ static size_t take_step(const char *model, int first, int lanes, int total, int 
     pd_network *net;
     assert_int_equal(pd_model_build(&net, &spec), PD_OK);
     assert_int_equal(pd_network_plan_passes(net, &plan, first, pass_lanes), PD_OK);
-    assert_int_equal(pd_network_use_gradient(net, NULL), PD_OK);
     pd_network_initialise(net, 1);
-    size_t count;
-    pd_network_weights(net, &count);
+    size_t count = net->weight_count, floats = (size_t)net->subtree_count * count;
+    assert_int_equal(pd_alloc(out, floats, sizeof **out), PD_OK);
+    pd_network_use_gradient(net, *out);
     ready_until = count;
-    *passes = pd_network_passes(net)->pass_count;
+    *passes = pd_network_pass_count(net);
     int next = first;
     for (int i = 0; i < *passes; i++) {
-        const pd_pass *pass = &pd_network_passes(net)->passes[i];
-        assert_int_equal(pass->first_lane, next);
-        next += pass->lanes;
+        int first_lane, pass_size;
+        pd_network_pass(net, i, &first_lane, &pass_size);
+        assert_int_equal(first_lane, next);
+        next += pass_size;
         const pd_exec exec = {.training = true,
-                              .lanes = pass->lanes,
+                              .lanes = pass_size,
                               .lane_samples = LANE_SAMPLES,
                               .total_lanes = total,
-                              .first_sample = (int64_t)pass->first_lane * LANE_SAMPLES,
+                              .first_sample = (int64_t)first_lane * LANE_SAMPLES,
                               .seed = 1,
                               .threads = 2,
                               .lane_sum = sum_own_lanes,
                               .lane_sum_context = &lanes};
-        const float *x = images + (size_t)pass->first_lane * LANE_SAMPLES * SIZE * SIZE, *logits;
+        const float *x = images + (size_t)first_lane * LANE_SAMPLES * SIZE * SIZE, *logits;
         float dlogits[LANES_MAX * LANE_SAMPLES];
         assert_int_equal(pd_network_forward(net, &exec, x, &logits), PD_OK);
         memcpy(dlogits, logits, (size_t)pd_exec_samples(&exec) * sizeof *logits);
@@ -80,11 +82,6 @@ static size_t take_step(const char *model, int first, int lanes, int total, int 
     }
     assert_int_equal(next, first + lanes);
     assert_int_equal(ready_until, 0);
-    int subtrees;
-    const float *gradient = pd_network_gradient(net, &subtrees);
-    size_t floats = (size_t)subtrees * count;
-    assert_int_equal(pd_alloc(out, floats, sizeof **out), PD_OK);
-    memcpy(*out, gradient, floats * sizeof **out);
     pd_network_destroy(&net);
     return floats;
 }
@@ -149,7 +146,7 @@ static void test_choice(void **state)
         pd_network *net;
         assert_int_equal(pd_model_build(&net, &spec), PD_OK);
         assert_int_equal(pd_network_plan(net, &plan, 0, true), PD_OK);
-        assert_int_equal(pd_network_passes(net)->largest, cases[i].largest);
+        assert_int_equal(net->passes.largest, cases[i].largest);
         pd_network_destroy(&net);
     }
 }

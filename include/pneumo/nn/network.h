@@ -1,15 +1,12 @@
 /* A network: a graph of layers in topological order, its weights, and the buffers of a training
  * step.
  *
- * Built by adding layers; a mistake while building is remembered and reported by
- * pd_network_plan, so that a model reads as a plain list of layers. After planning, forward and
- * backward allocate nothing. */
+ * Built by adding layers. Errors while building are reported by pd_network_plan, so that a model
+ * reads as a plain list of layers. After planning, forward and backward allocate nothing. */
 #ifndef PNEUMO_NN_NETWORK_H
 #define PNEUMO_NN_NETWORK_H
 
-#include "pneumo/kernels/tree.h"
 #include "pneumo/nn/layer.h"
-#include "pneumo/nn/passes.h"
 
 typedef struct pd_network pd_network;
 
@@ -17,7 +14,7 @@ typedef struct pd_network pd_network;
 pd_status pd_network_create(pd_network **out, pd_shape input);
 void pd_network_destroy(pd_network **network);
 
-/* The node number of the input, to be given to the first layers. */
+/* The node number of the input, which the first layers read. */
 enum { PD_NETWORK_INPUT = 0 };
 
 /* Adds a layer that reads node `input` (and `other` in pd_network_add2) and returns its node
@@ -28,32 +25,27 @@ int pd_network_add2(pd_network *network, const char *type, const char *name, int
                     pd_layer_spec spec);
 
 /* Fixes shapes, weights and buffers. `first_lane` is the first lane held here. With `training`
- * false only buffers for inference and pd_network_activation are made. Reports the first mistake of
- * building. */
+ * false, only the buffers for inference and pd_network_activation are made. Chooses the passes;
+ * they do not change the bits. Reports the first error of building. */
 pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_lane, bool training);
 
-/* As pd_network_plan for training, with at most `pass_lanes` lanes in a pass. pd_network_plan
- * itself chooses several passes where that saves much memory and costs no speed. They do not change
- * the bits. A layer that needs all lanes at once leads to one pass. */
-pd_status pd_network_plan_passes(pd_network *network, const pd_plan *plan, int first_lane,
-                                 int pass_lanes);
-
-/* The bytes that pd_network_plan for training would allocate, without allocating them; the gradient
- * is not among them. Afterwards the network serves only to ask for its layers, their shapes and the
- * number of its weights. */
+/* The bytes that pd_network_plan would allocate for training, without the gradient. Allocates none
+ * of them: afterwards only layers, shapes and the number of weights may be queried. */
 pd_status pd_network_measure(pd_network *network, const pd_plan *plan, int first_lane,
                              size_t *bytes);
 
-/* The passes in which the lanes held here go through a training step: pd_network_forward and
- * pd_network_backward for each, in turn. */
-const pd_passes *pd_network_passes(const pd_network *network);
+/* A training step runs pd_network_forward and pd_network_backward for each pass in turn: all lanes
+ * held here, or a few of them, where that saves much memory and costs no speed. */
+int pd_network_pass_count(const pd_network *network);
+
+/* The lanes of a pass; *first_lane counts from lane 0 of the whole batch. */
+void pd_network_pass(const pd_network *network, int pass, int *first_lane, int *lanes);
 
 /* Draws the weights: a pure function of the seed and the tensors' positions. After planning. */
 void pd_network_initialise(pd_network *network, uint64_t seed);
 
-/* Runs [exec->lanes * exec->lane_samples] samples of x, in training those of one pass; *y is the
- * network's output buffer, valid until the next forward. exec->workspace is set by the network
- * itself. */
+/* Runs exec->lanes * exec->lane_samples samples of x, in training those of one pass; *y is the
+ * network's output buffer, valid until the next forward. exec->workspace is ignored. */
 pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const float *x,
                              const float **y);
 
@@ -84,13 +76,10 @@ pd_status pd_network_activation(pd_network *network, const pd_exec *exec, const 
 float *pd_network_weights(pd_network *network, size_t *count);
 float *pd_network_state(pd_network *network, size_t *count);
 
-/* Says where backward puts the gradient: one vector [count of weights] per maximal subtree of the
- * lanes held here, at vectors + i * count; borrowed. NULL: memory of the network's own. After
- * planning for training and before the first backward. */
-pd_status pd_network_use_gradient(pd_network *network, float *vectors);
-
-/* The gradient after the last backward, and its vectors' number. */
-const float *pd_network_gradient(const pd_network *network, int *subtrees);
+/* Sets where backward puts the gradient: one vector [count of weights] for each maximal subtree of
+ * the lanes held here, at vectors + i * count; borrowed. Between planning for training and the
+ * first backward. */
+void pd_network_use_gradient(pd_network *network, float *vectors);
 
 /* The layers, for checkpoints and tables; layer 0 is the first one added. */
 int pd_network_layer_count(const pd_network *network);
@@ -109,24 +98,24 @@ const pd_tensor *pd_network_tensor(const pd_network *network, int index);
 
 pd_shape pd_network_output(const pd_network *network);
 
-/* With `on`, every forward and backward looks for values that are not finite, which costs time: for
- * finding out where a step went wrong by running it again. */
+/* With `on`, every forward and backward checks for values that are not finite, which costs time.
+ * Serves to run a failed step again and find the layer at fault. */
 void pd_network_watch(pd_network *network, bool on);
 
-/* The index of the first layer whose output, or failing that the last one whose weight gradient,
- * had a value that is not finite since pd_network_watch was turned on; -1 if there was none. Only
- * this rank's samples are looked at. *in_gradient says which of the two it was. */
+/* The index of the first layer whose output had a value that is not finite since pd_network_watch
+ * was turned on; else of the last layer whose weight gradient had one, and *in_gradient is true; -1
+ * if there is none. Checks the samples of this rank only. */
 int pd_network_not_finite(const pd_network *network, bool *in_gradient);
 
-/* Seconds that a layer's calls took. */
+/* Seconds in a layer's calls. */
 typedef struct pd_layer_times {
     double forward;
-    double backward; /* adding up the gradients of a node with several readers included */
+    double backward; /* includes summing the gradients of a node with several readers */
     double fold;     /* of its weight gradients over the lanes held here */
 } pd_layer_times;
 
-/* From now on every forward and backward adds its layers' times to times[layers] (borrowed). NULL,
- * as at the start: none are taken. */
+/* Every forward and backward from now on adds its layers' times to times[layers] (borrowed). NULL,
+ * the initial value, turns this off. */
 void pd_network_profile(pd_network *network, pd_layer_times *times);
 
 /* Floating point operations of layer `index` for one sample, as pd_layer.flops: forward, and as

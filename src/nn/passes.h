@@ -1,9 +1,9 @@
-/* How the lanes that a rank holds go through a network: all at once, or in passes, one after the
- * other, so that only the activations of one pass are kept.
+/* The passes in which the lanes of a rank go through a network: all at once, or a few at a time, so
+ * that only the activations of one pass are in memory.
  *
  * A pass takes whole nodes of the lane tree (pneumo/kernels/tree.h), called pieces. The gradient of
- * a maximal subtree is the sum of its pieces' in tree order. While later pieces are still to come,
- * a few sums wait, on a stack whose bottom is the subtree's gradient itself. */
+ * a maximal subtree is the sum of its pieces' in tree order. Sums that later pieces complete are on
+ * a stack, whose bottom is the gradient of the subtree. */
 #ifndef PNEUMO_NN_PASSES_H
 #define PNEUMO_NN_PASSES_H
 
@@ -12,9 +12,9 @@
 
 typedef struct pd_piece {
     pd_subtree lanes;
-    int subtree; /* index of the maximal subtree that it is part of */
-    int waiting; /* sums on the stack before this piece's own goes on top of them */
-    int merges;  /* then, so many times, the topmost is added to the one below it */
+    int subtree; /* index of its maximal subtree */
+    int height;  /* sums on the stack before this piece's own is pushed */
+    int merges;  /* afterwards, this many times, the top is popped and added to the next */
 } pd_piece;
 
 typedef struct pd_pass {
@@ -27,12 +27,11 @@ typedef struct pd_passes {
     pd_piece *pieces; /* in lane order */
     pd_pass *passes;
     int largest; /* lanes of the largest pass */
-    int depth;   /* sums that may wait besides the subtree's own */
+    int depth;   /* largest height of the stack, without its bottom */
 } pd_passes;
 
 /* Cuts the maximal subtrees subtrees[count] of a rank into passes of at most `lanes` lanes, at
- * least
- * 1. Release *out with pd_passes_release, also after a failure. */
+ * least 1. Release *out with pd_passes_release, also after a failure. */
 pd_status pd_passes_cut(pd_passes *out, const pd_subtree *subtrees, int count, int lanes);
 void pd_passes_release(pd_passes *passes);
 

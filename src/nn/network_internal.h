@@ -1,0 +1,64 @@
+/* The inside of a network, for the files that plan, fuse, initialise and run it; and a function
+ * that only tests call. */
+#ifndef PNEUMO_NN_NETWORK_INTERNAL_H
+#define PNEUMO_NN_NETWORK_INTERNAL_H
+
+#include "arena.h"
+#include "passes.h"
+#include "pneumo/nn/network.h"
+
+/* Node i + 1 is the output of layer i; node 0 is the input. */
+typedef struct pd_node {
+    pd_layer layer;
+    int input[PD_LAYER_INPUTS];
+    int consumers;
+    size_t first_weight; /* offset of the layer's trainable floats */
+    size_t trainable;
+    /* Buffers of the arena: the output, its gradient, what the layer saves, and a second gradient
+     * for a node that several layers read. */
+    int output, gradient, saved, second;
+    float *y, *dy;
+} pd_node;
+
+struct pd_network {
+    pd_shape input;
+    int count, capacity;
+    pd_node *nodes;  /* nodes[i] is layer i */
+    char error[256]; /* the first error of building, or empty */
+
+    bool planned;
+    int last_convolution; /* see pd_network_last_convolution */
+    pd_plan plan;
+    int subtree_count;
+    pd_subtree subtrees[PD_SUBTREES_MAX];
+    pd_passes passes;
+
+    int tensor_count;
+    pd_tensor *tensors;
+    size_t weight_count, state_count;
+    float *weights, *state;
+    float *gradient;       /* [subtrees][weight_count], borrowed */
+    float *pending;        /* [passes.depth][weight_count]: sums that later pieces complete */
+    float *lane_gradients; /* [lanes of a pass][largest layer]: before they are folded */
+    pd_arena *arena;
+    int workspace;
+
+    bool watching;
+    int bad_output, bad_gradient;
+
+    pd_layer_times *times; /* [layers], borrowed; NULL: times are not measured */
+};
+
+/* The layer whose output layer `index` reads as its first input; NULL: the input of the network. */
+static inline pd_node *pd_network_source(const pd_network *network, int index)
+{
+    int input = network->nodes[index].input[0];
+    return input == PD_NETWORK_INPUT ? NULL : &network->nodes[input - 1];
+}
+
+/* As pd_network_plan for training, with at most `pass_lanes` lanes in a pass unless a layer needs
+ * all lanes at once. */
+pd_status pd_network_plan_passes(pd_network *network, const pd_plan *plan, int first_lane,
+                                 int pass_lanes);
+
+#endif

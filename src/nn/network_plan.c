@@ -1,0 +1,317 @@
+#include "fuse.h"
+#include "network_internal.h"
+
+#include "pneumo/base/memory.h"
+
+/* --- Layers and passes --- */
+
+/* The last convolution, or the normalisation or ReLU that alone reads it; -1: there is none. */
+static int find_last_convolution(const pd_network *network)
+{
+    int last = -1;
+    for (int i = 0; i < network->count; i++) {
+        const pd_node *node = &network->nodes[i];
+        const pd_layer_type *type = node->layer.type;
+        if (type->convolves || (type->extends_convolution && last >= 0 &&
+                                node->input[0] == last + 1 && network->nodes[last].consumers == 1))
+            last = i;
+    }
+    return last;
+}
+
+static pd_shape shape_of(const pd_network *network, int index)
+{
+    return index == PD_NETWORK_INPUT ? network->input : network->nodes[index - 1].layer.out;
+}
+
+/* Plans every layer, and counts the weights. */
+static pd_status plan_layers(pd_network *network)
+{
+    for (int i = 0; i < network->count; i++) {
+        pd_node *node = &network->nodes[i];
+        for (int j = 0; j < node->layer.type->inputs; j++)
+            node->layer.in[j] = shape_of(network, node->input[j]);
+        pd_status status = node->layer.type->plan(&node->layer, &network->plan);
+        if (status != PD_OK)
+            return status;
+        node->trainable = pd_layer_trainable(&node->layer);
+        node->first_weight = network->weight_count;
+        network->tensor_count += node->layer.param_count;
+        for (int j = 0; j < node->layer.param_count; j++) {
+            const pd_param *param = &node->layer.params[j];
+            *(param->trainable ? &network->weight_count : &network->state_count) +=
+                pd_param_size(param);
+        }
+    }
+    return PD_OK;
+}
+
+/* Undoes plan_layers. */
+static void reset_layers(pd_network *network)
+{
+    network->weight_count = network->state_count = 0;
+    network->tensor_count = 0;
+    for (int i = 0; i < network->count; i++) {
+        const pd_layer *layer = &network->nodes[i].layer;
+        network->nodes[i].layer = (pd_layer){.type = layer->type,
+                                             .name = layer->name,
+                                             .index = layer->index,
+                                             .spec = layer->spec,
+                                             .relu_deferred = layer->relu_deferred,
+                                             .masks_dx = layer->masks_dx};
+    }
+}
+
+/* Only the activations of one pass are in memory at a time. Several passes pay where activations
+ * take much memory. They cost no speed as long as each has work for every thread, and enough
+ * samples to make good use of what a layer prepares for each call, such as a transformed kernel. */
+static int choose_pass_lanes(const pd_network *network)
+{
+    enum { MUCH = 512 << 20, SAMPLES = 4, SAMPLES_PER_THREAD = 2 };
+    const pd_plan *plan = &network->plan;
+    int least = plan->threads * SAMPLES_PER_THREAD;
+    size_t bytes_per_lane = 0;
+    for (int i = 0; i < network->count; i++)
+        bytes_per_lane +=
+            (size_t)plan->lane_samples * pd_shape_size(network->nodes[i].layer.out) * sizeof(float);
+    if (least < SAMPLES)
+        least = SAMPLES;
+    int lanes = plan->lanes;
+    while (lanes > 1 && (size_t)lanes * bytes_per_lane > MUCH &&
+           (lanes + 1) / 2 * plan->lane_samples >= least)
+        lanes = (lanes + 1) / 2;
+    return lanes;
+}
+
+/* Cuts the lanes into passes of at most `lanes` lanes (0: chosen here), and plans the layers for
+ * the largest. */
+static pd_status plan_passes(pd_network *network, int lanes)
+{
+    pd_status status = PD_OK;
+    PD_TRY(plan_layers(network));
+    if (lanes == 0)
+        lanes = choose_pass_lanes(network);
+    for (int i = 0; i < network->count; i++) {
+        if (network->nodes[i].layer.lane_sums > 0)
+            lanes = network->plan.lanes;
+    }
+    PD_TRY(pd_passes_cut(&network->passes, network->subtrees, network->subtree_count, lanes));
+    if (network->passes.largest < network->plan.lanes) {
+        network->plan.lanes = network->passes.largest;
+        reset_layers(network);
+        PD_TRY(plan_layers(network));
+    }
+cleanup:
+    return status;
+}
+
+/* --- Weights --- */
+
+/* Trainable floats of the layer that has most. */
+static size_t largest_trainable(const pd_network *network)
+{
+    size_t largest = 0;
+    for (int i = 0; i < network->count; i++)
+        if (network->nodes[i].trainable > largest)
+            largest = network->nodes[i].trainable;
+    return largest;
+}
+
+/* Gives every tensor its position in the weight or state vector. */
+static void place_tensors(pd_network *network)
+{
+    pd_tensor *tensor = network->tensors;
+    size_t weight = 0, state = 0;
+    for (int i = 0; i < network->count; i++) {
+        pd_layer *layer = &network->nodes[i].layer;
+        for (int j = 0; j < layer->param_count; j++) {
+            pd_param *param = &layer->params[j];
+            size_t size = pd_param_size(param);
+            size_t *offset = param->trainable ? &weight : &state;
+            param->value = (param->trainable ? network->weights : network->state) + *offset;
+            *tensor++ =
+                (pd_tensor){.layer = layer, .param = param, .offset = *offset, .size = size};
+            *offset += size;
+        }
+    }
+}
+
+static pd_status plan_weights(pd_network *network, bool training)
+{
+    pd_status status = PD_OK;
+    PD_TRY(pd_alloc(&network->weights, network->weight_count, sizeof *network->weights));
+    PD_TRY(pd_alloc(&network->state, network->state_count, sizeof *network->state));
+    PD_TRY(pd_alloc(&network->tensors, (size_t)network->tensor_count, sizeof *network->tensors));
+    place_tensors(network);
+    if (training) {
+        PD_TRY(pd_alloc(&network->pending, (size_t)network->passes.depth * network->weight_count,
+                        sizeof *network->pending));
+        PD_TRY(pd_alloc(&network->lane_gradients,
+                        (size_t)network->plan.lanes * largest_trainable(network),
+                        sizeof *network->lane_gradients));
+    }
+cleanup:
+    return status;
+}
+
+/* --- Buffers --- */
+
+/* Layer i runs forward at time i, and backward at this time. */
+static int backward_time(const pd_network *network, int i)
+{
+    return 2 * network->count - 1 - i;
+}
+
+/* The first layer that may run backward. */
+static int first_backward(const pd_network *network, bool training)
+{
+    int last = network->last_convolution;
+    return training ? 0 : last >= 0 ? last : network->count;
+}
+
+/* The times over which a node's output and its gradient are in use. */
+typedef struct lifetime {
+    int output_end; /* the output is in use from its layer's forward on */
+    int gradient_begin, gradient_end;
+} lifetime;
+
+/* `first` is the first layer that may run backward. */
+static lifetime find_lifetime(const pd_network *network, int i, int first)
+{
+    int layers = network->count, backward = backward_time(network, i);
+    lifetime life = {.output_end = i, .gradient_begin = backward, .gradient_end = backward};
+    if (i == layers - 1) /* the caller reads the output and fills its gradient */
+        life.output_end = layers;
+    if (i >= first && network->nodes[i].layer.keeps_output)
+        life.output_end = backward;
+    if (i == network->last_convolution) /* the caller reads both at the end */
+        life.output_end = life.gradient_end = 2 * layers;
+    for (int j = i + 1; j < layers; j++) {
+        const pd_node *reader = &network->nodes[j];
+        for (int k = 0; k < reader->layer.type->inputs; k++) {
+            if (reader->input[k] != i + 1)
+                continue;
+            int end = j > first && reader->layer.keeps_input ? backward_time(network, j) : j;
+            if (end > life.output_end)
+                life.output_end = end;
+            if (backward_time(network, j) < life.gradient_begin)
+                life.gradient_begin = backward_time(network, j);
+        }
+    }
+    return life;
+}
+
+/* Adds the buffers of layer i to the arena. */
+static pd_status add_layer_buffers(pd_network *network, int i, int first)
+{
+    pd_status status = PD_OK;
+    pd_node *node = &network->nodes[i];
+    pd_arena *arena = network->arena;
+    lifetime life = find_lifetime(network, i, first);
+    int backward = backward_time(network, i);
+    size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
+    size_t bytes = samples * pd_shape_size(node->layer.out) * sizeof(float);
+    PD_TRY(pd_arena_add(arena, bytes, i, life.output_end, &node->output));
+    if (i < first)
+        goto cleanup;
+    PD_TRY(pd_arena_add(arena, node->layer.saved_bytes, i, backward, &node->saved));
+    if (i < network->count - 1) /* the caller owns the gradient of the last layer */
+        PD_TRY(pd_arena_add(arena, bytes, life.gradient_begin, life.gradient_end, &node->gradient));
+    if (node->consumers > 1)
+        PD_TRY(pd_arena_add(arena, bytes, life.gradient_begin, backward, &node->second));
+cleanup:
+    return status;
+}
+
+/* Adds every buffer to one arena, with its lifetime. Without training, only layers from the last
+ * convolution on may run backward. */
+static pd_status add_buffers(pd_network *network, bool training)
+{
+    pd_status status = PD_OK;
+    size_t workspace = 0;
+    int first = first_backward(network, training);
+    PD_TRY(pd_arena_create(&network->arena));
+    for (int i = 0; i < network->count; i++) {
+        PD_TRY(add_layer_buffers(network, i, first));
+        if (network->nodes[i].layer.workspace_floats > workspace)
+            workspace = network->nodes[i].layer.workspace_floats;
+    }
+    PD_TRY(pd_arena_add(network->arena, workspace * sizeof(float), 0, 2 * network->count,
+                        &network->workspace));
+cleanup:
+    return status;
+}
+
+static pd_status plan_buffers(pd_network *network, bool training)
+{
+    pd_status status = PD_OK;
+    int first = first_backward(network, training), layers = network->count;
+    PD_TRY(add_buffers(network, training));
+    PD_TRY(pd_arena_place(network->arena));
+    for (int i = 0; i < layers; i++) {
+        pd_node *node = &network->nodes[i];
+        bool has_gradient = i >= first && i < layers - 1;
+        node->y = pd_arena_at(network->arena, node->output);
+        node->dy = has_gradient ? pd_arena_at(network->arena, node->gradient) : NULL;
+    }
+cleanup:
+    return status;
+}
+
+/* --- The whole plan --- */
+
+/* Fixes shapes and passes; allocates nothing large. */
+static pd_status plan_shapes(pd_network *network, const pd_plan *plan, int first_lane,
+                             bool training, int pass_lanes)
+{
+    if (network->planned)
+        return pd_fail("the network is already planned");
+    if (network->error[0] != '\0')
+        return pd_fail("%s", network->error);
+    if (network->count == 0)
+        return pd_fail("the network has no layers");
+    network->planned = true;
+    network->plan = *plan;
+    network->subtree_count =
+        pd_tree_subtrees(plan->total_lanes, first_lane, plan->lanes, network->subtrees);
+    network->last_convolution = training ? -1 : find_last_convolution(network);
+    pd_fuse_relus(network, network->last_convolution);
+    return plan_passes(network, training ? pass_lanes : plan->lanes);
+}
+
+static pd_status plan_network(pd_network *network, const pd_plan *plan, int first_lane,
+                              bool training, int pass_lanes)
+{
+    pd_status status = PD_OK;
+    PD_TRY(plan_shapes(network, plan, first_lane, training, pass_lanes));
+    PD_TRY(plan_weights(network, training));
+    PD_TRY(plan_buffers(network, training));
+cleanup:
+    return status;
+}
+
+pd_status pd_network_plan(pd_network *network, const pd_plan *plan, int first_lane, bool training)
+{
+    return plan_network(network, plan, first_lane, training, 0);
+}
+
+pd_status pd_network_plan_passes(pd_network *network, const pd_plan *plan, int first_lane,
+                                 int pass_lanes)
+{
+    return plan_network(network, plan, first_lane, true, pass_lanes);
+}
+
+pd_status pd_network_measure(pd_network *network, const pd_plan *plan, int first_lane,
+                             size_t *bytes)
+{
+    pd_status status = PD_OK;
+    PD_TRY(plan_shapes(network, plan, first_lane, true, 0));
+    PD_TRY(add_buffers(network, true));
+    PD_TRY(pd_arena_lay_out(network->arena));
+    size_t vectors = 1 + (size_t)network->passes.depth;
+    size_t floats = vectors * network->weight_count + network->state_count +
+                    (size_t)network->plan.lanes * largest_trainable(network);
+    *bytes = floats * sizeof(float) + pd_arena_bytes(network->arena);
+cleanup:
+    return status;
+}
