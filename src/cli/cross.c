@@ -51,7 +51,7 @@ static pd_status is_finished(bool *is, const char *folder)
     *is = false;
     pd_status status = pd_train_path(&last, folder, "last.h5");
     if (status == PD_OK && pd_file_exists(last) && pd_checkpoint_load(&checkpoint, last) == PD_OK)
-        *is = checkpoint->finished;
+        *is = checkpoint->state.finished;
     pd_checkpoint_destroy(&checkpoint);
     free(last);
     return status;
@@ -96,9 +96,9 @@ static pd_status read_figures(cross *self, int index)
     pd_checkpoint *checkpoint = NULL;
     const pd_history_row *row = NULL;
     PD_TRY(pd_checkpoint_load(&checkpoint, self->best[index]));
-    for (int i = 0; i < checkpoint->history_count; i++)
-        if (checkpoint->history[i].epoch == checkpoint->best_epoch)
-            row = &checkpoint->history[i];
+    for (int i = 0; i < checkpoint->state.history_count; i++)
+        if (checkpoint->state.history[i].epoch == checkpoint->state.best_epoch)
+            row = &checkpoint->state.history[i];
     if (row == NULL) {
         status = pd_fail("%s: its history lacks its best epoch", self->best[index]);
         goto cleanup;

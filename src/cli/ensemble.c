@@ -69,7 +69,7 @@ static pd_status make(pd_comm *comm, const char *output, const pd_ensemble_optio
         const pd_checkpoint *whole = pd_classifier_checkpoint(classifier);
         if (status == PD_OK)
             printf("%s: average of %d model%s, threshold %.6f: %s\n", output, options->count,
-                   options->count == 1 ? "" : "s", whole->threshold, whole->decision_rule);
+                   options->count == 1 ? "" : "s", whole->decision.threshold, whole->decision.rule);
     }
     status = pd_comm_agree(comm, status);
 cleanup:

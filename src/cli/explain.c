@@ -192,7 +192,7 @@ static pd_status explain_image(pd_classifier *classifier, const char *path, cons
     PD_TRY(pd_classifier_score(classifier, &packed, 1, &score));
     PD_TRY(write_array(array, &map));
     PD_TRY(write_picture(picture, &map, &image));
-    bool ill = score.probability >= pd_classifier_checkpoint(classifier)->threshold;
+    bool ill = score.probability >= pd_classifier_checkpoint(classifier)->decision.threshold;
     print_row(path, picture, &map, &image, score.probability, ill ? PD_PNEUMONIA : PD_NORMAL);
 cleanup:
     free(picture);

@@ -144,17 +144,17 @@ static void print_weights(const pd_checkpoint *checkpoint)
 {
     int layer_width = 5, weight_width = 6;
     int64_t total = 0;
-    for (int i = 0; i < checkpoint->weight_count; i++) {
-        const pd_array *array = &checkpoint->weights[i];
+    for (int i = 0; i < checkpoint->arrays.weight_count; i++) {
+        const pd_array *array = &checkpoint->arrays.weights[i];
         int layer = (int)strlen(array->layer), weight = (int)strlen(array->weight);
         layer_width = layer > layer_width ? layer : layer_width;
         weight_width = weight > weight_width ? weight : weight_width;
     }
     printf("\n  %-*s  %-*s  %18s  %11s\n", layer_width, "layer", weight_width, "weight", "shape",
            "parameters");
-    for (int i = 0; i < checkpoint->weight_count; i++) {
-        const pd_array *array = &checkpoint->weights[i];
-        bool same = i > 0 && strcmp(array->layer, checkpoint->weights[i - 1].layer) == 0;
+    for (int i = 0; i < checkpoint->arrays.weight_count; i++) {
+        const pd_array *array = &checkpoint->arrays.weights[i];
+        bool same = i > 0 && strcmp(array->layer, checkpoint->arrays.weights[i - 1].layer) == 0;
         char shape[64] = "";
         int used = 0;
         for (int d = 0; d < array->rank; d++)
@@ -179,8 +179,8 @@ static void print_cell(int width, const char *format, double value)
 
 static void print_history(const pd_checkpoint *checkpoint)
 {
-    int first = checkpoint->history_count - HISTORY_ROWS;
-    if (checkpoint->history_count == 0)
+    int first = checkpoint->state.history_count - HISTORY_ROWS;
+    if (checkpoint->state.history_count == 0)
         return;
     first = first < 0 ? 0 : first;
     printf("\n  %5s  %10s  %10s  %8s  %7s  %8s  %11s  %11s  %8s  %11s\n", "epoch", "rate",
@@ -188,8 +188,8 @@ static void print_history(const pd_checkpoint *checkpoint)
            "gradient", "changed AUC");
     if (first > 0)
         printf("  %5s\n", "...");
-    for (int i = first; i < checkpoint->history_count; i++) {
-        const pd_history_row *row = &checkpoint->history[i];
+    for (int i = first; i < checkpoint->state.history_count; i++) {
+        const pd_history_row *row = &checkpoint->state.history[i];
         printf("  %5" PRId32, row->epoch);
         print_cell(10, "%.3g", row->learning_rate);
         print_cell(10, "%.4f", row->train_loss);
@@ -218,14 +218,16 @@ static void print_site(const pd_site *site)
 
 static void print_decision(const pd_checkpoint *checkpoint)
 {
-    printf("  %-14s %.6f: %s", "threshold", checkpoint->threshold, checkpoint->decision_rule);
+    printf("  %-14s %.6f: %s", "threshold", checkpoint->decision.threshold,
+           checkpoint->decision.rule);
     if (checkpoint->site.count == 0)
-        printf(", chosen on %s", checkpoint->decision_fold);
+        printf(", chosen on %s", checkpoint->decision.fold);
     putchar('\n');
-    printf("  %-14s logits are divided by %.4f%s\n", "calibration", checkpoint->temperature,
-           checkpoint->views > 1 ? ", after averaging over views" : "");
-    printf("  %-14s probabilities from %.6f to %.6f\n", "in doubt", checkpoint->refer_low,
-           checkpoint->refer_high);
+    printf("  %-14s logits are divided by %.4f%s\n", "calibration",
+           checkpoint->decision.temperature,
+           checkpoint->decision.views > 1 ? ", after averaging over views" : "");
+    printf("  %-14s probabilities from %.6f to %.6f\n", "in doubt", checkpoint->decision.refer_low,
+           checkpoint->decision.refer_high);
     print_site(&checkpoint->site);
     printf("  %-14s looked at %" PRId64 " time%s\n", "test fold", checkpoint->test_looks,
            checkpoint->test_looks == 1 ? "" : "s");
@@ -238,24 +240,24 @@ static void print_members(const pd_ensemble *ensemble)
            "epoch", "threshold", "temperature", "views");
     for (int i = 0; i < ensemble->count; i++) {
         const pd_checkpoint *member = ensemble->members[i];
-        printf("  %6d  %-16s  %-12s  %20" PRIu64 "  %5" PRId64 "  %9.6f  %11.4f  %5" PRId64 "\n",
-               i + 1, member->job_name, member->model, member->seed, member->epoch,
-               member->threshold, member->temperature, member->views);
+        printf("  %6d  %-16s  %-12s  %20" PRIu64 "  %5" PRId64 "  %9.6f  %11.4f  %5d\n", i + 1,
+               member->job_name, member->model, member->state.seed, member->state.epoch,
+               member->decision.threshold, member->decision.temperature, member->decision.views);
     }
 }
 
 static void print_progress(const pd_checkpoint *checkpoint)
 {
-    printf("  %-14s %" PRId64 " epochs", "trained", checkpoint->epoch);
-    if (checkpoint->epoch_step > 0)
-        printf(" and %" PRId64 " steps of the next", checkpoint->epoch_step);
-    printf(", %" PRId64 " steps in all; %s\n", checkpoint->step,
-           checkpoint->finished ? "finished" : "not finished");
-    if (isnan(checkpoint->best_metric))
+    printf("  %-14s %" PRId64 " epochs", "trained", checkpoint->state.epoch);
+    if (checkpoint->state.epoch_step > 0)
+        printf(" and %" PRId64 " steps of the next", checkpoint->state.epoch_step);
+    printf(", %" PRId64 " steps in all; %s\n", checkpoint->state.step,
+           checkpoint->state.finished ? "finished" : "not finished");
+    if (isnan(checkpoint->state.best_metric))
         print_text("best", "none yet");
     else
-        printf("  %-14s %.4f in epoch %" PRId64 "\n", "best", checkpoint->best_metric,
-               checkpoint->best_epoch);
+        printf("  %-14s %.4f in epoch %" PRId64 "\n", "best", checkpoint->state.best_metric,
+               checkpoint->state.best_epoch);
     if (checkpoint->has_decision)
         print_decision(checkpoint);
     else
@@ -285,10 +287,10 @@ static void print_profile(const pd_checkpoint *checkpoint)
 
 static void print_slots(const pd_checkpoint *checkpoint)
 {
-    if (checkpoint->slot_count == 0)
+    if (checkpoint->arrays.slot_count == 0)
         print_text("optimiser", "no slots");
-    for (int i = 0; i < checkpoint->slot_count; i++) {
-        const pd_slot *slot = &checkpoint->slots[i];
+    for (int i = 0; i < checkpoint->arrays.slot_count; i++) {
+        const pd_slot *slot = &checkpoint->arrays.slots[i];
         int64_t size = 0;
         for (int a = 0; a < slot->count; a++)
             size += array_size(&slot->arrays[a]);
@@ -314,16 +316,16 @@ static pd_status inspect_checkpoint(const char *path, bool job_only)
         print_job(checkpoint->job);
         goto cleanup;
     }
-    for (int i = 0; i < checkpoint->weight_count; i++)
-        parameters += array_size(&checkpoint->weights[i]);
+    for (int i = 0; i < checkpoint->arrays.weight_count; i++)
+        parameters += array_size(&checkpoint->arrays.weights[i]);
     print_heading(path, "checkpoint");
     print_text("job", checkpoint->job_name);
     print_text("model", checkpoint->model);
-    printf("  %-14s %d with weights\n", "layers", checkpoint->layer_count);
+    printf("  %-14s %d with weights\n", "layers", checkpoint->arrays.layer_count);
     printf("  %-14s %" PRId64 "\n", "parameters", parameters);
     print_progress(checkpoint);
-    printf("  %-14s %" PRIu64 "\n", "seed", checkpoint->seed);
-    printf("  %-14s %" PRId64 "\n", "lanes", checkpoint->lanes);
+    printf("  %-14s %" PRIu64 "\n", "seed", checkpoint->state.seed);
+    printf("  %-14s %" PRId64 "\n", "lanes", checkpoint->state.lanes);
     print_profile(checkpoint);
     print_slots(checkpoint);
     print_text("data digest", checkpoint->data_digest);
@@ -349,8 +351,8 @@ static pd_status inspect_ensemble(const char *path, bool job_only)
     if (job_only)
         goto cleanup;
     for (int i = 0; i < ensemble->count; i++)
-        for (int w = 0; w < ensemble->members[i]->weight_count; w++)
-            parameters += array_size(&ensemble->members[i]->weights[w]);
+        for (int w = 0; w < ensemble->members[i]->arrays.weight_count; w++)
+            parameters += array_size(&ensemble->members[i]->arrays.weights[w]);
     print_heading(path, "average of several checkpoints");
     printf("  %-14s %d\n", "members", ensemble->count);
     printf("  %-14s %" PRId64 "\n", "parameters", parameters);

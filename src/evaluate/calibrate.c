@@ -240,7 +240,7 @@ static pd_status judge_part(pd_confusion *counts, const pd_decision_rule *rule,
     for (size_t i = 0; i < count; i++)
         if (part[i] != number)
             rest[used++] = scores[i];
-    PD_TRY(pd_decision_make(&decision, rule, rest, used));
+    PD_TRY(pd_decision_make(&decision, NULL, rule, rest, used));
     for (size_t i = 0; i < count; i++) {
         if (part[i] != number)
             continue;
@@ -279,13 +279,7 @@ static pd_status judge_before(calibrator *self)
 {
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
     pd_decision *before = &self->result->before;
-    before->threshold = checkpoint->threshold;
-    before->temperature = checkpoint->temperature;
-    before->views = (int)checkpoint->views;
-    before->refer_low = checkpoint->refer_low;
-    before->refer_high = checkpoint->refer_high;
-    before->probability = (double)NAN;
-    snprintf(before->text, sizeof before->text, "%s", checkpoint->decision_rule);
+    *before = checkpoint->decision;
     pd_scores_decide(self->scores, self->count, before->temperature, before->views);
     return pd_metrics_compute(&self->result->judged_before, self->scores, self->count,
                               before->threshold);
@@ -303,21 +297,15 @@ static pd_decision_rule make_rule(const calibrator *self, const char *where)
         rule.target_sensitivity = options->target_sensitivity;
     if (!isnan(options->target_specificity))
         rule.target_specificity = options->target_specificity;
-    rule.views = pd_views_of((int)pd_classifier_checkpoint(self->classifier)->views);
+    rule.views = pd_views_of(pd_classifier_checkpoint(self->classifier)->decision.views);
     return rule;
 }
 
-static void store_decision(calibrator *self, const pd_decision_rule *rule)
+static void store_decision(calibrator *self)
 {
-    pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    const pd_decision *after = &self->result->after;
-    checkpoint->threshold = after->threshold;
-    checkpoint->temperature = after->temperature;
-    checkpoint->refer_low = after->refer_low;
-    checkpoint->refer_high = after->refer_high;
-    checkpoint->target_sensitivity = rule->target_sensitivity;
-    snprintf(checkpoint->decision_rule, sizeof checkpoint->decision_rule, "%s", after->text);
-    snprintf(checkpoint->decision_fold, sizeof checkpoint->decision_fold, "calibration");
+    pd_decision *decision = &pd_classifier_checkpoint(self->classifier)->decision;
+    *decision = self->result->after;
+    snprintf(decision->fold, sizeof decision->fold, "calibration");
 }
 
 /* The digest of a folder is that of its images: the normal ones, then the others, each ascending.
@@ -369,12 +357,12 @@ static pd_status decide(calibrator *self)
              result->images[PD_NORMAL], result->images[PD_PNEUMONIA]);
     pd_decision_rule rule = make_rule(self, where);
     PD_TRY(judge_before(self));
-    PD_TRY(pd_decision_make(&result->after, &rule, self->scores, self->count));
+    PD_TRY(pd_decision_make(&result->after, NULL, &rule, self->scores, self->count));
     PD_TRY(pd_metrics_compute(&result->judged_after, self->scores, self->count,
                               result->after.threshold));
     PD_TRY(
         pd_calibrate_cross(result, &rule, self->scores, self->count, self->options->images.seed));
-    store_decision(self, &rule);
+    store_decision(self);
     PD_TRY(store_site(self, &rule));
     PD_TRY(pd_folder_make_above(self->options->output));
     PD_TRY(pd_checkpoint_save(self->options->output, pd_classifier_checkpoint(self->classifier)));

@@ -19,15 +19,15 @@ struct pd_classifier {
 
 static pd_status check_decision(const pd_checkpoint *checkpoint, const char *path)
 {
-    if (!(checkpoint->temperature > 0) || !isfinite(checkpoint->temperature))
+    if (!(checkpoint->decision.temperature > 0) || !isfinite(checkpoint->decision.temperature))
         return pd_fail(
             "%s: '/decision/temperature' is %g, which is no positive number; use another "
             "checkpoint",
-            path, checkpoint->temperature);
-    if (checkpoint->views < 1 || checkpoint->views > PD_VIEWS_MAX)
-        return pd_fail("%s: '/decision/views' is %lld, where 1 to %d are possible; use another "
+            path, checkpoint->decision.temperature);
+    if (checkpoint->decision.views < 1 || checkpoint->decision.views > PD_VIEWS_MAX)
+        return pd_fail("%s: '/decision/views' is %d, where 1 to %d are possible; use another "
                        "checkpoint",
-                       path, (long long)checkpoint->views, PD_VIEWS_MAX);
+                       path, checkpoint->decision.views, PD_VIEWS_MAX);
     return PD_OK;
 }
 
@@ -61,7 +61,7 @@ static pd_status prepare(pd_classifier *self, pd_classifier_member *member, int 
     pd_inference *inference = &member->inference;
     inference->threads = self->threads;
     inference->input = pd_setup_input(&member->job, &info);
-    inference->views = (int)checkpoint->views;
+    inference->views = checkpoint->decision.views;
     PD_TRY(pd_setup_network(&inference->network, &member->job, &info));
     pd_plan plan = {.lanes = 1,
                     .lane_samples = chunk > 0 ? chunk : member->job.batch / member->job.lanes,
@@ -106,10 +106,10 @@ static pd_status set_up(pd_classifier *self, int chunk)
     }
     if (ensemble->whole.has_decision)
         PD_TRY(check_decision(&ensemble->whole, ensemble->names[0]));
-    if (self->count > 1 && ensemble->whole.views != 1) {
-        status = pd_fail("%s: '/decision/views' of the average is %lld, where only 1 is possible; "
+    if (self->count > 1 && ensemble->whole.decision.views != 1) {
+        status = pd_fail("%s: '/decision/views' of the average is %d, where only 1 is possible; "
                          "make it again by 'pneumo-dist ensemble'",
-                         ensemble->names[0], (long long)ensemble->whole.views);
+                         ensemble->names[0], ensemble->whole.decision.views);
         goto cleanup;
     }
     if (self->count > 1)
@@ -216,7 +216,7 @@ static pd_status score_mean(pd_classifier *self, const uint8_t *const *packed, i
         pd_status status = pd_inference_run(&member->inference, packed, count, own);
         if (status != PD_OK)
             return status;
-        pd_scores_calibrate(own, (size_t)count, member->checkpoint->temperature,
+        pd_scores_calibrate(own, (size_t)count, member->checkpoint->decision.temperature,
                             member->inference.views);
     }
     for (int i = 0; i < count; i++) {
@@ -236,7 +236,8 @@ pd_status pd_classifier_score(pd_classifier *classifier, const uint8_t *const *p
                                                                  packed, count, scores)
                                               : score_mean(classifier, packed, count, scores);
     if (status == PD_OK)
-        pd_scores_decide(scores, (size_t)count, checkpoint->temperature, (int)checkpoint->views);
+        pd_scores_decide(scores, (size_t)count, checkpoint->decision.temperature,
+                         checkpoint->decision.views);
     return status;
 }
 
@@ -279,7 +280,7 @@ pd_status pd_classifier_heatmap(pd_heatmap *out, pd_classifier *classifier, cons
         return locate(out, &classifier->members[0].inference, square);
     *out = (pd_heatmap){0};
     for (int i = 0; i < classifier->count; i++) {
-        weights[i] = 1 / classifier->members[i].checkpoint->temperature;
+        weights[i] = 1 / classifier->members[i].checkpoint->decision.temperature;
         PD_TRY(locate(&maps[i], &classifier->members[i].inference, square));
     }
     PD_TRY(pd_heatmap_mean(out, maps, weights, classifier->count));

@@ -106,7 +106,7 @@ void pd_ensemble_members(pd_member *members, const pd_classifier *classifier,
                                              .views = from->inference.views,
                                              .threads = from->inference.threads},
                                  .network = from->inference.network,
-                                 .temperature = from->checkpoint->temperature};
+                                 .temperature = from->checkpoint->decision.temperature};
         members[i].options.input.height = info->height;
         members[i].options.input.width = info->width;
     }
@@ -304,19 +304,14 @@ cleanup:
 }
 
 static void take_decision(pd_classifier *classifier, const pd_ensemble_data *data,
-                          const pd_validation *chosen)
+                          const pd_decision *chosen)
 {
     pd_checkpoint *whole = pd_classifier_checkpoint(classifier);
     whole->has_decision = true;
-    whole->threshold = chosen->threshold;
-    whole->temperature = chosen->temperature;
-    whole->views = 1;
-    whole->refer_low = chosen->refer_low;
-    whole->refer_high = chosen->refer_high;
-    whole->target_sensitivity = pd_classifier_job(classifier)->target_sensitivity;
-    snprintf(whole->decision_rule, sizeof whole->decision_rule, "%.110s%s", chosen->rule,
+    whole->decision = *chosen;
+    whole->decision.views = 1;
+    snprintf(whole->decision.rule, sizeof whole->decision.rule, "%.110s%s", chosen->rule,
              data->out_of_fold ? ", by members not trained on the image" : "");
-    snprintf(whole->decision_fold, sizeof whole->decision_fold, "%s", chosen->fold);
     snprintf(whole->data_digest, sizeof whole->data_digest, "%s",
              pd_dataset_get_info(data->datasets[0])->digest);
     snprintf(whole->version, sizeof whole->version, "%s", PNEUMO_VERSION);
@@ -343,7 +338,7 @@ static pd_status decide(pd_classifier *classifier, pd_comm *comm, const pd_ensem
         status = pd_validation_compute(&job, &scores, &chosen);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_comm_broadcast(comm, &chosen, sizeof chosen, 0));
-    take_decision(classifier, data, &chosen);
+    take_decision(classifier, data, &chosen.decision);
 cleanup:
     pd_mean_scorer_destroy(&scorer);
     free(scores.clean);

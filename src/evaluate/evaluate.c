@@ -49,9 +49,9 @@ static void count_causes(const pd_evaluation *self, pd_results_fold *out)
     for (size_t i = 0; i < out->score_count; i++) {
         const pd_score *score = &out->scores[i];
         pd_cause cause = samples[score->id].cause;
-        bool is_right = (score->probability >= checkpoint->threshold) == score->positive;
-        bool in_doubt = score->probability >= checkpoint->refer_low &&
-                        score->probability <= checkpoint->refer_high;
+        bool is_right = (score->probability >= checkpoint->decision.threshold) == score->positive;
+        bool in_doubt = score->probability >= checkpoint->decision.refer_low &&
+                        score->probability <= checkpoint->decision.refer_high;
         images[cause]++;
         right[cause] += is_right;
         referred += in_doubt;
@@ -92,15 +92,16 @@ static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count
     leave_out_seen(self, out);
     count = out->score_count;
     PD_TRY(pd_calibration_compute(&out->uncalibrated, scores, count));
-    pd_scores_decide(scores, count, checkpoint->temperature, (int)checkpoint->views);
+    pd_scores_decide(scores, count, checkpoint->decision.temperature, checkpoint->decision.views);
     PD_TRY(pd_calibration_compute(&out->calibration, scores, count));
-    PD_TRY(
-        judge_at(checkpoint->threshold, scores, count, seed, &out->chosen, &out->chosen_bootstrap));
+    PD_TRY(judge_at(checkpoint->decision.threshold, scores, count, seed, &out->chosen,
+                    &out->chosen_bootstrap));
     PD_TRY(judge_at(0.5, scores, count, seed, &out->half, &out->half_bootstrap));
     PD_TRY(pd_patients_merge(&patients, &patient_count, scores, count));
-    PD_TRY(pd_metrics_compute(&out->patients, patients, patient_count, checkpoint->threshold));
+    PD_TRY(pd_metrics_compute(&out->patients, patients, patient_count,
+                              checkpoint->decision.threshold));
     count_causes(self, out);
-    PD_TRY(pd_shape_judge(&out->shape, scores, count, checkpoint->threshold,
+    PD_TRY(pd_shape_judge(&out->shape, scores, count, checkpoint->decision.threshold,
                           pd_dataset_samples(dataset_of(self))));
     out->present = true;
     out->has_causes = pd_classifier_job(self->classifier)->task == PD_TASK_CAUSE;
@@ -124,9 +125,9 @@ static void set_up_members(const pd_evaluation *self, pd_member *members, pd_fol
 static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, pd_stress *out)
 {
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    const pd_stress_decision decision = {.threshold = checkpoint->threshold,
-                                         .temperature = checkpoint->temperature,
-                                         .views = (int)checkpoint->views};
+    const pd_stress_decision decision = {.threshold = checkpoint->decision.threshold,
+                                         .temperature = checkpoint->decision.temperature,
+                                         .views = checkpoint->decision.views};
     pd_member members[PD_MEMBERS_MAX];
     set_up_members(self, members, fold, (size_t)pd_classifier_job(self->classifier)->stress_images);
     for (int i = 0; i < self->data.count; i++)
@@ -268,8 +269,8 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     results->ranks = pd_comm_size(comm);
     results->lanes = job->lanes;
     results->parameters = count_parameters(self->classifier);
-    results->best_epoch = checkpoint->best_epoch;
-    results->epochs = checkpoint->epoch;
+    results->best_epoch = checkpoint->state.best_epoch;
+    results->epochs = checkpoint->state.epoch;
     results->seconds = results->images_per_second = (double)NAN;
     results->target_sensitivity = job->target_sensitivity;
     results->target_specificity = job->target_specificity;
@@ -277,15 +278,15 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
         results->target_sensitivity = checkpoint->site.target_sensitivity;
         results->target_specificity = checkpoint->site.target_specificity;
     }
-    results->decision_fold = checkpoint->decision_fold;
-    results->decision_rule = checkpoint->decision_rule;
-    results->temperature = checkpoint->temperature;
-    results->views = (int)checkpoint->views;
-    results->refer_low = checkpoint->refer_low;
-    results->refer_high = checkpoint->refer_high;
+    results->decision_fold = checkpoint->decision.fold;
+    results->decision_rule = checkpoint->decision.rule;
+    results->temperature = checkpoint->decision.temperature;
+    results->views = checkpoint->decision.views;
+    results->refer_low = checkpoint->decision.refer_low;
+    results->refer_high = checkpoint->decision.refer_high;
     results->test_looks = checkpoint->test_looks;
     results->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
-    results->other_threshold = checkpoint->epoch_step > 0;
+    results->other_threshold = checkpoint->state.epoch_step > 0;
     PD_TRY(pd_folds_leaks(&results->leaks, &example, pd_dataset_samples(dataset_of(self)),
                           info->count));
 cleanup:

@@ -15,7 +15,7 @@
 
 enum { RANK_MAX = 4 };
 
-/* A member of pd_checkpoint that is kept as attribute. */
+/* A member of pd_checkpoint that is stored as an attribute. */
 typedef enum field_kind { INTEGER, UNSIGNED, REAL, TEXT } field_kind;
 typedef struct field {
     const char *group, *name;
@@ -23,62 +23,55 @@ typedef struct field {
     size_t offset, size;
 } field;
 
-#define FIELD(group, name, kind)                                                                   \
+#define FIELD(group, name, member, kind)                                                           \
     {                                                                                              \
-        group, #name, kind, offsetof(pd_checkpoint, name), sizeof(((pd_checkpoint *)0)->name)      \
+        group, name, kind, offsetof(pd_checkpoint, member), sizeof(((pd_checkpoint *)0)->member)   \
     }
 
 const char *const pd_trait_names[PD_TRAITS] = {"side", "ratio",     "black",   "deviation",
                                                "mean", "sharpness", "likeness"};
 
 static const field state_fields[] = {
-    FIELD("/state", job_name, TEXT),
-    FIELD("/state", model, TEXT),
-    FIELD("/state", epoch, INTEGER),
-    FIELD("/state", step, INTEGER),
-    FIELD("/state", epoch_step, INTEGER),
-    FIELD("/state", seed, UNSIGNED),
-    FIELD("/state", lanes, INTEGER),
-    FIELD("/state", best_metric, REAL),
-    FIELD("/state", best_epoch, INTEGER),
-    FIELD("/state", patience_left, INTEGER),
-    FIELD("/state", plateau_left, INTEGER),
-    FIELD("/state", pixel_mean, REAL),
-    FIELD("/state", pixel_deviation, REAL),
-    FIELD("/state", image_height, INTEGER),
-    FIELD("/state", image_width, INTEGER),
-    FIELD("/state", learning_scale, REAL),
-    FIELD("/state", epoch_loss_sum, REAL),
-    FIELD("/state", epoch_norm_sum, REAL),
-    FIELD("/state", data_digest, TEXT),
+    FIELD("/state", "job_name", job_name, TEXT),
+    FIELD("/state", "model", model, TEXT),
+    FIELD("/state", "epoch", state.epoch, INTEGER),
+    FIELD("/state", "step", state.step, INTEGER),
+    FIELD("/state", "epoch_step", state.epoch_step, INTEGER),
+    FIELD("/state", "seed", state.seed, UNSIGNED),
+    FIELD("/state", "lanes", state.lanes, INTEGER),
+    FIELD("/state", "best_metric", state.best_metric, REAL),
+    FIELD("/state", "best_epoch", state.best_epoch, INTEGER),
+    FIELD("/state", "patience_left", state.patience_left, INTEGER),
+    FIELD("/state", "plateau_left", state.plateau_left, INTEGER),
+    FIELD("/state", "pixel_mean", pixel_mean, REAL),
+    FIELD("/state", "pixel_deviation", pixel_deviation, REAL),
+    FIELD("/state", "image_height", image_height, INTEGER),
+    FIELD("/state", "image_width", image_width, INTEGER),
+    FIELD("/state", "learning_scale", state.learning_scale, REAL),
+    FIELD("/state", "epoch_loss_sum", state.epoch_loss_sum, REAL),
+    FIELD("/state", "epoch_norm_sum", state.epoch_norm_sum, REAL),
+    FIELD("/state", "data_digest", data_digest, TEXT),
 };
 static const field decision_fields[] = {
-    FIELD("/decision", threshold, REAL),
-    FIELD("/decision", target_sensitivity, REAL),
-    FIELD("/decision", decision_rule, TEXT),
-    FIELD("/decision", decision_fold, TEXT),
-    FIELD("/decision", temperature, REAL),
-    FIELD("/decision", refer_low, REAL),
-    FIELD("/decision", refer_high, REAL),
-    FIELD("/decision", test_looks, INTEGER),
+    FIELD("/decision", "threshold", decision.threshold, REAL),
+    FIELD("/decision", "target_sensitivity", decision.target_sensitivity, REAL),
+    FIELD("/decision", "decision_rule", decision.rule, TEXT),
+    FIELD("/decision", "decision_fold", decision.fold, TEXT),
+    FIELD("/decision", "temperature", decision.temperature, REAL),
+    FIELD("/decision", "refer_low", decision.refer_low, REAL),
+    FIELD("/decision", "refer_high", decision.refer_high, REAL),
+    FIELD("/decision", "test_looks", test_looks, INTEGER),
 };
-
-#define SITE_FIELD(name, kind)                                                                     \
-    {                                                                                              \
-        "/calibration", #name, kind, offsetof(pd_checkpoint, site.name),                           \
-            sizeof(((pd_checkpoint *)0)->site.name)                                                \
-    }
-
 static const field site_fields[] = {
-    SITE_FIELD(source, TEXT),
-    SITE_FIELD(data_digest, TEXT),
-    SITE_FIELD(rule, TEXT),
-    SITE_FIELD(target_sensitivity, REAL),
-    SITE_FIELD(target_specificity, REAL),
-    SITE_FIELD(normal, INTEGER),
-    SITE_FIELD(pneumonia, INTEGER),
-    SITE_FIELD(image_height, INTEGER),
-    SITE_FIELD(image_width, INTEGER),
+    FIELD("/calibration", "source", site.source, TEXT),
+    FIELD("/calibration", "data_digest", site.data_digest, TEXT),
+    FIELD("/calibration", "rule", site.rule, TEXT),
+    FIELD("/calibration", "target_sensitivity", site.target_sensitivity, REAL),
+    FIELD("/calibration", "target_specificity", site.target_specificity, REAL),
+    FIELD("/calibration", "normal", site.normal, INTEGER),
+    FIELD("/calibration", "pneumonia", site.pneumonia, INTEGER),
+    FIELD("/calibration", "image_height", site.image_height, INTEGER),
+    FIELD("/calibration", "image_width", site.image_width, INTEGER),
 };
 enum {
     SITE_FIELDS = sizeof site_fields / sizeof *site_fields,
@@ -216,15 +209,15 @@ static pd_status put_model(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
     pd_status status = PD_OK;
     hid_t model = H5I_INVALID_HID, group = H5I_INVALID_HID;
     PD_TRY(pd_hdf5_put_group(&model, file, file->id, "model_weights"));
-    PD_TRY(
-        pd_hdf5_put_texts(file, model, "layer_names", checkpoint->layers, checkpoint->layer_count));
+    PD_TRY(pd_hdf5_put_texts(file, model, "layer_names", checkpoint->arrays.layers,
+                             checkpoint->arrays.layer_count));
     PD_TRY(pd_hdf5_put_text(file, model, "backend", "tensorflow"));
     PD_TRY(pd_hdf5_put_text(file, model, "keras_version", "2.4.0"));
-    for (int i = 0; i < checkpoint->layer_count; i++) {
-        PD_TRY(check_name(file, checkpoint->layers[i]));
-        PD_TRY(pd_hdf5_put_group(&group, file, model, checkpoint->layers[i]));
-        PD_TRY(put_weights(file, group, checkpoint->weights, checkpoint->weight_count,
-                           checkpoint->layers[i]));
+    for (int i = 0; i < checkpoint->arrays.layer_count; i++) {
+        PD_TRY(check_name(file, checkpoint->arrays.layers[i]));
+        PD_TRY(pd_hdf5_put_group(&group, file, model, checkpoint->arrays.layers[i]));
+        PD_TRY(put_weights(file, group, checkpoint->arrays.weights, checkpoint->arrays.weight_count,
+                           checkpoint->arrays.layers[i]));
         pd_hdf5_close(&group);
     }
 
@@ -240,15 +233,15 @@ static pd_status put_slots(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
     hid_t optimizer = H5I_INVALID_HID, group = H5I_INVALID_HID;
     const char *names[PD_SLOTS_MAX];
     PD_TRY(pd_hdf5_put_group(&optimizer, file, file->id, "optimizer"));
-    for (int i = 0; i < checkpoint->slot_count; i++) {
-        const pd_slot *slot = &checkpoint->slots[i];
+    for (int i = 0; i < checkpoint->arrays.slot_count; i++) {
+        const pd_slot *slot = &checkpoint->arrays.slots[i];
         names[i] = slot->name;
         PD_TRY(check_name(file, slot->name));
         PD_TRY(pd_hdf5_put_group(&group, file, optimizer, slot->name));
         PD_TRY(put_weights(file, group, slot->arrays, slot->count, NULL));
         pd_hdf5_close(&group);
     }
-    PD_TRY(pd_hdf5_put_texts(file, optimizer, "slot_names", names, checkpoint->slot_count));
+    PD_TRY(pd_hdf5_put_texts(file, optimizer, "slot_names", names, checkpoint->arrays.slot_count));
 
 cleanup:
     pd_hdf5_close(&group);
@@ -258,10 +251,10 @@ cleanup:
 
 static pd_status put_history(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
 {
-    hsize_t dims[1] = {(hsize_t)checkpoint->history_count};
+    hsize_t dims[1] = {(hsize_t)checkpoint->state.history_count};
     hid_t memory = history_type(false), stored = stored_history_type(false);
-    pd_status status =
-        pd_hdf5_put_array(file, file->id, "history", stored, 1, dims, memory, checkpoint->history);
+    pd_status status = pd_hdf5_put_array(file, file->id, "history", stored, 1, dims, memory,
+                                         checkpoint->state.history);
     pd_hdf5_close(&stored);
     pd_hdf5_close(&memory);
     return status;
@@ -271,9 +264,10 @@ pd_status pd_checkpoint_put_decision(const pd_hdf5 *file, const pd_checkpoint *c
 {
     pd_status status = PD_OK;
     hid_t decision = H5I_INVALID_HID;
+    int64_t views = checkpoint->decision.views;
     PD_TRY(pd_hdf5_put_group(&decision, file, file->id, "decision"));
     PD_TRY(put_fields(file, decision, decision_fields, DECISION_FIELDS, checkpoint));
-    PD_TRY(pd_hdf5_put_number(file, decision, "views", H5T_NATIVE_INT64, &checkpoint->views));
+    PD_TRY(pd_hdf5_put_number(file, decision, "views", H5T_NATIVE_INT64, &views));
 
 cleanup:
     pd_hdf5_close(&decision);
@@ -284,7 +278,7 @@ static pd_status put_state(const pd_hdf5 *file, const pd_checkpoint *checkpoint)
 {
     pd_status status = PD_OK;
     hid_t state = H5I_INVALID_HID;
-    int64_t finished = checkpoint->finished;
+    int64_t finished = checkpoint->state.finished;
     PD_TRY(pd_hdf5_put_group(&state, file, file->id, "state"));
     PD_TRY(put_fields(file, state, state_fields, STATE_FIELDS, checkpoint));
     PD_TRY(pd_hdf5_put_number(file, state, "finished", H5T_NATIVE_INT64, &finished));
@@ -399,9 +393,9 @@ pd_status pd_checkpoint_replace(const char *path, const char *kept, const pd_che
     pd_status status = PD_OK;
     pd_hdf5 file = {.id = H5I_INVALID_HID};
     pd_hdf5_image image = {.bytes = NULL};
-    if (checkpoint->slot_count > PD_SLOTS_MAX)
+    if (checkpoint->arrays.slot_count > PD_SLOTS_MAX)
         return pd_fail("%s: cannot write: %d optimiser slots are more than %d", path,
-                       checkpoint->slot_count, PD_SLOTS_MAX);
+                       checkpoint->arrays.slot_count, PD_SLOTS_MAX);
     PD_TRY(pd_checkpoint_put(&file, &image, path, checkpoint));
     PD_TRY(pd_hdf5_close_in_memory(&file, &image));
     PD_TRY(pd_file_replace(path, kept, image.bytes, image.size));
@@ -525,21 +519,22 @@ static pd_status get_model(const pd_hdf5 *file, pd_checkpoint *checkpoint, int64
     char **layers = NULL, *parent = NULL;
     int64_t count = 0;
     PD_TRY(pd_hdf5_get_texts(file, "/model_weights", "layer_names", 1, &layers, &count));
-    checkpoint->layers = (const char **)layers;
+    checkpoint->arrays.layers = (const char **)layers;
     if (count > INT_MAX) {
         status = pd_hdf5_fail_read(file, "'/model_weights' has too many layers");
         goto cleanup;
     }
-    checkpoint->layer_count = (int)count;
-    for (int i = 0; i < checkpoint->layer_count; i++) {
-        int first = checkpoint->weight_count;
+    checkpoint->arrays.layer_count = (int)count;
+    for (int i = 0; i < checkpoint->arrays.layer_count; i++) {
+        int first = checkpoint->arrays.weight_count;
         free(parent);
         PD_TRY(pd_format(&parent, "/model_weights/%s", layers[i]));
-        PD_TRY(get_weights(file, parent, &checkpoint->weights, &checkpoint->weight_count, budget));
-        for (int w = first; w < checkpoint->weight_count; w++) {
-            if (strcmp(checkpoint->weights[w].layer, layers[i]) != 0) {
+        PD_TRY(get_weights(file, parent, &checkpoint->arrays.weights,
+                           &checkpoint->arrays.weight_count, budget));
+        for (int w = first; w < checkpoint->arrays.weight_count; w++) {
+            if (strcmp(checkpoint->arrays.weights[w].layer, layers[i]) != 0) {
                 status = pd_hdf5_fail_read(file, "'%s' lists a weight of layer '%s'", parent,
-                                           checkpoint->weights[w].layer);
+                                           checkpoint->arrays.weights[w].layer);
                 goto cleanup;
             }
         }
@@ -562,7 +557,7 @@ static pd_status get_slots(const pd_hdf5 *file, pd_checkpoint *checkpoint, int64
         goto cleanup;
     }
     for (int i = 0; i < (int)count; i++) {
-        pd_slot *slot = &checkpoint->slots[checkpoint->slot_count++];
+        pd_slot *slot = &checkpoint->arrays.slots[checkpoint->arrays.slot_count++];
         char *name;
         PD_TRY(pd_strdup(&name, names[i]));
         slot->name = name;
@@ -596,13 +591,13 @@ static pd_status get_history(const pd_hdf5 *file, pd_checkpoint *checkpoint)
     bool former = has_former_history(file);
     hid_t memory = history_type(former), stored = stored_history_type(former);
     PD_TRY(pd_hdf5_get_vector(file, "/history", stored, memory, sizeof(pd_history_row),
-                              &checkpoint->history, &count));
+                              &checkpoint->state.history, &count));
     for (int64_t i = 0; i < count && former; i++)
-        checkpoint->history[i].val_stress_auc = (double)NAN;
+        checkpoint->state.history[i].val_stress_auc = (double)NAN;
     if (count > INT_MAX)
         status = pd_hdf5_fail_read(file, "'/history' has too many rows");
     else
-        checkpoint->history_count = (int)count;
+        checkpoint->state.history_count = (int)count;
 
 cleanup:
     pd_hdf5_close(&stored);
@@ -615,10 +610,11 @@ static pd_status get_views(const pd_hdf5 *file, pd_checkpoint *checkpoint)
 {
     int64_t mirrors = 0;
     if (H5Aexists_by_name(file->id, "/decision", "flip_average", H5P_DEFAULT) <= 0)
-        return pd_hdf5_get_number(file, "/decision", "views", H5T_NATIVE_INT64, &checkpoint->views);
+        return pd_hdf5_get_number(file, "/decision", "views", H5T_NATIVE_INT,
+                                  &checkpoint->decision.views);
     pd_status status =
         pd_hdf5_get_number(file, "/decision", "flip_average", H5T_NATIVE_INT64, &mirrors);
-    checkpoint->views = mirrors != 0 ? 2 : 1;
+    checkpoint->decision.views = mirrors != 0 ? 2 : 1;
     return status;
 }
 
@@ -634,9 +630,9 @@ static pd_status get_state(const pd_hdf5 *file, pd_checkpoint *checkpoint)
     int64_t finished = 0;
     PD_TRY(get_fields(file, state_fields, STATE_FIELDS, checkpoint));
     PD_TRY(pd_hdf5_get_number(file, "/state", "finished", H5T_NATIVE_INT64, &finished));
-    checkpoint->finished = finished != 0;
-    if (checkpoint->epoch < 0 || checkpoint->step < 0 || checkpoint->epoch_step < 0 ||
-        checkpoint->lanes < 0) {
+    checkpoint->state.finished = finished != 0;
+    if (checkpoint->state.epoch < 0 || checkpoint->state.step < 0 ||
+        checkpoint->state.epoch_step < 0 || checkpoint->state.lanes < 0) {
         status = pd_hdf5_fail_read(file, "its epoch, step or lanes are negative");
         goto cleanup;
     }
@@ -804,20 +800,20 @@ void pd_checkpoint_destroy(pd_checkpoint **checkpoint)
     if (old == NULL)
         return;
     *checkpoint = NULL;
-    free(old->layers);
-    free_arrays(old->weights, old->weight_count);
-    for (int i = 0; i < old->slot_count; i++) {
-        free((void *)old->slots[i].name);
-        free_arrays(old->slots[i].arrays, old->slots[i].count);
+    free(old->arrays.layers);
+    free_arrays(old->arrays.weights, old->arrays.weight_count);
+    for (int i = 0; i < old->arrays.slot_count; i++) {
+        free((void *)old->arrays.slots[i].name);
+        free_arrays(old->arrays.slots[i].arrays, old->arrays.slots[i].count);
     }
-    free(old->history);
+    free(old->state.history);
     free(old->site.images);
     free((void *)old->job);
     free(old);
 }
 
-const pd_array *pd_checkpoint_find(const pd_array *arrays, int count, const char *layer,
-                                   const char *weight)
+const pd_array *pd_array_find(const pd_array *arrays, int count, const char *layer,
+                              const char *weight)
 {
     for (int i = 0; i < count; i++) {
         if (strcmp(arrays[i].layer, layer) == 0 && strcmp(arrays[i].weight, weight) == 0)

@@ -46,12 +46,12 @@ void pd_ensemble_summarise(pd_ensemble *ensemble)
     if (!same_model)
         snprintf(whole->model, sizeof whole->model, "several models");
     whole->has_decision = false;
-    whole->views = 1;
-    whole->temperature = 1;
+    whole->decision.views = 1;
+    whole->decision.temperature = 1;
     /* Of one run only. */
-    whole->slot_count = 0;
-    whole->history_count = 0;
-    whole->epoch = whole->step = whole->epoch_step = whole->best_epoch = 0;
+    whole->arrays.slot_count = 0;
+    whole->state.history_count = 0;
+    whole->state.epoch = whole->state.step = whole->state.epoch_step = whole->state.best_epoch = 0;
 }
 
 void pd_ensemble_destroy(pd_ensemble **ensemble)
@@ -76,7 +76,7 @@ static pd_status put_member(const pd_hdf5 *file, int number, const pd_checkpoint
     pd_hdf5_image image = {.bytes = NULL};
     pd_checkpoint lean = *member;
     char object[32], *name = NULL;
-    lean.slot_count = 0;
+    lean.arrays.slot_count = 0;
     snprintf(object, sizeof object, "members/%d", number);
     PD_TRY(pd_format(&name, "%s, member %d", file->path, number));
     PD_TRY(pd_checkpoint_put(&own, &image, name, &lean));

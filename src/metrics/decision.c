@@ -56,39 +56,41 @@ static pd_status choose_views(pd_decision *out, pd_views choice, pd_score *score
     return PD_OK;
 }
 
-static pd_status choose_threshold(pd_decision *out, const pd_decision_rule *rule,
-                                  const pd_score *scores, size_t count)
+static pd_status choose_threshold(pd_decision *out, double *probability,
+                                  const pd_decision_rule *rule, const pd_score *scores,
+                                  size_t count)
 {
     pd_status status;
     if (rule->threshold == PD_THRESHOLD_BOTH) {
         status =
-            pd_threshold_both(&out->threshold, &out->probability, scores, count,
-                              rule->target_sensitivity, rule->target_specificity, rule->copies);
-        char probability[16] = "above 0.99"; /* never certain */
-        if (out->probability <= 0.99)
-            snprintf(probability, sizeof probability, "%.2f", out->probability);
-        snprintf(out->text, sizeof out->text,
+            pd_threshold_both(&out->threshold, probability, scores, count, rule->target_sensitivity,
+                              rule->target_specificity, rule->copies);
+        char text[16] = "above 0.99"; /* never certain */
+        if (*probability <= 0.99)
+            snprintf(text, sizeof text, "%.2f", *probability);
+        snprintf(out->rule, sizeof out->rule,
                  "most probable that both %g %% sensitivity and %g %% specificity hold on new "
                  "images (probability %s), on %s",
-                 100 * rule->target_sensitivity, 100 * rule->target_specificity, probability,
-                 rule->where);
+                 100 * rule->target_sensitivity, 100 * rule->target_specificity, text, rule->where);
         return status;
     }
     double least = fmin(1, rule->target_sensitivity + rule->sensitivity_margin);
-    out->probability = (double)NAN;
+    *probability = (double)NAN;
     status = pd_threshold_choose(&out->threshold, scores, count, least);
-    snprintf(out->text, sizeof out->text,
+    snprintf(out->rule, sizeof out->rule,
              "highest specificity with sensitivity of at least %g %% on %s", 100 * least,
              rule->where);
     return status;
 }
 
-pd_status pd_decision_make(pd_decision *out, const pd_decision_rule *rule, pd_score *scores,
-                           size_t count)
+pd_status pd_decision_make(pd_decision *out, double *probability, const pd_decision_rule *rule,
+                           pd_score *scores, size_t count)
 {
     pd_status status = PD_OK;
+    double unused;
+    out->target_sensitivity = rule->target_sensitivity;
     PD_TRY(choose_views(out, rule->views, scores, count));
-    PD_TRY(choose_threshold(out, rule, scores, count));
+    PD_TRY(choose_threshold(out, probability == NULL ? &unused : probability, rule, scores, count));
     PD_TRY(pd_band_choose(&out->refer_low, &out->refer_high, scores, count, out->threshold,
                           PD_BAND_ERROR));
 cleanup:

@@ -63,7 +63,7 @@ static void print_images(FILE *out, const pd_calibrate_result *result)
         fprintf(out, "exact duplicates left out: %" PRId64 "\n", result->duplicates);
     if (result->bad > 0)
         fprintf(out, "unreadable files left out: %" PRId64 "\n", result->bad);
-    fprintf(out, "rule: %s\n", result->after.text);
+    fprintf(out, "rule: %s\n", result->after.rule);
 }
 
 /* How far the figures can be trusted, and what it would take to trust them more. */

@@ -113,8 +113,8 @@ pd_status pd_gallery_write_page(const char *path, pd_evaluation *evaluation)
         pd_classifier_checkpoint(pd_evaluation_classifier(evaluation));
     const pd_page page = {.results = pd_evaluation_results(evaluation),
                           .data = pd_dataset_get_info(pd_evaluation_dataset(evaluation)),
-                          .history = checkpoint->history,
-                          .history_count = checkpoint->history_count,
+                          .history = checkpoint->state.history,
+                          .history_count = checkpoint->state.history_count,
                           .job_text = checkpoint->job,
                           .mistakes = shown.mistakes,
                           .mistake_count = shown.count};

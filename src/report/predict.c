@@ -119,7 +119,7 @@ static void close_output(predictor *self)
 
 static const char *label_of(const predictor *self, double probability)
 {
-    double threshold = pd_classifier_checkpoint(self->classifier)->threshold;
+    double threshold = pd_classifier_checkpoint(self->classifier)->decision.threshold;
     return pd_label_names[probability >= threshold ? PD_PNEUMONIA : PD_NORMAL];
 }
 
@@ -270,7 +270,7 @@ static void read_block(predictor *self, int64_t first, int count)
 static void note_doubt(const predictor *self, prediction *answer)
 {
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    double low = checkpoint->refer_low, high = checkpoint->refer_high;
+    double low = checkpoint->decision.refer_low, high = checkpoint->decision.refer_high;
     if (!is_referred(answer) && answer->probability >= low && answer->probability <= high)
         snprintf(answer->reason, sizeof answer->reason,
                  "in doubt: probability %.4g lies in the band %.4g to %.4g", answer->probability,

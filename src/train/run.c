@@ -132,9 +132,10 @@ static size_t differing_line(const char *a, const char *b)
 static bool counters_fit(const pd_run *self, const pd_checkpoint *loaded)
 {
     int64_t steps = pd_lanes_epoch_steps(self->lanes);
-    int64_t last = self->job->epochs - (loaded->finished ? 0 : 1);
-    return loaded->epoch <= last && loaded->epoch == loaded->history_count &&
-           loaded->epoch_step < steps && loaded->step == loaded->epoch * steps + loaded->epoch_step;
+    int64_t last = self->job->epochs - (loaded->state.finished ? 0 : 1);
+    return loaded->state.epoch <= last && loaded->state.epoch == loaded->state.history_count &&
+           loaded->state.epoch_step < steps &&
+           loaded->state.step == loaded->state.epoch * steps + loaded->state.epoch_step;
 }
 
 /* Whether the folder holds a run. last.h5 alone may be missing; see pd_file_replace. */
@@ -197,19 +198,17 @@ static pd_status take_over(pd_run *self, const pd_checkpoint *loaded, const char
     if (!counters_fit(self, loaded))
         return pd_fail("%s: its epoch and steps do not fit the job: use another folder with --run",
                        path);
-    memcpy(self->history, loaded->history, (size_t)loaded->history_count * sizeof *self->history);
+    memcpy(self->history, loaded->state.history,
+           (size_t)loaded->state.history_count * sizeof *self->history);
     /* The scalars are the loaded ones; the arrays and the version stay this run's own. */
-    pd_checkpoint own = self->state;
-    self->state = *loaded;
-    self->state.layer_count = self->state.weight_count = self->state.slot_count = 0;
-    self->state.layers = own.layers;
-    self->state.weights = own.weights;
-    memcpy(self->state.slots, own.slots, sizeof own.slots);
-    self->state.history = self->history;
-    self->state.job = self->job_text;
-    memcpy(self->state.version, own.version, sizeof own.version);
-    self->state.test_looks = 0; /* at the weights to come */
-    self->state.site = (pd_site){.count = 0}; /* the next validation decides anew */
+    pd_checkpoint own = self->checkpoint;
+    self->checkpoint = *loaded;
+    self->checkpoint.arrays = own.arrays;
+    self->checkpoint.state.history = self->history;
+    self->checkpoint.job = self->job_text;
+    memcpy(self->checkpoint.version, own.version, sizeof own.version);
+    self->checkpoint.test_looks = 0;               /* at the weights to come */
+    self->checkpoint.site = (pd_site){.count = 0}; /* the next validation decides anew */
     return PD_OK;
 }
 
@@ -257,23 +256,23 @@ static pd_status set_up_state(pd_run *self)
     pd_status status = PD_OK;
     const pd_job *job = self->job;
     PD_TRY(pd_alloc(&self->history, (size_t)job->epochs, sizeof *self->history));
-    self->state = (pd_checkpoint){.history = self->history,
-                                  .seed = job->seed,
-                                  .lanes = job->lanes,
-                                  .best_metric = NAN,
-                                  .patience_left = job->patience,
-                                  .plateau_left = job->plateau_epochs,
-                                  .pixel_mean = (double)self->input.mean,
-                                  .pixel_deviation = (double)self->input.deviation,
-                                  .image_height = self->input.height,
-                                  .image_width = self->input.width,
-                                  .learning_scale = 1.0,
-                                  .job = self->job_text};
-    snprintf(self->state.data_digest, sizeof self->state.data_digest, "%s",
+    self->checkpoint = (pd_checkpoint){.state.history = self->history,
+                                       .state.seed = job->seed,
+                                       .state.lanes = job->lanes,
+                                       .state.best_metric = NAN,
+                                       .state.patience_left = job->patience,
+                                       .state.plateau_left = job->plateau_epochs,
+                                       .pixel_mean = (double)self->input.mean,
+                                       .pixel_deviation = (double)self->input.deviation,
+                                       .image_height = self->input.height,
+                                       .image_width = self->input.width,
+                                       .state.learning_scale = 1.0,
+                                       .job = self->job_text};
+    snprintf(self->checkpoint.data_digest, sizeof self->checkpoint.data_digest, "%s",
              pd_dataset_get_info(self->dataset)->digest);
-    snprintf(self->state.job_name, sizeof self->state.job_name, "%s", job->name);
-    snprintf(self->state.model, sizeof self->state.model, "%s", job->model);
-    snprintf(self->state.version, sizeof self->state.version, "%s", PNEUMO_VERSION);
+    snprintf(self->checkpoint.job_name, sizeof self->checkpoint.job_name, "%s", job->name);
+    snprintf(self->checkpoint.model, sizeof self->checkpoint.model, "%s", job->model);
+    snprintf(self->checkpoint.version, sizeof self->checkpoint.version, "%s", PNEUMO_VERSION);
     if (!self->options->resume && holds_run(self))
         status = pd_fail("%s holds a run already: go on with it by --resume, or choose another "
                          "folder with --run",
@@ -320,9 +319,9 @@ static pd_status set_up_alone(pd_run *self)
     PD_TRY(pd_alloc(&self->picks, (size_t)self->step.samples, sizeof *self->picks));
     PD_TRY(pd_alloc(&self->ids, (size_t)self->step.samples, sizeof *self->ids));
     PD_TRY(pd_alloc(&self->pixels, (size_t)self->step.samples, sizeof *self->pixels));
-    PD_TRY(pd_alloc(&self->scratch, (size_t)self->options->threads,
-                    pd_view_scratch(self->input.height, self->input.width) *
-                        sizeof *self->scratch));
+    PD_TRY(
+        pd_alloc(&self->scratch, (size_t)self->options->threads,
+                 pd_view_scratch(self->input.height, self->input.width) * sizeof *self->scratch));
     PD_TRY(pd_alloc(&self->pairs, (size_t)self->step.lane_samples, sizeof *self->pairs));
     PD_TRY(pd_alloc(&self->order, (size_t)self->step.lane_samples, sizeof *self->order));
     PD_TRY(set_up_lanes(self));
@@ -350,9 +349,9 @@ static pd_status check_alike(const pd_run *self)
 {
     pd_status status = PD_OK;
     char *own = NULL, *root = NULL;
-    PD_TRY(
-        pd_comm_agree(self->comm, pd_format(&own, "%s\ndata %s\nstep %lld", self->job_text,
-                                            self->state.data_digest, (long long)self->state.step)));
+    PD_TRY(pd_comm_agree(self->comm, pd_format(&own, "%s\ndata %s\nstep %lld", self->job_text,
+                                               self->checkpoint.data_digest,
+                                               (long long)self->checkpoint.state.step)));
     PD_TRY(pd_comm_broadcast_text(self->comm, &root, own, 0));
     if (strcmp(own, root) != 0) {
         size_t line = differing_line(own, root);
@@ -373,13 +372,13 @@ cleanup:
 static pd_status describe(pd_run *self)
 {
     pd_status status = PD_OK;
-    bool known = self->state.has_profile;
+    bool known = self->checkpoint.has_profile;
     PD_TRY(pd_comm_broadcast(self->comm, &known, sizeof known, 0));
     if (known)
         goto cleanup;
-    PD_TRY(pd_survey(&self->state.profile, self->comm, self->dataset, self->lanes, self->images,
-                     (size_t)self->step.samples, self->step.threads));
-    self->state.has_profile = true;
+    PD_TRY(pd_survey(&self->checkpoint.profile, self->comm, self->dataset, self->lanes,
+                     self->images, (size_t)self->step.samples, self->step.threads));
+    self->checkpoint.has_profile = true;
 cleanup:
     return status;
 }
@@ -434,7 +433,7 @@ static pd_status write_history(const pd_run *self)
         return pd_fail("out of memory: cannot write %s", self->history_path);
     fprintf(out, "epoch,learning_rate,train_loss,val_loss,val_auc,val_accuracy,val_sensitivity,"
                  "val_specificity,gradient_norm,val_stress_auc\n");
-    for (int i = 0; i < self->state.history_count; i++) {
+    for (int i = 0; i < self->checkpoint.state.history_count; i++) {
         const pd_history_row *row = &self->history[i];
         fprintf(out, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6g,%.6f\n", row->epoch,
                 row->learning_rate, row->train_loss, row->val_loss, row->val_auc, row->val_accuracy,
@@ -467,37 +466,41 @@ static pd_status check_weights(const pd_run *self)
         if (!isfinite(weights[i]))
             return pd_fail("epoch %lld, step %lld: a weight is not finite, so nothing is saved; "
                            "lower train.learning_rate or set train.clip_norm",
-                           (long long)self->state.epoch + 1, (long long)self->state.epoch_step);
+                           (long long)self->checkpoint.state.epoch + 1,
+                           (long long)self->checkpoint.state.epoch_step);
     return PD_OK;
 }
 
 pd_status pd_run_save(pd_run *self, bool best)
 {
     pd_status status = PD_OK;
-    if (self->state.epoch_step > 0)
+    if (self->checkpoint.state.epoch_step > 0)
         pd_comm_set_position(self->comm, "epoch %lld, step %lld, saving",
-                             (long long)self->state.epoch + 1, (long long)self->state.epoch_step);
+                             (long long)self->checkpoint.state.epoch + 1,
+                             (long long)self->checkpoint.state.epoch_step);
     else
-        pd_comm_set_position(self->comm, "epoch %lld, saving", (long long)self->state.epoch);
+        pd_comm_set_position(self->comm, "epoch %lld, saving",
+                             (long long)self->checkpoint.state.epoch);
     if (self->job->audit_steps > 0)
-        status = pd_audit(&self->step, self->state.epoch, self->state.step);
+        status = pd_audit(&self->step, self->checkpoint.state.epoch, self->checkpoint.state.step);
     if (status != PD_OK)
         return status;
     if (pd_comm_rank(self->comm) == 0) {
         pd_optimizer_swap_average(self->step.optimizer);
         PD_TRY(check_weights(self));
-        PD_TRY(pd_snapshot_view(&self->state, self->step.network, self->step.optimizer));
+        PD_TRY(pd_snapshot_view(&self->checkpoint, self->step.network, self->step.optimizer));
         if (best)
-            PD_TRY(pd_checkpoint_save(self->best_path, &self->state));
+            PD_TRY(pd_checkpoint_save(self->best_path, &self->checkpoint));
         PD_TRY(write_history(self));
-        PD_TRY(pd_checkpoint_replace(
-            self->last_path, self->last_unreadable ? NULL : self->previous_path, &self->state));
+        PD_TRY(pd_checkpoint_replace(self->last_path,
+                                     self->last_unreadable ? NULL : self->previous_path,
+                                     &self->checkpoint));
         self->last_unreadable = false;
         PD_TRY(write_time(self));
     }
 cleanup:
     if (pd_comm_rank(self->comm) == 0) {
-        pd_snapshot_release(&self->state);
+        pd_snapshot_release(&self->checkpoint);
         pd_optimizer_swap_average(self->step.optimizer);
     }
     self->saved_at = pd_clock_now();

@@ -70,8 +70,8 @@ static pd_status load_tensor(const pd_tensor *tensor, const pd_checkpoint *check
 {
     const char *layer = tensor->layer->name;
     const pd_param *param = tensor->param;
-    const pd_array *array =
-        pd_checkpoint_find(checkpoint->weights, checkpoint->weight_count, layer, param->name);
+    const pd_array *array = pd_array_find(checkpoint->arrays.weights,
+                                          checkpoint->arrays.weight_count, layer, param->name);
     if (array == NULL)
         return pd_fail("it has no weights '%s/%s': it is a checkpoint of another model", layer,
                        param->name);
@@ -89,10 +89,10 @@ static pd_status load_tensor(const pd_tensor *tensor, const pd_checkpoint *check
 pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkpoint)
 {
     int count = pd_network_tensor_count(network);
-    if (checkpoint->weight_count != count)
+    if (checkpoint->arrays.weight_count != count)
         return pd_fail("it has %d weight arrays where the model has %d: it is a checkpoint of "
                        "another model",
-                       checkpoint->weight_count, count);
+                       checkpoint->arrays.weight_count, count);
     pd_status status = PD_OK;
     for (int i = 0; i < count && status == PD_OK; i++)
         status = load_tensor(pd_network_tensor(network, i), checkpoint);

@@ -42,19 +42,22 @@ pd_status pd_snapshot_view(pd_checkpoint *checkpoint, pd_network *network, pd_op
     pd_status status = PD_OK;
     pd_optimizer_slot slots[PD_SLOTS_MAX];
     int tensors = pd_network_tensor_count(network), layers = pd_network_layer_count(network);
-    PD_TRY(pd_alloc(&checkpoint->layers, (size_t)layers, sizeof *checkpoint->layers));
-    PD_TRY(pd_alloc(&checkpoint->weights, (size_t)tensors, sizeof *checkpoint->weights));
+    PD_TRY(pd_alloc(&checkpoint->arrays.layers, (size_t)layers, sizeof *checkpoint->arrays.layers));
+    PD_TRY(
+        pd_alloc(&checkpoint->arrays.weights, (size_t)tensors, sizeof *checkpoint->arrays.weights));
     for (int i = 0; i < layers; i++)
         if (pd_network_layer(network, i)->param_count > 0)
-            checkpoint->layers[checkpoint->layer_count++] = pd_network_layer(network, i)->name;
+            checkpoint->arrays.layers[checkpoint->arrays.layer_count++] =
+                pd_network_layer(network, i)->name;
     for (int i = 0; i < tensors; i++) {
         const pd_tensor *tensor = pd_network_tensor(network, i);
-        checkpoint->weights[checkpoint->weight_count++] = array_of(tensor, tensor->param->value);
+        checkpoint->arrays.weights[checkpoint->arrays.weight_count++] =
+            array_of(tensor, tensor->param->value);
     }
     int count = pd_optimizer_slots(optimizer, slots);
     for (int i = 0; i < count; i++) {
-        PD_TRY(view_slot(&checkpoint->slots[i], &slots[i], network));
-        checkpoint->slot_count++;
+        PD_TRY(view_slot(&checkpoint->arrays.slots[i], &slots[i], network));
+        checkpoint->arrays.slot_count++;
     }
 cleanup:
     return status;
@@ -62,23 +65,24 @@ cleanup:
 
 void pd_snapshot_release(pd_checkpoint *checkpoint)
 {
-    free(checkpoint->layers);
-    free(checkpoint->weights);
+    free(checkpoint->arrays.layers);
+    free(checkpoint->arrays.weights);
     for (int i = 0; i < PD_SLOTS_MAX; i++)
-        free(checkpoint->slots[i].arrays);
-    memset(checkpoint->slots, 0, sizeof checkpoint->slots);
-    checkpoint->layers = NULL;
-    checkpoint->weights = NULL;
-    checkpoint->layer_count = checkpoint->weight_count = checkpoint->slot_count = 0;
+        free(checkpoint->arrays.slots[i].arrays);
+    memset(checkpoint->arrays.slots, 0, sizeof checkpoint->arrays.slots);
+    checkpoint->arrays.layers = NULL;
+    checkpoint->arrays.weights = NULL;
+    checkpoint->arrays.layer_count = checkpoint->arrays.weight_count =
+        checkpoint->arrays.slot_count = 0;
 }
 
 static pd_status restore_slot(const pd_checkpoint *checkpoint, const pd_optimizer_slot *slot,
                               const pd_network *network)
 {
     const pd_slot *from = NULL;
-    for (int i = 0; i < checkpoint->slot_count; i++)
-        if (strcmp(checkpoint->slots[i].name, slot_name(slot->name)) == 0)
-            from = &checkpoint->slots[i];
+    for (int i = 0; i < checkpoint->arrays.slot_count; i++)
+        if (strcmp(checkpoint->arrays.slots[i].name, slot_name(slot->name)) == 0)
+            from = &checkpoint->arrays.slots[i];
     if (from == NULL)
         return pd_fail("it has no optimiser slot '%s': it was made by another optimiser",
                        slot_name(slot->name));
@@ -87,7 +91,7 @@ static pd_status restore_slot(const pd_checkpoint *checkpoint, const pd_optimize
         if (tensor->param->trainable == slot->of_state)
             continue;
         const pd_array *array =
-            pd_checkpoint_find(from->arrays, from->count, tensor->layer->name, tensor->param->name);
+            pd_array_find(from->arrays, from->count, tensor->layer->name, tensor->param->name);
         size_t size = array == NULL ? 0 : 1;
         for (int j = 0; array != NULL && j < array->rank; j++)
             size *= (size_t)array->dims[j];

@@ -31,8 +31,8 @@ pd_status pd_train_path(char **out, const char *folder, const char *name)
 static pd_status pick_batch(pd_run *self, int64_t epoch_step)
 {
     for (int i = 0; i < pd_comm_lane_count(self->comm); i++) {
-        pd_status status = pd_lanes_batch(self->lanes, (uint32_t)self->state.epoch, epoch_step,
-                                          pd_comm_first_lane(self->comm) + i,
+        pd_status status = pd_lanes_batch(self->lanes, (uint32_t)self->checkpoint.state.epoch,
+                                          epoch_step, pd_comm_first_lane(self->comm) + i,
                                           self->picks + i * self->step.lane_samples);
         if (status != PD_OK)
             return status;
@@ -45,7 +45,7 @@ static pd_status pick_batch(pd_run *self, int64_t epoch_step)
 /* Asks for the images of the next steps of this epoch, each step's once. */
 static pd_status read_ahead(pd_run *self)
 {
-    const pd_checkpoint *now = &self->state;
+    const pd_train_state *now = &self->checkpoint.state;
     int64_t left = pd_lanes_epoch_steps(self->lanes) - now->epoch_step;
     int64_t end = now->step + (left < AHEAD ? left : AHEAD);
     int64_t step = self->asked > now->step ? self->asked : now->step;
@@ -66,7 +66,7 @@ static void mix_batch(pd_run *self)
     int samples = step->lane_samples, lanes = pd_comm_lane_count(self->comm);
     for (int lane = 0; lane < lanes; lane++) {
         pd_mixup_draw(self->pairs, self->order, samples, self->job->augment.mixup, self->job->seed,
-                      self->state.step, pd_comm_first_lane(self->comm) + lane);
+                      self->checkpoint.state.step, pd_comm_first_lane(self->comm) + lane);
 #pragma omp parallel for num_threads(self->options->threads)
         for (int i = 0; i < samples / 2; i++) {
             const pd_mixup_pair *pair = &self->pairs[i];
@@ -84,10 +84,10 @@ static void mix_batch(pd_run *self)
 static pd_status load_batch(pd_run *self)
 {
     pd_status status = PD_OK;
-    uint32_t epoch = (uint32_t)self->state.epoch;
+    uint32_t epoch = (uint32_t)self->checkpoint.state.epoch;
     if (self->stream)
         PD_TRY(read_ahead(self));
-    PD_TRY(pick_batch(self, self->state.epoch_step));
+    PD_TRY(pick_batch(self, self->checkpoint.state.epoch_step));
     PD_TRY(pd_images_fetch(self->images, self->ids, (size_t)self->step.samples, self->pixels));
     const pd_sample *samples = pd_dataset_samples(self->dataset);
     size_t scratch = pd_view_scratch(self->input.height, self->input.width);
@@ -135,7 +135,7 @@ static pd_status fail_not_finite(const pd_run *self, const char *when, int64_t s
     bool saved = pd_file_exists(self->last_path);
     return pd_fail("epoch %lld, %s %lld of %lld: %s is not finite, %s; lower "
                    "train.learning_rate or set train.clip_norm%s%s",
-                   (long long)self->state.epoch + 1, when, (long long)step + 1,
+                   (long long)self->checkpoint.state.epoch + 1, when, (long long)step + 1,
                    (long long)pd_lanes_epoch_steps(self->lanes), what, where,
                    saved ? "; the last good checkpoint is " : "", saved ? self->last_path : "");
 }
@@ -147,35 +147,38 @@ static pd_status explain_not_finite(pd_run *self)
     double loss;
     const float *gradient;
     pd_network_watch(self->step.network, true);
-    pd_status status = pd_step_gradient(&self->step, self->state.step, &loss, &gradient);
+    pd_status status = pd_step_gradient(&self->step, self->checkpoint.state.step, &loss, &gradient);
     if (status != PD_OK)
         return status;
-    return fail_not_finite(self, "step", self->state.epoch_step, "the loss or its gradient");
+    return fail_not_finite(self, "step", self->checkpoint.state.epoch_step,
+                           "the loss or its gradient");
 }
 
 /* One optimisation step. Collective; all ranks return the same status. */
 static pd_status take_step(pd_run *self)
 {
     double loss, norm;
-    pd_comm_set_position(self->comm, "epoch %lld, step %lld", (long long)self->state.epoch + 1,
-                         (long long)self->state.epoch_step + 1);
-    double rate = self->state.learning_scale *
-                  pd_schedule_rate(self->job, self->state.step, pd_lanes_epoch_steps(self->lanes));
+    pd_comm_set_position(self->comm, "epoch %lld, step %lld",
+                         (long long)self->checkpoint.state.epoch + 1,
+                         (long long)self->checkpoint.state.epoch_step + 1);
+    double rate =
+        self->checkpoint.state.learning_scale *
+        pd_schedule_rate(self->job, self->checkpoint.state.step, pd_lanes_epoch_steps(self->lanes));
     pd_status status = load_batch(self);
     if (status != PD_OK)
         return pd_step_fail_alone(&self->step, status);
-    status = pd_step_take(&self->step, self->state.step, rate, &loss, &norm);
+    status = pd_step_take(&self->step, self->checkpoint.state.step, rate, &loss, &norm);
     if (status != PD_OK)
         return status;
     if (!isfinite(loss) || !isfinite(norm))
         return explain_not_finite(self);
-    self->state.step++;
-    self->state.epoch_step++;
-    self->state.epoch_loss_sum += loss;
-    self->state.epoch_norm_sum += norm;
+    self->checkpoint.state.step++;
+    self->checkpoint.state.epoch_step++;
+    self->checkpoint.state.epoch_loss_sum += loss;
+    self->checkpoint.state.epoch_norm_sum += norm;
     self->images_seen += self->job->batch;
-    if (self->job->audit_steps > 0 && self->state.step % self->job->audit_steps == 0)
-        status = pd_audit(&self->step, self->state.epoch, self->state.step);
+    if (self->job->audit_steps > 0 && self->checkpoint.state.step % self->job->audit_steps == 0)
+        status = pd_audit(&self->step, self->checkpoint.state.epoch, self->checkpoint.state.step);
     return status;
 }
 
@@ -206,7 +209,8 @@ static pd_status check_finite(pd_run *self, const pd_score *scores, size_t count
         goto cleanup;
     pd_network_watch(self->step.network, true);
     PD_TRY(score(self, &clean_scoring, &again, &count));
-    status = fail_not_finite(self, "after step", self->state.epoch_step - 1, "the validation loss");
+    status = fail_not_finite(self, "after step", self->checkpoint.state.epoch_step - 1,
+                             "the validation loss");
 cleanup:
     free(again);
     return status;
@@ -280,7 +284,7 @@ static double monitored(const pd_job *job, const pd_validation *validation)
 static bool decide(pd_run *self, const pd_validation *validation)
 {
     const pd_job *job = self->job;
-    pd_checkpoint *state = &self->state;
+    pd_train_state *state = &self->checkpoint.state;
     double metric = monitored(job, validation);
     if (isnan(state->best_metric) || metric > state->best_metric) {
         state->best_metric = metric;
@@ -321,7 +325,7 @@ static void log_epoch(const pd_run *self, const pd_history_row *row,
 /* Validates, decides, saves. Collective. */
 static pd_status end_epoch(pd_run *self, double seconds)
 {
-    pd_checkpoint *state = &self->state;
+    pd_train_state *state = &self->checkpoint.state;
     double steps = (double)state->epoch_step;
     double rate = state->learning_scale *
                   pd_schedule_rate(self->job, state->step - 1, pd_lanes_epoch_steps(self->lanes));
@@ -344,15 +348,8 @@ static pd_status end_epoch(pd_run *self, double seconds)
                             .val_stress_auc = validation.stress_auc};
     state->epoch_step = 0;
     state->epoch_loss_sum = state->epoch_norm_sum = 0;
-    state->has_decision = true;
-    state->threshold = validation.threshold;
-    state->temperature = validation.temperature;
-    state->views = validation.views;
-    state->refer_low = validation.refer_low;
-    state->refer_high = validation.refer_high;
-    state->target_sensitivity = self->job->target_sensitivity;
-    snprintf(state->decision_fold, sizeof state->decision_fold, "%s", validation.fold);
-    snprintf(state->decision_rule, sizeof state->decision_rule, "%s", validation.rule);
+    self->checkpoint.has_decision = true;
+    self->checkpoint.decision = validation.decision;
     bool best = decide(self, &validation);
     if (state->epoch == self->job->epochs)
         state->finished = true;
@@ -380,18 +377,19 @@ static pd_status train_epoch(pd_run *self)
     double started = pd_clock_now();
     char label[48], note[64];
     pd_progress progress;
-    snprintf(label, sizeof label, "epoch %lld/%d", (long long)self->state.epoch + 1,
+    snprintf(label, sizeof label, "epoch %lld/%d", (long long)self->checkpoint.state.epoch + 1,
              self->job->epochs);
     uint32_t flags = 0;
-    pd_progress_begin(&progress, label, (uint64_t)self->state.epoch_step, (uint64_t)steps);
-    while (self->state.epoch_step < steps) {
+    pd_progress_begin(&progress, label, (uint64_t)self->checkpoint.state.epoch_step,
+                      (uint64_t)steps);
+    while (self->checkpoint.state.epoch_step < steps) {
         PD_TRY(take_step(self));
         snprintf(note, sizeof note, "loss %.4f",
-                 self->state.epoch_loss_sum / (double)self->state.epoch_step);
-        pd_progress_update(&progress, (uint64_t)self->state.epoch_step, note);
+                 self->checkpoint.state.epoch_loss_sum / (double)self->checkpoint.state.epoch_step);
+        pd_progress_update(&progress, (uint64_t)self->checkpoint.state.epoch_step, note);
         PD_TRY(agree_on_flags(self, &flags));
         /* The end of the epoch saves anyway. */
-        if (flags != 0 && self->state.epoch_step < steps) {
+        if (flags != 0 && self->checkpoint.state.epoch_step < steps) {
             PD_TRY(pd_run_save(self, false));
             if (flags & FLAG_STOP) {
                 pd_progress_end(&progress);
@@ -401,7 +399,7 @@ static pd_status train_epoch(pd_run *self)
     }
     pd_progress_end(&progress);
     PD_TRY(end_epoch(self, pd_clock_now() - started));
-    if ((flags & FLAG_STOP) && !self->state.finished)
+    if ((flags & FLAG_STOP) && !self->checkpoint.state.finished)
         status = PD_STOPPED;
 cleanup:
     return status;
@@ -435,9 +433,9 @@ static void announce(const pd_run *self)
             self->job->file, (long long)info->counts[PD_TEST][PD_NORMAL],
             (long long)info->counts[PD_TEST][PD_PNEUMONIA]);
     pd_log_info("%s", self->images_note);
-    if (self->state.step > 0)
-        pd_log_info("resuming after epoch %lld, step %lld", (long long)self->state.epoch,
-                    (long long)self->state.step);
+    if (self->checkpoint.state.step > 0)
+        pd_log_info("resuming after epoch %lld, step %lld", (long long)self->checkpoint.state.epoch,
+                    (long long)self->checkpoint.state.step);
 }
 
 pd_status pd_train(const pd_train_options *options, pd_train_result *result)
@@ -450,11 +448,11 @@ pd_status pd_train(const pd_train_options *options, pd_train_result *result)
     pd_comm_set_position(options->comm, "reading the data set");
     PD_TRY(pd_run_set_up(&run, options));
     announce(&run);
-    while (!run.state.finished && status == PD_OK)
+    while (!run.checkpoint.state.finished && status == PD_OK)
         status = train_epoch(&run);
     pd_network_weights(run.step.network, &parameters);
-    result->epochs = run.state.epoch;
-    result->best_epoch = run.state.best_epoch;
+    result->epochs = run.checkpoint.state.epoch;
+    result->best_epoch = run.checkpoint.state.best_epoch;
     result->parameters = (int64_t)parameters;
     result->seconds = run.seconds;
     result->images_per_second =

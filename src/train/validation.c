@@ -34,7 +34,7 @@ static pd_status measure(const pd_validation_scores *scores, pd_validation *out)
     pd_metrics metrics, half;
     pd_figure changed = {(double)NAN, (double)NAN, (double)NAN};
     double loss = 0;
-    PD_TRY(pd_metrics_compute(&metrics, scores->clean, scores->count, out->threshold));
+    PD_TRY(pd_metrics_compute(&metrics, scores->clean, scores->count, out->decision.threshold));
     if (scores->rounds > 0)
         PD_TRY(pd_auc(&changed, scores->changed, scores->changed_count));
     for (size_t i = 0; i < scores->count; i++) /* in the order of ids */
@@ -57,23 +57,18 @@ cleanup:
 pd_status pd_validation_compute(const pd_job *job, pd_validation_scores *scores, pd_validation *out)
 {
     pd_status status = PD_OK;
-    pd_decision decision;
+    pd_decision *decision = &out->decision;
     bool changed = job->threshold_on == PD_THRESHOLD_STRESS;
     pd_decision_rule rule = pd_decision_rule_of(
         job, changed ? "changed images of the validation fold" : "the validation fold");
     rule.copies = changed ? scores->rounds : 1;
     PD_TRY(check_scores(scores));
-    PD_TRY(pd_decision_make(&decision, &rule, changed ? scores->changed : scores->clean,
+    PD_TRY(pd_decision_make(decision, NULL, &rule, changed ? scores->changed : scores->clean,
                             changed ? scores->changed_count : scores->count));
-    out->threshold = decision.threshold;
-    out->temperature = decision.temperature;
-    out->views = decision.views;
-    out->refer_low = decision.refer_low;
-    out->refer_high = decision.refer_high;
-    snprintf(out->fold, sizeof out->fold, changed ? "val changed" : "val");
-    snprintf(out->rule, sizeof out->rule, "%s", decision.text);
-    pd_scores_decide(scores->clean, scores->count, out->temperature, out->views);
-    pd_scores_decide(scores->changed, scores->changed_count, out->temperature, out->views);
+    snprintf(decision->fold, sizeof decision->fold, changed ? "val changed" : "val");
+    pd_scores_decide(scores->clean, scores->count, decision->temperature, decision->views);
+    pd_scores_decide(scores->changed, scores->changed_count, decision->temperature,
+                     decision->views);
     PD_TRY(measure(scores, out));
 cleanup:
     if (status != PD_OK)

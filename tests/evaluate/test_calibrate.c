@@ -58,7 +58,7 @@ static void test_cross_is_honest(void **state)
         assert_int_equal(c->true_positive + c->false_negative, EACH);
         assert_int_equal(c->true_negative + c->false_positive, EACH);
         outside += result.held_out.balanced_accuracy.value / 30;
-        assert_int_equal(pd_decision_make(&decision, &asked, scores, ALL), PD_OK);
+        assert_int_equal(pd_decision_make(&decision, NULL, &asked, scores, ALL), PD_OK);
         assert_int_equal(pd_metrics_compute(&flattered, scores, ALL, decision.threshold), PD_OK);
         inside += flattered.balanced_accuracy.value / 30;
     }
@@ -92,7 +92,7 @@ static void test_table(void **state)
         .patients = 300,
         .duplicates = 2,
         .before = {.threshold = 0.5, .temperature = 1.25},
-        .after = {.threshold = 0.25, .temperature = 0.5, .text = "a rule"},
+        .after = {.threshold = 0.25, .temperature = 0.5, .rule = "a rule"},
         .parts = 10};
     pd_metrics_from_confusion(&result.judged_before, (pd_confusion){300, 100, 50, 0});
     pd_metrics_from_confusion(&result.judged_after, (pd_confusion){396, 4, 48, 2});

@@ -56,44 +56,44 @@ static int setup(void **state)
         history[i].val_stress_auc = i == 0 ? 0.75 : (double)NAN;
     }
     made = (pd_checkpoint){
-        .layer_count = LAYERS,
-        .layers = layers,
-        .weight_count = WEIGHTS,
-        .weights = weights,
-        .slot_count = 2,
-        .slots = {{"momentum", TRAINABLE, weights}, {"average", WEIGHTS, weights}},
-        .history_count = 2,
-        .history = history,
-        .epoch = 2,
-        .step = 1234,
-        .epoch_step = 17,
-        .seed = UINT64_MAX - 1,
-        .lanes = 8,
-        .best_metric = 0.987,
-        .best_epoch = 1,
-        .patience_left = -3,
-        .plateau_left = 4,
+        .arrays.layer_count = LAYERS,
+        .arrays.layers = layers,
+        .arrays.weight_count = WEIGHTS,
+        .arrays.weights = weights,
+        .arrays.slot_count = 2,
+        .arrays.slots = {{"momentum", TRAINABLE, weights}, {"average", WEIGHTS, weights}},
+        .state.history_count = 2,
+        .state.history = history,
+        .state.epoch = 2,
+        .state.step = 1234,
+        .state.epoch_step = 17,
+        .state.seed = UINT64_MAX - 1,
+        .state.lanes = 8,
+        .state.best_metric = 0.987,
+        .state.best_epoch = 1,
+        .state.patience_left = -3,
+        .state.plateau_left = 4,
         .pixel_mean = 120.25,
         .pixel_deviation = 60.5,
         .image_height = 224,
         .image_width = 225,
         .job_name = "cnn-deep",
-        .learning_scale = 0.5,
-        .epoch_loss_sum = 1.25,
-        .epoch_norm_sum = 2.75,
-        .finished = true,
+        .state.learning_scale = 0.5,
+        .state.epoch_loss_sum = 1.25,
+        .state.epoch_norm_sum = 2.75,
+        .state.finished = true,
         .data_digest = "00112233445566778899aabbccddeeff",
         .model = "vgg16",
         .version = "1.2.3",
         .has_decision = true,
-        .threshold = 0.625,
-        .target_sensitivity = 0.95,
-        .decision_rule = "least threshold with sensitivity of at least 0.95",
-        .decision_fold = "VAL",
-        .temperature = 1.375,
-        .views = 6,
-        .refer_low = 0.125,
-        .refer_high = 0.875,
+        .decision.threshold = 0.625,
+        .decision.target_sensitivity = 0.95,
+        .decision.rule = "least threshold with sensitivity of at least 0.95",
+        .decision.fold = "VAL",
+        .decision.temperature = 1.375,
+        .decision.views = 6,
+        .decision.refer_low = 0.125,
+        .decision.refer_high = 0.875,
         .test_looks = 3,
         .has_profile = true,
         .profile = {.images = 3634},
@@ -154,52 +154,52 @@ static void assert_site(const pd_site *found, const pd_site *expected)
 
 static void assert_content(const pd_checkpoint *found)
 {
-    assert_int_equal(found->layer_count, LAYERS);
+    assert_int_equal(found->arrays.layer_count, LAYERS);
     for (int i = 0; i < LAYERS; i++)
-        assert_string_equal(found->layers[i], layers[i]);
-    assert_arrays(found->weights, found->weight_count, weights, WEIGHTS);
-    assert_int_equal(found->slot_count, 2);
+        assert_string_equal(found->arrays.layers[i], layers[i]);
+    assert_arrays(found->arrays.weights, found->arrays.weight_count, weights, WEIGHTS);
+    assert_int_equal(found->arrays.slot_count, 2);
     for (int i = 0; i < 2; i++) {
-        assert_string_equal(found->slots[i].name, made.slots[i].name);
-        assert_arrays(found->slots[i].arrays, found->slots[i].count, made.slots[i].arrays,
-                      made.slots[i].count);
+        assert_string_equal(found->arrays.slots[i].name, made.arrays.slots[i].name);
+        assert_arrays(found->arrays.slots[i].arrays, found->arrays.slots[i].count,
+                      made.arrays.slots[i].arrays, made.arrays.slots[i].count);
     }
-    assert_int_equal(found->history_count, 2);
+    assert_int_equal(found->state.history_count, 2);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(found->history[i].epoch, history[i].epoch);
-        assert_memory_equal(&found->history[i].learning_rate, &history[i].learning_rate,
+        assert_int_equal(found->state.history[i].epoch, history[i].epoch);
+        assert_memory_equal(&found->state.history[i].learning_rate, &history[i].learning_rate,
                             sizeof history[i] - offsetof(pd_history_row, learning_rate));
     }
-    assert_int_equal(found->epoch, made.epoch);
-    assert_int_equal(found->step, made.step);
-    assert_int_equal(found->epoch_step, made.epoch_step);
-    assert_true(found->seed == made.seed);
-    assert_int_equal(found->lanes, made.lanes);
-    assert_true(found->best_metric == made.best_metric);
-    assert_int_equal(found->best_epoch, made.best_epoch);
-    assert_int_equal(found->patience_left, made.patience_left);
-    assert_int_equal(found->plateau_left, made.plateau_left);
+    assert_int_equal(found->state.epoch, made.state.epoch);
+    assert_int_equal(found->state.step, made.state.step);
+    assert_int_equal(found->state.epoch_step, made.state.epoch_step);
+    assert_true(found->state.seed == made.state.seed);
+    assert_int_equal(found->state.lanes, made.state.lanes);
+    assert_true(found->state.best_metric == made.state.best_metric);
+    assert_int_equal(found->state.best_epoch, made.state.best_epoch);
+    assert_int_equal(found->state.patience_left, made.state.patience_left);
+    assert_int_equal(found->state.plateau_left, made.state.plateau_left);
     assert_true(found->pixel_mean == made.pixel_mean);
     assert_true(found->pixel_deviation == made.pixel_deviation);
     assert_int_equal(found->image_height, made.image_height);
     assert_int_equal(found->image_width, made.image_width);
     assert_string_equal(found->job_name, made.job_name);
-    assert_true(found->learning_scale == made.learning_scale);
-    assert_true(found->epoch_loss_sum == made.epoch_loss_sum);
-    assert_true(found->epoch_norm_sum == made.epoch_norm_sum);
-    assert_int_equal(found->finished, made.finished);
+    assert_true(found->state.learning_scale == made.state.learning_scale);
+    assert_true(found->state.epoch_loss_sum == made.state.epoch_loss_sum);
+    assert_true(found->state.epoch_norm_sum == made.state.epoch_norm_sum);
+    assert_int_equal(found->state.finished, made.state.finished);
     assert_string_equal(found->data_digest, made.data_digest);
     assert_string_equal(found->model, made.model);
     assert_string_equal(found->version, made.version);
     assert_int_equal(found->has_decision, made.has_decision);
-    assert_true(found->threshold == made.threshold);
-    assert_true(found->target_sensitivity == made.target_sensitivity);
-    assert_string_equal(found->decision_rule, made.decision_rule);
-    assert_string_equal(found->decision_fold, made.decision_fold);
-    assert_true(found->temperature == made.temperature);
-    assert_int_equal(found->views, made.views);
-    assert_true(found->refer_low == made.refer_low);
-    assert_true(found->refer_high == made.refer_high);
+    assert_true(found->decision.threshold == made.decision.threshold);
+    assert_true(found->decision.target_sensitivity == made.decision.target_sensitivity);
+    assert_string_equal(found->decision.rule, made.decision.rule);
+    assert_string_equal(found->decision.fold, made.decision.fold);
+    assert_true(found->decision.temperature == made.decision.temperature);
+    assert_int_equal(found->decision.views, made.decision.views);
+    assert_true(found->decision.refer_low == made.decision.refer_low);
+    assert_true(found->decision.refer_high == made.decision.refer_high);
     assert_int_equal(found->test_looks, made.test_looks);
     assert_int_equal(found->has_profile, made.has_profile);
     assert_int_equal(found->profile.images, made.profile.images);
@@ -220,9 +220,10 @@ static void test_round_trip(void **state)
     assert_true(is);
     assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
     assert_content(found);
-    const pd_array *bias = pd_checkpoint_find(found->weights, found->weight_count, "dense", "bias");
-    assert_ptr_equal(bias, &found->weights[3]);
-    assert_null(pd_checkpoint_find(found->weights, found->weight_count, "dense", "gamma"));
+    const pd_array *bias =
+        pd_array_find(found->arrays.weights, found->arrays.weight_count, "dense", "bias");
+    assert_ptr_equal(bias, &found->arrays.weights[3]);
+    assert_null(pd_array_find(found->arrays.weights, found->arrays.weight_count, "dense", "gamma"));
     pd_checkpoint_destroy(&found);
     assert_null(found);
     pd_checkpoint_destroy(&found);
@@ -233,15 +234,15 @@ static void test_round_trip_of_little(void **state)
 {
     (void)state;
     pd_checkpoint *found;
-    pd_checkpoint little = {.best_metric = (double)NAN};
+    pd_checkpoint little = {.state.best_metric = (double)NAN};
     assert_int_equal(pd_checkpoint_save(PATH, &little), PD_OK);
     assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
-    assert_int_equal(found->layer_count, 0);
-    assert_int_equal(found->weight_count, 0);
-    assert_int_equal(found->slot_count, 0);
-    assert_int_equal(found->history_count, 0);
-    assert_true(isnan(found->best_metric));
-    assert_false(found->finished);
+    assert_int_equal(found->arrays.layer_count, 0);
+    assert_int_equal(found->arrays.weight_count, 0);
+    assert_int_equal(found->arrays.slot_count, 0);
+    assert_int_equal(found->state.history_count, 0);
+    assert_true(isnan(found->state.best_metric));
+    assert_false(found->state.finished);
     assert_false(found->has_decision);
     assert_false(found->has_profile);
     assert_int_equal(found->site.count, 0);
@@ -292,19 +293,19 @@ static void test_round_trip_of_much(void **state)
     }
     many[7] = (pd_array){names[7], "kernel", 2, {ROWS, COLUMNS}, data};
     many[8] = (pd_array){names[8], "kernel", 4, {3, 3, 5, 10007}, data};
-    pd_checkpoint much = {.layer_count = MANY,
-                          .layers = many_layers,
-                          .weight_count = MANY,
-                          .weights = many,
-                          .slot_count = 1,
-                          .slots = {{"mean", MANY, many}},
+    pd_checkpoint much = {.arrays.layer_count = MANY,
+                          .arrays.layers = many_layers,
+                          .arrays.weight_count = MANY,
+                          .arrays.weights = many,
+                          .arrays.slot_count = 1,
+                          .arrays.slots = {{"mean", MANY, many}},
                           .job = job};
     assert_int_equal(pd_checkpoint_save(PATH, &much), PD_OK);
     assert_int_equal(pd_checkpoint_save("io-checkpoint/again.h5", &much), PD_OK);
     assert_same_file(PATH, "io-checkpoint/again.h5");
     assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
-    assert_arrays(found->weights, found->weight_count, many, MANY);
-    assert_arrays(found->slots[0].arrays, found->slots[0].count, many, MANY);
+    assert_arrays(found->arrays.weights, found->arrays.weight_count, many, MANY);
+    assert_arrays(found->arrays.slots[0].arrays, found->arrays.slots[0].count, many, MANY);
     assert_string_equal(found->job, job);
     pd_checkpoint_destroy(&found);
     free(data);
@@ -343,11 +344,11 @@ static void test_former_history(void **state)
     H5Fclose(file);
     if (pd_checkpoint_load(&loaded, PATH) != PD_OK)
         fail_msg("%s", pd_error_message());
-    assert_int_equal(loaded->history_count, 2);
+    assert_int_equal(loaded->state.history_count, 2);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(loaded->history[i].epoch, i + 1);
-        assert_float_equal(loaded->history[i].gradient_norm, 3.5, 0);
-        assert_true(isnan(loaded->history[i].val_stress_auc));
+        assert_int_equal(loaded->state.history[i].epoch, i + 1);
+        assert_float_equal(loaded->state.history[i].gradient_norm, 3.5, 0);
+        assert_true(isnan(loaded->state.history[i].val_stress_auc));
     }
     pd_checkpoint_destroy(&loaded);
 }
@@ -681,7 +682,7 @@ static void test_full_disk_changes_nothing(void **state)
 {
     (void)state;
     pd_checkpoint other = made;
-    other.step++;
+    other.state.step++;
     assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
     bytes old = slurp(PATH);
     for (size_t size = 100; size < old.size; size += 1 + old.size / 20) {
@@ -703,11 +704,11 @@ static void test_save_what_cannot_be(void **state)
     spill("io-checkpoint/f", (const unsigned char *)"x", 1);
     assert_int_equal(pd_checkpoint_save("io-checkpoint/f/last.h5", &made), PD_FAILED);
     assert_message("io-checkpoint/f/last.h5: cannot write: Not a directory");
-    made.weight_count = 1;
-    made.weights = &slashed;
+    made.arrays.weight_count = 1;
+    made.arrays.weights = &slashed;
     assert_int_equal(pd_checkpoint_save(PATH, &made), PD_FAILED);
     assert_message("'a/b' cannot be a layer's or weight's name");
-    made.weights = &flat;
+    made.arrays.weights = &flat;
     assert_int_equal(pd_checkpoint_save(PATH, &made), PD_FAILED);
     assert_message("weight 'bias' of layer 'dense' has 0 dimensions");
     assert_int_equal(count_files(FOLDER), 1);

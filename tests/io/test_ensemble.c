@@ -37,33 +37,33 @@ static int setup(void **state)
         for (int i = 0; i < FLOATS; i++)
             values[m][i] = (float)(i + 100 * m) / 8;
         weights[m] = (pd_array){"block1_conv1", "kernel", 4, {3, 3, 1, 4}, values[m]};
-        members[m] = (pd_checkpoint){.layer_count = 1,
-                                     .layers = layers,
-                                     .weight_count = 1,
-                                     .weights = &weights[m],
-                                     .slot_count = 1,
-                                     .slots = {{"momentum", 1, &weights[m]}},
-                                     .history_count = 1,
-                                     .history = history,
-                                     .epoch = 4 + m,
-                                     .seed = (uint64_t)m,
+        members[m] = (pd_checkpoint){.arrays.layer_count = 1,
+                                     .arrays.layers = layers,
+                                     .arrays.weight_count = 1,
+                                     .arrays.weights = &weights[m],
+                                     .arrays.slot_count = 1,
+                                     .arrays.slots = {{"momentum", 1, &weights[m]}},
+                                     .state.history_count = 1,
+                                     .state.history = history,
+                                     .state.epoch = 4 + m,
+                                     .state.seed = (uint64_t)m,
                                      .job_name = "cnn-deep",
                                      .model = "cnn",
                                      .version = "1.2.3",
                                      .data_digest = "00112233445566778899aabbccddeeff",
                                      .has_decision = true,
-                                     .threshold = 0.25 + m,
-                                     .decision_rule = "some rule",
-                                     .decision_fold = "val",
-                                     .temperature = 1.5,
-                                     .views = 2,
+                                     .decision.threshold = 0.25 + m,
+                                     .decision.rule = "some rule",
+                                     .decision.fold = "val",
+                                     .decision.temperature = 1.5,
+                                     .decision.views = 2,
                                      .test_looks = 2 * m,
                                      .job = "[data]\n"};
         made.members[m] = &members[m];
     }
     pd_ensemble_summarise(&made);
-    made.whole.threshold = 0.625;
-    made.whole.temperature = 0.75;
+    made.whole.decision.threshold = 0.625;
+    made.whole.decision.temperature = 0.75;
     return 0;
 }
 
@@ -74,19 +74,19 @@ static void assert_content(const pd_ensemble *found)
     for (int m = 0; m < MEMBERS; m++) {
         const pd_checkpoint *member = found->members[m];
         assert_non_null(strstr(found->names[m], ".h5, member "));
-        assert_int_equal(member->weight_count, 1);
-        assert_memory_equal(member->weights[0].data, values[m], sizeof values[m]);
-        assert_int_equal(member->slot_count, 0);
-        assert_int_equal(member->epoch, 4 + m);
-        assert_true(member->threshold == members[m].threshold);
-        assert_int_equal(member->views, 2);
+        assert_int_equal(member->arrays.weight_count, 1);
+        assert_memory_equal(member->arrays.weights[0].data, values[m], sizeof values[m]);
+        assert_int_equal(member->arrays.slot_count, 0);
+        assert_int_equal(member->state.epoch, 4 + m);
+        assert_true(member->decision.threshold == members[m].decision.threshold);
+        assert_int_equal(member->decision.views, 2);
         assert_int_equal(member->test_looks, 2 * m);
         assert_string_equal(member->job, "[data]\n");
     }
     assert_true(found->whole.has_decision);
-    assert_true(found->whole.threshold == 0.625);
-    assert_true(found->whole.temperature == 0.75);
-    assert_int_equal(found->whole.views, 1);
+    assert_true(found->whole.decision.threshold == 0.625);
+    assert_true(found->whole.decision.temperature == 0.75);
+    assert_int_equal(found->whole.decision.views, 1);
     assert_string_equal(found->whole.job_name, "average of 3: cnn-deep");
 }
 
@@ -97,8 +97,8 @@ static void test_summary(void **state)
     (void)state;
     assert_false(made.whole.has_decision);
     assert_int_equal(made.whole.test_looks, 4);
-    assert_int_equal(made.whole.epoch, 0);
-    assert_int_equal(made.whole.history_count, 0);
+    assert_int_equal(made.whole.state.epoch, 0);
+    assert_int_equal(made.whole.state.history_count, 0);
     assert_string_equal(made.whole.model, "cnn");
     snprintf(members[2].model, sizeof members[2].model, "vgg16");
     snprintf(members[1].job_name, sizeof members[1].job_name, "other");
@@ -139,8 +139,8 @@ static void test_checkpoint_is_one(void **state)
     assert_int_equal(pd_ensemble_load(&found, PATH), PD_OK);
     assert_int_equal(found->count, 1);
     assert_false(found->is_file);
-    assert_true(found->whole.threshold == members[1].threshold);
-    assert_int_equal(found->whole.slot_count, 1);
+    assert_true(found->whole.decision.threshold == members[1].decision.threshold);
+    assert_int_equal(found->whole.arrays.slot_count, 1);
     pd_ensemble_destroy(&found);
     assert_int_equal(pd_ensemble_recognise(&is, PATH), PD_OK);
     assert_false(is);
@@ -226,7 +226,7 @@ static void test_full_disk_changes_nothing(void **state)
     (void)state;
     assert_int_equal(pd_ensemble_save(PATH, &made), PD_OK);
     bytes before = slurp(PATH);
-    made.whole.threshold = 0.5;
+    made.whole.decision.threshold = 0.5;
     limit_files(before.size / 2);
     assert_int_equal(pd_ensemble_save(PATH, &made), PD_FAILED);
     limit_files(0);

@@ -148,9 +148,9 @@ static void test_existing_run_is_kept(void **state)
     (void)state;
     assert_int_equal(train(FOLDER "/run", false), PD_OK);
     pd_checkpoint *last = load(FOLDER "/run/last.h5");
-    assert_true(last->finished && last->epoch < 12); /* by its patience */
-    assert_true(last->learning_scale < 1);
-    assert_int_equal(last->epoch, validations);
+    assert_true(last->state.finished && last->state.epoch < 12); /* by its patience */
+    assert_true(last->state.learning_scale < 1);
+    assert_int_equal(last->state.epoch, validations);
     assert_string_equal(last->version, PNEUMO_VERSION);
     pd_checkpoint_destroy(&last);
 
@@ -187,18 +187,18 @@ static void test_resume_refuses_impossible_counters(void **state)
     (void)state;
     assert_int_equal(train(FOLDER "/run", false), PD_OK);
     pd_checkpoint *last = load(FOLDER "/run/last.h5");
-    const pd_checkpoint good = *last;
-    const pd_checkpoint bad[] = {
+    const pd_train_state good = last->state;
+    const pd_train_state bad[] = {
         {.epoch = 12},                                     /* all of the job, yet not finished */
         {.epoch = good.epoch - 1},                         /* not that of the history */
         {.epoch = good.epoch, .epoch_step = 4},            /* an epoch has 3 */
         {.epoch = good.epoch, .step = 3 * good.epoch + 2}, /* not that of the epoch */
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        last->finished = false;
-        last->epoch = bad[i].epoch;
-        last->epoch_step = bad[i].epoch_step;
-        last->step = bad[i].step > 0 ? bad[i].step : 3 * bad[i].epoch + bad[i].epoch_step;
+        last->state.finished = false;
+        last->state.epoch = bad[i].epoch;
+        last->state.epoch_step = bad[i].epoch_step;
+        last->state.step = bad[i].step > 0 ? bad[i].step : 3 * bad[i].epoch + bad[i].epoch_step;
         assert_int_equal(pd_checkpoint_save(FOLDER "/run/last.h5", last), PD_OK);
         assert_int_equal(train(FOLDER "/run", true), PD_FAILED);
         assert_message("run/last.h5: its epoch and steps do not fit the job");
@@ -240,7 +240,7 @@ static void test_resume_after_every_step(void **state)
     while ((status = train(FOLDER "/pieces", true)) == PD_STOPPED)
         pieces++;
     assert_int_equal(status, PD_OK);
-    assert_int_equal(pieces, last->step);
+    assert_int_equal(pieces, last->state.step);
     assert_same_file(FOLDER "/alone/last.h5", FOLDER "/pieces/last.h5");
     assert_same_file(FOLDER "/alone/best.h5", FOLDER "/pieces/best.h5");
     assert_same_file(FOLDER "/alone/history.csv", FOLDER "/pieces/history.csv");
@@ -262,9 +262,9 @@ static void test_overflowing_weights_are_not_saved(void **state)
     assert_int_equal(status, PD_FAILED);
     assert_message("a weight is not finite, so nothing is saved");
     pd_checkpoint *last = load(FOLDER "/run/last.h5");
-    assert_true(last->step > 1);
-    for (int i = 0; i < last->weight_count; i++) {
-        const pd_array *array = &last->weights[i];
+    assert_true(last->state.step > 1);
+    for (int i = 0; i < last->arrays.weight_count; i++) {
+        const pd_array *array = &last->arrays.weights[i];
         int64_t size = 1;
         for (int j = 0; j < array->rank; j++)
             size *= array->dims[j];
@@ -317,7 +317,7 @@ static void test_fallback_after_every_step(void **state)
         fallbacks++;
     }
     assert_int_equal(status, PD_OK);
-    assert_int_equal(fallbacks, last->step - 2);
+    assert_int_equal(fallbacks, last->state.step - 2);
     assert_same_file(FOLDER "/alone/last.h5", FOLDER "/pieces/last.h5");
     assert_same_file(FOLDER "/alone/best.h5", FOLDER "/pieces/best.h5");
     assert_same_file(FOLDER "/alone/history.csv", FOLDER "/pieces/history.csv");
@@ -396,7 +396,8 @@ static pd_status start_with_odd_weight(void)
     if (pd_comm_rank(comm) == 0) {
         copy_file(FOLDER "/run/previous.h5", FOLDER "/run/last.h5");
         assert_int_equal(pd_folder_make(FOLDER "/elsewhere"), PD_OK);
-        ((unsigned char *)previous->weights[0].data)[2] ^= 1; /* rounding would lose a lower bit */
+        ((unsigned char *)previous->arrays.weights[0].data)[2] ^=
+            1; /* rounding would lose a lower bit */
         assert_int_equal(pd_checkpoint_save(FOLDER "/elsewhere/last.h5", previous), PD_OK);
     }
     for (int each_step = 0; each_step < 2; each_step++) {
@@ -404,7 +405,8 @@ static pd_status start_with_odd_weight(void)
         snprintf(audit, sizeof audit, "run.audit_steps=%d", each_step ? 1 : 1000);
         status = train_with(folder, true, overrides, 1);
         snprintf(when, sizeof when, ": after epoch %d, step %d its ",
-                 (int)previous->epoch + !each_step, (int)previous->step + (each_step ? 1 : 3));
+                 (int)previous->state.epoch + !each_step,
+                 (int)previous->state.step + (each_step ? 1 : 3));
         assert_message(when);
         assert_same_file(FOLDER "/run/last.h5", FOLDER "/run/previous.h5");
     }

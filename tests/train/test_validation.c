@@ -68,7 +68,7 @@ static void test_sensitivity_margin(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pd_validation v = validate(cases[i].target, cases[i].margin);
         assert_float_equal(v.sensitivity, cases[i].sensitivity, 1e-12);
-        assert_non_null(strstr(v.rule, cases[i].share));
+        assert_non_null(strstr(v.decision.rule, cases[i].share));
     }
 }
 
@@ -84,9 +84,10 @@ static void test_figures(void **state)
     pd_validation v = validate(0.95, 0);
     assert_float_equal(v.loss, (COUNT - 1) / 2.0, 1e-12);
     /* Two of forty lie below the threshold, which no normal image between them passes. */
-    assert_true(v.threshold > calibrated(1.5 / PNEUMONIA, v.temperature) &&
-                v.threshold <= calibrated(2.5 / PNEUMONIA, v.temperature));
-    assert_true(v.refer_low <= v.threshold && v.threshold <= v.refer_high);
+    assert_true(v.decision.threshold > calibrated(1.5 / PNEUMONIA, v.decision.temperature) &&
+                v.decision.threshold <= calibrated(2.5 / PNEUMONIA, v.decision.temperature));
+    assert_true(v.decision.refer_low <= v.decision.threshold &&
+                v.decision.threshold <= v.decision.refer_high);
     assert_float_equal(v.accuracy, (v.sensitivity + v.specificity) / 2, 1e-12);
     assert_string_equal(v.remark, "");
 }
@@ -117,11 +118,12 @@ static void test_views(void **state)
                 scores[j].views[view] = (view == 1 ? cases[i].mirrored : cases[i].zoomed) *
                                         (scores[j].positive ? 1 : -1);
         assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
-        assert_int_equal(out.views, cases[i].views);
+        assert_int_equal(out.decision.views, cases[i].views);
         double logit = 0;
-        for (int view = 0; view < out.views; view++)
-            logit += scores[3].views[view] / out.views;
-        assert_float_equal(scores[3].probability, 1 / (1 + exp(-logit / out.temperature)), 1e-12);
+        for (int view = 0; view < out.decision.views; view++)
+            logit += scores[3].views[view] / out.decision.views;
+        assert_float_equal(scores[3].probability, 1 / (1 + exp(-logit / out.decision.temperature)),
+                           1e-12);
     }
 }
 
@@ -150,11 +152,12 @@ static void test_threshold_on_changed_images(void **state)
                                 .changed_count = 2 * COUNT,
                                 .rounds = 2};
     assert_int_equal(pd_validation_compute(&job, &all, &out), PD_OK);
-    assert_string_equal(out.fold, "val changed");
-    assert_int_equal(pd_metrics_compute(&metrics, changed, 2 * COUNT, out.threshold), PD_OK);
+    assert_string_equal(out.decision.fold, "val changed");
+    assert_int_equal(pd_metrics_compute(&metrics, changed, 2 * COUNT, out.decision.threshold),
+                     PD_OK);
     assert_true(metrics.sensitivity.value >= 0.95 && metrics.sensitivity.value < 1);
     assert_float_equal(out.stress_auc, metrics.auc.value, 0);
-    assert_int_equal(pd_metrics_compute(&metrics, clean, COUNT, out.threshold), PD_OK);
+    assert_int_equal(pd_metrics_compute(&metrics, clean, COUNT, out.decision.threshold), PD_OK);
     assert_float_equal(out.sensitivity, metrics.sensitivity.value, 0);
     assert_true(out.sensitivity > 0.95 && out.specificity < 0.9);
 
@@ -177,8 +180,8 @@ static void test_both(void **state)
     assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
     /* 36 of 40 lie above all normal images, which the rule for sensitivity would pass. */
     assert_true(out.sensitivity < 1 && out.specificity > 0.9);
-    assert_non_null(strstr(out.rule, "both 95 % sensitivity and 90 % specificity hold"));
-    assert_non_null(strstr(out.rule, ", on the validation fold"));
+    assert_non_null(strstr(out.decision.rule, "both 95 % sensitivity and 90 % specificity hold"));
+    assert_non_null(strstr(out.decision.rule, ", on the validation fold"));
 }
 
 /* A score that is missing, or there twice, is no figure but an error. */

@@ -2,7 +2,9 @@
 #ifndef PNEUMO_DATA_IDENTITY_H
 #define PNEUMO_DATA_IDENTITY_H
 
-#include "pneumo/io/checkpoint.h"
+#include "pneumo/io/site.h"
+
+#include <stddef.h>
 
 /* The XXH3-128 hash of packed pixels [height][width], in canonical (big-endian) byte order. The
  * same image packed to another size has another identity. */

@@ -2,6 +2,7 @@
 #ifndef PNEUMO_METRICS_DECISION_H
 #define PNEUMO_METRICS_DECISION_H
 
+#include "pneumo/io/decision.h"
 #include "pneumo/metrics/scores.h"
 #include "pneumo/metrics/threshold.h"
 
@@ -15,18 +16,12 @@ typedef struct pd_decision_rule {
     const char *where;         /* for the text, such as "the validation fold"; borrowed */
 } pd_decision_rule;
 
-typedef struct pd_decision {
-    double threshold, temperature;
-    double refer_low, refer_high; /* pd_band_choose */
-    int views;                    /* averaged over: pd_view_standard */
-    double probability;           /* that both targets hold; NAN but for PD_THRESHOLD_BOTH */
-    char text[192];               /* how the threshold was chosen, and where */
-} pd_decision;
-
-/* Decides by scores[count], of both classes; sets their probabilities to those that the decision is
- * about. A temperature first turns logits into probabilities, of which the threshold and the band
- * are then chosen. Errors are those of pd_temperature_fit and the threshold. */
-pd_status pd_decision_make(pd_decision *out, const pd_decision_rule *rule, pd_score *scores,
-                           size_t count);
+/* Decides by scores[count], of both classes; sets their probabilities to those that the decision
+ * applies to. Fits the temperature first, then chooses the threshold and the band (pd_band_choose)
+ * from the calibrated probabilities. out->fold is left as it is. *probability (may be NULL) is the
+ * probability that both targets hold; NAN unless the rule is PD_THRESHOLD_BOTH. Errors are those of
+ * pd_temperature_fit and the threshold. */
+pd_status pd_decision_make(pd_decision *out, double *probability, const pd_decision_rule *rule,
+                           pd_score *scores, size_t count);
 
 #endif

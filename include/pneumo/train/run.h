@@ -36,7 +36,7 @@ typedef struct pd_run {
     int64_t *order;         /* [step.lane_samples] */
 
     /* Counters, decisions and history: what a checkpoint keeps besides arrays. */
-    pd_checkpoint state;
+    pd_checkpoint checkpoint;
     pd_history_row *history; /* [job->epochs] */
     double saved_at;         /* clock of the last checkpoint */
     bool last_unreadable;    /* so the run went on from previous.h5, which must outlive it */

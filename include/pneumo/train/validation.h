@@ -11,14 +11,10 @@ pd_decision_rule pd_decision_rule_of(const pd_job *job, const char *where);
 
 /* What the scores of the validation fold say; made on rank 0, then known to all. */
 typedef struct pd_validation {
-    double loss, auc, accuracy, balanced_accuracy, sensitivity, specificity; /* at `threshold` */
-    double threshold;
-    double temperature, refer_low, refer_high; /* as in pd_checkpoint */
-    double stress_auc;                         /* of the changed images; NAN without them */
-    int views;                                 /* averaged over: pd_view_standard */
-    char rule[192];                            /* how the threshold was chosen */
-    char fold[16];                             /* on which images: "val", or "val changed" */
-    char remark[128]; /* a warning, such as "predicts NORMAL for every image: recall 0"; or "" */
+    pd_decision decision;
+    double loss, auc, accuracy, balanced_accuracy, sensitivity, specificity; /* at its threshold */
+    double stress_auc; /* of the changed images; NAN without them */
+    char remark[128];  /* a warning, such as "predicts NORMAL for every image: recall 0"; or "" */
 } pd_validation;
 
 /* The scores of the validation fold, complete, on rank 0. */
