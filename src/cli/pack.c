@@ -32,12 +32,12 @@ static const char help[] =
 static pd_status parse_folds(pd_pack_options *options, const char *text)
 {
     char rest;
-    int *ratio = options->ratio;
+    int *ratio = options->folds.ratio;
     if (strcmp(text, "keep") == 0) {
-        options->policy = PD_FOLDS_KEEP;
+        options->folds.policy = PD_FOLDS_KEEP;
         return PD_OK;
     }
-    options->policy = PD_FOLDS_SPLIT;
+    options->folds.policy = PD_FOLDS_SPLIT;
     if (sscanf(text, "%3d/%3d/%3d%c", &ratio[PD_TRAIN], &ratio[PD_VAL], &ratio[PD_TEST], &rest) !=
             3 ||
         ratio[PD_TRAIN] < 1 || ratio[PD_VAL] < 0 || ratio[PD_TEST] < 0 ||
@@ -51,9 +51,9 @@ static pd_status parse_folds(pd_pack_options *options, const char *text)
 static pd_status parse_shares(pd_pack_options *options, const char *text)
 {
     if (strcmp(text, "balanced") == 0)
-        options->shares = PD_SHARES_BALANCED;
+        options->folds.shares = PD_SHARES_BALANCED;
     else if (strcmp(text, "stratified") == 0)
-        options->shares = PD_SHARES_STRATIFIED;
+        options->folds.shares = PD_SHARES_STRATIFIED;
     else
         return pd_fail_usage("--shares %s: give 'balanced' or 'stratified'", text);
     return PD_OK;
@@ -97,11 +97,11 @@ static pd_status parse_arguments(pd_pack_options *options, bool *asked_help, int
             break;
         case VAL_FROM_TRAIN:
             PD_TRY(pd_command_integer(&number, "--val-from-train", optarg, 0, 99));
-            options->val_from_train = (int)number;
+            options->folds.val_from_train = (int)number;
             break;
         case SEED:
             PD_TRY(pd_command_integer(&number, "--seed", optarg, 0, INT64_MAX));
-            options->seed = (uint64_t)number;
+            options->folds.seed = (uint64_t)number;
             break;
         case SKIP_BAD:
             options->skip_bad = true;
@@ -125,7 +125,7 @@ static pd_status parse_arguments(pd_pack_options *options, bool *asked_help, int
         return pd_fail_usage("the folder to pack has no name");
     if (!options->output || options->output[0] == '\0')
         return pd_fail_usage("no file to write was given: -o FILE");
-    if (options->val_from_train > 0 && options->policy != PD_FOLDS_KEEP)
+    if (options->folds.val_from_train > 0 && options->folds.policy != PD_FOLDS_KEEP)
         return pd_fail_usage("--val-from-train works on the folder's own folds: --folds keep");
 
 cleanup:

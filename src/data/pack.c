@@ -40,35 +40,18 @@ typedef struct pd_spool {
 
 pd_pack_options pd_pack_defaults(void)
 {
-    return (pd_pack_options){.size = 224,
-                             .policy = PD_FOLDS_SPLIT,
-                             .ratio = {70, 15, 15},
-                             .shares = PD_SHARES_BALANCED,
-                             .seed = 1,
-                             .threads = omp_get_num_procs()};
+    return (pd_pack_options){
+        .size = 224, .folds = pd_folds_defaults(), .threads = omp_get_num_procs()};
 }
 
 static pd_status check_options(const pd_pack_options *options)
 {
-    const int *ratio = options->ratio;
     if (options->size < PD_PACK_SIZE_MIN || options->size > PD_PACK_SIZE_MAX)
         return pd_fail("a size of %d pixels is not possible; choose %d to %d", options->size,
                        PD_PACK_SIZE_MIN, PD_PACK_SIZE_MAX);
     if (options->threads < 1)
         return pd_fail("%d threads are not possible; choose 1 or more", options->threads);
-    if (options->policy == PD_FOLDS_SPLIT &&
-        (ratio[PD_TRAIN] < 1 || ratio[PD_VAL] < 0 || ratio[PD_TEST] < 0 ||
-         ratio[PD_TRAIN] + ratio[PD_VAL] + ratio[PD_TEST] != 100))
-        return pd_fail("folds of %d/%d/%d are not possible: they are percentages that add up to "
-                       "100, the first above 0",
-                       ratio[PD_TRAIN], ratio[PD_VAL], ratio[PD_TEST]);
-    if (options->val_from_train < 0 || options->val_from_train > 99)
-        return pd_fail("%d percent of the train fold cannot move to val; choose 0 to 99",
-                       options->val_from_train);
-    if (options->policy == PD_FOLDS_SPLIT && options->val_from_train > 0)
-        return pd_fail("patients are moved from train to val only when the folder's own folds are "
-                       "kept; ask for them too (--folds keep)");
-    return PD_OK;
+    return pd_folds_check(&options->folds);
 }
 
 static pd_status spool_open(pd_spool *out, const pd_pack_options *options)
@@ -299,22 +282,9 @@ static void fill_info(pd_dataset_info *info, const pd_pack_options *options, int
     *info = (pd_dataset_info){.count = count,
                               .height = options->size,
                               .width = options->size,
-                              .seed = options->seed,
+                              .seed = options->folds.seed,
                               .duplicates = duplicates};
-    size_t room = sizeof info->fold_policy;
-    if (options->policy == PD_FOLDS_SPLIT) {
-        snprintf(info->fold_policy, room, "by patient, %d/%d/%d, %s", options->ratio[PD_TRAIN],
-                 options->ratio[PD_VAL], options->ratio[PD_TEST],
-                 options->shares == PD_SHARES_BALANCED ? "balanced" : "stratified");
-    } else {
-        int used = snprintf(info->fold_policy, room, "kept");
-        if (options->val_from_train > 0)
-            used += snprintf(info->fold_policy + used, room - (size_t)used,
-                             ", %d%% of train moved to val", options->val_from_train);
-        if (leaks > 0)
-            snprintf(info->fold_policy + used, room - (size_t)used, ", %lld patients in two folds",
-                     (long long)leaks);
-    }
+    pd_folds_describe(info->fold_policy, sizeof info->fold_policy, &options->folds, leaks);
     snprintf(info->grouping, sizeof info->grouping, "patient by file name, duplicates as one");
     snprintf(info->version, sizeof info->version, "%s", PNEUMO_VERSION);
 }
@@ -324,11 +294,11 @@ static pd_status count_samples(pd_pack_result *result, const pd_sample *samples,
 {
     unsigned char *seen; /* [patients]: a bit per fold and label */
     pd_status status = pd_alloc(&seen, (size_t)patients, 1);
+    pd_samples_count(result->info.counts, samples, count);
     for (int64_t i = 0; i < count && status == PD_OK; i++) {
         const pd_sample *s = &samples[i];
         unsigned char bit = (unsigned char)(1 << (s->fold * PD_LABELS + s->label));
         result->images[s->fold][s->label][s->cause]++;
-        result->info.counts[s->fold][s->label]++;
         result->patients[s->fold][s->label] += !(seen[s->patient] & bit);
         seen[s->patient] |= bit;
     }
@@ -465,7 +435,7 @@ pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
     *result = (pd_pack_result){0};
     PD_TRY(check_options(options));
     PD_TRY(pd_scan_folder(&scan, options->folder));
-    if (options->policy == PD_FOLDS_KEEP && !scan.has_folds) {
+    if (options->folds.policy == PD_FOLDS_KEEP && !scan.has_folds) {
         status = pd_fail("%s has no folds of its own to keep (train, val, test); ask for "
                          "--folds 70/15/15",
                          options->folder);
@@ -481,7 +451,11 @@ pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
         status = pd_fail("%s holds no image that can be read", options->folder);
         goto cleanup;
     }
-    PD_TRY(pd_folds_assign(samples, count, patients, options));
+    status = pd_folds_assign(samples, count, patients, &options->folds);
+    if (status != PD_OK) {
+        pd_error_prefix(status, "%s", options->folder);
+        goto cleanup;
+    }
     PD_TRY(warn_of_leaks(&result->leaks, samples, count));
     result->skipped = scan.skipped;
     fill_info(&result->info, options, count, duplicates, result->leaks);

@@ -52,7 +52,7 @@ cleanup:
     return status;
 }
 
-static void count_samples(int64_t counts[PD_FOLDS][PD_LABELS], const pd_sample *samples,
+void pd_samples_count(int64_t counts[PD_FOLDS][PD_LABELS], const pd_sample *samples,
                           int64_t count)
 {
     memset(counts, 0, sizeof(int64_t) * PD_FOLDS * PD_LABELS);
@@ -175,7 +175,7 @@ pd_status pd_dataset_create(pd_dataset **out, const char *path, const pd_dataset
     PD_TRY(pd_file_temporary(&dataset->temporary, path));
     PD_TRY(pd_hdf5_create(&dataset->file, dataset->path, dataset->temporary));
     dataset->info = *info;
-    count_samples(dataset->info.counts, samples, info->count);
+    pd_samples_count(dataset->info.counts, samples, info->count);
     PD_TRY(write_samples(&dataset->file, samples, info->count));
     hsize_t dims[3] = {(hsize_t)info->count, (hsize_t)info->height, (hsize_t)info->width};
     hsize_t chunk[3] = {1, dims[1], dims[2]};
@@ -393,7 +393,7 @@ static pd_status read_samples(pd_dataset *dataset)
                                           .name = dataset->names[i]};
     }
     PD_TRY(read_shapes(file, dataset->samples, count));
-    count_samples(counts, dataset->samples, count);
+    pd_samples_count(counts, dataset->samples, count);
     if (memcmp(counts, dataset->info.counts, sizeof counts) != 0)
         status = pd_hdf5_fail_read(file, "the counts of its attributes do not match its labels");
 
@@ -461,7 +461,7 @@ void pd_dataset_set_folds(pd_dataset *dataset, const pd_fold *folds, const char 
 {
     for (int64_t i = 0; i < dataset->info.count; i++)
         dataset->samples[i].fold = folds[i];
-    count_samples(dataset->info.counts, dataset->samples, dataset->info.count);
+    pd_samples_count(dataset->info.counts, dataset->samples, dataset->info.count);
     snprintf(dataset->info.fold_policy, sizeof dataset->info.fold_policy, "%s", policy);
 }
 

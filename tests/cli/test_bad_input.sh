@@ -147,7 +147,7 @@ echo b >junk/PNEUMONIA/b.png
 break_off "pack --skip-bad: no good image" '^junk holds no image that can be read' \
     "$p" pack junk -o x.h5 --skip-bad
 cp "$radiograph" junk/PNEUMONIA/a.jpeg
-break_off "pack --skip-bad: one good image" 'no NORMAL image for the fold VAL: junk is too small' "$p" pack junk -o x.h5 --skip-bad
+break_off "pack --skip-bad: one good image" 'junk: the data set is too small to be split: 15 percent of the images leave no NORMAL image for the fold VAL' "$p" pack junk -o x.h5 --skip-bad
 [[ ! -e x.h5 ]] || fail "a data set was made"
 
 # --- Where it cannot write ---

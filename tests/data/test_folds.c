@@ -1,6 +1,7 @@
 /* Dealing patients to folds: never one patient in two, and the shares that were asked for. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -76,7 +77,7 @@ static void balanced_shares_are_exact(void **state)
     (void)state;
     pd_made made = make_published();
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        pd_pack_options options = pd_pack_defaults();
+        pd_fold_options options = pd_folds_defaults();
         int64_t have[PD_FOLDS][PD_LABELS], of_cause[PD_FOLDS][PD_CAUSES], virus = 0, ill = 0;
         options.seed = seed;
         assert_int_equal(pd_folds_assign(made.samples, made.count, made.patients, &options), PD_OK);
@@ -100,7 +101,7 @@ static void stratified_shares_are_exact(void **state)
 {
     (void)state;
     pd_made made = make_published();
-    pd_pack_options options = pd_pack_defaults();
+    pd_fold_options options = pd_folds_defaults();
     int64_t have[PD_FOLDS][PD_LABELS], of_cause[PD_FOLDS][PD_CAUSES];
     options.shares = PD_SHARES_STRATIFIED;
     memcpy(options.ratio, (int[]){60, 10, 30}, sizeof options.ratio);
@@ -124,7 +125,7 @@ static void awkward_sizes_are_met(void **state)
     add_patients(&made, 12, sizes, 3, PD_NORMAL, PD_CAUSE_NONE);
     add_patients(&made, 12, sizes, 3, PD_PNEUMONIA, PD_CAUSE_UNKNOWN);
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        pd_pack_options options = pd_pack_defaults();
+        pd_fold_options options = pd_folds_defaults();
         int64_t have[PD_FOLDS][PD_LABELS], of_cause[PD_FOLDS][PD_CAUSES];
         options.seed = seed;
         assert_int_equal(pd_folds_assign(made.samples, made.count, made.patients, &options), PD_OK);
@@ -141,11 +142,9 @@ static void the_seed_and_nothing_else_decides(void **state)
 {
     (void)state;
     pd_made a = make_published(), b = make_published();
-    pd_pack_options options = pd_pack_defaults();
+    pd_fold_options options = pd_folds_defaults();
     int64_t differing = 0;
     assert_int_equal(pd_folds_assign(a.samples, a.count, a.patients, &options), PD_OK);
-    options.threads = 7;
-    options.size = 64;
     for (int64_t i = 0; i < b.count; i++)
         b.samples[i].fold = PD_TEST; /* what was there before */
     assert_int_equal(pd_folds_assign(b.samples, b.count, b.patients, &options), PD_OK);
@@ -167,7 +166,7 @@ static void a_patient_of_both_classes_stays_in_train(void **state)
     made.samples[made.count] = made.samples[0];
     made.samples[made.count++].label = PD_PNEUMONIA;
     for (uint64_t seed = 1; seed <= 10; seed++) {
-        pd_pack_options options = pd_pack_defaults();
+        pd_fold_options options = pd_folds_defaults();
         options.seed = seed;
         assert_int_equal(pd_folds_assign(made.samples, made.count, made.patients, &options), PD_OK);
         assert_int_equal(made.samples[0].fold, PD_TRAIN);
@@ -176,7 +175,7 @@ static void a_patient_of_both_classes_stays_in_train(void **state)
     free(made.samples);
 }
 
-static void refuse(const pd_made *made, const pd_pack_options *options, const char *words)
+static void refuse(const pd_made *made, const pd_fold_options *options, const char *words)
 {
     assert_int_equal(pd_folds_assign(made->samples, made->count, made->patients, options),
                      PD_FAILED);
@@ -188,12 +187,11 @@ static void a_class_too_small_is_named(void **state)
 {
     (void)state;
     static const int one[] = {1}, hundred[] = {100};
-    pd_pack_options options = pd_pack_defaults();
-    options.folder = "somewhere";
+    pd_fold_options options = pd_folds_defaults();
     pd_made made = make_samples();
     add_patients(&made, 14, one, 1, PD_NORMAL, PD_CAUSE_NONE);
     add_patients(&made, 86, one, 1, PD_PNEUMONIA, PD_CAUSE_VIRUS);
-    refuse(&made, &options, "somewhere holds too few NORMAL images");
+    refuse(&made, &options, "too few NORMAL images");
     assert_non_null(strstr(pd_error_message(), "stratified"));
     options.shares = PD_SHARES_STRATIFIED;
     assert_int_equal(pd_folds_assign(made.samples, made.count, made.patients, &options), PD_OK);
@@ -214,7 +212,7 @@ static void keep_moves_patients_of_train_to_val(void **state)
 {
     (void)state;
     static const int sizes[] = {1, 4};
-    pd_pack_options options = pd_pack_defaults();
+    pd_fold_options options = pd_folds_defaults();
     options.policy = PD_FOLDS_KEEP;
     pd_made made = make_samples();
     add_patients(&made, 200, sizes, 2, PD_NORMAL, PD_CAUSE_NONE);

@@ -76,8 +76,8 @@ static pd_pack_options make_options(void)
     options.output = output;
     options.size = SIZE;
     options.threads = 2;
-    memcpy(options.ratio, (int[]){60, 20, 20}, sizeof options.ratio);
-    options.shares = PD_SHARES_STRATIFIED;
+    memcpy(options.folds.ratio, (int[]){60, 20, 20}, sizeof options.folds.ratio);
+    options.folds.shares = PD_SHARES_STRATIFIED;
     return options;
 }
 
@@ -223,7 +223,7 @@ static void threads_do_not_change_a_byte(void **state)
     free(bytes[1]);
 
     strcpy(digest, result.info.digest);
-    options.seed = 2;
+    options.folds.seed = 2;
     assert_int_equal(pd_pack(&options, &result), PD_OK);
     assert_string_not_equal(digest, result.info.digest);
 }
@@ -294,7 +294,7 @@ static void kept_folds_tell_of_patients_in_two(void **state)
     char from[256], to[256], name[256];
     pd_pack_options options = make_options();
     pd_pack_result result;
-    options.policy = PD_FOLDS_KEEP;
+    options.folds.policy = PD_FOLDS_KEEP;
     snprintf(name, sizeof name, "%s/test/NORMAL", folder);
     assert_int_equal(pd_folder_make(name), PD_OK);
     snprintf(name, sizeof name, "%s/test/PNEUMONIA", folder);
@@ -330,15 +330,16 @@ static void impossible_wishes_are_refused(void **state)
 {
     (void)state;
     pd_pack_options options = make_options();
-    options.ratio[PD_TEST] = 30;
+    options.folds.ratio[PD_TEST] = 30;
     refuse(&options, "add up to 100");
     options = make_options();
     options.size = 0;
     refuse(&options, "size of 0");
     options = make_options();
-    options.shares = PD_SHARES_BALANCED;
-    memcpy(options.ratio, (int[]){20, 40, 40}, sizeof options.ratio);
+    options.folds.shares = PD_SHARES_BALANCED;
+    memcpy(options.folds.ratio, (int[]){20, 40, 40}, sizeof options.folds.ratio);
     refuse(&options, "too few NORMAL");
+    refuse(&options, folder);
     options = make_options();
     options.folder = "no-such-folder";
     refuse(&options, "no-such-folder");
@@ -346,7 +347,7 @@ static void impossible_wishes_are_refused(void **state)
     options.output = "/dev/null/set.h5";
     refuse(&options, "/dev/null: cannot create the folder");
     options = make_options();
-    options.policy = PD_FOLDS_KEEP;
+    options.folds.policy = PD_FOLDS_KEEP;
     char inside[160];
     snprintf(inside, sizeof inside, "%s/train", folder);
     options.folder = inside;

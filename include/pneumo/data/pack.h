@@ -2,22 +2,16 @@
 #ifndef PNEUMO_DATA_PACK_H
 #define PNEUMO_DATA_PACK_H
 
+#include "pneumo/data/folds.h"
 #include "pneumo/data/shape.h"
 #include "pneumo/io/dataset.h"
 
 #include <stdbool.h>
 
-typedef enum pd_fold_policy { PD_FOLDS_SPLIT = 0, PD_FOLDS_KEEP = 1 } pd_fold_policy;
-typedef enum pd_fold_shares { PD_SHARES_BALANCED = 0, PD_SHARES_STRATIFIED = 1 } pd_fold_shares;
-
 typedef struct pd_pack_options {
     const char *folder, *output;
     int size; /* side of the packed images in pixels */
-    pd_fold_policy policy;
-    int ratio[PD_FOLDS]; /* percent, sums to 100 (policy split) */
-    pd_fold_shares shares;
-    int val_from_train; /* policy keep: percent of the train fold's patients moved into val */
-    uint64_t seed;
+    pd_fold_options folds;
     bool skip_bad; /* go on without unreadable images */
     int threads;
 } pd_pack_options;
@@ -25,7 +19,7 @@ typedef struct pd_pack_options {
 /* Sides that can be asked for. */
 enum { PD_PACK_SIZE_MIN = 8, PD_PACK_SIZE_MAX = 2048 };
 
-/* 224 pixels, 70/15/15 by patient, balanced, seed 1, one thread per usable core. */
+/* 224 pixels, pd_folds_defaults, one thread per available core. */
 pd_pack_options pd_pack_defaults(void);
 
 /* What was done, for the table. */

@@ -48,6 +48,9 @@ typedef struct pd_dataset_info {
     char version[32]; /* of the program that wrote it */
 } pd_dataset_info;
 
+/* Counts samples[count] by fold and label. */
+void pd_samples_count(int64_t counts[PD_FOLDS][PD_LABELS], const pd_sample *samples, int64_t count);
+
 typedef struct pd_dataset pd_dataset;
 
 /* Creates a temporary file beside `path` for info->count images, with everything but the images.
