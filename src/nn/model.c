@@ -1,294 +1,303 @@
 #include "pneumo/nn/model.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Channels of a convolution at the job's width: a multiple of 8, for the vector units. */
-static int scaled(const pd_model_spec *spec, int channels)
+/* A network under construction. */
+typedef struct pd_model {
+    pd_network *network;
+    const pd_model_spec *spec;
+    int shortcuts, sums; /* Xception's layers without a published name so far */
+} pd_model;
+
+/* --- Layers --- */
+
+/* Adds a layer that reads x, with a formatted name. */
+__attribute__((format(printf, 5, 6))) static int add(pd_model *model, int x, const char *type,
+                                                     pd_layer_spec spec, const char *format, ...)
 {
-    int rounded = 8 * (int)lround((double)channels * (double)spec->width / 8.0);
+    char name[64];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(name, sizeof name, format, values);
+    va_end(values);
+    return pd_network_add(model->network, type, name, x, spec);
+}
+
+static int flatten(pd_model *model, int x)
+{
+    return add(model, x, "flatten", (pd_layer_spec){0}, "flatten");
+}
+
+static int global_pool(pd_model *model, int x, const char *name)
+{
+    return add(model, x, "globalpool", (pd_layer_spec){0}, "%s", name);
+}
+
+static int dropout(pd_model *model, int x, const char *name)
+{
+    if (model->spec->dropout <= 0)
+        return x;
+    return add(model, x, "dropout", (pd_layer_spec){.rate = model->spec->dropout}, "%s", name);
+}
+
+/* A dense layer with ReLU. */
+static int dense(pd_model *model, int x, const char *name, int units)
+{
+    return add(model, x, "dense",
+               (pd_layer_spec){.units = units, .relu = true, .init = model->spec->init}, "%s",
+               name);
+}
+
+/* The last layer. */
+static void predictions(pd_model *model, int x)
+{
+    add(model, x, "dense", (pd_layer_spec){.units = model->spec->outputs}, "predictions");
+}
+
+/* Channels of a convolution at the model's width: a multiple of 8, for the vector units. */
+static int scaled(const pd_model *model, int channels)
+{
+    int rounded = 8 * (int)lround((double)channels * (double)model->spec->width / 8.0);
     return rounded < 8 ? 8 : rounded;
 }
 
-static int dropout(pd_network *net, int x, const pd_model_spec *spec)
+/* A 3x3 convolution with ReLU; or, if batch normalisation and then a ReLU follow, without bias,
+ * which they make redundant. Both are initialised as before a ReLU. */
+static pd_layer_spec conv3x3(const pd_model *model, int channels, bool normalised)
 {
-    if (spec->dropout <= 0)
-        return x;
-    return pd_network_add(net, "dropout", "dropout", x, (pd_layer_spec){.rate = spec->dropout});
+    pd_init init = model->spec->init;
+    return (pd_layer_spec){.units = scaled(model, channels),
+                           .kernel_h = 3,
+                           .kernel_w = 3,
+                           .relu = !normalised,
+                           .no_bias = normalised,
+                           .init = init == PD_INIT_DEFAULT ? PD_INIT_HE_NORMAL : init};
 }
 
-/* The last layer: one logit, or one per cause. */
-static void predictions(pd_network *net, int x, const pd_model_spec *spec)
+static pd_layer_spec batch_norm(const pd_model *model, bool relu)
 {
-    pd_network_add(net, "dense", "predictions", x, (pd_layer_spec){.units = spec->outputs});
+    return (pd_layer_spec){
+        .relu = relu, .scope = model->spec->norm_scope, .momentum = model->spec->norm_momentum};
 }
+
+static pd_layer_spec pool2x2(pd_padding padding)
+{
+    return (pd_layer_spec){.kernel_h = 2, .kernel_w = 2, .stride = 2, .padding = padding};
+}
+
+/* --- Small models --- */
 
 /* Logistic regression on the pixels. */
-static void build_dense1(pd_network *net, const pd_model_spec *spec)
+static void build_dense1(pd_model *model)
 {
-    int x = pd_network_add(net, "flatten", "flatten", PD_NETWORK_INPUT, (pd_layer_spec){0});
-    x = dropout(net, x, spec);
-    predictions(net, x, spec);
+    int x = flatten(model, PD_NETWORK_INPUT);
+    x = dropout(model, x, "dropout");
+    predictions(model, x);
 }
 
-/* One hidden layer of ReLUs. */
-static void build_mlp2(pd_network *net, const pd_model_spec *spec)
+/* One hidden layer. */
+static void build_mlp2(pd_model *model)
 {
-    int x = pd_network_add(net, "flatten", "flatten", PD_NETWORK_INPUT, (pd_layer_spec){0});
-    x = pd_network_add(net, "dense", "hidden", x,
-                       (pd_layer_spec){.units = spec->hidden, .relu = true, .init = spec->init});
-    x = dropout(net, x, spec);
-    predictions(net, x, spec);
+    int x = flatten(model, PD_NETWORK_INPUT);
+    x = dense(model, x, "hidden", model->spec->hidden);
+    x = dropout(model, x, "dropout");
+    predictions(model, x);
 }
 
-/* Three plain convolutions, each followed by pooling, and a hidden dense layer. */
-static void build_cnn(pd_network *net, const pd_model_spec *spec)
+/* Three convolutions, each followed by pooling, and a hidden dense layer. */
+static void build_cnn(pd_model *model)
 {
     static const int channels[] = {16, 32, 64};
     int x = PD_NETWORK_INPUT;
     for (int i = 0; i < 3; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "conv%d", i + 1);
-        x = pd_network_add(net, "conv", name, x,
-                           (pd_layer_spec){.units = scaled(spec, channels[i]),
-                                           .kernel_h = 3,
-                                           .kernel_w = 3,
-                                           .relu = true,
-                                           .init = spec->init});
-        snprintf(name, sizeof name, "pool%d", i + 1);
-        x = pd_network_add(net, "maxpool", name, x, (pd_layer_spec){.kernel_h = 2, .kernel_w = 2});
+        x = add(model, x, "conv", conv3x3(model, channels[i], false), "conv%d", i + 1);
+        x = add(model, x, "maxpool", pool2x2(PD_SAME), "pool%d", i + 1);
     }
-    x = pd_network_add(net, "flatten", "flatten", x, (pd_layer_spec){0});
-    x = pd_network_add(net, "dense", "hidden", x,
-                       (pd_layer_spec){.units = spec->hidden, .relu = true, .init = spec->init});
-    x = dropout(net, x, spec);
-    predictions(net, x, spec);
+    x = flatten(model, x);
+    x = dense(model, x, "hidden", model->spec->hidden);
+    x = dropout(model, x, "dropout");
+    predictions(model, x);
 }
 
-/* Before batch normalisation and ReLU, a convolution starts as if the ReLU were its own. */
-static pd_init init_before_norm(const pd_model_spec *spec)
-{
-    return spec->init == PD_INIT_DEFAULT ? PD_INIT_HE_NORMAL : spec->init;
-}
-
-/* A 3x3 convolution without bias, batch normalisation, ReLU. */
-static int conv_norm(pd_network *net, int x, const pd_model_spec *spec, const char *prefix,
-                     int number, int channels)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%s_conv%d", prefix, number);
-    x = pd_network_add(net, "conv", name, x,
-                       (pd_layer_spec){.units = channels,
-                                       .kernel_h = 3,
-                                       .kernel_w = 3,
-                                       .no_bias = true,
-                                       .init = init_before_norm(spec)});
-    snprintf(name, sizeof name, "%s_norm%d", prefix, number);
-    return pd_network_add(
-        net, "batchnorm", name, x,
-        (pd_layer_spec){.relu = true, .scope = spec->norm_scope, .momentum = spec->norm_momentum});
-}
-
-/* VGG's pattern with batch normalisation: five blocks of two 3x3 convolutions and pooling, then
- * global average pooling. */
-static void build_cnn_deep(pd_network *net, const pd_model_spec *spec)
+/* VGG's pattern with batch normalisation: five blocks of two 3x3 convolutions, pooling between
+ * them, then global average pooling. */
+static void build_cnn_deep(pd_model *model)
 {
     static const int channels[] = {24, 48, 96, 160, 256};
     int x = PD_NETWORK_INPUT;
     for (int i = 0; i < 5; i++) {
-        char prefix[32], name[64];
-        snprintf(prefix, sizeof prefix, "block%d", i + 1);
-        x = conv_norm(net, x, spec, prefix, 1, scaled(spec, channels[i]));
-        x = conv_norm(net, x, spec, prefix, 2, scaled(spec, channels[i]));
-        if (i == 4)
-            break;
-        snprintf(name, sizeof name, "%s_pool", prefix);
-        x = pd_network_add(net, "maxpool", name, x, (pd_layer_spec){.kernel_h = 2, .kernel_w = 2});
+        if (i > 0)
+            x = add(model, x, "maxpool", pool2x2(PD_SAME), "block%d_pool", i);
+        for (int j = 1; j <= 2; j++) {
+            x = add(model, x, "conv", conv3x3(model, channels[i], true), "block%d_conv%d", i + 1,
+                    j);
+            x = add(model, x, "batchnorm", batch_norm(model, true), "block%d_norm%d", i + 1, j);
+        }
     }
-    x = pd_network_add(net, "globalpool", "globalpool", x, (pd_layer_spec){0});
-    x = dropout(net, x, spec);
-    predictions(net, x, spec);
+    x = global_pool(model, x, "globalpool");
+    x = dropout(model, x, "dropout");
+    predictions(model, x);
 }
 
-/* Batch normalisation of the layer `of`, and ReLU if asked. */
-static int norm(pd_network *net, int x, const pd_model_spec *spec, const char *of, bool relu)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%s_bn", of);
-    return pd_network_add(
-        net, "batchnorm", name, x,
-        (pd_layer_spec){.relu = relu, .scope = spec->norm_scope, .momentum = spec->norm_momentum});
-}
+/* --- VGG: Simonyan and Zisserman, arXiv:1409.1556 --- */
 
 /* The two published layers of 4096 units, each followed by dropout. */
-static int dense_head(pd_network *net, int x, const pd_model_spec *spec)
+static int vgg_dense_head(pd_model *model, int x)
 {
-    x = pd_network_add(net, "flatten", "flatten", x, (pd_layer_spec){0});
-    for (int i = 1; i <= 2; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "fc%d", i);
-        x = pd_network_add(
-            net, "dense", name, x,
-            (pd_layer_spec){.units = scaled(spec, 4096), .relu = true, .init = spec->init});
-        snprintf(name, sizeof name, "fc%d_dropout", i);
-        if (spec->dropout > 0)
-            x = pd_network_add(net, "dropout", name, x, (pd_layer_spec){.rate = spec->dropout});
-    }
-    return x;
+    x = flatten(model, x);
+    x = dense(model, x, "fc1", scaled(model, 4096));
+    x = dropout(model, x, "fc1_dropout");
+    x = dense(model, x, "fc2", scaled(model, 4096));
+    return dropout(model, x, "fc2_dropout");
 }
 
-/* Simonyan and Zisserman, arXiv:1409.1556, table 1: five blocks of 3x3 convolutions and pooling.
- * Names and shapes are those of Keras' applications. */
-static void build_vgg(pd_network *net, const pd_model_spec *spec, const int convolutions[5])
+/* Table 1: five blocks of 3x3 convolutions and pooling. Names and shapes are those of Keras'
+ * applications. */
+static void build_vgg(pd_model *model, const int convolutions[5])
 {
     static const int channels[] = {64, 128, 256, 512, 512};
-    char name[32];
+    bool normalise = model->spec->normalise;
     int x = PD_NETWORK_INPUT;
     for (int i = 0; i < 5; i++) {
-        for (int j = 0; j < convolutions[i]; j++) {
-            bool normalise = spec->normalise;
-            snprintf(name, sizeof name, "block%d_conv%d", i + 1, j + 1);
-            x = pd_network_add(net, "conv", name, x,
-                               (pd_layer_spec){.units = scaled(spec, channels[i]),
-                                               .kernel_h = 3,
-                                               .kernel_w = 3,
-                                               .relu = !normalise,
-                                               .no_bias = normalise,
-                                               .init = init_before_norm(spec)});
+        for (int j = 1; j <= convolutions[i]; j++) {
+            x = add(model, x, "conv", conv3x3(model, channels[i], normalise), "block%d_conv%d",
+                    i + 1, j);
             if (normalise)
-                x = norm(net, x, spec, name, true);
+                x = add(model, x, "batchnorm", batch_norm(model, true), "block%d_conv%d_bn", i + 1,
+                        j);
         }
-        snprintf(name, sizeof name, "block%d_pool", i + 1);
-        x = pd_network_add(
-            net, "maxpool", name, x,
-            (pd_layer_spec){.kernel_h = 2, .kernel_w = 2, .stride = 2, .padding = PD_VALID});
+        x = add(model, x, "maxpool", pool2x2(PD_VALID), "block%d_pool", i + 1);
     }
-    if (spec->head == PD_HEAD_DENSE) {
-        x = dense_head(net, x, spec);
+    if (model->spec->head == PD_HEAD_DENSE) {
+        x = vgg_dense_head(model, x);
     } else {
-        x = pd_network_add(net, "globalpool", "globalpool", x, (pd_layer_spec){0});
-        x = dropout(net, x, spec);
+        x = global_pool(model, x, "globalpool");
+        x = dropout(model, x, "dropout");
     }
-    predictions(net, x, spec);
+    predictions(model, x);
 }
 
 /* Column D of the table. */
-static void build_vgg16(pd_network *net, const pd_model_spec *spec)
+static void build_vgg16(pd_model *model)
 {
-    build_vgg(net, spec, (const int[]){2, 2, 3, 3, 3});
+    build_vgg(model, (const int[]){2, 2, 3, 3, 3});
 }
 
 /* Column E. */
-static void build_vgg19(pd_network *net, const pd_model_spec *spec)
+static void build_vgg19(pd_model *model)
 {
-    build_vgg(net, spec, (const int[]){2, 2, 4, 4, 4});
+    build_vgg(model, (const int[]){2, 2, 4, 4, 4});
 }
+
+/* --- Xception: Chollet, arXiv:1610.02357 --- */
 
 /* A 3x3 convolution without padding and bias, batch normalisation, ReLU. */
-static int xception_conv(pd_network *net, int x, const pd_model_spec *spec, const char *name,
-                         int channels, int stride)
+static int xception_conv(pd_model *model, int x, int number, int channels, int stride)
 {
-    x = pd_network_add(net, "conv", name, x,
-                       (pd_layer_spec){.units = scaled(spec, channels),
-                                       .kernel_h = 3,
-                                       .kernel_w = 3,
-                                       .stride = stride,
-                                       .padding = PD_VALID,
-                                       .no_bias = true,
-                                       .init = init_before_norm(spec)});
-    return norm(net, x, spec, name, true);
+    pd_layer_spec conv = conv3x3(model, channels, true);
+    conv.stride = stride;
+    conv.padding = PD_VALID;
+    x = add(model, x, "conv", conv, "block1_conv%d", number);
+    return add(model, x, "batchnorm", batch_norm(model, true), "block1_conv%d_bn", number);
 }
 
-/* Which ReLUs go with a separable convolution: on its input, and on what follows it. */
+/* The ReLUs of a separable convolution: on its input, and on its normalised output. */
 typedef enum relus { NEITHER = 0, BEFORE = 1, AFTER = 2, BOTH = 3 } relus;
 
 /* A separable 3x3 convolution and batch normalisation. */
-static int xception_separable(pd_network *net, int x, const pd_model_spec *spec, int block,
-                              int number, int channels, relus relu)
+static int xception_separable(pd_model *model, int x, int block, int number, int channels,
+                              relus relu)
 {
-    char name[32];
-    snprintf(name, sizeof name, "block%d_sepconv%d", block, number);
-    x = pd_network_add(net, "separable", name, x,
-                       (pd_layer_spec){.units = scaled(spec, channels),
-                                       .kernel_h = 3,
-                                       .kernel_w = 3,
-                                       .relu_first = (relu & BEFORE) != 0,
-                                       .no_bias = true,
-                                       .init = spec->init});
-    return norm(net, x, spec, name, (relu & AFTER) != 0);
+    x = add(model, x, "separable",
+            (pd_layer_spec){.units = scaled(model, channels),
+                            .kernel_h = 3,
+                            .kernel_w = 3,
+                            .relu_first = (relu & BEFORE) != 0,
+                            .no_bias = true,
+                            .init = model->spec->init},
+            "block%d_sepconv%d", block, number);
+    return add(model, x, "batchnorm", batch_norm(model, (relu & AFTER) != 0),
+               "block%d_sepconv%d_bn", block, number);
 }
 
-/* Keras' name of an unnamed layer, the number-th of its kind. */
+/* Keras' name of the number-th layer of a kind that has no name of its own. */
 static const char *unnamed(char name[32], const char *kind, int number)
 {
     snprintf(name, 32, number == 0 ? "%s" : "%s_%d", kind, number);
     return name;
 }
 
-static int xception_add(pd_network *net, int x, int shortcut, int number)
+/* A 1x1 convolution that halves the sides, and batch normalisation. */
+static int xception_shortcut(pd_model *model, int x, int channels)
 {
     char name[32];
-    return pd_network_add2(net, "add", unnamed(name, "add", number), x, shortcut,
+    int number = model->shortcuts++;
+    x = add(model, x, "conv",
+            (pd_layer_spec){.units = scaled(model, channels),
+                            .kernel_h = 1,
+                            .kernel_w = 1,
+                            .stride = 2,
+                            .no_bias = true,
+                            .init = model->spec->init},
+            "%s", unnamed(name, "conv2d", number));
+    return add(model, x, "batchnorm", batch_norm(model, false), "%s",
+               unnamed(name, "batch_normalization", number));
+}
+
+static int xception_add(pd_model *model, int x, int shortcut)
+{
+    char name[32];
+    return pd_network_add2(model->network, "add", unnamed(name, "add", model->sums++), x, shortcut,
                            (pd_layer_spec){0});
 }
 
-/* Two separable convolutions and overlapping pooling, beside a 1x1 convolution: halves the sides.
- * `number` counts these blocks, `adds` all sums. */
-static int xception_halve(pd_network *net, int x, const pd_model_spec *spec, int block, int number,
-                          int adds, int first, int second, bool relu_first)
+/* Two separable convolutions and overlapping pooling, beside a shortcut: halves the sides. */
+static int xception_halve(pd_model *model, int x, int block, int first, int second, relus relu)
 {
-    char name[32];
-    int shortcut = pd_network_add(net, "conv", unnamed(name, "conv2d", number), x,
-                                  (pd_layer_spec){.units = scaled(spec, second),
-                                                  .kernel_h = 1,
-                                                  .kernel_w = 1,
-                                                  .stride = 2,
-                                                  .no_bias = true,
-                                                  .init = spec->init});
-    shortcut =
-        pd_network_add(net, "batchnorm", unnamed(name, "batch_normalization", number), shortcut,
-                       (pd_layer_spec){.scope = spec->norm_scope, .momentum = spec->norm_momentum});
-    x = xception_separable(net, x, spec, block, 1, first, relu_first ? BOTH : AFTER);
-    x = xception_separable(net, x, spec, block, 2, second, NEITHER);
-    snprintf(name, sizeof name, "block%d_pool", block);
-    x = pd_network_add(net, "maxpool", name, x,
-                       (pd_layer_spec){.kernel_h = 3, .kernel_w = 3, .stride = 2});
-    return xception_add(net, x, shortcut, adds);
+    int shortcut = xception_shortcut(model, x, second);
+    x = xception_separable(model, x, block, 1, first, relu);
+    x = xception_separable(model, x, block, 2, second, NEITHER);
+    x = add(model, x, "maxpool", (pd_layer_spec){.kernel_h = 3, .kernel_w = 3, .stride = 2},
+            "block%d_pool", block);
+    return xception_add(model, x, shortcut);
 }
 
-/* Chollet, arXiv:1610.02357, figure 5, with the names and shapes of Keras' applications. A ReLU
- * after a sum belongs to the separable convolution that reads it, so that the shortcut sees the sum
- * as it is. */
-static void build_xception(pd_network *net, const pd_model_spec *spec)
+/* Figure 5, with the names and shapes of Keras' applications. A ReLU after a sum belongs to the
+ * separable convolution that reads the sum: the shortcut reads it without ReLU. */
+static void build_xception(pd_model *model)
 {
     int x = PD_NETWORK_INPUT;
     /* Entry flow. */
-    x = xception_conv(net, x, spec, "block1_conv1", 32, 2);
-    x = xception_conv(net, x, spec, "block1_conv2", 64, 1);
-    x = xception_halve(net, x, spec, 2, 0, 0, 128, 128, false);
-    x = xception_halve(net, x, spec, 3, 1, 1, 256, 256, true);
-    x = xception_halve(net, x, spec, 4, 2, 2, 728, 728, true);
+    x = xception_conv(model, x, 1, 32, 2);
+    x = xception_conv(model, x, 2, 64, 1);
+    x = xception_halve(model, x, 2, 128, 128, AFTER);
+    x = xception_halve(model, x, 3, 256, 256, BOTH);
+    x = xception_halve(model, x, 4, 728, 728, BOTH);
     /* Middle flow. */
     for (int block = 5; block <= 12; block++) {
         int shortcut = x;
-        x = xception_separable(net, x, spec, block, 1, 728, BOTH);
-        x = xception_separable(net, x, spec, block, 2, 728, AFTER);
-        x = xception_separable(net, x, spec, block, 3, 728, NEITHER);
-        x = xception_add(net, x, shortcut, block - 2);
+        x = xception_separable(model, x, block, 1, 728, BOTH);
+        x = xception_separable(model, x, block, 2, 728, AFTER);
+        x = xception_separable(model, x, block, 3, 728, NEITHER);
+        x = xception_add(model, x, shortcut);
     }
     /* Exit flow. */
-    x = xception_halve(net, x, spec, 13, 3, 11, 728, 1024, true);
-    x = xception_separable(net, x, spec, 14, 1, 1536, AFTER);
-    x = xception_separable(net, x, spec, 14, 2, 2048, AFTER);
-    x = pd_network_add(net, "globalpool", "avg_pool", x, (pd_layer_spec){0});
-    x = dropout(net, x, spec);
-    predictions(net, x, spec);
+    x = xception_halve(model, x, 13, 728, 1024, BOTH);
+    x = xception_separable(model, x, 14, 1, 1536, AFTER);
+    x = xception_separable(model, x, 14, 2, 2048, AFTER);
+    x = global_pool(model, x, "avg_pool");
+    x = dropout(model, x, "dropout");
+    predictions(model, x);
 }
+
+/* --- The table --- */
 
 static const struct {
     const char *name;
-    void (*build)(pd_network *net, const pd_model_spec *spec);
+    void (*build)(pd_model *model);
 } models[] = {
     {"dense1", build_dense1},     {"mlp2", build_mlp2},   {"cnn", build_cnn},
     {"cnn-deep", build_cnn_deep}, {"vgg16", build_vgg16}, {"vgg19", build_vgg19},
@@ -313,7 +322,7 @@ pd_status pd_model_build(pd_network **out, const pd_model_spec *spec)
             continue;
         pd_status status = pd_network_create(out, spec->input);
         if (status == PD_OK)
-            models[i].build(*out, spec);
+            models[i].build(&(pd_model){.network = *out, .spec = spec});
         return status;
     }
     char known[256] = "";

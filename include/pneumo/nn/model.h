@@ -4,22 +4,22 @@
 
 #include "pneumo/nn/network.h"
 
-/* What stands between the convolutions of VGG and the last layer: the global mean of every channel,
+/* The layers between the convolutions of VGG and its last layer: the global mean of every channel,
  * or the two published dense layers of 4096 units. */
 typedef enum pd_head { PD_HEAD_POOL = 0, PD_HEAD_DENSE = 1 } pd_head;
 
-/* What a job may say of any model; a model reads what concerns it. */
+/* The settings of all models; a model reads those that concern it. */
 typedef struct pd_model_spec {
     const char *name; /* as in pd_model_names */
     pd_shape input;   /* one sample */
-    int outputs;      /* 1: a logit; 3: one logit per cause */
-    int hidden;       /* mlp2: units of the hidden layer */
+    int outputs;      /* logits per sample */
+    int hidden;       /* mlp2, cnn: units of the hidden layer */
     float width;      /* factor on the channels of convolutions, and on VGG's 4096 units */
     float dropout;    /* rate before the last layer (dense1: on the pixels; dense head: after
                          both its layers) */
     pd_head head;     /* vgg16, vgg19 */
-    bool normalise;   /* vgg16, vgg19: batch normalisation after every convolution, whose
-                         bias it makes needless */
+    bool normalise;   /* vgg16, vgg19: batch normalisation after every convolution, which then has
+                         no bias */
     pd_norm_scope norm_scope;
     float norm_momentum; /* of the moving statistics */
     pd_init init;
@@ -28,7 +28,7 @@ typedef struct pd_model_spec {
 /* All names, NULL at the end. */
 const char *const *pd_model_names(void);
 
-/* Builds (but does not plan) the network. The caller owns *out. An unknown name is an error that
+/* Builds the network, without planning it. The caller owns *out. An unknown name is an error that
  * lists the known ones. */
 pd_status pd_model_build(pd_network **out, const pd_model_spec *spec);
 
