@@ -3,6 +3,7 @@
 #include "pneumo/cli/command.h"
 #include "pneumo/io/file.h"
 #include "pneumo/report/gallery.h"
+#include "pneumo/report/report.h"
 #include "pneumo/report/score_file.h"
 
 #include <getopt.h>

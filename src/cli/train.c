@@ -11,6 +11,7 @@
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
 #include "pneumo/report/gallery.h"
+#include "pneumo/report/report.h"
 #include "pneumo/report/score_file.h"
 #include "pneumo/train/threads.h"
 #include "pneumo/train/validation.h"

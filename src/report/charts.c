@@ -1,9 +1,9 @@
-#include "pneumo/report/charts.h"
+#include "charts.h"
 
+#include "html.h"
+#include "plot.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/metrics/curves.h"
-#include "pneumo/report/html.h"
-#include "pneumo/report/plot.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,13 +24,12 @@ typedef struct legend {
 } legend;
 
 /* Writes the figure; the caption follows, and then figure_end. */
-static pd_status figure_begin(FILE *out, const char *title, const pd_plot *plot,
-                              const legend *entries, size_t count)
+static void figure_begin(FILE *out, const char *title, const pd_plot *plot, const legend *entries,
+                         size_t count)
 {
-    pd_status status = PD_OK;
     fputs("<figure>\n", out);
     pd_html_element(out, "h4", title);
-    PD_TRY(pd_plot_write(out, plot));
+    pd_plot_write(out, plot);
     fputs("<ul class=\"legend\">", out);
     for (size_t i = 0; i < count; i++) {
         fprintf(out, "<li><i style=\"background:var(--plot-%s)\"></i>",
@@ -39,8 +38,6 @@ static pd_status figure_begin(FILE *out, const char *title, const pd_plot *plot,
         fputs("</li>", out);
     }
     fputs("</ul>\n<figcaption>", out);
-cleanup:
-    return status;
 }
 
 static void figure_end(FILE *out)
@@ -80,7 +77,7 @@ pd_status pd_chart_roc(FILE *out, const pd_results_fold *fold)
     const legend entries[] = {{PD_PLOT_FIRST, "model"},
                               {PD_PLOT_SECOND, "threshold in use, 95 % intervals"},
                               {PD_PLOT_MUTED, "chance"}};
-    PD_TRY(figure_begin(out, "ROC", &plot, entries, COUNT(entries)));
+    figure_begin(out, "ROC", &plot, entries, COUNT(entries));
     pd_html_print(out, "Area under the curve %.3f [%.3f, %.3f].", fold->chosen.auc.value,
                   fold->chosen.auc.low, fold->chosen.auc.high);
     figure_end(out);
@@ -117,7 +114,7 @@ pd_status pd_chart_precision_recall(FILE *out, const pd_results_fold *fold)
     const legend entries[] = {{PD_PLOT_FIRST, "model"},
                               {PD_PLOT_SECOND, "threshold in use, 95 % intervals"},
                               {PD_PLOT_MUTED, "chance"}};
-    PD_TRY(figure_begin(out, "Precision and recall", &plot, entries, COUNT(entries)));
+    figure_begin(out, "Precision and recall", &plot, entries, COUNT(entries));
     pd_html_print(
         out,
         "Average precision %.3f; by chance it is the share of pneumonia, %.3f, so figures "
@@ -146,9 +143,8 @@ static void reliability(const pd_calibration *calibration, pd_plot_point *points
     }
 }
 
-pd_status pd_chart_calibration(FILE *out, const pd_results_fold *fold)
+void pd_chart_calibration(FILE *out, const pd_results_fold *fold)
 {
-    pd_status status = PD_OK;
     pd_plot_point after[PD_CALIBRATION_BINS], before[PD_CALIBRATION_BINS];
     pd_plot_point bars[3 * PD_CALIBRATION_BINS];
     const pd_plot_point perfect[] = {{0, 0}, {1, 1}};
@@ -166,20 +162,17 @@ pd_status pd_chart_calibration(FILE *out, const pd_results_fold *fold)
     const legend entries[] = {{PD_PLOT_FIRST, "as used, 95 % intervals"},
                               {PD_PLOT_THIRD, "before temperature scaling"},
                               {PD_PLOT_MUTED, "probabilities that can be taken at their word"}};
-    PD_TRY(figure_begin(out, "Calibration", &plot, entries, COUNT(entries)));
+    figure_begin(out, "Calibration", &plot, entries, COUNT(entries));
     fputs("Images in ten bins by probability. On the dashed line, of images with probability 0.7 "
           "seven in ten are pneumonia.",
           out);
     figure_end(out);
-cleanup:
-    return status;
 }
 
 enum { SCORE_BINS = 20 };
 
-pd_status pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double high)
+void pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double high)
 {
-    pd_status status = PD_OK;
     int64_t counts[2][SCORE_BINS] = {{0}}, most = 1;
     for (size_t i = 0; i < fold->score_count; i++) {
         double at = fold->scores[i].probability * SCORE_BINS;
@@ -219,11 +212,9 @@ pd_status pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, do
                               {PD_PLOT_SECOND, "truly pneumonia"},
                               {PD_PLOT_INK, "threshold in use"},
                               {PD_PLOT_BAND, "band of doubt"}};
-    PD_TRY(figure_begin(out, "Scores by class", &plot, entries, COUNT(entries)));
+    figure_begin(out, "Scores by class", &plot, entries, COUNT(entries));
     fputs("The count is on a logarithmic scale, so that single images can be seen.", out);
     figure_end(out);
-cleanup:
-    return status;
 }
 
 /* A curve of the history. */
@@ -296,7 +287,7 @@ static pd_status chart_history(FILE *out, const char *title, const char *label,
     entries[series_count] = (legend){PD_PLOT_MUTED, "epoch whose weights are used"};
     plot.marks = marks;
     plot.mark_count = mark_count;
-    PD_TRY(figure_begin(out, title, &plot, entries, series_count + 1));
+    figure_begin(out, title, &plot, entries, series_count + 1);
     figure_end(out);
 cleanup:
     free(points);

@@ -1,8 +1,8 @@
 #include "pneumo/report/gallery.h"
 
+#include "page.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/evaluate/heatmap.h"
-#include "pneumo/report/page.h"
 
 #include <math.h>
 #include <stdlib.h>

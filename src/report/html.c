@@ -1,4 +1,4 @@
-#include "pneumo/report/html.h"
+#include "html.h"
 
 #include "pneumo/base/text.h"
 

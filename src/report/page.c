@@ -1,12 +1,13 @@
-#include "pneumo/report/page.h"
+#include "page.h"
 
+#include "charts.h"
+#include "html.h"
+#include "plot.h"
 #include "pneumo/base/clock.h"
 #include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
-#include "pneumo/report/charts.h"
-#include "pneumo/report/html.h"
-#include "pneumo/report/plot.h"
-#include "pneumo/report/stress_chart.h"
+#include "stress_chart.h"
+#include "warnings.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -192,7 +193,7 @@ static void write_verdict(FILE *out, const pd_results *results)
 /* How the figures hold when images are taken otherwise. */
 static void write_stress_verdict(FILE *out, const pd_results *results)
 {
-    const pd_verdict verdict = pd_report_stress(results);
+    const pd_verdict verdict = pd_verdict_of_results(results);
     if (verdict.count == 0) {
         pd_html_element(out, "p",
                         "No stress test was run: how the figures hold on images that are taken "
@@ -220,7 +221,7 @@ static void write_top(FILE *out, const pd_results *results)
             "looks again fits the model to the test fold, and the figures promise more than new "
             "patients will keep.</p>\n",
             results->test_looks == 1 ? "" : "s");
-    pd_warnings warnings = pd_report_warnings(results);
+    pd_warnings warnings = pd_warnings_of(results);
     int others = warnings.count - warnings.stress; /* the stress test has had its say */
     if (others > 0) {
         fputs("<ul class=\"warnings\">\n", out);
@@ -554,8 +555,8 @@ static pd_status write_plots(FILE *out, const pd_results *results, const pd_resu
         pd_html_element(out, "p class=\"soft\"",
                         "No ROC and no precision-recall curve: they need images of both classes.");
     }
-    PD_TRY(pd_chart_calibration(out, fold));
-    PD_TRY(pd_chart_scores(out, fold, results->refer_low, results->refer_high));
+    pd_chart_calibration(out, fold);
+    pd_chart_scores(out, fold, results->refer_low, results->refer_high);
     fputs("</div>\n", out);
 cleanup:
     return status;

@@ -1,248 +1,232 @@
-#include "pneumo/report/plot.h"
+#include "plot.h"
 
-#include "pneumo/base/memory.h"
-#include "pneumo/report/html.h"
+#include "svg.h"
 
-#include <ctype.h>
 #include <math.h>
-#include <plplot.h>
-#include <setjmp.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* In points, the unit of the view box. Small, so that text stays readable on a phone. */
-enum { WIDTH = 320, HEIGHT = 270 };
-static const double left = 0.2, right = 0.98, bottom = 0.19, top = 0.97; /* of the axes */
-static const double text_millimetres = 3.2;                              /* 12 points */
-static const double dot_points = 3;                                      /* radius */
+static const double width = 320, height = 270;
+static const double left = 64, right = 313.6, top = 8.1, bottom = 218.7; /* of the axes */
+static const double text_size = 12, tick_length = 2.7, dot_radius = 3.5;
+static const double text_drop = 4.8; /* from the middle of a line of text to its baseline */
 
 const char *const pd_plot_colour_names[PD_PLOT_COLOURS] = {
     "ink", "grid", "band", "muted", "first", "second", "third", "fourth",
 };
 
-/* PLplot ends the process when it cannot go on, unless its handler jumps away. */
-static jmp_buf give_up;
-static char complaint[256];
-
-static int on_exit_wanted(const char *message)
+/* The fraction of the way along the axis at which a value lies; NAN where the axis has no place for
+ * it. Values far outside are brought nearer, so that differences between them stay finite. */
+static double fraction(const pd_plot_axis *axis, double value)
 {
-    snprintf(complaint, sizeof(complaint), "%s", message);
-    longjmp(give_up, 1);
-}
-
-static void on_abort(const char *message)
-{
-    snprintf(complaint, sizeof(complaint), "%s", message);
-}
-
-/* PLplot asks the terminal for another device when it lacks the one it is told to use. */
-static bool has_svg(void)
-{
-    const char *names[64], *devices[64], **all_names = names, **all_devices = devices;
-    int count = 64;
-    bool found = false;
-    plgDevs(&all_names, &all_devices, &count);
-    for (int i = 0; i < count; i++)
-        found = found || strcmp(devices[i], "svg") == 0;
-    return found;
-}
-
-static double on_axis(const pd_plot_axis *axis, double value)
-{
-    return axis->logarithmic ? log10(value) : value;
-}
-
-/* Where a value lies, in the axis' own measure; NAN where it has no place. What is far outside is
- * brought nearer, since PLplot counts in whole numbers of small range. */
-static double place(const pd_plot_axis *axis, double value)
-{
-    double low = on_axis(axis, axis->low), high = on_axis(axis, axis->high);
-    double at = on_axis(axis, value), far = 10 * (high - low);
-    return isfinite(at) ? fmin(fmax(at, low - far), high + far) : (double)NAN;
-}
-
-static void draw_line(const double *x, const double *y, size_t count)
-{
-    for (size_t i = 0; i < count;) {
-        size_t run = 0;
-        while (i + run < count && isfinite(x[i + run]) && isfinite(y[i + run]))
-            run++;
-        if (run > 1)
-            plline((int)run, x + i, y + i);
-        i += run + 1;
+    double low = axis->low, high = axis->high;
+    if (axis->logarithmic) {
+        low = log10(low);
+        high = log10(high);
+        value = log10(value);
     }
+    return isfinite(value) ? fmin(fmax((value - low) / (high - low), -1e3), 1e3) : (double)NAN;
 }
 
-/* As polygons: PLplot's own circles have hundreds of corners. */
-static void draw_dots(const pd_plot *plot, const double *x, const double *y, size_t count)
+/* The point in units of the view box. */
+static pd_plot_point place(const pd_plot *plot, pd_plot_point point)
 {
-    enum { CORNERS = 16 };
-    double x_span = on_axis(&plot->x, plot->x.high) - on_axis(&plot->x, plot->x.low);
-    double y_span = on_axis(&plot->y, plot->y.high) - on_axis(&plot->y, plot->y.low);
-    double x_radius = dot_points * x_span / ((right - left) * WIDTH);
-    double y_radius = dot_points * y_span / ((top - bottom) * HEIGHT);
-    for (size_t i = 0; i < count; i++) {
-        double x_corners[CORNERS], y_corners[CORNERS];
-        for (int c = 0; c < CORNERS; c++) {
-            x_corners[c] = x[i] + x_radius * cos(2 * M_PI * c / CORNERS);
-            y_corners[c] = y[i] + y_radius * sin(2 * M_PI * c / CORNERS);
+    return (pd_plot_point){left + (right - left) * fraction(&plot->x, point.x),
+                           bottom - (bottom - top) * fraction(&plot->y, point.y)};
+}
+
+static bool is_finite(pd_plot_point point)
+{
+    return isfinite(point.x) && isfinite(point.y);
+}
+
+static bool is_inside(pd_plot_point point)
+{
+    const double rounding = 1e-6;
+    return point.x >= left - rounding && point.x <= right + rounding && point.y >= top - rounding &&
+           point.y <= bottom + rounding;
+}
+
+/* --- Marks --- */
+
+/* Narrows [*begin, *end], the visible part of a segment from 0 to 1, to where from + t * change >=
+ * limit (Liang and Barsky, ACM Transactions on Graphics 3, 1984). */
+static void clip_against(double from, double change, double limit, double *begin, double *end)
+{
+    double at = (limit - from) / change;
+    if (change > 0)
+        *begin = fmax(*begin, at);
+    else if (change < 0)
+        *end = fmin(*end, at);
+    else if (from < limit)
+        *end = -1;
+}
+
+/* Clips the segment from *a to *b to the axes; returns whether any of it is inside. */
+static bool clip(pd_plot_point *a, pd_plot_point *b)
+{
+    double begin = 0, end = 1, dx = b->x - a->x, dy = b->y - a->y;
+    clip_against(a->x, dx, left, &begin, &end);
+    clip_against(-a->x, -dx, -right, &begin, &end);
+    clip_against(a->y, dy, top, &begin, &end);
+    clip_against(-a->y, -dy, -bottom, &begin, &end);
+    if (begin > end)
+        return false;
+    pd_plot_point start = *a;
+    if (begin > 0)
+        *a = (pd_plot_point){start.x + begin * dx, start.y + begin * dy};
+    if (end < 1)
+        *b = (pd_plot_point){start.x + end * dx, start.y + end * dy};
+    return true;
+}
+
+/* A polyline per run of segments that are inside and joined. */
+static void draw_line(FILE *out, const pd_plot *plot, const pd_plot_mark *mark)
+{
+    bool open = false;
+    for (size_t i = 0; i + 1 < mark->count; i++) {
+        pd_plot_point a = place(plot, mark->points[i]), b = place(plot, mark->points[i + 1]);
+        bool joined = open && is_inside(a);
+        bool drawn = is_finite(a) && is_finite(b) && clip(&a, &b);
+        if (open && !(drawn && joined)) {
+            fputs("\"/>\n", out);
+            open = false;
         }
-        if (isfinite(x[i]) && isfinite(y[i]))
-            plfill(CORNERS, x_corners, y_corners);
+        if (!drawn)
+            continue;
+        if (!open)
+            fprintf(out,
+                    "<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"var(--plot-%s)\"%s "
+                    "points=\"%.2f,%.2f",
+                    pd_plot_colour_names[mark->colour],
+                    mark->shape == PD_PLOT_DASHES ? " stroke-dasharray=\"3.5 3\"" : "", a.x, a.y);
+        fprintf(out, " %.2f,%.2f", b.x, b.y);
+        open = true;
+    }
+    if (open)
+        fputs("\"/>\n", out);
+}
+
+static void draw_dots(FILE *out, const pd_plot *plot, const pd_plot_mark *mark)
+{
+    for (size_t i = 0; i < mark->count; i++) {
+        pd_plot_point at = place(plot, mark->points[i]);
+        if (is_inside(at)) /* false for NAN */
+            fprintf(out, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%g\" fill=\"var(--plot-%s)\"/>\n",
+                    at.x, at.y, dot_radius, pd_plot_colour_names[mark->colour]);
     }
 }
 
-static void draw_boxes(const double *x, const double *y, size_t count)
+static void draw_boxes(FILE *out, const pd_plot *plot, const pd_plot_mark *mark)
 {
-    for (size_t i = 0; i + 1 < count; i += 2)
-        if (isfinite(x[i] + x[i + 1]) && isfinite(y[i] + y[i + 1]))
-            plfill(4, (double[]){x[i], x[i + 1], x[i + 1], x[i]},
-                   (double[]){y[i], y[i], y[i + 1], y[i + 1]});
-}
-
-/* x and y: the mark's points in the axes' own measure. */
-static void draw_mark(const pd_plot *plot, const pd_plot_mark *mark, const double *x,
-                      const double *y)
-{
-    plcol0(1 + mark->colour);
-    plwidth(1.5);
-    switch (mark->shape) {
-    case PD_PLOT_LINE:
-        draw_line(x, y, mark->count);
-        break;
-    case PD_PLOT_DASHES:
-        pllsty(2);
-        draw_line(x, y, mark->count);
-        pllsty(1);
-        break;
-    case PD_PLOT_DOTS:
-        draw_dots(plot, x, y, mark->count);
-        break;
-    case PD_PLOT_BOXES:
-        draw_boxes(x, y, mark->count);
-        break;
+    for (size_t i = 0; i + 1 < mark->count; i += 2) {
+        pd_plot_point a = place(plot, mark->points[i]), b = place(plot, mark->points[i + 1]);
+        if (!is_finite(a) || !is_finite(b))
+            continue;
+        double x1 = fmax(fmin(a.x, b.x), left), x2 = fmin(fmax(a.x, b.x), right);
+        double y1 = fmax(fmin(a.y, b.y), top), y2 = fmin(fmax(a.y, b.y), bottom);
+        if (x1 < x2 && y1 < y2)
+            fprintf(out,
+                    "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" "
+                    "fill=\"var(--plot-%s)\"/>\n",
+                    x1, y1, x2 - x1, y2 - y1, pd_plot_colour_names[mark->colour]);
     }
 }
 
-static void draw_axes(const pd_plot *plot)
+/* --- Axes --- */
+
+typedef struct ticks {
+    double first, step; /* of a logarithmic axis: exponents of 10 */
+    int count, decimals;
+} ticks;
+
+/* A linear axis has a tick at multiples of 1, 2 or 5 times a power of 10, four to nine of them; a
+ * logarithmic one at powers of 10, ten at most. */
+static ticks choose_ticks(const pd_plot_axis *axis)
 {
-    plwidth(1);
-    plcol0(1 + PD_PLOT_GRID);
-    plbox(plot->x.logarithmic ? "gl" : "g", 0, 0, plot->y.logarithmic ? "gl" : "g", 0, 0);
-    plcol0(1 + PD_PLOT_INK);
-    plsmaj(text_millimetres, 0.3);
-    plbox(plot->x.logarithmic ? "bintlf" : "bint", 0, 0, plot->y.logarithmic ? "bintlfv" : "bintv",
-          0, 0);
-    plmtex("b", 3.5, 0.5, 0.5, plot->x.label);
-    plmtex("l", 5, 0.5, 0.5, plot->y.label);
+    double low = axis->logarithmic ? log10(axis->low) : axis->low;
+    double high = axis->logarithmic ? log10(axis->high) : axis->high, range = high - low;
+    double power = pow(10, floor(log10(range))), part = range / power;
+    ticks out = {.step = power * (part > 6 ? 2 : part > 3 ? 1 : part > 1.5 ? 0.5 : 0.2)};
+    if (axis->logarithmic)
+        out.step = fmax(1, ceil(range / 10));
+    double first = ceil(low / out.step - 1e-9), last = floor(high / out.step + 1e-9);
+    out.first = first * out.step;
+    out.count = last < first ? 0 : (int)(last - first) + 1;
+    out.decimals = (int)fmax(0, -floor(log10(out.step) + 1e-9));
+    return out;
 }
 
-/* PLplot's colour 0 is the background. The colours are mere numbers, #000000, #000001, ..., in
- * whose place copy_svg puts the page's. */
-static void set_colours(void)
+static double tick_value(const pd_plot_axis *axis, const ticks *t, int number)
 {
-    plscmap0n(1 + PD_PLOT_COLOURS);
-    for (int i = 0; i <= PD_PLOT_COLOURS; i++)
-        plscol0(i, 0, 0, i);
+    double at = t->first + number * t->step;
+    return axis->logarithmic ? pow(10, at) : at;
 }
 
-/* Draws into `out`, which PLplot closes. x and y: the points of all marks, one mark after another,
- * in the axes' own measure. */
-static void draw(FILE *out, const pd_plot *plot, const double *x, const double *y)
+/* Long numbers get an exponent, so that they fit beside the axis. */
+static void print_tick(char *text, size_t size, const pd_plot_axis *axis, const ticks *t,
+                       double value)
 {
-    plsdev("svg");
-    plsfile(out);
-    plsetopt("drvopt", "text_clipping=0"); /* clipping would need ids */
-    plspage(0, 0, WIDTH, HEIGHT, 0, 0);
-    set_colours();
-    plinit();
-    plschr(text_millimetres, 1);
-    pladv(0);
-    plvpor(left, right, bottom, top);
-    plwind(on_axis(&plot->x, plot->x.low), on_axis(&plot->x, plot->x.high),
-           on_axis(&plot->y, plot->y.low), on_axis(&plot->y, plot->y.high));
-    draw_axes(plot);
-    for (size_t m = 0, at = 0; m < plot->mark_count; at += plot->marks[m++].count)
-        draw_mark(plot, &plot->marks[m], x + at, y + at);
-    plend();
-}
-
-/* Stores at *svg (free(), also after a failure) what PLplot writes. */
-static pd_status render(char **svg, const pd_plot *plot, const double *x, const double *y)
-{
-    size_t size = 0;
-    complaint[0] = '\0';
-    plsexit(on_exit_wanted);
-    plsabort(on_abort);
-    if (!has_svg())
-        return pd_fail("cannot draw a plot: PLplot has no SVG driver: install PLplot again");
-    FILE *out = open_memstream(svg, &size);
-    if (!out)
-        return pd_fail("cannot draw a plot: out of memory");
-    if (setjmp(give_up) == 0)
-        draw(out, plot, x, y);
+    if (fabs(value) < t->step * 1e-6 && !axis->logarithmic)
+        value = 0; /* a sum of steps need not meet it */
+    if (axis->logarithmic || t->decimals > 4 || fabs(value) >= 1e5)
+        snprintf(text, size, "%.7g", value);
     else
-        fclose(out);
-    return complaint[0] ? pd_fail("cannot draw a plot: PLplot: %s", complaint) : PD_OK;
+        snprintf(text, size, "%.*f", t->decimals, value);
 }
 
-/* Writes the page's colour instead of the one at `at`; returns what it stands for, or 0. */
-static size_t copy_colour(FILE *out, const char *at)
+static void draw_axis(FILE *out, const pd_plot *plot, bool across)
 {
-    unsigned colour;
-    if (sscanf(at, "\"#0000%2X\"", &colour) != 1 || colour > PD_PLOT_COLOURS)
-        return 0;
-    if (colour == 0)
-        fputs("\"none\"", out);
-    else
-        fprintf(out, "\"var(--plot-%s)\"", pd_plot_colour_names[colour - 1]);
-    return strlen("\"#000000\"");
-}
-
-/* Copies what is inside of PLplot's <svg> element, in the page's colours and without the blanks
- * that it is indented by. */
-static pd_status copy_svg(FILE *out, const char *svg, const char *description)
-{
-    const char *start = strstr(svg, "<svg");
-    const char *inside = start ? strchr(start, '>') : NULL;
-    const char *end = inside ? strstr(inside, "</svg>") : NULL;
-    if (!end)
-        return pd_fail("cannot draw a plot: PLplot wrote no SVG");
-    fprintf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
-    pd_html_text(out, description);
-    fputs("\">", out);
-    for (const char *at = inside + 1; at < end;) {
-        size_t colour = *at == '"' ? copy_colour(out, at) : 0;
-        if (colour == 0 && !isspace((unsigned char)*at))
-            fputc(*at, out);
-        else if (colour == 0 && !isspace((unsigned char)at[-1]))
-            fputc(' ', out);
-        at += colour > 0 ? colour : 1;
-    }
-    fputs("</svg>\n", out);
-    return PD_OK;
-}
-
-pd_status pd_plot_write(FILE *out, const pd_plot *plot)
-{
-    pd_status status = PD_OK;
-    char *svg = NULL;
-    size_t count = 0;
-    double *x = NULL, *y = NULL;
-    for (size_t m = 0; m < plot->mark_count; m++)
-        count += plot->marks[m].count;
-    PD_TRY(pd_alloc(&x, count, sizeof(*x)));
-    PD_TRY(pd_alloc(&y, count, sizeof(*y)));
-    for (size_t m = 0, at = 0; m < plot->mark_count; m++)
-        for (size_t i = 0; i < plot->marks[m].count; i++, at++) {
-            x[at] = place(&plot->x, plot->marks[m].points[i].x);
-            y[at] = place(&plot->y, plot->marks[m].points[i].y);
+    static const char grid[] = "stroke=\"var(--plot-grid)\"", ink[] = "stroke=\"var(--plot-ink)\"";
+    const pd_plot_axis *axis = across ? &plot->x : &plot->y;
+    ticks t = choose_ticks(axis);
+    for (int i = 0; i < t.count; i++) {
+        char text[32];
+        double value = tick_value(axis, &t, i);
+        pd_plot_point at = place(
+            plot, (pd_plot_point){across ? value : plot->x.low, across ? plot->y.low : value});
+        print_tick(text, sizeof text, axis, &t, value);
+        if (across) {
+            pd_svg_line(out, at.x, bottom, at.x, top, grid);
+            pd_svg_line(out, at.x, bottom, at.x, bottom + tick_length, ink);
+            pd_svg_text(out, at.x, bottom + 15.9 + text_drop, "text-anchor=\"middle\"", text);
+        } else {
+            pd_svg_line(out, left, at.y, right, at.y, grid);
+            pd_svg_line(out, left - tick_length, at.y, left, at.y, ink);
+            pd_svg_text(out, left - 9.1, at.y + text_drop, "text-anchor=\"end\"", text);
         }
-    PD_TRY(render(&svg, plot, x, y));
-    PD_TRY(copy_svg(out, svg, plot->description));
-cleanup:
-    free(svg);
-    free(x);
-    free(y);
-    return status;
+    }
+}
+
+static void draw_axes(FILE *out, const pd_plot *plot)
+{
+    static const char ink[] = "stroke=\"var(--plot-ink)\"";
+    double middle = (top + bottom) / 2;
+    char upright[64];
+    draw_axis(out, plot, true);
+    draw_axis(out, plot, false);
+    pd_svg_line(out, left, bottom, right, bottom, ink);
+    pd_svg_line(out, left, top, left, bottom, ink);
+    pd_svg_text(out, (left + right) / 2, bottom + 31.7 + text_drop, "text-anchor=\"middle\"",
+                plot->x.label);
+    snprintf(upright, sizeof upright, "text-anchor=\"middle\" transform=\"rotate(-90 %.1f %.1f)\"",
+             18.6 + text_drop, middle);
+    pd_svg_text(out, 18.6 + text_drop, middle, upright, plot->y.label);
+}
+
+void pd_plot_write(FILE *out, const pd_plot *plot)
+{
+    pd_svg_begin(out, width, height, plot->description);
+    fprintf(out, "<g font-size=\"%g\">\n", text_size);
+    draw_axes(out, plot);
+    for (size_t i = 0; i < plot->mark_count; i++) {
+        const pd_plot_mark *mark = &plot->marks[i];
+        if (mark->shape == PD_PLOT_DOTS)
+            draw_dots(out, plot, mark);
+        else if (mark->shape == PD_PLOT_BOXES)
+            draw_boxes(out, plot, mark);
+        else
+            draw_line(out, plot, mark);
+    }
+    fputs("</g>", out);
+    pd_svg_end(out);
 }

@@ -4,6 +4,8 @@
 #include "pneumo/io/file.h"
 #include "pneumo/report/report.h"
 
+#include "warnings.h"
+
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
@@ -294,7 +296,7 @@ pd_status pd_report_write_json(const char *path, const pd_results *results)
     add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "val"), val, &on_val);
     add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "test"), test, &on_test);
     cJSON *list = add_array(&j, root, "warnings");
-    pd_warnings w = pd_report_warnings(results);
+    pd_warnings w = pd_warnings_of(results);
     for (int i = 0; i < w.count; i++)
         append(&j, list, make_string(w.lines[i]));
 

@@ -1,6 +1,7 @@
-#include "pneumo/report/stress_chart.h"
+#include "stress_chart.h"
 
-#include "pneumo/report/html.h"
+#include "html.h"
+#include "svg.h"
 
 #include <math.h>
 
@@ -44,22 +45,6 @@ static double place(const drawing *self, double share)
     return left + (right - left) * (share - self->low) / (1 - self->low);
 }
 
-static void draw_line(const drawing *self, double x1, double y1, double x2, double y2,
-                      const char *attributes)
-{
-    fprintf(self->out, "<polyline points=\"%.1f,%.1f %.1f,%.1f\" fill=\"none\" %s/>\n", x1, y1, x2,
-            y2, attributes);
-}
-
-static void draw_text(const drawing *self, double x, double y, const char *attributes,
-                      const char *text)
-{
-    fprintf(self->out, "<text x=\"%.1f\" y=\"%.1f\" fill=\"var(--plot-ink)\" %s>", x, y,
-            attributes);
-    pd_html_text(self->out, text);
-    fputs("</text>\n", self->out);
-}
-
 /* A filled diamond or an open square, which differ without colours too. */
 static void draw_symbol(FILE *out, kind of, double x, double y)
 {
@@ -83,7 +68,7 @@ static void draw_figure(const drawing *self, const pd_figure *figure, kind of)
         return;
     snprintf(attributes, sizeof attributes, "stroke=\"var(--plot-%s)\" stroke-width=\"1.2\"",
              kinds[of].colour);
-    draw_line(self, place(self, figure->low), y, place(self, figure->high), y, attributes);
+    pd_svg_line(self->out, place(self, figure->low), y, place(self, figure->high), y, attributes);
     draw_symbol(self->out, of, place(self, figure->value), y);
 }
 
@@ -101,14 +86,14 @@ static void draw_row(const drawing *self, int number)
     bool worst = number == self->stress->worst;
     char area[16] = "";
     const char *weight = worst ? "font-weight=\"700\"" : "";
-    draw_text(self, 8, self->y + 3.4, weight, pd_stress_name(row));
+    pd_svg_text(self->out, 8, self->y + 3.4, weight, pd_stress_name(row));
     draw_figure(self, &row->metrics.sensitivity, SENSITIVITY);
     draw_figure(self, &row->metrics.specificity, SPECIFICITY);
     if (isfinite(row->metrics.auc.value))
         snprintf(area, sizeof area, "%.3f", row->metrics.auc.value);
-    draw_text(self, right + 8, self->y + 3.4, weight, area);
+    pd_svg_text(self->out, right + 8, self->y + 3.4, weight, area);
     if (worst)
-        draw_text(self, right + 44, self->y + 3.4, weight, "worst");
+        pd_svg_text(self->out, right + 44, self->y + 3.4, weight, "worst");
 }
 
 /* Grid lines and their numbers, at the bottom. */
@@ -118,12 +103,12 @@ static void draw_axis(const drawing *self, double bottom)
     int step = self->low < 0.45 ? 20 : 10;
     for (int percent = 100; percent >= 100 * self->low - 1e-9; percent -= step) {
         double x = place(self, percent / 100.0);
-        draw_line(self, x, head - 6, x, bottom, "stroke=\"var(--plot-grid)\"");
+        pd_svg_line(self->out, x, head - 6, x, bottom, "stroke=\"var(--plot-grid)\"");
         snprintf(text, sizeof text, "%d", percent);
-        draw_text(self, x, bottom + 11, "text-anchor=\"middle\"", text);
+        pd_svg_text(self->out, x, bottom + 11, "text-anchor=\"middle\"", text);
     }
-    draw_text(self, (left + right) / 2, bottom + 25, "text-anchor=\"middle\"",
-              "% of images decided rightly");
+    pd_svg_text(self->out, (left + right) / 2, bottom + 25, "text-anchor=\"middle\"",
+                "% of images decided rightly");
 }
 
 /* A line through all rows at each target, with its number at the top. */
@@ -135,10 +120,10 @@ static void draw_targets(const drawing *self, double bottom)
         snprintf(attributes, sizeof attributes,
                  "stroke=\"var(--plot-%s)\" stroke-width=\"1.2\" stroke-dasharray=\"%s\"",
                  kinds[of].colour, of == SENSITIVITY ? "6 3" : "2 2");
-        draw_line(self, x, y - 8, x, bottom, attributes);
+        pd_svg_line(self->out, x, y - 8, x, bottom, attributes);
         snprintf(text, sizeof text, "%s %g %%", of == SENSITIVITY ? "sens." : "spec.",
                  100 * target_of(self, of));
-        draw_text(self, x - 4, y, "text-anchor=\"end\"", text);
+        pd_svg_text(self->out, x - 4, y, "text-anchor=\"end\"", text);
     }
 }
 
@@ -154,8 +139,8 @@ static double title_place(int family)
 static void draw_titles(const drawing *self)
 {
     for (int family = 0; family < PD_CHANGE_FAMILIES; family++)
-        draw_text(self, 0, title_place(family) + 4.4, "font-style=\"italic\"",
-                  pd_change_family_names[family]);
+        pd_svg_text(self->out, 0, title_place(family) + 4.4, "font-style=\"italic\"",
+                    pd_change_family_names[family]);
 }
 
 /* Goes through the rows: the images as they are, then family by family. */
@@ -196,20 +181,21 @@ void pd_stress_chart_write(FILE *out, const pd_stress *stress, pd_targets target
     double bottom = head + row_height * (PD_STRESS_ROWS + PD_CHANGE_FAMILIES);
     fputs("<figure class=\"stress\">\n", out);
     pd_html_element(out, "h4", "Sensitivity and specificity under each change");
-    fprintf(out, "\n<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"", width,
-            bottom + foot);
-    pd_html_print(out,
-                  "Sensitivity and specificity under each of %d changes; worst: images %s. The "
-                  "table below has the numbers.",
-                  PD_CHANGES, pd_stress_phrase(worst));
-    fputs("\"><g font-size=\"10\">\n", out);
-    draw_text(&self, right + 8, head - 8, "", "AUC");
+    char description[256];
+    snprintf(description, sizeof description,
+             "Sensitivity and specificity under each of %d changes; worst: images %s. The table "
+             "below has the numbers.",
+             PD_CHANGES, pd_stress_phrase(worst));
+    pd_svg_begin(out, width, bottom + foot, description);
+    fputs("<g font-size=\"10\">\n", out);
+    pd_svg_text(out, right + 8, head - 8, "", "AUC");
     each_row(&self, shade_row);
     draw_axis(&self, bottom);
     draw_targets(&self, bottom);
     draw_titles(&self);
     each_row(&self, draw_row);
-    fputs("</g></svg>\n", out);
+    fputs("</g>", out);
+    pd_svg_end(out);
     write_legend(out);
     fputs("</figure>\n", out);
 }

@@ -1,9 +1,9 @@
 #include "pneumo/report/table.h"
 
+#include "html.h"
 #include "pneumo/base/clock.h"
 #include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
-#include "pneumo/report/html.h"
 
 #include <math.h>
 #include <stdbool.h>

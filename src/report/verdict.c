@@ -1,4 +1,4 @@
-#include "pneumo/report/verdict.h"
+#include "verdict.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -138,4 +138,11 @@ pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets
     if (!out.missed)
         tell_worst(&out, stress, images, targets);
     return out;
+}
+
+pd_verdict pd_verdict_of_results(const pd_results *results)
+{
+    bool test = results->test.stress.present;
+    return pd_verdict_of(test ? &results->test.stress : &results->val.stress,
+                         test ? "" : "validation ", pd_results_targets(results));
 }

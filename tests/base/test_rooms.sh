@@ -7,7 +7,7 @@ cd "${PNEUMO_SOURCE:-$(dirname "$0")/../..}"
 rooms=(base kernels nn io data comm metrics train evaluate report cli)
 declare -A home=([cblas.h]=kernels [hdf5.h]=io [mpi.h]=comm [ini.h]=train [cjson/cJSON.h]=report
                  [cJSON.h]=report [stb_image.h]=data [stb_image_resize.h]=data
-                 [stb_image_write.h]=data [plplot.h]=report)
+                 [stb_image_write.h]=data)
 bad=0
 complain() {
     echo "room fence: $*" >&2

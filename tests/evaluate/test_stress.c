@@ -3,7 +3,7 @@
 #include "pneumo/base/log.h"
 #include "pneumo/base/random.h"
 #include "pneumo/evaluate/stress.h"
-#include "pneumo/report/verdict.h"
+#include "report/verdict.h"
 #include "pneumo/train/setup.h"
 
 #include <math.h>

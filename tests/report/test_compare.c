@@ -9,6 +9,7 @@
 #include "pneumo/base/random.h"
 #include "pneumo/metrics/difference.h"
 #include "pneumo/report/compare.h"
+#include "pneumo/report/report.h"
 #include "pneumo/report/score_file.h"
 #include "pneumo/report/table.h"
 

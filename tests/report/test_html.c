@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "pneumo/report/html.h"
+#include "report/html.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,8 @@
 
 #include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
-#include "pneumo/report/page.h"
+#include "pneumo/report/report.h"
+#include "report/page.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -194,8 +195,8 @@ static void check_elements(const char *html)
     static const char allowed[] = " !DOCTYPE html head meta title style body main header section "
                                   "figure figcaption p h1 h2 h3 "
                                   "h4 b i ul li table thead tr th td span bdi dl dt dd div pre img "
-                                  "svg g rect polyline polygon "
-                                  "text tspan ";
+                                  "svg g rect circle polyline polygon "
+                                  "text ";
     char open[32][16], tag[16], spaced[20];
     int depth = 0;
     for (const char *at = html; (at = strchr(at, '<')) != NULL; at++) {

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "pneumo/report/stress_chart.h"
+#include "report/stress_chart.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "pneumo/report/verdict.h"
+#include "report/verdict.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,25 +3,8 @@
 #define PNEUMO_REPORT_REPORT_H
 
 #include "pneumo/evaluate/results.h"
-#include "pneumo/report/verdict.h"
 
 #include <stdio.h>
-
-/* What the stress test says: that of the test fold if it was run, else that of the validation fold,
- * which the lines then say. */
-pd_verdict pd_report_stress(const pd_results *results);
-
-/* What a reader of the figures must know, a line each. At most one per decision of each fold (two
- * thresholds and the three-class answer), one on the shapes of each, one on what calibration has
- * seen of each, five on the data and the threshold, and those of a stress test that misses a
- * target, which are the last. */
-typedef struct pd_warnings {
-    int count;
-    int stress; /* how many are the stress test's */
-    char lines[15 + PD_VERDICT_LINES][256];
-} pd_warnings;
-
-pd_warnings pd_report_warnings(const pd_results *results);
 
 /* Writes the report as JSON, by pd_file_write:
  *

@@ -2,7 +2,7 @@
 #ifndef PNEUMO_REPORT_SCORE_FILE_H
 #define PNEUMO_REPORT_SCORE_FILE_H
 
-#include "pneumo/report/report.h"
+#include "pneumo/evaluate/results.h"
 
 /* Writes, by pd_file_write, RFC 4180 with the header
  *     fold,id,name,patient,label,cause,logit,probability

@@ -2,9 +2,9 @@
 #ifndef PNEUMO_REPORT_PAGE_H
 #define PNEUMO_REPORT_PAGE_H
 
+#include "pneumo/evaluate/results.h"
 #include "pneumo/io/checkpoint.h"
 #include "pneumo/io/dataset.h"
-#include "pneumo/report/report.h"
 
 /* An image that was decided wrongly. */
 typedef struct pd_page_mistake {

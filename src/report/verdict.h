@@ -2,7 +2,7 @@
 #ifndef PNEUMO_REPORT_VERDICT_H
 #define PNEUMO_REPORT_VERDICT_H
 
-#include "pneumo/evaluate/stress.h"
+#include "pneumo/evaluate/results.h"
 
 #include <stdbool.h>
 
@@ -27,5 +27,9 @@ typedef struct pd_verdict {
  *
  * `images` stands before the word "images": "validation ", or "". */
 pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets targets);
+
+/* What the stress test says: that of the test fold if it was run, else that of the validation fold,
+ * which the lines then say. */
+pd_verdict pd_verdict_of_results(const pd_results *results);
 
 #endif

@@ -2,8 +2,8 @@
 #ifndef PNEUMO_REPORT_CHARTS_H
 #define PNEUMO_REPORT_CHARTS_H
 
+#include "pneumo/evaluate/results.h"
 #include "pneumo/io/checkpoint.h"
-#include "pneumo/report/report.h"
 
 #include <stdio.h>
 
@@ -12,9 +12,9 @@ pd_status pd_chart_roc(FILE *out, const pd_results_fold *fold);
 pd_status pd_chart_precision_recall(FILE *out, const pd_results_fold *fold);
 
 /* Of a fold that is present; any scores, or none. */
-pd_status pd_chart_calibration(FILE *out, const pd_results_fold *fold);
+void pd_chart_calibration(FILE *out, const pd_results_fold *fold);
 /* The band of doubt is [low, high]; not finite: none. */
-pd_status pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double high);
+void pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double high);
 
 /* Over the epochs, at least one; a gap where a figure is not known. */
 pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int64_t best_epoch);

@@ -2,7 +2,7 @@
 #ifndef PNEUMO_REPORT_STRESS_CHART_H
 #define PNEUMO_REPORT_STRESS_CHART_H
 
-#include "pneumo/report/verdict.h"
+#include "verdict.h"
 
 #include <stdio.h>
 
