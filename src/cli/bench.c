@@ -139,7 +139,7 @@ static pd_status choose_job(pd_comm *comm, pd_job *job, const arguments *given)
     memset(job, 0, sizeof *job);
     if (pd_comm_rank(comm) == 0)
         status = pd_command_job(job, given->job_name, first, 1, &given->overrides);
-    if (status == PD_OK && pd_comm_rank(comm) == 0 && job->size == 0)
+    if (status == PD_OK && pd_comm_rank(comm) == 0 && job->input.size == 0)
         status = pd_fail_usage("%s: data.size = 0 means 'as packed', but no data set is read here: "
                                "give --size",
                                given->job_name);
@@ -232,8 +232,8 @@ static void sum_kinds(figures *out, const pd_step *step, const pd_layer_times *t
         double forward, backward;
         pd_network_flops(step->network, i, &forward, &backward);
         of->layers++;
-        of->forward_flops += forward * step->job->batch;
-        of->backward_flops += backward * step->job->batch;
+        of->forward_flops += forward * step->job->sampling.batch;
+        of->backward_flops += backward * step->job->sampling.batch;
         for (int rank = 0; rank < ranks; rank++) {
             const pd_layer_times *at = &times[rank * layers + i];
             of->forward += at->forward / ranks;
@@ -364,15 +364,16 @@ static void print_tables(const pd_step *step, const figures *of, int steps)
     int ranks = pd_comm_size(step->comm);
     size_t parameters;
     pd_network_weights(step->network, &parameters);
-    printf("job %s: model %s, %zu parameters, input %dx%dx%d\n", job->name, job->model, parameters,
-           job->size, job->size, job->channels);
+    printf("job %s: model %s, %zu parameters, input %dx%dx%d\n", job->name, job->model.name,
+           parameters, job->input.size, job->input.size, job->input.channels);
     printf("batch %d in %d lanes over %d rank%s of %d thread%s; reduction %s; kernels for %s, "
            "OpenBLAS for %s\n\n",
-           job->batch, job->lanes, ranks, ranks == 1 ? "" : "s", step->threads,
-           step->threads == 1 ? "" : "s", job->reduction, pd_tile_instructions(), pd_blas_core());
+           job->sampling.batch, job->sampling.lanes, ranks, ranks == 1 ? "" : "s", step->threads,
+           step->threads == 1 ? "" : "s", pd_reduction_names[job->reduction],
+           pd_tile_instructions(), pd_blas_core());
     printf("%-12s %10.6f s, median of %d (%.6f to %.6f)\n", "step", of->seconds, steps, of->fastest,
            of->slowest);
-    printf("%-12s %10.2f images/s\n", "speed", job->batch / of->seconds);
+    printf("%-12s %10.2f images/s\n", "speed", job->sampling.batch / of->seconds);
     printf("%-12s %10.1f MiB%s\n", "peak memory", of->peak_mib,
            ranks == 1 ? "" : " of the largest rank");
     print_parts(of, ranks);
@@ -389,9 +390,10 @@ static void print_json(const pd_step *step, const figures *of, int steps)
            "\"reduction\": \"%s\", \"steps\": %d, \"seconds_per_step\": %.9g, "
            "\"seconds_fastest\": %.9g, \"seconds_slowest\": %.9g, \"images_per_second\": %.9g, "
            "\"peak_rss_mib\": %.1f, \"parts\": {",
-           job->model, parameters, job->batch, job->size, job->channels, job->lanes, step->threads,
-           pd_comm_size(step->comm), job->reduction, steps, of->seconds, of->fastest, of->slowest,
-           job->batch / of->seconds, of->peak_mib);
+           job->model.name, parameters, job->sampling.batch, job->input.size, job->input.channels,
+           job->sampling.lanes, step->threads, pd_comm_size(step->comm),
+           pd_reduction_names[job->reduction], steps, of->seconds, of->fastest, of->slowest,
+           job->sampling.batch / of->seconds, of->peak_mib);
     for (int i = 0; i < PD_STEP_PARTS; i++)
         printf("\"%s\": %.9g, ", part_names[i], of->parts[i]);
     printf("\"rest\": %.9g}, \"kinds\": {", rest(of));
@@ -428,7 +430,7 @@ pd_status pd_command_bench(pd_comm *comm, int argc, char **argv)
     PD_TRY(choose_job(comm, &job, &given));
     pd_comm_set_watchdog(comm, job.watchdog_seconds, NULL);
     /* The images stand in for a data set of their size. */
-    const pd_dataset_info info = {.height = job.size, .width = job.size};
+    const pd_dataset_info info = {.height = job.input.size, .width = job.input.size};
     PD_TRY(pd_step_set_up(&step, comm, &job, &info, pd_threads_choose(comm, job.threads)));
     pd_trial_fill(&step);
     PD_TRY(time_steps(&step, &clock, given.steps));

@@ -305,24 +305,25 @@ void pd_check_binding(pd_checkup *checkup, const pd_facts *facts, int ranks)
 
 void pd_check_lanes(pd_checkup *checkup, const pd_facts *facts, int ranks, const pd_job *job)
 {
-    int most = (job->lanes + ranks - 1) / ranks;
-    double busy = (double)job->lanes / ranks / most;
-    if (ranks > job->lanes)
+    int most = (job->sampling.lanes + ranks - 1) / ranks;
+    double busy = (double)job->sampling.lanes / ranks / most;
+    if (ranks > job->sampling.lanes)
         pd_checkup_add(
             checkup, PD_CHECK_FAIL, "lanes",
             "%d ranks are more than train.lanes = %d: raise it to %d, and train.batch to "
             "a multiple of it, or start fewer ranks",
-            ranks, job->lanes, ranks);
+            ranks, job->sampling.lanes, ranks);
     else if (facts[0].plan_error[0] != '\0')
         pd_checkup_add(checkup, PD_CHECK_FAIL, "job", "%s", facts[0].plan_error);
     else if (busy < 1)
         pd_checkup_add(checkup, PD_CHECK_WARN, "lanes",
                        "%d lanes over %d ranks: some have %d and others wait, %.0f %% are at work; "
                        "make train.lanes a multiple of the ranks",
-                       job->lanes, ranks, most, 100 * busy);
+                       job->sampling.lanes, ranks, most, 100 * busy);
     else
         pd_checkup_add(checkup, PD_CHECK_OK, "lanes", "%d, %d on each of %d rank%s, %d images each",
-                       job->lanes, most, ranks, ranks == 1 ? "" : "s", job->batch / job->lanes);
+                       job->sampling.lanes, most, ranks, ranks == 1 ? "" : "s",
+                       job->sampling.batch / job->sampling.lanes);
 }
 
 void pd_check_data(pd_checkup *checkup, const pd_facts *facts, int ranks, const pd_job *job,
@@ -348,10 +349,10 @@ void pd_check_data(pd_checkup *checkup, const pd_facts *facts, int ranks, const 
                        "where all hosts see it",
                        job->file, facts[0].digest, facts[0].host, facts[other].digest,
                        facts[other].host, other);
-    else if (train < job->lanes)
+    else if (train < job->sampling.lanes)
         pd_checkup_add(checkup, PD_CHECK_FAIL, "data set",
                        "%s has %lld train images for %d lanes: lower train.lanes", job->file, train,
-                       job->lanes);
+                       job->sampling.lanes);
     else
         pd_checkup_add(checkup, PD_CHECK_OK, "data set",
                        "%s: %lld images of %dx%d, digest %.8s%s; opened in %.1f ms, read at %.0f "

@@ -234,7 +234,8 @@ static pd_status look_at_data(pd_doctor *self)
         self->info = *pd_dataset_get_info(dataset);
         snprintf(self->own.digest, sizeof self->own.digest, "%s", self->info.digest);
     } else {
-        self->info = (pd_dataset_info){.height = self->job.size, .width = self->job.size};
+        self->info =
+            (pd_dataset_info){.height = self->job.input.size, .width = self->job.input.size};
     }
     pd_dataset_destroy(&dataset);
     self->has_data = self->info.count > 0;
@@ -248,7 +249,7 @@ cleanup:
 static void look_at_plan(pd_doctor *self)
 {
     pd_facts *own = &self->own;
-    pd_status status = pd_comm_set_lanes(self->comm, self->job.lanes);
+    pd_status status = pd_comm_set_lanes(self->comm, self->job.sampling.lanes);
     if (status == PD_OK && self->info.height == 0)
         status = pd_fail("data.size = 0 means 'as packed', but there is no data set: give --data, "
                          "or --set data.size=N");
@@ -449,7 +450,7 @@ static void print_json(const pd_doctor *self)
     print_json_text(self->job.name);
     printf(", \"model\": \"%s\", \"ranks\": %d, \"threads\": %d, \"failures\": %d, \"warnings\": "
            "%d, \"checks\": [",
-           self->job.model, pd_comm_size(self->comm), self->threads, checkup->failures,
+           self->job.model.name, pd_comm_size(self->comm), self->threads, checkup->failures,
            checkup->warnings);
     for (int i = 0; i < checkup->count; i++) {
         printf("%s{\"name\": \"%s\", \"state\": \"%s\", \"text\": ", i == 0 ? "" : ", ",

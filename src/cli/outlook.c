@@ -96,19 +96,20 @@ static void check_step(pd_doctor *self, const trial *tried)
         }
     }
     /* Ranks with more lanes than others have been warned of. */
-    bool even = self->job.lanes % ranks == 0;
+    bool even = self->job.sampling.lanes % ranks == 0;
     if (even && most > slow * mean)
         pd_checkup_add(&self->checkup, PD_CHECK_WARN, "step",
                        "%.3f s for %d images; rank %d on %s computes %.3f s of it, the ranks' mean "
                        "is %.3f s: all wait for it; see what else runs there, or leave it out",
-                       self->step_seconds, self->job.batch, slowest, self->all[slowest].host, most,
-                       mean);
+                       self->step_seconds, self->job.sampling.batch, slowest,
+                       self->all[slowest].host, most, mean);
     else
         pd_checkup_add(&self->checkup, PD_CHECK_OK, "step",
                        "%.3f s for %d images (%.1f images/s), median of %d; a rank computes %.3f s "
                        "of it, give or take %.0f %%",
-                       self->step_seconds, self->job.batch, self->job.batch / self->step_seconds,
-                       self->given->steps, mean, 100 * measure_spread(self, tried));
+                       self->step_seconds, self->job.sampling.batch,
+                       self->job.sampling.batch / self->step_seconds, self->given->steps, mean,
+                       100 * measure_spread(self, tried));
 }
 
 /* Fills in model->layers from rank 0's times, so that together they take `backward`. */
@@ -203,9 +204,10 @@ static void model_files(pd_doctor *self)
         bytes += self->all[rank].read_bytes;
         slowest = fmax(slowest, self->all[rank].read_seconds);
     }
-    self->epoch_images = self->job.epoch_images > 0 ? self->job.epoch_images
-                                                    : train[PD_NORMAL] + train[PD_PNEUMONIA];
-    model->epoch_steps = fmax(1, ceil((double)self->epoch_images / self->job.batch));
+    self->epoch_images = self->job.sampling.epoch_images > 0
+                             ? self->job.sampling.epoch_images
+                             : train[PD_NORMAL] + train[PD_PNEUMONIA];
+    model->epoch_steps = fmax(1, ceil((double)self->epoch_images / self->job.sampling.batch));
     if (self->storage.write > 0)
         model->checkpoint = self->checkpoint_bytes / self->storage.write;
     if (!self->has_data || bytes == 0)
@@ -218,13 +220,13 @@ static pd_status build_model(pd_doctor *self, const pd_step *step, const trial *
 {
     double backward = mean_median(self, tried, PD_STEP_BACKWARD, PD_STEP_BACKWARD);
     self->model = (pd_scaling){
-        .samples = (double)self->job.batch / pd_comm_size(self->comm),
+        .samples = (double)self->job.sampling.batch / pd_comm_size(self->comm),
         .forward = mean_median(self, tried, PD_STEP_FORWARD, PD_STEP_FORWARD),
         .update = mean_median(self, tried, PD_STEP_UPDATE, PD_STEP_UPDATE),
         .spread = isnan(self->given->spread) ? measure_spread(self, tried) : self->given->spread,
         .fold = self->probe.fold,
-        .batch = self->job.batch,
-        .lanes = self->job.lanes,
+        .batch = self->job.sampling.batch,
+        .lanes = self->job.sampling.lanes,
         .bucket = 256.0 * self->job.bucket_kib,
         .slice = PD_SLICE_LEAST};
     model_sums(self, step);

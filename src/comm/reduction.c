@@ -40,6 +40,9 @@ typedef struct notice {
 
 _Static_assert(sizeof(notice) <= PAGE, "a notice is longer than a page");
 
+const char *const pd_reduction_names[PD_REDUCTIONS] = {
+    [PD_REDUCTION_EXACT] = "exact", [PD_REDUCTION_MPI] = "mpi"};
+
 /* How a bucket of n floats is divided. Sizes and offsets are in bytes, one for each group. */
 typedef struct cut {
     size_t n;

@@ -3,6 +3,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,9 @@ typedef struct lane {
 } lane;
 
 struct pd_lanes {
-    pd_lanes_options options;
+    pd_sampling sampling;
+    uint64_t seed;
+    int lane_samples; /* of one lane in one step */
     int64_t epoch_steps;
     lane *lanes;
 };
@@ -40,9 +43,10 @@ static pd_status deal_class(pd_lanes *self, int class, const int64_t *ids, const
     for (size_t i = 0; i < count; i++)
         if (labels[i] == class)
             own[own_count++] = ids[i];
-    pd_random random = pd_random_stream(self->options.seed, PD_PURPOSE_LANES, 0, (uint64_t) class);
+    pd_random random = pd_random_stream(self->seed, PD_PURPOSE_LANES, 0, (uint64_t) class);
     pd_random_shuffle(&random, own, own_count);
-    for (int i = 0; self->options.take_turns && i < self->options.lanes; i++) {
+    bool take_turns = self->sampling.balance == PD_BALANCE_OVERSAMPLE;
+    for (int i = 0; take_turns && i < self->sampling.lanes; i++) {
         lane *to = &self->lanes[i];
         to->streams[to->stream_count++] =
             (stream){.ids = to->ids + to->count, .order = to->order + to->count, .epoch = -1};
@@ -50,52 +54,55 @@ static pd_status deal_class(pd_lanes *self, int class, const int64_t *ids, const
     for (size_t i = 0; i < own_count; i++) {
         lane *to = &self->lanes[*turn];
         to->ids[to->count++] = own[i];
-        if (self->options.take_turns)
+        if (take_turns)
             to->streams[to->stream_count - 1].count++;
-        *turn = (*turn + 1) % self->options.lanes;
+        *turn = (*turn + 1) % self->sampling.lanes;
     }
 cleanup:
     free(own);
     return status;
 }
 
-pd_status pd_lanes_create(pd_lanes **out, const pd_lanes_options *options, const int64_t *ids,
-                          const int32_t *labels, size_t count)
+pd_status pd_lanes_create(pd_lanes **out, const pd_sampling *sampling, uint64_t seed, int classes,
+                          const int64_t *ids, const int32_t *labels, size_t count)
 {
     pd_status status = PD_OK;
+    bool take_turns = sampling->balance == PD_BALANCE_OVERSAMPLE;
     pd_lanes *self = NULL;
     *out = NULL;
     PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->options = *options;
-    PD_TRY(pd_alloc(&self->lanes, (size_t)options->lanes, sizeof *self->lanes));
-    size_t most = count / (size_t)options->lanes + (size_t)options->classes;
-    for (int i = 0; i < options->lanes; i++) {
+    self->sampling = *sampling;
+    self->seed = seed;
+    self->lane_samples = sampling->batch / sampling->lanes;
+    PD_TRY(pd_alloc(&self->lanes, (size_t)sampling->lanes, sizeof *self->lanes));
+    size_t most = count / (size_t)sampling->lanes + (size_t)classes;
+    for (int i = 0; i < sampling->lanes; i++) {
         PD_TRY(pd_alloc(&self->lanes[i].ids, most, sizeof *ids));
         PD_TRY(pd_alloc(&self->lanes[i].order, most, sizeof *ids));
     }
     int turn = 0; /* goes on from class to class, so that lanes differ by one sample at most */
-    for (int class = 0; class < options->classes; class ++)
+    for (int class = 0; class < classes; class ++)
         PD_TRY(deal_class(self, class, ids, labels, count, &turn));
-    for (int i = 0; i < options->lanes; i++) {
+    for (int i = 0; i < sampling->lanes; i++) {
         lane *at = &self->lanes[i];
-        if (!options->take_turns)
+        if (!take_turns)
             at->streams[at->stream_count++] =
                 (stream){.ids = at->ids, .order = at->order, .count = at->count, .epoch = -1};
         for (int j = 0; j < at->stream_count; j++) {
             if (at->streams[j].count > 0)
                 continue;
-            status = options->take_turns
+            status = take_turns
                          ? pd_fail("the train fold has too few samples of class %d for %d lanes: "
                                    "lower train.lanes or set data.balance = none",
-                                   j, options->lanes)
+                                   j, sampling->lanes)
                          : pd_fail("the train fold has %zu samples, too few for %d lanes: lower "
                                    "train.lanes",
-                                   count, options->lanes);
+                                   count, sampling->lanes);
             goto cleanup;
         }
     }
-    int64_t batch = (int64_t)options->lanes * options->lane_samples;
-    int64_t images = options->epoch_images > 0 ? options->epoch_images : (int64_t)count;
+    int64_t batch = (int64_t)sampling->lanes * self->lane_samples;
+    int64_t images = sampling->epoch_images > 0 ? sampling->epoch_images : (int64_t)count;
     self->epoch_steps = (images + batch - 1) / batch;
     *out = self;
     self = NULL;
@@ -108,7 +115,7 @@ void pd_lanes_destroy(pd_lanes **lanes)
 {
     if (*lanes == NULL)
         return;
-    for (int i = 0; (*lanes)->lanes != NULL && i < (*lanes)->options.lanes; i++) {
+    for (int i = 0; (*lanes)->lanes != NULL && i < (*lanes)->sampling.lanes; i++) {
         free((*lanes)->lanes[i].ids);
         free((*lanes)->lanes[i].order);
     }
@@ -136,7 +143,7 @@ static void permute(const pd_lanes *self, stream *from, uint32_t epoch, int64_t 
         return;
     memcpy(from->order, from->ids, from->count * sizeof *from->order);
     uint64_t minor = (uint64_t)round << 32 | (uint64_t)lane_number << 8 | (uint64_t)stream_number;
-    pd_random random = pd_random_stream(self->options.seed, PD_PURPOSE_ORDER, epoch, minor);
+    pd_random random = pd_random_stream(self->seed, PD_PURPOSE_ORDER, epoch, minor);
     pd_random_shuffle(&random, from->order, from->count);
     from->epoch = epoch;
     from->round = round;
@@ -149,9 +156,9 @@ pd_status pd_lanes_batch(pd_lanes *lanes, uint32_t epoch, int64_t step, int lane
         return pd_fail("step %lld is beyond the epoch's %lld", (long long)step,
                        (long long)lanes->epoch_steps);
     lane *at = &lanes->lanes[lane_number];
-    for (int i = 0; i < lanes->options.lane_samples; i++) {
-        /* Starting at the lane's number, so that an odd lane_samples favours no class. */
-        int64_t place = step * lanes->options.lane_samples + i + lane_number % at->stream_count;
+    for (int i = 0; i < lanes->lane_samples; i++) {
+        /* Starting at the lane's number, so that an odd number of samples favours no class. */
+        int64_t place = step * lanes->lane_samples + i + lane_number % at->stream_count;
         int number = (int)(place % at->stream_count);
         stream *from = &at->streams[number];
         int64_t taken = place / at->stream_count;

@@ -64,7 +64,8 @@ static pd_status prepare(pd_classifier *self, pd_classifier_member *member, int 
     inference->views = checkpoint->decision.views;
     PD_TRY(pd_setup_network(&inference->network, &member->job, &info));
     pd_plan plan = {.lanes = 1,
-                    .lane_samples = chunk > 0 ? chunk : member->job.batch / member->job.lanes,
+                    .lane_samples =
+                        chunk > 0 ? chunk : member->job.sampling.batch / member->job.sampling.lanes,
                     .total_lanes = 1,
                     .threads = inference->threads};
     PD_TRY(pd_network_plan(inference->network, &plan, 0, false));

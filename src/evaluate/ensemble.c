@@ -98,15 +98,16 @@ void pd_ensemble_members(pd_member *members, const pd_classifier *classifier,
     for (int i = 0; i < data->count; i++) {
         const pd_classifier_member *from = pd_classifier_at(classifier, i);
         const pd_dataset_info *info = pd_dataset_get_info(data->datasets[i]);
-        members[i] = (pd_member){.options = {.job = pd_classifier_job(classifier),
-                                             .input = from->inference.input,
-                                             .dataset = data->datasets[i],
-                                             .fold = fold,
-                                             .chunk = from->job.batch / from->job.lanes,
-                                             .views = from->inference.views,
-                                             .threads = from->inference.threads},
-                                 .network = from->inference.network,
-                                 .temperature = from->checkpoint->decision.temperature};
+        members[i] =
+            (pd_member){.options = {.job = pd_classifier_job(classifier),
+                                    .input = from->inference.input,
+                                    .dataset = data->datasets[i],
+                                    .fold = fold,
+                                    .chunk = from->job.sampling.batch / from->job.sampling.lanes,
+                                    .views = from->inference.views,
+                                    .threads = from->inference.threads},
+                        .network = from->inference.network,
+                        .temperature = from->checkpoint->decision.temperature};
         members[i].options.input.height = info->height;
         members[i].options.input.width = info->width;
     }

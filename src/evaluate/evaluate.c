@@ -267,7 +267,7 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     results->version = PNEUMO_VERSION;
     results->seed = job->seed;
     results->ranks = pd_comm_size(comm);
-    results->lanes = job->lanes;
+    results->lanes = job->sampling.lanes;
     results->parameters = count_parameters(self->classifier);
     results->best_epoch = checkpoint->state.best_epoch;
     results->epochs = checkpoint->state.epoch;

@@ -40,7 +40,8 @@ static int dropout(pd_model *model, int x, const char *name)
 {
     if (model->spec->dropout <= 0)
         return x;
-    return add(model, x, "dropout", (pd_layer_spec){.rate = model->spec->dropout}, "%s", name);
+    return add(model, x, "dropout", (pd_layer_spec){.rate = (float)model->spec->dropout}, "%s",
+               name);
 }
 
 /* A dense layer with ReLU. */
@@ -60,7 +61,7 @@ static void predictions(pd_model *model, int x)
 /* Channels of a convolution at the model's width: a multiple of 8, for the vector units. */
 static int scaled(const pd_model *model, int channels)
 {
-    int rounded = 8 * (int)lround((double)channels * (double)model->spec->width / 8.0);
+    int rounded = 8 * (int)lround((double)channels * (double)(float)model->spec->width / 8.0);
     return rounded < 8 ? 8 : rounded;
 }
 
@@ -79,8 +80,9 @@ static pd_layer_spec conv3x3(const pd_model *model, int channels, bool normalise
 
 static pd_layer_spec batch_norm(const pd_model *model, bool relu)
 {
-    return (pd_layer_spec){
-        .relu = relu, .scope = model->spec->norm_scope, .momentum = model->spec->norm_momentum};
+    return (pd_layer_spec){.relu = relu,
+                           .scope = model->spec->norm_scope,
+                           .momentum = (float)model->spec->norm_momentum};
 }
 
 static pd_layer_spec pool2x2(pd_padding padding)

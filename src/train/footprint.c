@@ -14,13 +14,13 @@ static double fold_images(const pd_dataset_info *info, pd_fold fold)
     return (double)(info->counts[fold][PD_NORMAL] + info->counts[fold][PD_PNEUMONIA]);
 }
 
-/* A gradient for each of this rank's subtrees, and its pieces of the subtrees of other groups, which
- * have about as many as this rank. */
+/* A gradient for each of this rank's subtrees, and its pieces of the subtrees of other groups,
+ * which have about as many as this rank. */
 static double reduction_bytes(const pd_comm *comm, const pd_job *job, double weights)
 {
     pd_subtree subtrees[PD_SUBTREES_MAX];
-    int own =
-        pd_tree_subtrees(job->lanes, pd_comm_first_lane(comm), pd_comm_lane_count(comm), subtrees);
+    int own = pd_tree_subtrees(job->sampling.lanes, pd_comm_first_lane(comm),
+                               pd_comm_lane_count(comm), subtrees);
     double group = pd_comm_group_size(comm), others = 1 - group / pd_comm_size(comm);
     double window = BUCKETS_UNDER_WAY * (double)pd_setup_bucket(job, pd_comm_size(comm));
     return sizeof(float) * own * (weights + others / group * fmin(weights, window));
@@ -28,7 +28,8 @@ static double reduction_bytes(const pd_comm *comm, const pd_job *job, double wei
 
 double pd_footprint_image_bytes(const pd_comm *comm, const pd_job *job, const pd_dataset_info *info)
 {
-    double train = ceil(fold_images(info, PD_TRAIN) / job->lanes) * pd_comm_lane_count(comm);
+    double train =
+        ceil(fold_images(info, PD_TRAIN) / job->sampling.lanes) * pd_comm_lane_count(comm);
     double val = ceil(fold_images(info, PD_VAL) / pd_comm_size(comm));
     return (train + val) * info->height * info->width;
 }
@@ -51,10 +52,11 @@ pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job
     pd_status status = PD_OK;
     pd_network *network = NULL;
     size_t network_bytes = 0, weights = 0, state = 0;
-    int lane_samples = job->batch / job->lanes, samples = pd_comm_lane_count(comm) * lane_samples;
+    int lane_samples = job->sampling.batch / job->sampling.lanes,
+        samples = pd_comm_lane_count(comm) * lane_samples;
     const pd_plan plan = {.lanes = pd_comm_lane_count(comm),
                           .lane_samples = lane_samples,
-                          .total_lanes = job->lanes,
+                          .total_lanes = job->sampling.lanes,
                           .threads = threads};
     pd_input input = pd_setup_input(job, info);
     *out = (pd_footprint){0};
@@ -63,7 +65,7 @@ pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job
     pd_network_weights(network, &weights);
     pd_network_state(network, &state);
     out->network = (double)network_bytes;
-    out->optimizer = (double)pd_optimizer_floats(job, weights, state) * sizeof(float);
+    out->optimizer = (double)pd_optimizer_floats(&job->optimizer, weights, state) * sizeof(float);
     out->file = (double)(weights + state) * sizeof(float) + out->optimizer;
     out->reduction = reduction_bytes(comm, job, (double)weights);
     out->batch = ((double)samples + lane_samples) * input.size * input.size * input.channels *

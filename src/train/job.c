@@ -23,191 +23,248 @@ typedef enum kind {
     KIND_REAL,   /* double */
     KIND_SWITCH, /* bool */
     KIND_CHOICE, /* an enum: the index of the word among the choices */
-    KIND_WORD,   /* char[]: one of the choices */
-    KIND_MODEL,  /* char[]: one of the models */
+    KIND_MODEL,  /* char[]: one of pd_model_names */
     KIND_TEXT    /* char[] */
 } kind;
+
+/* The words that a key may have: the first member of each row of a table is a name. */
+typedef struct choice_set {
+    const void *rows;
+    size_t row_size;
+    int count;
+} choice_set;
 
 typedef struct key {
     const char *section, *name;
     kind kind;
-    size_t offset, size;        /* of the field in pd_job */
-    const char *preset;         /* the default, as in a file */
-    const char *range;          /* an interval such as "[0, 1)", or NULL */
-    const char *const *choices; /* NULL at the end, or NULL */
+    size_t offset, size;       /* of the field in pd_job */
+    const char *preset;        /* the default, as in a file */
+    const char *range;         /* an interval such as "[0, 1)", or NULL */
+    const choice_set *choices; /* of KIND_CHOICE */
     const char *help;
 } key;
 
-static const char *const reductions[] = {"exact", "mpi", NULL};
-static const char *const tasks[] = {"pneumonia", "cause", NULL};
-static const char *const balances[] = {"none", "oversample", "weights", NULL};
-static const char *const heads[] = {"pool", "dense", NULL};
-static const char *const scopes[] = {"batch", "lane", NULL};
-static const char *const optimizers[] = {"sgd", "adam", "adamw", "rmsprop", NULL};
-static const char *const schedules[] = {"constant", "step", "cosine", "onecycle", NULL};
-static const char *const image_places[] = {"auto", "memory", "stream", NULL};
-static const char *const scalings[] = {"fold", "image", NULL};
-static const char *const views[] = {"plain", "mirror", "zoom", "auto", NULL};
-static const char *const threshold_folds[] = {"validation", "stress", NULL};
-static const char *const threshold_rules[] = {"sensitivity", "both", NULL};
-static const char *const monitors[] = {"auc", "loss", "balanced-accuracy", "stress", NULL};
+static const char *const tasks[] = {"pneumonia", "cause"};
+static const char *const balances[] = {"none", "oversample", "weights"};
+static const char *const heads[] = {"pool", "dense"};
+static const char *const scopes[] = {"batch", "lane"};
+static const char *const image_places[] = {"auto", "memory", "stream"};
+static const char *const scalings[] = {"fold", "image"};
+static const char *const views[] = {"plain", "mirror", "zoom", "auto"};
+static const char *const threshold_folds[] = {"validation", "stress"};
+static const char *const threshold_rules[] = {"sensitivity", "both"};
+static const char *const monitors[] = {"auc", "loss", "balanced-accuracy", "stress"};
 static const char *const inits[] = {"default",        "he-normal", "he-uniform", "glorot-normal",
-                                    "glorot-uniform", "zeros",     "ones",       NULL};
+                                    "glorot-uniform", "zeros",     "ones"};
 
-#define FIELD(field) offsetof(pd_job, field), sizeof(((pd_job *)0)->field)
-#define WHOLE(section, field, preset, range, help)                                                 \
+/* The kind that fits the type of a field. Enums are unsigned int. */
+#define KIND_OF(field)                                                                             \
+    _Generic(((pd_job *)0)->field,                                                                 \
+        int: KIND_WHOLE,                                                                           \
+        uint64_t: KIND_SEED,                                                                       \
+        double: KIND_REAL,                                                                         \
+        bool: KIND_SWITCH,                                                                         \
+        unsigned: KIND_CHOICE,                                                                     \
+        char *: KIND_TEXT)
+#define PLACE(field) offsetof(pd_job, field), sizeof(((pd_job *)0)->field)
+#define FIELD(field) KIND_OF(field), PLACE(field)
+#define CHOICES(table)                                                                             \
+    &(const choice_set)                                                                            \
     {                                                                                              \
-        section, #field, KIND_WHOLE, FIELD(field), preset, range, NULL, help                       \
-    }
-#define REAL(section, field, preset, range, help)                                                  \
-    {                                                                                              \
-        section, #field, KIND_REAL, FIELD(field), preset, range, NULL, help                        \
-    }
-#define SWITCH(section, field, preset, help)                                                       \
-    {                                                                                              \
-        section, #field, KIND_SWITCH, FIELD(field), preset, NULL, NULL, help                       \
-    }
-#define CHOICE(section, field, preset, choices, help)                                              \
-    {                                                                                              \
-        section, #field, KIND_CHOICE, FIELD(field), preset, NULL, choices, help                    \
-    }
-#define AUGMENT(field, preset, range, help)                                                        \
-    {                                                                                              \
-        "augment", #field, KIND_REAL, FIELD(augment.field), preset, range, NULL, help              \
-    }
-#define TEXT(section, field, preset, help)                                                         \
-    {                                                                                              \
-        section, #field, KIND_TEXT, FIELD(field), preset, NULL, NULL, help                         \
+        table, sizeof *(table), sizeof(table) / sizeof *(table)                                    \
     }
 
+/* One row per key. The sections are in the order of the job's text and of the help. */
 static const key keys[] = {
-    {"run", "seed", KIND_SEED, FIELD(seed), "1", "[0, 18446744073709551615]", NULL,
+    {"run", "seed", FIELD(seed), "1", "[0, 18446744073709551615]", NULL,
      "start of all random numbers"},
-    TEXT("run", folder, "", "where to write; empty: runs/<name of the job>"),
-    REAL("run", checkpoint_minutes, "5", "[0, 100000]",
-         "save so often besides every epoch; 0: only every epoch"),
-    WHOLE("run", audit_steps, "100", "[0, 1000000]",
-          "compare the ranks' weights so often, and before saving; 0: never"),
-    REAL("run", watchdog_seconds, "60", "[0, 86400]",
-         "all ranks end within this time when one is gone; 0: they wait"),
-    {"run", "reduction", KIND_WORD, FIELD(reduction), "exact", NULL, reductions,
+    {"run", "folder", FIELD(folder), "", NULL, NULL,
+     "where to write; empty: runs/<name of the job>"},
+    {"run", "checkpoint_minutes", FIELD(checkpoint_minutes), "5", "[0, 100000]", NULL,
+     "save so often besides every epoch; 0: only every epoch"},
+    {"run", "audit_steps", FIELD(audit_steps), "100", "[0, 1000000]", NULL,
+     "compare the ranks' weights so often, and before saving; 0: never"},
+    {"run", "watchdog_seconds", FIELD(watchdog_seconds), "60", "[0, 86400]", NULL,
+     "all ranks end within this time when one is gone; 0: they wait"},
+    {"run", "reduction", FIELD(reduction), "exact", NULL, CHOICES(pd_reduction_names),
      "sum of gradients: same bits for any ranks, or MPI's own"},
-    WHOLE("run", threads, "0", "[0, 4096]", "threads per rank; 0: as many as it may use"),
-    WHOLE("run", bucket_kib, "1024", "[1, 65536]", "KiB of gradient per message"),
-    WHOLE("run", share_ranks, "0", "[0, 4096]",
-          "ranks of a host that add up gradients in shared memory; 0: all, 1: none"),
-    CHOICE("run", images, "auto", image_places,
-           "hold a rank's images in memory, or stream them from the file; auto: as fits"),
+    {"run", "threads", FIELD(threads), "0", "[0, 4096]", NULL,
+     "threads per rank; 0: as many as it may use"},
+    {"run", "bucket_kib", FIELD(bucket_kib), "1024", "[1, 65536]", NULL,
+     "KiB of gradient per message"},
+    {"run", "share_ranks", FIELD(share_ranks), "0", "[0, 4096]", NULL,
+     "ranks of a host that add up gradients in shared memory; 0: all, 1: none"},
+    {"run", "images", FIELD(images), "auto", NULL, CHOICES(image_places),
+     "hold a rank's images in memory, or stream them from the file; auto: as fits"},
 
-    TEXT("data", file, "data/chest_xray.h5", "the packed data set"),
-    WHOLE("data", size, "112", "[0, 4096]", "side of the network's input; 0: as packed"),
-    WHOLE("data", channels, "1", "[1, 3]", "1: grey; 3: the same grey three times"),
-    CHOICE("data", task, "pneumonia", tasks, "what to learn"),
-    CHOICE("data", balance, "none", balances, "what to do about unequal classes"),
-    CHOICE("data", scaling, "fold", scalings,
-           "normalise grey values by the train fold's mean and deviation, or by each image's own"),
-    WHOLE("data", cross, "0", "[0, 20]",
-          "parts that the train and val folds' patients are dealt into; 0: the file's folds"),
-    WHOLE("data", cross_part, "0", "[0, 20]",
-          "the part that is the val fold, from 1; the other parts are the train fold"),
+    {"data", "file", FIELD(file), "data/chest_xray.h5", NULL, NULL, "the packed data set"},
+    {"data", "size", FIELD(input.size), "112", "[0, 4096]", NULL,
+     "side of the network's input; 0: as packed"},
+    {"data", "channels", FIELD(input.channels), "1", "[1, 3]", NULL,
+     "1: grey; 3: the same grey three times"},
+    {"data", "task", FIELD(task), "pneumonia", NULL, CHOICES(tasks), "what to learn"},
+    {"data", "balance", FIELD(sampling.balance), "none", NULL, CHOICES(balances),
+     "what to do about unequal classes"},
+    {"data", "scaling", FIELD(input.scaling), "fold", NULL, CHOICES(scalings),
+     "normalise grey values by the train fold's mean and deviation, or by each image's own"},
+    {"data", "cross", FIELD(cross), "0", "[0, 20]", NULL,
+     "parts that the train and val folds' patients are dealt into; 0: the file's folds"},
+    {"data", "cross_part", FIELD(cross_part), "0", "[0, 20]", NULL,
+     "the part that is the val fold, from 1; the other parts are the train fold"},
 
-    {"model", "name", KIND_MODEL, FIELD(model), "cnn", NULL, NULL, "the network"},
-    WHOLE("model", hidden, "128", "[1, 65536]", "mlp2, cnn: units of the hidden layer"),
-    REAL("model", width, "1", "(0, 16]", "factor on the channels of convolutions"),
-    REAL("model", dropout, "0", "[0, 1)", "share of values dropped while training"),
-    CHOICE("model", head, "pool", heads, "vgg16, vgg19: global pooling, or two dense layers"),
-    SWITCH("model", normalise, "no", "vgg16, vgg19: batch normalisation after convolutions"),
-    CHOICE("model", batchnorm, "batch", scopes, "batch normalisation over the batch or a lane"),
-    REAL("model", norm_momentum, "0.9", "(0, 1)", "of batch normalisation's moving statistics"),
-    CHOICE("model", init, "default", inits, "how weights start"),
+    {"model", "name", KIND_MODEL, PLACE(model.name), "cnn", NULL, NULL, "the network"},
+    {"model", "hidden", FIELD(model.hidden), "128", "[1, 65536]", NULL,
+     "mlp2, cnn: units of the hidden layer"},
+    {"model", "width", FIELD(model.width), "1", "(0, 16]", NULL,
+     "factor on the channels of convolutions"},
+    {"model", "dropout", FIELD(model.dropout), "0", "[0, 1)", NULL,
+     "share of values dropped while training"},
+    {"model", "head", FIELD(model.head), "pool", NULL, CHOICES(heads),
+     "vgg16, vgg19: global pooling, or two dense layers"},
+    {"model", "normalise", FIELD(model.normalise), "no", NULL, NULL,
+     "vgg16, vgg19: batch normalisation after convolutions"},
+    {"model", "batchnorm", FIELD(model.norm_scope), "batch", NULL, CHOICES(scopes),
+     "batch normalisation over the batch or a lane"},
+    {"model", "norm_momentum", FIELD(model.norm_momentum), "0.9", "(0, 1)", NULL,
+     "of batch normalisation's moving statistics"},
+    {"model", "init", FIELD(model.init), "default", NULL, CHOICES(inits), "how weights start"},
 
-    WHOLE("train", epochs, "20", "[1, 100000]", "epochs to train"),
-    WHOLE("train", epoch_images, "0", "[0, 1000000000]",
-          "images per epoch; 0: as many as the train fold has"),
-    WHOLE("train", batch, "64", "[1, 1048576]", "images per step over all ranks; lanes divide it"),
-    WHOLE("train", lanes, "8", "[1, 4096]", "fixed slices of a batch; at least the ranks"),
-    CHOICE("train", optimizer, "adamw", optimizers, "how weights follow the gradient"),
-    REAL("train", learning_rate, "1e-3", "(0, 1000]", "highest learning rate"),
-    REAL("train", momentum, "0.9", "[0, 1)", "sgd, rmsprop"),
-    SWITCH("train", nesterov, "no", "sgd: Nesterov's momentum"),
-    REAL("train", beta1, "0.9", "[0, 1)", "adam, adamw: decay of the mean gradient"),
-    REAL("train", beta2, "0.999", "[0, 1)", "adam, adamw, rmsprop: decay of the mean square"),
-    REAL("train", epsilon, "1e-8", "(0, 1]", "adam, adamw, rmsprop: added to the divisor"),
-    CHOICE("train", schedule, "onecycle", schedules, "learning rate over time"),
-    REAL("train", warmup_epochs, "0", "[0, 100000]",
-         "rise of the learning rate; onecycle: 0 means 30 % of the run"),
-    WHOLE("train", step_epochs, "10", "[1, 100000]", "schedule = step: epochs between cuts"),
-    REAL("train", step_factor, "0.1", "(0, 1]", "schedule = step: factor of a cut"),
-    REAL("train", final_factor, "0.001", "[0, 1]",
-         "cosine, onecycle: last learning rate over the highest"),
-    WHOLE("train", plateau_epochs, "0", "[0, 100000]",
-          "cut the learning rate after so many epochs without a gain; 0: never"),
-    REAL("train", plateau_factor, "0.5", "(0, 1)", "factor of that cut"),
-    WHOLE("train", patience, "0", "[0, 100000]",
-          "stop after so many epochs without a gain; 0: never"),
-    REAL("train", ema, "0", "[0, 1)", "decay per step of the weights' moving average; 0: off"),
-    REAL("train", clip_norm, "0", "[0, 1e9]", "longest gradient; 0: any"),
-    CHOICE("train", monitor, "auc", monitors, "what makes an epoch the best, on validation"),
+    {"train", "epochs", FIELD(schedule.epochs), "20", "[1, 100000]", NULL, "epochs to train"},
+    {"train", "epoch_images", FIELD(sampling.epoch_images), "0", "[0, 1000000000]", NULL,
+     "images per epoch; 0: as many as the train fold has"},
+    {"train", "batch", FIELD(sampling.batch), "64", "[1, 1048576]", NULL,
+     "images per step over all ranks; lanes divide it"},
+    {"train", "lanes", FIELD(sampling.lanes), "8", "[1, 4096]", NULL,
+     "fixed slices of a batch; at least the ranks"},
+    {"train", "optimizer", FIELD(optimizer.kind), "adamw", NULL, CHOICES(pd_optimizer_types),
+     "how weights follow the gradient"},
+    {"train", "learning_rate", FIELD(schedule.learning_rate), "1e-3", "(0, 1000]", NULL,
+     "highest learning rate"},
+    {"train", "momentum", FIELD(optimizer.momentum), "0.9", "[0, 1)", NULL, "sgd, rmsprop"},
+    {"train", "nesterov", FIELD(optimizer.nesterov), "no", NULL, NULL, "sgd: Nesterov's momentum"},
+    {"train", "beta1", FIELD(optimizer.beta1), "0.9", "[0, 1)", NULL,
+     "adam, adamw: decay of the mean gradient"},
+    {"train", "beta2", FIELD(optimizer.beta2), "0.999", "[0, 1)", NULL,
+     "adam, adamw, rmsprop: decay of the mean square"},
+    {"train", "epsilon", FIELD(optimizer.epsilon), "1e-8", "(0, 1]", NULL,
+     "adam, adamw, rmsprop: added to the divisor"},
+    {"train", "schedule", FIELD(schedule.kind), "onecycle", NULL, CHOICES(pd_schedule_types),
+     "learning rate over time"},
+    {"train", "warmup_epochs", FIELD(schedule.warmup_epochs), "0", "[0, 100000]", NULL,
+     "rise of the learning rate; onecycle: 0 means 30 % of the run"},
+    {"train", "step_epochs", FIELD(schedule.step_epochs), "10", "[1, 100000]", NULL,
+     "schedule = step: epochs between cuts"},
+    {"train", "step_factor", FIELD(schedule.step_factor), "0.1", "(0, 1]", NULL,
+     "schedule = step: factor of a cut"},
+    {"train", "final_factor", FIELD(schedule.final_factor), "0.001", "[0, 1]", NULL,
+     "cosine, onecycle: last learning rate over the highest"},
+    {"train", "plateau_epochs", FIELD(plateau_epochs), "0", "[0, 100000]", NULL,
+     "cut the learning rate after so many epochs without a gain; 0: never"},
+    {"train", "plateau_factor", FIELD(plateau_factor), "0.5", "(0, 1)", NULL, "factor of that cut"},
+    {"train", "patience", FIELD(patience), "0", "[0, 100000]", NULL,
+     "stop after so many epochs without a gain; 0: never"},
+    {"train", "ema", FIELD(optimizer.ema), "0", "[0, 1)", NULL,
+     "decay per step of the weights' moving average; 0: off"},
+    {"train", "clip_norm", FIELD(optimizer.clip_norm), "0", "[0, 1e9]", NULL,
+     "longest gradient; 0: any"},
+    {"train", "monitor", FIELD(monitor), "auc", NULL, CHOICES(monitors),
+     "what makes an epoch the best, on validation"},
 
-    REAL("regularise", l1, "0", "[0, 1000]", "adds l1 |w| to the loss, for kernels"),
-    REAL("regularise", l2, "0", "[0, 1000]", "adds l2 w^2 to the loss, for kernels"),
-    REAL("regularise", weight_decay, "0", "[0, 1000]", "adamw: shrinks kernels by rate * this"),
-    REAL("regularise", label_smoothing, "0", "[0, 1)", "share of the label spread over classes"),
+    {"regularise", "l1", FIELD(optimizer.l1), "0", "[0, 1000]", NULL,
+     "adds l1 |w| to the loss, for kernels"},
+    {"regularise", "l2", FIELD(optimizer.l2), "0", "[0, 1000]", NULL,
+     "adds l2 w^2 to the loss, for kernels"},
+    {"regularise", "weight_decay", FIELD(optimizer.weight_decay), "0", "[0, 1000]", NULL,
+     "adamw: shrinks kernels by rate * this"},
+    {"regularise", "label_smoothing", FIELD(label_smoothing), "0", "[0, 1)", NULL,
+     "share of the label spread over classes"},
 
-    AUGMENT(crop_min, "1", "(0, 1]", "smallest random crop, as a share of the area"),
-    AUGMENT(crop_max, "1", "[1, 4]", "largest; above 1 crops reach beyond the image"),
-    AUGMENT(crop_ratio, "1.33", "[1, 4]", "longest side of a crop over its shortest"),
-    {"augment", "flip", KIND_SWITCH, FIELD(augment.flip), "no", NULL, NULL,
+    {"augment", "crop_min", FIELD(augment.crop_min), "1", "(0, 1]", NULL,
+     "smallest random crop, as a share of the area"},
+    {"augment", "crop_max", FIELD(augment.crop_max), "1", "[1, 4]", NULL,
+     "largest; above 1 crops reach beyond the image"},
+    {"augment", "crop_ratio", FIELD(augment.crop_ratio), "1.33", "[1, 4]", NULL,
+     "longest side of a crop over its shortest"},
+    {"augment", "flip", FIELD(augment.flip), "no", NULL, NULL,
      "mirror every other image, left to right"},
-    AUGMENT(rotate, "0", "[0, 180]", "up to so many degrees either way"),
-    AUGMENT(translate, "0", "[0, 1]", "up to this share of the side either way"),
-    AUGMENT(brightness, "0", "[0, 1]", "add up to this share of the range either way"),
-    AUGMENT(contrast, "0", "[0, 1)", "multiply by 1 - this to 1 + this"),
-    AUGMENT(black, "0", "[0, 1]", "share of images that are black beyond their edge"),
-    AUGMENT(gamma, "0", "[0, 4]", "exponent on grey values between 1 / (1 + this) and 1 + this"),
-    AUGMENT(blur, "0", "[0, 0.05]", "blur half of the images, up to this share of the side"),
-    AUGMENT(resample_min, "1", "(0, 1]", "shrink half of the images to this or more, and enlarge"),
-    AUGMENT(sharpen, "0", "[0, 10]", "sharpen half of the images, up to this amount"),
-    AUGMENT(noise, "0", "[0, 1]", "noise in half of the images, up to this share of the range"),
-    AUGMENT(border, "0", "[0, 0.5]", "black out up to this share of each side of half of them"),
-    AUGMENT(erase, "0", "[0, 1]", "erase a rectangle up to this share of the area in half of them"),
-    AUGMENT(mixup, "0", "[0, 1]", "mix pairs of images by shares of Beta(this, this); 0: off"),
+    {"augment", "rotate", FIELD(augment.rotate), "0", "[0, 180]", NULL,
+     "up to so many degrees either way"},
+    {"augment", "translate", FIELD(augment.translate), "0", "[0, 1]", NULL,
+     "up to this share of the side either way"},
+    {"augment", "brightness", FIELD(augment.brightness), "0", "[0, 1]", NULL,
+     "add up to this share of the range either way"},
+    {"augment", "contrast", FIELD(augment.contrast), "0", "[0, 1)", NULL,
+     "multiply by 1 - this to 1 + this"},
+    {"augment", "black", FIELD(augment.black), "0", "[0, 1]", NULL,
+     "share of images that are black beyond their edge"},
+    {"augment", "gamma", FIELD(augment.gamma), "0", "[0, 4]", NULL,
+     "exponent on grey values between 1 / (1 + this) and 1 + this"},
+    {"augment", "blur", FIELD(augment.blur), "0", "[0, 0.05]", NULL,
+     "blur half of the images, up to this share of the side"},
+    {"augment", "resample_min", FIELD(augment.resample_min), "1", "(0, 1]", NULL,
+     "shrink half of the images to this or more, and enlarge"},
+    {"augment", "sharpen", FIELD(augment.sharpen), "0", "[0, 10]", NULL,
+     "sharpen half of the images, up to this amount"},
+    {"augment", "noise", FIELD(augment.noise), "0", "[0, 1]", NULL,
+     "noise in half of the images, up to this share of the range"},
+    {"augment", "border", FIELD(augment.border), "0", "[0, 0.5]", NULL,
+     "black out up to this share of each side of half of them"},
+    {"augment", "erase", FIELD(augment.erase), "0", "[0, 1]", NULL,
+     "erase a rectangle up to this share of the area in half of them"},
+    {"augment", "mixup", FIELD(augment.mixup), "0", "[0, 1]", NULL,
+     "mix pairs of images by shares of Beta(this, this); 0: off"},
 
-    REAL("evaluate", target_sensitivity, "0.95", "(0, 1]",
-         "what the model must reach: the threshold is chosen for it on validation"),
-    CHOICE("evaluate", threshold_rule, "sensitivity", threshold_rules,
-           "highest specificity at the target sensitivity, or both targets most probably"),
-    REAL("evaluate", sensitivity_margin, "0", "[0, 1)",
-         "rule sensitivity: keeps so much more than the target on validation"),
-    CHOICE("evaluate", threshold_on, "validation", threshold_folds,
-           "choose the threshold on the validation images, or on changed ones"),
-    WHOLE("evaluate", stress_rounds, "2", "[1, 25]",
-          "changes per validation image for threshold_on and monitor = stress"),
-    SWITCH("evaluate", stress, "yes", "end training with a stress test of the validation fold"),
-    WHOLE("evaluate", stress_images, "1000", "[0, 1000000000]",
-          "images of a fold that the stress test takes at most; 0: all"),
-    CHOICE("evaluate", views, "plain", views,
-           "average over views of each image; auto: those that validation gains most by"),
-    REAL("evaluate", target_specificity, "0.90", "(0, 1]",
-         "what the verdict on the test fold asks of the specificity"),
+    {"evaluate", "target_sensitivity", FIELD(target_sensitivity), "0.95", "(0, 1]", NULL,
+     "what the model must reach: the threshold is chosen for it on validation"},
+    {"evaluate", "threshold_rule", FIELD(threshold_rule), "sensitivity", NULL,
+     CHOICES(threshold_rules),
+     "highest specificity at the target sensitivity, or both targets most probably"},
+    {"evaluate", "sensitivity_margin", FIELD(sensitivity_margin), "0", "[0, 1)", NULL,
+     "rule sensitivity: keeps so much more than the target on validation"},
+    {"evaluate", "threshold_on", FIELD(threshold_on), "validation", NULL, CHOICES(threshold_folds),
+     "choose the threshold on the validation images, or on changed ones"},
+    {"evaluate", "stress_rounds", FIELD(stress_rounds), "2", "[1, 25]", NULL,
+     "changes per validation image for threshold_on and monitor = stress"},
+    {"evaluate", "stress", FIELD(stress), "yes", NULL, NULL,
+     "end training with a stress test of the validation fold"},
+    {"evaluate", "stress_images", FIELD(stress_images), "1000", "[0, 1000000000]", NULL,
+     "images of a fold that the stress test takes at most; 0: all"},
+    {"evaluate", "views", FIELD(views), "plain", NULL, CHOICES(views),
+     "average over views of each image; auto: those that validation gains most by"},
+    {"evaluate", "target_specificity", FIELD(target_specificity), "0.90", "(0, 1]", NULL,
+     "what the verdict on the test fold asks of the specificity"},
 };
 
 enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]) };
 
 /* --- The table --- */
 
-static const char *const *key_choices(const key *k)
+static choice_set choices_of(const key *k)
 {
-    return k->kind == KIND_MODEL ? pd_model_names() : k->choices;
+    choice_set models = {pd_model_names(), sizeof(char *), 0};
+    if (k->choices != NULL)
+        return *k->choices;
+    if (k->kind != KIND_MODEL)
+        return (choice_set){NULL, 0, 0};
+    while (pd_model_names()[models.count] != NULL)
+        models.count++;
+    return models;
+}
+
+static const char *choice_name(const choice_set *choices, int index)
+{
+    const char *row = (const char *)choices->rows + (size_t)index * choices->row_size;
+    return *(const char *const *)(const void *)row;
 }
 
 /* "a, b, c" into text. */
-static void join_words(char *text, size_t size, const char *const *words)
+static void join_choices(char *text, size_t size, const choice_set *choices)
 {
     size_t used = 0;
     text[0] = '\0';
-    for (int i = 0; words[i] && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", words[i]);
+    for (int i = 0; i < choices->count && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "",
+                                 choice_name(choices, i));
 }
 
 static bool section_known(const char *name)
@@ -346,24 +403,39 @@ static pd_status set_switch(const key *k, bool *field, const char *value)
 
 static pd_status find_choice(const key *k, int *index, const char *value)
 {
-    const char *const *choices = key_choices(k);
-    for (int i = 0; choices[i]; i++) {
-        if (strcmp(value, choices[i]) == 0) {
-            *index = i;
+    const choice_set choices = choices_of(k);
+    for (*index = 0; *index < choices.count; ++*index)
+        if (strcmp(value, choice_name(&choices, *index)) == 0)
             return PD_OK;
-        }
-    }
     char list[512];
-    join_words(list, sizeof(list), choices);
+    join_choices(list, sizeof list, &choices);
     return pd_fail("%s '%s' is unknown; choices are %s", k->kind == KIND_MODEL ? "model" : k->name,
                    value, list);
+}
+
+static pd_status set_choice(const key *k, int *field, const char *value)
+{
+    int index;
+    pd_status status = find_choice(k, &index, value);
+    if (status == PD_OK)
+        *field = index;
+    return status;
+}
+
+static pd_status set_text(const key *k, char *field, const char *value)
+{
+    int index;
+    pd_status status = k->kind == KIND_MODEL ? find_choice(k, &index, value) : check_text(k, value);
+    if (status != PD_OK)
+        return status;
+    memset(field, 0, k->size); /* equal jobs are equal byte for byte */
+    memcpy(field, value, strnlen(value, k->size - 1));
+    return PD_OK;
 }
 
 static pd_status set_value(pd_job *job, const key *k, const char *value)
 {
     void *field = (char *)job + k->offset;
-    int index;
-    pd_status status;
     switch (k->kind) {
     case KIND_WHOLE:
         return set_whole(k, field, value);
@@ -374,20 +446,10 @@ static pd_status set_value(pd_job *job, const key *k, const char *value)
     case KIND_SWITCH:
         return set_switch(k, field, value);
     case KIND_CHOICE:
-        return find_choice(k, field, value);
-    case KIND_WORD:
-    case KIND_MODEL:
-        status = find_choice(k, &index, value);
-        break;
+        return set_choice(k, field, value);
     default:
-        status = check_text(k, value);
-        break;
+        return set_text(k, field, value);
     }
-    if (status == PD_OK) {
-        memset(field, 0, k->size); /* equal jobs are equal byte for byte */
-        memcpy(field, value, strnlen(value, k->size - 1));
-    }
-    return status;
 }
 
 /* The shortest text that reads back as the same number. */
@@ -419,7 +481,7 @@ static void print_value(FILE *out, const pd_job *job, const key *k)
         fputs(*(const bool *)field ? "yes" : "no", out);
         break;
     case KIND_CHOICE:
-        fputs(k->choices[*(const int *)field], out);
+        fputs(choice_name(k->choices, *(const int *)field), out);
         break;
     default:
         fputs(field, out);
@@ -601,24 +663,24 @@ static pd_status fail_rule(const reading *r, const char *a, const char *b, pd_st
 static pd_status check_rules(const reading *r)
 {
     const pd_job *job = r->job;
-    if (job->batch % job->lanes != 0)
+    if (job->sampling.batch % job->sampling.lanes != 0)
         return fail_rule(
             r, "batch", "lanes",
             pd_fail("batch = %d is not a multiple of lanes = %d: set train.batch to one, or "
                     "train.lanes to a divisor of the batch",
-                    job->batch, job->lanes));
-    if (job->epoch_images > 0 && job->epoch_images < job->batch)
-        return fail_rule(
-            r, "epoch_images", "batch",
-            pd_fail("epoch_images = %d is less than batch = %d", job->epoch_images, job->batch));
-    if (job->warmup_epochs >= job->epochs)
+                    job->sampling.batch, job->sampling.lanes));
+    if (job->sampling.epoch_images > 0 && job->sampling.epoch_images < job->sampling.batch)
+        return fail_rule(r, "epoch_images", "batch",
+                         pd_fail("epoch_images = %d is less than batch = %d",
+                                 job->sampling.epoch_images, job->sampling.batch));
+    if (job->schedule.warmup_epochs >= job->schedule.epochs)
         return fail_rule(r, "warmup_epochs", "epochs",
                          pd_fail("warmup_epochs = %g must be less than epochs = %d",
-                                 job->warmup_epochs, job->epochs));
-    if (job->weight_decay > 0 && job->optimizer != PD_ADAMW)
+                                 job->schedule.warmup_epochs, job->schedule.epochs));
+    if (job->optimizer.weight_decay > 0 && !pd_optimizer_types[job->optimizer.kind].decouples_decay)
         return fail_rule(r, "weight_decay", "optimizer",
                          pd_fail("weight_decay works with optimizer = adamw only; for %s set l2",
-                                 optimizers[job->optimizer]));
+                                 pd_optimizer_types[job->optimizer.kind].name));
     if (job->augment.mixup > 0 && job->task != PD_TASK_PNEUMONIA)
         return fail_rule(r, "mixup", "task",
                          pd_fail("mixup works with task = pneumonia only: set augment.mixup = 0"));
@@ -628,7 +690,7 @@ static pd_status check_rules(const reading *r)
     if (job->threshold_rule == PD_THRESHOLD_BOTH && job->target_specificity == 1)
         return fail_rule(r, "target_specificity", "threshold_rule",
                          pd_fail("threshold_rule = both needs target_specificity below 1"));
-    if (job->channels == 2)
+    if (job->input.channels == 2)
         return fail_rule(r, "channels", "channels", pd_fail("channels = 2 is neither 1 nor 3"));
     if (job->cross == 1)
         return fail_rule(r, "cross", "cross",
@@ -750,14 +812,15 @@ void pd_job_help(FILE *out)
         if (i == 0 || strcmp(k->section, keys[i - 1].section) != 0)
             fprintf(out, "%s[%s]\n", i ? "\n" : "", k->section);
 
+        const choice_set choices = choices_of(k);
         char preset[64], values[512] = "";
         snprintf(preset, sizeof(preset), "%s = %s", k->name, k->preset);
         if (k->range)
             snprintf(values, sizeof(values), "in %s", k->range);
         else if (k->kind == KIND_SWITCH)
             snprintf(values, sizeof(values), "yes or no");
-        else if (key_choices(k))
-            join_words(values, sizeof(values), key_choices(k));
+        else if (choices.count > 0)
+            join_choices(values, sizeof values, &choices);
         fprintf(out, "  %-28s %s\n", preset, k->help);
         if (values[0])
             fprintf(out, "  %-28s %s\n", "", values);

@@ -16,29 +16,29 @@ typedef struct block {
 } block;
 
 struct pd_optimizer {
-    pd_job job;
+    pd_optimizer_spec spec;
     size_t count, state_count;
     float *weights, *state;         /* the network's */
-    float *momentum, *mean;         /* [count]; NULL where the kind has none */
-    float *variance;                /* [count]; likewise */
+    float *momentum;                /* [count]; NULL if the kind has no such slot */
+    float *mean, *variance;         /* [count]; likewise */
     float *average, *average_state; /* [count], [state_count]; NULL without a moving average */
     block *blocks;
     int block_count;
     double *partials; /* [block_count] */
 };
 
-/* Adds blocks for `count` floats from `offset`; with `blocks` NULL only counts them. */
+/* Appends blocks for `count` floats from `offset`; with `blocks` NULL only counts them. */
 static int cut_blocks(block *blocks, int used, size_t offset, size_t count, bool decays)
 {
     for (size_t done = 0; done < count; done += BLOCK, used++) {
         size_t left = count - done;
-        if (blocks)
+        if (blocks != NULL)
             blocks[used] = (block){offset + done, left < BLOCK ? (int)left : BLOCK, decays};
     }
     return used;
 }
 
-/* Cuts the trainable tensors into blocks, none of them across two tensors. */
+/* Cuts the trainable tensors into blocks; no block spans two tensors. */
 static int cut_network(block *blocks, const pd_network *network)
 {
     int used = 0;
@@ -60,82 +60,85 @@ static pd_status copy_vector(float **out, const float *from, size_t count)
     return PD_OK;
 }
 
-/* Which vectors a kind of optimiser has. */
-static bool has_momentum(const pd_job *job)
+static bool has_momentum(const pd_optimizer_spec *spec)
 {
-    return (job->optimizer == PD_SGD || job->optimizer == PD_RMSPROP) && job->momentum > 0;
+    return pd_optimizer_types[spec->kind].momentum && spec->momentum > 0;
 }
 
-static bool has_mean(const pd_job *job)
+size_t pd_optimizer_floats(const pd_optimizer_spec *spec, size_t weights, size_t state)
 {
-    return job->optimizer == PD_ADAM || job->optimizer == PD_ADAMW;
+    const pd_optimizer_type *type = &pd_optimizer_types[spec->kind];
+    size_t vectors = (size_t)has_momentum(spec) + type->mean + type->variance;
+    return vectors * weights + (spec->ema > 0 ? weights + state : 0);
 }
 
-static bool has_variance(const pd_job *job)
+pd_status pd_optimizer_create(pd_optimizer **out, const pd_optimizer_spec *spec,
+                              pd_network *network)
 {
-    return has_mean(job) || job->optimizer == PD_RMSPROP;
-}
-
-size_t pd_optimizer_floats(const pd_job *job, size_t weights, size_t state)
-{
-    size_t vectors = (size_t)has_momentum(job) + has_mean(job) + has_variance(job);
-    return vectors * weights + (job->ema > 0 ? weights + state : 0);
-}
-
-pd_status pd_optimizer_create(pd_optimizer **out, const pd_job *job, pd_network *network)
-{
-    pd_optimizer *o = NULL;
+    const pd_optimizer_type *type = &pd_optimizer_types[spec->kind];
+    pd_optimizer *optimizer = NULL;
     pd_status status;
 
     *out = NULL;
-    PD_TRY(pd_alloc(&o, 1, sizeof(*o)));
-    o->job = *job;
-    o->weights = pd_network_weights(network, &o->count);
-    o->state = pd_network_state(network, &o->state_count);
-    o->block_count = cut_network(NULL, network);
-    PD_TRY(pd_alloc(&o->blocks, (size_t)o->block_count, sizeof(block)));
-    cut_network(o->blocks, network);
-    PD_TRY(pd_alloc(&o->partials, (size_t)o->block_count, sizeof(double)));
+    PD_TRY(pd_alloc(&optimizer, 1, sizeof *optimizer));
+    optimizer->spec = *spec;
+    optimizer->weights = pd_network_weights(network, &optimizer->count);
+    optimizer->state = pd_network_state(network, &optimizer->state_count);
+    optimizer->block_count = cut_network(NULL, network);
+    PD_TRY(pd_alloc(&optimizer->blocks, (size_t)optimizer->block_count, sizeof(block)));
+    cut_network(optimizer->blocks, network);
+    PD_TRY(pd_alloc(&optimizer->partials, (size_t)optimizer->block_count, sizeof(double)));
 
-    if (has_momentum(job))
-        PD_TRY(pd_alloc(&o->momentum, o->count, sizeof(float)));
-    if (has_mean(job))
-        PD_TRY(pd_alloc(&o->mean, o->count, sizeof(float)));
-    if (has_variance(job))
-        PD_TRY(pd_alloc(&o->variance, o->count, sizeof(float)));
-    if (job->ema > 0) {
-        PD_TRY(copy_vector(&o->average, o->weights, o->count));
-        PD_TRY(copy_vector(&o->average_state, o->state, o->state_count));
+    if (has_momentum(spec))
+        PD_TRY(pd_alloc(&optimizer->momentum, optimizer->count, sizeof(float)));
+    if (type->mean)
+        PD_TRY(pd_alloc(&optimizer->mean, optimizer->count, sizeof(float)));
+    if (type->variance)
+        PD_TRY(pd_alloc(&optimizer->variance, optimizer->count, sizeof(float)));
+    if (spec->ema > 0) {
+        PD_TRY(copy_vector(&optimizer->average, optimizer->weights, optimizer->count));
+        PD_TRY(copy_vector(&optimizer->average_state, optimizer->state, optimizer->state_count));
     }
-    *out = o;
-    o = NULL;
+    *out = optimizer;
+    optimizer = NULL;
 
 cleanup:
-    pd_optimizer_destroy(&o);
+    pd_optimizer_destroy(&optimizer);
     return status;
 }
 
 void pd_optimizer_destroy(pd_optimizer **optimizer)
 {
-    pd_optimizer *o = *optimizer;
-    if (!o)
+    if (*optimizer == NULL)
         return;
-    free(o->momentum);
-    free(o->mean);
-    free(o->variance);
-    free(o->average);
-    free(o->average_state);
-    free(o->blocks);
-    free(o->partials);
-    free(o);
+    free((*optimizer)->momentum);
+    free((*optimizer)->mean);
+    free((*optimizer)->variance);
+    free((*optimizer)->average);
+    free((*optimizer)->average_state);
+    free((*optimizer)->blocks);
+    free((*optimizer)->partials);
+    free(*optimizer);
     *optimizer = NULL;
 }
 
-/* --- Rules for n weights w with gradients g; `rate` is the learning rate. --- */
+/* --- The update rules --- */
 
-/* v = momentum v - rate g; w += v, or, looking ahead as Nesterov, w += momentum v - rate g. */
-static void update_sgd(int n, float *restrict w, const float *restrict g, float *restrict v,
-                       float rate, float momentum, bool nesterov)
+/* One block of n weights w with gradients g. */
+typedef struct pd_optimizer_update {
+    const pd_optimizer_spec *spec;
+    int n;
+    float *w;
+    const float *g;
+    float *momentum, *mean, *variance; /* the block's part of each slot; NULL without that slot */
+    double rate;                       /* the learning rate */
+    int64_t step;
+    bool decays; /* weight decay applies */
+} update;
+
+/* v = momentum v - rate g; w += v, or with Nesterov's look-ahead w += momentum v - rate g. */
+static void momentum_rule(int n, float *restrict w, const float *restrict g, float *restrict v,
+                          float rate, float momentum, bool nesterov)
 {
     for (int i = 0; i < n; i++) {
         float velocity = momentum * v[i] - rate * g[i];
@@ -144,22 +147,31 @@ static void update_sgd(int n, float *restrict w, const float *restrict g, float 
     }
 }
 
-static void update_plain(int n, float *restrict w, const float *restrict g, float rate)
+static void plain_rule(int n, float *restrict w, const float *restrict g, float rate)
 {
     for (int i = 0; i < n; i++)
         w[i] -= rate * g[i];
 }
 
-/* One step's constants. `rate` and `root` hold the corrections of the mean and of the variance for
- * their start at 0; `keep` is what the decoupled decay leaves of a weight. */
+static void update_sgd(const update *u)
+{
+    if (u->momentum != NULL)
+        momentum_rule(u->n, u->w, u->g, u->momentum, (float)u->rate, (float)u->spec->momentum,
+                      u->spec->nesterov);
+    else
+        plain_rule(u->n, u->w, u->g, (float)u->rate);
+}
+
+/* One step's constants. `rate` and `root` include the corrections of the mean and the variance for
+ * their start at 0; `keep` is the factor that the decoupled decay puts on a weight. */
 typedef struct adam {
     float rate, root, keep, epsilon;
     float beta1, rest1; /* rest = 1 - beta, rounded once */
     float beta2, rest2;
 } adam;
 
-static void update_adam(int n, float *restrict w, const float *restrict g, float *restrict mean,
-                        float *restrict variance, adam a)
+static void adam_rule(int n, float *restrict w, const float *restrict g, float *restrict mean,
+                      float *restrict variance, adam a)
 {
     for (int i = 0; i < n; i++) {
         mean[i] = a.beta1 * mean[i] + a.rest1 * g[i];
@@ -168,23 +180,62 @@ static void update_adam(int n, float *restrict w, const float *restrict g, float
     }
 }
 
-/* `v` is NULL without momentum. */
-static void update_rmsprop(int n, float *restrict w, const float *restrict g, float *restrict v,
-                           float *restrict variance, float rate, float momentum, float rho,
-                           float rest, float epsilon)
+static void update_adam_decayed(const update *u, double decay)
 {
-    for (int i = 0; i < n; i++)
+    const pd_optimizer_spec *spec = u->spec;
+    double t = (double)u->step + 1.0;
+    const adam constants = {
+        .rate = (float)(u->rate / (1.0 - pow(spec->beta1, t))),
+        .root = (float)(1.0 / sqrt(1.0 - pow(spec->beta2, t))),
+        .keep = (float)(1.0 - decay),
+        .epsilon = (float)spec->epsilon,
+        .beta1 = (float)spec->beta1,
+        .rest1 = (float)(1.0 - spec->beta1),
+        .beta2 = (float)spec->beta2,
+        .rest2 = (float)(1.0 - spec->beta2),
+    };
+    adam_rule(u->n, u->w, u->g, u->mean, u->variance, constants);
+}
+
+static void update_adam(const update *u)
+{
+    update_adam_decayed(u, 0.0);
+}
+
+static void update_adamw(const update *u)
+{
+    update_adam_decayed(u, u->decays ? u->rate * u->spec->weight_decay : 0.0);
+}
+
+/* variance = rho variance + (1 - rho) g^2; then scaled gradients, through a momentum if there is
+ * one. */
+static void update_rmsprop(const update *u)
+{
+    const float *restrict g = u->g;
+    float *restrict w = u->w, *restrict v = u->momentum, *restrict variance = u->variance;
+    float rate = (float)u->rate, momentum = (float)u->spec->momentum;
+    float rho = (float)u->spec->beta2, rest = (float)(1.0 - u->spec->beta2);
+    float epsilon = (float)u->spec->epsilon;
+    for (int i = 0; i < u->n; i++)
         variance[i] = rho * variance[i] + rest * g[i] * g[i];
-    if (!v) {
-        for (int i = 0; i < n; i++)
+    if (v == NULL) {
+        for (int i = 0; i < u->n; i++)
             w[i] -= rate * g[i] / (sqrtf(variance[i]) + epsilon);
         return;
     }
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < u->n; i++) {
         v[i] = momentum * v[i] + g[i] / (sqrtf(variance[i]) + epsilon);
         w[i] -= rate * v[i];
     }
 }
+
+const pd_optimizer_type pd_optimizer_types[PD_OPTIMIZERS] = {
+    [PD_SGD] = {"sgd", .momentum = true, .update = update_sgd},
+    [PD_ADAM] = {"adam", .mean = true, .variance = true, .update = update_adam},
+    [PD_ADAMW] = {"adamw", .mean = true, .variance = true, .decouples_decay = true,
+                  .update = update_adamw},
+    [PD_RMSPROP] = {"rmsprop", .momentum = true, .variance = true, .update = update_rmsprop},
+};
 
 static void blend(size_t n, float *restrict average, const float *restrict now, float share)
 {
@@ -194,17 +245,19 @@ static void blend(size_t n, float *restrict average, const float *restrict now, 
 
 /* --- One step --- */
 
-/* The block's gradient with that of l1 |w| + l2 w^2: in `room` where there is such a penalty. */
-static const float *regularise_block(const pd_optimizer *o, const block *b, const float *gradient,
-                                     float room[BLOCK])
+/* The block's gradient plus that of l1 |w| + l2 w^2. Written to `buffer` if there is such a
+ * penalty. */
+static const float *regularise_block(const pd_optimizer *optimizer, const block *b,
+                                     const float *gradient, float buffer[BLOCK])
 {
-    const float *restrict g = gradient + b->offset, *restrict w = o->weights + b->offset;
-    float l1 = b->decays ? (float)o->job.l1 : 0.0f, l2 = b->decays ? (float)o->job.l2 : 0.0f;
+    const float *restrict g = gradient + b->offset, *restrict w = optimizer->weights + b->offset;
+    float l1 = b->decays ? (float)optimizer->spec.l1 : 0.0f,
+          l2 = b->decays ? (float)optimizer->spec.l2 : 0.0f;
     if (l1 == 0.0f && l2 == 0.0f)
         return g;
     for (int i = 0; i < b->count; i++)
-        room[i] = g[i] + (l1 * (float)((w[i] > 0.0f) - (w[i] < 0.0f)) + 2.0f * l2 * w[i]);
-    return room;
+        buffer[i] = g[i] + (l1 * (float)((w[i] > 0.0f) - (w[i] < 0.0f)) + 2.0f * l2 * w[i]);
+    return buffer;
 }
 
 static double sum_squares(int n, const float *g)
@@ -216,104 +269,85 @@ static double sum_squares(int n, const float *g)
     return sum;
 }
 
-static double sum_partials(const pd_optimizer *o)
+static double sum_partials(const pd_optimizer *optimizer)
 {
     double sum = 0.0;
-    for (int i = 0; i < o->block_count; i++)
-        sum += o->partials[i];
+    for (int i = 0; i < optimizer->block_count; i++)
+        sum += optimizer->partials[i];
     return sum;
 }
 
-static adam adam_step(const pd_job *job, bool decays, double rate, int64_t step)
+static float *slice(float *vector, size_t offset)
 {
-    double t = (double)step + 1.0;
-    double decay = job->optimizer == PD_ADAMW && decays ? rate * job->weight_decay : 0.0;
-    return (adam){
-        .rate = (float)(rate / (1.0 - pow(job->beta1, t))),
-        .root = (float)(1.0 / sqrt(1.0 - pow(job->beta2, t))),
-        .keep = (float)(1.0 - decay),
-        .epsilon = (float)job->epsilon,
-        .beta1 = (float)job->beta1,
-        .rest1 = (float)(1.0 - job->beta1),
-        .beta2 = (float)job->beta2,
-        .rest2 = (float)(1.0 - job->beta2),
-    };
+    return vector == NULL ? NULL : vector + offset;
 }
 
-static void update_block(pd_optimizer *o, const block *b, const float *gradient, double scale,
-                         double rate, int64_t step)
+static void update_block(pd_optimizer *optimizer, const block *b, const float *gradient,
+                         double scale, double rate, int64_t step)
 {
-    const pd_job *job = &o->job;
-    size_t at = b->offset;
-    float *w = o->weights + at, room[BLOCK];
-    const float *g = regularise_block(o, b, gradient, room);
-
+    float buffer[BLOCK];
+    const float *g = regularise_block(optimizer, b, gradient, buffer);
     if (scale != 1.0) {
         for (int i = 0; i < b->count; i++)
-            room[i] = g[i] * (float)scale;
-        g = room;
+            buffer[i] = g[i] * (float)scale;
+        g = buffer;
     }
-    switch (job->optimizer) {
-    case PD_SGD:
-        if (o->momentum)
-            update_sgd(b->count, w, g, o->momentum + at, (float)rate, (float)job->momentum,
-                       job->nesterov);
-        else
-            update_plain(b->count, w, g, (float)rate);
-        break;
-    case PD_ADAM:
-    case PD_ADAMW:
-        update_adam(b->count, w, g, o->mean + at, o->variance + at,
-                    adam_step(job, b->decays, rate, step));
-        break;
-    case PD_RMSPROP:
-        update_rmsprop(b->count, w, g, o->momentum ? o->momentum + at : NULL, o->variance + at,
-                       (float)rate, (float)job->momentum, (float)job->beta2,
-                       (float)(1.0 - job->beta2), (float)job->epsilon);
-        break;
-    }
+    pd_optimizer_types[optimizer->spec.kind].update(&(update){
+        .spec = &optimizer->spec,
+        .n = b->count,
+        .w = optimizer->weights + b->offset,
+        .g = g,
+        .momentum = slice(optimizer->momentum, b->offset),
+        .mean = slice(optimizer->mean, b->offset),
+        .variance = slice(optimizer->variance, b->offset),
+        .rate = rate,
+        .step = step,
+        .decays = b->decays,
+    });
 }
 
-void pd_optimizer_step(pd_optimizer *o, const float *gradient, double learning_rate, int64_t step,
-                       double *norm)
+void pd_optimizer_step(pd_optimizer *optimizer, const float *gradient, double learning_rate,
+                       int64_t step, double *norm)
 {
-    const pd_job *job = &o->job;
+    const pd_optimizer_spec *spec = &optimizer->spec;
 
 #pragma omp parallel for schedule(static)
-    for (int i = 0; i < o->block_count; i++) {
-        const block *b = &o->blocks[i];
-        float room[BLOCK];
-        o->partials[i] = sum_squares(b->count, regularise_block(o, b, gradient, room));
+    for (int i = 0; i < optimizer->block_count; i++) {
+        const block *b = &optimizer->blocks[i];
+        float buffer[BLOCK];
+        optimizer->partials[i] =
+            sum_squares(b->count, regularise_block(optimizer, b, gradient, buffer));
     }
-    *norm = sqrt(sum_partials(o));
+    *norm = sqrt(sum_partials(optimizer));
     if (!isfinite(*norm))
         return;
 
-    double scale = job->clip_norm > 0 && *norm > job->clip_norm ? job->clip_norm / *norm : 1.0;
+    double scale = spec->clip_norm > 0 && *norm > spec->clip_norm ? spec->clip_norm / *norm : 1.0;
     double warm = (1.0 + (double)step) / (10.0 + (double)step);
-    float share = (float)(1.0 - fmin(job->ema, warm));
+    float share = (float)(1.0 - fmin(spec->ema, warm));
 
 #pragma omp parallel for schedule(static)
-    for (int i = 0; i < o->block_count; i++) {
-        const block *b = &o->blocks[i];
-        update_block(o, b, gradient, scale, learning_rate, step);
-        if (o->average)
-            blend((size_t)b->count, o->average + b->offset, o->weights + b->offset, share);
+    for (int i = 0; i < optimizer->block_count; i++) {
+        const block *b = &optimizer->blocks[i];
+        update_block(optimizer, b, gradient, scale, learning_rate, step);
+        if (optimizer->average != NULL)
+            blend((size_t)b->count, optimizer->average + b->offset, optimizer->weights + b->offset,
+                  share);
     }
-    if (o->average)
-        blend(o->state_count, o->average_state, o->state, share);
+    if (optimizer->average != NULL)
+        blend(optimizer->state_count, optimizer->average_state, optimizer->state, share);
 }
 
-int pd_optimizer_slots(pd_optimizer *o, pd_optimizer_slot slots[4])
+int pd_optimizer_slots(pd_optimizer *optimizer, pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX])
 {
-    const pd_optimizer_slot all[] = {{"momentum", o->momentum, false},
-                                     {"mean", o->mean, false},
-                                     {"variance", o->variance, false},
-                                     {"average", o->average, false},
-                                     {"average_state", o->average_state, true}};
+    const pd_optimizer_slot all[] = {{"momentum", optimizer->momentum, false},
+                                     {"mean", optimizer->mean, false},
+                                     {"variance", optimizer->variance, false},
+                                     {"average", optimizer->average, false},
+                                     {"average_state", optimizer->average_state, true}};
     int count = 0;
     for (int i = 0; i < 5; i++) {
-        if (all[i].vector)
+        if (all[i].vector != NULL)
             slots[count++] = all[i];
     }
     return count;
@@ -328,10 +362,10 @@ static void swap_vectors(size_t n, float *restrict a, float *restrict b)
     }
 }
 
-void pd_optimizer_swap_average(pd_optimizer *o)
+void pd_optimizer_swap_average(pd_optimizer *optimizer)
 {
-    if (!o->average)
+    if (optimizer->average == NULL)
         return;
-    swap_vectors(o->count, o->weights, o->average);
-    swap_vectors(o->state_count, o->state, o->average_state);
+    swap_vectors(optimizer->count, optimizer->weights, optimizer->average);
+    swap_vectors(optimizer->state_count, optimizer->state, optimizer->average_state);
 }

@@ -51,7 +51,7 @@ static pd_status weigh_classes(pd_run *self, const int32_t *labels, size_t count
                            "with other --folds",
                            self->job->file, self->step.classes == 2 ? names[i] : cause_names[i]);
         self->class_weight[i] =
-            self->job->balance == PD_BALANCE_WEIGHTS
+            self->job->sampling.balance == PD_BALANCE_WEIGHTS
                 ? (float)((double)count / (double)self->step.classes / (double)counts[i])
                 : 1.0f;
     }
@@ -67,13 +67,8 @@ static pd_status set_up_lanes(pd_run *self)
     size_t count;
     PD_TRY(train_samples(self, &ids, &labels, &count));
     PD_TRY(weigh_classes(self, labels, count));
-    const pd_lanes_options options = {.lanes = job->lanes,
-                                      .lane_samples = self->step.lane_samples,
-                                      .classes = self->step.classes,
-                                      .take_turns = job->balance == PD_BALANCE_OVERSAMPLE,
-                                      .epoch_images = job->epoch_images,
-                                      .seed = job->seed};
-    PD_TRY(pd_lanes_create(&self->lanes, &options, ids, labels, count));
+    PD_TRY(pd_lanes_create(&self->lanes, &job->sampling, job->seed, self->step.classes, ids, labels,
+                           count));
 cleanup:
     free(ids);
     free(labels);
@@ -132,7 +127,7 @@ static size_t differing_line(const char *a, const char *b)
 static bool counters_fit(const pd_run *self, const pd_checkpoint *loaded)
 {
     int64_t steps = pd_lanes_epoch_steps(self->lanes);
-    int64_t last = self->job->epochs - (loaded->state.finished ? 0 : 1);
+    int64_t last = self->job->schedule.epochs - (loaded->state.finished ? 0 : 1);
     return loaded->state.epoch <= last && loaded->state.epoch == loaded->state.history_count &&
            loaded->state.epoch_step < steps &&
            loaded->state.step == loaded->state.epoch * steps + loaded->state.epoch_step;
@@ -255,10 +250,10 @@ static pd_status set_up_state(pd_run *self)
 {
     pd_status status = PD_OK;
     const pd_job *job = self->job;
-    PD_TRY(pd_alloc(&self->history, (size_t)job->epochs, sizeof *self->history));
+    PD_TRY(pd_alloc(&self->history, (size_t)job->schedule.epochs, sizeof *self->history));
     self->checkpoint = (pd_checkpoint){.state.history = self->history,
                                        .state.seed = job->seed,
-                                       .state.lanes = job->lanes,
+                                       .state.lanes = job->sampling.lanes,
                                        .state.best_metric = NAN,
                                        .state.patience_left = job->patience,
                                        .state.plateau_left = job->plateau_epochs,
@@ -271,7 +266,7 @@ static pd_status set_up_state(pd_run *self)
     snprintf(self->checkpoint.data_digest, sizeof self->checkpoint.data_digest, "%s",
              pd_dataset_get_info(self->dataset)->digest);
     snprintf(self->checkpoint.job_name, sizeof self->checkpoint.job_name, "%s", job->name);
-    snprintf(self->checkpoint.model, sizeof self->checkpoint.model, "%s", job->model);
+    snprintf(self->checkpoint.model, sizeof self->checkpoint.model, "%s", job->model.name);
     snprintf(self->checkpoint.version, sizeof self->checkpoint.version, "%s", PNEUMO_VERSION);
     if (!self->options->resume && holds_run(self))
         status = pd_fail("%s holds a run already: go on with it by --resume, or choose another "

@@ -2,7 +2,8 @@
 
 #include <math.h>
 
-/* One-cycle starts at the peak over ONECYCLE_START, and rises over this share of the run. */
+/* One-cycle starts at the peak divided by ONECYCLE_START, and rises over ONECYCLE_RISE of the run
+ * unless the job sets a warm-up. */
 static const double ONECYCLE_START = 25.0;
 static const double ONECYCLE_RISE = 0.3;
 
@@ -19,33 +20,51 @@ static double position(double step, double first, double last)
     return last > first ? (step - first) / (last - first) : 1.0;
 }
 
-static double onecycle_rate(const pd_job *job, double step, double epoch_steps)
+static double constant_rate(const pd_schedule_spec *spec, int64_t step, int64_t epoch_steps)
 {
-    double peak = job->learning_rate;
-    double total = job->epochs * epoch_steps;
-    double rise = job->warmup_epochs > 0 ? job->warmup_epochs * epoch_steps : ONECYCLE_RISE * total;
-    double top = fmax(rise - 1.0, 0.0); /* the step at the peak */
-    if (step <= top)
-        return cosine(peak / ONECYCLE_START, peak, position(step, 0.0, top));
-    return cosine(peak, peak * job->final_factor, position(step, top, total - 1.0));
+    (void)step;
+    (void)epoch_steps;
+    return spec->learning_rate;
 }
 
-double pd_schedule_rate(const pd_job *job, int64_t step, int64_t epoch_steps)
+static double step_rate(const pd_schedule_spec *spec, int64_t step, int64_t epoch_steps)
 {
-    double peak = job->learning_rate;
-    double warmup = job->warmup_epochs * (double)epoch_steps;
-    double last = (double)job->epochs * (double)epoch_steps - 1.0;
+    int64_t cuts = step / epoch_steps / spec->step_epochs;
+    return spec->learning_rate * pow(spec->step_factor, (double)cuts);
+}
 
-    if (job->schedule == PD_SCHEDULE_ONECYCLE)
-        return onecycle_rate(job, (double)step, (double)epoch_steps);
-    if ((double)step < warmup)
-        return peak * fmin(((double)step + 1.0) / warmup, 1.0);
-    switch (job->schedule) {
-    case PD_SCHEDULE_STEP:
-        return peak * pow(job->step_factor, (double)(step / epoch_steps / job->step_epochs));
-    case PD_SCHEDULE_COSINE:
-        return cosine(peak, peak * job->final_factor, position((double)step, warmup, last));
-    default:
-        return peak;
-    }
+static double cosine_rate(const pd_schedule_spec *spec, int64_t step, int64_t epoch_steps)
+{
+    double peak = spec->learning_rate;
+    double warmup = spec->warmup_epochs * (double)epoch_steps;
+    double last = (double)spec->epochs * (double)epoch_steps - 1.0;
+    return cosine(peak, peak * spec->final_factor, position((double)step, warmup, last));
+}
+
+static double onecycle_rate(const pd_schedule_spec *spec, int64_t step, int64_t epoch_steps)
+{
+    double peak = spec->learning_rate;
+    double total = spec->epochs * (double)epoch_steps;
+    double rise =
+        spec->warmup_epochs > 0 ? spec->warmup_epochs * (double)epoch_steps : ONECYCLE_RISE * total;
+    double top = fmax(rise - 1.0, 0.0); /* the step at the peak */
+    if ((double)step <= top)
+        return cosine(peak / ONECYCLE_START, peak, position((double)step, 0.0, top));
+    return cosine(peak, peak * spec->final_factor, position((double)step, top, total - 1.0));
+}
+
+const pd_schedule_type pd_schedule_types[PD_SCHEDULES] = {
+    [PD_SCHEDULE_CONSTANT] = {"constant", .warms_up = true, constant_rate},
+    [PD_SCHEDULE_STEP] = {"step", .warms_up = true, step_rate},
+    [PD_SCHEDULE_COSINE] = {"cosine", .warms_up = true, cosine_rate},
+    [PD_SCHEDULE_ONECYCLE] = {"onecycle", .warms_up = false, onecycle_rate},
+};
+
+double pd_schedule_rate(const pd_schedule_spec *spec, int64_t step, int64_t epoch_steps)
+{
+    const pd_schedule_type *type = &pd_schedule_types[spec->kind];
+    double warmup = spec->warmup_epochs * (double)epoch_steps;
+    if (type->warms_up && (double)step < warmup)
+        return spec->learning_rate * fmin(((double)step + 1.0) / warmup, 1.0);
+    return type->rate(spec, step, epoch_steps);
 }

@@ -7,13 +7,14 @@
 
 pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info)
 {
-    return (pd_input){.height = info->height,
-                      .width = info->width,
-                      .mean = (float)info->mean,
-                      .deviation = info->deviation > 1.0 ? (float)info->deviation : 1.0f,
-                      .scaling = job->scaling,
-                      .size = job->size > 0 ? job->size : info->height,
-                      .channels = job->channels};
+    pd_input input = job->input;
+    input.height = info->height;
+    input.width = info->width;
+    input.mean = (float)info->mean;
+    input.deviation = info->deviation > 1.0 ? (float)info->deviation : 1.0f;
+    if (input.size == 0)
+        input.size = info->height;
+    return input;
 }
 
 pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job)
@@ -32,17 +33,9 @@ pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset
 {
     pd_input input = pd_setup_input(job, info);
     int classes = pd_setup_classes(job);
-    pd_model_spec spec = {.name = job->model,
-                          .input = {input.size, input.size, input.channels},
-                          .outputs = classes == 2 ? 1 : classes,
-                          .hidden = job->hidden,
-                          .width = (float)job->width,
-                          .dropout = (float)job->dropout,
-                          .head = job->head,
-                          .normalise = job->normalise,
-                          .norm_scope = job->batchnorm,
-                          .norm_momentum = (float)job->norm_momentum,
-                          .init = job->init};
+    pd_model_spec spec = job->model;
+    spec.input = (pd_shape){input.size, input.size, input.channels};
+    spec.outputs = classes == 2 ? 1 : classes;
     return pd_model_build(out, &spec);
 }
 

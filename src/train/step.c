@@ -17,12 +17,12 @@ static pd_status set_up_alone(pd_step *self, const pd_dataset_info *info)
     const pd_job *job = self->job;
     const pd_plan plan = {.lanes = pd_comm_lane_count(self->comm),
                           .lane_samples = self->lane_samples,
-                          .total_lanes = job->lanes,
+                          .total_lanes = job->sampling.lanes,
                           .threads = self->threads};
     PD_TRY(pd_setup_network(&self->network, job, info));
     PD_TRY(pd_network_plan(self->network, &plan, pd_comm_first_lane(self->comm), true));
     pd_network_initialise(self->network, job->seed);
-    PD_TRY(pd_optimizer_create(&self->optimizer, job, self->network));
+    PD_TRY(pd_optimizer_create(&self->optimizer, &job->optimizer, self->network));
 
     pd_input input = pd_setup_input(job, info);
     size_t outputs = pd_shape_size(pd_network_output(self->network));
@@ -47,16 +47,14 @@ pd_status pd_step_set_up(pd_step *self, pd_comm *comm, const pd_job *job,
                       .comm = comm,
                       .threads = threads,
                       .classes = pd_setup_classes(job),
-                      .lane_samples = job->batch / job->lanes};
-    PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, job->lanes)));
+                      .lane_samples = job->sampling.batch / job->sampling.lanes};
+    PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, job->sampling.lanes)));
     self->samples = pd_comm_lane_count(comm) * self->lane_samples;
     PD_TRY(pd_comm_agree(comm, set_up_alone(self, info)));
     pd_network_weights(self->network, &parameters);
     PD_TRY(pd_comm_set_group_size(comm, job->share_ranks));
-    PD_TRY(pd_reduction_create(&self->reduction, comm,
-                               strcmp(job->reduction, "mpi") == 0 ? PD_REDUCTION_MPI
-                                                                  : PD_REDUCTION_EXACT,
-                               parameters, pd_setup_bucket(job, pd_comm_size(comm))));
+    PD_TRY(pd_reduction_create(&self->reduction, comm, job->reduction, parameters,
+                               pd_setup_bucket(job, pd_comm_size(comm))));
     pd_network_use_gradient(self->network, pd_reduction_parts(self->reduction));
 cleanup:
     return status;
@@ -144,7 +142,7 @@ static void compute_loss(pd_step *self, int lane, int lanes, const float *logits
                                  .labels = self->labels + sample,
                                  .weights = self->weights + sample,
                                  .smoothing = self->job->label_smoothing,
-                                 .scale = 1.0 / (double)self->job->batch,
+                                 .scale = 1.0 / (double)self->job->sampling.batch,
                                  .dlogits = self->dlogits,
                                  .lane_losses = self->lane_losses + lane};
     if (self->classes == 2)
@@ -160,7 +158,7 @@ static pd_exec training_exec(pd_step *self, int pass, int64_t number)
     return (pd_exec){.training = true,
                      .lanes = lanes,
                      .lane_samples = self->lane_samples,
-                     .total_lanes = self->job->lanes,
+                     .total_lanes = self->job->sampling.lanes,
                      .first_sample = (int64_t)first_lane * self->lane_samples,
                      .seed = self->job->seed,
                      .step = (uint32_t)number,

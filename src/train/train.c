@@ -161,9 +161,9 @@ static pd_status take_step(pd_run *self)
     pd_comm_set_position(self->comm, "epoch %lld, step %lld",
                          (long long)self->checkpoint.state.epoch + 1,
                          (long long)self->checkpoint.state.epoch_step + 1);
-    double rate =
-        self->checkpoint.state.learning_scale *
-        pd_schedule_rate(self->job, self->checkpoint.state.step, pd_lanes_epoch_steps(self->lanes));
+    double rate = self->checkpoint.state.learning_scale *
+                  pd_schedule_rate(&self->job->schedule, self->checkpoint.state.step,
+                                   pd_lanes_epoch_steps(self->lanes));
     pd_status status = load_batch(self);
     if (status != PD_OK)
         return pd_step_fail_alone(&self->step, status);
@@ -176,7 +176,7 @@ static pd_status take_step(pd_run *self)
     self->checkpoint.state.epoch_step++;
     self->checkpoint.state.epoch_loss_sum += loss;
     self->checkpoint.state.epoch_norm_sum += norm;
-    self->images_seen += self->job->batch;
+    self->images_seen += self->job->sampling.batch;
     if (self->job->audit_steps > 0 && self->checkpoint.state.step % self->job->audit_steps == 0)
         status = pd_audit(&self->step, self->checkpoint.state.epoch, self->checkpoint.state.step);
     return status;
@@ -316,8 +316,9 @@ static void log_epoch(const pd_run *self, const pd_history_row *row,
     pd_log_info(
         "epoch %3d/%d  loss %.4f  val loss %.4f  AUC %.4f%s  sensitivity %5.1f %%  specificity "
         "%5.1f %%  %s%s",
-        row->epoch, self->job->epochs, row->train_loss, row->val_loss, row->val_auc, changed,
-        100 * row->val_sensitivity, 100 * row->val_specificity, time, best ? "  best" : "");
+        row->epoch, self->job->schedule.epochs, row->train_loss, row->val_loss, row->val_auc,
+        changed, 100 * row->val_sensitivity, 100 * row->val_specificity, time,
+        best ? "  best" : "");
     if (validation->remark[0] != '\0' && pd_comm_rank(self->comm) == 0)
         pd_log_warn("after epoch %d the model %s", row->epoch, validation->remark);
 }
@@ -327,8 +328,8 @@ static pd_status end_epoch(pd_run *self, double seconds)
 {
     pd_train_state *state = &self->checkpoint.state;
     double steps = (double)state->epoch_step;
-    double rate = state->learning_scale *
-                  pd_schedule_rate(self->job, state->step - 1, pd_lanes_epoch_steps(self->lanes));
+    double rate = state->learning_scale * pd_schedule_rate(&self->job->schedule, state->step - 1,
+                                                           pd_lanes_epoch_steps(self->lanes));
     pd_validation validation;
     pd_comm_set_position(self->comm, "epoch %lld, validation", (long long)state->epoch + 1);
     pd_status status = validate(self, &validation);
@@ -351,7 +352,7 @@ static pd_status end_epoch(pd_run *self, double seconds)
     self->checkpoint.has_decision = true;
     self->checkpoint.decision = validation.decision;
     bool best = decide(self, &validation);
-    if (state->epoch == self->job->epochs)
+    if (state->epoch == self->job->schedule.epochs)
         state->finished = true;
     log_epoch(self, row, &validation, best, seconds);
     return pd_run_save(self, best);
@@ -378,7 +379,7 @@ static pd_status train_epoch(pd_run *self)
     char label[48], note[64];
     pd_progress progress;
     snprintf(label, sizeof label, "epoch %lld/%d", (long long)self->checkpoint.state.epoch + 1,
-             self->job->epochs);
+             self->job->schedule.epochs);
     uint32_t flags = 0;
     pd_progress_begin(&progress, label, (uint64_t)self->checkpoint.state.epoch_step,
                       (uint64_t)steps);
@@ -413,7 +414,7 @@ static void announce(const pd_run *self)
     pd_log_info(
         "%s: model %s, %zu parameters, input %dx%dx%d; %lld train and %lld validation images of "
         "%s",
-        self->job->name, self->job->model, parameters, self->input.size, self->input.size,
+        self->job->name, self->job->model.name, parameters, self->input.size, self->input.size,
         self->input.channels,
         (long long)(info->counts[PD_TRAIN][PD_NORMAL] + info->counts[PD_TRAIN][PD_PNEUMONIA]),
         (long long)(info->counts[PD_VAL][PD_NORMAL] + info->counts[PD_VAL][PD_PNEUMONIA]),
@@ -421,9 +422,9 @@ static void announce(const pd_run *self)
     pd_log_info(
         "batch %d in %d lanes over %d rank%s of %d thread%s; %d epochs of %lld steps; writing to "
         "%s",
-        self->job->batch, self->job->lanes, pd_comm_size(self->comm),
+        self->job->sampling.batch, self->job->sampling.lanes, pd_comm_size(self->comm),
         pd_comm_size(self->comm) == 1 ? "" : "s", self->options->threads,
-        self->options->threads == 1 ? "" : "s", self->job->epochs,
+        self->options->threads == 1 ? "" : "s", self->job->schedule.epochs,
         (long long)pd_lanes_epoch_steps(self->lanes), self->options->folder);
     if (pd_comm_rank(self->comm) == 0 &&
         (info->counts[PD_TEST][PD_NORMAL] == 0 || info->counts[PD_TEST][PD_PNEUMONIA] == 0))

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,16 +28,14 @@ static int fill(void **state)
     return 0;
 }
 
-static pd_lanes *make(int lanes, bool take_turns, int64_t epoch_images)
+static pd_lanes *make(int lanes, bool take_turns, int epoch_images)
 {
-    const pd_lanes_options options = {.lanes = lanes,
-                                      .lane_samples = 5,
-                                      .classes = 2,
-                                      .take_turns = take_turns,
-                                      .epoch_images = epoch_images,
-                                      .seed = 11};
+    const pd_sampling sampling = {.lanes = lanes,
+                                  .batch = 5 * lanes,
+                                  .epoch_images = epoch_images,
+                                  .balance = take_turns ? PD_BALANCE_OVERSAMPLE : PD_BALANCE_NONE};
     pd_lanes *out;
-    assert_int_equal(pd_lanes_create(&out, &options, ids, labels, COUNT), PD_OK);
+    assert_int_equal(pd_lanes_create(&out, &sampling, 11, 2, ids, labels, COUNT), PD_OK);
     return out;
 }
 
@@ -139,15 +138,15 @@ static void too_few_samples_is_an_error(void **state)
 {
     (void)state;
     pd_lanes *out;
-    pd_lanes_options options = {.lanes = 64, .lane_samples = 1, .classes = 2, .take_turns = true};
-    assert_int_equal(pd_lanes_create(&out, &options, ids, labels, COUNT), PD_FAILED);
+    pd_sampling sampling = {.lanes = 64, .batch = 64, .balance = PD_BALANCE_OVERSAMPLE};
+    assert_int_equal(pd_lanes_create(&out, &sampling, 0, 2, ids, labels, COUNT), PD_FAILED);
     assert_null(out);
     assert_non_null(strstr(pd_error_message(), "lower train.lanes"));
-    options.take_turns = false;
-    options.lanes = COUNT + 1;
-    assert_int_equal(pd_lanes_create(&out, &options, ids, labels, COUNT), PD_FAILED);
-    options.lanes = COUNT;
-    assert_int_equal(pd_lanes_create(&out, &options, ids, labels, COUNT), PD_OK);
+    sampling.balance = PD_BALANCE_NONE;
+    sampling.lanes = sampling.batch = COUNT + 1;
+    assert_int_equal(pd_lanes_create(&out, &sampling, 0, 2, ids, labels, COUNT), PD_FAILED);
+    sampling.lanes = sampling.batch = COUNT;
+    assert_int_equal(pd_lanes_create(&out, &sampling, 0, 2, ids, labels, COUNT), PD_OK);
     pd_lanes_destroy(&out);
 }
 

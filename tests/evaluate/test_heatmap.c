@@ -54,14 +54,15 @@ static pd_network *build(const pd_model_spec *spec, bool training)
 
 static pd_model_spec spec_of(const golden_heatmap *golden)
 {
-    return (pd_model_spec){.name = golden->model,
-                           .input = {golden->size, golden->size, golden->channels},
-                           .outputs = golden->outputs,
-                           .hidden = 24,
-                           .width = golden->width,
-                           .head = golden->head,
-                           .normalise = golden->normalise,
-                           .norm_momentum = 0.9f};
+    pd_model_spec spec = {.input = {golden->size, golden->size, golden->channels},
+                          .outputs = golden->outputs,
+                          .hidden = 24,
+                          .width = golden->width,
+                          .head = golden->head,
+                          .normalise = golden->normalise,
+                          .norm_momentum = 0.9f};
+    snprintf(spec.name, sizeof spec.name, "%s", golden->model);
+    return spec;
 }
 
 static float *image_for(const pd_model_spec *spec)

@@ -61,14 +61,14 @@ static void destroy(pd_network **net)
 
 static pd_network *build(const golden_network *golden, int threads)
 {
-    const pd_model_spec spec = {.name = golden->model,
-                                .input = {golden->size, golden->size, golden->channels},
-                                .outputs = golden->outputs,
-                                .hidden = 24,
-                                .width = golden->width,
-                                .head = golden->head,
-                                .normalise = golden->normalise,
-                                .norm_momentum = 0.9f};
+    pd_model_spec spec = {.input = {golden->size, golden->size, golden->channels},
+                          .outputs = golden->outputs,
+                          .hidden = 24,
+                          .width = golden->width,
+                          .head = golden->head,
+                          .normalise = golden->normalise,
+                          .norm_momentum = 0.9f};
+    snprintf(spec.name, sizeof spec.name, "%s", golden->model);
     const pd_plan plan = {
         .lanes = LANES, .lane_samples = LANE_SAMPLES, .total_lanes = LANES, .threads = threads};
     pd_network *net;
@@ -212,8 +212,8 @@ static void threads_change_no_bits(void **state)
 /* Weights and moving statistics below the last layer, as Keras counts them in its applications. */
 static size_t base_parameters(const char *model, pd_network **net)
 {
-    const pd_model_spec spec = {
-        .name = model, .input = {32, 32, 3}, .outputs = 1, .width = 1, .norm_momentum = 0.9f};
+    pd_model_spec spec = {.input = {32, 32, 3}, .outputs = 1, .width = 1, .norm_momentum = 0.9f};
+    snprintf(spec.name, sizeof spec.name, "%s", model);
     const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 2};
     assert_int_equal(pd_model_build(net, &spec), PD_OK);
     assert_int_equal(pd_network_plan(*net, &plan, 0, false), PD_OK);

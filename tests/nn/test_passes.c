@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -40,13 +41,13 @@ static pd_status note_ready(void *context, size_t offset, size_t count)
 static size_t take_step(const char *model, int first, int lanes, int total, int pass_lanes,
                         float **out, int *passes)
 {
-    const pd_model_spec spec = {.name = model,
-                                .input = {SIZE, SIZE, 1},
-                                .outputs = 1,
-                                .hidden = 8,
-                                .width = 0.2f,
-                                .dropout = 0.4f,
-                                .norm_momentum = 0.9f};
+    pd_model_spec spec = {.input = {SIZE, SIZE, 1},
+                          .outputs = 1,
+                          .hidden = 8,
+                          .width = 0.2f,
+                          .dropout = 0.4f,
+                          .norm_momentum = 0.9f};
+    snprintf(spec.name, sizeof spec.name, "%s", model);
     const pd_plan plan = {
         .lanes = lanes, .lane_samples = LANE_SAMPLES, .total_lanes = total, .threads = 2};
     pd_network *net;
@@ -134,11 +135,9 @@ static void test_choice(void **state)
         {"vgg16", 32, 1, 1, 8},  {"mlp2", 112, 8, 2, 8},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const pd_model_spec spec = {.name = cases[i].model,
-                                    .input = {cases[i].size, cases[i].size, 1},
-                                    .outputs = 1,
-                                    .hidden = 8,
-                                    .width = 1};
+        pd_model_spec spec = {
+            .input = {cases[i].size, cases[i].size, 1}, .outputs = 1, .hidden = 8, .width = 1};
+        snprintf(spec.name, sizeof spec.name, "%s", cases[i].model);
         const pd_plan plan = {.lanes = 8,
                               .lane_samples = cases[i].lane_samples,
                               .total_lanes = 8,

@@ -29,7 +29,7 @@ static void check_job(pd_comm *comm, const char *text)
     pd_step step;
     pd_footprint plan;
     assert_int_equal(pd_job_parse(&job, "test", text, NULL, 0), PD_OK);
-    assert_int_equal(pd_comm_set_lanes(comm, job.lanes), PD_OK);
+    assert_int_equal(pd_comm_set_lanes(comm, job.sampling.lanes), PD_OK);
     double before = allocated();
     assert_int_equal(pd_footprint_plan(&plan, comm, &job, &info, 1), PD_OK);
     assert_true(allocated() - before < 1e6); /* planning itself takes nothing */
@@ -37,16 +37,17 @@ static void check_job(pd_comm *comm, const char *text)
     assert_int_equal(pd_step_set_up(&step, comm, &job, &info, 1), PD_OK);
     double taken = allocated() - before;
     /* The validation fold's chunk is the scorer's, not the step's. */
-    double chunk = 4.0 * SIZE * SIZE * job.batch / job.lanes;
+    double chunk = 4.0 * SIZE * SIZE * job.sampling.batch / job.sampling.lanes;
     double planned = plan.network + plan.optimizer + plan.reduction + plan.batch - chunk;
     /* Every large block is rounded up to huge pages, and aligned to one. */
     if (fabs(taken - planned) > 0.01 * planned + 40e6)
-        fail_msg("%s: %.0f bytes planned, %.0f allocated", job.model, planned, taken);
+        fail_msg("%s: %.0f bytes planned, %.0f allocated", job.model.name, planned, taken);
     pd_step_tear_down(&step);
     /* A lane more of 600 train images than of an even share, and the validation fold. */
     double images = pd_footprint_image_bytes(comm, &job, &info);
     assert_true(plan.images == images &&
-                images == (ceil(600.0 / job.lanes) * job.lanes + 200) * 100 * 120);
+                images ==
+                    (ceil(600.0 / job.sampling.lanes) * job.sampling.lanes + 200) * 100 * 120);
     assert_true(plan.checkpoint == plan.file && plan.file > 0);
     assert_true(fabs(plan.network + plan.optimizer + plan.reduction + plan.batch + plan.images +
                      plan.checkpoint - plan.total) < 1);
@@ -61,7 +62,7 @@ static void test_streamed_images(void **state)
     pd_footprint plan;
     assert_int_equal(pd_comm_create(&comm), PD_OK);
     assert_int_equal(pd_job_parse(&job, "test", "[data]\nsize = 64\n", NULL, 0), PD_OK);
-    assert_int_equal(pd_comm_set_lanes(comm, job.lanes), PD_OK);
+    assert_int_equal(pd_comm_set_lanes(comm, job.sampling.lanes), PD_OK);
     assert_false(pd_footprint_streams(&job, PD_IMAGES_PERCENT));
     assert_true(pd_footprint_streams(&job, PD_IMAGES_PERCENT + 1));
     pd_dataset_info huge = info;
@@ -104,7 +105,7 @@ static void test_huge(void **state)
     const char *text = "[data]\nsize = 4096\n[model]\nname = vgg16\n[train]\nbatch = 1024\n";
     assert_int_equal(pd_comm_create(&comm), PD_OK);
     assert_int_equal(pd_job_parse(&job, "test", text, NULL, 0), PD_OK);
-    assert_int_equal(pd_comm_set_lanes(comm, job.lanes), PD_OK);
+    assert_int_equal(pd_comm_set_lanes(comm, job.sampling.lanes), PD_OK);
     assert_int_equal(pd_footprint_plan(&plan, comm, &job, &info, 1), PD_OK);
     assert_true(plan.network > 1e12);
     pd_comm_destroy(&comm);

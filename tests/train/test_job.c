@@ -41,17 +41,19 @@ static void test_defaults(void **state)
     pd_job job, parsed;
     pd_job_defaults(&job);
     assert_int_equal(job.seed, 1);
-    assert_int_equal(job.lanes, 8);
-    assert_int_equal(job.batch, 64);
-    assert_int_equal(job.epochs, 20);
-    assert_int_equal(job.size, 112);
-    assert_int_equal(job.optimizer, PD_ADAMW);
-    assert_int_equal(job.schedule, PD_SCHEDULE_ONECYCLE);
+    assert_int_equal(job.sampling.lanes, 8);
+    assert_int_equal(job.sampling.batch, 64);
+    assert_int_equal(job.schedule.epochs, 20);
+    assert_int_equal(job.input.size, 112);
+    assert_int_equal(job.optimizer.kind, PD_ADAMW);
+    assert_int_equal(job.schedule.kind, PD_SCHEDULE_ONECYCLE);
     assert_string_equal(job.file, "data/chest_xray.h5");
-    assert_string_equal(job.reduction, "exact");
-    assert_true(job.learning_rate == 1e-3 && job.beta1 == 0.9 && job.beta2 == 0.999);
-    assert_true(job.epsilon == 1e-8 && job.augment.crop_min == 1 && job.augment.crop_ratio == 1.33);
-    assert_true(job.norm_momentum == 0.9 && job.checkpoint_minutes == 5);
+    assert_int_equal(job.reduction, PD_REDUCTION_EXACT);
+    assert_true(job.schedule.learning_rate == 1e-3 && job.optimizer.beta1 == 0.9 &&
+                job.optimizer.beta2 == 0.999);
+    assert_true(job.optimizer.epsilon == 1e-8 && job.augment.crop_min == 1 &&
+                job.augment.crop_ratio == 1.33);
+    assert_true(job.model.norm_momentum == 0.9 && job.checkpoint_minutes == 5);
     assert_int_equal(job.audit_steps, 100);
     assert_true(job.target_sensitivity == 0.95 && job.target_specificity == 0.90);
     assert_int_equal(job.threshold_rule, PD_THRESHOLD_SENSITIVITY);
@@ -80,18 +82,18 @@ static void test_values(void **state)
                 "[augment]\nflip = 1");
     assert_true(job.seed == UINT64_MAX);
     assert_string_equal(job.folder, "runs/a b");
-    assert_string_equal(job.model, "cnn-deep");
-    assert_int_equal(job.head, PD_HEAD_DENSE);
-    assert_true(job.normalise);
-    assert_string_equal(job.reduction, "mpi");
+    assert_string_equal(job.model.name, "cnn-deep");
+    assert_int_equal(job.model.head, PD_HEAD_DENSE);
+    assert_true(job.model.normalise);
+    assert_int_equal(job.reduction, PD_REDUCTION_MPI);
     assert_int_equal(job.task, PD_TASK_CAUSE);
-    assert_int_equal(job.balance, PD_BALANCE_WEIGHTS);
-    assert_int_equal(job.batchnorm, PD_NORM_LANE);
-    assert_int_equal(job.init, PD_INIT_GLOROT_UNIFORM);
-    assert_int_equal(job.optimizer, PD_RMSPROP);
-    assert_int_equal(job.schedule, PD_SCHEDULE_COSINE);
+    assert_int_equal(job.sampling.balance, PD_BALANCE_WEIGHTS);
+    assert_int_equal(job.model.norm_scope, PD_NORM_LANE);
+    assert_int_equal(job.model.init, PD_INIT_GLOROT_UNIFORM);
+    assert_int_equal(job.optimizer.kind, PD_RMSPROP);
+    assert_int_equal(job.schedule.kind, PD_SCHEDULE_COSINE);
     assert_int_equal(job.monitor, PD_MONITOR_BALANCED_ACCURACY);
-    assert_true(job.nesterov && job.augment.flip && job.learning_rate == 2.5e-4);
+    assert_true(job.optimizer.nesterov && job.augment.flip && job.schedule.learning_rate == 2.5e-4);
 }
 
 static void test_name(void **state)
@@ -305,9 +307,9 @@ static void test_overrides(void **state)
                           "run.folder=a=b", "data.file="};
     assert_int_equal(
         pd_job_parse(&job, "t.ini", "[train]\nbatch = 8\nlearning_rate = 0.5\n", good, 5), PD_OK);
-    assert_int_equal(job.batch, 16);
-    assert_int_equal(job.epochs, 7);
-    assert_true(job.learning_rate == 0.5);
+    assert_int_equal(job.sampling.batch, 16);
+    assert_int_equal(job.schedule.epochs, 7);
+    assert_true(job.schedule.learning_rate == 0.5);
     assert_string_equal(job.folder, "a=b");
     assert_string_equal(job.file, "");
 
@@ -449,7 +451,7 @@ static void test_files(void **state)
     assert_int_equal(pd_job_read(&job, path, set, 1), PD_OK);
     assert_string_equal(job.name, "x");
     assert_int_equal(job.seed, 3);
-    assert_int_equal(job.epochs, 2);
+    assert_int_equal(job.schedule.epochs, 2);
 
     unlink(path);
     rmdir(folder);

@@ -1,6 +1,8 @@
 /* Optimisers against PyTorch, and what PyTorch does not promise: moving average, threads, slots. */
 #include "pneumo/train/optimizer.h"
 
+#include "pneumo/train/job.h"
+
 #include "golden/optimizers.h"
 
 #include <math.h>
@@ -54,8 +56,8 @@ static pd_job job_of(pd_optimizer_kind kind)
 {
     pd_job job;
     pd_job_defaults(&job);
-    job.optimizer = kind;
-    job.momentum = 0;
+    job.optimizer.kind = kind;
+    job.optimizer.momentum = 0;
     return job;
 }
 
@@ -77,7 +79,7 @@ static void expect_golden(const pd_job *job, const double *rates, int rate_count
     size_t count;
     double norm;
 
-    check(pd_optimizer_create(&optimizer, job, network));
+    check(pd_optimizer_create(&optimizer, &job->optimizer, network));
     for (int step = 0; step < GOLDEN_STEPS; step++) {
         memcpy(gradient, golden_gradients + step * GOLDEN_COUNT, sizeof(gradient));
         pd_optimizer_step(optimizer, gradient, rates[step % rate_count], step, &norm);
@@ -94,14 +96,14 @@ static void test_sgd(void **state)
     const double rate = 0.1, rates[] = {0.1, 0.2, 0.05, 0.01, 0.1};
     pd_job job = job_of(PD_SGD);
     expect_golden(&job, &rate, 1, golden_sgd);
-    job.clip_norm = 0.5;
+    job.optimizer.clip_norm = 0.5;
     expect_golden(&job, &rate, 1, golden_sgd_clip);
-    job.clip_norm = 1e9;
+    job.optimizer.clip_norm = 1e9;
     expect_golden(&job, &rate, 1, golden_sgd);
-    job.momentum = 0.9;
+    job.optimizer.momentum = 0.9;
     expect_golden(&job, &rate, 1, golden_sgd_momentum);
     expect_golden(&job, rates, GOLDEN_STEPS, golden_keras_sgd);
-    job.nesterov = true;
+    job.optimizer.nesterov = true;
     expect_golden(&job, &rate, 1, golden_sgd_nesterov);
 }
 
@@ -111,13 +113,13 @@ static void test_adam(void **state)
     const double rate = 0.01;
     pd_job job = job_of(PD_ADAM);
     expect_golden(&job, &rate, 1, golden_adam);
-    job.l1 = 0.3;
-    job.l2 = 0.2;
+    job.optimizer.l1 = 0.3;
+    job.optimizer.l2 = 0.2;
     expect_golden(&job, &rate, 1, golden_adam_l1_l2);
 
     job = job_of(PD_ADAMW);
     expect_golden(&job, &rate, 1, golden_adam);
-    job.weight_decay = 0.5;
+    job.optimizer.weight_decay = 0.5;
     expect_golden(&job, &rate, 1, golden_adamw);
 }
 
@@ -126,9 +128,9 @@ static void test_rmsprop(void **state)
     (void)state;
     const double rate = 0.01;
     pd_job job = job_of(PD_RMSPROP);
-    job.beta2 = 0.9;
+    job.optimizer.beta2 = 0.9;
     expect_golden(&job, &rate, 1, golden_rmsprop);
-    job.momentum = 0.8;
+    job.optimizer.momentum = 0.8;
     expect_golden(&job, &rate, 1, golden_rmsprop_momentum);
 }
 
@@ -137,16 +139,16 @@ static void test_decay_is_for_kernels(void **state)
 {
     (void)state;
     pd_job jobs[] = {job_of(PD_ADAMW), job_of(PD_SGD), job_of(PD_SGD)};
-    jobs[0].weight_decay = 0.1;
-    jobs[1].l1 = 0.01;
-    jobs[2].l2 = 0.1;
+    jobs[0].optimizer.weight_decay = 0.1;
+    jobs[1].optimizer.l1 = 0.01;
+    jobs[2].optimizer.l2 = 0.1;
     for (int j = 0; j < 3; j++) {
         pd_network *network = golden_network();
         pd_optimizer *optimizer;
         float gradient[GOLDEN_COUNT] = {0};
         double norm;
         size_t count;
-        check(pd_optimizer_create(&optimizer, &jobs[j], network));
+        check(pd_optimizer_create(&optimizer, &jobs[j].optimizer, network));
         pd_optimizer_step(optimizer, gradient, 0.1, 0, &norm);
 
         const float *weights = pd_network_weights(network, &count);
@@ -175,9 +177,9 @@ static void test_norm_and_penalty(void **state)
     float gradient[GOLDEN_COUNT];
     double norm, squares = 0;
 
-    job.l1 = 0.5;
-    job.l2 = 0.25;
-    check(pd_optimizer_create(&optimizer, &job, network));
+    job.optimizer.l1 = 0.5;
+    job.optimizer.l2 = 0.25;
+    check(pd_optimizer_create(&optimizer, &job.optimizer, network));
     memcpy(gradient, golden_gradients, sizeof(gradient));
     for (int i = 0; i < GOLDEN_COUNT; i++) {
         double w = golden_weights[i], g = golden_gradients[i];
@@ -206,10 +208,10 @@ static void test_not_finite(void **state)
         double norm = 0;
         size_t count;
 
-        job.weight_decay = 0.1;
-        job.ema = 0.9;
-        job.clip_norm = 1;
-        check(pd_optimizer_create(&optimizer, &job, network));
+        job.optimizer.weight_decay = 0.1;
+        job.optimizer.ema = 0.9;
+        job.optimizer.clip_norm = 1;
+        check(pd_optimizer_create(&optimizer, &job.optimizer, network));
         memcpy(gradient, golden_gradients, sizeof(gradient));
         gradient[49] = bad[k];
         pd_optimizer_step(optimizer, gradient, 0.1, 0, &norm);
@@ -246,9 +248,9 @@ static void test_slots(void **state)
         pd_optimizer *optimizer;
         pd_optimizer_slot slots[4];
         pd_job job = job_of(cases[c].kind);
-        job.momentum = cases[c].momentum;
-        job.ema = cases[c].ema;
-        check(pd_optimizer_create(&optimizer, &job, network));
+        job.optimizer.momentum = cases[c].momentum;
+        job.optimizer.ema = cases[c].ema;
+        check(pd_optimizer_create(&optimizer, &job.optimizer, network));
         int count = pd_optimizer_slots(optimizer, slots);
         for (int i = 0; i < count; i++) {
             assert_non_null(cases[c].names[i]);
@@ -280,14 +282,14 @@ static void test_average(void **state)
     float *moving = pd_network_state(network, &state_count);
     assert_int_equal(state_count, 2 * 301);
 
-    job.ema = 0.3; /* the warm-up of the decay passes it at step 3 */
+    job.optimizer.ema = 0.3; /* the warm-up of the decay passes it at step 3 */
     float *gradient = calloc(count, sizeof(float));
     double *average = calloc(count + state_count, sizeof(double));
     for (size_t i = 0; i < count; i++)
         average[i] = weights[i];
     for (size_t i = 0; i < state_count; i++)
         average[count + i] = moving[i];
-    check(pd_optimizer_create(&optimizer, &job, network));
+    check(pd_optimizer_create(&optimizer, &job.optimizer, network));
 
     for (int step = 0; step < 6; step++) {
         fill_gradient(gradient, count, step);
@@ -316,8 +318,8 @@ static void test_average(void **state)
     pd_optimizer_destroy(&optimizer);
 
     /* Without a moving average a swap does nothing. */
-    job.ema = 0;
-    check(pd_optimizer_create(&optimizer, &job, network));
+    job.optimizer.ema = 0;
+    check(pd_optimizer_create(&optimizer, &job.optimizer, network));
     pd_optimizer_swap_average(optimizer);
     assert_memory_equal(weights, kept, count * sizeof(float));
     pd_optimizer_destroy(&optimizer);
@@ -340,13 +342,13 @@ static size_t run_threads(int threads, pd_optimizer_kind kind, float **out)
     float *gradient = malloc(count * sizeof(float));
     double norms[3];
 
-    job.momentum = 0.9;
-    job.ema = 0.9;
-    job.clip_norm = 1;
-    job.l1 = 1e-3;
-    job.l2 = 1e-2;
+    job.optimizer.momentum = 0.9;
+    job.optimizer.ema = 0.9;
+    job.optimizer.clip_norm = 1;
+    job.optimizer.l1 = 1e-3;
+    job.optimizer.l2 = 1e-2;
     omp_set_num_threads(threads);
-    check(pd_optimizer_create(&optimizer, &job, network));
+    check(pd_optimizer_create(&optimizer, &job.optimizer, network));
     for (int step = 0; step < 3; step++) {
         fill_gradient(gradient, count, step);
         pd_optimizer_step(optimizer, gradient, 0.01, step, &norms[step]);

@@ -1,6 +1,8 @@
 /* Schedules against their formulas, and one-cycle against PyTorch's OneCycleLR. */
 #include "pneumo/train/schedule.h"
 
+#include "pneumo/train/job.h"
+
 #include "golden/optimizers.h"
 
 #include <math.h>
@@ -15,16 +17,16 @@ static pd_job job_of(pd_schedule_kind kind, int epochs, double peak)
 {
     pd_job job;
     pd_job_defaults(&job);
-    job.schedule = kind;
-    job.epochs = epochs;
-    job.learning_rate = peak;
+    job.schedule.kind = kind;
+    job.schedule.epochs = epochs;
+    job.schedule.learning_rate = peak;
     return job;
 }
 
 static void expect_rate(const pd_job *job, int64_t step, int64_t epoch_steps, double rate)
 {
-    double got = pd_schedule_rate(job, step, epoch_steps);
-    if (fabs(got - rate) > 1e-12 * job->learning_rate)
+    double got = pd_schedule_rate(&job->schedule, step, epoch_steps);
+    if (fabs(got - rate) > 1e-12 * job->schedule.learning_rate)
         fail_msg("step %d: %.17g instead of %.17g", (int)step, got, rate);
 }
 
@@ -42,7 +44,7 @@ static void test_warmup(void **state)
     const pd_schedule_kind kinds[] = {PD_SCHEDULE_CONSTANT, PD_SCHEDULE_STEP, PD_SCHEDULE_COSINE};
     for (int i = 0; i < 3; i++) {
         pd_job job = job_of(kinds[i], 5, 0.5);
-        job.warmup_epochs = 2;
+        job.schedule.warmup_epochs = 2;
         expect_rate(&job, 0, 10, 0.5 / 20);
         expect_rate(&job, 9, 10, 0.25);
         expect_rate(&job, 19, 10, 0.5);
@@ -50,7 +52,7 @@ static void test_warmup(void **state)
     }
     /* Part of a step: the rate never passes its peak. */
     pd_job job = job_of(PD_SCHEDULE_CONSTANT, 5, 0.5);
-    job.warmup_epochs = 0.25;
+    job.schedule.warmup_epochs = 0.25;
     expect_rate(&job, 0, 10, 0.2);
     expect_rate(&job, 1, 10, 0.4);
     expect_rate(&job, 2, 10, 0.5);
@@ -60,8 +62,8 @@ static void test_step(void **state)
 {
     (void)state;
     pd_job job = job_of(PD_SCHEDULE_STEP, 10, 1.0);
-    job.step_epochs = 3;
-    job.step_factor = 0.1;
+    job.schedule.step_epochs = 3;
+    job.schedule.step_factor = 0.1;
     expect_rate(&job, 0, 7, 1.0);
     expect_rate(&job, 3 * 7 - 1, 7, 1.0);
     expect_rate(&job, 3 * 7, 7, 0.1);
@@ -73,7 +75,7 @@ static void test_cosine(void **state)
 {
     (void)state;
     pd_job job = job_of(PD_SCHEDULE_COSINE, 4, 2.0);
-    job.final_factor = 0.25;
+    job.schedule.final_factor = 0.25;
     for (int step = 0; step <= 40; step++)
         expect_rate(&job, step, 10 + 1,
                     0.5 + 1.5 * 0.5 * (1 + cos(3.14159265358979323846 * step / 43.0)));
@@ -85,10 +87,10 @@ static void test_onecycle(void **state)
 {
     (void)state;
     pd_job job = job_of(PD_SCHEDULE_ONECYCLE, 4, 0.002);
-    job.final_factor = 0.001;
+    job.schedule.final_factor = 0.001;
     for (int step = 0; step < 20; step++)
         expect_rate(&job, step, 5, golden_onecycle_30[step]);
-    job.warmup_epochs = 1;
+    job.schedule.warmup_epochs = 1;
     for (int step = 0; step < 20; step++)
         expect_rate(&job, step, 5, golden_onecycle_25[step]);
     expect_rate(&job, 20, 5, 0.002 * 0.001);
@@ -104,7 +106,7 @@ static void test_short_runs(void **state)
         pd_job job = job_of(kinds[i], 1, 0.5);
         for (int steps = 1; steps < 5; steps++) {
             for (int step = 0; step < steps; step++) {
-                double rate = pd_schedule_rate(&job, step, steps);
+                double rate = pd_schedule_rate(&job.schedule, step, steps);
                 assert_true(rate > 0 && rate <= 0.5);
             }
         }

@@ -108,9 +108,13 @@ pd_status pd_comm_barrier(pd_comm *comm);
 
 typedef enum pd_reduction_kind {
     PD_REDUCTION_EXACT =
-        0,               /* all-to-all, fold in tree order, all-gather: same bits for any ranks */
-    PD_REDUCTION_MPI = 1 /* MPI_Iallreduce of each rank's own fold */
+        0,                /* all-to-all, fold in tree order, all-gather: same bits for any ranks */
+    PD_REDUCTION_MPI = 1, /* MPI_Iallreduce of each rank's own fold */
+    PD_REDUCTIONS
 } pd_reduction_kind;
+
+/* "exact", "mpi" */
+extern const char *const pd_reduction_names[PD_REDUCTIONS];
 
 typedef struct pd_reduction pd_reduction;
 

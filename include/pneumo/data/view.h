@@ -47,12 +47,14 @@ typedef enum pd_grey_scaling {
     PD_GREY_IMAGE = 1 /* the image's own, of what the network sees of it */
 } pd_grey_scaling;
 
-/* How views become network input. */
+/* How views become network input. A job sets `scaling`, `size` and `channels`; the rest follows
+ * from its data set. */
 typedef struct pd_input {
     int height, width;     /* of the packed image */
     float mean, deviation; /* of the train fold */
     pd_grey_scaling scaling;
-    int size, channels; /* of the output, [size][size][channels] */
+    int size, channels; /* of the output, [size][size][channels]; in a job, size 0 stands for the
+                           packed images' height */
 } pd_input;
 
 /* Floats of scratch memory that rendering images [height][width] takes. */

@@ -6,34 +6,21 @@
 #define PNEUMO_TRAIN_JOB_H
 
 #include "pneumo/base/status.h"
+#include "pneumo/comm/comm.h"
 #include "pneumo/data/augment.h"
+#include "pneumo/data/lanes.h"
 #include "pneumo/data/view.h"
 #include "pneumo/metrics/scores.h"
 #include "pneumo/metrics/threshold.h"
 #include "pneumo/nn/model.h"
+#include "pneumo/train/optimizer.h"
+#include "pneumo/train/schedule.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 typedef enum pd_task { PD_TASK_PNEUMONIA = 0, PD_TASK_CAUSE = 1 } pd_task;
-typedef enum pd_balance {
-    PD_BALANCE_NONE = 0,
-    PD_BALANCE_OVERSAMPLE = 1, /* classes take turns in every batch */
-    PD_BALANCE_WEIGHTS = 2     /* loss weights inverse to the class counts, mean 1 */
-} pd_balance;
-typedef enum pd_optimizer_kind {
-    PD_SGD = 0,
-    PD_ADAM = 1,
-    PD_ADAMW = 2,
-    PD_RMSPROP = 3
-} pd_optimizer_kind;
-typedef enum pd_schedule_kind {
-    PD_SCHEDULE_CONSTANT = 0,
-    PD_SCHEDULE_STEP = 1,
-    PD_SCHEDULE_COSINE = 2,
-    PD_SCHEDULE_ONECYCLE = 3
-} pd_schedule_kind;
 typedef enum pd_monitor {
     PD_MONITOR_AUC = 0,
     PD_MONITOR_LOSS = 1,
@@ -54,7 +41,9 @@ typedef enum pd_threshold_on {
     PD_THRESHOLD_STRESS = 1      /* its images under acquisition changes, pooled */
 } pd_threshold_on;
 
-/* Grouped as in the file: [run], [data], [model], [train], [regularise], [augment], [evaluate]. */
+/* Grouped roughly as in the file: [run], [data], [model], [train], [regularise], [augment],
+ * [evaluate]. Plain bytes without
+ * pointers, so that rank 0 can broadcast it. */
 typedef struct pd_job {
     char name[64]; /* the file's name without folder and .ini */
 
@@ -64,58 +53,31 @@ typedef struct pd_job {
     double checkpoint_minutes; /* besides every epoch; 0: only every epoch */
     int audit_steps;           /* steps between comparisons of the ranks' weights; 0: never */
     double watchdog_seconds;   /* within which all ranks end when one is gone; 0: off */
-    char reduction[8];         /* exact | mpi */
-    int threads;               /* per rank; 0: as many as the rank may use */
-    int bucket_kib;            /* size of a reduction bucket */
-    int share_ranks;           /* pd_comm_set_group_size */
+    pd_reduction_kind reduction;
+    int threads;     /* per rank; 0: as many as the rank may use */
+    int bucket_kib;  /* size of a reduction bucket */
+    int share_ranks; /* pd_comm_set_group_size */
     pd_image_place images;
 
     /* [data] */
     char file[512]; /* the packed data set */
-    int size;       /* side of the network's input; 0: that of the packed images */
-    int channels;   /* 1 grey, 3 the same grey three times */
+    pd_input input; /* size, channels and scaling; see pd_setup_input */
     pd_task task;
-    pd_balance balance;
-    pd_grey_scaling scaling;
     int cross, cross_part; /* pd_cross_assign by `seed`; 0: the file's own folds */
 
     /* [model] */
-    char model[32];
-    int hidden;
-    double width;
-    double dropout;
-    pd_head head;
-    bool normalise;
-    pd_norm_scope batchnorm;
-    double norm_momentum;
-    pd_init init;
+    pd_model_spec model; /* all but input and outputs; see pd_setup_network */
 
     /* [train] */
-    int epochs;
-    int epoch_images; /* images per epoch; 0: as many as the train fold has */
-    int batch;        /* global batch; a multiple of lanes */
-    int lanes;
-    pd_optimizer_kind optimizer;
-    double learning_rate; /* peak of the schedule */
-    double momentum;      /* sgd; rmsprop */
-    bool nesterov;
-    double beta1, beta2, epsilon; /* adam, adamw; beta2 is rmsprop's rho */
-    pd_schedule_kind schedule;
-    double warmup_epochs;
-    int step_epochs; /* schedule = step: epochs between cuts */
-    double step_factor;
-    double final_factor; /* cosine, onecycle: last learning rate over the peak */
-    int plateau_epochs;  /* cut the rate after so many epochs without a gain; 0: never */
+    pd_sampling sampling; /* balance is a key of [data] */
+    pd_optimizer_spec optimizer;
+    pd_schedule_spec schedule;
+    int plateau_epochs; /* cut the learning rate after so many epochs without a gain; 0: never */
     double plateau_factor;
-    int patience;     /* stop after so many epochs without a gain; 0: never */
-    double ema;       /* decay of the weights' moving average per step; 0: off */
-    double clip_norm; /* 0: off */
+    int patience; /* stop after so many epochs without a gain; 0: never */
     pd_monitor monitor;
 
-    /* [regularise] */
-    double l1, l2;       /* on kernels; adds the gradient of l1 |w| + l2 w^2 (the losses that are
-                            shown are without it) */
-    double weight_decay; /* adamw, decoupled, on kernels */
+    /* [regularise], the rest of which is in `optimizer` */
     double label_smoothing;
 
     /* [augment] */

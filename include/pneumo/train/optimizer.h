@@ -6,39 +6,76 @@
 #define PNEUMO_TRAIN_OPTIMIZER_H
 
 #include "pneumo/nn/network.h"
-#include "pneumo/train/job.h"
+
+typedef enum pd_optimizer_kind {
+    PD_SGD = 0,
+    PD_ADAM = 1,
+    PD_ADAMW = 2,
+    PD_RMSPROP = 3,
+    PD_OPTIMIZERS
+} pd_optimizer_kind;
+
+typedef struct pd_optimizer_spec {
+    pd_optimizer_kind kind;
+    double momentum;              /* sgd; rmsprop */
+    bool nesterov;                /* sgd */
+    double beta1, beta2, epsilon; /* adam, adamw; beta2 is rmsprop's rho */
+    double l1,
+        l2; /* on kernels: adds the gradient of l1 |w| + l2 w^2; reported losses exclude it */
+    double weight_decay; /* adamw: decoupled, on kernels */
+    double ema;          /* decay of the weights' moving average per step; 0: off */
+    double clip_norm;    /* largest norm of the gradient; 0: any */
+} pd_optimizer_spec;
+
+struct pd_optimizer_update; /* one block of weights; see src/train/optimizer.c */
+
+typedef struct pd_optimizer_type {
+    const char *name;     /* in job files */
+    bool momentum;        /* has a momentum slot, if spec->momentum > 0 */
+    bool mean, variance;  /* has slots of the gradient's moving mean, and mean square */
+    bool decouples_decay; /* applies weight_decay */
+    void (*update)(const struct pd_optimizer_update *update);
+} pd_optimizer_type;
+
+extern const pd_optimizer_type pd_optimizer_types[PD_OPTIMIZERS];
 
 typedef struct pd_optimizer pd_optimizer;
 
-/* For the network's trainable weights and, if job->ema > 0, the moving average of weights and
+/* For the network's trainable weights and, if spec->ema > 0, the moving average of weights and
  * state. `network` is borrowed and must be planned and initialised. The caller owns *out. */
-pd_status pd_optimizer_create(pd_optimizer **out, const pd_job *job, pd_network *network);
+pd_status pd_optimizer_create(pd_optimizer **out, const pd_optimizer_spec *spec,
+                              pd_network *network);
 
-/* Floats of the vectors that pd_optimizer_create makes for that many weights and state. */
-size_t pd_optimizer_floats(const pd_job *job, size_t weights, size_t state);
+/* Floats of the slots that pd_optimizer_create allocates for that many weights and state. */
+size_t pd_optimizer_floats(const pd_optimizer_spec *spec, size_t weights, size_t state);
 
 void pd_optimizer_destroy(pd_optimizer **optimizer);
 
 /* One step: adds the L1 and L2 gradients, clips the global norm, updates the weights at
- * `learning_rate` and the moving average. gradient [trainable] is left as it is. *norm gets the
- * gradient's norm before clipping (may be not finite: then nothing is updated). `step` counts from
- * 0. Deterministic for any number of threads: sums are taken over blocks of fixed size. */
+ * `learning_rate` and the moving average. gradient [trainable] is not modified. *norm receives the
+ * gradient's norm before clipping; if it is not finite, nothing is updated. `step` counts from 0.
+ * Deterministic for any number of threads: sums are taken over blocks of fixed size. */
 void pd_optimizer_step(pd_optimizer *optimizer, const float *gradient, double learning_rate,
                        int64_t step, double *norm);
 
-/* The slots to be kept in a checkpoint: *names and *vectors of pd_optimizer_slots() entries, each
- * vector laid out like the network's trainable weights (or state, where of_state is set). Owned by
- * the optimiser; a resume fills the vectors. */
+/* A vector to be kept in a checkpoint, laid out like the network's trainable weights (or its state
+ * if of_state is set). Owned by the optimiser; resuming fills it. */
 typedef struct pd_optimizer_slot {
     const char *name; /* "momentum", "mean", "variance", "average", "average_state" */
     float *vector;
     bool of_state;
 } pd_optimizer_slot;
-int pd_optimizer_slots(pd_optimizer *optimizer, pd_optimizer_slot slots[4]);
 
-/* Swaps the network's weights and state with their moving average (for evaluation, and back).
- * In between, the slots hold the network's own weights and must not be saved. Nothing happens when
- * job->ema is 0. The average is bias-corrected by a warm-up of its decay:
+/* No optimiser has more: momentum, or mean and variance, or momentum and variance; and with a
+ * moving average two more. */
+enum { PD_OPTIMIZER_SLOTS_MAX = 4 };
+
+/* Fills slots[] and returns their number. */
+int pd_optimizer_slots(pd_optimizer *optimizer, pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX]);
+
+/* Swaps the network's weights and state with their moving average (for evaluation, and back). In
+ * between, the slots hold the network's own weights and must not be saved under their own names.
+ * Does nothing when spec->ema is 0. The average is bias-corrected by a warm-up of its decay:
  * min(ema, (1 + step) / (10 + step)). */
 void pd_optimizer_swap_average(pd_optimizer *optimizer);
 

@@ -37,7 +37,7 @@ typedef struct pd_run {
 
     /* Counters, decisions and history: what a checkpoint keeps besides arrays. */
     pd_checkpoint checkpoint;
-    pd_history_row *history; /* [job->epochs] */
+    pd_history_row *history; /* [job->schedule.epochs] */
     double saved_at;         /* clock of the last checkpoint */
     bool last_unreadable;    /* so the run went on from previous.h5, which must outlive it */
 

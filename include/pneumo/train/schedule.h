@@ -2,14 +2,38 @@
 #ifndef PNEUMO_TRAIN_SCHEDULE_H
 #define PNEUMO_TRAIN_SCHEDULE_H
 
-#include "pneumo/train/job.h"
-
+#include <stdbool.h>
 #include <stdint.h>
 
-/* The learning rate of optimisation step `step` (from 0) of a run of job->epochs epochs of
- * `epoch_steps` steps. A linear warm-up over job->warmup_epochs comes first (one-cycle has its own
- * rise over that time, or over 30 % of the run if it is 0; Smith and Topin, arXiv:1708.07120, with
- * cosine sides). Plateau cuts are not included. */
-double pd_schedule_rate(const pd_job *job, int64_t step, int64_t epoch_steps);
+typedef enum pd_schedule_kind {
+    PD_SCHEDULE_CONSTANT = 0,
+    PD_SCHEDULE_STEP = 1,
+    PD_SCHEDULE_COSINE = 2,
+    PD_SCHEDULE_ONECYCLE = 3,
+    PD_SCHEDULES
+} pd_schedule_kind;
+
+typedef struct pd_schedule_spec {
+    pd_schedule_kind kind;
+    int epochs;           /* of the run */
+    double learning_rate; /* the peak */
+    double warmup_epochs;
+    int step_epochs;     /* PD_SCHEDULE_STEP: epochs between cuts */
+    double step_factor;  /* PD_SCHEDULE_STEP: factor of a cut */
+    double final_factor; /* cosine, onecycle: last learning rate over the peak */
+} pd_schedule_spec;
+
+typedef struct pd_schedule_type {
+    const char *name; /* in job files */
+    bool warms_up;    /* a linear warm-up over warmup_epochs comes before `rate` applies */
+    double (*rate)(const pd_schedule_spec *spec, int64_t step, int64_t epoch_steps);
+} pd_schedule_type;
+
+extern const pd_schedule_type pd_schedule_types[PD_SCHEDULES];
+
+/* The learning rate of optimisation step `step` (from 0) in epochs of `epoch_steps` steps.
+ * One-cycle has no linear warm-up but rises along half a cosine over warmup_epochs, or over 30 % of
+ * the run if that is 0 (Smith and Topin, arXiv:1708.07120). Plateau cuts are not included. */
+double pd_schedule_rate(const pd_schedule_spec *spec, int64_t step, int64_t epoch_steps);
 
 #endif
