@@ -2,6 +2,7 @@
 
 #include "pneumo/base/memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 enum { ALIGNMENT = 64 };
@@ -49,7 +50,7 @@ pd_status pd_arena_add(pd_arena *arena, size_t bytes, int begin, int end, int *h
     return PD_OK;
 }
 
-/* Larger first; ties in the order of asking, so that the layout is always the same. */
+/* Larger first; ties in the order of adding, so that the layout is deterministic. */
 static int by_size(const void *left, const void *right)
 {
     const buffer *a = *(buffer *const *)left, *b = *(buffer *const *)right;
@@ -64,33 +65,43 @@ static int by_offset(const void *left, const void *right)
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
+static bool overlap(const buffer *a, const buffer *b)
+{
+    return a->begin <= b->end && b->begin <= a->end;
+}
+
+/* The lowest offset at which `bytes` fit between the buffers taken[count], sorted by offset. */
+static size_t lowest_gap(buffer *const *taken, int count, size_t bytes)
+{
+    size_t offset = 0;
+    for (int i = 0; i < count && offset + bytes > taken[i]->offset; i++)
+        if (taken[i]->offset + taken[i]->bytes > offset)
+            offset = taken[i]->offset + taken[i]->bytes;
+    return offset;
+}
+
 pd_status pd_arena_lay_out(pd_arena *arena)
 {
     pd_status status = PD_OK;
-    buffer **order = NULL, **beside = NULL;
+    buffer **order = NULL, **taken = NULL;
     PD_TRY(pd_alloc(&order, (size_t)arena->count, sizeof *order));
-    PD_TRY(pd_alloc(&beside, (size_t)arena->count, sizeof *beside));
+    PD_TRY(pd_alloc(&taken, (size_t)arena->count, sizeof *taken));
     for (int i = 0; i < arena->count; i++)
         order[i] = &arena->buffers[i];
     qsort(order, (size_t)arena->count, sizeof *order, by_size);
     for (int i = 0; i < arena->count; i++) {
-        /* The placed buffers that live at some time together with this one. */
         int count = 0;
         for (int j = 0; j < i; j++)
-            if (order[j]->begin <= order[i]->end && order[i]->begin <= order[j]->end)
-                beside[count++] = order[j];
-        qsort(beside, (size_t)count, sizeof *beside, by_offset);
-        size_t offset = 0;
-        for (int j = 0; j < count && offset + order[i]->bytes > beside[j]->offset; j++)
-            if (beside[j]->offset + beside[j]->bytes > offset)
-                offset = beside[j]->offset + beside[j]->bytes;
-        order[i]->offset = offset;
-        if (offset + order[i]->bytes > arena->bytes)
-            arena->bytes = offset + order[i]->bytes;
+            if (overlap(order[j], order[i]))
+                taken[count++] = order[j];
+        qsort(taken, (size_t)count, sizeof *taken, by_offset);
+        order[i]->offset = lowest_gap(taken, count, order[i]->bytes);
+        if (order[i]->offset + order[i]->bytes > arena->bytes)
+            arena->bytes = order[i]->offset + order[i]->bytes;
     }
 cleanup:
     free(order);
-    free(beside);
+    free(taken);
     return status;
 }
 

@@ -1,5 +1,5 @@
-/* One block of memory in which buffers with known lifetimes share space: two buffers may overlap in
- * place if they never live at the same time. */
+/* One block of memory for buffers with known lifetimes: buffers that are never in use at the same
+ * time may overlap. */
 #ifndef PNEUMO_NN_ARENA_H
 #define PNEUMO_NN_ARENA_H
 
@@ -12,12 +12,12 @@ typedef struct pd_arena pd_arena;
 pd_status pd_arena_create(pd_arena **out);
 void pd_arena_destroy(pd_arena **arena);
 
-/* Asks for a buffer of `bytes` that lives from time `begin` to time `end`, both included; *handle
- * names it. Before pd_arena_lay_out. */
+/* Adds a buffer of `bytes` that is in use from time `begin` to time `end`, both included; *handle
+ * identifies it. Before pd_arena_lay_out. */
 pd_status pd_arena_add(pd_arena *arena, size_t bytes, int begin, int end, int *handle);
 
 /* Places all buffers, the largest first, each at the lowest offset that is free over its lifetime.
- * pd_arena_bytes is known from now on. */
+ * pd_arena_bytes is valid afterwards. */
 pd_status pd_arena_lay_out(pd_arena *arena);
 
 /* pd_arena_lay_out, and allocates the block. */

@@ -20,14 +20,14 @@
 
 enum { GAMMA, BETA, MOVING_MEAN, MOVING_VARIANCE };
 
-/* The layer's cut of the workspace, for `lanes` lanes. */
+/* The arrays that share the workspace, for `lanes` lanes. */
 typedef struct scratch {
     double *parts;          /* [lanes][2][c] */
     double *total;          /* [2][c] */
-    float *mean;            /* [c]; when not training */
+    float *mean;            /* [c]; in inference */
     float *scale;           /* [lanes][c] */
     float *dz_mean, *slope; /* [lanes][c] */
-    float *sums;            /* of the kernels */
+    float *sums;            /* workspace of the kernels */
 } scratch;
 
 static size_t lane_rows(const pd_layer *layer, int lane_samples)
@@ -35,8 +35,9 @@ static size_t lane_rows(const pd_layer *layer, int lane_samples)
     return (size_t)lane_samples * (size_t)layer->in[0].h * (size_t)layer->in[0].w;
 }
 
-/* Stores the cut at *cut, which may be NULL, and returns the floats needed. */
-static size_t workspace_cut(scratch *cut, float *workspace, size_t lanes, size_t c)
+/* Lays the arrays out in the workspace, at *out, which may be NULL. Returns the floats needed
+ * before those of the kernels. */
+static size_t lay_out(scratch *out, float *workspace, size_t lanes, size_t c)
 {
     const size_t per_double = sizeof(double) / sizeof(float);
     size_t total = lanes * 2 * c * per_double;
@@ -45,8 +46,8 @@ static size_t workspace_cut(scratch *cut, float *workspace, size_t lanes, size_t
     size_t dz_mean = scale + lanes * c;
     size_t slope = dz_mean + lanes * c;
     size_t sums = slope + lanes * c;
-    if (cut != NULL)
-        *cut = (scratch){(double *)workspace, (double *)(workspace + total), workspace + mean,
+    if (out != NULL)
+        *out = (scratch){(double *)workspace, (double *)(workspace + total), workspace + mean,
                          workspace + scale,   workspace + dz_mean,           workspace + slope,
                          workspace + sums};
     return sums;
@@ -77,13 +78,13 @@ static pd_status batchnorm_plan(pd_layer *layer, const pd_plan *plan)
     layer->lane_sum_numbers = 2 * c;
     layer->saved_bytes = sizeof(float) * 2 * (size_t)plan->lanes * (size_t)c;
     layer->workspace_floats =
-        workspace_cut(NULL, NULL, (size_t)plan->lanes, (size_t)c) +
+        lay_out(NULL, NULL, (size_t)plan->lanes, (size_t)c) +
         pd_norm_workspace(plan->lanes, lane_rows(layer, plan->lane_samples), c);
     return PD_OK;
 }
 
-/* Moves the moving statistics towards a mean and a variance. */
-static void move_statistics(pd_layer *layer, size_t j, double mean, double variance)
+/* Updates the moving statistics of channel j with the batch's. */
+static void update_moving(pd_layer *layer, size_t j, double mean, double variance)
 {
     double momentum = layer->spec.momentum;
     float *moving_mean = &layer->params[MOVING_MEAN].value[j];
@@ -92,7 +93,7 @@ static void move_statistics(pd_layer *layer, size_t j, double mean, double varia
     *moving_variance = (float)(momentum * *moving_variance + (1 - momentum) * variance);
 }
 
-/* sums [2][c] of x and x * x over `count` rows -> mean and variance, in place. */
+/* Sums [2][c] of x and of x * x over `count` rows -> mean and variance, in place. */
 static void sums_to_moments(double *sums, size_t c, double count)
 {
     for (size_t j = 0; j < c; j++) {
@@ -103,81 +104,119 @@ static void sums_to_moments(double *sums, size_t c, double count)
     }
 }
 
-/* Computes mean and inverse deviation [lanes][c] of every lane and moves the moving statistics. */
-static pd_status batch_statistics(pd_layer *layer, const pd_exec *exec, const float *x,
-                                  const scratch *cut, float *mean, float *inverse)
+/* moments [2][c] of a lane -> its mean [c] and inverse deviation [c]. */
+static void store_statistics(const double *moments, size_t c, double epsilon, float *mean,
+                             float *inverse)
 {
-    const size_t c = (size_t)layer->in[0].c;
+    for (size_t j = 0; j < c; j++) {
+        mean[j] = (float)moments[j];
+        inverse[j] = (float)(1 / sqrt(moments[c + j] + epsilon));
+    }
+}
+
+/* Computes mean and inverse deviation [lanes][c] of every lane, and updates the moving statistics.
+ * Collective. */
+static pd_status batch_statistics(pd_layer *layer, const pd_exec *exec, const float *x,
+                                  const scratch *arrays, float *mean, float *inverse)
+{
+    const size_t c = (size_t)layer->in[0].c, lanes = (size_t)exec->lanes;
     const size_t rows = lane_rows(layer, exec->lane_samples);
     const bool per_lane = layer->spec.scope == PD_NORM_LANE;
     const double epsilon = layer->spec.epsilon;
+    double *total = arrays->total;
     pd_norm norm = {.lanes = exec->lanes, .rows = rows, .c = (int)c};
-    pd_norm_sums(&norm, x, cut->sums, cut->parts, exec->threads);
+    pd_norm_sums(&norm, x, arrays->sums, arrays->parts, exec->threads);
 
-    if (per_lane) {
-        for (int lane = 0; lane < exec->lanes; lane++) {
-            double *moments = cut->parts + (size_t)lane * 2 * c;
-            sums_to_moments(moments, c, (double)rows);
-            for (size_t j = 0; j < c; j++) {
-                mean[(size_t)lane * c + j] = (float)moments[j];
-                inverse[(size_t)lane * c + j] = (float)(1 / sqrt(moments[c + j] + epsilon));
-            }
-        }
+    for (size_t lane = 0; per_lane && lane < lanes; lane++) {
+        double *moments = arrays->parts + lane * 2 * c;
+        sums_to_moments(moments, c, (double)rows);
+        store_statistics(moments, c, epsilon, mean + lane * c, inverse + lane * c);
     }
-    pd_status status = exec->lane_sum(exec->lane_sum_context, cut->parts, 2 * c, cut->total);
+    pd_status status = exec->lane_sum(exec->lane_sum_context, arrays->parts, 2 * c, total);
     if (status != PD_OK)
         return status;
     if (per_lane) {
         for (size_t j = 0; j < 2 * c; j++)
-            cut->total[j] /= exec->total_lanes;
+            total[j] /= exec->total_lanes;
     } else {
-        sums_to_moments(cut->total, c, (double)rows * exec->total_lanes);
-        for (int lane = 0; lane < exec->lanes; lane++) {
-            for (size_t j = 0; j < c; j++) {
-                mean[(size_t)lane * c + j] = (float)cut->total[j];
-                inverse[(size_t)lane * c + j] = (float)(1 / sqrt(cut->total[c + j] + epsilon));
-            }
-        }
+        sums_to_moments(total, c, (double)rows * exec->total_lanes);
+        for (size_t lane = 0; lane < lanes; lane++)
+            store_statistics(total, c, epsilon, mean + lane * c, inverse + lane * c);
     }
     for (size_t j = 0; j < c; j++)
-        move_statistics(layer, j, cut->total[j], cut->total[c + j]);
+        update_moving(layer, j, total[j], total[c + j]);
     return PD_OK;
+}
+
+/* Mean and scale [c] of inference, from the moving statistics. */
+static void moving_scales(const pd_layer *layer, const scratch *arrays)
+{
+    const size_t c = (size_t)layer->in[0].c;
+    for (size_t j = 0; j < c; j++) {
+        double variance = layer->params[MOVING_VARIANCE].value[j];
+        arrays->mean[j] = layer->params[MOVING_MEAN].value[j];
+        arrays->scale[j] =
+            (float)(layer->params[GAMMA].value[j] / sqrt(variance + layer->spec.epsilon));
+    }
+}
+
+/* scale [lanes][c] = gamma * inverse. */
+static void lane_scales(const pd_layer *layer, size_t lanes, const float *inverse, float *scale)
+{
+    const size_t c = (size_t)layer->in[0].c;
+    const float *gamma = layer->params[GAMMA].value;
+    for (size_t i = 0; i < lanes * c; i++)
+        scale[i] = gamma[i % c] * inverse[i];
+}
+
+static pd_norm make_norm(const pd_layer *layer, size_t lanes, size_t rows, const float *mean,
+                         const float *scale)
+{
+    return (pd_norm){.lanes = (int)lanes,
+                     .rows = rows,
+                     .c = layer->in[0].c,
+                     .relu = layer->spec.relu,
+                     .mean = mean,
+                     .scale = scale,
+                     .beta = layer->params[BETA].value};
 }
 
 static pd_status batchnorm_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
                                    float *y, void *saved)
 {
-    /* Without training the lanes do not matter: all rows are one. */
+    /* In inference all rows are one lane. */
     const size_t c = (size_t)layer->in[0].c, lanes = exec->training ? (size_t)exec->lanes : 1;
     const size_t all_rows = lane_rows(layer, exec->lane_samples) * (size_t)exec->lanes;
-    const float *gamma = layer->params[GAMMA].value;
-    scratch cut;
-    workspace_cut(&cut, exec->workspace, lanes, c);
-    float *mean = cut.mean;
+    scratch arrays;
+    lay_out(&arrays, exec->workspace, lanes, c);
+    float *mean = arrays.mean;
     if (exec->training) {
         mean = saved;
         float *inverse = mean + lanes * c;
-        pd_status status = batch_statistics(layer, exec, x[0], &cut, mean, inverse);
+        pd_status status = batch_statistics(layer, exec, x[0], &arrays, mean, inverse);
         if (status != PD_OK)
             return status;
-        for (size_t i = 0; i < lanes * c; i++)
-            cut.scale[i] = gamma[i % c] * inverse[i];
+        lane_scales(layer, lanes, inverse, arrays.scale);
     } else {
-        for (size_t j = 0; j < c; j++) {
-            double variance = layer->params[MOVING_VARIANCE].value[j];
-            mean[j] = layer->params[MOVING_MEAN].value[j];
-            cut.scale[j] = (float)(gamma[j] / sqrt(variance + layer->spec.epsilon));
-        }
+        moving_scales(layer, &arrays);
     }
-    pd_norm norm = {.lanes = (int)lanes,
-                    .rows = all_rows / lanes,
-                    .c = (int)c,
-                    .relu = layer->spec.relu,
-                    .mean = mean,
-                    .scale = cut.scale,
-                    .beta = layer->params[BETA].value};
+    pd_norm norm = make_norm(layer, lanes, all_rows / lanes, mean, arrays.scale);
     pd_norm_forward(&norm, x[0], y, exec->threads);
     return PD_OK;
+}
+
+/* Sums [lanes][2][c] of dz and of dz * (x - mean) -> dbeta and dgamma of each lane. */
+static void store_gradient(const double *parts, size_t lanes, size_t c, const float *inverse,
+                           float *gradient)
+{
+    for (size_t lane = 0; lane < lanes; lane++) {
+        const double *sums = parts + lane * 2 * c;
+        float *dgamma = gradient + lane * 2 * c, *dbeta = dgamma + c;
+        for (size_t j = 0; j < c; j++) {
+            dgamma[j] = (float)(sums[c + j] * inverse[lane * c + j]);
+            dbeta[j] = (float)sums[j];
+        }
+    }
 }
 
 static pd_status batchnorm_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
@@ -187,29 +226,13 @@ static pd_status batchnorm_backward(pd_layer *layer, const pd_exec *exec, const 
                        "in inference");
     const size_t c = (size_t)layer->in[0].c, lanes = (size_t)exec->lanes;
     const size_t rows = lane_rows(layer, exec->lane_samples);
-    const float *gamma = layer->params[GAMMA].value;
     const float *mean = arrays->saved, *inverse = mean + lanes * c;
-    scratch cut;
-    workspace_cut(&cut, exec->workspace, lanes, c);
-    for (size_t i = 0; i < lanes * c; i++)
-        cut.scale[i] = gamma[i % c] * inverse[i];
-    pd_norm norm = {.lanes = exec->lanes,
-                    .rows = rows,
-                    .c = (int)c,
-                    .relu = layer->spec.relu,
-                    .mean = mean,
-                    .scale = cut.scale,
-                    .beta = layer->params[BETA].value};
-    pd_norm_backward_sums(&norm, arrays->x[0], arrays->dy, cut.sums, cut.parts, exec->threads);
-
-    for (size_t lane = 0; lane < lanes; lane++) {
-        const double *sums = cut.parts + lane * 2 * c;
-        float *dgamma = arrays->gradient + lane * 2 * c, *dbeta = dgamma + c;
-        for (size_t j = 0; j < c; j++) {
-            dgamma[j] = (float)(sums[c + j] * inverse[lane * c + j]);
-            dbeta[j] = (float)sums[j];
-        }
-    }
+    scratch own;
+    lay_out(&own, exec->workspace, lanes, c);
+    lane_scales(layer, lanes, inverse, own.scale);
+    pd_norm norm = make_norm(layer, lanes, rows, mean, own.scale);
+    pd_norm_backward_sums(&norm, arrays->x[0], arrays->dy, own.sums, own.parts, exec->threads);
+    store_gradient(own.parts, lanes, c, inverse, arrays->gradient);
     if (arrays->dx[0] == NULL)
         return PD_OK;
 
@@ -218,19 +241,19 @@ static pd_status batchnorm_backward(pd_layer *layer, const pd_exec *exec, const 
     const bool per_lane = layer->spec.scope == PD_NORM_LANE;
     double count = (double)rows * (per_lane ? 1 : exec->total_lanes);
     if (!per_lane) {
-        pd_status status = exec->lane_sum(exec->lane_sum_context, cut.parts, 2 * c, cut.total);
+        pd_status status = exec->lane_sum(exec->lane_sum_context, own.parts, 2 * c, own.total);
         if (status != PD_OK)
             return status;
     }
     for (size_t lane = 0; lane < lanes; lane++) {
-        const double *sums = per_lane ? cut.parts + lane * 2 * c : cut.total;
+        const double *sums = per_lane ? own.parts + lane * 2 * c : own.total;
         for (size_t j = 0; j < c; j++) {
             size_t i = lane * c + j;
-            cut.dz_mean[i] = (float)(sums[j] / count);
-            cut.slope[i] = (float)(sums[c + j] / count * inverse[i] * inverse[i]);
+            own.dz_mean[i] = (float)(sums[j] / count);
+            own.slope[i] = (float)(sums[c + j] / count * inverse[i] * inverse[i]);
         }
     }
-    pd_norm_backward(&norm, arrays->x[0], arrays->dy, cut.dz_mean, cut.slope, arrays->dx[0],
+    pd_norm_backward(&norm, arrays->x[0], arrays->dy, own.dz_mean, own.slope, arrays->dx[0],
                      exec->threads);
     return PD_OK;
 }

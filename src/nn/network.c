@@ -14,9 +14,10 @@ pd_status pd_network_create(pd_network **out, pd_shape input)
     pd_status status = pd_alloc(out, 1, sizeof **out);
     if (status != PD_OK)
         return status;
-    (*out)->input = input;
+    pd_network *network = *out;
+    network->input = input;
     if (input.h < 1 || input.w < 1 || input.c < 1)
-        snprintf((*out)->error, sizeof(*out)->error, "the input %dx%dx%d is empty", input.h,
+        snprintf(network->error, sizeof network->error, "the input %dx%dx%d is empty", input.h,
                  input.w, input.c);
     return PD_OK;
 }

@@ -1,4 +1,4 @@
-/* Reads golden files: tests/golden/make_golden.py says how they are laid out. */
+/* Reads golden files; tests/golden/make_golden.py describes their format. */
 #ifndef PNEUMO_TESTS_NN_GOLDEN_H
 #define PNEUMO_TESTS_NN_GOLDEN_H
 
@@ -24,7 +24,7 @@ typedef struct golden_case {
     golden_array arrays[GOLDEN_ARRAYS];
 } golden_case;
 
-static inline void golden_give_up(const char *what)
+static inline void golden_fail(const char *what)
 {
     fprintf(stderr, "golden file: %s; run tests/golden/make_golden.py\n", what);
     abort();
@@ -33,10 +33,10 @@ static inline void golden_give_up(const char *what)
 static inline FILE *golden_open(const char *name)
 {
     char path[4096];
-    snprintf(path, sizeof(path), "%s/%s", PNEUMO_GOLDEN, name);
+    snprintf(path, sizeof path, "%s/%s", PNEUMO_GOLDEN, name);
     FILE *file = fopen(path, "rb");
-    if (!file)
-        golden_give_up(path);
+    if (file == NULL)
+        golden_fail(path);
     return file;
 }
 
@@ -44,26 +44,27 @@ static inline FILE *golden_open(const char *name)
 static inline bool golden_next(FILE *file, golden_case *out)
 {
     char line[1024];
-    memset(out, 0, sizeof(*out));
-    if (!fgets(line, sizeof(line), file))
+    memset(out, 0, sizeof *out);
+    if (fgets(line, sizeof line, file) == NULL)
         return false;
     if (sscanf(line, "case %63s %63s%511[^\n]", out->name, out->type, out->keys) < 2)
-        golden_give_up(line);
-    while (fgets(line, sizeof(line), file) && strcmp(line, "end\n") != 0) {
+        golden_fail(line);
+    while (fgets(line, sizeof line, file) != NULL && strcmp(line, "end\n") != 0) {
         if (out->count == GOLDEN_ARRAYS)
-            golden_give_up("too many arrays");
+            golden_fail("too many arrays");
         golden_array *array = &out->arrays[out->count++];
         int *d = array->dims;
         int fields = sscanf(line, "array %63s %d %d %d %d %d", array->name, &array->rank, &d[0],
                             &d[1], &d[2], &d[3]);
         if (fields < 3 || fields != array->rank + 2)
-            golden_give_up(line);
+            golden_fail(line);
         array->size = 1;
         for (int i = 0; i < array->rank; i++)
             array->size *= (size_t)d[i];
-        array->data = malloc(array->size * sizeof(float));
-        if (!array->data || fread(array->data, sizeof(float), array->size, file) != array->size)
-            golden_give_up("cut short");
+        array->data = malloc(array->size * sizeof *array->data);
+        if (array->data == NULL ||
+            fread(array->data, sizeof *array->data, array->size, file) != array->size)
+            golden_fail("truncated");
     }
     return true;
 }
@@ -88,9 +89,9 @@ static inline const golden_array *golden_find(const golden_case *golden, const c
 static inline double golden_number(const golden_case *golden, const char *key)
 {
     char wanted[GOLDEN_NAME + 2];
-    snprintf(wanted, sizeof(wanted), " %s=", key);
+    snprintf(wanted, sizeof wanted, " %s=", key);
     const char *at = strstr(golden->keys, wanted);
-    return at ? strtod(at + strlen(wanted), NULL) : 0;
+    return at != NULL ? strtod(at + strlen(wanted), NULL) : 0;
 }
 
 #endif

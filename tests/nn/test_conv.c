@@ -1,5 +1,5 @@
 /* The layers conv and dense through the layer interface: shapes, params, ReLU and bias in both
- * directions, and messages. That the products are right is tested with the kernels. */
+ * directions, and messages. The tests of the kernels check the products. */
 #include "nn/registry.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
@@ -35,7 +35,7 @@ static float *make_array(size_t count, uint64_t seed)
 
 static void set_up(fixture *at, const pd_layer_type *type, pd_shape in, pd_layer_spec spec)
 {
-    *at = (fixture){.layer = {.type = type, .name = "it", .spec = spec, .in = {in}}};
+    *at = (fixture){.layer = {.type = type, .name = "layer", .spec = spec, .in = {in}}};
     pd_plan plan = {LANES, LANE_SAMPLES, LANES, 2};
     assert_int_equal(type->plan(&at->layer, &plan), PD_OK);
     at->trainable = pd_layer_trainable(&at->layer);
@@ -95,8 +95,8 @@ static void backward(fixture *at)
     assert_int_equal(at->layer.type->backward(&at->layer, &at->exec, &arrays), PD_OK);
 }
 
-/* The difference of the product over the samples [first, end) when *element moves by 1. Without
- * ReLU the layers are linear in every element, so this is the derivative but for rounding. */
+/* The difference of the product over the samples [first, end) when *element changes by 1. Without
+ * ReLU the layers are linear in every element, so this is the derivative, up to rounding. */
 static double difference(fixture *at, float *element, const float *dy, int first, int end)
 {
     float kept = *element;
@@ -108,8 +108,8 @@ static double difference(fixture *at, float *element, const float *dy, int first
     return above - below;
 }
 
-/* dx and each lane's gradient of a layer without ReLU against differences, and those of the same
- * layer with ReLU against the former for dy masked by y > 0. */
+/* Compares dx and each lane's gradient of a layer without ReLU with differences, and those of the
+ * same layer with ReLU with the former for dy masked by y > 0. */
 static void assert_gradients(const pd_layer_type *type, pd_shape in, pd_layer_spec spec)
 {
     fixture linear, rectified;
@@ -152,21 +152,21 @@ static void assert_gradients(const pd_layer_type *type, pd_shape in, pd_layer_sp
 static void conv_gradients_are_derivatives(void **state)
 {
     (void)state;
-    for (int way = 0; way < 4; way++)
+    for (int variant = 0; variant < 4; variant++)
         assert_gradients(&pd_layer_conv, (pd_shape){5, 6, 2},
                          (pd_layer_spec){.units = 3,
                                          .kernel_h = 3,
                                          .kernel_w = 2,
-                                         .stride = 1 + way / 2,
-                                         .no_bias = way % 2});
+                                         .stride = 1 + variant / 2,
+                                         .no_bias = variant % 2});
 }
 
 static void dense_gradients_are_derivatives(void **state)
 {
     (void)state;
-    for (int way = 0; way < 2; way++)
+    for (int variant = 0; variant < 2; variant++)
         assert_gradients(&pd_layer_dense, (pd_shape){3, 4, 5},
-                         (pd_layer_spec){.units = 4, .no_bias = way});
+                         (pd_layer_spec){.units = 4, .no_bias = variant});
 }
 
 static void plan_sets_shapes_and_params(void **state)
@@ -197,8 +197,8 @@ static void plan_sets_shapes_and_params(void **state)
     tear_down(&at);
 }
 
-/* Not training, the batch is one lane of any size up to the planned samples. */
-static void inference_gives_the_bits_of_training(void **state)
+/* In inference the batch is one lane of any size up to the planned samples. */
+static void inference_and_training_give_the_same_bits(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
@@ -224,29 +224,30 @@ static void inference_gives_the_bits_of_training(void **state)
     }
 }
 
-static void assert_refused(const pd_layer_type *type, pd_layer_spec spec, const char *words)
+static void assert_plan_fails(const pd_layer_type *type, pd_layer_spec spec, const char *message)
 {
     pd_layer layer = {.type = type, .name = "block1", .spec = spec, .in = {{4, 4, 1}}};
     pd_plan plan = {1, 1, 1, 1};
     assert_int_equal(type->plan(&layer, &plan), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "block1"));
-    assert_non_null(strstr(pd_error_message(), words));
+    assert_non_null(strstr(pd_error_message(), message));
 }
 
-static void impossible_layers_are_refused(void **state)
+static void invalid_specs_are_errors(void **state)
 {
     (void)state;
-    assert_refused(&pd_layer_conv, (pd_layer_spec){.units = 0, .kernel_h = 3, .kernel_w = 3},
-                   "output channels");
-    assert_refused(&pd_layer_conv, (pd_layer_spec){.units = 1, .kernel_h = 0, .kernel_w = 3},
-                   "kernel 0 x 3");
-    assert_refused(&pd_layer_conv,
-                   (pd_layer_spec){.units = 1, .kernel_h = 3, .kernel_w = 3, .stride = -1},
-                   "stride -1");
-    assert_refused(&pd_layer_conv,
-                   (pd_layer_spec){.units = 1, .kernel_h = 5, .kernel_w = 3, .padding = PD_VALID},
-                   "smaller than its kernel, 5 x 3");
-    assert_refused(&pd_layer_dense, (pd_layer_spec){.units = 0}, "0 units");
+    assert_plan_fails(&pd_layer_conv, (pd_layer_spec){.units = 0, .kernel_h = 3, .kernel_w = 3},
+                      "output channels");
+    assert_plan_fails(&pd_layer_conv, (pd_layer_spec){.units = 1, .kernel_h = 0, .kernel_w = 3},
+                      "kernel 0 x 3");
+    assert_plan_fails(&pd_layer_conv,
+                      (pd_layer_spec){.units = 1, .kernel_h = 3, .kernel_w = 3, .stride = -1},
+                      "stride -1");
+    assert_plan_fails(
+        &pd_layer_conv,
+        (pd_layer_spec){.units = 1, .kernel_h = 5, .kernel_w = 3, .padding = PD_VALID},
+        "smaller than its kernel, 5 x 3");
+    assert_plan_fails(&pd_layer_dense, (pd_layer_spec){.units = 0}, "0 units");
 }
 
 int main(void)
@@ -255,8 +256,8 @@ int main(void)
         cmocka_unit_test(plan_sets_shapes_and_params),
         cmocka_unit_test(conv_gradients_are_derivatives),
         cmocka_unit_test(dense_gradients_are_derivatives),
-        cmocka_unit_test(inference_gives_the_bits_of_training),
-        cmocka_unit_test(impossible_layers_are_refused),
+        cmocka_unit_test(inference_and_training_give_the_same_bits),
+        cmocka_unit_test(invalid_specs_are_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,11 +12,10 @@
 
 #include <math.h>
 
-/* Backward may take 2 samples of one lane or 1 of each: all tests run 2 lanes unless they say so.
- */
+/* Two lanes, so that tests can tell samples of one lane from those of another. */
 enum { LANES = 2 };
 
-/* The lane sum of a single rank that holds all lanes. */
+/* The lane sum of a rank that holds all lanes. */
 static pd_status serial_lane_sum(void *context, double *parts, size_t count, double *total)
 {
     int lanes = *(int *)context;
@@ -28,7 +27,7 @@ static pd_status serial_lane_sum(void *context, double *parts, size_t count, dou
     return PD_OK;
 }
 
-/* A layer with all buffers that a network would give it. */
+/* A layer with the buffers that a network provides. */
 typedef struct rig {
     pd_layer layer;
     pd_exec exec;
@@ -48,7 +47,7 @@ static void *make(size_t count, size_t size)
 static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, int lanes,
                      int lane_samples, int total_lanes, int threads)
 {
-    memset(r, 0, sizeof(*r));
+    memset(r, 0, sizeof *r);
     r->lanes = lanes;
     r->samples = lanes * lane_samples;
     r->layer.type = pd_layer_type_find(type);
@@ -151,10 +150,10 @@ static void assert_golden(const golden_case *golden, const char *name, const flo
         largest = fmax(largest, fabs((double)want->data[i]));
         error = fmax(error, fabs((double)got[i] - want->data[i]));
         if (isnan(got[i]))
-            fail_msg("%s: %s is not a number", golden->name, name);
+            fail_msg("%s: %s contains NaN", golden->name, name);
     }
     if (error > 1e-5 * fmax(largest, 1e-2))
-        fail_msg("%s: %s is off by %g; its largest value is %g", golden->name, name, error,
+        fail_msg("%s: %s differs by up to %g; its largest value is %g", golden->name, name, error,
                  largest);
 }
 
@@ -210,11 +209,11 @@ static void check_golden_case(const golden_case *golden)
             char name[GOLDEN_NAME];
             const pd_param *param = &r.layer.params[i];
             if (param->trainable) {
-                snprintf(name, sizeof(name), "d%s", param->name);
+                snprintf(name, sizeof name, "d%s", param->name);
                 assert_golden(golden, name, gradient);
                 gradient += pd_param_size(param);
             } else {
-                snprintf(name, sizeof(name), "%s_after", param->name);
+                snprintf(name, sizeof name, "%s_after", param->name);
                 assert_golden(golden, name, param->value);
             }
         }
@@ -237,9 +236,9 @@ static void test_golden(void **state)
     assert_int_equal(cases, 38);
 }
 
-/* --- Layers to try in every other way --- */
+/* --- Layers for the tests below --- */
 
-/* Data of a trial: NORMAL, or shaped to keep a ReLU or a maximum away from its kinks. */
+/* Data of a trial: NORMAL, or chosen to keep a ReLU or a maximum away from its kinks. */
 typedef enum fill { NORMAL, AWAY_FROM_ZERO, DISTINCT } fill;
 
 typedef struct trial {
@@ -282,7 +281,7 @@ static const trial trials[] = {
     {"add", {.units = 0}, {3, 2, 4}, NORMAL},
     {"add", {.relu = true}, {3, 2, 4}, AWAY_FROM_ZERO},
 };
-enum { TRIALS = sizeof(trials) / sizeof(*trials) };
+enum { TRIALS = sizeof trials / sizeof *trials };
 
 static void fill_normal(float *values, size_t count, pd_random *random, float scale)
 {
@@ -297,9 +296,9 @@ static void rig_fill(rig *r, const trial *t, uint64_t seed)
     for (int i = 0; i < r->layer.type->inputs; i++) {
         fill_normal(r->x[i], r->in_size, &random, 1);
         for (size_t k = 0; k < r->in_size; k++) {
-            if (t->fill == DISTINCT) /* neighbours differ by at least 0.1 */
+            if (t->fill == DISTINCT) /* elements of a window differ by at least 0.1 */
                 r->x[i][k] = 0.1f * (float)(k * 37 % 241) - 12;
-            else if (t->fill == AWAY_FROM_ZERO) /* both inputs have one sign */
+            else if (t->fill == AWAY_FROM_ZERO) /* both inputs have the same sign */
                 r->x[i][k] = (k % 3 == 0 ? -1 : 1) * (0.5f + fabsf(r->x[i][k]));
         }
     }
@@ -308,9 +307,9 @@ static void rig_fill(rig *r, const trial *t, uint64_t seed)
         if (param->trainable)
             fill_normal(param->value, pd_param_size(param), &random, 0.3f);
     }
-    /* Before a ReLU each channel is clearly positive or clearly negative. */
-    float *bias = rig_param(r, "bias") ? rig_param(r, "bias") : rig_param(r, "beta");
-    if (t->spec.relu && bias)
+    /* Before a ReLU each channel is far from 0, on one side. */
+    float *bias = rig_param(r, "bias") != NULL ? rig_param(r, "bias") : rig_param(r, "beta");
+    if (t->spec.relu && bias != NULL)
         for (int k = 0; k < r->layer.out.c; k++)
             bias[k] = k % 2 == 0 ? 6 : -6;
     fill_normal(r->dy, r->out_size, &random, 1);
@@ -340,21 +339,21 @@ static double slope(rig *r, float *value, int lane)
     return (up - down) / (high - low);
 }
 
-/* Within 0.5 percent of the largest slope of its array, which leaves room for the third derivative
- * of batchnorm and for float sums; any forgotten term is larger. */
+/* Within 0.5 percent of the largest slope of the array: enough for the third derivative of
+ * batchnorm and for float sums; a missing term is larger. */
 static void assert_slopes(const trial *t, const char *what, const double *numeric,
                           const float *analytic, size_t count)
 {
     double largest = 0, error = 0;
     for (size_t i = 0; i < count; i++) {
         if (isnan(analytic[i]))
-            fail_msg("%s: gradient of %s is not a number", t->type, what);
+            fail_msg("%s: gradient of %s contains NaN", t->type, what);
         largest = fmax(largest, fabs(numeric[i]));
         error = fmax(error, fabs(numeric[i] - analytic[i]));
     }
     if (!(error <= 5e-3 * fmax(largest, 0.1)))
-        fail_msg("%s: gradient of %s is off by %g; its largest value is %g", t->type, what, error,
-                 largest);
+        fail_msg("%s: gradient of %s differs by up to %g; its largest value is %g", t->type, what,
+                 error, largest);
 }
 
 static void test_numeric_gradients(void **state)
@@ -438,8 +437,8 @@ static void test_threads_do_not_change_bits(void **state)
     }
 }
 
-/* Two ranks of one lane each, run one after the other. The first round records what each rank gives
- * to its lane sums, the second hands out the totals. */
+/* Two ranks of one lane each, run one after the other. The first round records the parts of each
+ * rank's lane sums, the second returns the totals. */
 typedef struct two_ranks {
     int rank, call;
     bool recorded;
@@ -457,8 +456,8 @@ static pd_status two_ranks_lane_sum(void *context, double *parts, size_t count, 
     return PD_OK;
 }
 
-/* What holds for every layer: a lane's bits do not depend on where it is computed. */
-static void test_lanes_may_live_on_two_ranks(void **state)
+/* A lane's bits do not depend on the rank that computes it. */
+static void test_ranks_do_not_change_bits(void **state)
 {
     (void)state;
     for (int k = 0; k < TRIALS; k++) {
@@ -469,7 +468,7 @@ static void test_lanes_may_live_on_two_ranks(void **state)
         rig_forward(&both);
         rig_backward(&both);
         two_ranks ranks = {0};
-        /* Backward's lane sum is right only after forward's: three rounds settle both. */
+        /* Backward's lane sum is right only once forward's is: that takes three rounds. */
         for (int round = 0; round < 3; round++) {
             ranks.recorded = round > 0;
             for (int rank = 0; rank < LANES; rank++) {
@@ -511,8 +510,8 @@ static void test_lanes_may_live_on_two_ranks(void **state)
     }
 }
 
-/* The first layer of a network is not asked for dx. */
-static void test_dx_may_be_unwanted(void **state)
+/* The first layer of a network needs no dx. */
+static void test_dx_is_optional(void **state)
 {
     (void)state;
     for (int k = 0; k < TRIALS; k++) {
@@ -557,7 +556,7 @@ static void test_dropout_mask(void **state)
     rig_forward(&tail);
     assert_memory_equal(tail.y, all.y + 6 * size, tail.out_size * sizeof(float));
 
-    /* 7 in 10 are kept, and the mean stays 1; both to 5 standard deviations. */
+    /* 7 in 10 are kept, and the mean remains 1; both within 5 standard deviations. */
     double kept = 0, sum = 0, n = (double)all.out_size;
     for (size_t i = 0; i < all.out_size; i++) {
         kept += all.y[i] != 0;
@@ -566,7 +565,7 @@ static void test_dropout_mask(void **state)
     assert_true(fabs(kept / n - 0.7) < 5 * sqrt(0.3 * 0.7 / n));
     assert_true(fabs(sum / n - 1) < 5 * sqrt(0.3 / 0.7 / n));
 
-    /* Samples, steps, layers and seeds have masks of their own. */
+    /* The mask depends on sample, step, layer and seed. */
     assert_memory_not_equal(all.y, all.y + size, size * sizeof(float));
     for (int change = 0; change < 3; change++) {
         tail.exec.step = change == 0 ? 8 : 7;
@@ -576,7 +575,7 @@ static void test_dropout_mask(void **state)
         assert_memory_not_equal(tail.y, all.y + 6 * size, size * sizeof(float));
     }
 
-    /* Nothing is dropped when not training. */
+    /* Inference drops nothing. */
     all.exec.training = false;
     rig_forward(&all);
     assert_memory_equal(all.y, all.x[0], all.out_size * sizeof(float));
@@ -584,7 +583,8 @@ static void test_dropout_mask(void **state)
     rig_close(&tail);
 }
 
-static void assert_plan_fails(const char *type, pd_layer_spec spec, pd_shape in, const char *says)
+static void assert_plan_fails(const char *type, pd_layer_spec spec, pd_shape in,
+                              const char *expected)
 {
     pd_layer layer = {.type = pd_layer_type_find(type), .name = (char *)"some_layer", .spec = spec};
     layer.in[0] = in;
@@ -592,11 +592,11 @@ static void assert_plan_fails(const char *type, pd_layer_spec spec, pd_shape in,
     pd_plan plan = {1, 1, 1, 1};
     assert_int_equal(layer.type->plan(&layer, &plan), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "some_layer"));
-    if (!strstr(pd_error_message(), says))
-        fail_msg("message without '%s': %s", says, pd_error_message());
+    if (strstr(pd_error_message(), expected) == NULL)
+        fail_msg("message without '%s': %s", expected, pd_error_message());
 }
 
-static void test_mistakes_are_named(void **state)
+static void test_errors_name_the_layer(void **state)
 {
     (void)state;
     const pd_shape in = {4, 4, 2};
@@ -627,10 +627,10 @@ int main(void)
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_numeric_gradients),
         cmocka_unit_test(test_threads_do_not_change_bits),
-        cmocka_unit_test(test_lanes_may_live_on_two_ranks),
-        cmocka_unit_test(test_dx_may_be_unwanted),
+        cmocka_unit_test(test_ranks_do_not_change_bits),
+        cmocka_unit_test(test_dx_is_optional),
         cmocka_unit_test(test_dropout_mask),
-        cmocka_unit_test(test_mistakes_are_named),
+        cmocka_unit_test(test_errors_name_the_layer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

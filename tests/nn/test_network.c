@@ -1,5 +1,5 @@
-/* Whole networks: loss and every gradient of one step against PyTorch in double precision; the same
- * bits for any split of the lanes; buffers that share memory; mistakes while building. */
+/* Networks: loss and every gradient of one step against PyTorch in double precision; the same bits
+ * for any number of threads; buffers that share memory; errors of building. */
 #include "nn/network_internal.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/nn/loss.h"
@@ -90,7 +90,7 @@ static const golden_network *find(const char *model)
     return golden;
 }
 
-/* One step on the golden batch; the gradient stays in the network. */
+/* One step on the golden batch; the gradient is in net->gradient. */
 static double step(pd_network *net, int outputs, bool weighted, int threads)
 {
     static float x[GOLDEN_BATCH * GOLDEN_SIZE_MAX * GOLDEN_SIZE_MAX * 3];
@@ -154,8 +154,8 @@ static void check_tensor(const pd_tensor *tensor, const golden_tensor *golden,
     for (size_t i = 0; i < GOLDEN_SAMPLES && i < tensor->size; i++)
         close = close && fabs((double)gradient[i] - golden->first[i]) <= tolerance;
     if (!close)
-        print_error("%s: norm %.9g and dot %.9g, should be %.9g and %.9g\n", name, sqrt(square),
-                    dot, golden->norm, golden->dot);
+        print_error("%s: norm %.9g and dot %.9g, expected %.9g and %.9g\n", name, sqrt(square), dot,
+                    golden->norm, golden->dot);
     assert_true(close);
 }
 
@@ -167,7 +167,7 @@ static void a_step_equals_pytorch(void **state)
         pd_network *net = build(golden, 2);
         double loss = step(net, golden->outputs, golden->weighted, 2);
         if (!(fabs(loss - golden->loss) < 1e-5 * golden->loss))
-            print_error("%s: loss %.9g, should be %.9g\n", golden->model, loss, golden->loss);
+            print_error("%s: loss %.9g, expected %.9g\n", golden->model, loss, golden->loss);
         assert_true(fabs(loss - golden->loss) < 1e-5 * golden->loss);
         int trainable = 0;
         assert_int_equal(net->subtree_count, 1);
@@ -209,7 +209,7 @@ static void threads_change_no_bits(void **state)
     assert_threads_change_no_bits("xception", 2);
 }
 
-/* Weights and moving statistics below the last layer, as Keras counts them in its applications. */
+/* Weights and moving statistics before the last layer, as Keras counts them in its applications. */
 static size_t base_parameters(const char *model, pd_network **net)
 {
     pd_model_spec spec = {.input = {32, 32, 3}, .outputs = 1, .width = 1, .norm_momentum = 0.9f};
@@ -231,7 +231,7 @@ static const pd_tensor *tensor_of(pd_network *net, const char *layer)
     for (int i = 0; i < pd_network_tensor_count(net); i++)
         if (strcmp(pd_network_tensor(net, i)->layer->name, layer) == 0)
             return pd_network_tensor(net, i);
-    fail_msg("no weights in a layer '%s'", layer);
+    fail_msg("layer '%s' has no weights", layer);
     return NULL;
 }
 
@@ -246,7 +246,7 @@ static void published_models_have_the_published_sizes(void **state)
     assert_int_equal(tensor_of(net, "block5_conv4")->size, 9 * 512 * 512);
     pd_network_destroy(&net);
     assert_int_equal(base_parameters("xception", &net), 20861480);
-    /* The layers that Keras leaves unnamed. */
+    /* The layers that have no name of their own in Keras. */
     assert_int_equal(tensor_of(net, "conv2d")->size, 64 * 128);
     assert_int_equal(tensor_of(net, "conv2d_3")->size, 728 * 1024);
     assert_int_equal(tensor_of(net, "batch_normalization_3")->size, 1024);
@@ -263,7 +263,7 @@ static void weights_come_from_the_seed(void **state)
     pd_network_initialise(b, 1);
     float *wa = pd_network_weights(a, &count), *wb = pd_network_weights(b, &count);
     assert_memory_equal(wa, wb, count * sizeof(float));
-    /* He's deviation for the first convolution that has many weights. */
+    /* He's deviation, of the first convolution that has many weights. */
     const pd_tensor *kernel = NULL;
     for (int i = 0; kernel == NULL; i++)
         if (pd_network_tensor(a, i)->size > 10000)
@@ -279,8 +279,7 @@ static void weights_come_from_the_seed(void **state)
     destroy(&b);
 }
 
-/* A node that two layers read gets the sum of both gradients, also when one layer reads it twice.
- */
+/* The gradient of a node is the sum over its readers, also if one layer reads it twice. */
 static void shared_nodes_add_their_gradients(void **state)
 {
     (void)state;
@@ -315,7 +314,7 @@ static void shared_nodes_add_their_gradients(void **state)
     pd_network_destroy(&net);
 }
 
-static void mistakes_are_reported_by_name(void **state)
+static void building_errors_name_the_layer(void **state)
 {
     (void)state;
     const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 1};
@@ -344,8 +343,8 @@ static void mistakes_are_reported_by_name(void **state)
     assert_null(net);
 }
 
-/* Buffers that live at the same time never overlap; the others share. */
-static void the_arena_keeps_living_buffers_apart(void **state)
+/* Buffers in use at the same time do not overlap; others share memory. */
+static void the_arena_keeps_buffers_in_use_apart(void **state)
 {
     (void)state;
     enum { COUNT = 60 };
@@ -383,8 +382,8 @@ int main(void)
         cmocka_unit_test(published_models_have_the_published_sizes),
         cmocka_unit_test(weights_come_from_the_seed),
         cmocka_unit_test(shared_nodes_add_their_gradients),
-        cmocka_unit_test(mistakes_are_reported_by_name),
-        cmocka_unit_test(the_arena_keeps_living_buffers_apart),
+        cmocka_unit_test(building_errors_name_the_layer),
+        cmocka_unit_test(the_arena_keeps_buffers_in_use_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* In however many passes the lanes go through a network, the bits of the gradient are the same. */
+/* The gradient has the same bits for any number of passes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,18 +26,18 @@ static pd_status sum_own_lanes(void *context, double *parts, size_t count, doubl
     return PD_OK;
 }
 
-static size_t ready_until;
+static size_t ready_from;
 
 static pd_status note_ready(void *context, size_t offset, size_t count)
 {
     (void)context;
-    assert_int_equal(offset + count, ready_until);
-    ready_until = offset;
+    assert_int_equal(offset + count, ready_from);
+    ready_from = offset;
     return PD_OK;
 }
 
-/* The gradient of one step of `lanes` lanes from `first` on, and in how many passes it was made.
- * The caller frees *out. */
+/* The gradient of one step of `lanes` lanes from `first` on, and its number of passes. The caller
+ * frees *out. */
 static size_t take_step(const char *model, int first, int lanes, int total, int pass_lanes,
                         float **out, int *passes)
 {
@@ -57,7 +57,7 @@ static size_t take_step(const char *model, int first, int lanes, int total, int 
     size_t count = net->weight_count, floats = (size_t)net->subtree_count * count;
     assert_int_equal(pd_alloc(out, floats, sizeof **out), PD_OK);
     pd_network_use_gradient(net, *out);
-    ready_until = count;
+    ready_from = count;
     *passes = pd_network_pass_count(net);
     int next = first;
     for (int i = 0; i < *passes; i++) {
@@ -78,11 +78,11 @@ static size_t take_step(const char *model, int first, int lanes, int total, int 
         float dlogits[LANES_MAX * LANE_SAMPLES];
         assert_int_equal(pd_network_forward(net, &exec, x, &logits), PD_OK);
         memcpy(dlogits, logits, (size_t)pd_exec_samples(&exec) * sizeof *logits);
-        assert_int_equal(ready_until, count);
+        assert_int_equal(ready_from, count);
         assert_int_equal(pd_network_backward(net, &exec, i, x, dlogits, note_ready, NULL), PD_OK);
     }
     assert_int_equal(next, first + lanes);
-    assert_int_equal(ready_until, 0);
+    assert_int_equal(ready_from, 0);
     pd_network_destroy(&net);
     return floats;
 }
@@ -90,21 +90,21 @@ static size_t take_step(const char *model, int first, int lanes, int total, int 
 static void test_passes_do_not_change_bits(void **state)
 {
     (void)state;
-    /* All lanes and some, numbers that are powers of two and others. */
+    /* All lanes and some of them; numbers that are powers of two and others. */
     static const struct {
         int first, lanes, total;
     } cases[] = {{0, 8, 8}, {0, 13, 13}, {0, 6, 6}, {0, 3, 8}, {3, 5, 8}, {5, 8, 13}, {2, 1, 3}};
-    static const int mosts[] = {1, 2, 3, 5, 7};
+    static const int limits[] = {1, 2, 3, 5, 7};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int lanes = cases[i].lanes, passes;
         float *whole, *parts;
         take_step("cnn", cases[i].first, lanes, cases[i].total, lanes, &whole, &passes);
         assert_int_equal(passes, 1);
-        for (size_t j = 0; j < sizeof mosts / sizeof *mosts && mosts[j] < lanes; j++) {
-            int most = mosts[j];
+        for (size_t j = 0; j < sizeof limits / sizeof *limits && limits[j] < lanes; j++) {
+            int limit = limits[j];
             size_t floats =
-                take_step("cnn", cases[i].first, lanes, cases[i].total, most, &parts, &passes);
-            assert_true(passes > 1 && passes * most >= lanes);
+                take_step("cnn", cases[i].first, lanes, cases[i].total, limit, &parts, &passes);
+            assert_true(passes > 1 && passes * limit >= lanes);
             assert_memory_equal(whole, parts, floats * sizeof *whole);
             free(parts);
         }
@@ -112,8 +112,8 @@ static void test_passes_do_not_change_bits(void **state)
     }
 }
 
-/* Statistics of the whole batch need all lanes at once. */
-static void test_lanes_that_meet_go_together(void **state)
+/* Statistics of the whole batch need all lanes in one pass. */
+static void test_batch_statistics_take_one_pass(void **state)
 {
     (void)state;
     float *gradient;
@@ -123,8 +123,8 @@ static void test_lanes_that_meet_go_together(void **state)
     free(gradient);
 }
 
-/* Large activations go in passes by themselves, but not in passes too small to be fast. */
-static void test_choice(void **state)
+/* Large activations are cut into passes, but not into passes too small to be fast. */
+static void test_number_of_passes(void **state)
 {
     (void)state;
     static const struct {
@@ -157,8 +157,8 @@ int main(void)
         images[i] = pd_random_normal(&random);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passes_do_not_change_bits),
-        cmocka_unit_test(test_lanes_that_meet_go_together),
-        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_batch_statistics_take_one_pass),
+        cmocka_unit_test(test_number_of_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
