@@ -1,7 +1,7 @@
 /* pneumo-dist predict: what a checkpoint says of images that it has never seen. */
-#include "pneumo/report/predict.h"
 #include "pneumo/cli/command.h"
 #include "pneumo/metrics/calibration.h"
+#include "pneumo/report/prediction_file.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -49,6 +49,9 @@ pd_status pd_command_predict(pd_comm *comm, int argc, char **argv)
     };
     pd_status status = PD_OK;
     pd_predict_options options = {0};
+    pd_prediction_format format = PD_PREDICTION_CSV;
+    pd_prediction_file *file = NULL;
+    const char *output = NULL;
     long long threads = 0;
     int option;
     while ((option = getopt_long(argc, argv, ":f:o:t:h", names, NULL)) != -1) {
@@ -56,10 +59,10 @@ pd_status pd_command_predict(pd_comm *comm, int argc, char **argv)
         case 'f':
             if (strcmp(optarg, "csv") != 0 && strcmp(optarg, "jsonl") != 0)
                 return pd_fail_usage("--format '%s' is none of csv, jsonl", optarg);
-            options.format = strcmp(optarg, "csv") == 0 ? PD_PREDICT_CSV : PD_PREDICT_JSONL;
+            format = strcmp(optarg, "csv") == 0 ? PD_PREDICTION_CSV : PD_PREDICTION_JSONL;
             break;
         case 'o':
-            options.output = optarg;
+            output = optarg;
             break;
         case 't':
             PD_TRY(pd_command_integer(&threads, "--threads", optarg, 1, 4096));
@@ -79,7 +82,7 @@ pd_status pd_command_predict(pd_comm *comm, int argc, char **argv)
     for (int i = optind; i < argc; i++)
         if (argv[i][0] == '\0')
             return pd_fail_usage("a checkpoint or an image has no name");
-    if (options.output != NULL && options.output[0] == '\0')
+    if (output != NULL && output[0] == '\0')
         return pd_fail_usage("the file to write has no name");
     if (pd_comm_rank(comm) == 0)
         status = pd_command_one_model(argv[optind], argv[optind + 1]);
@@ -88,7 +91,10 @@ pd_status pd_command_predict(pd_comm *comm, int argc, char **argv)
     options.inputs = (const char *const *)argv + optind + 1;
     options.input_count = argc - optind - 1;
     options.threads = (int)threads;
+    PD_TRY(pd_prediction_file_create(&file, output, format));
+    options.sink = pd_prediction_file_sink(file);
     status = pd_predict(comm, &options);
 cleanup:
+    pd_prediction_file_destroy(&file);
     return status;
 }

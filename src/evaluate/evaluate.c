@@ -345,8 +345,7 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     PD_TRY(pd_ensemble_assemble(&self->classifier, comm, &assembly));
     PD_TRY(pd_comm_agree(comm, set_up(self, comm, options)));
     if (pd_comm_rank(comm) == 0 && !pd_classifier_checkpoint(self->classifier)->has_profile)
-        pd_log_warn("%s: it has no profile of its training images: images that are unlike them are "
-                    "not counted",
+        pd_log_warn("%s: no profile of the training images: images unlike them are not counted",
                     options->checkpoints[0]);
     bool val = is_usable(self, PD_VAL, options->val);
     bool test = is_usable(self, PD_TEST, options->test);
