@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { FILE_MAX = 256 << 20, BLOCK_BYTES = 32 << 20, BLOCK_MIN = 8, BLOCK_MAX = 256 };
+enum { BLOCK_BYTES = 32 << 20, BLOCK_MIN = 8, BLOCK_MAX = 256 };
 
 /* A sample on its way into the file. */
 typedef struct pd_draft {
@@ -118,7 +118,7 @@ static pd_status prepare_image(pd_draft *draft, uint8_t *out, const char *name,
     pd_image image = {0};
 
     PD_TRY(pd_format(&path, "%s/%s", options->folder, name));
-    PD_TRY(pd_file_read(&bytes, &size, path, FILE_MAX));
+    PD_TRY(pd_file_read(&bytes, &size, path, PD_IMAGE_FILE_MAX));
     draft->hash = XXH3_128bits(bytes, size);
     status = pd_image_decode(&image, bytes, size);
     if (status != PD_OK) {

@@ -1,6 +1,7 @@
 #include "pneumo/data/scan.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/data/image_format.h"
 #include "pneumo/io/file.h"
 
 #include <dirent.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 static const char *const fold_folders[PD_FOLDS] = {"train", "val", "test"};
@@ -86,11 +86,8 @@ static bool is_folder(const char *path)
 
 static bool is_image(DIR *directory, const char *name)
 {
-    const char *dot = strrchr(name, '.');
     struct stat about;
-    return name[0] != '.' && dot &&
-           (strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".jpg") == 0 ||
-            strcasecmp(dot, ".png") == 0) &&
+    return name[0] != '.' && pd_image_format_of_path(name) != NULL &&
            fstatat(dirfd(directory), name, &about, 0) == 0 && S_ISREG(about.st_mode);
 }
 
@@ -153,8 +150,10 @@ static pd_status scan_class(pd_scan *scan, int64_t *capacity, const char *folder
             goto cleanup;
         }
     }
-    if (scan->count == before)
-        status = pd_fail("%s holds no images: .jpeg, .jpg or .png files are looked for", path);
+    if (scan->count == before) {
+        char extensions[PD_IMAGE_FORMAT_TEXT];
+        status = pd_fail("%s contains no %s files", path, pd_image_format_extensions(extensions));
+    }
 
 cleanup:
     if (directory)

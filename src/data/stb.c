@@ -1,6 +1,6 @@
-/* The one place where the stb libraries are compiled; image.c uses them by their declarations.
- * They shift into the sign bit here and there, which every compiler we know defines, so this file
- * is built without the sanitizer for undefined behaviour (CMakeLists.txt). */
+/* The implementations of the stb libraries; other files use their declarations. They shift into the
+ * sign bit in places, which all supported compilers define, so this file is built without the
+ * sanitizer for undefined behaviour (CMakeLists.txt). */
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG

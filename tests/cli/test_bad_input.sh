@@ -103,14 +103,14 @@ refuse "pack: a file for a folder" 1 '^data.h5 is no folder; give' "$p" pack dat
 refuse "pack: a folder of something else" 1 'holds none of the folders' "$p" pack phantoms/train/NORMAL -o x.h5
 fresh
 rm bad/train/NORMAL/*
-refuse "pack: a class without images" 1 '^bad/train/NORMAL holds no images: .jpeg' "$p" pack bad -o x.h5
+refuse "pack: a class without images" 1 '^bad/train/NORMAL contains no .jpeg, .jpg or .png files' "$p" pack bad -o x.h5
 rmdir bad/train/NORMAL
 refuse "pack: a class is missing" 1 '^bad/train/NORMAL is missing; both' "$p" pack bad -o x.h5
 
 name=bad/train/NORMAL/IM-9999-0001
 fresh
 echo 'not an image' >$name.jpeg
-image "text named .jpeg" $name.jpeg 'neither a JPEG nor a PNG image'
+image "text named .jpeg" $name.jpeg 'not a JPEG or PNG image'
 : >$name.jpeg
 image "an empty .jpeg" $name.jpeg 'the file is empty'
 head -c $(($(stat -c %s "$radiograph") / 2)) "$radiograph" >$name.jpeg

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
+#include "data/image_internal.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
-#include "pneumo/data/image.h"
 #include "pneumo/io/file.h"
 
 #include <stdbool.h>
@@ -96,7 +96,7 @@ static void what_is_no_image_is_refused(void **state)
     static const unsigned char empty[] = {0xff, 0xd8, 0xff, 0xc0, 0x00, 0x0b, 8,    0,   0,
                                           0,    0,    1,    1,    0x11, 0,    0xff, 0xd9};
     pd_image image;
-    refuse((const unsigned char *)text, sizeof text - 1, "neither a JPEG nor a PNG");
+    refuse((const unsigned char *)text, sizeof text - 1, "not a JPEG or PNG");
     refuse((const unsigned char *)text, 0, "empty");
     refuse(huge, sizeof huge, "30000");
     refuse(empty, sizeof empty, "header is damaged");

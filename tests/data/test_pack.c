@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
+#include "data/image_internal.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/data/image.h"
 #include "pneumo/data/pack.h"
 #include "pneumo/data/phantom.h"
 #include "pneumo/io/file.h"
@@ -279,7 +279,7 @@ static void a_bad_image_is_named_or_left_out(void **state)
     pd_pack_result result;
     put("train/NORMAL/IM-9000-0001.jpeg", NULL);
     put("train/NORMAL/IM-9001-0001.jpeg", NULL); /* the same bytes: bad, and no duplicate */
-    refuse(&options, "images/train/NORMAL/IM-9000-0001.jpeg: neither a JPEG");
+    refuse(&options, "images/train/NORMAL/IM-9000-0001.jpeg: not a JPEG or PNG");
     assert_non_null(strstr(pd_error_message(), "--skip-bad"));
     options.skip_bad = true;
     assert_int_equal(pd_pack(&options, &result), PD_OK);

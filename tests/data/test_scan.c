@@ -157,7 +157,7 @@ static void what_is_missing_is_named(void **state)
     add("train/NORMAL/a.png");
     refuse(root, "train/PNEUMONIA is missing");
     add("train/PNEUMONIA/notes.txt");
-    refuse(root, "train/PNEUMONIA holds no images");
+    refuse(root, "train/PNEUMONIA contains no .jpeg, .jpg or .png files");
     add("train/PNEUMONIA/b.jpeg");
     add("NORMAL/c.png");
     refuse(root, "both folds");

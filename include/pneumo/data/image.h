@@ -1,4 +1,4 @@
-/* Decoding radiographs and bringing them to one size. */
+/* Decoding radiographs and resizing them. */
 #ifndef PNEUMO_DATA_IMAGE_H
 #define PNEUMO_DATA_IMAGE_H
 
@@ -7,35 +7,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* No side longer than this is decoded: the header is looked at first, so that a hostile header
- * costs no memory. */
-enum { PD_IMAGE_SIDE_MAX = 16384 };
+/* Limits of what is read: the longest side in pixels, and the size of a file in bytes. */
+enum { PD_IMAGE_SIDE_MAX = 16384, PD_IMAGE_FILE_MAX = 256 << 20 };
 
 typedef struct pd_image {
     int height, width;
-    uint8_t *pixels; /* grey, [height][width]; released by pd_image_free */
+    uint8_t *pixels; /* grey, [height][width]; released with pd_image_free */
 } pd_image;
 
-/* Reads a JPEG or PNG file as grey (Rec. 601 luma for colour). The error says what is wrong but not
- * with which file: the caller knows whether to name it (pd_error_prefix). A JPEG that ends before
- * its end-of-image marker is an error. */
+/* Reads an image file of any format of image_format.h as grey (Rec. 601 luma for colour). The error
+ * says what is wrong but does not name the file; the caller adds the name if needed
+ * (pd_error_prefix). A truncated JPEG is an error. */
 pd_status pd_image_read(pd_image *out, const char *path);
 
 /* The same from memory. */
 pd_status pd_image_decode(pd_image *out, const unsigned char *bytes, size_t size);
 
+/* Fails unless an image of this size is within the limits. Decoders call it after reading the
+ * header, so that a forged header does not make them allocate memory. */
+pd_status pd_image_check_size(int height, int width);
+
 void pd_image_free(pd_image *image);
 
-/* Resizes to out [height][width] with a filter fit for shrinking (every source pixel counts). The
- * aspect is not kept: size and aspect must not reach the model. */
+/* Resizes to out [height][width] with a filter to which every source pixel contributes. The aspect
+ * is not kept, so that a model cannot learn from size or aspect. */
 pd_status pd_image_resize(uint8_t *out, int height, int width, const pd_image *image);
 
-/* The image as JPEG in memory; *bytes is released by free(). */
+/* Encodes as JPEG in memory, quality 1 to 100; *bytes is released with free(). */
 pd_status pd_image_encode_jpeg(unsigned char **bytes, size_t *size, const pd_image *image,
                                int quality);
 
-/* Encode for synth and for tests. */
+/* Writes a JPEG file, quality 1 to 100. */
 pd_status pd_image_write_jpeg(const char *path, const pd_image *image, int quality);
-pd_status pd_image_write_png(const char *path, const pd_image *image);
 
 #endif
