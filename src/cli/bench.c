@@ -6,7 +6,7 @@
 #include "pneumo/cli/job.h"
 #include "pneumo/cli/trial.h"
 #include "pneumo/kernels/blas.h"
-#include "pneumo/kernels/tile.h"
+#include "pneumo/kernels/instructions.h"
 #include "pneumo/train/step.h"
 #include "pneumo/train/threads.h"
 
@@ -370,7 +370,7 @@ static void print_tables(const pd_step *step, const figures *of, int steps)
            "OpenBLAS for %s\n\n",
            job->sampling.batch, job->sampling.lanes, ranks, ranks == 1 ? "" : "s", step->threads,
            step->threads == 1 ? "" : "s", pd_reduction_names[job->reduction],
-           pd_tile_instructions(), pd_blas_core());
+           pd_instructions_name(), pd_blas_core());
     printf("%-12s %10.6f s, median of %d (%.6f to %.6f)\n", "step", of->seconds, steps, of->fastest,
            of->slowest);
     printf("%-12s %10.2f images/s\n", "speed", job->sampling.batch / of->seconds);

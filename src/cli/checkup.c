@@ -4,7 +4,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/io/storage.h"
 #include "pneumo/kernels/blas.h"
-#include "pneumo/kernels/tile.h"
+#include "pneumo/kernels/instructions.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -108,7 +108,7 @@ void pd_facts_look(pd_facts *out, const pd_comm *comm, int threads)
     copy(out->core, sizeof out->core, pd_blas_core());
     copy(out->possible, sizeof out->possible, pd_blas_possible_core());
     copy(out->better, sizeof out->better, pd_blas_better_core());
-    copy(out->instructions, sizeof out->instructions, pd_tile_instructions());
+    copy(out->instructions, sizeof out->instructions, pd_instructions_name());
     out->threads = threads;
     if (sched_getaffinity(0, sizeof out->cores, &out->cores) != 0)
         CPU_ZERO(&out->cores);

@@ -129,7 +129,7 @@ pd_status pd_comm_set_lanes(pd_comm *comm, int lanes)
         return pd_fail("%d ranks are more than lanes = %d; raise lanes to %d or start fewer ranks",
                        comm->size, lanes, comm->size);
     comm->lanes = lanes;
-    pd_tree_share(lanes, comm->size, comm->rank, &comm->first_lane, &comm->lane_count);
+    pd_tree_slice(lanes, comm->size, comm->rank, &comm->first_lane, &comm->lane_count);
     return PD_OK;
 }
 
@@ -194,7 +194,7 @@ static pd_status sum_gathered(pd_comm *comm, const double *parts, size_t count, 
     PD_TRY(grow_scratch(comm, count * (size_t)comm->lanes));
     for (int rank = 0; rank < comm->size; rank++) {
         int first, lanes;
-        pd_tree_share(comm->lanes, comm->size, rank, &first, &lanes);
+        pd_tree_slice(comm->lanes, comm->size, rank, &first, &lanes);
         comm->sizes[rank] = lanes * (int)lane_bytes;
         comm->offsets[rank] = first * (int)lane_bytes;
     }

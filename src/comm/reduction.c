@@ -123,8 +123,8 @@ static size_t ready_buckets(const pd_reduction *reduction)
 static int find_subtrees(const pd_comm *comm, int first, int ranks, pd_subtree out[PD_SUBTREES_MAX])
 {
     int lane, end, count;
-    pd_tree_share(comm->lanes, comm->size, first, &lane, &count);
-    pd_tree_share(comm->lanes, comm->size, first + ranks - 1, &end, &count);
+    pd_tree_slice(comm->lanes, comm->size, first, &lane, &count);
+    pd_tree_slice(comm->lanes, comm->size, first + ranks - 1, &end, &count);
     return pd_tree_subtrees(comm->lanes, lane, end + count - lane, out);
 }
 

@@ -1,4 +1,4 @@
-#include "pneumo/kernels/blas.h"
+#include "blas_internal.h"
 
 #include <cblas.h>
 #include <limits.h>

@@ -1,86 +1,108 @@
 #include "pneumo/kernels/conv.h"
-#include "pneumo/kernels/integer.h"
-#include "pneumo/kernels/pointwise.h"
-#include "pneumo/kernels/tile.h"
+
+#include "pneumo/kernels/activation.h"
+
+#include "integer.h"
+#include "pointwise.h"
+#include "tile.h"
 
 #include <math.h>
 #include <omp.h>
 #include <string.h>
 
 /* Floats of a thread's copy of the input that leave room for the kernel and the output in a
- * second-level cache of 1 to 2 MiB. The kernel gradient wants more: all samples of a lane at once,
- * for small images, so that its large output is written only once. */
+ * second-level cache of 1 to 2 MiB. The kernel gradient uses more: for small images, all samples of
+ * a lane at once, so that its large output is written only once. */
 enum { CONV_FORWARD_FLOATS = 64 * 1024, CONV_KERNEL_FLOATS = 256 * 1024 };
 
-/* Parts per thread into which the samples are cut, so that threads end at about the same time. */
+/* Parts per thread into which the samples are cut, so that threads finish at about the same time.
+ */
 enum { CONV_PARTS = 4 };
 
-static int greatest_common_divisor(int a, int b)
-{
-    return b ? greatest_common_divisor(b, a % b) : a;
-}
-
-/* A convolution of [h][w][c] with `zoom` - 1 zero rows and columns put between its elements, in a
- * frame of zeros, that gives [out_h][out_w][k]. Both directions are of this kind: forward has zoom
- * 1, backward to the input has the forward stride as its zoom and stride 1. */
-typedef struct conv_shape {
+/* A convolution of [h][w][c], with `zoom` - 1 zero rows and columns between its elements and a
+ * frame of zeros around them, that gives [out_h][out_w][k]; and how it is cut. Both directions are
+ * of this kind: forward has zoom 1; backward to the input has the forward stride as its zoom, and
+ * stride 1.
+ */
+typedef struct conv_plan {
     int h, w, c, zoom;
     int pad_top, pad_left;
     int kernel_h, kernel_w, stride;
     int out_h, out_w, k;
+    int samples; /* of all lanes; for the kernel gradient, of one lane */
+    int threads;
     int frame_w; /* columns of the padded input that the outputs see */
     int bands;   /* bands of output rows into which a sample is cut */
     int band;    /* output rows of a band, the last one may have fewer */
     int group;   /* samples in cache together; 1 if there are bands */
-} conv_shape;
+} conv_plan;
+
+/* What is in cache together: output rows of some samples. */
+typedef struct conv_block {
+    int first_sample, samples;
+    int first_row, rows;
+} conv_block;
+
+static size_t conv_x_sample(const conv_plan *plan)
+{
+    return (size_t)plan->h * (size_t)plan->w * (size_t)plan->c;
+}
 
 /* Sets frame_w, bands, band and group so that the copied input, with `more` floats per output row,
  * takes about `limit` floats. */
-static void conv_cut(conv_shape *shape, int most_samples, size_t limit, size_t more)
+static void conv_cut(conv_plan *plan, int most_samples, size_t limit, size_t more)
 {
-    shape->frame_w = (shape->out_w - 1) * shape->stride + shape->kernel_w;
-    size_t row = (size_t)shape->frame_w * (size_t)shape->c;
-    size_t fixed = (size_t)(shape->kernel_h - 1) * row;
-    size_t per_output_row = (size_t)shape->stride * row + more;
+    plan->frame_w = (plan->out_w - 1) * plan->stride + plan->kernel_w;
+    size_t row = (size_t)plan->frame_w * (size_t)plan->c;
+    size_t fixed = (size_t)(plan->kernel_h - 1) * row;
+    size_t per_output_row = (size_t)plan->stride * row + more;
     size_t rows = limit > fixed ? (limit - fixed) / per_output_row : 0;
     if (rows < 1)
         rows = 1;
-    shape->bands = rows < (size_t)shape->out_h ? pd_divide_up(shape->out_h, (int)rows) : 1;
-    shape->band = pd_divide_up(shape->out_h, shape->bands);
-    shape->bands = pd_divide_up(shape->out_h, shape->band);
-    shape->group = 1;
-    if (shape->bands == 1) {
-        size_t fit = limit / (fixed + (size_t)shape->out_h * per_output_row);
-        shape->group = fit < 1 ? 1 : fit < (size_t)most_samples ? (int)fit : most_samples;
+    plan->bands = rows < (size_t)plan->out_h ? pd_divide_up(plan->out_h, (int)rows) : 1;
+    plan->band = pd_divide_up(plan->out_h, plan->bands);
+    plan->bands = pd_divide_up(plan->out_h, plan->band);
+    plan->group = 1;
+    if (plan->bands == 1) {
+        size_t fit = limit / (fixed + (size_t)plan->out_h * per_output_row);
+        plan->group = fit < 1 ? 1 : fit < (size_t)most_samples ? (int)fit : most_samples;
     }
 }
 
-/* Floats of the framed rows that `rows` output rows see. */
-static size_t conv_frame_size(const conv_shape *shape, int rows)
+/* Band `band` of the group of samples that starts at `first_sample`. */
+static conv_block conv_block_at(const conv_plan *plan, int first_sample, int band)
 {
-    return (size_t)((rows - 1) * shape->stride + shape->kernel_h) * (size_t)shape->frame_w *
-           (size_t)shape->c;
+    int first_row = band * plan->band;
+    return (conv_block){first_sample, pd_min_int(plan->group, plan->samples - first_sample),
+                        first_row, pd_min_int(plan->band, plan->out_h - first_row)};
+}
+
+/* Floats of the framed rows that `rows` output rows see. */
+static size_t conv_frame_size(const conv_plan *plan, int rows)
+{
+    return (size_t)((rows - 1) * plan->stride + plan->kernel_h) * (size_t)plan->frame_w *
+           (size_t)plan->c;
 }
 
 /* Copies what output rows first .. first + rows - 1 of a sample see to frame[...][frame_w][c]. */
-static void conv_copy_frame(const conv_shape *shape, const float *x, int first, int rows,
+static void conv_copy_frame(const conv_plan *plan, const float *x, int first, int rows,
                             float *frame)
 {
-    size_t c = (size_t)shape->c;
-    size_t row = (size_t)shape->frame_w * c;
-    int top = first * shape->stride - shape->pad_top;
-    int height = (rows - 1) * shape->stride + shape->kernel_h;
-    int columns = pd_min_int(shape->w, pd_divide_up(shape->frame_w - shape->pad_left, shape->zoom));
+    size_t c = (size_t)plan->c;
+    size_t row = (size_t)plan->frame_w * c;
+    int top = first * plan->stride - plan->pad_top;
+    int height = (rows - 1) * plan->stride + plan->kernel_h;
+    int columns = pd_min_int(plan->w, pd_divide_up(plan->frame_w - plan->pad_left, plan->zoom));
     for (int i = 0; i < height; i++) {
         float *to = frame + (size_t)i * row;
         int y = top + i;
-        if (y < 0 || y % shape->zoom != 0 || y / shape->zoom >= shape->h) {
+        if (y < 0 || y % plan->zoom != 0 || y / plan->zoom >= plan->h) {
             memset(to, 0, row * sizeof *to);
             continue;
         }
-        const float *from = x + (size_t)(y / shape->zoom) * (size_t)shape->w * c;
-        if (shape->zoom == 1) {
-            size_t left = (size_t)shape->pad_left * c;
+        const float *from = x + (size_t)(y / plan->zoom) * (size_t)plan->w * c;
+        if (plan->zoom == 1) {
+            size_t left = (size_t)plan->pad_left * c;
             size_t middle = (size_t)columns * c;
             memset(to, 0, left * sizeof *to);
             memcpy(to + left, from, middle * sizeof *to);
@@ -88,357 +110,334 @@ static void conv_copy_frame(const conv_shape *shape, const float *x, int first, 
         } else {
             memset(to, 0, row * sizeof *to);
             for (int j = 0; j < columns; j++)
-                memcpy(to + (size_t)(shape->pad_left + j * shape->zoom) * c, from + (size_t)j * c,
+                memcpy(to + (size_t)(plan->pad_left + j * plan->zoom) * c, from + (size_t)j * c,
                        c * sizeof *to);
         }
     }
 }
 
+/* The frames of all samples of a block, one after the other. */
+static void conv_copy_block(const conv_plan *plan, const conv_block *block, const float *x,
+                            float *frames)
+{
+    for (int n = 0; n < block->samples; n++)
+        conv_copy_frame(plan, x + (size_t)(block->first_sample + n) * conv_x_sample(plan),
+                        block->first_row, block->rows,
+                        frames + (size_t)n * conv_frame_size(plan, block->rows));
+}
+
 /* --- Outputs from inputs: forward, and backward to the input. --- */
 
-static conv_shape conv_shape_forward(const pd_window *window, int samples, int k, int threads)
+static void conv_cut_samples(conv_plan *plan)
 {
-    conv_shape shape = {.h = window->h,
-                        .w = window->w,
-                        .c = window->c,
-                        .zoom = 1,
-                        .pad_top = window->pad_top,
-                        .pad_left = window->pad_left,
-                        .kernel_h = window->kernel_h,
-                        .kernel_w = window->kernel_w,
-                        .stride = window->stride,
-                        .out_h = window->out_h,
-                        .out_w = window->out_w,
-                        .k = k};
-    conv_cut(&shape, pd_divide_up(samples, CONV_PARTS * threads), CONV_FORWARD_FLOATS, 0);
-    return shape;
+    conv_cut(plan, pd_divide_up(plan->samples, CONV_PARTS * plan->threads), CONV_FORWARD_FLOATS, 0);
 }
 
-static conv_shape conv_shape_input(const pd_window *window, int samples, int k, int threads)
+static conv_plan conv_plan_forward(const pd_conv_shape *shape)
 {
-    conv_shape shape = {.h = window->out_h,
-                        .w = window->out_w,
-                        .c = k,
-                        .zoom = window->stride,
-                        .pad_top = window->kernel_h - 1 - window->pad_top,
-                        .pad_left = window->kernel_w - 1 - window->pad_left,
-                        .kernel_h = window->kernel_h,
-                        .kernel_w = window->kernel_w,
-                        .stride = 1,
-                        .out_h = window->h,
-                        .out_w = window->w,
-                        .k = window->c};
-    conv_cut(&shape, pd_divide_up(samples, CONV_PARTS * threads), CONV_FORWARD_FLOATS, 0);
-    return shape;
+    const pd_window *window = &shape->window;
+    conv_plan plan = {.h = window->h,
+                      .w = window->w,
+                      .c = window->c,
+                      .zoom = 1,
+                      .pad_top = window->pad_top,
+                      .pad_left = window->pad_left,
+                      .kernel_h = window->kernel_h,
+                      .kernel_w = window->kernel_w,
+                      .stride = window->stride,
+                      .out_h = window->out_h,
+                      .out_w = window->out_w,
+                      .k = shape->k,
+                      .samples = pd_conv_samples(shape),
+                      .threads = shape->threads};
+    conv_cut_samples(&plan);
+    return plan;
 }
 
-/* Floats of the kernel in panels, and of the bias behind it. */
-static size_t conv_packed_size(const conv_shape *shape)
+static conv_plan conv_plan_input(const pd_conv_shape *shape)
 {
-    return ((size_t)shape->kernel_h * (size_t)shape->kernel_w * (size_t)shape->c + 1) *
-           (size_t)pd_tile_padded(shape->k);
+    const pd_window *window = &shape->window;
+    conv_plan plan = {.h = window->out_h,
+                      .w = window->out_w,
+                      .c = shape->k,
+                      .zoom = window->stride,
+                      .pad_top = window->kernel_h - 1 - window->pad_top,
+                      .pad_left = window->kernel_w - 1 - window->pad_left,
+                      .kernel_h = window->kernel_h,
+                      .kernel_w = window->kernel_w,
+                      .stride = 1,
+                      .out_h = window->h,
+                      .out_w = window->w,
+                      .k = window->c,
+                      .samples = pd_conv_samples(shape),
+                      .threads = shape->threads};
+    conv_cut_samples(&plan);
+    return plan;
 }
 
-static size_t conv_run_workspace(const conv_shape *shape, int threads)
+static size_t conv_steps(const conv_plan *plan)
 {
-    return conv_packed_size(shape) +
-           (size_t)threads * (size_t)shape->group * conv_frame_size(shape, shape->band);
+    return (size_t)plan->kernel_h * (size_t)plan->kernel_w * (size_t)plan->c;
 }
 
-/* Packs kernel[kernel_h][kernel_w][c][k] into panels [kernel_h * kernel_w * c][columns of panel].
- * With `turned`, kernel is [kernel_h][kernel_w][k][c] and is turned by 180 degrees. */
-static void conv_pack_kernel(const conv_shape *shape, const float *kernel, bool turned,
-                             float *packed, int threads)
+/* Floats of the kernel in panels. */
+static size_t conv_packed_size(const conv_plan *plan)
 {
-    int taps = shape->kernel_h * shape->kernel_w;
-    int c = shape->c, k = shape->k;
-    int padded = pd_tile_padded(k);
-    int panel_width = pd_tile_panel_vectors(k) * PD_TILE_WIDTH;
-#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
-    for (int first = 0; first < padded; first += panel_width) {
-        for (int tap = 0; tap < taps; tap++) {
-            int width = pd_min_int(panel_width, padded - first);
-            int columns = pd_min_int(width, k - first);
-            float *panel = packed + (size_t)first * (size_t)taps * (size_t)c +
-                           (size_t)tap * (size_t)c * (size_t)width;
-            if (!turned) {
-                pd_tile_pack(c, columns, width, kernel + (size_t)tap * c * k + first, (size_t)k,
-                             panel);
-                continue;
-            }
-            const float *from = kernel + (size_t)(taps - 1 - tap) * c * k + (size_t)first * c;
-            for (int i = 0; i < c; i++) {
-                for (int j = 0; j < width; j++)
-                    panel[(size_t)i * width + j] = j < columns ? from[(size_t)j * c + i] : 0;
-            }
-        }
-    }
+    return conv_steps(plan) * (size_t)pd_tile_padded(plan->k);
 }
 
-/* Writes a tile of sums [rows][width], plus bias, but no less than `least`, to y[rows][columns],
- * rows k floats apart. */
-static void conv_store(int rows, int width, int columns, const float *sums, const float *bias,
-                       float least, float *y, size_t k)
+/* The workspace is the packed kernel, then the frames of each thread. */
+static size_t conv_run_workspace(const conv_plan *plan)
 {
-    for (int r = 0; r < rows; r++) {
-        const float *from = sums + (size_t)r * (size_t)width;
-        float *to = y + (size_t)r * k;
-        for (int j = 0; j < columns; j++) {
-            float sum = from[j] + bias[j];
-            to[j] = sum < least ? least : sum;
-        }
-    }
+    return conv_packed_size(plan) +
+           (size_t)plan->threads * (size_t)plan->group * conv_frame_size(plan, plan->band);
 }
 
-/* One panel of outputs of one row. frame points to the first row that output row sees. */
-static void conv_run_row(const conv_shape *shape, const float *frame, const float *panel,
-                         int vectors, int columns, const float *bias, float least, float *y)
+/* x [samples][h][w][c] -> y [samples][out_h][out_w][k]. */
+typedef struct conv_pass {
+    const conv_plan *plan;
+    const float *x, *packed, *bias;
+    float least; /* smaller outputs become `least` */
+    float *y;
+} conv_pass;
+
+/* One panel of outputs of one row. `frame` is the first row that the output row sees. */
+static void conv_run_row(const conv_pass *pass, const pd_tile_panel *panel, const float *frame,
+                         float *y)
 {
     _Alignas(64) float sums[PD_TILE_SIZE];
-    ptrdiff_t step = (ptrdiff_t)shape->stride * shape->c;
-    pd_tile_walk walk = {{1, shape->kernel_h, shape->kernel_w * shape->c},
-                         {0, (ptrdiff_t)shape->frame_w * shape->c, 1},
+    const conv_plan *plan = pass->plan;
+    const float *packed = pass->packed + (size_t)panel->first * conv_steps(plan);
+    ptrdiff_t step = (ptrdiff_t)plan->stride * plan->c;
+    pd_tile_walk walk = {{1, plan->kernel_h, plan->kernel_w * plan->c},
+                         {0, (ptrdiff_t)plan->frame_w * plan->c, 1},
                          NULL};
-    int tiles = pd_divide_up(shape->out_w, pd_tile_max_rows(vectors));
+    int tiles = pd_divide_up(plan->out_w, pd_tile_max_rows(panel->vectors));
     for (int tile = 0; tile < tiles; tile++) {
-        int first = tile * shape->out_w / tiles;
-        int rows = (tile + 1) * shape->out_w / tiles - first;
-        pd_tile_multiply(rows, vectors, frame + first * step, step, &walk, panel, sums);
-        conv_store(rows, vectors * PD_TILE_WIDTH, columns, sums, bias, least,
-                   y + (size_t)first * (size_t)shape->k, (size_t)shape->k);
+        int first = pd_slice_first(plan->out_w, tile, tiles);
+        int rows = pd_slice_first(plan->out_w, tile + 1, tiles) - first;
+        pd_tile_multiply(rows, panel->vectors, frame + first * step, step, &walk, packed, sums);
+        pd_tile_store(panel, rows, sums, pass->bias, pass->least,
+                      y + (size_t)first * (size_t)plan->k, (size_t)plan->k);
     }
 }
 
-/* x [samples][h][w][c] -> y [samples][out_h][out_w][k]. The workspace is the packed kernel and
- * bias, then a frame per thread. */
-static void conv_run(const conv_shape *shape, int samples, const float *x, const float *bias,
-                     bool relu, float *y, float *workspace, int threads)
+static void conv_run_block(const conv_pass *pass, const conv_block *block, float *frames)
 {
-    size_t x_sample = (size_t)shape->h * (size_t)shape->w * (size_t)shape->c;
-    size_t y_row = (size_t)shape->out_w * (size_t)shape->k;
-    size_t steps = (size_t)shape->kernel_h * (size_t)shape->kernel_w * (size_t)shape->c;
-    size_t frame_row = (size_t)shape->stride * (size_t)shape->frame_w * (size_t)shape->c;
-    size_t frame_size = (size_t)shape->group * conv_frame_size(shape, shape->band);
-    int padded = pd_tile_padded(shape->k);
-    int panel_width = pd_tile_panel_vectors(shape->k) * PD_TILE_WIDTH;
-    float least = relu ? 0 : -INFINITY;
-    float *packed_bias = workspace + steps * (size_t)padded;
-    for (int j = 0; j < padded; j++)
-        packed_bias[j] = bias && j < shape->k ? bias[j] : 0;
-#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
-    for (int first_sample = 0; first_sample < samples; first_sample += shape->group) {
-        for (int band = 0; band < shape->bands; band++) {
-            float *frame =
-                workspace + conv_packed_size(shape) + (size_t)omp_get_thread_num() * frame_size;
-            int first_row = band * shape->band;
-            int rows = pd_min_int(shape->band, shape->out_h - first_row);
-            int group = pd_min_int(shape->group, samples - first_sample);
-            size_t sample_size = conv_frame_size(shape, rows);
-            for (int n = 0; n < group; n++)
-                conv_copy_frame(shape, x + (size_t)(first_sample + n) * x_sample, first_row, rows,
-                                frame + (size_t)n * sample_size);
-            for (int first = 0; first < padded; first += panel_width) {
-                int vectors = pd_min_int(panel_width, padded - first) / PD_TILE_WIDTH;
-                int columns = pd_min_int(panel_width, shape->k - first);
-                const float *panel = workspace + (size_t)first * steps;
-                for (int i = 0; i < group * rows; i++) {
-                    int n = i / rows, row = i % rows;
-                    size_t y_at = (size_t)(first_sample + n) * (size_t)shape->out_h +
-                                  (size_t)(first_row + row);
-                    conv_run_row(shape, frame + (size_t)n * sample_size + (size_t)row * frame_row,
-                                 panel, vectors, columns, packed_bias + first, least,
-                                 y + y_at * y_row + first);
-                }
-            }
+    const conv_plan *plan = pass->plan;
+    const int panels = pd_tile_panel_count(plan->k);
+    size_t y_row = (size_t)plan->out_w * (size_t)plan->k;
+    size_t frame_row = (size_t)plan->stride * (size_t)plan->frame_w * (size_t)plan->c;
+    size_t frame_size = conv_frame_size(plan, block->rows);
+    conv_copy_block(plan, block, pass->x, frames);
+    for (int index = 0; index < panels; index++) {
+        pd_tile_panel panel = pd_tile_panel_at(plan->k, index);
+        for (int i = 0; i < block->samples * block->rows; i++) {
+            int n = i / block->rows, row = i % block->rows;
+            size_t y_at = (size_t)(block->first_sample + n) * (size_t)plan->out_h +
+                          (size_t)(block->first_row + row);
+            conv_run_row(pass, &panel, frames + (size_t)n * frame_size + (size_t)row * frame_row,
+                         pass->y + y_at * y_row);
         }
     }
 }
 
-size_t pd_conv_forward_workspace(const pd_window *window, int samples, int k, int threads)
+/* The workspace starts with the packed kernel. */
+static void conv_run(const conv_pass *pass, float *workspace)
 {
-    if (pd_pointwise_fits(window))
-        return pd_pointwise_forward_workspace(window, samples, k);
-    conv_shape shape = conv_shape_forward(window, samples, k, threads);
-    return conv_run_workspace(&shape, threads);
+    const conv_plan *plan = pass->plan;
+    const int samples = plan->samples, group = plan->group, bands = plan->bands;
+    size_t buffer = (size_t)group * conv_frame_size(plan, plan->band);
+#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(plan->threads)
+    for (int first_sample = 0; first_sample < samples; first_sample += group) {
+        for (int band = 0; band < bands; band++) {
+            conv_block block = conv_block_at(plan, first_sample, band);
+            conv_run_block(pass, &block,
+                           workspace + conv_packed_size(plan) +
+                               (size_t)omp_get_thread_num() * buffer);
+        }
+    }
 }
 
-void pd_conv_forward(const pd_window *window, int samples, int k, const float *x,
-                     const float *kernel, const float *bias, bool relu, float *y, float *workspace,
-                     int threads)
+size_t pd_conv_forward_workspace(const pd_conv_shape *shape)
 {
-    if (pd_pointwise_fits(window)) {
-        pd_pointwise_forward(window, samples, k, x, kernel, bias, relu, y, workspace, threads);
+    if (pd_pointwise_fits(&shape->window))
+        return pd_pointwise_forward_workspace(shape);
+    conv_plan plan = conv_plan_forward(shape);
+    return conv_run_workspace(&plan);
+}
+
+void pd_conv_forward(const pd_conv_shape *shape, const float *x, const float *kernel,
+                     const float *bias, bool relu, float *y, float *workspace)
+{
+    if (pd_pointwise_fits(&shape->window)) {
+        pd_pointwise_forward(shape, x, kernel, bias, relu, y, workspace);
         return;
     }
-    conv_shape shape = conv_shape_forward(window, samples, k, threads);
-    conv_pack_kernel(&shape, kernel, false, workspace, threads);
-    conv_run(&shape, samples, x, bias, relu, y, workspace, threads);
+    conv_plan plan = conv_plan_forward(shape);
+    pd_tile_pack_kernel(plan.kernel_h * plan.kernel_w, plan.c, plan.k, kernel, false, workspace,
+                        plan.threads);
+    conv_pass pass = {&plan, x, workspace, bias, relu ? 0 : -INFINITY, y};
+    conv_run(&pass, workspace);
 }
 
-size_t pd_conv_backward_input_workspace(const pd_window *window, int samples, int k, int threads)
+size_t pd_conv_backward_input_workspace(const pd_conv_shape *shape)
 {
-    if (pd_pointwise_fits(window))
-        return pd_pointwise_backward_input_workspace(window, samples, k);
-    conv_shape shape = conv_shape_input(window, samples, k, threads);
-    return conv_run_workspace(&shape, threads);
+    if (pd_pointwise_fits(&shape->window))
+        return pd_pointwise_backward_input_workspace(shape);
+    conv_plan plan = conv_plan_input(shape);
+    return conv_run_workspace(&plan);
 }
 
-void pd_conv_backward_input(const pd_window *window, int samples, int k, const float *dy,
-                            const float *kernel, float *dx, float *workspace, int threads)
+void pd_conv_backward_input(const pd_conv_shape *shape, const float *dy, const float *kernel,
+                            const float *mask, float *dx, float *workspace)
 {
+    const pd_window *window = &shape->window;
     if (pd_pointwise_fits(window)) {
-        pd_pointwise_backward_input(window, samples, k, dy, kernel, dx, workspace, threads);
-        return;
+        pd_pointwise_backward_input(shape, dy, kernel, dx, workspace);
+    } else {
+        conv_plan plan = conv_plan_input(shape);
+        pd_tile_pack_kernel(plan.kernel_h * plan.kernel_w, plan.c, plan.k, kernel, true, workspace,
+                            plan.threads);
+        conv_pass pass = {&plan, dy, workspace, NULL, -INFINITY, dx};
+        conv_run(&pass, workspace);
     }
-    conv_shape shape = conv_shape_input(window, samples, k, threads);
-    conv_pack_kernel(&shape, kernel, true, workspace, threads);
-    conv_run(&shape, samples, dy, NULL, false, dx, workspace, threads);
+    size_t count =
+        (size_t)pd_conv_samples(shape) * (size_t)window->h * (size_t)window->w * (size_t)window->c;
+    if (mask != NULL)
+        pd_relu_backward(count, mask, dx, dx, shape->threads);
 }
 
 /* --- The gradient of the kernel. --- */
 
-/* As forward, but bands and groups depend on nothing but the sizes of one lane: they order the
- * sums. The copied dy counts too. */
-static conv_shape conv_shape_kernel(const pd_window *window, int lane_samples, int k)
+/* As forward for one lane, but bands and groups depend only on the sizes of one lane, because they
+ * set the order of the sums. The copied dy counts too. */
+static conv_plan conv_plan_kernel(const pd_conv_shape *shape)
 {
-    conv_shape shape = conv_shape_forward(window, 1, k, 1);
-    conv_cut(&shape, lane_samples, CONV_KERNEL_FLOATS,
-             (size_t)shape.out_w * (size_t)pd_tile_padded(k));
-    return shape;
+    conv_plan plan = conv_plan_forward(shape);
+    plan.samples = shape->lane_samples;
+    conv_cut(&plan, plan.samples, CONV_KERNEL_FLOATS,
+             (size_t)plan.out_w * (size_t)pd_tile_padded(plan.k));
+    return plan;
 }
 
-/* Floats of a thread's part of the workspace: frames and panels of dy. */
-static size_t conv_kernel_buffer(const conv_shape *shape)
+/* Floats of a thread's slice of the workspace: frames and panels of dy. */
+static size_t conv_kernel_buffer(const conv_plan *plan)
 {
-    return (size_t)shape->group *
-           (conv_frame_size(shape, shape->band) +
-            (size_t)shape->band * (size_t)shape->out_w * (size_t)pd_tile_padded(shape->k));
+    return (size_t)plan->group *
+           (conv_frame_size(plan, plan->band) +
+            (size_t)plan->band * (size_t)plan->out_w * (size_t)pd_tile_padded(plan->k));
 }
 
-size_t pd_conv_backward_kernel_workspace(const pd_window *window, int lane_samples, int k,
-                                         int threads)
+size_t pd_conv_backward_kernel_workspace(const pd_conv_shape *shape)
 {
-    if (pd_pointwise_fits(window))
-        return pd_pointwise_backward_kernel_workspace(window, lane_samples, k, threads);
-    conv_shape shape = conv_shape_kernel(window, lane_samples, k);
-    return (size_t)threads * conv_kernel_buffer(&shape);
-}
-
-/* Adds a tile of sums [rows][width] to out[rows][columns], or overwrites it. */
-static void conv_add(int rows, int width, int columns, const float *sums, bool overwrite,
-                     float *out, size_t k)
-{
-    for (int r = 0; r < rows; r++) {
-        const float *from = sums + (size_t)r * (size_t)width;
-        float *to = out + (size_t)r * k;
-        if (overwrite) {
-            for (int j = 0; j < columns; j++)
-                to[j] = from[j];
-        } else {
-            for (int j = 0; j < columns; j++)
-                to[j] += from[j];
-        }
-    }
-}
-
-/* Tiles first_tile .. end_tile - 1 of the kernel gradient of `group` framed samples, of which
- * `rows` output rows are at hand. A kernel row's kernel_w * c gradients see contiguous inputs. */
-static void conv_kernel_tiles(const conv_shape *shape, int group, int rows, const float *frame,
-                              const float *packed, int vectors, int columns, int first_tile,
-                              int end_tile, int tiles, bool overwrite, float *dkernel)
-{
-    _Alignas(64) float sums[PD_TILE_SIZE];
-    int span = shape->kernel_w * shape->c;
-    ptrdiff_t frame_row = (ptrdiff_t)shape->frame_w * shape->c;
-    pd_tile_walk walk = {{group, rows, shape->out_w},
-                         {(ptrdiff_t)conv_frame_size(shape, rows), shape->stride * frame_row,
-                          (ptrdiff_t)shape->stride * shape->c},
-                         NULL};
-    for (int i = first_tile; i < end_tile; i++) {
-        int ky = i / tiles, tile = i % tiles;
-        int first = (int)((long long)tile * span / tiles);
-        int count = (int)((long long)(tile + 1) * span / tiles) - first;
-        pd_tile_multiply(count, vectors, frame + ky * frame_row + first, 1, &walk, packed, sums);
-        conv_add(count, vectors * PD_TILE_WIDTH, columns, sums, overwrite,
-                 dkernel + ((size_t)ky * (size_t)span + (size_t)first) * (size_t)shape->k,
-                 (size_t)shape->k);
-    }
-}
-
-/* The gradient of the bias: the sum of dy over all positions, as a product with ones. */
-static void conv_bias_tile(int positions, const float *packed, int vectors, int columns,
-                           bool overwrite, float *dbias)
-{
-    static const float one = 1;
-    _Alignas(64) float sums[PD_TILE_SIZE];
-    pd_tile_walk walk = {{1, 1, positions}, {0, 0, 0}, NULL};
-    pd_tile_multiply(1, vectors, &one, 1, &walk, packed, sums);
-    conv_add(1, vectors * PD_TILE_WIDTH, columns, sums, overwrite, dbias, 0);
+    if (pd_pointwise_fits(&shape->window))
+        return pd_pointwise_backward_kernel_workspace(shape);
+    conv_plan plan = conv_plan_kernel(shape);
+    return (size_t)plan.threads * conv_kernel_buffer(&plan);
 }
 
 /* Slice `slice` of `slices` of one lane's gradient. */
-static void conv_kernel_slice(const conv_shape *shape, int lane_samples, int slice, int slices,
-                              const float *x, const float *dy, float *dkernel, float *dbias,
-                              float *buffer)
+typedef struct conv_slice {
+    const conv_plan *plan;
+    int slice, slices;
+    const float *x, *dy;
+    float *dkernel, *dbias; /* dbias may be NULL */
+    float *frames, *packed; /* a block's inputs, and a panel of its dy */
+} conv_slice;
+
+/* The slice's tiles of one panel, over one block. The kernel_w * c gradients of a kernel row see
+ * contiguous inputs. */
+static void conv_kernel_tiles(const conv_slice *at, const conv_block *block,
+                              const pd_tile_panel *panel, bool overwrite)
 {
-    size_t x_sample = (size_t)shape->h * (size_t)shape->w * (size_t)shape->c;
-    size_t k = (size_t)shape->k;
-    int padded = pd_tile_padded(shape->k);
-    int panel_width = pd_tile_panel_vectors(shape->k) * PD_TILE_WIDTH;
-    float *packed = buffer + (size_t)shape->group * conv_frame_size(shape, shape->band);
-    for (int first_sample = 0; first_sample < lane_samples; first_sample += shape->group) {
-        int group = pd_min_int(shape->group, lane_samples - first_sample);
-        for (int band = 0; band < shape->bands; band++) {
-            bool overwrite = first_sample == 0 && band == 0;
-            int first_row = band * shape->band;
-            int rows = pd_min_int(shape->band, shape->out_h - first_row);
-            int positions = group * rows * shape->out_w;
-            /* A group of several samples has all their rows, so dy is contiguous. */
-            const float *block =
-                dy + ((size_t)first_sample * (size_t)shape->out_h + (size_t)first_row) *
-                         (size_t)shape->out_w * k;
-            for (int n = 0; n < group; n++)
-                conv_copy_frame(shape, x + (size_t)(first_sample + n) * x_sample, first_row, rows,
-                                buffer + (size_t)n * conv_frame_size(shape, rows));
-            for (int first = 0; first < padded; first += panel_width) {
-                int width = pd_min_int(panel_width, padded - first);
-                int columns = pd_min_int(width, shape->k - first);
-                int vectors = width / PD_TILE_WIDTH;
-                int tiles = pd_divide_up(shape->kernel_w * shape->c, pd_tile_max_rows(vectors));
-                int all = shape->kernel_h * tiles;
-                pd_tile_pack(positions, columns, width, block + first, k, packed);
-                if (dbias && slice == 0)
-                    conv_bias_tile(positions, packed, vectors, columns, overwrite, dbias + first);
-                conv_kernel_tiles(shape, group, rows, buffer, packed, vectors, columns,
-                                  slice * all / slices, (slice + 1) * all / slices, tiles,
-                                  overwrite, dkernel + first);
-            }
+    _Alignas(64) float sums[PD_TILE_SIZE];
+    const conv_plan *plan = at->plan;
+    const size_t k = (size_t)plan->k;
+    int span = plan->kernel_w * plan->c;
+    int tiles = pd_divide_up(span, pd_tile_max_rows(panel->vectors));
+    int all = plan->kernel_h * tiles;
+    ptrdiff_t frame_row = (ptrdiff_t)plan->frame_w * plan->c;
+    pd_tile_walk walk = {{block->samples, block->rows, plan->out_w},
+                         {(ptrdiff_t)conv_frame_size(plan, block->rows), plan->stride * frame_row,
+                          (ptrdiff_t)plan->stride * plan->c},
+                         NULL};
+    int end = pd_slice_first(all, at->slice + 1, at->slices);
+    for (int i = pd_slice_first(all, at->slice, at->slices); i < end; i++) {
+        int ky = i / tiles, tile = i % tiles;
+        int first = pd_slice_first(span, tile, tiles);
+        int rows = pd_slice_first(span, tile + 1, tiles) - first;
+        pd_tile_multiply(rows, panel->vectors, at->frames + ky * frame_row + first, 1, &walk,
+                         at->packed, sums);
+        pd_tile_add(panel, rows, sums, overwrite,
+                    at->dkernel + ((size_t)ky * (size_t)span + (size_t)first) * k, k);
+    }
+}
+
+static void conv_kernel_block(const conv_slice *at, const conv_block *block)
+{
+    const conv_plan *plan = at->plan;
+    const size_t k = (size_t)plan->k;
+    const int panels = pd_tile_panel_count(plan->k);
+    bool overwrite = block->first_sample == 0 && block->first_row == 0;
+    int positions = block->samples * block->rows * plan->out_w;
+    /* A group of several samples has all their rows, so dy is contiguous. */
+    size_t first_row = (size_t)block->first_sample * (size_t)plan->out_h + (size_t)block->first_row;
+    const float *dy = at->dy + first_row * (size_t)plan->out_w * k;
+    conv_copy_block(plan, block, at->x, at->frames);
+    for (int index = 0; index < panels; index++) {
+        pd_tile_panel panel = pd_tile_panel_at(plan->k, index);
+        pd_tile_pack(&panel, positions, dy, k, at->packed);
+        if (at->dbias != NULL && at->slice == 0) {
+            _Alignas(64) float sums[PD_TILE_SIZE];
+            pd_tile_sum(positions, panel.vectors, at->packed, sums);
+            pd_tile_add(&panel, 1, sums, overwrite, at->dbias, 0);
+        }
+        conv_kernel_tiles(at, block, &panel, overwrite);
+    }
+}
+
+static void conv_kernel_slice(const conv_slice *at)
+{
+    const conv_plan *plan = at->plan;
+    for (int first_sample = 0; first_sample < plan->samples; first_sample += plan->group) {
+        for (int band = 0; band < plan->bands; band++) {
+            conv_block block = conv_block_at(plan, first_sample, band);
+            conv_kernel_block(at, &block);
         }
     }
 }
 
-void pd_conv_backward_kernel(const pd_window *window, int lanes, int lane_samples, int k,
-                             const float *x, const float *dy, float *dkernel, float *dbias,
-                             size_t stride, float *workspace, int threads)
+void pd_conv_backward_kernel(const pd_conv_shape *shape, const float *x, const float *dy,
+                             float *dkernel, float *dbias, size_t stride, float *workspace)
 {
-    if (pd_pointwise_fits(window)) {
-        pd_pointwise_backward_kernel(window, lanes, lane_samples, k, x, dy, dkernel, dbias, stride,
-                                     workspace, threads);
+    if (pd_pointwise_fits(&shape->window)) {
+        pd_pointwise_backward_kernel(shape, x, dy, dkernel, dbias, stride, workspace);
         return;
     }
-    conv_shape shape = conv_shape_kernel(window, lane_samples, k);
-    size_t x_lane = (size_t)lane_samples * (size_t)shape.h * (size_t)shape.w * (size_t)shape.c;
-    size_t dy_lane = (size_t)lane_samples * (size_t)shape.out_h * (size_t)shape.out_w * (size_t)k;
-    /* So many slices that every thread gets the same number of them. They cut the gradient, not the
-     * sums, so they may depend on the threads. */
-    int slices = threads / greatest_common_divisor(lanes, threads);
+    const int lanes = shape->lanes, threads = shape->threads;
+    conv_plan plan = conv_plan_kernel(shape);
+    size_t x_lane = (size_t)plan.samples * conv_x_sample(&plan);
+    size_t dy_lane =
+        (size_t)plan.samples * (size_t)plan.out_h * (size_t)plan.out_w * (size_t)plan.k;
+    /* The number of slices gives every thread the same number of them. They cut the gradient, not
+     * the sums, so they may depend on the number of threads. */
+    int slices = threads / pd_gcd(lanes, threads);
 #pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
     for (int lane = 0; lane < lanes; lane++) {
-        for (int slice = 0; slice < slices; slice++)
-            conv_kernel_slice(&shape, lane_samples, slice, slices, x + (size_t)lane * x_lane,
-                              dy + (size_t)lane * dy_lane, dkernel + (size_t)lane * stride,
-                              dbias ? dbias + (size_t)lane * stride : NULL,
-                              workspace +
-                                  (size_t)omp_get_thread_num() * conv_kernel_buffer(&shape));
+        for (int slice = 0; slice < slices; slice++) {
+            float *frames = workspace + (size_t)omp_get_thread_num() * conv_kernel_buffer(&plan);
+            conv_slice at = {.plan = &plan,
+                             .slice = slice,
+                             .slices = slices,
+                             .x = x + (size_t)lane * x_lane,
+                             .dy = dy + (size_t)lane * dy_lane,
+                             .dkernel = dkernel + (size_t)lane * stride,
+                             .dbias = dbias != NULL ? dbias + (size_t)lane * stride : NULL,
+                             .frames = frames,
+                             .packed =
+                                 frames + (size_t)plan.group * conv_frame_size(&plan, plan.band)};
+            conv_kernel_slice(&at);
+        }
     }
 }

@@ -1,100 +1,98 @@
-#include "pneumo/kernels/conv.h"
+#include "conv_reference.h"
+
+#include "window_internal.h"
 
 #include <string.h>
 
-/* One multiplication of the convolution: indices into x, kernel and y. */
-typedef void (*conv_visit)(void *context, size_t x, size_t kernel, size_t y);
-
-/* Visits every pair of an input and an output element that a kernel element connects. */
-static void conv_visit_all(const pd_window *window, int samples, int k, conv_visit visit,
-                           void *context)
-{
-    const pd_window w = *window;
-    for (int n = 0; n < samples; n++) {
-        for (int oy = 0; oy < w.out_h; oy++) {
-            for (int ox = 0; ox < w.out_w; ox++) {
-                for (int ky = 0; ky < w.kernel_h; ky++) {
-                    for (int kx = 0; kx < w.kernel_w; kx++) {
-                        int iy = oy * w.stride - w.pad_top + ky;
-                        int ix = ox * w.stride - w.pad_left + kx;
-                        if (iy < 0 || iy >= w.h || ix < 0 || ix >= w.w)
-                            continue;
-                        for (int ic = 0; ic < w.c; ic++) {
-                            size_t at_x = (((size_t)n * w.h + iy) * w.w + ix) * w.c + ic;
-                            size_t at_kernel = (((size_t)ky * w.kernel_w + kx) * w.c + ic) * k;
-                            size_t at_y = (((size_t)n * w.out_h + oy) * w.out_w + ox) * k;
-                            for (int ik = 0; ik < k; ik++)
-                                visit(context, at_x, at_kernel + ik, at_y + ik);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 typedef struct conv_arrays {
+    size_t c, k;
     const float *left, *right;
     float *out;
 } conv_arrays;
 
-static void conv_visit_forward(void *context, size_t x, size_t kernel, size_t y)
+static void conv_visit_forward(void *context, size_t x, size_t tap, size_t y)
 {
-    conv_arrays *arrays = context;
-    arrays->out[y] += arrays->left[x] * arrays->right[kernel];
+    const conv_arrays *arrays = context;
+    const size_t c = arrays->c, k = arrays->k;
+    for (size_t i = 0; i < c; i++) {
+        for (size_t j = 0; j < k; j++)
+            arrays->out[y * k + j] +=
+                arrays->left[x * c + i] * arrays->right[(tap * c + i) * k + j];
+    }
 }
 
-static void conv_visit_input(void *context, size_t x, size_t kernel, size_t y)
+static void conv_visit_input(void *context, size_t x, size_t tap, size_t y)
 {
-    conv_arrays *arrays = context;
-    arrays->out[x] += arrays->left[y] * arrays->right[kernel];
+    const conv_arrays *arrays = context;
+    const size_t c = arrays->c, k = arrays->k;
+    for (size_t i = 0; i < c; i++) {
+        for (size_t j = 0; j < k; j++)
+            arrays->out[x * c + i] +=
+                arrays->left[y * k + j] * arrays->right[(tap * c + i) * k + j];
+    }
 }
 
-static void conv_visit_kernel(void *context, size_t x, size_t kernel, size_t y)
+static void conv_visit_kernel(void *context, size_t x, size_t tap, size_t y)
 {
-    conv_arrays *arrays = context;
-    arrays->out[kernel] += arrays->left[x] * arrays->right[y];
+    const conv_arrays *arrays = context;
+    const size_t c = arrays->c, k = arrays->k;
+    for (size_t i = 0; i < c; i++) {
+        for (size_t j = 0; j < k; j++)
+            arrays->out[(tap * c + i) * k + j] +=
+                arrays->left[x * c + i] * arrays->right[y * k + j];
+    }
 }
 
-void pd_conv_reference_forward(const pd_window *window, int samples, int k, const float *x,
-                               const float *kernel, const float *bias, bool relu, float *y)
+static conv_arrays conv_arrays_make(const pd_conv_shape *shape, const float *left,
+                                    const float *right, float *out)
 {
-    size_t count = (size_t)samples * window->out_h * window->out_w * k;
+    return (conv_arrays){(size_t)shape->window.c, (size_t)shape->k, left, right, out};
+}
+
+void pd_conv_reference_forward(const pd_conv_shape *shape, const float *x, const float *kernel,
+                               const float *bias, bool relu, float *y)
+{
+    const pd_window *window = &shape->window;
+    size_t k = (size_t)shape->k;
+    size_t count = (size_t)pd_conv_samples(shape) * window->out_h * window->out_w * k;
     memset(y, 0, count * sizeof *y);
-    conv_arrays arrays = {.left = x, .right = kernel, .out = y};
-    conv_visit_all(window, samples, k, conv_visit_forward, &arrays);
+    conv_arrays arrays = conv_arrays_make(shape, x, kernel, y);
+    pd_window_visit_all(window, pd_conv_samples(shape), conv_visit_forward, &arrays);
     for (size_t i = 0; i < count; i++) {
-        if (bias)
+        if (bias != NULL)
             y[i] += bias[i % k];
         if (relu && y[i] < 0)
             y[i] = 0;
     }
 }
 
-void pd_conv_reference_backward_input(const pd_window *window, int samples, int k, const float *dy,
+void pd_conv_reference_backward_input(const pd_conv_shape *shape, const float *dy,
                                       const float *kernel, float *dx)
 {
+    const pd_window *window = &shape->window;
+    int samples = pd_conv_samples(shape);
     memset(dx, 0, (size_t)samples * window->h * window->w * window->c * sizeof *dx);
-    conv_arrays arrays = {.left = dy, .right = kernel, .out = dx};
-    conv_visit_all(window, samples, k, conv_visit_input, &arrays);
+    conv_arrays arrays = conv_arrays_make(shape, dy, kernel, dx);
+    pd_window_visit_all(window, samples, conv_visit_input, &arrays);
 }
 
-void pd_conv_reference_backward_kernel(const pd_window *window, int lanes, int lane_samples, int k,
-                                       const float *x, const float *dy, float *dkernel,
-                                       float *dbias, size_t stride)
+void pd_conv_reference_backward_kernel(const pd_conv_shape *shape, const float *x, const float *dy,
+                                       float *dkernel, float *dbias, size_t stride)
 {
-    size_t x_count = (size_t)lane_samples * window->h * window->w * window->c;
-    size_t dy_count = (size_t)lane_samples * window->out_h * window->out_w * k;
+    const pd_window *window = &shape->window;
+    size_t k = (size_t)shape->k;
+    size_t x_count = (size_t)shape->lane_samples * window->h * window->w * window->c;
+    size_t dy_count = (size_t)shape->lane_samples * window->out_h * window->out_w * k;
     size_t kernel_count = (size_t)window->kernel_h * window->kernel_w * window->c * k;
-    for (int lane = 0; lane < lanes; lane++) {
+    for (int lane = 0; lane < shape->lanes; lane++) {
         float *lane_dkernel = dkernel + lane * stride;
         const float *lane_dy = dy + lane * dy_count;
         memset(lane_dkernel, 0, kernel_count * sizeof *dkernel);
-        conv_arrays arrays = {.left = x + lane * x_count, .right = lane_dy, .out = lane_dkernel};
-        conv_visit_all(window, lane_samples, k, conv_visit_kernel, &arrays);
-        if (!dbias)
+        conv_arrays arrays = conv_arrays_make(shape, x + lane * x_count, lane_dy, lane_dkernel);
+        pd_window_visit_all(window, shape->lane_samples, conv_visit_kernel, &arrays);
+        if (dbias == NULL)
             continue;
-        memset(dbias + lane * stride, 0, (size_t)k * sizeof *dbias);
+        memset(dbias + lane * stride, 0, k * sizeof *dbias);
         for (size_t i = 0; i < dy_count; i++)
             dbias[lane * stride + i % k] += lane_dy[i];
     }

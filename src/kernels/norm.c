@@ -1,24 +1,9 @@
 #include "pneumo/kernels/norm.h"
-#include "pneumo/kernels/tile.h"
 
-/* Short enough for float sums, long enough that folding the blocks costs nothing. */
+#include "vector.h"
+
+/* Few enough rows for float sums, enough that folding the blocks costs nothing. */
 enum { BLOCK_ROWS = 128 };
-
-/* Results on their way to memory, around the caches, are put together here. */
-enum { BUFFER_FLOATS = 4096 };
-
-/* Rows of c floats that are put together at a time. */
-static size_t buffer_rows(size_t c)
-{
-    return c < BUFFER_FLOATS ? BUFFER_FLOATS / c : 1;
-}
-
-/* Whether results are worth it, and fit. */
-static bool is_far(const pd_norm *norm, const float *to)
-{
-    size_t c = (size_t)norm->c, bytes = (size_t)norm->lanes * norm->rows * c * sizeof *to;
-    return c <= BUFFER_FLOATS && pd_tile_is_far(to, PD_TILE_WIDTH, bytes);
-}
 
 static size_t block_count(size_t rows)
 {
@@ -36,8 +21,8 @@ size_t pd_norm_workspace(int lanes, size_t rows, int c)
     return (size_t)lanes * block_count(rows) * 2 * (size_t)c;
 }
 
-/* Adds rows of x, relative to `origin`, and their squares. Four rows at a time: the sums then are
- * loaded and stored a quarter as often. */
+/* Sums of rows of x, relative to `origin`, and of their squares. Four rows at a time: the sums are
+ * then loaded and stored a quarter as often. */
 static void sum_block(size_t rows, size_t c, const float *restrict x, const float *restrict origin,
                       float *restrict sum, float *restrict square)
 {
@@ -92,61 +77,23 @@ void pd_norm_sums(const pd_norm *norm, const float *x, float *workspace, double 
     }
 }
 
-static void normalise(const pd_norm *norm, int lane, size_t rows, const float *restrict x,
-                      float *restrict y)
-{
-    const size_t c = (size_t)norm->c;
-    const float *restrict mean = norm->mean + (size_t)lane * c;
-    const float *restrict scale = norm->scale + (size_t)lane * c;
-    const float *restrict beta = norm->beta;
-    const bool relu = norm->relu;
-    for (size_t r = 0; r < rows; r++) {
-        const float *restrict in = x + r * c;
-        float *restrict out = y + r * c;
-        for (size_t j = 0; j < c; j++) {
-            float value = (in[j] - mean[j]) * scale[j] + beta[j];
-            bool cut = relu & (value < 0);
-            out[j] = cut ? 0 : value;
-        }
-    }
-}
-
-void pd_norm_forward(const pd_norm *norm, const float *x, float *y, int threads)
-{
-    const size_t rows = norm->rows, c = (size_t)norm->c, blocks = block_count(rows);
-    const int lanes = norm->lanes;
-    const bool far = is_far(norm, y);
-    const size_t step = far ? buffer_rows(c) : BLOCK_ROWS;
-#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
-    for (int lane = 0; lane < lanes; lane++) {
-        for (size_t b = 0; b < blocks; b++) {
-            _Alignas(64) float buffer[BUFFER_FLOATS];
-            size_t first = (size_t)lane * rows + b * BLOCK_ROWS, end = first + block_rows(rows, b);
-            for (size_t r = first; r < end; r += step) {
-                size_t count = end - r < step ? end - r : step;
-                normalise(norm, lane, count, x + r * c, far ? buffer : y + r * c);
-                if (far)
-                    pd_tile_copy_far(count * c, buffer, y + r * c);
-            }
-            if (far)
-                pd_tile_finish_far();
-        }
-    }
-}
-
-/* dy where the ReLU let x pass, else 0. Free of branches, so that loops over it vectorise. */
+/* dy where the ReLU passes x, else 0. Free of branches, so that loops over it vectorise. */
 static inline float masked(float centered, float scale, float beta, float dy, bool relu)
 {
     bool pass = !relu | (centered * scale + beta > 0);
     return pass ? dy : 0;
 }
 
-/* Adds rows of dz and of dz * (x - mean). */
-static void sum_gradient_block(size_t rows, size_t c, const float *restrict x,
-                               const float *restrict dy, const float *restrict mean,
-                               const float *restrict scale, const float *restrict beta, bool relu,
-                               float *restrict sum, float *restrict product)
+/* Sums of rows of dz and of dz * (x - mean). */
+static void sum_gradient_block(const pd_norm *norm, int lane, size_t rows, const float *restrict x,
+                               const float *restrict dy, float *restrict sum,
+                               float *restrict product)
 {
+    const size_t c = (size_t)norm->c;
+    const float *restrict mean = norm->mean + (size_t)lane * c;
+    const float *restrict scale = norm->scale + (size_t)lane * c;
+    const float *restrict beta = norm->beta;
+    const bool relu = norm->relu;
     for (size_t j = 0; j < c; j++)
         sum[j] = product[j] = 0;
     size_t r = 0;
@@ -182,9 +129,8 @@ void pd_norm_backward_sums(const pd_norm *norm, const float *x, const float *dy,
         for (size_t b = 0; b < blocks; b++) {
             size_t first = ((size_t)lane * rows + b * BLOCK_ROWS) * c;
             float *part = workspace + ((size_t)lane * blocks + b) * 2 * c;
-            sum_gradient_block(block_rows(rows, b), c, x + first, dy + first,
-                               norm->mean + (size_t)lane * c, norm->scale + (size_t)lane * c,
-                               norm->beta, norm->relu, part, part + c);
+            sum_gradient_block(norm, lane, block_rows(rows, b), x + first, dy + first, part,
+                               part + c);
         }
     }
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
@@ -198,51 +144,115 @@ void pd_norm_backward_sums(const pd_norm *norm, const float *x, const float *dy,
     }
 }
 
-/* The gradient of rows of lane `lane` of x. */
-static void gradient_rows(const pd_norm *norm, int lane, size_t rows, const float *x,
-                          const float *dy, const float *dz_mean, const float *slope, float *dx)
+/* --- Forward, and the gradient. --- */
+
+/* Nontemporal stores copy results from a buffer of this many floats. */
+enum { BUFFER_FLOATS = 4096 };
+
+/* One pass over all rows. Without dy, out is the normalised x; with dy, out is the gradient. */
+typedef struct norm_pass {
+    const pd_norm *norm;
+    const float *x, *dy;
+    const float *dz_mean, *slope; /* [lanes][c] */
+    float *out;
+} norm_pass;
+
+static void normalise_rows(const norm_pass *pass, int lane, size_t first, size_t rows, float *out)
 {
+    const pd_norm *norm = pass->norm;
+    const size_t c = (size_t)norm->c;
+    const float *restrict mean = norm->mean + (size_t)lane * c;
+    const float *restrict scale = norm->scale + (size_t)lane * c;
+    const float *restrict beta = norm->beta;
+    const bool relu = norm->relu;
+    for (size_t r = 0; r < rows; r++) {
+        const float *restrict in = pass->x + (first + r) * c;
+        float *restrict y = out + r * c;
+        for (size_t j = 0; j < c; j++) {
+            float value = (in[j] - mean[j]) * scale[j] + beta[j];
+            bool cut = relu & (value < 0);
+            y[j] = cut ? 0 : value;
+        }
+    }
+}
+
+/* `out` may be dy's own rows. */
+static void gradient_rows(const norm_pass *pass, int lane, size_t first, size_t rows, float *out)
+{
+    const pd_norm *norm = pass->norm;
     const size_t c = (size_t)norm->c, lane_first = (size_t)lane * c;
     const float *restrict mean = norm->mean + lane_first;
     const float *restrict scale = norm->scale + lane_first;
     const float *restrict beta = norm->beta;
+    const float *dz_mean = pass->dz_mean + lane_first, *slope = pass->slope + lane_first;
     const bool relu = norm->relu;
-    dz_mean += lane_first;
-    slope += lane_first;
     for (size_t r = 0; r < rows; r++) {
-        const float *in = x + r * c;
-        const float *out = dy + r * c;
-        float *gradient = dx + r * c;
+        const float *x = pass->x + (first + r) * c;
+        const float *dy = pass->dy + (first + r) * c;
+        float *dx = out + r * c;
 #pragma omp simd
         for (size_t j = 0; j < c; j++) {
-            float centered = in[j] - mean[j];
-            float dz = masked(centered, scale[j], beta[j], out[j], relu);
-            gradient[j] = scale[j] * (dz - dz_mean[j] - centered * slope[j]);
+            float centered = x[j] - mean[j];
+            float dz = masked(centered, scale[j], beta[j], dy[j], relu);
+            dx[j] = scale[j] * (dz - dz_mean[j] - centered * slope[j]);
         }
     }
+}
+
+/* Rows first .. first + rows - 1 of all lanes, which lie in lane `lane`, to `out`. */
+static void pass_rows(const norm_pass *pass, int lane, size_t first, size_t rows, float *out)
+{
+    if (pass->dy != NULL)
+        gradient_rows(pass, lane, first, rows, out);
+    else
+        normalise_rows(pass, lane, first, rows, out);
+}
+
+/* The same by way of a buffer and nontemporal stores. */
+static void pass_rows_nontemporal(const norm_pass *pass, int lane, size_t first, size_t rows,
+                                  float *out)
+{
+    _Alignas(64) float buffer[BUFFER_FLOATS];
+    const size_t c = (size_t)pass->norm->c, step = BUFFER_FLOATS / c;
+    for (size_t r = 0; r < rows; r += step) {
+        size_t count = rows - r < step ? rows - r : step;
+        pass_rows(pass, lane, first + r, count, buffer);
+        pd_vector_copy_nontemporal(count * c, buffer, out + r * c);
+    }
+    pd_vector_fence();
+}
+
+static void run_pass(const norm_pass *pass, int threads)
+{
+    const pd_norm *norm = pass->norm;
+    const int lanes = norm->lanes;
+    const size_t rows = norm->rows, c = (size_t)norm->c, blocks = block_count(rows);
+    const size_t bytes = (size_t)lanes * rows * c * sizeof(float);
+    const bool nontemporal =
+        c <= BUFFER_FLOATS && pd_vector_use_nontemporal(pass->out, PD_VECTOR_WIDTH, bytes);
+#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
+    for (int lane = 0; lane < lanes; lane++) {
+        for (size_t b = 0; b < blocks; b++) {
+            size_t first = (size_t)lane * rows + b * BLOCK_ROWS;
+            if (nontemporal)
+                pass_rows_nontemporal(pass, lane, first, block_rows(rows, b),
+                                      pass->out + first * c);
+            else
+                pass_rows(pass, lane, first, block_rows(rows, b), pass->out + first * c);
+        }
+    }
+}
+
+void pd_norm_forward(const pd_norm *norm, const float *x, float *y, int threads)
+{
+    norm_pass pass = {.norm = norm, .x = x, .out = y};
+    run_pass(&pass, threads);
 }
 
 void pd_norm_backward(const pd_norm *norm, const float *x, const float *dy, const float *dz_mean,
                       const float *slope, float *dx, int threads)
 {
-    const size_t rows = norm->rows, c = (size_t)norm->c, blocks = block_count(rows);
-    const int lanes = norm->lanes;
-    const bool far = is_far(norm, dx);
-    const size_t step = far ? buffer_rows(c) : BLOCK_ROWS;
-#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
-    for (int lane = 0; lane < lanes; lane++) {
-        for (size_t b = 0; b < blocks; b++) {
-            _Alignas(64) float buffer[BUFFER_FLOATS];
-            size_t first = (size_t)lane * rows + b * BLOCK_ROWS, end = first + block_rows(rows, b);
-            for (size_t r = first; r < end; r += step) {
-                size_t count = end - r < step ? end - r : step;
-                gradient_rows(norm, lane, count, x + r * c, dy + r * c, dz_mean, slope,
-                              far ? buffer : dx + r * c);
-                if (far)
-                    pd_tile_copy_far(count * c, buffer, dx + r * c);
-            }
-            if (far)
-                pd_tile_finish_far();
-        }
-    }
+    norm_pass pass = {
+        .norm = norm, .x = x, .dy = dy, .dz_mean = dz_mean, .slope = slope, .out = dx};
+    run_pass(&pass, threads);
 }

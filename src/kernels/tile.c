@@ -1,22 +1,12 @@
-#include "pneumo/kernels/tile.h"
+#include "tile.h"
 
 #include <string.h>
 
-const char *pd_tile_instructions(void)
-{
-#if defined(__AVX512F__)
-    return "AVX-512";
-#elif defined(__AVX2__) && defined(__FMA__)
-    return "AVX2";
-#else
-    return "any processor";
-#endif
-}
-
 int pd_tile_panel_vectors(int columns)
 {
-    /* Three where two would leave a single one, which reads as much for half the work. */
-    int vectors = pd_tile_padded(columns) / PD_TILE_WIDTH;
+    /* Three where panels of two would leave one vector over, which reads as many rows for half the
+     * sums. */
+    int vectors = pd_tile_padded(columns) / PD_VECTOR_WIDTH;
     return vectors % 2 == 1 && vectors % 3 == 0 ? 3 : 2;
 }
 
@@ -25,30 +15,30 @@ int pd_tile_max_rows(int vectors)
     return vectors < 3 ? PD_TILE_ROWS : PD_TILE_ROWS * 2 / 3;
 }
 
-/* Inlined with constant rows and vectors, so that `sum` becomes registers, and with one of row_step
- * and inner_step 1, which saves address arithmetic. */
-static inline __attribute__((always_inline)) void
-tile_multiply(const int rows, const int vectors, const float *a, ptrdiff_t row_step,
-              const pd_tile_walk *walk, ptrdiff_t inner_step, const float *panel, float *out)
+/* Inlined with constant rows and vectors, so that `sum` is kept in registers, and with row_step or
+ * inner_step 1, which saves address arithmetic. */
+PD_INLINE void tile_multiply(const int rows, const int vectors, const float *a, ptrdiff_t row_step,
+                             const pd_tile_walk *walk, ptrdiff_t inner_step, const float *packed,
+                             float *out)
 {
-    pd_tile_vector sum[PD_TILE_ROWS][PD_TILE_VECTORS];
+    pd_vector sum[PD_TILE_ROWS][PD_TILE_VECTORS];
 #pragma GCC unroll 14
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
-            sum[r][v] = (pd_tile_vector){0};
+            sum[r][v] = (pd_vector){0};
     }
-    const float *ahead = walk->ahead ? walk->ahead : panel;
+    const float *prefetch = walk->prefetch != NULL ? walk->prefetch : packed;
     for (int i = 0; i < walk->count[0]; i++) {
         for (int j = 0; j < walk->count[1]; j++) {
             const float *left = a + i * walk->step[0] + j * walk->step[1];
             for (int l = 0; l < walk->count[2]; l++) {
-                pd_tile_vector right[PD_TILE_VECTORS];
+                pd_vector right[PD_TILE_VECTORS];
 #pragma GCC unroll 3
                 for (int v = 0; v < vectors; v++)
-                    right[v] = ((const pd_tile_vector *)panel)[v];
-                __builtin_prefetch(ahead, 0, 2);
-                ahead += PD_TILE_WIDTH;
+                    right[v] = ((const pd_vector *)packed)[v];
+                __builtin_prefetch(prefetch, 0, 2);
+                prefetch += PD_VECTOR_WIDTH;
 #pragma GCC unroll 14
                 for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 3
@@ -56,7 +46,7 @@ tile_multiply(const int rows, const int vectors, const float *a, ptrdiff_t row_s
                         sum[r][v] += left[r * row_step] * right[v];
                 }
                 left += inner_step;
-                panel += vectors * PD_TILE_WIDTH;
+                packed += vectors * PD_VECTOR_WIDTH;
             }
         }
     }
@@ -64,16 +54,16 @@ tile_multiply(const int rows, const int vectors, const float *a, ptrdiff_t row_s
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
-            ((pd_tile_vector *)out)[r * vectors + v] = sum[r][v];
+            ((pd_vector *)out)[r * vectors + v] = sum[r][v];
     }
 }
 
 #define TILE_CASE(rows, vectors)                                                                   \
     case (vectors)*16 + (rows):                                                                    \
         if (row_step == 1)                                                                         \
-            tile_multiply(rows, vectors, a, 1, walk, walk->step[2], panel, out);                   \
+            tile_multiply(rows, vectors, a, 1, walk, walk->step[2], packed, out);                  \
         else                                                                                       \
-            tile_multiply(rows, vectors, a, row_step, walk, 1, panel, out);                        \
+            tile_multiply(rows, vectors, a, row_step, walk, 1, packed, out);                       \
         break;
 
 #define TILE_CASES_4(vectors)                                                                      \
@@ -99,7 +89,7 @@ tile_multiply(const int rows, const int vectors, const float *a, ptrdiff_t row_s
     TILE_CASE(14, vectors)
 
 void pd_tile_multiply(int rows, int vectors, const float *a, ptrdiff_t row_step,
-                      const pd_tile_walk *walk, const float *panel, float *out)
+                      const pd_tile_walk *walk, const float *packed, float *out)
 {
     switch (vectors * 16 + rows) {
 #if defined(__AVX512F__)
@@ -118,30 +108,76 @@ void pd_tile_multiply(int rows, int vectors, const float *a, ptrdiff_t row_step,
     }
 }
 
-void pd_tile_pack(int steps, int columns, int width, const float *source, size_t stride,
-                  float *panel)
+void pd_tile_sum(int steps, int vectors, const float *packed, float *out)
 {
-    /* Whole vectors, cut with a mask, as long as they end within the source: narrow rows are many,
-     * and a call of memcpy for each would take longer than the product. */
-    typedef int tile_mask
-        __attribute__((vector_size(sizeof(int) * PD_TILE_WIDTH), aligned(sizeof(int)), may_alias));
+    static const float one = 1;
+    pd_tile_walk walk = pd_tile_walk_line(steps, 0);
+    pd_tile_multiply(1, vectors, &one, 1, &walk, packed, out);
+}
+
+void pd_tile_pack(const pd_tile_panel *panel, int steps, const float *source, size_t stride,
+                  float *packed)
+{
+    /* Whole vectors, the last one masked, as long as they end within the source: narrow rows are
+     * many, and calling memcpy for each would take longer than the product. */
+    typedef int tile_mask __attribute__((vector_size(sizeof(int) * PD_VECTOR_WIDTH),
+                                         aligned(sizeof(int)), may_alias));
+    const int width = panel->width, columns = panel->columns;
     tile_mask mask;
-    for (int j = 0; j < PD_TILE_WIDTH; j++)
-        mask[j] = width - PD_TILE_WIDTH + j < columns ? -1 : 0;
+    for (int j = 0; j < PD_VECTOR_WIDTH; j++)
+        mask[j] = width - PD_VECTOR_WIDTH + j < columns ? -1 : 0;
     int beyond = (int)((size_t)(width - columns) + stride - 1) / (int)stride;
+    source += panel->first;
     int t = 0;
     for (; t < steps - beyond; t++) {
         const float *from = source + (size_t)t * stride;
-        float *to = panel + (size_t)t * (size_t)width;
+        float *to = packed + (size_t)t * (size_t)width;
         int j = 0;
-        for (; j < width - PD_TILE_WIDTH; j += PD_TILE_WIDTH)
-            *(pd_tile_vector *)(to + j) = *(const pd_tile_vector *)(from + j);
+        for (; j < width - PD_VECTOR_WIDTH; j += PD_VECTOR_WIDTH)
+            *(pd_vector *)(to + j) = *(const pd_vector *)(from + j);
         tile_mask last = *(const tile_mask *)(from + j) & mask;
         *(tile_mask *)(to + j) = last;
     }
     for (; t < steps; t++) {
-        float *to = panel + (size_t)t * (size_t)width;
+        float *to = packed + (size_t)t * (size_t)width;
         memcpy(to, source + (size_t)t * stride, (size_t)columns * sizeof *to);
         memset(to + columns, 0, (size_t)(width - columns) * sizeof *to);
+    }
+}
+
+/* The same from the transpose, source[columns of the factor][steps]. */
+static void tile_pack_transposed(const pd_tile_panel *panel, int steps, const float *source,
+                                 float *packed)
+{
+    /* In squares, so that what is read and what is written both stay in cache. */
+    enum { SQUARE = 16 };
+    const int width = panel->width, columns = panel->columns;
+    for (int t = 0; t < steps; t += SQUARE) {
+        int end = pd_min_int(t + SQUARE, steps);
+        for (int j = 0; j < width; j++) {
+            const float *row =
+                source + (size_t)(panel->first + pd_min_int(j, columns - 1)) * (size_t)steps;
+            for (int i = t; i < end; i++)
+                packed[(size_t)i * (size_t)width + (size_t)j] = j < columns ? row[i] : 0;
+        }
+    }
+}
+
+void pd_tile_pack_kernel(int taps, int c, int k, const float *kernel, bool turned, float *packed,
+                         int threads)
+{
+    const int panels = pd_tile_panel_count(k);
+    const size_t tap_size = (size_t)c * (size_t)k;
+#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
+    for (int index = 0; index < panels; index++) {
+        for (int tap = 0; tap < taps; tap++) {
+            pd_tile_panel panel = pd_tile_panel_at(k, index);
+            float *to = packed + (size_t)c * ((size_t)panel.first * (size_t)taps +
+                                              (size_t)tap * (size_t)panel.width);
+            if (turned)
+                tile_pack_transposed(&panel, c, kernel + (size_t)(taps - 1 - tap) * tap_size, to);
+            else
+                pd_tile_pack(&panel, c, kernel + (size_t)tap * tap_size, (size_t)k, to);
+        }
     }
 }

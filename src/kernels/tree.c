@@ -1,15 +1,16 @@
 #include "pneumo/kernels/tree.h"
 
+#include "integer.h"
+
 #include <string.h>
 
-/* Floats of every vector that are folded at once: the block of the sum stays in cache, and blocks
- * are what threads share out. */
+/* Elements folded at once: the block of the sum stays in cache. Threads divide the blocks. */
 enum { TREE_BLOCK = 4096 };
 
-void pd_tree_share(int lanes, int ranks, int rank, int *first, int *count)
+void pd_tree_slice(int lanes, int ranks, int rank, int *first, int *count)
 {
-    *first = (int)((long long)rank * lanes / ranks);
-    *count = (int)((long long)(rank + 1) * lanes / ranks) - *first;
+    *first = pd_slice_first(lanes, rank, ranks);
+    *count = pd_slice_first(lanes, rank + 1, ranks) - *first;
 }
 
 /* The number of lanes under the node at `level` that starts at lane `first`. */
@@ -25,8 +26,8 @@ int pd_tree_subtrees(int lanes, int first, int count, pd_subtree out[PD_SUBTREES
     int end = first + count;
     while (first < end) {
         int level = 0;
-        /* Climb while the parent starts here too and lies within the run. A node that reaches the
-         * last lane is not climbed from: its parents hold nothing more. */
+        /* Climb while the parent also starts here and lies within the run. Stop at a node that
+         * reaches the last lane: its parents add no lanes. */
         while (first + tree_width(lanes, first, level) < lanes && first % (2 << level) == 0 &&
                first + tree_width(lanes, first, level + 1) <= end)
             level++;
@@ -74,7 +75,7 @@ void pd_tree_fold_subtrees(const pd_subtree *node, const pd_subtree *subtrees, i
 #pragma omp parallel for schedule(static) if (n > 4 * TREE_BLOCK)
     for (size_t first = 0; first < n; first += TREE_BLOCK) {
         size_t size = n - first < TREE_BLOCK ? n - first : TREE_BLOCK;
-        /* A right child that is no part of its own lies within the part to its left. */
+        /* A right child without a part of its own is included in the part to its left. */
         for (int step = 1; step < lanes; step *= 2) {
             for (int lane = 0; lane + step < lanes; lane += 2 * step) {
                 int right = part_at[lane + step];

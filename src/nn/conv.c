@@ -14,43 +14,28 @@ enum { KERNEL, BIAS };
 
 /* The two ways to convolve: the functions of pneumo/kernels/conv.h or winograd.h. */
 typedef struct conv_method {
-    void (*forward)(const pd_window *window, int samples, int k, const float *x,
-                    const float *kernel, const float *bias, bool relu, float *y, float *workspace,
-                    int threads);
-    size_t (*forward_workspace)(const pd_window *window, int samples, int k, int threads);
-    void (*backward_input)(const pd_window *window, int samples, int k, const float *dy,
-                           const float *kernel, const float *mask, float *dx, float *workspace,
-                           int threads);
-    size_t (*backward_input_workspace)(const pd_window *window, int samples, int k, int threads);
-    void (*backward_kernel)(const pd_window *window, int lanes, int lane_samples, int k,
-                            const float *x, const float *dy, float *dkernel, float *dbias,
-                            size_t stride, float *workspace, int threads);
-    size_t (*backward_kernel_workspace)(const pd_window *window, int lane_samples, int k,
-                                        int threads);
+    void (*forward)(const pd_conv_shape *shape, const float *x, const float *kernel,
+                    const float *bias, bool relu, float *y, float *workspace);
+    size_t (*forward_workspace)(const pd_conv_shape *shape);
+    void (*backward_input)(const pd_conv_shape *shape, const float *dy, const float *kernel,
+                           const float *mask, float *dx, float *workspace);
+    size_t (*backward_input_workspace)(const pd_conv_shape *shape);
+    void (*backward_kernel)(const pd_conv_shape *shape, const float *x, const float *dy,
+                            float *dkernel, float *dbias, size_t stride, float *workspace);
+    size_t (*backward_kernel_workspace)(const pd_conv_shape *shape);
 } conv_method;
 
-/* As pd_winograd_backward_input. */
-static void direct_backward_input(const pd_window *window, int samples, int k, const float *dy,
-                                  const float *kernel, const float *mask, float *dx,
-                                  float *workspace, int threads)
-{
-    size_t count = (size_t)samples * (size_t)window->h * (size_t)window->w * (size_t)window->c;
-    pd_conv_backward_input(window, samples, k, dy, kernel, dx, workspace, threads);
-    if (mask != NULL)
-        pd_relu_backward(count, mask, dx, dx, threads);
-}
-
 static const conv_method direct = {pd_conv_forward,         pd_conv_forward_workspace,
-                                   direct_backward_input,   pd_conv_backward_input_workspace,
+                                   pd_conv_backward_input,  pd_conv_backward_input_workspace,
                                    pd_conv_backward_kernel, pd_conv_backward_kernel_workspace};
 static const conv_method winograd = {
     pd_winograd_forward,         pd_winograd_forward_workspace,
     pd_winograd_backward_input,  pd_winograd_backward_input_workspace,
     pd_winograd_backward_kernel, pd_winograd_backward_kernel_workspace};
 
-static const conv_method *conv_method_of(const pd_window *window, int k)
+static const conv_method *conv_method_of(const pd_conv_shape *shape)
 {
-    return pd_winograd_suits(window, k) ? &winograd : &direct;
+    return pd_winograd_suits(&shape->window, shape->k) ? &winograd : &direct;
 }
 
 pd_window pd_conv_window(const pd_layer *layer)
@@ -98,12 +83,10 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
     if (!spec->no_bias)
         pd_layer_add_param(layer, "bias", 1, &k, true, PD_INIT_ZEROS);
 
-    int samples = plan->lanes * plan->lane_samples;
-    const conv_method *method = conv_method_of(&window, k);
-    size_t sizes[] = {
-        method->forward_workspace(&window, samples, k, plan->threads),
-        method->backward_input_workspace(&window, samples, k, plan->threads),
-        method->backward_kernel_workspace(&window, plan->lane_samples, k, plan->threads)};
+    pd_conv_shape shape = {window, k, plan->lanes, plan->lane_samples, plan->threads};
+    const conv_method *method = conv_method_of(&shape);
+    size_t sizes[] = {method->forward_workspace(&shape), method->backward_input_workspace(&shape),
+                      method->backward_kernel_workspace(&shape)};
     for (int i = 0; i < 3; i++) {
         if (sizes[i] > layer->workspace_floats)
             layer->workspace_floats = sizes[i];
@@ -113,35 +96,37 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
+static pd_conv_shape conv_shape(const pd_layer *layer, const pd_exec *exec)
+{
+    return (pd_conv_shape){pd_conv_window(layer), layer->spec.units, exec->lanes,
+                           exec->lane_samples, exec->threads};
+}
+
 static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const float *const *x, float *y,
                               void *saved)
 {
     (void)saved;
-    pd_window window = pd_conv_window(layer);
+    pd_conv_shape shape = conv_shape(layer, exec);
     const float *bias = layer->spec.no_bias ? NULL : layer->params[BIAS].value;
-    conv_method_of(&window, layer->spec.units)
-        ->forward(&window, pd_exec_samples(exec), layer->spec.units, x[0],
-                  layer->params[KERNEL].value, bias, layer->spec.relu, y, exec->workspace,
-                  exec->threads);
+    conv_method_of(&shape)->forward(&shape, x[0], layer->params[KERNEL].value, bias,
+                                    layer->spec.relu, y, exec->workspace);
     return PD_OK;
 }
 
 static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    pd_window window = pd_conv_window(layer);
-    int k = layer->spec.units;
+    pd_conv_shape shape = conv_shape(layer, exec);
     const float *x = arrays->x[0];
     float *dy = arrays->dy, *dkernel = arrays->gradient;
     if (layer->spec.relu && !layer->relu_deferred)
         pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, dy, dy, exec->threads);
     float *dbias = layer->spec.no_bias ? NULL : dkernel + pd_param_size(&layer->params[KERNEL]);
-    const conv_method *method = conv_method_of(&window, k);
-    method->backward_kernel(&window, exec->lanes, exec->lane_samples, k, x, dy, dkernel, dbias,
-                            pd_layer_trainable(layer), exec->workspace, exec->threads);
+    const conv_method *method = conv_method_of(&shape);
+    method->backward_kernel(&shape, x, dy, dkernel, dbias, pd_layer_trainable(layer),
+                            exec->workspace);
     if (arrays->dx[0] != NULL)
-        method->backward_input(&window, pd_exec_samples(exec), k, dy, layer->params[KERNEL].value,
-                               layer->masks_dx ? x : NULL, arrays->dx[0], exec->workspace,
-                               exec->threads);
+        method->backward_input(&shape, dy, layer->params[KERNEL].value, layer->masks_dx ? x : NULL,
+                               arrays->dx[0], exec->workspace);
     return PD_OK;
 }
 

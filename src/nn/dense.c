@@ -36,14 +36,19 @@ static pd_status dense_plan(pd_layer *layer, const pd_plan *plan)
     if (!spec->no_bias)
         pd_layer_add_param(layer, "bias", 1, &spec->units, true, PD_INIT_ZEROS);
 
-    size_t forward = pd_dense_forward_workspace(plan->lanes * plan->lane_samples, inputs,
-                                                spec->units, plan->threads);
-    size_t backward =
-        pd_dense_backward_weights_workspace(plan->lanes, plan->lane_samples, spec->units);
+    pd_dense_shape shape = {plan->lanes, plan->lane_samples, inputs, spec->units, plan->threads};
+    size_t forward = pd_dense_forward_workspace(&shape);
+    size_t backward = pd_dense_backward_weights_workspace(&shape);
     layer->workspace_floats = forward > backward ? forward : backward;
     layer->keeps_input = true;
     layer->keeps_output = spec->relu;
     return PD_OK;
+}
+
+static pd_dense_shape dense_shape(const pd_layer *layer, const pd_exec *exec)
+{
+    return (pd_dense_shape){exec->lanes, exec->lane_samples, dense_inputs(layer), layer->spec.units,
+                            exec->threads};
 }
 
 static pd_status dense_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
@@ -51,28 +56,25 @@ static pd_status dense_forward(pd_layer *layer, const pd_exec *exec, const float
 {
     (void)saved;
     const float *bias = layer->spec.no_bias ? NULL : layer->params[BIAS].value;
-    pd_dense_forward(pd_exec_samples(exec), dense_inputs(layer), layer->spec.units, x[0],
-                     layer->params[KERNEL].value, bias, layer->spec.relu, y, exec->workspace,
-                     exec->threads);
+    pd_dense_shape shape = dense_shape(layer, exec);
+    pd_dense_forward(&shape, x[0], layer->params[KERNEL].value, bias, layer->spec.relu, y,
+                     exec->workspace);
     return PD_OK;
 }
 
 static pd_status dense_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    int inputs = dense_inputs(layer);
-    int units = layer->spec.units;
+    pd_dense_shape shape = dense_shape(layer, exec);
     float *dy = arrays->dy, *dkernel = arrays->gradient;
     if (layer->spec.relu)
         pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, dy, dy, exec->threads);
     if (dkernel != NULL) {
         float *dbias = layer->spec.no_bias ? NULL : dkernel + pd_param_size(&layer->params[KERNEL]);
-        pd_dense_backward_weights(exec->lanes, exec->lane_samples, inputs, units, arrays->x[0], dy,
-                                  dkernel, dbias, pd_layer_trainable(layer), exec->workspace,
-                                  exec->threads);
+        pd_dense_backward_weights(&shape, arrays->x[0], dy, dkernel, dbias,
+                                  pd_layer_trainable(layer), exec->workspace);
     }
     if (arrays->dx[0] != NULL)
-        pd_dense_backward_input(exec->lanes, exec->lane_samples, inputs, units, dy,
-                                layer->params[KERNEL].value, arrays->dx[0], exec->threads);
+        pd_dense_backward_input(&shape, dy, layer->params[KERNEL].value, arrays->dx[0]);
     return PD_OK;
 }
 

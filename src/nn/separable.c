@@ -19,9 +19,18 @@ enum { DEPTHWISE, POINTWISE, BIAS };
  * little time compared with the product. */
 enum { BETWEEN_FLOATS = 2 * 1024 * 1024 };
 
-static pd_window pointwise_window(const pd_layer *layer)
+static pd_depthwise_shape depthwise_shape(const pd_layer *layer, int lanes, int lane_samples,
+                                          int threads)
 {
-    return pd_window_make(layer->out.h, layer->out.w, layer->in[0].c, 1, 1, 1, true);
+    return (pd_depthwise_shape){pd_conv_window(layer), layer->spec.relu_first, lanes, lane_samples,
+                                threads};
+}
+
+static pd_conv_shape pointwise_shape(const pd_layer *layer, int lanes, int lane_samples,
+                                     int threads)
+{
+    pd_window window = pd_window_make(layer->out.h, layer->out.w, layer->in[0].c, 1, 1, 1, true);
+    return (pd_conv_shape){window, layer->spec.units, lanes, lane_samples, threads};
 }
 
 /* Floats of one sample between the two convolutions. */
@@ -87,17 +96,18 @@ static pd_status separable_plan(pd_layer *layer, const pd_plan *plan)
     layer->flops = 2.0 * (spec->kernel_h * spec->kernel_w + k) * (double)between_size(layer);
     add_params(layer);
 
-    pd_window pointwise = pointwise_window(layer);
-    int chunk = samples_per_chunk(layer, plan->lanes * plan->lane_samples);
-    int back =
-        lanes_per_chunk(layer, plan->lanes, plan->lane_samples, plan->threads) * plan->lane_samples;
+    int lane_samples = plan->lane_samples, threads = plan->threads;
+    int chunk = samples_per_chunk(layer, plan->lanes * lane_samples);
+    int back_lanes = lanes_per_chunk(layer, plan->lanes, lane_samples, threads);
+    int back = back_lanes * lane_samples;
     chunk = chunk > back ? chunk : back;
-    size_t kernels = pd_conv_forward_workspace(&pointwise, chunk, k, plan->threads);
-    kernels =
-        larger(kernels, pd_conv_backward_input_workspace(&pointwise, chunk, k, plan->threads));
-    kernels = larger(kernels, pd_conv_backward_kernel_workspace(&pointwise, plan->lane_samples, k,
-                                                                plan->threads));
-    kernels = larger(kernels, pd_depthwise_backward_kernel_workspace(&window, plan->threads));
+    pd_conv_shape outputs = pointwise_shape(layer, 1, chunk, threads);
+    pd_conv_shape pointwise = pointwise_shape(layer, back_lanes, lane_samples, threads);
+    pd_depthwise_shape depthwise = depthwise_shape(layer, back_lanes, lane_samples, threads);
+    size_t kernels = pd_conv_forward_workspace(&outputs);
+    kernels = larger(kernels, pd_conv_backward_input_workspace(&outputs));
+    kernels = larger(kernels, pd_conv_backward_kernel_workspace(&pointwise));
+    kernels = larger(kernels, pd_depthwise_backward_kernel_workspace(&depthwise));
     layer->workspace_floats = (size_t)chunk * between_size(layer) + kernels;
     layer->keeps_input = true;
     layer->keeps_output = spec->relu;
@@ -108,7 +118,6 @@ static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const f
                                    float *y, void *saved)
 {
     (void)saved;
-    pd_window depthwise = pd_conv_window(layer), pointwise = pointwise_window(layer);
     const pd_layer_spec *spec = &layer->spec;
     const float *bias = spec->no_bias ? NULL : layer->params[BIAS].value;
     int samples = pd_exec_samples(exec), chunk = samples_per_chunk(layer, samples);
@@ -116,12 +125,12 @@ static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const f
     float *workspace = between + (size_t)chunk * between_size(layer);
     for (int first = 0; first < samples; first += chunk) {
         int count = samples - first < chunk ? samples - first : chunk;
-        pd_depthwise_forward(&depthwise, count, spec->relu_first,
-                             x[0] + (size_t)first * pd_shape_size(layer->in[0]),
-                             layer->params[DEPTHWISE].value, between, exec->threads);
-        pd_conv_forward(&pointwise, count, spec->units, between, layer->params[POINTWISE].value,
-                        bias, spec->relu, y + (size_t)first * pd_shape_size(layer->out), workspace,
-                        exec->threads);
+        pd_depthwise_shape depthwise = depthwise_shape(layer, 1, count, exec->threads);
+        pd_conv_shape pointwise = pointwise_shape(layer, 1, count, exec->threads);
+        pd_depthwise_forward(&depthwise, x[0] + (size_t)first * pd_shape_size(layer->in[0]),
+                             layer->params[DEPTHWISE].value, between);
+        pd_conv_forward(&pointwise, between, layer->params[POINTWISE].value, bias, spec->relu,
+                        y + (size_t)first * pd_shape_size(layer->out), workspace);
     }
     return PD_OK;
 }
@@ -131,32 +140,29 @@ static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const f
 static void backward_chunk(const pd_layer *layer, const pd_exec *exec, int lanes,
                            const pd_backward *arrays)
 {
-    pd_window depthwise = pd_conv_window(layer), pointwise = pointwise_window(layer);
-    const pd_layer_spec *spec = &layer->spec;
+    pd_depthwise_shape depthwise = depthwise_shape(layer, lanes, exec->lane_samples, exec->threads);
+    pd_conv_shape pointwise = pointwise_shape(layer, lanes, exec->lane_samples, exec->threads);
     const float *depthwise_kernel = layer->params[DEPTHWISE].value;
     const float *pointwise_kernel = layer->params[POINTWISE].value;
     size_t trainable = pd_layer_trainable(layer);
     float *d_depthwise = arrays->gradient;
     float *d_pointwise = d_depthwise + pd_param_size(&layer->params[DEPTHWISE]);
-    float *d_bias = spec->no_bias ? NULL : d_pointwise + pd_param_size(&layer->params[POINTWISE]);
-    int samples = lanes * exec->lane_samples;
+    float *d_bias =
+        layer->spec.no_bias ? NULL : d_pointwise + pd_param_size(&layer->params[POINTWISE]);
     int chunk = lanes_per_chunk(layer, exec->lanes, exec->lane_samples, exec->threads);
     float *between = exec->workspace;
     float *workspace = between + (size_t)(chunk * exec->lane_samples) * between_size(layer);
 
-    pd_conv_backward_input(&pointwise, samples, spec->units, arrays->dy, pointwise_kernel, between,
-                           workspace, exec->threads);
-    pd_depthwise_backward_kernel(&depthwise, lanes, exec->lane_samples, spec->relu_first,
-                                 arrays->x[0], between, d_depthwise, trainable, workspace,
-                                 exec->threads);
+    pd_conv_backward_input(&pointwise, arrays->dy, pointwise_kernel, NULL, between, workspace);
+    pd_depthwise_backward_kernel(&depthwise, arrays->x[0], between, d_depthwise, trainable,
+                                 workspace);
     if (arrays->dx[0] != NULL)
-        pd_depthwise_backward_input(&depthwise, samples, spec->relu_first, arrays->x[0], between,
-                                    depthwise_kernel, arrays->dx[0], exec->threads);
+        pd_depthwise_backward_input(&depthwise, arrays->x[0], between, depthwise_kernel,
+                                    arrays->dx[0]);
     /* The gradient is no longer needed: `between` is overwritten by what forward had there. */
-    pd_depthwise_forward(&depthwise, samples, spec->relu_first, arrays->x[0], depthwise_kernel,
-                         between, exec->threads);
-    pd_conv_backward_kernel(&pointwise, lanes, exec->lane_samples, spec->units, between, arrays->dy,
-                            d_pointwise, d_bias, trainable, workspace, exec->threads);
+    pd_depthwise_forward(&depthwise, arrays->x[0], depthwise_kernel, between);
+    pd_conv_backward_kernel(&pointwise, between, arrays->dy, d_pointwise, d_bias, trainable,
+                            workspace);
 }
 
 static pd_status separable_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)

@@ -72,21 +72,19 @@ static void bench_gemm(void)
 
 /* One layer's arrays, and the sizes for its functions. */
 typedef struct bench_layer {
-    pd_window window;
-    int lanes, lane_samples, samples, k, threads;
+    pd_conv_shape shape;
     size_t kernel_count;
     float *x, *y, *kernel, *bias, *gradient, *workspace;
 } bench_layer;
 
 static size_t workspace_count(const bench_layer *at)
 {
-    size_t counts[] = {
-        pd_conv_forward_workspace(&at->window, at->samples, at->k, at->threads),
-        pd_conv_backward_input_workspace(&at->window, at->samples, at->k, at->threads),
-        pd_conv_backward_kernel_workspace(&at->window, at->lane_samples, at->k, at->threads),
-        pd_winograd_forward_workspace(&at->window, at->samples, at->k, at->threads),
-        pd_winograd_backward_input_workspace(&at->window, at->samples, at->k, at->threads),
-        pd_winograd_backward_kernel_workspace(&at->window, at->lane_samples, at->k, at->threads)};
+    size_t counts[] = {pd_conv_forward_workspace(&at->shape),
+                       pd_conv_backward_input_workspace(&at->shape),
+                       pd_conv_backward_kernel_workspace(&at->shape),
+                       pd_winograd_forward_workspace(&at->shape),
+                       pd_winograd_backward_input_workspace(&at->shape),
+                       pd_winograd_backward_kernel_workspace(&at->shape)};
     size_t most = 0;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         most = counts[i] > most ? counts[i] : most;
@@ -95,23 +93,16 @@ static size_t workspace_count(const bench_layer *at)
 
 static void run(const bench_layer *at, int direction, bool winograd)
 {
-    if (direction == 0) {
-        (winograd ? pd_winograd_forward : pd_conv_forward)(&at->window, at->samples, at->k, at->x,
-                                                           at->kernel, at->bias, true, at->y,
-                                                           at->workspace, at->threads);
-    } else if (direction == 1) {
-        if (winograd)
-            pd_winograd_backward_input(&at->window, at->samples, at->k, at->y, at->kernel, NULL,
-                                       at->x, at->workspace, at->threads);
-        else
-            pd_conv_backward_input(&at->window, at->samples, at->k, at->y, at->kernel, at->x,
-                                   at->workspace, at->threads);
-    } else {
+    if (direction == 0)
+        (winograd ? pd_winograd_forward : pd_conv_forward)(&at->shape, at->x, at->kernel, at->bias,
+                                                           true, at->y, at->workspace);
+    else if (direction == 1)
+        (winograd ? pd_winograd_backward_input : pd_conv_backward_input)(
+            &at->shape, at->y, at->kernel, NULL, at->x, at->workspace);
+    else
         (winograd ? pd_winograd_backward_kernel : pd_conv_backward_kernel)(
-            &at->window, at->lanes, at->lane_samples, at->k, at->x, at->y, at->gradient,
-            at->gradient + at->kernel_count, at->kernel_count + (size_t)at->k, at->workspace,
-            at->threads);
-    }
+            &at->shape, at->x, at->y, at->gradient, at->gradient + at->kernel_count,
+            at->kernel_count + (size_t)at->shape.k, at->workspace);
 }
 
 /* Prints a line and adds the seconds to total[direction][method], where the last method is the
@@ -119,14 +110,13 @@ static void run(const bench_layer *at, int direction, bool winograd)
 static void bench_run(const bench_case *at, int size, int lanes, int lane_samples, int threads,
                       double total[DIRECTIONS][METHODS + 1])
 {
-    bench_layer layer = {.window = pd_window_make(size, size, at->c, 3, 3, 1, true),
-                         .lanes = lanes,
-                         .lane_samples = lane_samples,
-                         .samples = lanes * lane_samples,
-                         .k = at->k,
-                         .threads = threads,
+    bench_layer layer = {.shape = {.window = pd_window_make(size, size, at->c, 3, 3, 1, true),
+                                   .k = at->k,
+                                   .lanes = lanes,
+                                   .lane_samples = lane_samples,
+                                   .threads = threads},
                          .kernel_count = (size_t)9 * at->c * at->k};
-    size_t pixels = (size_t)layer.samples * size * size;
+    size_t pixels = (size_t)pd_conv_samples(&layer.shape) * size * size;
     layer.x = make_array(pixels * at->c);
     layer.y = make_array(pixels * at->k);
     layer.kernel = make_array(layer.kernel_count);
@@ -144,7 +134,7 @@ static void bench_run(const bench_case *at, int size, int lanes, int lane_sample
             double seconds = now(threads) - start;
             best[i % METHODS] = seconds < best[i % METHODS] ? seconds : best[i % METHODS];
         }
-        bool choice = pd_winograd_suits(&layer.window, at->k);
+        bool choice = pd_winograd_suits(&layer.shape.window, at->k);
         for (int method = 0; method < METHODS; method++)
             total[direction][method] += at->count * best[method];
         total[direction][METHODS] += at->count * best[choice];

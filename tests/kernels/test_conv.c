@@ -1,5 +1,6 @@
 /* Convolution: the references against the definition's derivative, the fast functions against the
  * references, and the same bits for any threads, batch and number of lanes held. */
+#include "kernels/conv_reference.h"
 #include "pneumo/base/random.h"
 #include "pneumo/kernels/conv.h"
 
@@ -39,13 +40,16 @@ static const conv_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static pd_window case_window(const conv_case *at)
+static pd_conv_shape case_shape(const conv_case *at, int lanes, int lane_samples, int threads)
 {
-    return pd_window_make(at->h, at->w, at->c, at->kernel_h, at->kernel_w, at->stride, at->same);
+    pd_window window =
+        pd_window_make(at->h, at->w, at->c, at->kernel_h, at->kernel_w, at->stride, at->same);
+    return (pd_conv_shape){window, at->k, lanes, lane_samples, threads};
 }
 
 /* All arrays of a case. Every lane's gradient is the kernel's, the bias', and a gap. */
 typedef struct conv_data {
+    pd_conv_shape shape;
     pd_window window;
     int samples;
     size_t x_count, y_count, kernel_count, lane_stride;
@@ -54,7 +58,9 @@ typedef struct conv_data {
 
 static conv_data make_data(const conv_case *at)
 {
-    conv_data data = {.window = case_window(at), .samples = at->lanes * at->lane_samples};
+    conv_data data = {.shape = case_shape(at, at->lanes, at->lane_samples, 2),
+                      .samples = at->lanes * at->lane_samples};
+    data.window = data.shape.window;
     assert_true(data.window.out_h > 0 && data.window.out_w > 0);
     data.x_count = (size_t)data.samples * at->h * at->w * at->c;
     data.y_count = (size_t)data.samples * data.window.out_h * data.window.out_w * at->k;
@@ -79,21 +85,20 @@ static float *run_forward(const conv_case *at, const conv_data *data, const floa
                           bool bias, bool relu, int threads)
 {
     float *y = make_result(data->y_count / data->samples * samples);
-    float *workspace =
-        make_result(pd_conv_forward_workspace(&data->window, samples, at->k, threads));
-    pd_conv_forward(&data->window, samples, at->k, x, data->kernel, bias ? data->bias : NULL, relu,
-                    y, workspace, threads);
+    pd_conv_shape shape = case_shape(at, 1, samples, threads);
+    float *workspace = make_result(pd_conv_forward_workspace(&shape));
+    pd_conv_forward(&shape, x, data->kernel, bias ? data->bias : NULL, relu, y, workspace);
     free(workspace);
     return y;
 }
 
 static float *run_input(const conv_case *at, const conv_data *data, const float *dy, int samples,
-                        int threads)
+                        const float *mask, int threads)
 {
     float *dx = make_result(data->x_count / data->samples * samples);
-    float *workspace =
-        make_result(pd_conv_backward_input_workspace(&data->window, samples, at->k, threads));
-    pd_conv_backward_input(&data->window, samples, at->k, dy, data->kernel, dx, workspace, threads);
+    pd_conv_shape shape = case_shape(at, 1, samples, threads);
+    float *workspace = make_result(pd_conv_backward_input_workspace(&shape));
+    pd_conv_backward_input(&shape, dy, data->kernel, mask, dx, workspace);
     free(workspace);
     return dx;
 }
@@ -103,12 +108,11 @@ static float *run_kernel(const conv_case *at, const conv_data *data, int first, 
                          int threads)
 {
     float *gradient = make_result(lanes * data->lane_stride);
-    float *workspace = make_result(
-        pd_conv_backward_kernel_workspace(&data->window, at->lane_samples, at->k, threads));
-    pd_conv_backward_kernel(&data->window, lanes, at->lane_samples, at->k,
-                            data->x + data->x_count / at->lanes * first,
+    pd_conv_shape shape = case_shape(at, lanes, at->lane_samples, threads);
+    float *workspace = make_result(pd_conv_backward_kernel_workspace(&shape));
+    pd_conv_backward_kernel(&shape, data->x + data->x_count / at->lanes * first,
                             data->dy + data->y_count / at->lanes * first, gradient,
-                            gradient + data->kernel_count, data->lane_stride, workspace, threads);
+                            gradient + data->kernel_count, data->lane_stride, workspace);
     free(workspace);
     return gradient;
 }
@@ -153,29 +157,28 @@ static void reference_gives_a_known_result(void **state)
 {
     (void)state;
     /* A 3 x 3 window of ones over 2 x 2 counts what lies below it. */
-    pd_window window = pd_window_make(2, 2, 1, 3, 3, 1, true);
+    pd_conv_shape shape = {pd_window_make(2, 2, 1, 3, 3, 1, true), 1, 1, 1, 1};
     const float x[] = {1, 2, 3, 4}, ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, bias = -10;
     float y[4];
-    pd_conv_reference_forward(&window, 1, 1, x, ones, NULL, false, y);
+    pd_conv_reference_forward(&shape, x, ones, NULL, false, y);
     for (int i = 0; i < 4; i++)
         assert_float_equal(y[i], 10, 0);
     /* Not flipped: the first tap sees the upper left neighbour. */
     const float first[] = {1, 0, 0, 0, 0, 0, 0, 0, 0};
-    pd_conv_reference_forward(&window, 1, 1, x, first, NULL, false, y);
+    pd_conv_reference_forward(&shape, x, first, NULL, false, y);
     const float shifted[] = {0, 0, 0, 1};
     assert_memory_equal(y, shifted, sizeof y);
-    pd_conv_reference_forward(&window, 1, 1, x, first, &bias, true, y);
+    pd_conv_reference_forward(&shape, x, first, &bias, true, y);
     for (int i = 0; i < 4; i++)
         assert_float_equal(y[i], 0, 0);
 }
 
 /* sum of y * dy. The convolution is linear in x and in the kernel, so a central difference is exact
  * but for rounding. */
-static double product(const conv_case *at, const conv_data *data)
+static double product(const conv_data *data)
 {
     float *y = make_result(data->y_count);
-    pd_conv_reference_forward(&data->window, data->samples, at->k, data->x, data->kernel,
-                              data->bias, false, y);
+    pd_conv_reference_forward(&data->shape, data->x, data->kernel, data->bias, false, y);
     double sum = 0;
     for (size_t i = 0; i < data->y_count; i++)
         sum += (double)y[i] * data->dy[i];
@@ -183,13 +186,13 @@ static double product(const conv_case *at, const conv_data *data)
     return sum;
 }
 
-static double difference(const conv_case *at, const conv_data *data, float *element)
+static double difference(const conv_data *data, float *element)
 {
     float kept = *element;
     *element = kept + 0.5f;
-    double above = product(at, data);
+    double above = product(data);
     *element = kept - 0.5f;
-    double below = product(at, data);
+    double below = product(data);
     *element = kept;
     return above - below;
 }
@@ -205,17 +208,16 @@ static void references_are_derivatives(void **state)
         const conv_case *at = &small[i];
         conv_data data = make_data(at);
         float *dx = make_result(data.x_count), *gradient = make_result(data.lane_stride);
-        pd_conv_reference_backward_input(&data.window, data.samples, at->k, data.dy, data.kernel,
-                                         dx);
-        pd_conv_reference_backward_kernel(&data.window, 1, data.samples, at->k, data.x, data.dy,
-                                          gradient, gradient + data.kernel_count, data.lane_stride);
+        pd_conv_reference_backward_input(&data.shape, data.dy, data.kernel, dx);
+        pd_conv_reference_backward_kernel(&data.shape, data.x, data.dy, gradient,
+                                          gradient + data.kernel_count, data.lane_stride);
         for (size_t j = 0; j < data.x_count; j++)
-            assert_float_equal(dx[j], difference(at, &data, &data.x[j]), 1e-4);
+            assert_float_equal(dx[j], difference(&data, &data.x[j]), 1e-4);
         for (size_t j = 0; j < data.kernel_count; j++)
-            assert_float_equal(gradient[j], difference(at, &data, &data.kernel[j]), 1e-4);
+            assert_float_equal(gradient[j], difference(&data, &data.kernel[j]), 1e-4);
         for (int j = 0; j < at->k; j++)
-            assert_float_equal(gradient[data.kernel_count + j],
-                               difference(at, &data, &data.bias[j]), 1e-4);
+            assert_float_equal(gradient[data.kernel_count + j], difference(&data, &data.bias[j]),
+                               1e-4);
         free(dx);
         free(gradient);
         free_data(&data);
@@ -232,8 +234,8 @@ static void fast_matches_reference(void **state)
         for (int way = 0; way < 2; way++) {
             bool bias = way, relu = way;
             float *y = run_forward(at, &data, data.x, data.samples, bias, relu, 2);
-            pd_conv_reference_forward(&data.window, data.samples, at->k, data.x, data.kernel,
-                                      bias ? data.bias : NULL, relu, expected);
+            pd_conv_reference_forward(&data.shape, data.x, data.kernel, bias ? data.bias : NULL,
+                                      relu, expected);
             assert_close(y, expected, data.y_count, taps * at->c, at, "y");
             assert_true(isnan(y[data.y_count]));
             free(y);
@@ -241,19 +243,21 @@ static void fast_matches_reference(void **state)
         free(expected);
 
         expected = make_result(data.x_count);
-        float *dx = run_input(at, &data, data.dy, data.samples, 2);
-        pd_conv_reference_backward_input(&data.window, data.samples, at->k, data.dy, data.kernel,
-                                         expected);
+        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 2);
+        pd_conv_reference_backward_input(&data.shape, data.dy, data.kernel, expected);
         assert_close(dx, expected, data.x_count, taps * at->k, at, "dx");
         assert_true(isnan(dx[data.x_count]));
+        float *masked = run_input(at, &data, data.dy, data.samples, data.x, 2);
+        for (size_t i = 0; i < data.x_count; i++)
+            assert_true(masked[i] == (data.x[i] > 0 ? dx[i] : 0));
+        free(masked);
         free(dx);
         free(expected);
 
         expected = make_result(at->lanes * data.lane_stride);
         float *gradient = run_kernel(at, &data, 0, at->lanes, 2);
-        pd_conv_reference_backward_kernel(&data.window, at->lanes, at->lane_samples, at->k, data.x,
-                                          data.dy, expected, expected + data.kernel_count,
-                                          data.lane_stride);
+        pd_conv_reference_backward_kernel(&data.shape, data.x, data.dy, expected,
+                                          expected + data.kernel_count, data.lane_stride);
         for (int lane = 0; lane < at->lanes; lane++) {
             assert_close(gradient + lane * data.lane_stride, expected + lane * data.lane_stride,
                          data.kernel_count + at->k,
@@ -273,13 +277,13 @@ static void bits_do_not_depend_on_threads(void **state)
     for (const conv_case *at = cases; at < cases + CASES; at++) {
         conv_data data = make_data(at);
         float *y = run_forward(at, &data, data.x, data.samples, true, true, 1);
-        float *dx = run_input(at, &data, data.dy, data.samples, 1);
+        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 1);
         float *gradient = run_kernel(at, &data, 0, at->lanes, 1);
         for (int threads = 2; threads <= 3; threads++) {
             float *other = run_forward(at, &data, data.x, data.samples, true, true, threads);
             assert_memory_equal(other, y, data.y_count * sizeof *y);
             free(other);
-            other = run_input(at, &data, data.dy, data.samples, threads);
+            other = run_input(at, &data, data.dy, data.samples, NULL, threads);
             assert_memory_equal(other, dx, data.x_count * sizeof *dx);
             free(other);
             other = run_kernel(at, &data, 0, at->lanes, threads);
@@ -309,12 +313,12 @@ static void bits_do_not_depend_on_batch_or_lanes_held(void **state)
         conv_data data = make_data(at);
         size_t x_sample = data.x_count / data.samples, y_sample = data.y_count / data.samples;
         float *y = run_forward(at, &data, data.x, data.samples, true, true, 2);
-        float *dx = run_input(at, &data, data.dy, data.samples, 2);
+        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 2);
         for (int n = 0; n < data.samples; n++) {
             float *alone = run_forward(at, &data, data.x + n * x_sample, 1, true, true, 1);
             assert_memory_equal(alone, y + n * y_sample, y_sample * sizeof *y);
             free(alone);
-            alone = run_input(at, &data, data.dy + n * y_sample, 1, 1);
+            alone = run_input(at, &data, data.dy + n * y_sample, 1, NULL, 1);
             assert_memory_equal(alone, dx + n * x_sample, x_sample * sizeof *dx);
             free(alone);
         }
@@ -338,14 +342,13 @@ static void fewer_samples_need_no_more_workspace(void **state)
 {
     (void)state;
     for (const conv_case *at = cases; at < cases + CASES; at++) {
-        pd_window window = case_window(at);
         for (int threads = 1; threads <= 3; threads++) {
             for (int samples = 1; samples < 40; samples++) {
-                assert_true(pd_conv_forward_workspace(&window, samples, at->k, threads) <=
-                            pd_conv_forward_workspace(&window, samples + 1, at->k, threads));
-                assert_true(
-                    pd_conv_backward_kernel_workspace(&window, samples, at->k, threads) <=
-                    pd_conv_backward_kernel_workspace(&window, samples + 1, at->k, threads));
+                pd_conv_shape fewer = case_shape(at, 1, samples, threads);
+                pd_conv_shape more = case_shape(at, 1, samples + 1, threads);
+                assert_true(pd_conv_forward_workspace(&fewer) <= pd_conv_forward_workspace(&more));
+                assert_true(pd_conv_backward_kernel_workspace(&fewer) <=
+                            pd_conv_backward_kernel_workspace(&more));
             }
         }
     }
@@ -354,10 +357,10 @@ static void fewer_samples_need_no_more_workspace(void **state)
 static void not_a_number_is_not_hidden(void **state)
 {
     (void)state;
-    pd_window window = pd_window_make(1, 1, 1, 1, 1, 1, true);
+    pd_conv_shape shape = {pd_window_make(1, 1, 1, 1, 1, 1, true), 1, 1, 1, 1};
     float x = NAN, kernel = 1, y = 0;
-    float *workspace = make_result(pd_conv_forward_workspace(&window, 1, 1, 1));
-    pd_conv_forward(&window, 1, 1, &x, &kernel, NULL, true, &y, workspace, 1);
+    float *workspace = make_result(pd_conv_forward_workspace(&shape));
+    pd_conv_forward(&shape, &x, &kernel, NULL, true, &y, workspace);
     assert_true(isnan(y));
     free(workspace);
 }

@@ -1,6 +1,6 @@
 /* Dense products against plain loops, and the same bits for any threads, batch and lanes held. */
+#include "kernels/blas_internal.h"
 #include "pneumo/base/random.h"
-#include "pneumo/kernels/blas.h"
 #include "pneumo/kernels/dense.h"
 
 #include <math.h>
@@ -36,9 +36,9 @@ static float *run_forward(const dense_case *at, const float *x, int samples, con
                           const float *bias, bool relu, int threads)
 {
     float *y = make_array((size_t)samples * at->units, 0);
-    float *workspace =
-        make_array(pd_dense_forward_workspace(samples, at->inputs, at->units, threads), 0);
-    pd_dense_forward(samples, at->inputs, at->units, x, weights, bias, relu, y, workspace, threads);
+    pd_dense_shape shape = {1, samples, at->inputs, at->units, threads};
+    float *workspace = make_array(pd_dense_forward_workspace(&shape), 0);
+    pd_dense_forward(&shape, x, weights, bias, relu, y, workspace);
     free(workspace);
     return y;
 }
@@ -49,12 +49,18 @@ static float *run_weights(const dense_case *at, const float *x, const float *dy,
 {
     size_t weights = (size_t)at->inputs * at->units, stride = weights + at->units;
     float *gradient = make_array(lanes * stride, 0);
-    float *workspace =
-        make_array(pd_dense_backward_weights_workspace(lanes, at->lane_samples, at->units), 0);
-    pd_dense_backward_weights(lanes, at->lane_samples, at->inputs, at->units, x, dy, gradient,
-                              gradient + weights, stride, workspace, threads);
+    pd_dense_shape shape = {lanes, at->lane_samples, at->inputs, at->units, threads};
+    float *workspace = make_array(pd_dense_backward_weights_workspace(&shape), 0);
+    pd_dense_backward_weights(&shape, x, dy, gradient, gradient + weights, stride, workspace);
     free(workspace);
     return gradient;
+}
+
+static void run_input(const dense_case *at, const float *dy, const float *weights, int lanes,
+                      int threads, float *dx)
+{
+    pd_dense_shape shape = {lanes, at->lane_samples, at->inputs, at->units, threads};
+    pd_dense_backward_input(&shape, dy, weights, dx);
 }
 
 static void assert_close(const float *got, const float *expected, size_t count, int terms)
@@ -89,7 +95,7 @@ static void matches_plain_loops(void **state)
 
         float *dx = make_array((size_t)samples * inputs, 0);
         expected = make_array((size_t)samples * inputs, 0);
-        pd_dense_backward_input(at->lanes, at->lane_samples, inputs, units, dy, weights, dx, 2);
+        run_input(at, dy, weights, at->lanes, 2, dx);
         pd_gemm_reference(false, true, samples, inputs, units, 1, dy, units, weights, units, 0,
                           expected, inputs);
         assert_close(dx, expected, (size_t)samples * inputs, units);
@@ -131,7 +137,7 @@ static void bits_do_not_depend_on_threads_batch_or_lanes_held(void **state)
         float *gradient = run_weights(at, x, dy, at->lanes, 1);
         float *dx = make_array((size_t)samples * inputs, 0);
         float *other_dx = make_array((size_t)samples * inputs, 0);
-        pd_dense_backward_input(at->lanes, at->lane_samples, inputs, units, dy, weights, dx, 1);
+        run_input(at, dy, weights, at->lanes, 1, dx);
         for (int threads = 2; threads <= 3; threads++) {
             float *other = run_forward(at, x, samples, weights, NULL, true, threads);
             assert_memory_equal(other, y, outputs * sizeof *y);
@@ -150,8 +156,7 @@ static void bits_do_not_depend_on_threads_batch_or_lanes_held(void **state)
             float *alone = run_weights(at, x + lane * lane_x, own_dy, 1, 2);
             assert_memory_equal(alone, gradient + lane * stride, stride * sizeof *alone);
             free(alone);
-            pd_dense_backward_input(1, at->lane_samples, inputs, units, own_dy, weights,
-                                    other_dx + lane * lane_x, 2);
+            run_input(at, own_dy, weights, 1, 2, other_dx + lane * lane_x);
         }
         assert_memory_equal(other_dx, dx, (size_t)samples * inputs * sizeof *dx);
         free(x);

@@ -1,7 +1,7 @@
 /* Depthwise convolution: the fast functions against the references, the references against a known
  * result and against the derivative, and the same bits for any threads, batch and lanes held. */
+#include "kernels/depthwise_reference.h"
 #include "pneumo/base/random.h"
-#include "pneumo/kernels/depthwise.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -66,21 +66,28 @@ static void free_data(depthwise_data *data)
     free(data->dy);
 }
 
+/* The shape of the case's window with `samples` samples. */
+static pd_depthwise_shape data_shape(const depthwise_data *data, bool relu, int samples,
+                                     int threads)
+{
+    return (pd_depthwise_shape){data->window, relu, 1, samples, threads};
+}
+
 static float *run_forward(const depthwise_data *data, int first, int samples, bool relu,
                           int threads)
 {
     float *y = make_result(samples * data->y_sample);
-    pd_depthwise_forward(&data->window, samples, relu, data->x + first * data->x_sample,
-                         data->kernel, y, threads);
+    pd_depthwise_shape shape = data_shape(data, relu, samples, threads);
+    pd_depthwise_forward(&shape, data->x + first * data->x_sample, data->kernel, y);
     return y;
 }
 
 static float *run_input(const depthwise_data *data, int first, int samples, bool relu, int threads)
 {
     float *dx = make_result(samples * data->x_sample);
-    pd_depthwise_backward_input(&data->window, samples, relu,
-                                relu ? data->x + first * data->x_sample : NULL,
-                                data->dy + first * data->y_sample, data->kernel, dx, threads);
+    pd_depthwise_shape shape = data_shape(data, relu, samples, threads);
+    pd_depthwise_backward_input(&shape, relu ? data->x + first * data->x_sample : NULL,
+                                data->dy + first * data->y_sample, data->kernel, dx);
     return dx;
 }
 
@@ -88,11 +95,11 @@ static float *run_kernel(const depthwise_case *at, const depthwise_data *data, i
                          bool relu, int threads)
 {
     float *gradient = make_result(lanes * data->lane_stride);
-    float *workspace = make_result(pd_depthwise_backward_kernel_workspace(&data->window, threads));
-    pd_depthwise_backward_kernel(&data->window, lanes, at->lane_samples, relu,
-                                 data->x + first * at->lane_samples * data->x_sample,
+    pd_depthwise_shape shape = {data->window, relu, lanes, at->lane_samples, threads};
+    float *workspace = make_result(pd_depthwise_backward_kernel_workspace(&shape));
+    pd_depthwise_backward_kernel(&shape, data->x + first * at->lane_samples * data->x_sample,
                                  data->dy + first * at->lane_samples * data->y_sample, gradient,
-                                 data->lane_stride, workspace, threads);
+                                 data->lane_stride, workspace);
     free(workspace);
     return gradient;
 }
@@ -112,15 +119,16 @@ static void reference_gives_a_known_result(void **state)
 {
     (void)state;
     /* Channel 0 is shifted by the first tap, channel 1 is summed; negative inputs count as 0. */
-    pd_window window = pd_window_make(2, 2, 2, 3, 3, 1, true);
+    pd_depthwise_shape shape = {pd_window_make(2, 2, 2, 3, 3, 1, true), false, 1, 1, 1};
     const float x[] = {1, 1, 2, -5, 3, 2, 4, 3};
     float kernel[18] = {1}, y[8];
     for (int i = 0; i < 9; i++)
         kernel[2 * i + 1] = 1;
-    pd_depthwise_reference_forward(&window, 1, false, x, kernel, y);
+    pd_depthwise_reference_forward(&shape, x, kernel, y);
     const float plain[] = {0, 1, 0, 1, 0, 1, 1, 1};
     assert_memory_equal(y, plain, sizeof y);
-    pd_depthwise_reference_forward(&window, 1, true, x, kernel, y);
+    shape.relu = true;
+    pd_depthwise_reference_forward(&shape, x, kernel, y);
     const float rectified[] = {0, 6, 0, 6, 0, 6, 1, 6};
     assert_memory_equal(y, rectified, sizeof y);
 }
@@ -129,7 +137,8 @@ static void reference_gives_a_known_result(void **state)
 static double product(const depthwise_data *data, bool relu)
 {
     float *y = make_result(data->samples * data->y_sample);
-    pd_depthwise_reference_forward(&data->window, data->samples, relu, data->x, data->kernel, y);
+    pd_depthwise_shape shape = data_shape(data, relu, data->samples, 1);
+    pd_depthwise_reference_forward(&shape, data->x, data->kernel, y);
     double sum = 0;
     for (size_t i = 0; i < data->samples * data->y_sample; i++)
         sum += (double)y[i] * data->dy[i];
@@ -161,10 +170,9 @@ static void references_are_derivatives(void **state)
         for (size_t j = 0; j < x_count; j++)
             data.x[j] += data.x[j] < 0 ? -0.25f : 0.25f;
         float *dx = make_result(x_count), *gradient = make_result(data.kernel_count);
-        pd_depthwise_reference_backward_input(&data.window, data.samples, relu, data.x, data.dy,
-                                              data.kernel, dx);
-        pd_depthwise_reference_backward_kernel(&data.window, 1, data.samples, relu, data.x, data.dy,
-                                               gradient, data.lane_stride);
+        pd_depthwise_shape shape = data_shape(&data, relu, data.samples, 1);
+        pd_depthwise_reference_backward_input(&shape, data.x, data.dy, data.kernel, dx);
+        pd_depthwise_reference_backward_kernel(&shape, data.x, data.dy, gradient, data.lane_stride);
         for (size_t j = 0; j < x_count; j++)
             assert_float_equal(dx[j], difference(&data, relu, &data.x[j]), 1e-4);
         for (size_t j = 0; j < data.kernel_count; j++)
@@ -186,8 +194,8 @@ static void fast_matches_reference(void **state)
         size_t y_count = data.samples * data.y_sample, x_count = data.samples * data.x_sample;
         float *expected = make_result(y_count);
         float *y = run_forward(&data, 0, data.samples, relu, 2);
-        pd_depthwise_reference_forward(&data.window, data.samples, relu, data.x, data.kernel,
-                                       expected);
+        pd_depthwise_shape shape = {data.window, relu, at->lanes, at->lane_samples, 1};
+        pd_depthwise_reference_forward(&shape, data.x, data.kernel, expected);
         assert_close(y, expected, y_count, taps, at, "y");
         assert_true(isnan(y[y_count]));
         free(y);
@@ -195,8 +203,7 @@ static void fast_matches_reference(void **state)
 
         expected = make_result(x_count);
         float *dx = run_input(&data, 0, data.samples, relu, 2);
-        pd_depthwise_reference_backward_input(&data.window, data.samples, relu, data.x, data.dy,
-                                              data.kernel, expected);
+        pd_depthwise_reference_backward_input(&shape, data.x, data.dy, data.kernel, expected);
         assert_close(dx, expected, x_count, taps, at, "dx");
         assert_true(isnan(dx[x_count]));
         free(dx);
@@ -204,8 +211,7 @@ static void fast_matches_reference(void **state)
 
         expected = make_result(at->lanes * data.lane_stride);
         float *gradient = run_kernel(at, &data, 0, at->lanes, relu, 2);
-        pd_depthwise_reference_backward_kernel(&data.window, at->lanes, at->lane_samples, relu,
-                                               data.x, data.dy, expected, data.lane_stride);
+        pd_depthwise_reference_backward_kernel(&shape, data.x, data.dy, expected, data.lane_stride);
         for (int lane = 0; lane < at->lanes; lane++) {
             assert_close(gradient + lane * data.lane_stride, expected + lane * data.lane_stride,
                          data.kernel_count,
@@ -255,13 +261,14 @@ static void bits_do_not_depend_on_threads_batch_or_lanes_held(void **state)
 static void not_a_number_is_not_hidden(void **state)
 {
     (void)state;
-    pd_window window = pd_window_make(4, 4, 16, 3, 3, 1, true);
+    pd_depthwise_shape shape = {pd_window_make(4, 4, 16, 3, 3, 1, true), false, 1, 1, 1};
     float x[4 * 4 * 16] = {0}, kernel[9 * 16], y[4 * 4 * 16];
     for (int i = 0; i < 9 * 16; i++)
         kernel[i] = 1;
     x[0] = NAN;
     for (int relu = 0; relu < 2; relu++) {
-        pd_depthwise_forward(&window, 1, relu, x, kernel, y, 1);
+        shape.relu = relu;
+        pd_depthwise_forward(&shape, x, kernel, y);
         assert_true(isnan(y[0]));
         assert_true(y[1] == 0);
     }

@@ -1,6 +1,6 @@
 /* pd_gemm against plain loops, and the restart that picks OpenBLAS' kernels. */
+#include "kernels/blas_internal.h"
 #include "pneumo/base/random.h"
-#include "pneumo/kernels/blas.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -41,7 +41,7 @@ static void shares_cover_all_lanes(void **state)
             int next = 0;
             for (int rank = 0; rank < ranks; rank++) {
                 int first, count;
-                pd_tree_share(lanes, ranks, rank, &first, &count);
+                pd_tree_slice(lanes, ranks, rank, &first, &count);
                 assert_int_equal(first, next);
                 assert_in_range(count, lanes / ranks, (lanes + ranks - 1) / ranks);
                 next = first + count;
@@ -112,7 +112,7 @@ static void fold_over_ranks(int lanes, int ranks, const float *source, size_t st
     int all = 0;
     for (int rank = 0; rank < ranks; rank++) {
         int first, held;
-        pd_tree_share(lanes, ranks, rank, &first, &held);
+        pd_tree_slice(lanes, ranks, rank, &first, &held);
         pd_subtree own[PD_SUBTREES_MAX];
         int found = pd_tree_subtrees(lanes, first, held, own);
         for (int i = 0; i < found; i++) {

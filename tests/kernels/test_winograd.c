@@ -1,7 +1,7 @@
 /* Winograd convolution: against the plain references, its stated accuracy, and the same bits for
  * any threads, batch and number of lanes held. */
+#include "kernels/conv_reference.h"
 #include "pneumo/base/random.h"
-#include "pneumo/kernels/conv.h"
 #include "pneumo/kernels/winograd.h"
 
 #include <math.h>
@@ -35,10 +35,16 @@ static const wino_case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
+static pd_conv_shape case_shape(const wino_case *at, int lanes, int lane_samples, int threads)
+{
+    return (pd_conv_shape){pd_window_make(at->h, at->w, at->c, 3, 3, 1, at->same), at->k, lanes,
+                           lane_samples, threads};
+}
+
 /* All arrays of a case, of variance 1. Every lane's gradient is the kernel's, the bias', and a gap.
  */
 typedef struct wino_data {
-    pd_window window;
+    pd_conv_shape shape;
     int samples;
     size_t x_count, y_count, kernel_count, lane_stride;
     float *x, *kernel, *bias, *dy;
@@ -46,11 +52,12 @@ typedef struct wino_data {
 
 static wino_data make_data(const wino_case *at)
 {
-    wino_data data = {.window = pd_window_make(at->h, at->w, at->c, 3, 3, 1, at->same),
+    wino_data data = {.shape = case_shape(at, at->lanes, at->lane_samples, 2),
                       .samples = at->lanes * at->lane_samples};
-    assert_true(data.window.out_h > 0 && data.window.out_w > 0);
+    const pd_window *window = &data.shape.window;
+    assert_true(window->out_h > 0 && window->out_w > 0);
     data.x_count = (size_t)data.samples * at->h * at->w * at->c;
-    data.y_count = (size_t)data.samples * data.window.out_h * data.window.out_w * at->k;
+    data.y_count = (size_t)data.samples * window->out_h * window->out_w * at->k;
     data.kernel_count = (size_t)9 * at->c * at->k;
     data.lane_stride = data.kernel_count + at->k + 5;
     data.x = make_array(data.x_count, 1, sqrtf(3));
@@ -72,10 +79,9 @@ static float *run_forward(const wino_case *at, const wino_data *data, const floa
                           bool bias, bool relu, int threads)
 {
     float *y = make_result(data->y_count / data->samples * samples);
-    float *workspace =
-        make_result(pd_winograd_forward_workspace(&data->window, samples, at->k, threads));
-    pd_winograd_forward(&data->window, samples, at->k, x, data->kernel, bias ? data->bias : NULL,
-                        relu, y, workspace, threads);
+    pd_conv_shape shape = case_shape(at, 1, samples, threads);
+    float *workspace = make_result(pd_winograd_forward_workspace(&shape));
+    pd_winograd_forward(&shape, x, data->kernel, bias ? data->bias : NULL, relu, y, workspace);
     free(workspace);
     return y;
 }
@@ -84,10 +90,9 @@ static float *run_input(const wino_case *at, const wino_data *data, const float 
                         const float *mask, int threads)
 {
     float *dx = make_result(data->x_count / data->samples * samples);
-    float *workspace =
-        make_result(pd_winograd_backward_input_workspace(&data->window, samples, at->k, threads));
-    pd_winograd_backward_input(&data->window, samples, at->k, dy, data->kernel, mask, dx, workspace,
-                               threads);
+    pd_conv_shape shape = case_shape(at, 1, samples, threads);
+    float *workspace = make_result(pd_winograd_backward_input_workspace(&shape));
+    pd_winograd_backward_input(&shape, dy, data->kernel, mask, dx, workspace);
     free(workspace);
     return dx;
 }
@@ -97,12 +102,12 @@ static float *run_kernel(const wino_case *at, const wino_data *data, int first, 
                          bool bias, int threads)
 {
     float *gradient = make_result(lanes * data->lane_stride);
-    float *workspace = make_result(
-        pd_winograd_backward_kernel_workspace(&data->window, at->lane_samples, at->k, threads));
-    pd_winograd_backward_kernel(
-        &data->window, lanes, at->lane_samples, at->k, data->x + data->x_count / at->lanes * first,
-        data->dy + data->y_count / at->lanes * first, gradient,
-        bias ? gradient + data->kernel_count : NULL, data->lane_stride, workspace, threads);
+    pd_conv_shape shape = case_shape(at, lanes, at->lane_samples, threads);
+    float *workspace = make_result(pd_winograd_backward_kernel_workspace(&shape));
+    pd_winograd_backward_kernel(&shape, data->x + data->x_count / at->lanes * first,
+                                data->dy + data->y_count / at->lanes * first, gradient,
+                                bias ? gradient + data->kernel_count : NULL, data->lane_stride,
+                                workspace);
     free(workspace);
     return gradient;
 }
@@ -139,14 +144,13 @@ static void assert_matches_reference(const wino_case *at)
     float *expected = make_result(data.y_count);
     for (int way = 0; way < 2; way++) {
         bool bias = way, relu = way;
-        pd_conv_reference_forward(&data.window, data.samples, at->k, data.x, data.kernel, data.bias,
-                                  false, expected);
+        pd_conv_reference_forward(&data.shape, data.x, data.kernel, data.bias, false, expected);
         float *y = run_forward(at, &data, data.x, data.samples, bias, relu, 2);
         float most = fabsf(expected[0]);
         for (size_t i = 0; i < data.y_count; i++)
             most = fmaxf(most, fabsf(expected[i]));
-        pd_conv_reference_forward(&data.window, data.samples, at->k, data.x, data.kernel,
-                                  bias ? data.bias : NULL, relu, expected);
+        pd_conv_reference_forward(&data.shape, data.x, data.kernel, bias ? data.bias : NULL, relu,
+                                  expected);
         for (size_t i = 0; i < data.y_count; i++)
             assert_true(fabsf(y[i] - expected[i]) <= LIMIT * fmaxf(most, 1));
         assert_true(isnan(y[data.y_count]));
@@ -156,8 +160,7 @@ static void assert_matches_reference(const wino_case *at)
 
     expected = make_result(data.x_count);
     float *dx = run_input(at, &data, data.dy, data.samples, NULL, 2);
-    pd_conv_reference_backward_input(&data.window, data.samples, at->k, data.dy, data.kernel,
-                                     expected);
+    pd_conv_reference_backward_input(&data.shape, data.dy, data.kernel, expected);
     assert_error(dx, expected, data.x_count, "dx", at, LIMIT);
     assert_true(isnan(dx[data.x_count]));
     float *masked = run_input(at, &data, data.dy, data.samples, data.x, 2);
@@ -168,9 +171,8 @@ static void assert_matches_reference(const wino_case *at)
     free(expected);
 
     expected = make_result(at->lanes * data.lane_stride);
-    pd_conv_reference_backward_kernel(&data.window, at->lanes, at->lane_samples, at->k, data.x,
-                                      data.dy, expected, expected + data.kernel_count,
-                                      data.lane_stride);
+    pd_conv_reference_backward_kernel(&data.shape, data.x, data.dy, expected,
+                                      expected + data.kernel_count, data.lane_stride);
     for (int bias = 0; bias < 2; bias++) {
         float *gradient = run_kernel(at, &data, 0, at->lanes, bias, 2);
         for (int lane = 0; lane < at->lanes; lane++) {
@@ -267,17 +269,16 @@ static void fewer_samples_need_no_more_workspace(void **state)
 {
     (void)state;
     for (const wino_case *at = cases; at < cases + CASES; at++) {
-        pd_window window = pd_window_make(at->h, at->w, at->c, 3, 3, 1, at->same);
         for (int threads = 1; threads <= 3; threads++) {
             for (int samples = 1; samples < 100; samples++) {
-                assert_true(pd_winograd_forward_workspace(&window, samples, at->k, threads) <=
-                            pd_winograd_forward_workspace(&window, samples + 1, at->k, threads));
-                assert_true(
-                    pd_winograd_backward_input_workspace(&window, samples, at->k, threads) <=
-                    pd_winograd_backward_input_workspace(&window, samples + 1, at->k, threads));
-                assert_true(
-                    pd_winograd_backward_kernel_workspace(&window, samples, at->k, threads) <=
-                    pd_winograd_backward_kernel_workspace(&window, samples + 1, at->k, threads));
+                pd_conv_shape fewer = case_shape(at, 1, samples, threads);
+                pd_conv_shape more = case_shape(at, 1, samples + 1, threads);
+                assert_true(pd_winograd_forward_workspace(&fewer) <=
+                            pd_winograd_forward_workspace(&more));
+                assert_true(pd_winograd_backward_input_workspace(&fewer) <=
+                            pd_winograd_backward_input_workspace(&more));
+                assert_true(pd_winograd_backward_kernel_workspace(&fewer) <=
+                            pd_winograd_backward_kernel_workspace(&more));
             }
         }
     }
@@ -286,10 +287,10 @@ static void fewer_samples_need_no_more_workspace(void **state)
 static void not_a_number_is_not_hidden(void **state)
 {
     (void)state;
-    pd_window window = pd_window_make(1, 1, 1, 3, 3, 1, true);
+    pd_conv_shape shape = {pd_window_make(1, 1, 1, 3, 3, 1, true), 1, 1, 1, 1};
     float x = NAN, kernel[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, y = 0;
-    float *workspace = make_result(pd_winograd_forward_workspace(&window, 1, 1, 1));
-    pd_winograd_forward(&window, 1, 1, &x, kernel, NULL, true, &y, workspace, 1);
+    float *workspace = make_result(pd_winograd_forward_workspace(&shape));
+    pd_winograd_forward(&shape, &x, kernel, NULL, true, &y, workspace);
     assert_true(isnan(y));
     free(workspace);
 }

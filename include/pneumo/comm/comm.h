@@ -48,8 +48,8 @@ int pd_comm_size(const pd_comm *comm);
 int pd_comm_local_size(const pd_comm *comm);
 const char *pd_comm_host(const pd_comm *comm);
 
-/* Fixes the number of lanes and each rank's share of them (pd_tree_share). More ranks than lanes is
- * an error that says to raise `lanes`. Collective. */
+/* Fixes the number of lanes and the slice of them that each rank owns (pd_tree_slice). More ranks
+ * than lanes is an error that says to raise `lanes`. Collective. */
 pd_status pd_comm_set_lanes(pd_comm *comm, int lanes);
 int pd_comm_lanes(const pd_comm *comm);
 int pd_comm_first_lane(const pd_comm *comm);

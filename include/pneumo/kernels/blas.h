@@ -34,9 +34,4 @@ const char *pd_blas_version(void);
 void pd_gemm(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, const float *a,
              int lda, const float *b, int ldb, float beta, float *c, int ldc);
 
-/* The same by plain loops: what pd_gemm is tested against. */
-void pd_gemm_reference(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha,
-                       const float *a, int lda, const float *b, int ldb, float beta, float *c,
-                       int ldc);
-
 #endif

@@ -1,0 +1,76 @@
+/* Vectors of floats, as wide as the instruction set allows, and nontemporal stores of them. */
+#ifndef PNEUMO_KERNELS_VECTOR_H
+#define PNEUMO_KERNELS_VECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* For functions that become fast only when their constant arguments are known to the compiler. */
+#define PD_INLINE static inline __attribute__((always_inline))
+
+#if defined(__AVX512F__)
+enum { PD_VECTOR_WIDTH = 16 };
+#elif defined(__AVX__)
+enum { PD_VECTOR_WIDTH = 8 };
+#else
+enum { PD_VECTOR_WIDTH = 4 };
+#endif
+
+/* A vector in memory, aligned like a float: buffers need no greater alignment. */
+typedef float pd_vector __attribute__((vector_size(sizeof(float) * PD_VECTOR_WIDTH),
+                                       aligned(sizeof(float)), may_alias));
+
+/* The result of comparing two vectors: -1 where the comparison holds, else 0. */
+typedef int pd_vector_mask __attribute__((vector_size(sizeof(int) * PD_VECTOR_WIDTH)));
+
+/* The values where the mask is set, 0 elsewhere. */
+PD_INLINE pd_vector pd_vector_select(pd_vector_mask mask, pd_vector values)
+{
+    return (pd_vector)((pd_vector_mask)values & mask);
+}
+
+/* Whether to write `bytes` of results, in rows of `stride` floats starting at `to`, with
+ * nontemporal stores: each vector must fill a cache line, and the results must be too large for the
+ * second-level cache. */
+static inline bool pd_vector_use_nontemporal(const float *to, size_t stride, size_t bytes)
+{
+    enum { LINE = 64, CACHE = 2 << 20 };
+    return sizeof(pd_vector) == LINE && (uintptr_t)to % LINE == 0 &&
+           stride % PD_VECTOR_WIDTH == 0 && bytes > CACHE;
+}
+
+/* Stores a vector without reading its cache line first; `to` is aligned to the vector. Call
+ * pd_vector_fence before another thread reads it. A plain store without AVX-512. */
+static inline void pd_vector_store_nontemporal(float *to, pd_vector values)
+{
+#if defined(__AVX512F__)
+    typedef float aligned_vector __attribute__((vector_size(sizeof(float) * PD_VECTOR_WIDTH)));
+    __builtin_ia32_movntps512(to, (aligned_vector)values);
+#else
+    *(pd_vector *)to = values;
+#endif
+}
+
+/* Copies n floats with nontemporal stores, whatever the alignment of both arrays. */
+static inline void pd_vector_copy_nontemporal(size_t n, const float *restrict from,
+                                              float *restrict to)
+{
+    size_t i = 0;
+    for (; i < n && (uintptr_t)(to + i) % sizeof(pd_vector) != 0; i++)
+        to[i] = from[i];
+    for (; i + PD_VECTOR_WIDTH <= n; i += PD_VECTOR_WIDTH)
+        pd_vector_store_nontemporal(to + i, *(const pd_vector *)(from + i));
+    for (; i < n; i++)
+        to[i] = from[i];
+}
+
+/* Orders this thread's nontemporal stores before its later stores. */
+static inline void pd_vector_fence(void)
+{
+#if defined(__AVX512F__)
+    __builtin_ia32_sfence();
+#endif
+}
+
+#endif

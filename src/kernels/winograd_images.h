@@ -1,0 +1,118 @@
+/* Images and the tiles into which Winograd convolution cuts them. */
+#ifndef PNEUMO_KERNELS_WINOGRAD_IMAGES_H
+#define PNEUMO_KERNELS_WINOGRAD_IMAGES_H
+
+#include "integer.h"
+#include "winograd_transform.h"
+
+#include <string.h>
+
+/* Samples of one side of the convolution, [samples][h][w][c]. */
+typedef struct pd_winograd_images {
+    int h, w, c;
+    const float *data;
+    ptrdiff_t count; /* floats in all */
+} pd_winograd_images;
+
+static inline pd_winograd_images pd_winograd_images_make(int h, int w, int c, int samples,
+                                                         const float *data)
+{
+    return (pd_winograd_images){h, w, c, data, (ptrdiff_t)samples * h * w * c};
+}
+
+/* The tiles into which the outputs of a sample are cut. */
+typedef struct pd_winograd_grid {
+    int rows, columns;
+} pd_winograd_grid;
+
+static inline pd_winograd_grid pd_winograd_grid_make(int out_h, int out_w)
+{
+    return (pd_winograd_grid){pd_divide_up(out_h, OUTPUT), pd_divide_up(out_w, OUTPUT)};
+}
+
+static inline int pd_winograd_grid_tiles(const pd_winograd_grid *grid)
+{
+    return grid->rows * grid->columns;
+}
+
+/* The location of a tile: its sample and its first output. */
+typedef struct pd_winograd_place {
+    int sample, y, x;
+} pd_winograd_place;
+
+/* Of tile `tile`, counted over all samples. */
+static inline pd_winograd_place pd_winograd_grid_place(const pd_winograd_grid *grid, int tile)
+{
+    int tiles = pd_winograd_grid_tiles(grid), in_sample = tile % tiles;
+    return (pd_winograd_place){tile / tiles, in_sample / grid->columns * OUTPUT,
+                               in_sample % grid->columns * OUTPUT};
+}
+
+/* The offset of a vector of channels, from `channel` on, of the pixel at `place`. */
+PD_INLINE ptrdiff_t pd_winograd_images_offset(const pd_winograd_images *images,
+                                              const pd_winograd_place *place, int channel)
+{
+    ptrdiff_t row = place->sample * (ptrdiff_t)images->h + place->y;
+    return (row * images->w + place->x) * images->c + channel;
+}
+
+/* The channels from `channel` on of the square of size x size pixels at `place`. A vector that
+ * extends past the last channel holds whatever follows in memory. The patch is in place if it lies
+ * within the image, else in buffer[size * size][vector], with zeros around the image. */
+PD_INLINE pd_winograd_patch pd_winograd_images_patch(const pd_winograd_images *images,
+                                                     const pd_winograd_place *place, int channel,
+                                                     const int size, float *buffer)
+{
+    const int y = place->y, x = place->x;
+    ptrdiff_t column = images->c, row = (ptrdiff_t)images->w * images->c;
+    ptrdiff_t first = pd_winograd_images_offset(images, place, channel);
+    ptrdiff_t end = images->count - PD_VECTOR_WIDTH;
+    if (y >= 0 && x >= 0 && y + size <= images->h && x + size <= images->w &&
+        first + (size - 1) * (row + column) <= end)
+        return (pd_winograd_patch){images->data + first, row, column};
+    size_t bytes = (size_t)pd_min_int(PD_VECTOR_WIDTH, images->c - channel) * sizeof *buffer;
+    for (int i = 0; i < size; i++) {
+        for (int j = 0; j < size; j++) {
+            float *to = buffer + (i * size + j) * PD_VECTOR_WIDTH;
+            ptrdiff_t pixel = first + i * row + j * column;
+            *(pd_vector *)to = (pd_vector){0};
+            if (y + i < 0 || x + j < 0 || y + i >= images->h || x + j >= images->w)
+                continue;
+            if (pixel <= end)
+                *(pd_vector *)to = *(const pd_vector *)(images->data + pixel);
+            else
+                memcpy(to, images->data + pixel, bytes);
+        }
+    }
+    return (pd_winograd_patch){buffer, size * PD_VECTOR_WIDTH, PD_VECTOR_WIDTH};
+}
+
+/* Prefetches a patch of rows x columns pixels at offset `first`, of which some may lie outside the
+ * array: the hardware prefetcher does not recognise this two-dimensional pattern. */
+PD_INLINE void pd_winograd_images_prefetch(const pd_winograd_images *images, ptrdiff_t first,
+                                           const int rows, const int columns)
+{
+    ptrdiff_t column = images->c, row = (ptrdiff_t)images->w * images->c;
+    uintptr_t at = (uintptr_t)images->data + (uintptr_t)first * sizeof *images->data;
+    for (int i = 0; i < rows; i++) {
+        for (int j = 0; j < columns; j++)
+            __builtin_prefetch(
+                (const void *)(at + (uintptr_t)(i * row + j * column) * sizeof *images->data));
+    }
+}
+
+/* Transforms the inputs of a tile, the square at `place`, for the channels from `channel` on, to
+ * its positions, `step` floats apart. Prefetches the same of the next tile to the right. */
+static inline void pd_winograd_images_transform(const pd_winograd_images *images,
+                                                const pd_winograd_place *place, int channel,
+                                                float *to, size_t step)
+{
+    _Alignas(64) float buffer[POSITIONS * PD_VECTOR_WIDTH];
+    pd_winograd_patch patch = pd_winograd_images_patch(images, place, channel, INPUT, buffer);
+    ptrdiff_t next =
+        pd_winograd_images_offset(images, place, channel) + (ptrdiff_t)INPUT * images->c;
+    pd_winograd_images_prefetch(images, next, INPUT, OUTPUT);
+    pd_winograd_transform(pd_winograd_line_input, INPUT, INPUT, patch, to, step);
+}
+
+#endif
