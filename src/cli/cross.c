@@ -76,8 +76,7 @@ static pd_status train_part(cross *self, int part)
                                       .job = &job,
                                       .folder = job.folder,
                                       .resume = given->resume || finished,
-                                      .threads = given->threads,
-                                      .validate = pd_validation_compute};
+                                      .threads = given->threads};
     status = pd_train(&options, &result);
     if (status == PD_STOPPED)
         pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);

@@ -270,8 +270,7 @@ pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
                                       .job = &job,
                                       .folder = job.folder,
                                       .resume = given.resume,
-                                      .threads = pd_threads_choose(comm, job.threads),
-                                      .validate = pd_validation_compute};
+                                      .threads = pd_threads_choose(comm, job.threads)};
     status = pd_train(&options, &trained);
     if (status == PD_STOPPED)
         pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);

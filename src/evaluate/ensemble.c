@@ -253,10 +253,10 @@ static void warn_of_rules(const pd_classifier *classifier)
     for (int i = 1; i < pd_classifier_count(classifier); i++) {
         const pd_classifier_member *member = pd_classifier_at(classifier, i);
         const pd_job *job = &member->job;
-        if (job->target_sensitivity != first->target_sensitivity ||
-            job->sensitivity_margin != first->sensitivity_margin ||
+        if (job->decision.target_sensitivity != first->decision.target_sensitivity ||
+            job->decision.sensitivity_margin != first->decision.sensitivity_margin ||
             job->threshold_on != first->threshold_on ||
-            job->target_specificity != first->target_specificity)
+            job->decision.target_specificity != first->decision.target_specificity)
             pd_log_warn(
                 "%s: its job chooses a threshold by other [evaluate] keys; the average's is "
                 "chosen by those of %s",
@@ -327,7 +327,7 @@ static pd_status decide(pd_classifier *classifier, pd_comm *comm, const pd_ensem
     pd_validation_scores scores = {0};
     pd_validation chosen = {0};
     pd_job job = *pd_classifier_job(classifier);
-    job.views = PD_VIEWS_PLAIN; /* each member has averaged over its own */
+    job.decision.views = PD_VIEWS_PLAIN; /* each member has averaged over its own */
     pd_ensemble_members(members, classifier, data, PD_VAL);
     for (int i = 0; i < data->count; i++)
         members[i].options.hold = job.threshold_on == PD_THRESHOLD_STRESS;

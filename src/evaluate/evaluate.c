@@ -272,8 +272,8 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     results->best_epoch = checkpoint->state.best_epoch;
     results->epochs = checkpoint->state.epoch;
     results->seconds = results->images_per_second = (double)NAN;
-    results->target_sensitivity = job->target_sensitivity;
-    results->target_specificity = job->target_specificity;
+    results->target_sensitivity = job->decision.target_sensitivity;
+    results->target_specificity = job->decision.target_specificity;
     if (checkpoint->site.count > 0) {
         results->target_sensitivity = checkpoint->site.target_sensitivity;
         results->target_specificity = checkpoint->site.target_specificity;

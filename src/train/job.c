@@ -214,12 +214,12 @@ static const key keys[] = {
     {"augment", "mixup", FIELD(augment.mixup), "0", "[0, 1]", NULL,
      "mix pairs of images by shares of Beta(this, this); 0: off"},
 
-    {"evaluate", "target_sensitivity", FIELD(target_sensitivity), "0.95", "(0, 1]", NULL,
+    {"evaluate", "target_sensitivity", FIELD(decision.target_sensitivity), "0.95", "(0, 1]", NULL,
      "what the model must reach: the threshold is chosen for it on validation"},
-    {"evaluate", "threshold_rule", FIELD(threshold_rule), "sensitivity", NULL,
+    {"evaluate", "threshold_rule", FIELD(decision.threshold), "sensitivity", NULL,
      CHOICES(threshold_rules),
      "highest specificity at the target sensitivity, or both targets most probably"},
-    {"evaluate", "sensitivity_margin", FIELD(sensitivity_margin), "0", "[0, 1)", NULL,
+    {"evaluate", "sensitivity_margin", FIELD(decision.sensitivity_margin), "0", "[0, 1)", NULL,
      "rule sensitivity: keeps so much more than the target on validation"},
     {"evaluate", "threshold_on", FIELD(threshold_on), "validation", NULL, CHOICES(threshold_folds),
      "choose the threshold on the validation images, or on changed ones"},
@@ -229,9 +229,9 @@ static const key keys[] = {
      "end training with a stress test of the validation fold"},
     {"evaluate", "stress_images", FIELD(stress_images), "1000", "[0, 1000000000]", NULL,
      "images of a fold that the stress test takes at most; 0: all"},
-    {"evaluate", "views", FIELD(views), "plain", NULL, CHOICES(views),
+    {"evaluate", "views", FIELD(decision.views), "plain", NULL, CHOICES(views),
      "average over views of each image; auto: those that validation gains most by"},
-    {"evaluate", "target_specificity", FIELD(target_specificity), "0.90", "(0, 1]", NULL,
+    {"evaluate", "target_specificity", FIELD(decision.target_specificity), "0.90", "(0, 1]", NULL,
      "what the verdict on the test fold asks of the specificity"},
 };
 
@@ -684,10 +684,10 @@ static pd_status check_rules(const reading *r)
     if (job->augment.mixup > 0 && job->task != PD_TASK_PNEUMONIA)
         return fail_rule(r, "mixup", "task",
                          pd_fail("mixup works with task = pneumonia only: set augment.mixup = 0"));
-    if (job->threshold_rule == PD_THRESHOLD_BOTH && job->target_sensitivity == 1)
+    if (job->decision.threshold == PD_THRESHOLD_BOTH && job->decision.target_sensitivity == 1)
         return fail_rule(r, "target_sensitivity", "threshold_rule",
                          pd_fail("threshold_rule = both needs target_sensitivity below 1"));
-    if (job->threshold_rule == PD_THRESHOLD_BOTH && job->target_specificity == 1)
+    if (job->decision.threshold == PD_THRESHOLD_BOTH && job->decision.target_specificity == 1)
         return fail_rule(r, "target_specificity", "threshold_rule",
                          pd_fail("threshold_rule = both needs target_specificity below 1"));
     if (job->input.channels == 2)

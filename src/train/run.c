@@ -326,7 +326,7 @@ static pd_status set_up_alone(pd_run *self)
                                       .dataset = self->dataset,
                                       .fold = PD_VAL,
                                       .chunk = self->step.lane_samples,
-                                      .views = pd_views_count(job->views),
+                                      .views = pd_views_count(job->decision.views),
                                       .threads = self->options->threads,
                                       .hold = !self->stream};
     PD_TRY(pd_scorer_create(&self->scorer, self->comm, &scorer));

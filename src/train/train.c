@@ -9,6 +9,7 @@
 #include "pneumo/train/run.h"
 #include "pneumo/train/schedule.h"
 #include "pneumo/train/stop.h"
+#include "pneumo/train/validation.h"
 
 #include <math.h>
 #include <omp.h>
@@ -256,7 +257,7 @@ static pd_status validate(pd_run *self, pd_validation *out)
     PD_TRY(check_finite(self, scores.clean, scores.clean_count));
     PD_TRY(score_changed(self, &scores));
     if (pd_comm_rank(self->comm) == 0)
-        status = self->options->validate(self->job, &scores, out);
+        status = pd_validation_compute(self->job, &scores, out);
     PD_TRY(pd_comm_agree(self->comm, status));
     PD_TRY(pd_comm_broadcast(self->comm, out, sizeof *out, 0));
 cleanup:
@@ -449,8 +450,10 @@ pd_status pd_train(const pd_train_options *options, pd_train_result *result)
     pd_comm_set_position(options->comm, "reading the data set");
     PD_TRY(pd_run_set_up(&run, options));
     announce(&run);
+    int64_t first_epoch = run.checkpoint.state.epoch;
     while (!run.checkpoint.state.finished && status == PD_OK)
         status = train_epoch(&run);
+    result->epochs_here = run.checkpoint.state.epoch - first_epoch;
     pd_network_weights(run.step.network, &parameters);
     result->epochs = run.checkpoint.state.epoch;
     result->best_epoch = run.checkpoint.state.best_epoch;

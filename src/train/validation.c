@@ -5,13 +5,10 @@
 
 pd_decision_rule pd_decision_rule_of(const pd_job *job, const char *where)
 {
-    return (pd_decision_rule){.threshold = job->threshold_rule,
-                              .target_sensitivity = job->target_sensitivity,
-                              .target_specificity = job->target_specificity,
-                              .sensitivity_margin = job->sensitivity_margin,
-                              .views = job->views,
-                              .copies = 1,
-                              .where = where};
+    pd_decision_rule rule = job->decision;
+    rule.copies = 1;
+    rule.where = where;
+    return rule;
 }
 
 /* Each round holds every image once. */

@@ -51,8 +51,8 @@ static void test_rules(void **state)
         check_close("probability", scores[i].probability,
                     1 / (1 + exp(-scores[i].logit / decision.temperature)), 1e-12);
 
-    job.threshold_rule = PD_THRESHOLD_BOTH;
-    job.sensitivity_margin = 0.03; /* of no concern to this rule */
+    job.decision.threshold = PD_THRESHOLD_BOTH;
+    job.decision.sensitivity_margin = 0.03; /* of no concern to this rule */
     rule = pd_decision_rule_of(&job, "a fold");
     decision = decide(&found, &rule, scores);
     assert_int_equal(pd_threshold_both(&threshold, &probability, scores, ALL, 0.95, 0.9, 1), PD_OK);

@@ -55,9 +55,9 @@ static void test_defaults(void **state)
                 job.augment.crop_ratio == 1.33);
     assert_true(job.model.norm_momentum == 0.9 && job.checkpoint_minutes == 5);
     assert_int_equal(job.audit_steps, 100);
-    assert_true(job.target_sensitivity == 0.95 && job.target_specificity == 0.90);
-    assert_int_equal(job.threshold_rule, PD_THRESHOLD_SENSITIVITY);
-    assert_true(job.sensitivity_margin == 0);
+    assert_true(job.decision.target_sensitivity == 0.95 && job.decision.target_specificity == 0.90);
+    assert_int_equal(job.decision.threshold, PD_THRESHOLD_SENSITIVITY);
+    assert_true(job.decision.sensitivity_margin == 0);
 
     /* An empty file is the defaults, with the file's name. */
     parse(&parsed, "");
@@ -246,7 +246,7 @@ static void test_keys_on_changes(void **state)
     assert_true(job.augment.resample_min == 1 && job.augment.border == 0 && job.augment.erase == 0);
     assert_true(job.augment.mixup == 0 && job.stress && job.stress_images == 1000 &&
                 job.stress_rounds == 2);
-    assert_int_equal(job.views, PD_VIEWS_PLAIN);
+    assert_int_equal(job.decision.views, PD_VIEWS_PLAIN);
     assert_int_equal(job.threshold_on, PD_THRESHOLD_VALIDATION);
     parse(&job,
           "[train]\nmonitor = stress\n[augment]\ncrop_max = 1.4\ncrop_min = 0.5\ngamma = 0.5\n"
@@ -259,7 +259,7 @@ static void test_keys_on_changes(void **state)
     assert_true(a->resample_min == 0.4 && a->sharpen == 2 && a->noise == 0.1 && a->border == 0.1);
     assert_true(a->erase == 0.2 && a->black == 0.5 && job.augment.mixup == 0.4);
     assert_int_equal(job.monitor, PD_MONITOR_STRESS);
-    assert_int_equal(job.views, PD_VIEWS_ZOOM);
+    assert_int_equal(job.decision.views, PD_VIEWS_ZOOM);
     assert_int_equal(job.threshold_on, PD_THRESHOLD_STRESS);
     assert_true(job.stress_rounds == 3 && job.stress_images == 0 && !job.stress);
 
@@ -288,7 +288,7 @@ static void test_former_keys(void **state)
         pd_job job;
         char *text = NULL;
         parse(&job, cases[i].text);
-        assert_int_equal(job.views, cases[i].views);
+        assert_int_equal(job.decision.views, cases[i].views);
         assert_int_equal(pd_job_text(&text, &job), PD_OK);
         assert_null(strstr(text, "flip_average"));
         free(text);

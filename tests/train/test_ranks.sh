@@ -29,5 +29,5 @@ expect 3 "rank 1 on .*: train-train/elsewhere/last.h5: cannot open: No such file
 damaged="rank 1 on .*: train-train/elsewhere/last.h5: is damaged or cut short"
 before="going on from the checkpoint before, train-train/run/previous.h5"
 expect 0 "warning: $damaged; .*: $before$" fallback
-expect 1 "error: rank 0 on .*: another reduction is in flight" alone
+expect 1 "error: rank 0 on .*: train-train/data.h5: " alone
 expect 3 "rank 1 on .*: after epoch .* its .* differ from those of rank 0 on " odd

@@ -45,8 +45,8 @@ static pd_validation validate(double target, double margin)
     pd_job job;
     pd_validation out;
     pd_job_defaults(&job);
-    job.target_sensitivity = target;
-    job.sensitivity_margin = margin;
+    job.decision.target_sensitivity = target;
+    job.decision.sensitivity_margin = margin;
     make_scores(scores, ids);
     assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
     return out;
@@ -111,7 +111,7 @@ static void test_views(void **state)
         pd_job job;
         pd_validation out;
         pd_job_defaults(&job);
-        job.views = cases[i].choice;
+        job.decision.views = cases[i].choice;
         make_scores(scores, ids);
         for (int j = 0; j < COUNT; j++)
             for (int view = 1; view < PD_VIEWS_MAX; view++)
@@ -175,7 +175,7 @@ static void test_both(void **state)
     pd_job job;
     pd_validation out;
     pd_job_defaults(&job);
-    job.threshold_rule = PD_THRESHOLD_BOTH;
+    job.decision.threshold = PD_THRESHOLD_BOTH;
     make_scores(scores, ids);
     assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
     /* 36 of 40 lie above all normal images, which the rule for sensitivity would pass. */

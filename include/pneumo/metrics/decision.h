@@ -6,7 +6,7 @@
 #include "pneumo/metrics/scores.h"
 #include "pneumo/metrics/threshold.h"
 
-/* What is asked of a decision. */
+/* What a decision must achieve. A job sets all but `copies` and `where`. */
 typedef struct pd_decision_rule {
     pd_threshold_rule threshold;
     double target_sensitivity, target_specificity;

@@ -10,8 +10,7 @@
 #include "pneumo/data/augment.h"
 #include "pneumo/data/lanes.h"
 #include "pneumo/data/view.h"
-#include "pneumo/metrics/scores.h"
-#include "pneumo/metrics/threshold.h"
+#include "pneumo/metrics/decision.h"
 #include "pneumo/nn/model.h"
 #include "pneumo/train/optimizer.h"
 #include "pneumo/train/schedule.h"
@@ -84,15 +83,11 @@ typedef struct pd_job {
     pd_augment augment;
 
     /* [evaluate] */
-    double target_sensitivity;
-    pd_threshold_rule threshold_rule;
-    double sensitivity_margin; /* added to the target when the threshold is chosen */
-    pd_views views;
+    pd_decision_rule decision; /* all but copies and where; see pd_decision_rule_of */
     pd_threshold_on threshold_on;
     int stress_rounds; /* changes per validation image wherever they are pooled */
     bool stress;       /* training ends with a stress test of the validation fold */
     int stress_images; /* images of a fold that the stress test takes at most; 0: all */
-    double target_specificity;
 } pd_job;
 
 /* The defaults of every key. */

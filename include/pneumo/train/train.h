@@ -6,13 +6,6 @@
 #include "pneumo/io/checkpoint.h"
 #include "pneumo/io/dataset.h"
 #include "pneumo/train/job.h"
-#include "pneumo/train/score.h"
-#include "pneumo/train/validation.h"
-
-/* Judges the validation scores; see pd_validation_compute. Scores may be reordered, within their
- * round, and get the probabilities that the judgement is about. */
-typedef pd_status (*pd_validate_function)(const pd_job *job, pd_validation_scores *scores,
-                                          pd_validation *out);
 
 typedef struct pd_train_options {
     pd_comm *comm;
@@ -20,11 +13,11 @@ typedef struct pd_train_options {
     const char *folder; /* the run's folder */
     bool resume;        /* go on from folder/last.h5, or previous.h5, if there is one */
     int threads;
-    pd_validate_function validate;
 } pd_train_options;
 
 typedef struct pd_train_result {
     int64_t epochs, best_epoch, parameters;
+    int64_t epochs_here; /* completed by this call */
     /* On rank 0, of all processes that worked on this run, as far as time.csv knows: */
     double seconds;           /* of training, up to the last checkpoint */
     double images_per_second; /* NAN if no step is known of */
