@@ -44,12 +44,11 @@ static void *make(size_t count, size_t size)
     return block;
 }
 
-static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, int lanes,
-                     int lane_samples, int total_lanes, int threads)
+static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, pd_plan plan)
 {
     memset(r, 0, sizeof *r);
-    r->lanes = lanes;
-    r->samples = lanes * lane_samples;
+    r->lanes = plan.lanes;
+    r->samples = plan.lanes * plan.lane_samples;
     r->layer.type = pd_layer_type_find(type);
     assert_non_null(r->layer.type);
     r->layer.name = (char *)type;
@@ -57,13 +56,12 @@ static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, 
     r->layer.spec = spec;
     for (int i = 0; i < r->layer.type->inputs; i++)
         r->layer.in[i] = in;
-    pd_plan plan = {lanes, lane_samples, total_lanes, threads};
     if (r->layer.type->plan(&r->layer, &plan) != PD_OK)
         fail_msg("%s: %s", type, pd_error_message());
     for (int i = 0; i < r->layer.param_count; i++) {
         pd_param *param = &r->layer.params[i];
         size_t size = pd_param_size(param);
-        param->value = make(size, sizeof(float));
+        param->value = make(size, sizeof *param->value);
         if (strcmp(param->name, "moving_variance") == 0)
             for (size_t j = 0; j < size; j++)
                 param->value[j] = 1;
@@ -77,19 +75,19 @@ static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, 
     r->y = make(r->out_size, sizeof(float));
     r->dy = make(r->out_size, sizeof(float));
     r->dy_scratch = make(r->out_size, sizeof(float));
-    r->gradient = make((size_t)lanes * pd_layer_trainable(&r->layer), sizeof(float));
+    r->gradient = make((size_t)plan.lanes * pd_layer_trainable(&r->layer), sizeof(float));
     r->workspace = make(r->layer.workspace_floats, sizeof(float));
     r->saved = make(r->layer.saved_bytes, 1);
     r->exec = (pd_exec){.training = true,
-                        .lanes = lanes,
-                        .lane_samples = lane_samples,
-                        .total_lanes = total_lanes,
+                        .lanes = plan.lanes,
+                        .lane_samples = plan.lane_samples,
+                        .total_lanes = plan.total_lanes,
                         .seed = 5,
                         .step = 7,
-                        .threads = threads,
+                        .threads = plan.threads,
                         .workspace = r->workspace,
-                        .lane_sum = serial_lane_sum};
-    r->exec.lane_sum_context = &r->lanes;
+                        .lane_sum = serial_lane_sum,
+                        .lane_sum_context = &r->lanes};
 }
 
 static void rig_close(rig *r)
@@ -157,37 +155,67 @@ static void assert_golden(const golden_case *golden, const char *name, const flo
                  largest);
 }
 
+static pd_layer_spec golden_spec(const golden_case *golden)
+{
+    return (pd_layer_spec){.units = (int)golden_number(golden, "units"),
+                           .kernel_h = (int)golden_number(golden, "kernel_h"),
+                           .kernel_w = (int)golden_number(golden, "kernel_w"),
+                           .stride = (int)golden_number(golden, "stride"),
+                           .padding = golden_number(golden, "padding") != 0 ? PD_VALID : PD_SAME,
+                           .relu = golden_number(golden, "relu") != 0,
+                           .relu_first = golden_number(golden, "relu_first") != 0,
+                           .no_bias = golden_number(golden, "no_bias") != 0,
+                           .momentum = (float)golden_number(golden, "momentum"),
+                           .epsilon = (float)golden_number(golden, "epsilon"),
+                           .scope =
+                               golden_number(golden, "scope") != 0 ? PD_NORM_LANE : PD_NORM_BATCH};
+}
+
+/* Backward: dx, the sum over the lanes of each gradient, and the state after the step. */
+static void check_golden_backward(rig *r, const golden_case *golden)
+{
+    memcpy(r->dy, golden_find(golden, "dy")->data, r->out_size * sizeof *r->dy);
+    rig_backward(r);
+    for (int i = 0; i < r->layer.type->inputs; i++)
+        assert_golden(golden, i == 0 ? "dx0" : "dx1", r->dx[i]);
+    size_t trainable = pd_layer_trainable(&r->layer);
+    for (size_t j = 0; j < trainable; j++)
+        r->gradient[j] += r->gradient[trainable + j];
+    const float *gradient = r->gradient;
+    for (int i = 0; i < r->layer.param_count; i++) {
+        char name[GOLDEN_NAME];
+        const pd_param *param = &r->layer.params[i];
+        if (param->trainable) {
+            snprintf(name, sizeof name, "d%s", param->name);
+            assert_golden(golden, name, gradient);
+            gradient += pd_param_size(param);
+        } else {
+            snprintf(name, sizeof name, "%s_after", param->name);
+            assert_golden(golden, name, param->value);
+        }
+    }
+}
+
 static void check_golden_case(const golden_case *golden)
 {
-    pd_layer_spec spec = {.units = (int)golden_number(golden, "units"),
-                          .kernel_h = (int)golden_number(golden, "kernel_h"),
-                          .kernel_w = (int)golden_number(golden, "kernel_w"),
-                          .stride = (int)golden_number(golden, "stride"),
-                          .padding = golden_number(golden, "padding") != 0 ? PD_VALID : PD_SAME,
-                          .relu = golden_number(golden, "relu") != 0,
-                          .relu_first = golden_number(golden, "relu_first") != 0,
-                          .no_bias = golden_number(golden, "no_bias") != 0,
-                          .momentum = (float)golden_number(golden, "momentum"),
-                          .epsilon = (float)golden_number(golden, "epsilon"),
-                          .scope =
-                              golden_number(golden, "scope") != 0 ? PD_NORM_LANE : PD_NORM_BATCH};
     const golden_array *x = golden_find(golden, "x0"), *y = golden_find(golden, "y");
     bool training = golden_number(golden, "training") != 0;
     pd_shape in = {x->dims[1], x->dims[2], x->dims[3]};
     rig r;
-    rig_open(&r, golden->type, spec, in, LANES, x->dims[0] / LANES, LANES, 2);
+    rig_open(&r, golden->type, golden_spec(golden), in,
+             (pd_plan){LANES, x->dims[0] / LANES, LANES, 2});
     assert_int_equal(r.out_size, y->size);
     assert_int_equal(r.layer.out.c, y->dims[3]);
     assert_int_equal(r.layer.out.h, y->dims[1]);
     for (int i = 0; i < r.layer.type->inputs; i++) {
         const golden_array *input = golden_find(golden, i == 0 ? "x0" : "x1");
-        memcpy(r.x[i], input->data, input->size * sizeof(float));
+        memcpy(r.x[i], input->data, input->size * sizeof *input->data);
     }
     for (int i = 0; i < r.layer.param_count; i++) {
         const golden_array *value = golden_find(golden, r.layer.params[i].name);
         assert_non_null(value);
         assert_int_equal(value->size, pd_param_size(&r.layer.params[i]));
-        memcpy(r.layer.params[i].value, value->data, value->size * sizeof(float));
+        memcpy(r.layer.params[i].value, value->data, value->size * sizeof *value->data);
     }
     if (!training) {
         r.exec.training = false;
@@ -196,28 +224,8 @@ static void check_golden_case(const golden_case *golden)
     }
     rig_forward(&r);
     assert_golden(golden, "y", r.y);
-    if (training) {
-        memcpy(r.dy, golden_find(golden, "dy")->data, r.out_size * sizeof(float));
-        rig_backward(&r);
-        for (int i = 0; i < r.layer.type->inputs; i++)
-            assert_golden(golden, i == 0 ? "dx0" : "dx1", r.dx[i]);
-        size_t trainable = pd_layer_trainable(&r.layer);
-        for (size_t j = 0; j < trainable; j++)
-            r.gradient[j] += r.gradient[trainable + j];
-        const float *gradient = r.gradient;
-        for (int i = 0; i < r.layer.param_count; i++) {
-            char name[GOLDEN_NAME];
-            const pd_param *param = &r.layer.params[i];
-            if (param->trainable) {
-                snprintf(name, sizeof name, "d%s", param->name);
-                assert_golden(golden, name, gradient);
-                gradient += pd_param_size(param);
-            } else {
-                snprintf(name, sizeof name, "%s_after", param->name);
-                assert_golden(golden, name, param->value);
-            }
-        }
-    }
+    if (training)
+        check_golden_backward(&r, golden);
     rig_close(&r);
 }
 
@@ -362,7 +370,7 @@ static void test_numeric_gradients(void **state)
     for (int k = 0; k < TRIALS; k++) {
         const trial *t = &trials[k];
         rig r;
-        rig_open(&r, t->type, t->spec, t->in, LANES, 3, LANES, 1);
+        rig_open(&r, t->type, t->spec, t->in, (pd_plan){LANES, 3, LANES, 1});
         rig_fill(&r, t, (uint64_t)k);
         rig_forward(&r);
         rig_backward(&r);
@@ -420,13 +428,13 @@ static void test_threads_do_not_change_bits(void **state)
             in.w += 19;
         }
         rig one;
-        rig_open(&one, t->type, t->spec, in, LANES, 3, LANES, 1);
+        rig_open(&one, t->type, t->spec, in, (pd_plan){LANES, 3, LANES, 1});
         rig_fill(&one, t, (uint64_t)k);
         rig_forward(&one);
         rig_backward(&one);
         for (int threads = 2; threads <= 3; threads++) {
             rig more;
-            rig_open(&more, t->type, t->spec, in, LANES, 3, LANES, threads);
+            rig_open(&more, t->type, t->spec, in, (pd_plan){LANES, 3, LANES, threads});
             rig_fill(&more, t, (uint64_t)k);
             rig_forward(&more);
             rig_backward(&more);
@@ -456,14 +464,49 @@ static pd_status two_ranks_lane_sum(void *context, double *parts, size_t count, 
     return PD_OK;
 }
 
+/* Runs lane `rank` of `both` on a rank of its own. */
+static void run_rank(const trial *t, const rig *both, two_ranks *ranks, int rank, rig *one)
+{
+    rig_open(one, t->type, t->spec, t->in, (pd_plan){1, 3, LANES, 2});
+    one->exec.lane_sum = two_ranks_lane_sum;
+    one->exec.lane_sum_context = ranks;
+    one->exec.first_sample = rank * 3;
+    for (int i = 0; i < one->layer.type->inputs; i++)
+        memcpy(one->x[i], both->x[i] + (size_t)rank * one->in_size,
+               one->in_size * sizeof *one->x[i]);
+    memcpy(one->dy, both->dy + (size_t)rank * one->out_size, one->out_size * sizeof *one->dy);
+    for (int i = 0; i < one->layer.param_count; i++) {
+        const pd_param *param = &both->layer.params[i];
+        if (param->trainable)
+            memcpy(one->layer.params[i].value, param->value,
+                   pd_param_size(param) * sizeof *param->value);
+    }
+    ranks->rank = rank;
+    ranks->call = 0;
+    rig_forward(one);
+    rig_backward(one);
+}
+
+static void assert_lane_equal(const trial *t, const rig *both, const rig *one, int rank)
+{
+    size_t lane = (size_t)rank, trainable = pd_layer_trainable(&one->layer);
+    assert_same_bits(t, one->y, both->y + lane * one->out_size, one->out_size);
+    for (int i = 0; i < one->layer.type->inputs; i++)
+        assert_same_bits(t, one->dx[i], both->dx[i] + lane * one->in_size, one->in_size);
+    assert_same_bits(t, one->gradient, both->gradient + lane * trainable, trainable);
+    for (int i = 0; i < one->layer.param_count; i++)
+        assert_same_bits(t, one->layer.params[i].value, both->layer.params[i].value,
+                         pd_param_size(&one->layer.params[i]));
+}
+
 /* A lane's bits do not depend on the rank that computes it. */
 static void test_ranks_do_not_change_bits(void **state)
 {
     (void)state;
     for (int k = 0; k < TRIALS; k++) {
         const trial *t = &trials[k];
-        rig both;
-        rig_open(&both, t->type, t->spec, t->in, LANES, 3, LANES, 2);
+        rig both, one;
+        rig_open(&both, t->type, t->spec, t->in, (pd_plan){LANES, 3, LANES, 2});
         rig_fill(&both, t, (uint64_t)k);
         rig_forward(&both);
         rig_backward(&both);
@@ -472,37 +515,9 @@ static void test_ranks_do_not_change_bits(void **state)
         for (int round = 0; round < 3; round++) {
             ranks.recorded = round > 0;
             for (int rank = 0; rank < LANES; rank++) {
-                rig one;
-                rig_open(&one, t->type, t->spec, t->in, 1, 3, LANES, 2);
-                one.exec.lane_sum = two_ranks_lane_sum;
-                one.exec.lane_sum_context = &ranks;
-                one.exec.first_sample = rank * 3;
-                for (int i = 0; i < one.layer.type->inputs; i++)
-                    memcpy(one.x[i], both.x[i] + (size_t)rank * one.in_size,
-                           one.in_size * sizeof(float));
-                memcpy(one.dy, both.dy + (size_t)rank * one.out_size, one.out_size * sizeof(float));
-                for (int i = 0; i < one.layer.param_count; i++) {
-                    const pd_param *param = &both.layer.params[i];
-                    if (param->trainable)
-                        memcpy(one.layer.params[i].value, param->value,
-                               pd_param_size(param) * sizeof(float));
-                }
-                ranks.rank = rank;
-                ranks.call = 0;
-                rig_forward(&one);
-                rig_backward(&one);
-                if (round == 2) {
-                    size_t trainable = pd_layer_trainable(&one.layer);
-                    assert_same_bits(t, one.y, both.y + (size_t)rank * one.out_size, one.out_size);
-                    for (int i = 0; i < one.layer.type->inputs; i++)
-                        assert_same_bits(t, one.dx[i], both.dx[i] + (size_t)rank * one.in_size,
-                                         one.in_size);
-                    assert_same_bits(t, one.gradient, both.gradient + (size_t)rank * trainable,
-                                     trainable);
-                    for (int i = 0; i < one.layer.param_count; i++)
-                        assert_same_bits(t, one.layer.params[i].value, both.layer.params[i].value,
-                                         pd_param_size(&one.layer.params[i]));
-                }
+                run_rank(t, &both, &ranks, rank, &one);
+                if (round == 2)
+                    assert_lane_equal(t, &both, &one, rank);
                 rig_close(&one);
             }
         }
@@ -517,8 +532,8 @@ static void test_dx_is_optional(void **state)
     for (int k = 0; k < TRIALS; k++) {
         const trial *t = &trials[k];
         rig with, without;
-        rig_open(&with, t->type, t->spec, t->in, LANES, 2, LANES, 1);
-        rig_open(&without, t->type, t->spec, t->in, LANES, 2, LANES, 1);
+        rig_open(&with, t->type, t->spec, t->in, (pd_plan){LANES, 2, LANES, 1});
+        rig_open(&without, t->type, t->spec, t->in, (pd_plan){LANES, 2, LANES, 1});
         rig_fill(&with, t, (uint64_t)k);
         rig_fill(&without, t, (uint64_t)k);
         rig_forward(&with);
@@ -543,8 +558,8 @@ static void test_dropout_mask(void **state)
     const pd_shape in = {50, 41, 3};
     const size_t size = pd_shape_size(in);
     rig all, tail;
-    rig_open(&all, "dropout", spec, in, 4, 2, 4, 2);
-    rig_open(&tail, "dropout", spec, in, 1, 2, 4, 1);
+    rig_open(&all, "dropout", spec, in, (pd_plan){4, 2, 4, 2});
+    rig_open(&tail, "dropout", spec, in, (pd_plan){1, 2, 4, 1});
     for (size_t i = 0; i < all.in_size; i++)
         all.x[0][i] = 1;
     for (size_t i = 0; i < tail.in_size; i++)
