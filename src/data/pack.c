@@ -5,7 +5,7 @@
 #include "pneumo/base/progress.h"
 #include "pneumo/data/folds.h"
 #include "pneumo/data/image.h"
-#include "pneumo/data/scan.h"
+#include "scan.h"
 #include "pneumo/io/file.h"
 
 #include <errno.h>

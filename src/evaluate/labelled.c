@@ -3,7 +3,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/text.h"
 #include "pneumo/data/image.h"
-#include "pneumo/data/scan.h"
+#include "pneumo/data/patient.h"
 #include "pneumo/evaluate/draw.h"
 #include "pneumo/evaluate/listing.h"
 
@@ -79,42 +79,22 @@ static pd_status find_files(pd_labelled *self, const pd_labelled_options *option
     return PD_OK;
 }
 
-/* A file's patient key, and its place in the list. */
-typedef struct owner {
-    char *key;
-    size_t sample;
-} owner;
-
-static int compare_owners(const void *a, const void *b)
-{
-    const owner *x = a, *y = b;
-    int order = strcmp(x->key, y->key);
-    return order != 0 ? order : (x->sample > y->sample) - (x->sample < y->sample);
-}
-
 /* A patient's number is that of its first sample. */
 static pd_status find_patients(pd_labelled *self)
 {
     pd_status status = PD_OK;
-    owner *owners = NULL;
-    PD_TRY(pd_alloc(&owners, self->count, sizeof *owners));
-    for (size_t i = 0; i < self->count; i++) {
-        const char *name = pd_labelled_name(self, (int64_t)i);
-        size_t size = strlen(name) + 16; /* a key is the name, or shorter */
-        owners[i].sample = i;
-        PD_TRY(pd_alloc(&owners[i].key, size, 1));
-        pd_scan_parse(owners[i].key, size, name);
-    }
-    qsort(owners, self->count, sizeof *owners, compare_owners);
-    for (size_t i = 0, first = 0; i < self->count; i++) {
-        if (strcmp(owners[i].key, owners[first].key) != 0)
-            first = i;
-        self->samples[owners[i].sample].patient = (int32_t)owners[first].sample;
-    }
+    const char **names = NULL;
+    int64_t *first = NULL;
+    PD_TRY(pd_alloc(&names, self->count, sizeof *names));
+    PD_TRY(pd_alloc(&first, self->count, sizeof *first));
+    for (size_t i = 0; i < self->count; i++)
+        names[i] = pd_labelled_name(self, (int64_t)i);
+    PD_TRY(pd_patients_group(first, NULL, names, (int64_t)self->count));
+    for (size_t i = 0; i < self->count; i++)
+        self->samples[i].patient = (int32_t)first[i];
 cleanup:
-    for (size_t i = 0; owners != NULL && i < self->count; i++)
-        free(owners[i].key);
-    free(owners);
+    free(names);
+    free(first);
     return status;
 }
 

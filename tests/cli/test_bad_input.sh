@@ -99,8 +99,8 @@ image() {
 }
 
 refuse "pack: no such folder" 1 '^there is no folder nowhere; give' "$p" pack nowhere -o x.h5
-refuse "pack: a file for a folder" 1 '^data.h5 is no folder; give' "$p" pack data.h5 -o x.h5
-refuse "pack: a folder of something else" 1 'holds none of the folders' "$p" pack phantoms/train/NORMAL -o x.h5
+refuse "pack: a file for a folder" 1 '^data.h5 is not a folder; give' "$p" pack data.h5 -o x.h5
+refuse "pack: a folder of something else" 1 'contains none of the folders' "$p" pack phantoms/train/NORMAL -o x.h5
 fresh
 rm bad/train/NORMAL/*
 refuse "pack: a class without images" 1 '^bad/train/NORMAL contains no .jpeg, .jpg or .png files' "$p" pack bad -o x.h5

@@ -9,7 +9,7 @@
 
 #include "pneumo/base/log.h"
 #include "pneumo/data/phantom.h"
-#include "pneumo/data/scan.h"
+#include "data/scan.h"
 #include "pneumo/io/file.h"
 
 #include <math.h>

@@ -29,7 +29,7 @@ typedef struct pd_labelled {
 } pd_labelled;
 
 /* Lists the images. Those of folders are to be packed to the size that `checkpoint` knows; a file's
- * name tells whose it is (pd_scan_parse), else it is its own patient. Of the data set of the
+ * name gives its patient (pd_patient_parse), else it is its own patient. Of the data set of the
  * checkpoint's training only the val fold is allowed, since the network knows the train fold, and
  * the test fold must stay unseen. Both classes have an image. Collective; all ranks return the same
  * status. *out is released by pd_labelled_close, also after a failure. */
