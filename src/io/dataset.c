@@ -2,7 +2,12 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
-#include "pneumo/io/hdf5.h"
+
+#include "field.h"
+#include "hdf5_array.h"
+#include "hdf5_attribute.h"
+#include "hdf5_format.h"
+#include "hdf5_text.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,11 +24,24 @@ const char *const pd_label_names[PD_LABELS] = {"NORMAL", "PNEUMONIA"};
 const char *const pd_cause_names[PD_CAUSES] = {"NONE", "BACTERIA", "VIRUS", "UNKNOWN"};
 const char *const pd_fold_names[PD_FOLDS] = {"TRAIN", "VAL", "TEST"};
 
-/* The attributes that hold pd_dataset_info.counts. */
-static const char *const count_names[PD_FOLDS][PD_LABELS] = {
-    {"count_train_normal", "count_train_pneumonia"},
-    {"count_val_normal", "count_val_pneumonia"},
-    {"count_test_normal", "count_test_pneumonia"}};
+/* The attributes of / besides those of the format. */
+#define FIELD(member, name, kind) PD_FIELD(pd_dataset_info, member, name, kind)
+static const pd_field info_fields[] = {
+    FIELD(fold_policy, "fold_policy", TEXT),
+    FIELD(grouping, "grouping", TEXT),
+    FIELD(seed, "seed", UNSIGNED),
+    FIELD(mean, "mean", REAL),
+    FIELD(deviation, "deviation", REAL),
+    FIELD(duplicates, "duplicates", INTEGER),
+    FIELD(digest, "content_digest", TEXT),
+    FIELD(counts[PD_TRAIN][PD_NORMAL], "count_train_normal", INTEGER),
+    FIELD(counts[PD_TRAIN][PD_PNEUMONIA], "count_train_pneumonia", INTEGER),
+    FIELD(counts[PD_VAL][PD_NORMAL], "count_val_normal", INTEGER),
+    FIELD(counts[PD_VAL][PD_PNEUMONIA], "count_val_pneumonia", INTEGER),
+    FIELD(counts[PD_TEST][PD_NORMAL], "count_test_normal", INTEGER),
+    FIELD(counts[PD_TEST][PD_PNEUMONIA], "count_test_pneumonia", INTEGER),
+};
+enum { INFO_FIELDS = sizeof info_fields / sizeof *info_fields };
 
 struct pd_dataset {
     char *path;
@@ -60,14 +78,26 @@ void pd_samples_count(int64_t counts[PD_FOLDS][PD_LABELS], const pd_sample *samp
         counts[samples[i].fold][samples[i].label]++;
 }
 
+/* uint8 with values from 0. The caller closes it. */
+static hid_t enum_type(const char *const *names, int count)
+{
+    hid_t type = H5Tenum_create(H5T_STD_U8LE);
+    for (int i = 0; i < count; i++) {
+        uint8_t value = (uint8_t)i;
+        H5Tenum_insert(type, names[i], &value);
+    }
+    return type;
+}
+
 /* --- Writing. --- */
 
 static pd_status write_enum(const pd_hdf5 *file, const char *name, const char *const *names,
                             int names_count, const uint8_t *values, int64_t count)
 {
     hsize_t dims[1] = {(hsize_t)count};
-    hid_t type = pd_hdf5_enum_type(names, names_count);
-    pd_status status = pd_hdf5_put_array(file, file->id, name, type, 1, dims, type, values);
+    hid_t type = enum_type(names, names_count);
+    const pd_hdf5_shape shape = {type, type, 1, dims};
+    pd_status status = pd_hdf5_put_array(file, file->id, name, &shape, values);
     pd_hdf5_close(&type);
     return status;
 }
@@ -84,7 +114,8 @@ static pd_status write_names(const pd_hdf5 *file, const pd_sample *samples, int6
     PD_TRY(pd_alloc(&block, (size_t)count, width));
     for (int64_t i = 0; i < count; i++)
         memcpy(block + (size_t)i * width, samples[i].name, strlen(samples[i].name));
-    PD_TRY(pd_hdf5_put_array(file, file->id, "name", type, 1, dims, type, block));
+    const pd_hdf5_shape shape = {type, type, 1, dims};
+    PD_TRY(pd_hdf5_put_array(file, file->id, "name", &shape, block));
 
 cleanup:
     pd_hdf5_close(&type);
@@ -102,8 +133,8 @@ static pd_status write_shapes(const pd_hdf5 *file, const pd_sample *samples, int
         shapes[i][0] = samples[i].height;
         shapes[i][1] = samples[i].width;
     }
-    PD_TRY(pd_hdf5_put_array(file, file->id, "shape", H5T_STD_U16LE, 2, dims, H5T_NATIVE_UINT16,
-                             shapes));
+    const pd_hdf5_shape shape = {H5T_STD_U16LE, H5T_NATIVE_UINT16, 2, dims};
+    PD_TRY(pd_hdf5_put_array(file, file->id, "shape", &shape, shapes));
 
 cleanup:
     free(shapes);
@@ -129,8 +160,8 @@ static pd_status write_samples(const pd_hdf5 *file, const pd_sample *samples, in
     PD_TRY(write_enum(file, "fold", pd_fold_names, PD_FOLDS, bytes, count));
     for (int64_t i = 0; i < count; i++)
         patients[i] = samples[i].patient;
-    PD_TRY(pd_hdf5_put_array(file, file->id, "patient", H5T_STD_I32LE, 1, dims, H5T_NATIVE_INT32,
-                             patients));
+    const pd_hdf5_shape shape = {H5T_STD_I32LE, H5T_NATIVE_INT32, 1, dims};
+    PD_TRY(pd_hdf5_put_array(file, file->id, "patient", &shape, patients));
     PD_TRY(write_names(file, samples, count));
     PD_TRY(write_shapes(file, samples, count));
 
@@ -142,24 +173,8 @@ cleanup:
 
 static pd_status write_info(const pd_hdf5 *file, const pd_dataset_info *info)
 {
-    pd_status status = PD_OK;
-    hid_t root = file->id;
-    PD_TRY(pd_hdf5_put_format(file, FORMAT, FORMAT_VERSION, info->version));
-    PD_TRY(pd_hdf5_put_text(file, root, "fold_policy", info->fold_policy));
-    PD_TRY(pd_hdf5_put_text(file, root, "grouping", info->grouping));
-    PD_TRY(pd_hdf5_put_number(file, root, "seed", H5T_NATIVE_UINT64, &info->seed));
-    PD_TRY(pd_hdf5_put_number(file, root, "mean", H5T_NATIVE_DOUBLE, &info->mean));
-    PD_TRY(pd_hdf5_put_number(file, root, "deviation", H5T_NATIVE_DOUBLE, &info->deviation));
-    PD_TRY(pd_hdf5_put_number(file, root, "duplicates", H5T_NATIVE_INT64, &info->duplicates));
-    PD_TRY(pd_hdf5_put_text(file, root, "content_digest", info->digest));
-    for (int fold = 0; fold < PD_FOLDS; fold++) {
-        for (int label = 0; label < PD_LABELS; label++)
-            PD_TRY(pd_hdf5_put_number(file, root, count_names[fold][label], H5T_NATIVE_INT64,
-                                      &info->counts[fold][label]));
-    }
-
-cleanup:
-    return status;
+    pd_status status = pd_hdf5_put_format(file, FORMAT, FORMAT_VERSION, info->version);
+    return status == PD_OK ? pd_fields_put(file, file->id, info_fields, INFO_FIELDS, info) : status;
 }
 
 pd_status pd_dataset_create(pd_dataset **out, const char *path, const pd_dataset_info *info,
@@ -179,8 +194,9 @@ pd_status pd_dataset_create(pd_dataset **out, const char *path, const pd_dataset
     PD_TRY(write_samples(&dataset->file, samples, info->count));
     hsize_t dims[3] = {(hsize_t)info->count, (hsize_t)info->height, (hsize_t)info->width};
     hsize_t chunk[3] = {1, dims[1], dims[2]};
+    const pd_hdf5_shape shape = {.stored = H5T_STD_U8LE, .rank = 3, .dims = dims};
     PD_TRY(pd_hdf5_create_array(&dataset->images, &dataset->file, dataset->file.id, "images",
-                                H5T_STD_U8LE, 3, dims, chunk));
+                                &shape, chunk));
     /* A disk that is too small is better known now than after hours of packing. */
     if (__builtin_mul_overflow(info->count, (int64_t)info->height * info->width, &bytes) ||
         bytes > INT64_MAX / 2) {
@@ -256,18 +272,7 @@ static pd_status read_info(const pd_hdf5 *file, pd_dataset_info *info)
     pd_status status = PD_OK;
     PD_TRY(pd_hdf5_check_format(file, FORMAT, FORMAT_VERSION));
     PD_TRY(pd_hdf5_get_text(file, "/", "program_version", info->version, sizeof info->version));
-    PD_TRY(pd_hdf5_get_text(file, "/", "fold_policy", info->fold_policy, sizeof info->fold_policy));
-    PD_TRY(pd_hdf5_get_text(file, "/", "grouping", info->grouping, sizeof info->grouping));
-    PD_TRY(pd_hdf5_get_number(file, "/", "seed", H5T_NATIVE_UINT64, &info->seed));
-    PD_TRY(pd_hdf5_get_number(file, "/", "mean", H5T_NATIVE_DOUBLE, &info->mean));
-    PD_TRY(pd_hdf5_get_number(file, "/", "deviation", H5T_NATIVE_DOUBLE, &info->deviation));
-    PD_TRY(pd_hdf5_get_number(file, "/", "duplicates", H5T_NATIVE_INT64, &info->duplicates));
-    PD_TRY(pd_hdf5_get_text(file, "/", "content_digest", info->digest, sizeof info->digest));
-    for (int fold = 0; fold < PD_FOLDS; fold++) {
-        for (int label = 0; label < PD_LABELS; label++)
-            PD_TRY(pd_hdf5_get_number(file, "/", count_names[fold][label], H5T_NATIVE_INT64,
-                                      &info->counts[fold][label]));
-    }
+    PD_TRY(pd_fields_get(file, "/", info_fields, INFO_FIELDS, info));
     if (!(info->mean >= 0 && info->mean <= 255 && info->deviation >= 0 && info->deviation <= 255))
         status = pd_hdf5_fail_read(file, "mean %g or deviation %g is out of range", info->mean,
                                    info->deviation);
@@ -310,7 +315,7 @@ static pd_status read_enum(const pd_hdf5 *file, const char *object, const char *
     uint8_t *values = NULL;
     int64_t found = 0;
     *out = NULL;
-    hid_t type = pd_hdf5_enum_type(names, names_count);
+    hid_t type = enum_type(names, names_count);
     PD_TRY(pd_hdf5_get_vector(file, object, type, type, sizeof *values, &values, &found));
     PD_TRY(check_count(file, object, found, count));
     for (int64_t i = 0; i < count; i++) {
@@ -378,7 +383,7 @@ static pd_status read_samples(pd_dataset *dataset)
     PD_TRY(pd_hdf5_get_vector(file, "/patient", H5T_STD_I32LE, H5T_NATIVE_INT32, sizeof *patients,
                               &patients, &found));
     PD_TRY(check_count(file, "/patient", found, count));
-    PD_TRY(pd_hdf5_get_texts(file, "/name", NULL, 1, &dataset->names, &found));
+    PD_TRY(pd_hdf5_get_text_array(file, "/name", 1, &dataset->names, &found));
     PD_TRY(check_count(file, "/name", found, count));
     PD_TRY(pd_alloc(&dataset->samples, (size_t)count, sizeof *dataset->samples));
     for (int64_t i = 0; i < count; i++) {

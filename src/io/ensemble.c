@@ -2,9 +2,11 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
-#include "pneumo/io/hdf5.h"
 
-#include "checkpoint_hdf5.h"
+#include "checkpoint_internal.h"
+#include "decision_internal.h"
+#include "hdf5_attribute.h"
+#include "hdf5_format.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -115,7 +117,7 @@ pd_status pd_ensemble_save(const char *path, const pd_ensemble *ensemble)
     PD_TRY(pd_hdf5_put_format(&file, FORMAT, FORMAT_VERSION, ensemble->whole.version));
     PD_TRY(pd_hdf5_put_text(&file, file.id, "data_digest", ensemble->whole.data_digest));
     PD_TRY(put_members(&file, ensemble));
-    PD_TRY(pd_checkpoint_put_decision(&file, &ensemble->whole));
+    PD_TRY(pd_decision_put(&file, &ensemble->whole.decision, ensemble->whole.test_looks));
     PD_TRY(pd_hdf5_close_in_memory(&file, &image));
     PD_TRY(pd_file_write(path, image.bytes, image.size));
 
@@ -191,7 +193,7 @@ static pd_status get_members(const pd_hdf5 *file, pd_ensemble *ensemble)
     for (int i = 1; i <= (int)count; i++)
         PD_TRY(get_member(file, i, ensemble));
     pd_ensemble_summarise(ensemble);
-    PD_TRY(pd_checkpoint_get_decision(file, &ensemble->whole));
+    PD_TRY(pd_decision_get(file, &ensemble->whole.decision, &ensemble->whole.test_looks));
     PD_TRY(pd_hdf5_get_text(file, "/", "program_version", ensemble->whole.version,
                             sizeof ensemble->whole.version));
     PD_TRY(pd_hdf5_get_text(file, "/", "data_digest", ensemble->whole.data_digest,
@@ -204,15 +206,7 @@ cleanup:
 
 pd_status pd_ensemble_recognise(bool *is, const char *path)
 {
-    pd_hdf5 file;
-    char format[64];
-    *is = false;
-    pd_status status = pd_hdf5_open(&file, path, "give a checkpoint or an average of several");
-    if (status == PD_OK)
-        *is = pd_hdf5_get_text(&file, "/", "format", format, sizeof format) == PD_OK &&
-              strcmp(format, FORMAT) == 0;
-    pd_hdf5_close(&file.id);
-    return status;
+    return pd_hdf5_recognise(is, path, "give a checkpoint or an average of several", FORMAT);
 }
 
 /* A file that is no ensemble is to be a checkpoint, whose reader says what is wrong with it. */

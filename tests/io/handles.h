@@ -2,7 +2,7 @@
 #ifndef PNEUMO_TESTS_IO_HANDLES_H
 #define PNEUMO_TESTS_IO_HANDLES_H
 
-#include "pneumo/io/hdf5.h"
+#include "io/hdf5.h"
 
 /* HDF5 itself leaks what it has read of a damaged object. That this program closes all it opens is
  * seen by the handles that are left. */

@@ -9,6 +9,7 @@
 
 #include "io/files.h"
 #include "io/handles.h"
+#include "io/hdf5_array.h"
 
 #include <math.h>
 #include <time.h>
@@ -260,7 +261,7 @@ static void test_damaged_image_is_named(void **state)
     pd_dataset_destroy(&dataset);
 }
 
-/* Chunks of one item each, written in the order of `order`; the layout that is found. */
+/* Writes chunks of one item each in the order `order`; returns their layout. */
 static pd_hdf5_layout layout_of(const hsize_t *order, hsize_t count, haddr_t *addresses)
 {
     pd_hdf5 file;
@@ -270,8 +271,8 @@ static pd_hdf5_layout layout_of(const hsize_t *order, hsize_t count, haddr_t *ad
     hsize_t dims[2] = {count, BYTES}, chunk[2] = {1, BYTES}, size;
     unsigned skipped;
     assert_int_equal(pd_hdf5_create(&file, DAMAGED, DAMAGED), PD_OK);
-    assert_int_equal(
-        pd_hdf5_create_array(&array, &file, file.id, "a", H5T_STD_U8LE, 2, dims, chunk), PD_OK);
+    const pd_hdf5_shape shape = {.stored = H5T_STD_U8LE, .rank = 2, .dims = dims};
+    assert_int_equal(pd_hdf5_create_array(&array, &file, file.id, "a", &shape, chunk), PD_OK);
     hid_t memory = H5Screate_simple(2, chunk, NULL), stored = H5Dget_space(array);
     for (hsize_t i = 0; i < count; i++) {
         hsize_t place[2] = {order[i], 0};
@@ -304,7 +305,7 @@ static void test_layout_of_chunks(void **state)
         int64_t late = (int64_t)addresses[i] - (layout.start + i * layout.bytes);
         assert_in_range(late, 0, layout.slack);
     }
-    /* In any other order nothing is said, rather than something wrong. */
+    /* In any other order the chunks are not contiguous. */
     order[1] = CHUNKS - 1;
     order[CHUNKS - 1] = 1;
     assert_int_equal(layout_of(order, CHUNKS, addresses).bytes, 0);
@@ -563,14 +564,14 @@ static void test_wrong_content(void **state)
         {negative_patient, "'/patient' of sample 1 is negative"},
         {fewer_patients, "'/patient' has 6 entries for 7 images"},
         {two_dimensional_patients, "array '/patient' has the wrong shape"},
-        {names_of_any_width, "'/name' is not"},
-        {enormous_images, "array '/images' is not all there"},
-        {enormous_contiguous_names, "array '/name' is not all there"},
-        {enormous_chunks, "array '/patient' is not all there"},
+        {names_of_any_width, "array '/name' is incomplete"},
+        {enormous_images, "array '/images' is incomplete"},
+        {enormous_contiguous_names, "array '/name' is incomplete"},
+        {enormous_chunks, "array '/patient' is incomplete"},
         {no_images, "holds no images"},
-        {unwritten_images, "array '/images' is not all there"},
+        {unwritten_images, "array '/images' is incomplete"},
         {images_elsewhere, "array '/images' is missing"},
-        {images_in_another_file, "array '/images' is not all there"},
+        {images_in_another_file, "array '/images' is incomplete"},
     };
     assert_int_equal(save(PATH), PD_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -1,16 +1,10 @@
-/* Named float arrays: the weights of a model and the state of its optimiser. */
+/* The weights of a model and the state of its optimiser. */
 #ifndef PNEUMO_IO_ARRAYS_H
 #define PNEUMO_IO_ARRAYS_H
 
-enum { PD_ARRAY_RANK_MAX = 4, PD_SLOTS_MAX = 4 };
+#include "pneumo/io/array.h"
 
-typedef struct pd_array {
-    const char *layer;  /* "block1_conv1" */
-    const char *weight; /* "kernel" */
-    int rank;           /* 1 to PD_ARRAY_RANK_MAX */
-    int dims[PD_ARRAY_RANK_MAX];
-    float *data;
-} pd_array;
+enum { PD_SLOTS_MAX = 4 };
 
 /* One optimiser slot, such as "momentum", with its arrays in the order of the weights. When the
  * weights are the moving average, the slot "live" holds the weights being trained. */
@@ -28,9 +22,5 @@ typedef struct pd_arrays {
     int slot_count;
     pd_slot slots[PD_SLOTS_MAX];
 } pd_arrays;
-
-/* The array of that layer and weight name among arrays[count], or NULL. */
-const pd_array *pd_array_find(const pd_array *arrays, int count, const char *layer,
-                              const char *weight);
 
 #endif

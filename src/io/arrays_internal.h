@@ -1,0 +1,19 @@
+/* pd_arrays as content of a checkpoint file. */
+#ifndef PNEUMO_IO_ARRAYS_INTERNAL_H
+#define PNEUMO_IO_ARRAYS_INTERNAL_H
+
+#include "pneumo/io/arrays.h"
+
+#include "hdf5.h"
+
+/* Writes /model_weights in Keras' layout (keras.h), and /optimizer: a group per slot, with the
+ * slot's arrays at <layer>/<weight>:0. */
+pd_status pd_arrays_put(const pd_hdf5 *file, const pd_arrays *arrays);
+
+/* Reads both into zeroed *arrays, also in part after a failure; release with pd_arrays_free. */
+pd_status pd_arrays_get(const pd_hdf5 *file, pd_arrays *arrays);
+
+/* Frees what pd_arrays_get allocated. */
+void pd_arrays_free(pd_arrays *arrays);
+
+#endif

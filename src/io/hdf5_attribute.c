@@ -1,0 +1,154 @@
+#include "hdf5_attribute.h"
+
+#include "pneumo/base/memory.h"
+
+#include "hdf5_text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Closes `space`. */
+static pd_status put_attribute(const pd_hdf5 *file, hid_t object, const char *name, hid_t type,
+                               hid_t space, const void *value)
+{
+    pd_status status = PD_OK;
+    errno = 0;
+    hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    if (attribute < 0 || H5Awrite(attribute, type, value) < 0)
+        status = pd_hdf5_fail_write(file);
+    pd_hdf5_close(&attribute);
+    pd_hdf5_close(&space);
+    return status;
+}
+
+pd_status pd_hdf5_put_number(const pd_hdf5 *file, hid_t object, const char *name, hid_t type,
+                             const void *value)
+{
+    return put_attribute(file, object, name, type, H5Screate(H5S_SCALAR), value);
+}
+
+pd_status pd_hdf5_put_text(const pd_hdf5 *file, hid_t object, const char *name, const char *text)
+{
+    /* HDF5 has no text type of width 0; an empty text is a single padding zero. */
+    hid_t type = pd_hdf5_text_type(text[0] == '\0' ? 1 : strlen(text));
+    pd_status status = put_attribute(file, object, name, type, H5Screate(H5S_SCALAR), text);
+    pd_hdf5_close(&type);
+    return status;
+}
+
+pd_status pd_hdf5_put_texts(const pd_hdf5 *file, hid_t object, const char *name,
+                            const char *const *texts, int count)
+{
+    pd_status status = PD_OK;
+    char *block = NULL;
+    size_t width = 1;
+    hsize_t dims[1] = {(hsize_t)count};
+    for (int i = 0; i < count; i++)
+        width = strlen(texts[i]) > width ? strlen(texts[i]) : width;
+    hid_t type = pd_hdf5_text_type(width);
+    PD_TRY(pd_alloc(&block, (size_t)count, width));
+    for (int i = 0; i < count; i++)
+        memcpy(block + (size_t)i * width, texts[i], strlen(texts[i]));
+    PD_TRY(put_attribute(file, object, name, type, H5Screate_simple(1, dims, NULL), block));
+
+cleanup:
+    pd_hdf5_close(&type);
+    free(block);
+    return status;
+}
+
+/* Opens attribute `name` of `object`; fails unless it has `rank` dimensions and is no larger than
+ * the file. The caller closes *out and *type, which are valid or H5I_INVALID_HID. */
+static pd_status open_attribute(hid_t *out, hid_t *type, hsize_t *count, const pd_hdf5 *file,
+                                const char *object, const char *name, int rank)
+{
+    *type = H5I_INVALID_HID;
+    *out = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
+    if (*out < 0)
+        return pd_hdf5_fail_read(file, "attribute '%s' of '%s' is missing", name, object);
+    *type = H5Aget_type(*out);
+    hid_t space = H5Aget_space(*out);
+    hssize_t items = H5Sget_simple_extent_npoints(space);
+    bool fits = *type >= 0 && H5Sget_simple_extent_ndims(space) == rank && items >= 0 &&
+                H5Aget_storage_size(*out) <= (hsize_t)file->size;
+    pd_hdf5_close(&space);
+    if (!fits)
+        return pd_hdf5_fail_read(file, "attribute '%s' of '%s' has the wrong shape", name, object);
+    *count = (hsize_t)items;
+    return PD_OK;
+}
+
+pd_status pd_hdf5_get_number(const pd_hdf5 *file, const char *object, const char *name, hid_t type,
+                             void *value)
+{
+    pd_status status = PD_OK;
+    hid_t attribute, stored;
+    hsize_t count = 0;
+    PD_TRY(open_attribute(&attribute, &stored, &count, file, object, name, 0));
+    if (count != 1 || H5Tget_class(stored) != H5Tget_class(type))
+        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' has the wrong type", name, object);
+    else if (H5Aread(attribute, type, value) < 0)
+        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is damaged", name, object);
+
+cleanup:
+    pd_hdf5_close(&stored);
+    pd_hdf5_close(&attribute);
+    return status;
+}
+
+pd_status pd_hdf5_get_text(const pd_hdf5 *file, const char *object, const char *name, char *text,
+                           size_t size)
+{
+    pd_status status = PD_OK;
+    hid_t attribute, stored, memory = H5I_INVALID_HID;
+    hsize_t count = 0;
+    PD_TRY(open_attribute(&attribute, &stored, &count, file, object, name, 0));
+    if (count != 1 || !pd_hdf5_is_fixed_text(stored) || H5Tget_size(stored) >= size) {
+        status =
+            pd_hdf5_fail_read(file, "attribute '%s' of '%s' is not a text of at most %zu bytes",
+                              name, object, size - 1);
+        goto cleanup;
+    }
+    memory = pd_hdf5_memory_text_type(stored, size - 1);
+    if (H5Aread(attribute, memory, text) < 0)
+        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is damaged", name, object);
+
+cleanup:
+    pd_hdf5_close(&memory);
+    pd_hdf5_close(&stored);
+    pd_hdf5_close(&attribute);
+    return status;
+}
+
+pd_status pd_hdf5_get_texts(const pd_hdf5 *file, const char *object, const char *name, char ***out,
+                            int64_t *count)
+{
+    pd_status status = PD_OK;
+    hid_t attribute, stored, memory = H5I_INVALID_HID;
+    hsize_t items = 0;
+    char **texts = NULL;
+    *out = NULL;
+    PD_TRY(open_attribute(&attribute, &stored, &items, file, object, name, 1));
+    if (!pd_hdf5_is_fixed_text(stored)) {
+        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is not text of fixed width", name,
+                                   object);
+        goto cleanup;
+    }
+    PD_TRY(pd_hdf5_alloc_texts(&texts, (size_t)items, H5Tget_size(stored)));
+    memory = pd_hdf5_memory_text_type(stored, H5Tget_size(stored));
+    if (items > 0 && H5Aread(attribute, memory, texts[0]) < 0) {
+        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is damaged", name, object);
+        goto cleanup;
+    }
+    *out = texts;
+    *count = (int64_t)items;
+    texts = NULL;
+
+cleanup:
+    free(texts);
+    pd_hdf5_close(&memory);
+    pd_hdf5_close(&stored);
+    pd_hdf5_close(&attribute);
+    return status;
+}
