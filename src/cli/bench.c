@@ -5,6 +5,7 @@
 #include "pneumo/cli/command.h"
 #include "pneumo/cli/job.h"
 #include "pneumo/cli/trial.h"
+#include "pneumo/comm/reduction.h"
 #include "pneumo/kernels/blas.h"
 #include "pneumo/kernels/instructions.h"
 #include "pneumo/train/step.h"

@@ -7,6 +7,7 @@
 #include "pneumo/io/file.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
+#include "pneumo/comm/group.h"
 
 #include <getopt.h>
 #include <math.h>

@@ -3,6 +3,8 @@
 #include "pneumo/cli/doctor.h"
 #include "pneumo/cli/trial.h"
 #include "pneumo/train/setup.h"
+#include "pneumo/kernels/tree.h"
+#include "pneumo/comm/group.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,15 +2,18 @@
 
 #include "pneumo/base/clock.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/comm/group.h"
+#include "pneumo/comm/reduction.h"
+#include "pneumo/kernels/tree.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 enum {
-    ROUNDS = 5,         /* of each measurement; the fastest counts */
+    ROUNDS = 5,         /* per measurement; the fastest counts */
     SHORT_SUMS = 16,    /* lane sums in a row */
-    SHORT_BUCKETS = 64, /* of one float per rank, so that they are nothing but messages */
+    SHORT_BUCKETS = 64, /* of one float per rank, so that only the number of messages matters */
     LONG_FLOATS = 4 << 20,
     LONG_BUCKET = 1 << 18,
     FOLD_PARTS = 16,
@@ -33,7 +36,7 @@ cleanup:
     return status;
 }
 
-/* Seconds that the system has worked for this process. */
+/* CPU seconds that the kernel has spent on behalf of this process. */
 static double system_seconds(void)
 {
     struct rusage used;
@@ -41,8 +44,9 @@ static double system_seconds(void)
     return (double)used.ru_stime.tv_sec + 1e-6 * (double)used.ru_stime.tv_usec;
 }
 
-/* What one exact sum of `count` floats takes at least: seconds without those of its folding, and
- * those; and the mean of those of the system, whose clock may be coarse. */
+/* Times one exact sum of `count` floats. The fastest round counts: *folding is the seconds of its
+ * folds, *seconds those of the rest. *system is the kernel's CPU seconds per sum, averaged over the
+ * rounds because their clock may be coarse. */
 static pd_status time_reduction(pd_comm *comm, size_t count, size_t bucket, double *seconds,
                                 double *folding, double *system)
 {
@@ -95,8 +99,8 @@ static pd_status time_fold(double *seconds)
     return PD_OK;
 }
 
-/* What the messages and the bytes of the sums took: every rank by itself, then in groups. */
-static pd_status time_network(pd_probe *out, pd_comm *comm, int group)
+/* Derives the parameters from sums without groups, then measures a sum in groups. */
+static pd_status time_network(pd_probe *out, pd_comm *comm, int group_limit)
 {
     pd_status status = PD_OK;
     size_t ranks = (size_t)pd_comm_size(comm);
@@ -105,12 +109,13 @@ static pd_status time_network(pd_probe *out, pd_comm *comm, int group)
     PD_TRY(pd_comm_set_group_size(comm, 1));
     PD_TRY(time_reduction(comm, SHORT_BUCKETS * ranks, ranks, &many, &folding, &unused));
     PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &large, &folding, &system));
-    PD_TRY(pd_comm_set_group_size(comm, group));
+    PD_TRY(pd_comm_set_group_size(comm, group_limit));
     PD_TRY(time_reduction(comm, LONG_FLOATS, LONG_BUCKET, &grouped, &folding, &unused));
     double bytes = LONG_FLOATS * sizeof(float);
     out->overhead = many / (2 * SHORT_BUCKETS * others);
-    int swaps = pd_comm_doubling_rounds((int)ranks, (int)ranks);
-    out->latency = fmax(swaps > 0 ? one / swaps - out->overhead : one - others * out->overhead, 0);
+    int rounds = pd_comm_doubling_rounds((int)ranks, (int)ranks);
+    out->latency =
+        fmax(rounds > 0 ? one / rounds - out->overhead : one - others * out->overhead, 0);
     out->sum = one;
     out->allreduce = bytes / (grouped + folding);
     large -= 2 * others * out->overhead * LONG_FLOATS / LONG_BUCKET;
@@ -121,14 +126,14 @@ cleanup:
     return status;
 }
 
-pd_status pd_probe_run(pd_probe *out, pd_comm *comm, int group)
+pd_status pd_probe_run(pd_probe *out, pd_comm *comm, int group_limit)
 {
     pd_status status = PD_OK;
     *out = (pd_probe){0};
     PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, pd_comm_size(comm))));
     PD_TRY(pd_comm_agree(comm, time_fold(&out->fold)));
     if (pd_comm_size(comm) > 1)
-        PD_TRY(time_network(out, comm, group));
+        PD_TRY(time_network(out, comm, group_limit));
     double *const all[] = {&out->latency, &out->overhead, &out->transfer, &out->work, &out->fold};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         PD_TRY(pd_comm_max(comm, *all[i], all[i]));

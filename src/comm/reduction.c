@@ -1,94 +1,65 @@
-/* The lane sum of a large vector, in buckets that travel while the vector is still being made.
+/* Buckets travel while the vector is still being computed. Each passes four stages, in bucket
+ * order:
  *
- * Buckets are cut from the vector's end downward, each into a slice for every member of a group
- * (ranks that share memory), and each slice into a piece for every group. Ranks with the same place
- * in their groups are a column. A bucket passes four marks, in bucket order:
- *
- *   ready: it is final in this rank's parts, which the group sees;
- *   gathered: it is so in the whole group; this rank has summed its slice of the group's parts, in
- *     place, and the exchange is under way, in which each rank of the column gets its piece of all
+ *   ready: final in this rank's parts, which the group can read;
+ *   gathered: ready in the whole group; this rank has summed its slice of the group's parts, in
+ *     place, and has started the all-to-all in which each rank of its column gets its piece of all
  *     groups' sums;
- *   folded: the piece is summed over the groups, and its all-gather in the column is under way;
- *   complete: this rank's slice of the total is in the result, which the group sees.
+ *   folded: the piece is summed over the groups, and its all-gather in the column has started;
+ *   complete: this rank's slice of the total is in the result, which the group can read.
  *
- * All sums are in tree order. In a group of one, slices are whole buckets; where one group has all
- * ranks, pieces are whole slices and nothing is sent. Ranks pass the marks at different times, but
- * the exchanges among themselves, and the all-gathers among themselves, start in the same order
- * everywhere, each kind on its own channel. */
+ * All sums are in tree order (see reduction_layout.h for slices, pieces and columns). Ranks reach
+ * the stages at different times, but all start the all-to-alls in the same order, and the
+ * all-gathers in the same order, each on its own channel. */
+#include "pneumo/comm/reduction.h"
+
 #include "pneumo/base/clock.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/comm/comm.h"
-#include "pneumo/comm/share.h"
-#include "pneumo/comm/transport.h"
+#include "reduction_layout.h"
+#include "share.h"
+#include "transport.h"
 
 #include <stdlib.h>
 
 enum {
     BUCKET_DEFAULT = 1 << 18, /* floats: 1 MiB */
     BUCKET_MAX = 1 << 24,     /* keeps all sizes in bytes within int */
-    WINDOW_MAX = 64,          /* buckets gathered and not complete; bounds the memory for pieces */
+    WINDOW_MAX = 64,          /* buckets gathered but not complete; bounds the memory for pieces */
     PAGE = 4096
 };
 
-/* What a rank tells its group, at the start of its segment; each number alone in its cache lines.
- * They count over all sums. The parts follow at the next page. */
-typedef struct notice {
-    _Alignas(128) pd_counter begun;    /* sums: the results before are not used any more */
+static const char AWAITED[] = "the sum of the gradients";
+
+/* What a rank publishes to its group, at the start of its segment; the parts follow on the next
+ * page. The counters never restart between sums. Each has its own cache lines. */
+typedef struct published {
+    _Alignas(128) pd_counter begun;    /* sums; the previous results are no longer in use */
     _Alignas(128) pd_counter ready;    /* buckets */
     _Alignas(128) pd_counter complete; /* buckets */
-} notice;
+} published;
 
-_Static_assert(sizeof(notice) <= PAGE, "a notice is longer than a page");
+_Static_assert(sizeof(published) <= PAGE, "the counters do not fit into a page");
 
 const char *const pd_reduction_names[PD_REDUCTIONS] = {
     [PD_REDUCTION_EXACT] = "exact", [PD_REDUCTION_MPI] = "mpi"};
 
-/* How a bucket of n floats is divided. Sizes and offsets are in bytes, one for each group. */
-typedef struct cut {
-    size_t n;
-    size_t slice,
-        slice_size; /* this rank's slice: floats [slice, slice + slice_size) of the bucket */
-    size_t piece, piece_size;             /* and its piece of that */
-    int *sizes, *offsets;                 /* the pieces of the column, in the bucket */
-    int *send_sizes;                      /* sizes, but nothing for this rank itself */
-    int *arrival_sizes, *arrival_offsets; /* [exchanges][groups]: node i of each other group */
-} cut;
-
 struct pd_reduction {
     pd_comm *comm;
     pd_reduction_kind kind;
-    size_t count;
-    size_t bucket;
-    size_t buckets;
+    pd_reduction_layout layout;
     size_t window;
+    int exchanges; /* per bucket: layout.exchanges, or 1 for MPI's own sum */
 
     pd_share *share;
     float *own_parts;
-    int own; /* subtrees of this rank */
-    int members, member;
-    int groups, group; /* this rank's group */
+    float **sources; /* the vectors of the group's subtrees; a node's sum replaces its first */
+    float *result;   /* the group's first vector */
 
-    /* The group's subtrees: those of its ranks, in lane order, each with its vector; and the fewer
-     * nodes of the tree that they make up together. Node i is made of subtrees [node_first[i],
-     * node_first[i + 1]), and its sum lies in the first one's vector. */
-    pd_subtree *subtrees;
-    float **sources;
-    int node_first[PD_SUBTREES_MAX + 1];
-    int node_count;
-    float *result; /* the group's first vector */
-
-    /* Among groups. */
-    int exchanges;     /* per bucket: the most nodes of any group; 0 where there is one group */
-    pd_subtree *nodes; /* of all groups, in lane order */
-    int all_nodes;
-    int first_node;        /* this group's first one of them */
-    cut whole, last;       /* the last bucket, at the vector's start, may be shorter */
-    int *nothing;          /* [groups] zeros: sizes for a group without an i-th node */
-    size_t arrival_stride; /* floats per bucket in `arrivals` */
-    float *arrivals;       /* [window][nodes of other groups][piece] */
-
+    int *no_sizes;           /* [groups] zeros: sizes for a group without an i-th node */
+    size_t arrival_stride;   /* floats per bucket in `arrivals` */
+    float *arrivals;         /* [window][nodes of other groups][piece] */
     float **vectors;         /* arguments of the folds */
-    pd_request *to_exchange; /* [window][exchanges], or [window][1] of MPI's own sum */
+    pd_request *to_exchange; /* [window][exchanges] */
     pd_request *to_complete; /* [window] */
 
     uint64_t sums; /* begun */
@@ -98,194 +69,87 @@ struct pd_reduction {
     double waiting, folding;
 };
 
-static size_t bucket_begin(const pd_reduction *reduction, size_t index)
-{
-    size_t end = (index + 1) * reduction->bucket;
-    return end < reduction->count ? reduction->count - end : 0;
-}
-
-static const cut *bucket_cut(const pd_reduction *reduction, size_t index)
-{
-    return index + 1 < reduction->buckets ? &reduction->whole : &reduction->last;
-}
-
-/* The buckets that lie in [ready, count). */
+/* The number of buckets in [ready, count). */
 static size_t ready_buckets(const pd_reduction *reduction)
 {
+    const pd_reduction_layout *layout = &reduction->layout;
     if (reduction->ready == 0)
-        return reduction->buckets;
-    return (reduction->count - reduction->ready) / reduction->bucket;
+        return layout->buckets;
+    return (layout->count - reduction->ready) / layout->bucket;
 }
 
-/* --- Setting up --- */
-
-/* Writes the subtrees of the lanes of ranks [first, first + ranks), taken together. */
-static int find_subtrees(const pd_comm *comm, int first, int ranks, pd_subtree out[PD_SUBTREES_MAX])
-{
-    int lane, end, count;
-    pd_tree_slice(comm->lanes, comm->size, first, &lane, &count);
-    pd_tree_slice(comm->lanes, comm->size, first + ranks - 1, &end, &count);
-    return pd_tree_subtrees(comm->lanes, lane, end + count - lane, out);
-}
+/* --- Setup --- */
 
 static float *parts_of(const pd_reduction *reduction, int member)
 {
-    return (float *)((char *)pd_share_at(reduction->share, member) + PAGE);
+    return (float *)((char *)pd_share_segment(reduction->share, member) + PAGE);
 }
 
-/* The group's memory and subtrees. Collective. */
-static pd_status join_group(pd_reduction *reduction)
+/* Allocates the group's memory. Collective. */
+static pd_status share_parts(pd_reduction *reduction)
 {
     pd_status status = PD_OK;
-    pd_comm *comm = reduction->comm;
-    pd_subtree found[PD_SUBTREES_MAX];
-    int count = 0, first = comm->rank - reduction->member;
-    reduction->own = find_subtrees(comm, comm->rank, 1, found);
-    PD_TRY(pd_share_create(&reduction->share, comm,
-                           PAGE + (size_t)reduction->own * reduction->count * sizeof(float)));
-    reduction->own_parts = parts_of(reduction, reduction->member);
-    size_t most = (size_t)reduction->members * PD_SUBTREES_MAX;
-    status = pd_alloc(&reduction->subtrees, most, sizeof(*reduction->subtrees));
-    if (status == PD_OK)
-        status = pd_alloc(&reduction->sources, most, sizeof(*reduction->sources));
-    PD_TRY(pd_comm_agree(comm, status));
-    for (int i = 0; i < reduction->members; i++) {
-        int own = find_subtrees(comm, first + i, 1, reduction->subtrees + count);
-        for (int j = 0; j < own; j++)
-            reduction->sources[count++] = parts_of(reduction, i) + (size_t)j * reduction->count;
+    const pd_reduction_layout *layout = &reduction->layout;
+    size_t bytes = (size_t)layout->own_subtrees * layout->count * sizeof(float);
+    PD_TRY(pd_share_create(&reduction->share, reduction->comm, PAGE + bytes));
+    reduction->own_parts = parts_of(reduction, layout->member);
+    int count = 0;
+    for (int member = 0; member < layout->members; member++) {
+        pd_subtree unused[PD_SUBTREES_MAX];
+        int rank = layout->group * layout->members + member;
+        int subtrees = pd_reduction_layout_subtrees(layout, rank, 1, unused);
+        for (int i = 0; i < subtrees; i++)
+            reduction->sources[count++] = parts_of(reduction, member) + (size_t)i * layout->count;
     }
     reduction->result = reduction->sources[0];
-    reduction->node_count = find_subtrees(comm, first, reduction->members, found);
-    for (int i = 0, j = 0; i < reduction->node_count; i++) {
-        reduction->node_first[i] = j;
-        while (j < count && reduction->subtrees[j].first < found[i].first + found[i].count)
-            j++;
-    }
-    reduction->node_first[reduction->node_count] = count;
 
 cleanup:
     return status;
 }
 
-/* All groups' nodes. */
-static pd_status find_nodes(pd_reduction *reduction)
+/* Allocates this rank's own memory. May fail on one rank alone. */
+static pd_status allocate(pd_reduction *reduction, size_t count, size_t bucket)
 {
     pd_status status = PD_OK;
-    PD_TRY(pd_alloc(&reduction->nodes, (size_t)reduction->groups * PD_SUBTREES_MAX,
-                    sizeof(*reduction->nodes)));
-    for (int group = 0; group < reduction->groups; group++) {
-        if (group == reduction->group)
-            reduction->first_node = reduction->all_nodes;
-        int found = find_subtrees(reduction->comm, group * reduction->members, reduction->members,
-                                  reduction->nodes + reduction->all_nodes);
-        reduction->all_nodes += found;
-        if (found > reduction->exchanges && reduction->groups > 1)
-            reduction->exchanges = found;
-    }
-
-cleanup:
-    return status;
-}
-
-/* Where piece `group` of the slice begins. */
-static size_t piece_begin(const cut *bucket, size_t group, size_t groups)
-{
-    return bucket->slice + bucket->slice_size * group / groups;
-}
-
-/* After find_nodes. */
-static pd_status cut_bucket(const pd_reduction *reduction, cut *out, size_t n)
-{
-    pd_status status = PD_OK;
-    size_t groups = (size_t)reduction->groups, members = (size_t)reduction->members;
-    size_t member = (size_t)reduction->member, own = (size_t)reduction->group;
-    size_t rows = groups * (size_t)reduction->exchanges;
-    out->n = n;
-    out->slice = n * member / members;
-    out->slice_size = n * (member + 1) / members - out->slice;
-    out->piece = piece_begin(out, own, groups);
-    out->piece_size = piece_begin(out, own + 1, groups) - out->piece;
-
-    PD_TRY(pd_alloc(&out->sizes, groups, sizeof(int)));
-    PD_TRY(pd_alloc(&out->offsets, groups, sizeof(int)));
-    PD_TRY(pd_alloc(&out->send_sizes, groups, sizeof(int)));
-    PD_TRY(pd_alloc(&out->arrival_sizes, rows, sizeof(int)));
-    PD_TRY(pd_alloc(&out->arrival_offsets, rows, sizeof(int)));
-    int piece_bytes = (int)(out->piece_size * sizeof(float));
-    int arrived = 0;
-    for (size_t group = 0; group < groups; group++) {
-        size_t begin = piece_begin(out, group, groups), end = piece_begin(out, group + 1, groups);
-        out->sizes[group] = (int)((end - begin) * sizeof(float));
-        out->offsets[group] = (int)(begin * sizeof(float));
-        if (group == own)
-            continue;
-        out->send_sizes[group] = out->sizes[group];
-        pd_subtree nodes[PD_SUBTREES_MAX];
-        int found = find_subtrees(reduction->comm, (int)(group * members), (int)members, nodes);
-        for (int i = 0; i < found; i++) {
-            out->arrival_sizes[(size_t)i * groups + group] = piece_bytes;
-            out->arrival_offsets[(size_t)i * groups + group] = arrived++ * piece_bytes;
-        }
-    }
-
-cleanup:
-    return status;
-}
-
-static void cut_release(cut *released)
-{
-    free(released->sizes);
-    free(released->offsets);
-    free(released->send_sizes);
-    free(released->arrival_sizes);
-    free(released->arrival_offsets);
-}
-
-static void release(pd_reduction *reduction)
-{
-    cut_release(&reduction->whole);
-    cut_release(&reduction->last);
-    pd_share_destroy(&reduction->share);
-    free(reduction->subtrees);
-    free(reduction->sources);
-    free(reduction->nodes);
-    free(reduction->nothing);
-    free(reduction->arrivals);
-    free(reduction->vectors);
-    free(reduction->to_exchange);
-    free(reduction->to_complete);
-    free(reduction);
-}
-
-/* The part of pd_reduction_create that may fail on one rank alone. */
-static pd_status allocate(pd_reduction *reduction)
-{
-    pd_status status = PD_OK;
-    bool exact = reduction->kind == PD_REDUCTION_EXACT;
-    if (reduction->buckets == 0 || reduction->comm->size == 1)
+    const pd_comm *comm = reduction->comm;
+    pd_reduction_layout *layout = &reduction->layout;
+    PD_TRY(pd_reduction_layout_create(layout, comm->lanes, comm->size, comm->rank, comm->group_size,
+                                      count, bucket));
+    PD_TRY(
+        pd_alloc(&reduction->sources, (size_t)layout->subtree_count, sizeof *reduction->sources));
+    reduction->window = layout->buckets < WINDOW_MAX ? layout->buckets : WINDOW_MAX;
+    if (layout->buckets == 0 || comm->size == 1)
         goto cleanup;
 
-    PD_TRY(find_nodes(reduction));
-    PD_TRY(cut_bucket(reduction, &reduction->whole, reduction->bucket));
-    PD_TRY(cut_bucket(reduction, &reduction->last,
-                      reduction->count - (reduction->buckets - 1) * reduction->bucket));
-    if (!exact)
-        reduction->exchanges = 1;
+    reduction->exchanges = reduction->kind == PD_REDUCTION_EXACT ? layout->exchanges : 1;
     PD_TRY(pd_alloc(&reduction->to_exchange, reduction->window * (size_t)reduction->exchanges,
-                    sizeof(pd_request)));
-    PD_TRY(pd_alloc(&reduction->to_complete, reduction->window, sizeof(pd_request)));
-    PD_TRY(pd_alloc(&reduction->nothing, (size_t)reduction->groups, sizeof(int)));
-    size_t vectors = (size_t)(reduction->node_first[reduction->node_count] + reduction->all_nodes);
-    PD_TRY(pd_alloc(&reduction->vectors, vectors, sizeof(float *)));
-    if (exact) {
+                    sizeof *reduction->to_exchange));
+    PD_TRY(pd_alloc(&reduction->to_complete, reduction->window, sizeof *reduction->to_complete));
+    PD_TRY(pd_alloc(&reduction->no_sizes, (size_t)layout->groups, sizeof *reduction->no_sizes));
+    PD_TRY(pd_alloc(&reduction->vectors, (size_t)(layout->subtree_count + layout->all_nodes),
+                    sizeof *reduction->vectors));
+    if (reduction->kind == PD_REDUCTION_EXACT) {
         reduction->arrival_stride =
-            (size_t)(reduction->all_nodes - reduction->node_count) * reduction->whole.piece_size;
+            (size_t)(layout->all_nodes - layout->node_count) * layout->whole.piece_size;
         PD_TRY(pd_alloc(&reduction->arrivals, reduction->window,
                         reduction->arrival_stride * sizeof(float)));
     }
 
 cleanup:
     return status;
+}
+
+static void release(pd_reduction *reduction)
+{
+    pd_reduction_layout_release(&reduction->layout);
+    pd_share_destroy(&reduction->share);
+    free(reduction->sources);
+    free(reduction->no_sizes);
+    free(reduction->arrivals);
+    free(reduction->vectors);
+    free(reduction->to_exchange);
+    free(reduction->to_complete);
+    free(reduction);
 }
 
 pd_status pd_reduction_create(pd_reduction **out, pd_comm *comm, pd_reduction_kind kind,
@@ -299,21 +163,12 @@ pd_status pd_reduction_create(pd_reduction **out, pd_comm *comm, pd_reduction_ki
     if (bucket > BUCKET_MAX)
         return pd_fail("a reduction bucket of %zu floats is too large; use at most %d", bucket,
                        BUCKET_MAX);
-    PD_TRY(pd_comm_agree(comm, pd_alloc(&reduction, 1, sizeof(*reduction))));
+    PD_TRY(pd_comm_agree(comm, pd_alloc(&reduction, 1, sizeof *reduction)));
     reduction->comm = comm;
     reduction->kind = kind;
-    reduction->count = count;
-    reduction->bucket = bucket > 0 ? bucket : BUCKET_DEFAULT;
-    if (reduction->bucket > count && count > 0)
-        reduction->bucket = count;
-    reduction->buckets = count / reduction->bucket + (count % reduction->bucket != 0);
-    reduction->window = reduction->buckets < WINDOW_MAX ? reduction->buckets : WINDOW_MAX;
-    reduction->members = comm->group;
-    reduction->member = comm->rank % comm->group;
-    reduction->groups = comm->size / comm->group;
-    reduction->group = comm->rank / comm->group;
-    PD_TRY(join_group(reduction));
-    PD_TRY(pd_comm_agree(comm, allocate(reduction)));
+    bucket = bucket > 0 ? bucket : BUCKET_DEFAULT;
+    PD_TRY(pd_comm_agree(comm, allocate(reduction, count, bucket)));
+    PD_TRY(share_parts(reduction));
     *out = reduction;
     reduction = NULL;
 
@@ -328,8 +183,7 @@ void pd_reduction_destroy(pd_reduction **reduction)
     pd_reduction *gone = *reduction;
     if (gone == NULL)
         return;
-    /* MPI may still write into the buffers of a sum that an error has cut short; those are left to
-     * the end of the process. */
+    /* If an error has cut a sum short, MPI may still write to its buffers: leave them allocated. */
     if (gone->completed == gone->gathered) {
         if (gone->comm->reducing == gone)
             gone->comm->reducing = NULL;
@@ -340,7 +194,7 @@ void pd_reduction_destroy(pd_reduction **reduction)
 
 int pd_reduction_subtrees(const pd_reduction *reduction)
 {
-    return reduction->own;
+    return reduction->layout.own_subtrees;
 }
 
 float *pd_reduction_parts(pd_reduction *reduction)
@@ -353,165 +207,60 @@ const float *pd_reduction_result(const pd_reduction *reduction)
     return reduction->kind == PD_REDUCTION_MPI ? reduction->own_parts : reduction->result;
 }
 
-/* --- What the group tells each other --- */
-
-static notice *notice_of(const pd_reduction *reduction, int member)
+void pd_reduction_seconds(pd_reduction *reduction, double *waiting, double *folding)
 {
-    return pd_share_at(reduction->share, member);
+    *waiting = reduction->waiting;
+    *folding = reduction->folding;
+    reduction->waiting = 0;
+    reduction->folding = 0;
 }
 
-/* A number of this sum, counted over all sums. */
-static uint64_t count_over_all(const pd_reduction *reduction, size_t buckets)
+/* --- Synchronisation within the group --- */
+
+static published *published_by(const pd_reduction *reduction, int member)
 {
-    return (reduction->sums - 1) * reduction->buckets + buckets;
+    return pd_share_segment(reduction->share, member);
 }
 
-static void tell(pd_counter *counter, uint64_t value)
+/* Converts a number of buckets of this sum to a number over all sums. */
+static uint64_t over_all_sums(const pd_reduction *reduction, size_t buckets)
+{
+    return (reduction->sums - 1) * reduction->layout.buckets + buckets;
+}
+
+static void publish(pd_counter *counter, uint64_t value)
 {
     atomic_store_explicit(counter, value, memory_order_release);
 }
 
-/* Says whether a counter, at `offset` in the notices, has come to `target` in the whole group; with
- * `wait`, makes sure that it has. */
-static pd_status hear(const pd_reduction *reduction, size_t offset, uint64_t target, bool wait,
-                      bool *done)
+/* Sets *reached if the counter at `offset` in `published` has reached `target` on all members of
+ * the group; with `wait`, waits until it has. */
+static pd_status check_group(const pd_reduction *reduction, size_t offset, uint64_t target,
+                             bool wait, bool *reached)
 {
     pd_status status = PD_OK;
     const pd_transport *transport = reduction->comm->transport;
-    *done = true;
-    for (int i = 0; i < reduction->members && *done; i++) {
-        const void *counter = (const char *)notice_of(reduction, i) + offset;
+    *reached = true;
+    for (int i = 0; i < reduction->layout.members && *reached; i++) {
+        const void *counter = (const char *)published_by(reduction, i) + offset;
         pd_request request = {.counter = counter,
                               .target = target,
-                              .active = i != reduction->member,
+                              .active = i != reduction->layout.member,
                               .comm = reduction->comm,
-                              .awaits = "the sum of the gradients"};
+                              .awaited = AWAITED};
         if (wait)
             PD_TRY(transport->wait(&request));
         else
-            PD_TRY(transport->test(&request, done));
+            PD_TRY(transport->test(&request, reached));
     }
 
 cleanup:
     return status;
 }
 
-/* --- A sum --- */
-
-pd_status pd_reduction_begin(pd_reduction *reduction)
-{
-    bool done;
-    reduction->ready = reduction->count;
-    reduction->gathered = reduction->folded = reduction->completed = 0;
-    reduction->sums++;
-    if (reduction->kind == PD_REDUCTION_MPI)
-        return PD_OK;
-    tell(&notice_of(reduction, reduction->member)->begun, reduction->sums);
-    /* The result is in the first member's parts. Whoever has ended the sum before has seen all
-     * others end the summing of his. */
-    if (reduction->member > 0)
-        return PD_OK;
-    return hear(reduction, offsetof(notice, begun), reduction->sums, true, &done);
-}
-
-/* For PD_REDUCTION_MPI: sums this rank's own subtrees into the first. */
-static void sum_own(pd_reduction *reduction, size_t begin, size_t n)
-{
-    double start = pd_clock_now();
-    float *sum = reduction->own_parts + begin;
-    for (int i = 1; i < reduction->own; i++) {
-        const float *part = sum + (size_t)i * reduction->count;
-#pragma omp parallel for
-        for (size_t j = 0; j < n; j++)
-            sum[j] += part[j];
-    }
-    reduction->folding += pd_clock_now() - start;
-}
-
-/* Sums this rank's slice of the group's parts into that of the group's nodes. */
-static void fold_group(pd_reduction *reduction, const cut *bucket, size_t begin)
-{
-    double start = pd_clock_now();
-    int all = reduction->node_first[reduction->node_count];
-    for (int i = 0; i < all; i++)
-        reduction->vectors[i] = reduction->sources[i] + begin + bucket->slice;
-    for (int i = 0; i < reduction->node_count; i++) {
-        int first = reduction->node_first[i];
-        pd_tree_fold_subtrees(&reduction->nodes[reduction->first_node + i],
-                              reduction->subtrees + first, reduction->node_first[i + 1] - first,
-                              reduction->vectors + first, bucket->slice_size,
-                              reduction->vectors[first]);
-    }
-    reduction->folding += pd_clock_now() - start;
-}
-
-static pd_status gather_bucket(pd_reduction *reduction, size_t index)
-{
-    pd_status status = PD_OK;
-    pd_comm *comm = reduction->comm;
-    const cut *bucket = bucket_cut(reduction, index);
-    size_t begin = bucket_begin(reduction, index);
-    size_t slot = index % reduction->window;
-    pd_request *requests = reduction->to_exchange + slot * (size_t)reduction->exchanges;
-
-    if (reduction->kind == PD_REDUCTION_MPI) {
-        sum_own(reduction, begin, bucket->n);
-        return comm->transport->sum(comm, reduction->own_parts + begin, (int)bucket->n, requests);
-    }
-    fold_group(reduction, bucket, begin);
-    for (int i = 0; i < reduction->exchanges; i++) {
-        bool sends = i < reduction->node_count;
-        const float *part = reduction->sources[reduction->node_first[sends ? i : 0]] + begin;
-        size_t row = (size_t)i * (size_t)reduction->groups;
-        PD_TRY(comm->transport->exchange(
-            comm, part, sends ? bucket->send_sizes : reduction->nothing, bucket->offsets,
-            reduction->arrivals + slot * reduction->arrival_stride, bucket->arrival_sizes + row,
-            bucket->arrival_offsets + row, &requests[i]));
-    }
-
-cleanup:
-    return status;
-}
-
-/* Where this rank's piece of all groups' nodes is, in lane order: of its own group in the parts, of
- * the others where it arrived. */
-static void find_pieces(pd_reduction *reduction, const cut *bucket, size_t begin, size_t slot)
-{
-    float *arrival = reduction->arrivals + slot * reduction->arrival_stride;
-    for (int i = 0; i < reduction->all_nodes; i++) {
-        int own = i - reduction->first_node;
-        if (own >= 0 && own < reduction->node_count) {
-            reduction->vectors[i] =
-                reduction->sources[reduction->node_first[own]] + begin + bucket->piece;
-        } else {
-            reduction->vectors[i] = arrival;
-            arrival += bucket->piece_size;
-        }
-    }
-}
-
-/* Sums this rank's piece straight into its place in the result, and sends it to its column. */
-static pd_status fold_bucket(pd_reduction *reduction, size_t index)
-{
-    if (reduction->exchanges == 0 || reduction->kind == PD_REDUCTION_MPI)
-        return PD_OK;
-    pd_comm *comm = reduction->comm;
-    const cut *bucket = bucket_cut(reduction, index);
-    size_t slot = index % reduction->window;
-    const pd_subtree root = {.first = 0, .count = comm->lanes};
-    float *result = reduction->result + bucket_begin(reduction, index);
-    double start = pd_clock_now();
-    find_pieces(reduction, bucket, bucket_begin(reduction, index), slot);
-    pd_tree_fold_subtrees(&root, reduction->nodes, reduction->all_nodes, reduction->vectors,
-                          bucket->piece_size, result + bucket->piece);
-    reduction->folding += pd_clock_now() - start;
-    return comm->transport->allgather(comm, PD_CHANNEL_TOTAL, NULL, result, bucket->sizes,
-                                      bucket->offsets, &reduction->to_complete[slot]);
-}
-
-/* Says whether all `count` requests are complete; with `wait`, makes sure that they are. */
-static pd_status settle(const pd_reduction *reduction, pd_request *requests, int count, bool wait,
-                        bool *done)
+/* Sets *done if all `count` requests are complete; with `wait`, waits until they are. */
+static pd_status check_requests(const pd_reduction *reduction, pd_request *requests, int count,
+                                bool wait, bool *done)
 {
     pd_status status = PD_OK;
     const pd_transport *transport = reduction->comm->transport;
@@ -527,18 +276,118 @@ cleanup:
     return status;
 }
 
-/* Whether the next bucket is final in the whole group. */
-static pd_status next_is_ready(const pd_reduction *reduction, bool wait, bool *ready)
+/* --- Stages of a bucket --- */
+
+/* For PD_REDUCTION_MPI: sums this rank's own subtrees into the first. */
+static void sum_own(pd_reduction *reduction, size_t begin, size_t n)
+{
+    double start = pd_clock_now();
+    float *sum = reduction->own_parts + begin;
+    for (int i = 1; i < reduction->layout.own_subtrees; i++) {
+        const float *part = sum + (size_t)i * reduction->layout.count;
+#pragma omp parallel for
+        for (size_t j = 0; j < n; j++)
+            sum[j] += part[j];
+    }
+    reduction->folding += pd_clock_now() - start;
+}
+
+/* Folds this rank's slice of the group's subtrees into the group's nodes. */
+static void fold_group(pd_reduction *reduction, const pd_bucket_layout *bucket, size_t begin)
+{
+    const pd_reduction_layout *layout = &reduction->layout;
+    double start = pd_clock_now();
+    for (int i = 0; i < layout->subtree_count; i++)
+        reduction->vectors[i] = reduction->sources[i] + begin + bucket->slice;
+    for (int i = 0; i < layout->node_count; i++) {
+        int first = layout->node_first[i];
+        pd_tree_fold_subtrees(&layout->nodes[layout->first_node + i], layout->subtrees + first,
+                              layout->node_first[i + 1] - first, reduction->vectors + first,
+                              bucket->slice_size, reduction->vectors[first]);
+    }
+    reduction->folding += pd_clock_now() - start;
+}
+
+static pd_status gather_bucket(pd_reduction *reduction, size_t index)
+{
+    pd_status status = PD_OK;
+    pd_comm *comm = reduction->comm;
+    const pd_reduction_layout *layout = &reduction->layout;
+    const pd_bucket_layout *bucket = pd_reduction_layout_bucket(layout, index);
+    size_t begin = pd_reduction_layout_begin(layout, index);
+    size_t slot = index % reduction->window;
+    pd_request *requests = reduction->to_exchange + slot * (size_t)reduction->exchanges;
+
+    if (reduction->kind == PD_REDUCTION_MPI) {
+        sum_own(reduction, begin, bucket->n);
+        return comm->transport->sum(comm, reduction->own_parts + begin, (int)bucket->n, requests);
+    }
+    fold_group(reduction, bucket, begin);
+    for (int i = 0; i < reduction->exchanges; i++) {
+        bool sends = i < layout->node_count;
+        const float *node = reduction->sources[layout->node_first[sends ? i : 0]] + begin;
+        size_t row = (size_t)i * (size_t)layout->groups;
+        PD_TRY(comm->transport->alltoall(
+            comm, node, sends ? bucket->send_sizes : reduction->no_sizes, bucket->offsets,
+            reduction->arrivals + slot * reduction->arrival_stride, bucket->arrival_sizes + row,
+            bucket->arrival_offsets + row, &requests[i]));
+    }
+
+cleanup:
+    return status;
+}
+
+/* Points reduction->vectors at this rank's piece of all groups' nodes, in lane order: its own
+ * group's in the parts, the others' where they arrived. */
+static void find_pieces(pd_reduction *reduction, const pd_bucket_layout *bucket, size_t begin,
+                        size_t slot)
+{
+    const pd_reduction_layout *layout = &reduction->layout;
+    float *arrival = reduction->arrivals + slot * reduction->arrival_stride;
+    for (int i = 0; i < layout->all_nodes; i++) {
+        int own = i - layout->first_node;
+        if (own >= 0 && own < layout->node_count) {
+            reduction->vectors[i] =
+                reduction->sources[layout->node_first[own]] + begin + bucket->piece;
+        } else {
+            reduction->vectors[i] = arrival;
+            arrival += bucket->piece_size;
+        }
+    }
+}
+
+/* Sums this rank's piece into its place in the result and starts its all-gather. */
+static pd_status fold_bucket(pd_reduction *reduction, size_t index)
+{
+    if (reduction->exchanges == 0 || reduction->kind == PD_REDUCTION_MPI)
+        return PD_OK;
+    pd_comm *comm = reduction->comm;
+    const pd_reduction_layout *layout = &reduction->layout;
+    const pd_bucket_layout *bucket = pd_reduction_layout_bucket(layout, index);
+    size_t begin = pd_reduction_layout_begin(layout, index), slot = index % reduction->window;
+    const pd_subtree root = {.first = 0, .count = comm->lanes};
+    float *result = reduction->result + begin;
+    double start = pd_clock_now();
+    find_pieces(reduction, bucket, begin, slot);
+    pd_tree_fold_subtrees(&root, layout->nodes, layout->all_nodes, reduction->vectors,
+                          bucket->piece_size, result + bucket->piece);
+    reduction->folding += pd_clock_now() - start;
+    return comm->transport->allgather(comm, PD_CHANNEL_ALLGATHER, NULL, result, bucket->sizes,
+                                      bucket->offsets, &reduction->to_complete[slot]);
+}
+
+/* Sets *ready if the next bucket to gather is ready in the whole group. */
+static pd_status check_next_ready(const pd_reduction *reduction, bool wait, bool *ready)
 {
     *ready = true;
     if (reduction->kind == PD_REDUCTION_MPI)
         return PD_OK;
-    return hear(reduction, offsetof(notice, ready),
-                count_over_all(reduction, reduction->gathered + 1), wait, ready);
+    return check_group(reduction, offsetof(published, ready),
+                       over_all_sums(reduction, reduction->gathered + 1), wait, ready);
 }
 
-/* Takes one bucket past one mark, if that is possible, and says whether it was. With `wait`, waits
- * for the oldest bucket if nothing else can be done. */
+/* Moves one bucket to its next stage if possible, and sets *moved if it did. With `wait`, waits for
+ * the oldest bucket if no other can move. */
 static pd_status advance(pd_reduction *reduction, bool wait, bool *moved)
 {
     pd_status status = PD_OK;
@@ -547,23 +396,23 @@ static pd_status advance(pd_reduction *reduction, bool wait, bool *moved)
     *moved = false;
     if (reduction->gathered < ready_buckets(reduction) &&
         reduction->gathered - reduction->completed < reduction->window) {
-        PD_TRY(next_is_ready(reduction, wait && oldest, moved));
+        PD_TRY(check_next_ready(reduction, wait && oldest, moved));
         if (*moved)
             return gather_bucket(reduction, reduction->gathered++);
     }
     if (reduction->folded < reduction->gathered) {
         size_t slot = reduction->folded % reduction->window;
-        PD_TRY(settle(reduction, reduction->to_exchange + slot * exchanges, reduction->exchanges,
-                      wait, moved));
+        PD_TRY(check_requests(reduction, reduction->to_exchange + slot * exchanges,
+                              reduction->exchanges, wait, moved));
         if (*moved)
             return fold_bucket(reduction, reduction->folded++);
     }
     if (reduction->completed < reduction->folded) {
         size_t slot = reduction->completed % reduction->window;
-        PD_TRY(settle(reduction, &reduction->to_complete[slot], 1, wait, moved));
+        PD_TRY(check_requests(reduction, &reduction->to_complete[slot], 1, wait, moved));
         if (*moved)
-            tell(&notice_of(reduction, reduction->member)->complete,
-                 count_over_all(reduction, ++reduction->completed));
+            publish(&published_by(reduction, reduction->layout.member)->complete,
+                    over_all_sums(reduction, ++reduction->completed));
     }
 
 cleanup:
@@ -581,6 +430,24 @@ cleanup:
     return status;
 }
 
+/* --- A sum --- */
+
+pd_status pd_reduction_begin(pd_reduction *reduction)
+{
+    bool reached;
+    reduction->ready = reduction->layout.count;
+    reduction->gathered = reduction->folded = reduction->completed = 0;
+    reduction->sums++;
+    if (reduction->kind == PD_REDUCTION_MPI)
+        return PD_OK;
+    publish(&published_by(reduction, reduction->layout.member)->begun, reduction->sums);
+    /* The result lies in member 0's parts, so only member 0 waits. Other members need not: having
+     * finished the previous sum implies that every member has finished reading this one's parts. */
+    if (reduction->layout.member > 0)
+        return PD_OK;
+    return check_group(reduction, offsetof(published, begun), reduction->sums, true, &reached);
+}
+
 /* Two sums in flight would mix their collectives on the channels. */
 static pd_status claim_channels(pd_reduction *reduction)
 {
@@ -596,36 +463,37 @@ pd_status pd_reduction_ready(void *context, size_t offset, size_t count)
     pd_status status = PD_OK;
     pd_reduction *reduction = context;
     if (count > reduction->ready || offset != reduction->ready - count)
-        return pd_fail("[%zu, %zu + %zu) is not the end of what the reduction waits for, [0, %zu)",
+        return pd_fail("[%zu, %zu + %zu) is not the end of the floats that are not yet ready, "
+                       "[0, %zu)",
                        offset, offset, count, reduction->ready);
     reduction->ready = offset;
-    /* One rank holds the one subtree that is the whole tree: its part is the total. */
+    /* A single rank holds the whole tree: its part is the total. */
     if (reduction->comm->size == 1)
         return PD_OK;
     PD_TRY(claim_channels(reduction));
-    tell(&notice_of(reduction, reduction->member)->ready,
-         count_over_all(reduction, ready_buckets(reduction)));
+    publish(&published_by(reduction, reduction->layout.member)->ready,
+            over_all_sums(reduction, ready_buckets(reduction)));
     PD_TRY(advance_all(reduction));
 
 cleanup:
     return status;
 }
 
-/* Waits for all that has been made ready, on this rank and on the others of its group. */
+/* Waits for all ready buckets, on this rank and on the others of its group. */
 static pd_status finish(pd_reduction *reduction)
 {
     pd_status status = PD_OK;
     size_t buckets = ready_buckets(reduction);
     bool moved;
-    /* Waiting is for the oldest bucket, so all others are moved on before. */
+    /* Waiting is for the oldest bucket, so all others advance first. */
     PD_TRY(advance_all(reduction));
     while (reduction->completed < buckets) {
         PD_TRY(advance(reduction, true, &moved));
         PD_TRY(advance_all(reduction));
     }
     if (reduction->kind == PD_REDUCTION_EXACT)
-        PD_TRY(hear(reduction, offsetof(notice, complete), count_over_all(reduction, buckets), true,
-                    &moved));
+        PD_TRY(check_group(reduction, offsetof(published, complete),
+                           over_all_sums(reduction, buckets), true, &moved));
     reduction->comm->reducing = NULL;
 
 cleanup:
@@ -639,17 +507,10 @@ pd_status pd_reduction_finish(pd_reduction *reduction)
     if (reduction->comm->size > 1)
         PD_TRY(finish(reduction));
     if (reduction->ready > 0)
-        status = pd_fail("the reduction's floats [0, %zu) were never made ready", reduction->ready);
+        status =
+            pd_fail("floats [0, %zu) of the reduction were never marked ready", reduction->ready);
 
 cleanup:
     reduction->waiting += pd_clock_now() - start - (reduction->folding - folding);
     return status;
-}
-
-void pd_reduction_seconds(pd_reduction *reduction, double *waiting, double *folding)
-{
-    *waiting = reduction->waiting;
-    *folding = reduction->folding;
-    reduction->waiting = 0;
-    reduction->folding = 0;
 }

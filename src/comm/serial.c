@@ -1,6 +1,7 @@
-/* A single rank without a launcher: everything is complete as soon as it starts. */
-#include "pneumo/comm/transport.h"
+/* A single rank without MPI: every operation completes at once. */
+#include "transport.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,14 +30,20 @@ static void serial_abort(pd_comm *comm, int code)
     exit(code);
 }
 
-static void serial_watch(pd_comm *comm, double seconds, pd_comm_stop_query told)
+static void serial_set_watchdog(pd_comm *comm, double seconds, bool (*stop_requested)(void))
 {
-    (void)comm, (void)seconds, (void)told;
+    (void)comm, (void)seconds, (void)stop_requested;
 }
 
-static void serial_at(pd_comm *comm, const char *place)
+static void serial_set_position(pd_comm *comm, const char *position)
 {
-    (void)comm, (void)place;
+    (void)comm, (void)position;
+}
+
+static const char *serial_library(char *version, size_t size)
+{
+    snprintf(version, size, "none");
+    return "no MPI";
 }
 
 static pd_status serial_broadcast(pd_comm *comm, void *bytes, int size, int root,
@@ -47,21 +54,21 @@ static pd_status serial_broadcast(pd_comm *comm, void *bytes, int size, int root
     return PD_OK;
 }
 
-static pd_status serial_gather(pd_comm *comm, const void *mine, void *all, const int *sizes,
+static pd_status serial_gather(pd_comm *comm, const void *own, void *all, const int *sizes,
                                const int *offsets, pd_request *request)
 {
     (void)comm;
     if (sizes[0] > 0)
-        memcpy((char *)all + offsets[0], mine, (size_t)sizes[0]);
+        memcpy((char *)all + offsets[0], own, (size_t)sizes[0]);
     request->active = false;
     return PD_OK;
 }
 
-static pd_status serial_allgather(pd_comm *comm, pd_channel channel, const void *mine, void *all,
+static pd_status serial_allgather(pd_comm *comm, pd_channel channel, const void *own, void *all,
                                   const int *sizes, const int *offsets, pd_request *request)
 {
     (void)channel;
-    return serial_gather(comm, mine, all, sizes, offsets, request);
+    return serial_gather(comm, own, all, sizes, offsets, request);
 }
 
 static pd_status serial_test(pd_request *request, bool *done)
@@ -82,8 +89,9 @@ const pd_transport pd_transport_serial = {
     .leave = serial_leave,
     .abort = serial_abort,
     .regroup = serial_regroup,
-    .watch = serial_watch,
-    .at = serial_at,
+    .set_watchdog = serial_set_watchdog,
+    .set_position = serial_set_position,
+    .library = serial_library,
     .broadcast = serial_broadcast,
     .gather = serial_gather,
     .allgather = serial_allgather,

@@ -1,4 +1,4 @@
-#include "pneumo/comm/watch.h"
+#include "watch.h"
 
 #include "pneumo/base/memory.h"
 
@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-const char pd_watch_again[] = "then run it again (train: with --resume)";
+const char pd_watch_advice[] = "then run again (train: with --resume)";
 
-/* Time for silence, the rest being for the end itself. Rank 1 speaks for all when rank 0 is silent;
- * the others only if it does not. */
+/* The silence that counts as missing; the rest of the limit is for ending all ranks. Rank 1 reports
+ * a missing rank 0; the others only if rank 1 does not. */
 static double patience(const pd_watch *watch)
 {
     return (watch->rank <= 1 ? 0.6 : 0.9) * watch->seconds;
@@ -19,7 +19,7 @@ static double patience(const pd_watch *watch)
 pd_status pd_watch_create(pd_watch *watch, int rank, int size, const pd_host_name *hosts)
 {
     *watch = (pd_watch){.rank = rank, .size = size, .hosts = hosts};
-    return pd_alloc(&watch->peers, (size_t)size, sizeof(*watch->peers));
+    return pd_alloc(&watch->peers, (size_t)size, sizeof *watch->peers);
 }
 
 void pd_watch_release(pd_watch *watch)
@@ -28,37 +28,37 @@ void pd_watch_release(pd_watch *watch)
     watch->peers = NULL;
 }
 
-void pd_watch_pass(pd_watch *watch, double seconds, bool told)
+void pd_watch_elapse(pd_watch *watch, double seconds, bool stop_requested)
 {
-    /* After a longer time the others get a chance to be heard before they are judged: this rank was
-     * stopped, perhaps all of them were. */
+    /* After a longer time this rank was stopped, and perhaps all ranks were: leave them time to
+     * send a heartbeat. */
     seconds = fmin(seconds, 1.0);
     for (int i = 0; i < watch->size; i++) {
         watch->peers[i].silent += seconds;
-        watch->peers[i].standing += seconds;
+        watch->peers[i].stalled += seconds;
     }
-    watch->told = told && watch->was_told ? watch->told + seconds : 0;
-    watch->was_told = told;
+    watch->stopping = stop_requested && watch->was_stopping ? watch->stopping + seconds : 0;
+    watch->was_stopping = stop_requested;
 }
 
-void pd_watch_hear(pd_watch *watch, int rank, pd_beat beat)
+void pd_watch_receive(pd_watch *watch, int rank, pd_beat beat)
 {
     pd_peer *peer = &watch->peers[rank];
-    if (beat.moves != peer->beat.moves || beat.waiting != peer->beat.waiting)
-        peer->standing = 0;
+    if (beat.completed != peer->beat.completed || beat.waiting != peer->beat.waiting)
+        peer->stalled = 0;
     peer->silent = 0;
     peer->beat = beat;
     watch->ending = watch->ending || beat.ending;
 }
 
-/* --- Words --- */
+/* --- Messages --- */
 
 typedef struct line {
     char *text;
     size_t size, used;
 } line;
 
-__attribute__((format(printf, 2, 3))) static void say(line *to, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void append(line *to, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -71,28 +71,28 @@ __attribute__((format(printf, 2, 3))) static void say(line *to, const char *form
 }
 
 /* "rank 0 on node1: epoch 2, step 17: " */
-static void say_place(line *to, const pd_watch *watch, pd_place place)
+static void append_place(line *to, const pd_watch *watch, pd_place place)
 {
-    say(to, "rank %d on %s: ", watch->rank, watch->hosts[watch->rank]);
-    if (place.at[0] != '\0')
-        say(to, "%s: ", place.at);
+    append(to, "rank %d on %s: ", watch->rank, watch->hosts[watch->rank]);
+    if (place.position[0] != '\0')
+        append(to, "%s: ", place.position);
 }
 
-/* --- Judgement --- */
+/* --- Decisions --- */
 
-/* Others that this rank listens to are [*first, *end). */
-static void heard_ranks(const pd_watch *watch, int *first, int *end)
+/* This rank receives heartbeats of ranks [*first, *end). */
+static void watched_ranks(const pd_watch *watch, int *first, int *end)
 {
     *first = watch->rank == 0 ? 1 : 0;
     *end = watch->rank == 0 ? watch->size : 1;
 }
 
-/* How many have been silent for `seconds`; *longest is the longest such silence. */
+/* The number of ranks that have been silent for `seconds`; *longest is the longest silence. */
 static int count_silent(const pd_watch *watch, double seconds, double *longest)
 {
     int first, end, count = 0;
     *longest = 0;
-    heard_ranks(watch, &first, &end);
+    watched_ranks(watch, &first, &end);
     for (int i = first; i < end; i++) {
         count += watch->peers[i].silent >= seconds;
         *longest = fmax(*longest, watch->peers[i].silent);
@@ -101,16 +101,21 @@ static int count_silent(const pd_watch *watch, double seconds, double *longest)
 }
 
 /* "rank 2 on node2, rank 3 on node2 and 6 more" */
-static void say_silent(line *to, const pd_watch *watch, double seconds, int count)
+static void append_silent(line *to, const pd_watch *watch, double seconds, int count)
 {
     enum { NAMED = 8 };
-    int first, end, said = 0;
-    heard_ranks(watch, &first, &end);
-    for (int i = first; i < end && said < NAMED; i++)
+    int first, end, named = 0;
+    watched_ranks(watch, &first, &end);
+    for (int i = first; i < end && named < NAMED; i++)
         if (watch->peers[i].silent >= seconds)
-            say(to, "%srank %d on %s", said++ == 0 ? "" : ", ", i, watch->hosts[i]);
-    if (count > said)
-        say(to, " and %d more", count - said);
+            append(to, "%srank %d on %s", named++ == 0 ? "" : ", ", i, watch->hosts[i]);
+    if (count > named)
+        append(to, " and %d more", count - named);
+}
+
+static const char *silent_ranks(int count)
+{
+    return count == 1 ? "that rank, its host" : "those ranks, their hosts";
 }
 
 static bool find_silence(const pd_watch *watch, pd_place place, line *to)
@@ -119,76 +124,77 @@ static bool find_silence(const pd_watch *watch, pd_place place, line *to)
     int count = count_silent(watch, patience(watch), &longest);
     if (count == 0)
         return false;
-    say_place(to, watch, place);
-    if (place.awaits != NULL)
-        say(to, "waits for %s, but ", place.awaits);
-    say_silent(to, watch, patience(watch), count);
-    say(to, " %s not answered for %.0f s: see what became of it, its host and the network, %s",
-        count == 1 ? "has" : "have", longest, pd_watch_again);
+    append_place(to, watch, place);
+    if (place.awaited != NULL)
+        append(to, "waiting for %s, but ", place.awaited);
+    append_silent(to, watch, patience(watch), count);
+    append(to, " %s not responded for %.0f s; check %s and the network, %s",
+           count == 1 ? "has" : "have", longest, silent_ranks(count), pd_watch_advice);
     return true;
 }
 
-/* Whether every rank waits, and has waited for long, though all answer. */
-static bool find_standstill(const pd_watch *watch, pd_place place, line *to)
+/* Whether all ranks respond but have long been waiting. */
+static bool find_deadlock(const pd_watch *watch, pd_place place, line *to)
 {
     double shortest = INFINITY;
     for (int i = 0; i < watch->size; i++) {
         if (!watch->peers[i].beat.waiting)
             return false;
-        shortest = fmin(shortest, watch->peers[i].standing);
+        shortest = fmin(shortest, watch->peers[i].stalled);
     }
     if (watch->rank != 0 || shortest < patience(watch))
         return false;
-    say_place(to, watch, place);
-    say(to,
-        "waits for %s, and all ranks have waited for %.0f s, though all answer: see whether every "
-        "host reaches every other, %s",
-        place.awaits == NULL ? "others" : place.awaits, shortest, pd_watch_again);
+    append_place(to, watch, place);
+    append(
+        to,
+        "waiting for %s, and all ranks have been waiting for %.0f s, although all respond; check "
+        "that every host can reach every other, %s",
+        place.awaited == NULL ? "other ranks" : place.awaited, shortest, pd_watch_advice);
     return true;
 }
 
-/* Told to end, and others are silent: most likely because of them, and there is little time left to
- * say so. Rank 1 speaks if rank 0 is silent. */
+/* Whether this rank was asked to stop while others are silent: most likely the launcher is ending
+ * all ranks because of them, and will soon kill this one. Rank 1 reports a silent rank 0. */
 static bool find_death(pd_watch *watch, pd_place place, line *to)
 {
     double longest;
-    if (watch->warned_of_end || watch->rank > 1 || place.awaits == NULL ||
-        watch->told < PD_WATCH_TOLD_SECONDS ||
-        watch->peers[watch->rank].standing < PD_WATCH_TOLD_SECONDS)
+    if (watch->warned_of_death || watch->rank > 1 || place.awaited == NULL ||
+        watch->stopping < PD_WATCH_STOP_SECONDS ||
+        watch->peers[watch->rank].stalled < PD_WATCH_STOP_SECONDS)
         return false;
-    int count = count_silent(watch, PD_WATCH_TOLD_SECONDS, &longest);
+    int count = count_silent(watch, PD_WATCH_STOP_SECONDS, &longest);
     if (count == 0)
         return false;
-    watch->warned_of_end = true;
-    say_place(to, watch, place);
-    say(to, "was told to end while it waits for %s, and ", place.awaits);
-    say_silent(to, watch, PD_WATCH_TOLD_SECONDS, count);
-    say(to, " %s not answer: see what became of it, %s", count == 1 ? "does" : "do",
-        pd_watch_again);
+    watch->warned_of_death = true;
+    append_place(to, watch, place);
+    append(to, "received a termination signal while waiting for %s, and ", place.awaited);
+    append_silent(to, watch, PD_WATCH_STOP_SECONDS, count);
+    append(to, " %s not respond; check %s and the network, %s", count == 1 ? "does" : "do",
+           silent_ranks(count), pd_watch_advice);
     return true;
 }
 
-/* A rank that is alive and busy is left to its work, but others may wait for it in vain, such as
- * when its disk hangs. */
-static bool find_work(pd_watch *watch, pd_place place, line *to)
+/* A rank that responds is not ended, but others may wait for it indefinitely, for example if its
+ * disk hangs. */
+static bool find_delay(pd_watch *watch, pd_place place, line *to)
 {
     int busy = -1;
     bool waiting = false;
     for (int i = 0; i < watch->size && watch->rank == 0; i++) {
         const pd_peer *peer = &watch->peers[i];
-        if (peer->standing < watch->seconds)
+        if (peer->stalled < watch->seconds)
             continue;
         waiting = waiting || peer->beat.waiting;
         if (!peer->beat.waiting && busy < 0)
             busy = i;
     }
-    bool found = busy >= 0 && waiting && place.at[0] != '\0' && !watch->warned_of_work;
-    watch->warned_of_work = busy >= 0 && (found || watch->warned_of_work);
+    bool found = busy >= 0 && waiting && place.position[0] != '\0' && !watch->warned_of_delay;
+    watch->warned_of_delay = busy >= 0 && (found || watch->warned_of_delay);
     if (found)
-        say(to,
-            "%s: rank %d on %s has kept others waiting for %.0f s; it answers, so it is left to "
-            "its work: see whether its disk, memory or processor is overloaded",
-            place.at, busy, watch->hosts[busy], watch->peers[busy].standing);
+        append(to,
+               "%s: rank %d on %s has kept other ranks waiting for %.0f s; it still responds, so "
+               "the run continues: check whether its disk, memory or CPU is overloaded",
+               place.position, busy, watch->hosts[busy], watch->peers[busy].stalled);
     return found;
 }
 
@@ -197,9 +203,9 @@ pd_verdict pd_watch_judge(pd_watch *watch, pd_place place, char *text, size_t si
     line to = {.text = text, .size = size};
     if (watch->seconds <= 0 || watch->ending)
         return PD_VERDICT_WELL;
-    if (find_silence(watch, place, &to) || find_standstill(watch, place, &to))
+    if (find_silence(watch, place, &to) || find_deadlock(watch, place, &to))
         return PD_VERDICT_END;
-    if (find_death(watch, place, &to) || find_work(watch, place, &to))
+    if (find_death(watch, place, &to) || find_delay(watch, place, &to))
         return PD_VERDICT_WARN;
     return PD_VERDICT_WELL;
 }

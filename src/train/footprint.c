@@ -3,6 +3,8 @@
 #include "pneumo/base/host.h"
 #include "pneumo/train/optimizer.h"
 #include "pneumo/train/setup.h"
+#include "pneumo/kernels/tree.h"
+#include "pneumo/comm/group.h"
 
 #include <math.h>
 

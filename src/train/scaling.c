@@ -1,6 +1,7 @@
 #include "pneumo/train/scaling.h"
 
 #include "pneumo/comm/comm.h"
+#include "pneumo/kernels/tree.h"
 
 #include <math.h>
 

@@ -5,6 +5,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/nn/loss.h"
 #include "pneumo/train/setup.h"
+#include "pneumo/comm/group.h"
 
 #include <math.h>
 #include <stdlib.h>

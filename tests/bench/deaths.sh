@@ -32,7 +32,7 @@ state_of() {
 # row FAULT RUN: after `finish`. The message is ours, without its prefix, and the launcher's on death.
 row() {
     local message
-    message=$({ grep -E "^pneumo-dist: error: |was told|exited on signal" log || echo none; } |
+    message=$({ grep -E "^pneumo-dist: error: |termination signal|exited on signal" log || echo none; } |
         paste -sd '~' | sed 's/pneumo-dist: [a-z]*: //g; s/ with PID [0-9]*//; s/~/<br>/g')
     printf '| %s | %d.%d | %d | %s | %s |\n' "$1" $((took / 1000)) $((took % 1000 / 100)) "$code" \
         "$message" "$(state_of "$2")"

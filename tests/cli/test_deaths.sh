@@ -25,17 +25,17 @@ expect_lost() {
 
 host=$(hostname)
 step="epoch [0-9]+, (step [0-9]+(, saving)?|validation|saving)"
-waits="$step: waits for .+, but"
+waits="$step: waiting for .+, but"
 
 # Stopped, with the message of rank 0, or of rank 1 where it is rank 0 that stopped.
 lose STOP 2 stopped
-expect_lost 1 "rank 0 on $host: $waits rank 2 on $host has not answered for 3 s: see what" stopped
+expect_lost 1 "rank 0 on $host: $waits rank 2 on $host has not responded for 3 s; check that rank" stopped
 lose STOP 0 stopped-0
-expect_lost 1 "rank 1 on $host: $waits rank 0 on $host has not answered for 3 s: see what" stopped-0
+expect_lost 1 "rank 1 on $host: $waits rank 0 on $host has not responded for 3 s; check that rank" stopped-0
 
 # Killed: the launcher ends the others at once, and its exit code is 128 + the signal.
 lose KILL 2 killed
-expect_lost 137 "rank 0 on $host: $step: was told to end while it waits for .*" killed
+expect_lost 137 "rank 0 on $host: $step: received a termination signal while waiting for .*" killed
 grep -q "rank 2 .* on node .* exited on signal 9" log || fail "nobody names the dead: $(cat log)"
 pneumo evaluate killed/best.h5 >/dev/null 2>log || fail "killed/best.h5: $(cat log)"
 

@@ -1,11 +1,14 @@
-/* Runs without a launcher and under mpirun alike: every rank makes the same assertions.
- * PNEUMO_TEST_RANKS says how many ranks there must be (1 if unset). With the argument `abort`, the
- * last rank aborts with code 42 while the others wait for it; with `away` it stops, with `astray`
- * it waits for something else than the others, and with `busy` it comes late. With `group` rank 0
- * says what groups there are, and all of them sum. */
+/* Runs with and without mpirun; all ranks make the same assertions. PNEUMO_TEST_RANKS is the
+ * expected number of ranks (default 1).
+ *
+ * An argument selects a scenario instead, in which the other ranks wait for the last one: `abort`
+ * (it aborts with code 42), `stopped` (it stops), `mismatch` (it waits in a different operation) or
+ * `busy` (it is late). With `group`, rank 0 prints the group size, and the groups compute a sum. */
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
-#include "pneumo/comm/comm.h"
+#include "pneumo/comm/group.h"
+#include "pneumo/comm/reduction.h"
+#include "pneumo/kernels/tree.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -20,13 +23,15 @@
 
 #include <cmocka.h>
 
+#include "comm/comm_internal.h"
+
 static pd_comm *comm;
 
 static const int LANES[] = {5, 6, 8, 16};
 enum { LANES_COUNT = sizeof(LANES) / sizeof(LANES[0]) };
 
-/* Numbers over 24 powers of two, so that the order of additions shows in the result. */
-static float made_up(pd_random *random)
+/* Random numbers over 24 powers of two, so that the result depends on the order of additions. */
+static float draw_number(pd_random *random)
 {
     return ldexpf(pd_random_normal(random), (int)pd_random_below(random, 24) - 12);
 }
@@ -39,12 +44,12 @@ static float *lane_vectors(int first, int count, size_t n, uint32_t trial)
     for (int lane = 0; lane < count; lane++) {
         pd_random random = pd_random_stream(7, PD_PURPOSE_TEST, trial, (uint64_t)(first + lane));
         for (size_t j = 0; j < n; j++)
-            vectors[(size_t)lane * n + j] = made_up(&random);
+            vectors[(size_t)lane * n + j] = draw_number(&random);
     }
     return vectors;
 }
 
-/* What one rank alone computes for all lanes. */
+/* The sum that a single rank computes for all lanes. */
 static float *tree_sum(int lanes, size_t n, uint32_t trial)
 {
     pd_subtree whole[PD_SUBTREES_MAX];
@@ -54,7 +59,7 @@ static float *tree_sum(int lanes, size_t n, uint32_t trial)
     return vectors;
 }
 
-/* The subtree sums of the lanes held here, one vector [n] each. */
+/* The subtree sums of this rank's lanes, one vector [n] each. */
 static float *own_parts(size_t n, uint32_t trial, int expected_subtrees)
 {
     pd_subtree subtrees[PD_SUBTREES_MAX];
@@ -96,7 +101,7 @@ static void test_ranks(void **state)
     assert_int_equal(pd_comm_barrier(comm), PD_OK);
 }
 
-static void test_lanes_are_shared(void **state)
+static void test_every_lane_has_one_rank(void **state)
 {
     (void)state;
     for (int lanes = pd_comm_size(comm); lanes <= 17; lanes++) {
@@ -111,17 +116,17 @@ static void test_lanes_are_shared(void **state)
     }
 }
 
-static void test_words(void **state)
+static void test_allgather(void **state)
 {
     (void)state;
-    const uint64_t *words, first = UINT64_C(1) << 63;
-    assert_int_equal(pd_comm_allgather_u64(comm, first + (uint64_t)pd_comm_rank(comm), &words),
+    const uint64_t *values, first = UINT64_C(1) << 63;
+    assert_int_equal(pd_comm_allgather_u64(comm, first + (uint64_t)pd_comm_rank(comm), &values),
                      PD_OK);
     for (int rank = 0; rank < pd_comm_size(comm); rank++)
-        assert_true(words[rank] == first + (uint64_t)rank);
+        assert_true(values[rank] == first + (uint64_t)rank);
 }
 
-static void test_lanes_that_are_impossible(void **state)
+static void test_lanes_out_of_range(void **state)
 {
     (void)state;
     assert_int_equal(pd_comm_set_lanes(comm, 0), PD_FAILED);
@@ -133,7 +138,7 @@ static void test_lanes_that_are_impossible(void **state)
     }
 }
 
-static void test_swaps(void **state)
+static void test_doubling_rounds(void **state)
 {
     (void)state;
     assert_int_equal(pd_comm_doubling_rounds(8, 1), 0);
@@ -141,13 +146,14 @@ static void test_swaps(void **state)
     assert_int_equal(pd_comm_doubling_rounds(8, 8), 3);
     assert_int_equal(pd_comm_doubling_rounds(4096, 64), 6);
     assert_int_equal(pd_comm_doubling_rounds(8, 3), 0);
-    assert_int_equal(pd_comm_doubling_rounds(12, 4), 0); /* three lanes are no node of the tree */
+    assert_int_equal(pd_comm_doubling_rounds(12, 4),
+                     0); /* three lanes do not form a node of the tree */
 }
 
 static void test_lane_sum(void **state)
 {
     (void)state;
-    /* Longer after shorter, and shorter again: the scratch grows and is used in part. */
+    /* Growing and shrinking lengths: the scratch buffer grows, and is then used in part. */
     const size_t counts[] = {1, 300, 0, 7};
     for (int l = 0; l < LANES_COUNT; l++) {
         int lanes = LANES[l];
@@ -161,7 +167,7 @@ static void test_lane_sum(void **state)
                 pd_random random = pd_random_stream(3, PD_PURPOSE_TEST, 0, (uint64_t)lane);
                 for (size_t j = 0; j < n; j++)
                     all[(size_t)lane * n + j] =
-                        ldexp(made_up(&random), (int)pd_random_below(&random, 60));
+                        ldexp(draw_number(&random), (int)pd_random_below(&random, 60));
             }
             double *parts = NULL;
             size_t held = (size_t)pd_comm_lane_count(comm) * n;
@@ -184,7 +190,7 @@ static void test_broadcast(void **state)
         int32_t bytes[1000];
         for (int i = 0; i < 1000; i++)
             bytes[i] = is_root ? i * i + root : -1;
-        assert_int_equal(pd_comm_broadcast(comm, bytes, sizeof(bytes), root), PD_OK);
+        assert_int_equal(pd_comm_broadcast(comm, bytes, sizeof bytes, root), PD_OK);
         for (int i = 0; i < 1000; i++)
             assert_int_equal(bytes[i], i * i + root);
 
@@ -201,17 +207,17 @@ static void test_broadcast(void **state)
     }
 }
 
-static void test_gather_of_unequal_sizes(void **state)
+static void test_gather_unequal_sizes(void **state)
 {
     (void)state;
     int rank = pd_comm_rank(comm), size = pd_comm_size(comm);
-    /* Some ranks give nothing, the others the more the higher. */
+    /* Some ranks contribute nothing, the others more with rising rank. */
     unsigned char mine[3000];
-    size_t given = rank % 3 == 1 ? 0 : (size_t)rank * 300 + 5;
-    memset(mine, rank + 1, sizeof(mine));
+    size_t own = rank % 3 == 1 ? 0 : (size_t)rank * 300 + 5;
+    memset(mine, rank + 1, sizeof mine);
     void *all = NULL;
     size_t total = 99;
-    assert_int_equal(pd_comm_gather(comm, given > 0 ? mine : NULL, given, &all, &total), PD_OK);
+    assert_int_equal(pd_comm_gather(comm, own > 0 ? mine : NULL, own, &all, &total), PD_OK);
     if (rank > 0) {
         assert_null(all);
         assert_int_equal(total, 0);
@@ -225,14 +231,14 @@ static void test_gather_of_unequal_sizes(void **state)
     free(all);
 }
 
-static void test_gather_of_too_much(void **state)
+static void test_gather_too_large(void **state)
 {
     (void)state;
     bool last = pd_comm_rank(comm) == pd_comm_size(comm) - 1;
     char byte = 0;
     void *all = &byte;
     size_t total = 99;
-    /* Refused by its size alone, on every rank, before a byte is read. */
+    /* Rejected by its size on every rank, before any byte is read. */
     assert_int_equal(pd_comm_gather(comm, &byte, last ? (size_t)3 << 30 : 1, &all, &total),
                      PD_FAILED);
     assert_null(all);
@@ -240,7 +246,7 @@ static void test_gather_of_too_much(void **state)
     assert_non_null(strstr(pd_error_message(), "2 GiB"));
 }
 
-static void test_any_and_max(void **state)
+static void test_bitwise_or_and_max(void **state)
 {
     (void)state;
     int rank = pd_comm_rank(comm), size = pd_comm_size(comm);
@@ -265,14 +271,14 @@ static void test_agree(void **state)
 
     char prefix[300] = "";
     if (size > 1)
-        snprintf(prefix, sizeof(prefix), "rank %d on %s: ", last, pd_comm_host(comm));
+        snprintf(prefix, sizeof prefix, "rank %d on %s: ", last, pd_comm_host(comm));
     char expected[400];
-    snprintf(expected, sizeof(expected), "%sdisk is 100%% full: '%%s'", prefix);
+    snprintf(expected, sizeof expected, "%sdisk is 100%% full: '%%s'", prefix);
     pd_status status = rank == last ? pd_fail("disk is 100%% full: '%%s'") : PD_OK;
     assert_int_equal(pd_comm_agree(comm, status), PD_FAILED);
     assert_string_equal(pd_error_message(), expected);
 
-    /* Of several the lowest rank's status and message count. */
+    /* If several fail, the lowest rank's status and message are reported. */
     status = rank == 0 ? pd_fail_usage("the first") : pd_fail("rank %d too", rank);
     assert_int_equal(pd_comm_agree(comm, status), PD_USAGE);
     assert_non_null(strstr(pd_error_message(), "the first"));
@@ -280,9 +286,8 @@ static void test_agree(void **state)
     assert_int_equal(pd_comm_agree(comm, PD_OK), PD_OK);
 }
 
-/* Sums parts [subtrees][n]: makes them ready from the end in ranges that share no border with the
- * buckets; between them other collectives go on, and ranks fall behind each other, in the end too.
- */
+/* Sums parts [subtrees][n], marking ranges ready whose borders differ from those of the buckets.
+ * With `disturb`, other collectives run in between and ranks are delayed. */
 static const float *run_sum(pd_reduction *reduction, const float *parts, size_t n, bool disturb)
 {
     pd_random random = pd_random_stream(5, PD_PURPOSE_TEST, 1, 0);
@@ -333,53 +338,53 @@ static void check_exact_reduction(void)
         if (LANES[l] < pd_comm_size(comm))
             continue;
         assert_int_equal(pd_comm_set_lanes(comm, LANES[l]), PD_OK);
-        check_exact_sum(1003, 0);   /* one bucket that does not fill its size */
+        check_exact_sum(1003, 0);   /* one bucket, shorter than the default */
         check_exact_sum(4096, 512); /* buckets that divide the vector */
-        check_exact_sum(10007, 64); /* more buckets than may be under way at a time */
+        check_exact_sum(10007, 64); /* more buckets than fit into the window */
         check_exact_sum(203, 3);    /* buckets smaller than the number of ranks */
         check_exact_sum(0, 0);
     }
 }
 
-static void set_group(int most, int expected)
+static void set_group(int limit, int expected)
 {
-    assert_int_equal(pd_comm_set_group_size(comm, most), PD_OK);
+    assert_int_equal(pd_comm_set_group_size(comm, limit), PD_OK);
     assert_string_equal(pd_comm_group_obstacle(comm), "");
     assert_int_equal(pd_comm_group_size(comm), expected);
 }
 
-static void test_exact_reduction_alone(void **state)
+static void test_exact_reduction_without_groups(void **state)
 {
     (void)state;
     set_group(1, 1);
     check_exact_reduction();
 }
 
-/* As on hosts of two ranks. */
-static void test_exact_reduction_of_pairs(void **state)
+/* As on hosts with two ranks each. */
+static void test_exact_reduction_in_pairs(void **state)
 {
     (void)state;
     set_group(2, pd_comm_size(comm) % 2 == 0 ? 2 : 1);
     check_exact_reduction();
 }
 
-/* Groups of three and four have several nodes of the lane tree. */
-static void test_exact_reduction_of_groups(void **state)
+/* Groups of three and four ranks hold several nodes of the lane tree. */
+static void test_exact_reduction_in_groups(void **state)
 {
     (void)state;
     set_group(7, pd_comm_size(comm) == 8 ? 4 : pd_comm_size(comm));
     check_exact_reduction();
 }
 
-static void test_exact_reduction_on_a_host(void **state)
+static void test_exact_reduction_in_one_group(void **state)
 {
     (void)state;
     set_group(0, pd_comm_size(comm));
     check_exact_reduction();
 }
 
-/* The comparisons above would pass for any order of additions if the data did not care. */
-static void test_data_show_the_order_of_additions(void **state)
+/* The comparisons above are meaningful only if the result depends on the order of additions. */
+static void test_data_depend_on_order(void **state)
 {
     (void)state;
     size_t n = 1003;
@@ -431,7 +436,7 @@ static void test_mpi_reduction(void **state)
     }
 }
 
-static void test_reduction_that_is_misused(void **state)
+static void test_reduction_misuse(void **state)
 {
     (void)state;
     pd_reduction *reduction = NULL, *other = NULL;
@@ -451,7 +456,7 @@ static void test_reduction_that_is_misused(void **state)
         assert_int_equal(pd_reduction_begin(other), PD_OK);
         assert_int_equal(pd_reduction_ready(other, 75, 25), PD_FAILED);
     }
-    /* What was made ready is brought to an end all the same. */
+    /* The ranges that are ready complete all the same. */
     assert_int_equal(pd_reduction_finish(reduction), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "[0, 75)"));
 
@@ -480,8 +485,8 @@ static int abort_last_rank(void)
     return 1;
 }
 
-/* Says how many ranks make a group, and what stands in the way of more. */
-static int say_group(void)
+/* Prints the group size and why it is not larger. */
+static int print_group(void)
 {
     if (pd_comm_create(&comm) != PD_OK || pd_comm_set_group_size(comm, 0) != PD_OK)
         return 1;
@@ -494,8 +499,8 @@ static int say_group(void)
     return 0;
 }
 
-/* The others wait for the last rank, with a watchdog of a few seconds. */
-static int miss_last_rank(const char *how)
+/* The other ranks wait for the last one, with a watchdog of a few seconds. */
+static int wait_for_last_rank(const char *how)
 {
     enum { SECONDS = 4 };
     pd_reduction *reduction = NULL;
@@ -505,11 +510,11 @@ static int miss_last_rank(const char *how)
     bool last = pd_comm_rank(comm) == pd_comm_size(comm) - 1;
     pd_comm_set_watchdog(comm, SECONDS, NULL);
     pd_comm_set_position(comm, "test %d", 7);
-    if (last && strcmp(how, "away") == 0)
+    if (last && strcmp(how, "stopped") == 0)
         raise(SIGSTOP);
     if (last && strcmp(how, "busy") == 0)
         sleep(2 * SECONDS);
-    if (last && strcmp(how, "astray") == 0) {
+    if (last && strcmp(how, "mismatch") == 0) {
         if (pd_reduction_begin(reduction) != PD_OK ||
             pd_reduction_ready(reduction, 0, 16) != PD_OK ||
             pd_reduction_finish(reduction) != PD_OK)
@@ -526,29 +531,29 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "abort") == 0)
         return abort_last_rank();
     if (argc > 1 && strcmp(argv[1], "group") == 0)
-        return say_group();
+        return print_group();
     if (argc > 1)
-        return miss_last_rank(argv[1]);
+        return wait_for_last_rank(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reduction_before_lanes),
         cmocka_unit_test(test_ranks),
-        cmocka_unit_test(test_lanes_are_shared),
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_lanes_that_are_impossible),
-        cmocka_unit_test(test_swaps),
+        cmocka_unit_test(test_every_lane_has_one_rank),
+        cmocka_unit_test(test_allgather),
+        cmocka_unit_test(test_lanes_out_of_range),
+        cmocka_unit_test(test_doubling_rounds),
         cmocka_unit_test(test_lane_sum),
         cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_gather_of_unequal_sizes),
-        cmocka_unit_test(test_gather_of_too_much),
-        cmocka_unit_test(test_any_and_max),
+        cmocka_unit_test(test_gather_unequal_sizes),
+        cmocka_unit_test(test_gather_too_large),
+        cmocka_unit_test(test_bitwise_or_and_max),
         cmocka_unit_test(test_agree),
-        cmocka_unit_test(test_data_show_the_order_of_additions),
-        cmocka_unit_test(test_exact_reduction_alone),
-        cmocka_unit_test(test_exact_reduction_of_pairs),
-        cmocka_unit_test(test_exact_reduction_of_groups),
-        cmocka_unit_test(test_exact_reduction_on_a_host),
+        cmocka_unit_test(test_data_depend_on_order),
+        cmocka_unit_test(test_exact_reduction_without_groups),
+        cmocka_unit_test(test_exact_reduction_in_pairs),
+        cmocka_unit_test(test_exact_reduction_in_groups),
+        cmocka_unit_test(test_exact_reduction_in_one_group),
         cmocka_unit_test(test_mpi_reduction),
-        cmocka_unit_test(test_reduction_that_is_misused),
+        cmocka_unit_test(test_reduction_misuse),
     };
     return cmocka_run_group_tests(tests, join, leave);
 }

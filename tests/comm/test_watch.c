@@ -1,5 +1,5 @@
-/* The watchdog's judgement, with time that passes as the tests say. */
-#include "pneumo/comm/watch.h"
+/* The rules of the watchdog, under simulated time. */
+#include "comm/watch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,178 +33,182 @@ static int finish(void **state)
     return 0;
 }
 
-/* Half a second at a time passes, in which the ranks of `alive` (a bit each) beat: with `moving`
- * all of them get on, else those of `waiting` wait. Returns the last verdict. */
-static pd_verdict live(double seconds, unsigned alive, unsigned waiting, bool moving,
-                       pd_place place)
+/* Simulates `seconds` in steps of half a second, in which the ranks of the bit mask `alive` send
+ * heartbeats. The ranks of the mask `waiting` report that they wait; with `progress` all complete
+ * an operation in each step. Stops at the first verdict other than WELL, and returns the last one.
+ */
+static pd_verdict simulate(double seconds, unsigned alive, unsigned waiting, bool progress,
+                           pd_place place)
 {
-    static uint32_t moves;
+    static uint32_t completed;
     pd_verdict verdict = PD_VERDICT_WELL;
-    for (double at = 0; at < seconds && verdict == PD_VERDICT_WELL; at += 0.5) {
-        pd_watch_pass(&watch, 0.5, false);
-        moves += moving;
+    for (double time = 0; time < seconds && verdict == PD_VERDICT_WELL; time += 0.5) {
+        pd_watch_elapse(&watch, 0.5, false);
+        completed += progress;
         for (int rank = 0; rank < SIZE; rank++)
             if (alive >> rank & 1)
-                pd_watch_hear(&watch, rank,
-                              (pd_beat){.moves = moves, .waiting = (waiting >> rank & 1) != 0});
-        verdict = pd_watch_judge(&watch, place, text, sizeof(text));
+                pd_watch_receive(
+                    &watch, rank,
+                    (pd_beat){.completed = completed, .waiting = (waiting >> rank & 1) != 0});
+        verdict = pd_watch_judge(&watch, place, text, sizeof text);
     }
     return verdict;
 }
 
-static void a_silent_rank_ends_all_in_time(void **state)
+static void test_silent_rank_ends_all_in_time(void **state)
 {
     (void)state;
     begin(0, 60);
-    assert_int_equal(live(30, 7, 7, false, WAITING), PD_VERDICT_WELL);
-    assert_int_equal(live(30, 7, 7, false, WAITING), PD_VERDICT_END);
+    assert_int_equal(simulate(30, 7, 7, false, WAITING), PD_VERDICT_WELL);
+    assert_int_equal(simulate(30, 7, 7, false, WAITING), PD_VERDICT_END);
     assert_string_equal(
-        text, "rank 0 on node1: epoch 2, step 17: waits for the sum of the gradients, but rank 3 "
-              "on node2 has not answered for 36 s: see what became of it, its host and the "
-              "network, then run it again (train: with --resume)");
+        text, "rank 0 on node1: epoch 2, step 17: waiting for the sum of the gradients, but rank 3 "
+              "on node2 has not responded for 36 s; check that rank, its host and the network, "
+              "then run again (train: with --resume)");
 }
 
-static void all_of_a_host_are_named(void **state)
+static void test_all_silent_ranks_are_named(void **state)
 {
     (void)state;
     begin(0, 60);
-    assert_int_equal(live(59, 3, 3, false, WORKING), PD_VERDICT_END);
-    assert_non_null(strstr(text, "step 17: rank 2 on node2, rank 3 on node2 have not answered"));
+    assert_int_equal(simulate(59, 3, 3, false, WORKING), PD_VERDICT_END);
+    assert_non_null(strstr(text, "step 17: rank 2 on node2, rank 3 on node2 have not responded"));
 }
 
-/* A rank that writes for an hour, and beats, is not gone. */
-static void work_is_no_silence(void **state)
+/* A rank may write for an hour if it sends heartbeats. */
+static void test_busy_rank_is_not_ended(void **state)
 {
     (void)state;
     begin(0, 60);
-    assert_int_equal(live(59, 15, 14, false, WORKING), PD_VERDICT_WELL);
-    assert_int_equal(live(2, 15, 14, false, WORKING), PD_VERDICT_WARN);
-    assert_non_null(strstr(text, "rank 0 on node1 has kept others waiting for 60 s"));
+    assert_int_equal(simulate(59, 15, 14, false, WORKING), PD_VERDICT_WELL);
+    assert_int_equal(simulate(2, 15, 14, false, WORKING), PD_VERDICT_WARN);
+    assert_non_null(strstr(text, "rank 0 on node1 has kept other ranks waiting for 60 s"));
     /* Once. */
-    assert_int_equal(live(3600, 15, 14, false, WORKING), PD_VERDICT_WELL);
-    /* Everybody works on one thing for long: nobody waits. */
-    assert_int_equal(live(3600, 15, 0, false, WORKING), PD_VERDICT_WELL);
+    assert_int_equal(simulate(3600, 15, 14, false, WORKING), PD_VERDICT_WELL);
+    /* All ranks compute for long: none waits. */
+    assert_int_equal(simulate(3600, 15, 0, false, WORKING), PD_VERDICT_WELL);
 }
 
-static void waiting_together_is_an_end(void **state)
+static void test_deadlock_ends_all(void **state)
 {
     (void)state;
     begin(0, 60);
-    /* As long as somebody gets on, it is none. */
-    assert_int_equal(live(600, 15, 15, true, WAITING), PD_VERDICT_WELL);
-    assert_int_equal(live(35, 15, 15, false, WAITING), PD_VERDICT_WELL);
-    assert_int_equal(live(25, 15, 15, false, WAITING), PD_VERDICT_END);
-    assert_non_null(strstr(text, "all ranks have waited for 36 s, though all answer"));
+    /* Not a deadlock while operations complete. */
+    assert_int_equal(simulate(600, 15, 15, true, WAITING), PD_VERDICT_WELL);
+    assert_int_equal(simulate(35, 15, 15, false, WAITING), PD_VERDICT_WELL);
+    assert_int_equal(simulate(25, 15, 15, false, WAITING), PD_VERDICT_END);
+    assert_non_null(strstr(text, "all ranks have been waiting for 36 s, although all respond"));
 }
 
-static void rank_1_speaks_for_rank_0_and_then_the_others(void **state)
+static void test_rank_1_reports_rank_0_before_others(void **state)
 {
     (void)state;
     begin(1, 60);
-    assert_int_equal(live(40, 14, 15, false, WAITING), PD_VERDICT_END);
-    assert_non_null(strstr(text, "rank 1 on node1: epoch 2, step 17: waits for the sum of the "
-                                 "gradients, but rank 0 on node1 has not answered for 36 s"));
+    assert_int_equal(simulate(40, 14, 15, false, WAITING), PD_VERDICT_END);
+    assert_non_null(strstr(text, "rank 1 on node1: epoch 2, step 17: waiting for the sum of the "
+                                 "gradients, but rank 0 on node1 has not responded for 36 s"));
     finish(NULL);
     begin(2, 60);
-    assert_int_equal(live(53, 14, 15, false, WAITING), PD_VERDICT_WELL);
-    assert_int_equal(live(6, 14, 15, false, WAITING), PD_VERDICT_END);
-    /* They hear only rank 0: the others' silence means nothing to them. */
+    assert_int_equal(simulate(53, 14, 15, false, WAITING), PD_VERDICT_WELL);
+    assert_int_equal(simulate(6, 14, 15, false, WAITING), PD_VERDICT_END);
+    /* Ranks above 0 receive heartbeats of rank 0 only, so the silence of others does not count. */
     finish(NULL);
     begin(2, 60);
-    assert_int_equal(live(600, 5, 15, true, WAITING), PD_VERDICT_WELL);
+    assert_int_equal(simulate(600, 5, 15, true, WAITING), PD_VERDICT_WELL);
 }
 
-/* All were suspended, and the first to wake finds nobody's beats yet. */
-static void time_in_which_a_rank_is_stopped_does_not_count(void **state)
+/* All ranks were suspended; the first to resume has not received heartbeats yet. */
+static void test_time_while_stopped_does_not_count(void **state)
 {
     (void)state;
     begin(0, 60);
-    pd_watch_pass(&watch, 3600, false);
-    assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof(text)), PD_VERDICT_WELL);
-    assert_int_equal(live(60, 15, 15, true, WAITING), PD_VERDICT_WELL);
+    pd_watch_elapse(&watch, 3600, false);
+    assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text), PD_VERDICT_WELL);
+    assert_int_equal(simulate(60, 15, 15, true, WAITING), PD_VERDICT_WELL);
 }
 
-static void told_to_end_it_says_who_is_silent(void **state)
+static void test_stop_request_names_silent_ranks(void **state)
 {
     (void)state;
     begin(0, 60);
-    pd_beat beat = {.moves = 7, .waiting = true};
+    pd_beat beat = {.completed = 7, .waiting = true};
     for (int i = 0; i < 10; i++) {
-        pd_watch_pass(&watch, 0.2, i >= 2);
+        pd_watch_elapse(&watch, 0.2, i >= 2);
         for (int rank = 0; rank < SIZE; rank++)
             if (rank != 2 || i < 2)
-                pd_watch_hear(&watch, rank, beat);
-        pd_verdict verdict = pd_watch_judge(&watch, WAITING, text, sizeof(text));
+                pd_watch_receive(&watch, rank, beat);
+        pd_verdict verdict = pd_watch_judge(&watch, WAITING, text, sizeof text);
         /* Within a second, and once. */
         assert_int_equal(verdict, i == 5 ? PD_VERDICT_WARN : PD_VERDICT_WELL);
     }
     assert_string_equal(
-        text, "rank 0 on node1: epoch 2, step 17: was told to end while it waits for the sum of "
-              "the gradients, and rank 2 on node2 does not answer: see what became of it, then run "
-              "it again (train: with --resume)");
+        text,
+        "rank 0 on node1: epoch 2, step 17: received a termination signal while waiting for the "
+        "sum of the gradients, and rank 2 on node2 does not respond; check that rank, its "
+        "host and the network, then run again (train: with --resume)");
 }
 
-static void told_to_end_among_the_living_it_says_nothing(void **state)
+static void test_stop_request_alone_prints_nothing(void **state)
 {
     (void)state;
     begin(0, 60);
     for (int i = 0; i < 50; i++) {
-        pd_watch_pass(&watch, 0.2, true);
+        pd_watch_elapse(&watch, 0.2, true);
         for (int rank = 0; rank < SIZE; rank++)
-            pd_watch_hear(&watch, rank, (pd_beat){.waiting = true});
-        assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof(text)), PD_VERDICT_WELL);
+            pd_watch_receive(&watch, rank, (pd_beat){.waiting = true});
+        assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text), PD_VERDICT_WELL);
     }
 }
 
-static void after_the_word_of_an_end_nobody_else_speaks(void **state)
+static void test_one_message_per_end(void **state)
 {
     (void)state;
     begin(1, 60);
-    pd_watch_hear(&watch, 0, (pd_beat){.ending = true});
-    assert_int_equal(live(100, 14, 15, false, WAITING), PD_VERDICT_WELL);
+    pd_watch_receive(&watch, 0, (pd_beat){.ending = true});
+    assert_int_equal(simulate(100, 14, 15, false, WAITING), PD_VERDICT_WELL);
 }
 
-static void it_can_be_off(void **state)
+static void test_off(void **state)
 {
     (void)state;
     begin(0, 0);
-    assert_int_equal(live(3600, 1, 15, false, WAITING), PD_VERDICT_WELL);
+    assert_int_equal(simulate(3600, 1, 15, false, WAITING), PD_VERDICT_WELL);
 }
 
-static void long_lists_end(void **state)
+static void test_long_lists_are_cut(void **state)
 {
     (void)state;
     enum { MANY = 4096 };
-    pd_host_name *hosts = calloc(MANY, sizeof(*hosts));
+    pd_host_name *hosts = calloc(MANY, sizeof *hosts);
     assert_non_null(hosts);
     for (int i = 0; i < MANY; i++)
         memset(hosts[i], 'n', PD_HOST_MAX - 1);
     assert_int_equal(pd_watch_create(&watch, 0, MANY, (const pd_host_name *)hosts), PD_OK);
     watch.seconds = 10;
     for (int i = 0; i < 8; i++)
-        pd_watch_pass(&watch, 1, false);
-    assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof(text)), PD_VERDICT_END);
-    assert_non_null(strstr(text, " and 4087 more have not answered"));
+        pd_watch_elapse(&watch, 1, false);
+    assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text), PD_VERDICT_END);
+    assert_non_null(strstr(text, " and 4087 more have not responded"));
     char brief[32];
-    pd_watch_judge(&watch, WAITING, brief, sizeof(brief));
-    assert_int_equal(strlen(brief), sizeof(brief) - 1);
+    pd_watch_judge(&watch, WAITING, brief, sizeof brief);
+    assert_int_equal(strlen(brief), sizeof brief - 1);
     free(hosts);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(a_silent_rank_ends_all_in_time, finish),
-        cmocka_unit_test_teardown(all_of_a_host_are_named, finish),
-        cmocka_unit_test_teardown(work_is_no_silence, finish),
-        cmocka_unit_test_teardown(waiting_together_is_an_end, finish),
-        cmocka_unit_test_teardown(rank_1_speaks_for_rank_0_and_then_the_others, finish),
-        cmocka_unit_test_teardown(time_in_which_a_rank_is_stopped_does_not_count, finish),
-        cmocka_unit_test_teardown(told_to_end_it_says_who_is_silent, finish),
-        cmocka_unit_test_teardown(told_to_end_among_the_living_it_says_nothing, finish),
-        cmocka_unit_test_teardown(after_the_word_of_an_end_nobody_else_speaks, finish),
-        cmocka_unit_test_teardown(it_can_be_off, finish),
-        cmocka_unit_test_teardown(long_lists_end, finish),
+        cmocka_unit_test_teardown(test_silent_rank_ends_all_in_time, finish),
+        cmocka_unit_test_teardown(test_all_silent_ranks_are_named, finish),
+        cmocka_unit_test_teardown(test_busy_rank_is_not_ended, finish),
+        cmocka_unit_test_teardown(test_deadlock_ends_all, finish),
+        cmocka_unit_test_teardown(test_rank_1_reports_rank_0_before_others, finish),
+        cmocka_unit_test_teardown(test_time_while_stopped_does_not_count, finish),
+        cmocka_unit_test_teardown(test_stop_request_names_silent_ranks, finish),
+        cmocka_unit_test_teardown(test_stop_request_alone_prints_nothing, finish),
+        cmocka_unit_test_teardown(test_one_message_per_end, finish),
+        cmocka_unit_test_teardown(test_off, finish),
+        cmocka_unit_test_teardown(test_long_lists_are_cut, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "golden/hashed.h"
 #include "golden/networks.h"
+#include "pneumo/kernels/tree.h"
 
 #include <math.h>
 #include <setjmp.h>

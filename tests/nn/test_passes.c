@@ -11,6 +11,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 #include "pneumo/nn/model.h"
+#include "pneumo/kernels/tree.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* Job files: defaults, mistakes with their lines, overrides, and the way back to text. */
+#include "pneumo/comm/reduction.h"
 #include "pneumo/train/job.h"
 
 #include <glob.h>

@@ -7,6 +7,7 @@
 
 #include "pneumo/base/status.h"
 #include "pneumo/comm/comm.h"
+#include "pneumo/comm/reduction.h"
 #include "pneumo/data/augment.h"
 #include "pneumo/data/lanes.h"
 #include "pneumo/data/view.h"

@@ -7,6 +7,7 @@
 #include "pneumo/nn/network.h"
 #include "pneumo/train/job.h"
 #include "pneumo/train/optimizer.h"
+#include "pneumo/comm/reduction.h"
 
 /* What this rank spends the time of a step on. */
 typedef enum pd_step_part {

@@ -1,0 +1,64 @@
+/* Heartbeats over MPI, and the end of all ranks when the watchdog (watch.h) finds one missing.
+ *
+ * A rank sends heartbeats from the wait loop while it waits and from a background thread while it
+ * computes. Both hold the lock around every MPI call, so MPI_THREAD_SERIALIZED is enough. */
+#ifndef PNEUMO_COMM_HEARTBEAT_H
+#define PNEUMO_COMM_HEARTBEAT_H
+
+#include "transport.h"
+#include "watch.h"
+
+#include <mpi.h>
+#include <pthread.h>
+#include <semaphore.h>
+
+typedef struct pd_heartbeat {
+    const pd_comm *comm; /* borrowed */
+
+    /* Held around every MPI call, and while this rank waits. It guards what follows. */
+    pthread_mutex_t lock;
+    pd_watch watch;
+    bool (*stop_requested)(void);
+    const char *awaited;    /* what this rank waits for; NULL while it computes */
+    uint32_t completed;     /* operations */
+    double period, sent_at; /* seconds between two heartbeats; time of the last */
+    pd_host_name *hosts;    /* [size] */
+    pd_beat *beats;         /* [size], being sent to each rank */
+    MPI_Request *sends;     /* [size] */
+
+    atomic_uint count; /* of heartbeats; does not change while an MPI call blocks */
+    bool has_thread;   /* false: no watchdog */
+    pthread_t thread;
+    sem_t stop; /* ends the thread */
+} pd_heartbeat;
+
+/* Starts the thread, which limits the time of MPI_Init too. Returns with the lock held.
+ * pd_heartbeat_release must follow, after a failure too. */
+pd_status pd_heartbeat_start(pd_heartbeat *heartbeat, const pd_comm *comm);
+
+/* Begins to exchange heartbeats, after MPI_Init_thread has returned thread level `provided`. Takes
+ * ownership of hosts [size], allocated by pd_alloc. Stops the thread if there is only one rank or
+ * if MPI does not support it. With the lock held. */
+pd_status pd_heartbeat_connect(pd_heartbeat *heartbeat, pd_host_name *hosts, int provided);
+
+/* Stops the thread and releases everything, the lock included, which must be held. */
+void pd_heartbeat_release(pd_heartbeat *heartbeat);
+
+/* Stops sending, before MPI_Finalize. With the lock held. */
+void pd_heartbeat_disconnect(pd_heartbeat *heartbeat);
+
+void pd_heartbeat_lock(pd_heartbeat *heartbeat);
+void pd_heartbeat_unlock(pd_heartbeat *heartbeat);
+
+/* Sends and receives heartbeats if they are due; ends all ranks if one is missing. With the lock
+ * held. */
+void pd_heartbeat_poll(pd_heartbeat *heartbeat);
+
+/* Ends all ranks with exit code `code`. The lock must not be held. */
+_Noreturn void pd_heartbeat_abort(pd_heartbeat *heartbeat, int code);
+
+/* Ends all ranks after MPI has failed to deliver `awaited`, with pd_error_message as the reason.
+ * With the lock held. */
+_Noreturn void pd_heartbeat_fail(pd_heartbeat *heartbeat, const char *awaited);
+
+#endif

@@ -1,0 +1,75 @@
+/* The rules of the watchdog: from the heartbeats of other ranks and the time that passes, it
+ * decides whether a rank is missing. It has no clock, no communication and no threads: the
+ * transport passes in the heartbeats that it receives and the time since the last call.
+ *
+ * Rank 0 receives the heartbeats of all others, which receive those of rank 0. Ranks send
+ * heartbeats while they compute as well as while they wait, so a silent rank is stopped, dead or
+ * disconnected, however long, say, a write to disk takes. */
+#ifndef PNEUMO_COMM_WATCH_H
+#define PNEUMO_COMM_WATCH_H
+
+#include "pneumo/base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* After a rank dies, launchers send the others SIGTERM and about a second later SIGKILL. Every live
+ * rank sends a heartbeat within this time. */
+#define PD_WATCH_STOP_SECONDS 0.6
+
+/* Ends every message that ends a run: how to run it again. */
+extern const char pd_watch_advice[];
+
+enum { PD_HOST_MAX = 64 };
+
+typedef char pd_host_name[PD_HOST_MAX];
+
+/* A heartbeat: the state of the rank that sends it. */
+typedef struct pd_beat {
+    uint32_t completed; /* operations */
+    bool waiting;       /* for other ranks */
+    bool ending;        /* it has printed a message and is ending all ranks */
+} pd_beat;
+
+typedef struct pd_peer {
+    pd_beat beat;   /* the last one */
+    double silent;  /* seconds since then */
+    double stalled; /* seconds since it last completed an operation, or began or ceased to wait */
+} pd_peer;
+
+typedef struct pd_watch {
+    int rank, size;
+    const pd_host_name *hosts; /* [size], borrowed */
+    double seconds;            /* limit within which all ranks end; 0: off */
+    double stopping;           /* seconds since this rank was asked to stop */
+    pd_peer *peers;            /* [size], including this rank */
+    bool was_stopping, warned_of_death, warned_of_delay, ending;
+} pd_watch;
+
+/* Where this rank is, for messages. */
+typedef struct pd_place {
+    const char *position; /* such as "epoch 2, step 17"; "" if unknown */
+    const char *awaited;  /* what it waits for; NULL while it computes */
+} pd_place;
+
+typedef enum pd_verdict {
+    PD_VERDICT_WELL,
+    PD_VERDICT_WARN, /* print the message, once */
+    PD_VERDICT_END   /* print the message and end all ranks */
+} pd_verdict;
+
+pd_status pd_watch_create(pd_watch *watch, int rank, int size, const pd_host_name *hosts);
+void pd_watch_release(pd_watch *watch);
+
+/* Adds `seconds` to all times. `stop_requested`: this rank had been asked to stop by then. Counts
+ * at most one second, so that time during which this rank itself was stopped does not count. */
+void pd_watch_elapse(pd_watch *watch, double seconds, bool stop_requested);
+
+/* Records a heartbeat of `rank`; this rank's own are recorded too. */
+void pd_watch_receive(pd_watch *watch, int rank, pd_beat beat);
+
+/* Decides what to do; unless that is nothing, writes the message, one line, to text[size]. */
+pd_verdict pd_watch_judge(pd_watch *watch, pd_place place, char *text, size_t size);
+
+#endif
