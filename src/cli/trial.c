@@ -16,7 +16,7 @@ void pd_trial_fill(pd_step *step)
             pd_random_stream(step->job->seed, PD_PURPOSE_TEST, 0, (uint64_t)(first + i));
         for (size_t j = 0; j < step->sample_floats; j++)
             step->x[(size_t)i * step->sample_floats + j] = pd_random_normal(&random);
-        step->labels[i] = (first + i) % step->classes;
+        step->labels[i] = (first + i) % step->task->classes;
         step->targets[i] = (float)step->labels[i];
         step->weights[i] = 1;
     }

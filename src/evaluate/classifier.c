@@ -59,6 +59,7 @@ static pd_status prepare(pd_classifier *self, pd_classifier_member *member, int 
                             .mean = checkpoint->pixel_mean,
                             .deviation = checkpoint->pixel_deviation};
     pd_inference *inference = &member->inference;
+    inference->task = &pd_tasks[member->job.task];
     inference->threads = self->threads;
     inference->input = pd_setup_input(&member->job, &info);
     inference->views = checkpoint->decision.views;
@@ -85,8 +86,8 @@ static pd_status check_alike(const pd_classifier_member *first, const pd_classif
     if (first->job.task != member->job.task)
         return pd_fail("%s: it was trained to tell %d classes apart, but %s %d: an average needs "
                        "members of one data.task",
-                       member->name, pd_setup_classes(&member->job), first->name,
-                       pd_setup_classes(&first->job));
+                       member->name, pd_tasks[member->job.task].classes, first->name,
+                       pd_tasks[first->job.task].classes);
     if (a->height != b->height || a->width != b->width)
         return pd_fail("%s: it was trained on packed images of %d x %d, but %s of %d x %d: an "
                        "average needs members of one 'pack --size'",
@@ -265,7 +266,7 @@ static pd_status locate(pd_heatmap *out, const pd_inference *inference, const pd
         pd_alloc(&x, (size_t)input.size * (size_t)input.size * (size_t)input.channels, sizeof *x));
     PD_TRY(pd_alloc(&scratch, pd_view_scratch(input.height, input.width), sizeof *scratch));
     pd_view_render(&view, &input, square->pixels, x, scratch);
-    PD_TRY(pd_heatmap_compute(out, inference->network, inference->threads, x));
+    PD_TRY(pd_heatmap_compute(out, inference->network, inference->task, inference->threads, x));
 cleanup:
     free(x);
     free(scratch);

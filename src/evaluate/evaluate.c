@@ -104,7 +104,7 @@ static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count
     PD_TRY(pd_shape_judge(&out->shape, scores, count, checkpoint->decision.threshold,
                           pd_dataset_samples(dataset_of(self))));
     out->present = true;
-    out->has_causes = pd_classifier_job(self->classifier)->task == PD_TASK_CAUSE;
+    out->has_causes = pd_tasks[pd_classifier_job(self->classifier)->task].has_causes;
     for (size_t i = 0; i < count && out->has_causes; i++)
         out->causes[scores[i].truth][scores[i].predicted]++;
 cleanup:
@@ -184,7 +184,7 @@ static bool is_usable(const pd_evaluation *self, pd_fold fold, bool asked)
     const pd_sample *samples = pd_dataset_samples(dataset_of(self));
     int64_t count = pd_dataset_get_info(dataset_of(self))->count;
     for (int64_t i = 0; asked && i < count; i++)
-        if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
+        if (samples[i].fold == fold && pd_tasks[job->task].class_of(&samples[i]) >= 0)
             return true;
     return false;
 }
@@ -210,7 +210,7 @@ static pd_label find_used_up(const pd_evaluation *self, pd_fold fold)
     const pd_sample *samples = pd_dataset_samples(dataset_of(self));
     int64_t seen[PD_LABELS] = {0}, fresh[PD_LABELS] = {0};
     for (int64_t i = 0; i < pd_dataset_get_info(dataset_of(self))->count; i++)
-        if (samples[i].fold == fold && pd_setup_class(job, &samples[i]) >= 0)
+        if (samples[i].fold == fold && pd_tasks[job->task].class_of(&samples[i]) >= 0)
             (self->seen[i] ? seen : fresh)[samples[i].label]++;
     for (pd_label label = PD_NORMAL; label < PD_LABELS; label++)
         if (seen[label] > 0 && fresh[label] == 0)

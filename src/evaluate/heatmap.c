@@ -8,20 +8,6 @@
 
 /* --- The map --- */
 
-static void choose_output(float *dy, const float *logits, int outputs)
-{
-    int ill = 0;
-    memset(dy, 0, (size_t)outputs * sizeof *dy);
-    if (outputs > 1) {
-        dy[0] = -1;
-        ill = 1;
-        for (int i = 2; i < outputs; i++)
-            if (logits[i] > logits[ill])
-                ill = i;
-    }
-    dy[ill] = 1;
-}
-
 /* Equations 1 and 2 of the paper: every channel of the activation, weighted by the mean of its
  * gradient, added up; what speaks against pneumonia is left out. */
 static pd_status combine_channels(float *map, pd_shape shape, const float *activation,
@@ -94,18 +80,18 @@ static pd_status find_peak(pd_heatmap *map)
     return status;
 }
 
-pd_status pd_heatmap_compute(pd_heatmap *out, pd_network *network, int threads, const float *x)
+pd_status pd_heatmap_compute(pd_heatmap *out, pd_network *network, const pd_task *task, int threads,
+                             const float *x)
 {
     pd_status status = PD_OK;
     const pd_exec exec = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = threads};
     const float *logits, *activation, *gradient;
     float *dy = NULL;
     int last = pd_network_last_convolution(network);
-    int outputs = (int)pd_shape_size(pd_network_output(network));
     *out = (pd_heatmap){0};
-    PD_TRY(pd_alloc(&dy, (size_t)outputs, sizeof *dy));
+    PD_TRY(pd_alloc(&dy, (size_t)task->outputs, sizeof *dy));
     PD_TRY(pd_network_forward(network, &exec, x, &logits));
-    choose_output(dy, logits, outputs);
+    task->evidence_gradient(logits, dy);
     PD_TRY(pd_network_activation(network, &exec, x, dy, &activation, &gradient));
     pd_shape shape = pd_network_layer(network, last)->out;
     out->height = shape.h;

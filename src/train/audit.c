@@ -4,13 +4,11 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { SLOTS_MAX = 4 };
-
 /* All that a rank should have in common with the others: entry i is tensor i % tensors of the
  * weights, or, from i = tensors on, of the optimiser's slots. */
 typedef struct replica {
     const pd_network *network;
-    pd_optimizer_slot slots[SLOTS_MAX];
+    pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX];
     int tensors, entries;
 } replica;
 

@@ -15,7 +15,7 @@
 /* TEXT_MAX keeps every line of pd_job_text within what inih reads as one line. */
 enum { FILE_MAX_BYTES = 1 << 20, TEXT_MAX = 180 };
 _Static_assert(TEXT_MAX + 16 <= INI_MAX_LINE, "a text value fits into one line of inih");
-_Static_assert(sizeof(pd_task) == sizeof(int), "choices are stored as int");
+_Static_assert(sizeof(pd_task_kind) == sizeof(int), "choices are stored as int");
 
 typedef enum kind {
     KIND_WHOLE,  /* int */
@@ -44,7 +44,6 @@ typedef struct key {
     const char *help;
 } key;
 
-static const char *const tasks[] = {"pneumonia", "cause"};
 static const char *const balances[] = {"none", "oversample", "weights"};
 static const char *const heads[] = {"pool", "dense"};
 static const char *const scopes[] = {"batch", "lane"};
@@ -102,7 +101,7 @@ static const key keys[] = {
      "side of the network's input; 0: as packed"},
     {"data", "channels", FIELD(input.channels), "1", "[1, 3]", NULL,
      "1: grey; 3: the same grey three times"},
-    {"data", "task", FIELD(task), "pneumonia", NULL, CHOICES(tasks), "what to learn"},
+    {"data", "task", FIELD(task), "pneumonia", NULL, CHOICES(pd_tasks), "what to learn"},
     {"data", "balance", FIELD(sampling.balance), "none", NULL, CHOICES(balances),
      "what to do about unequal classes"},
     {"data", "scaling", FIELD(input.scaling), "fold", NULL, CHOICES(scalings),
@@ -681,7 +680,7 @@ static pd_status check_rules(const reading *r)
         return fail_rule(r, "weight_decay", "optimizer",
                          pd_fail("weight_decay works with optimizer = adamw only; for %s set l2",
                                  pd_optimizer_types[job->optimizer.kind].name));
-    if (job->augment.mixup > 0 && job->task != PD_TASK_PNEUMONIA)
+    if (job->augment.mixup > 0 && !pd_tasks[job->task].mixes_pairs)
         return fail_rule(r, "mixup", "task",
                          pd_fail("mixup works with task = pneumonia only: set augment.mixup = 0"));
     if (job->decision.threshold == PD_THRESHOLD_BOTH && job->decision.target_sensitivity == 1)

@@ -27,7 +27,7 @@ static pd_status train_samples(const pd_run *self, int64_t **ids, int32_t **labe
     PD_TRY(pd_alloc(ids, (size_t)info->count, sizeof **ids));
     PD_TRY(pd_alloc(labels, (size_t)info->count, sizeof **labels));
     for (int64_t i = 0; i < info->count; i++) {
-        int class = pd_setup_class(self->job, &samples[i]);
+        int class = self->step.task->class_of(&samples[i]);
         if (samples[i].fold != PD_TRAIN || class < 0)
             continue;
         (*ids)[*count] = i;
@@ -40,19 +40,18 @@ cleanup:
 /* Loss weights inverse to the class counts, with mean 1 over the train fold. */
 static pd_status weigh_classes(pd_run *self, const int32_t *labels, size_t count)
 {
-    static const char *const names[] = {"normal", "pneumonia"};
-    static const char *const cause_names[] = {"normal", "bacteria", "virus"};
+    const pd_task *task = self->step.task;
     size_t counts[PD_CLASSES_MAX] = {0};
     for (size_t i = 0; i < count; i++)
         counts[labels[i]]++;
-    for (int i = 0; i < self->step.classes; i++) {
+    for (int i = 0; i < task->classes; i++) {
         if (counts[i] == 0)
             return pd_fail("%s: the train fold has no image of the class %s: pack the images again "
                            "with other --folds",
-                           self->job->file, self->step.classes == 2 ? names[i] : cause_names[i]);
+                           self->job->file, task->class_names[i]);
         self->class_weight[i] =
             self->job->sampling.balance == PD_BALANCE_WEIGHTS
-                ? (float)((double)count / (double)self->step.classes / (double)counts[i])
+                ? (float)((double)count / (double)task->classes / (double)counts[i])
                 : 1.0f;
     }
     return PD_OK;
@@ -67,8 +66,8 @@ static pd_status set_up_lanes(pd_run *self)
     size_t count;
     PD_TRY(train_samples(self, &ids, &labels, &count));
     PD_TRY(weigh_classes(self, labels, count));
-    PD_TRY(pd_lanes_create(&self->lanes, &job->sampling, job->seed, self->step.classes, ids, labels,
-                           count));
+    PD_TRY(pd_lanes_create(&self->lanes, &job->sampling, job->seed, self->step.task->classes, ids,
+                           labels, count));
 cleanup:
     free(ids);
     free(labels);

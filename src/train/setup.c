@@ -32,10 +32,9 @@ pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job)
 pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info)
 {
     pd_input input = pd_setup_input(job, info);
-    int classes = pd_setup_classes(job);
     pd_model_spec spec = job->model;
     spec.input = (pd_shape){input.size, input.size, input.channels};
-    spec.outputs = classes == 2 ? 1 : classes;
+    spec.outputs = pd_tasks[job->task].outputs;
     return pd_model_build(out, &spec);
 }
 
@@ -43,20 +42,6 @@ size_t pd_setup_bucket(const pd_job *job, int ranks)
 {
     size_t asked = (size_t)job->bucket_kib * 256, least = (size_t)ranks * PD_SLICE_LEAST;
     return asked > least ? asked : least;
-}
-
-int pd_setup_classes(const pd_job *job)
-{
-    return job->task == PD_TASK_CAUSE ? 3 : 2;
-}
-
-int pd_setup_class(const pd_job *job, const pd_sample *sample)
-{
-    if (job->task == PD_TASK_PNEUMONIA)
-        return sample->label == PD_PNEUMONIA;
-    if (sample->label == PD_NORMAL)
-        return 0;
-    return sample->cause == PD_CAUSE_BACTERIA ? 1 : sample->cause == PD_CAUSE_VIRUS ? 2 : -1;
 }
 
 static pd_status load_tensor(const pd_tensor *tensor, const pd_checkpoint *checkpoint)

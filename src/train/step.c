@@ -3,7 +3,6 @@
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/nn/loss.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/comm/group.h"
 
@@ -26,7 +25,7 @@ static pd_status set_up_alone(pd_step *self, const pd_dataset_info *info)
     PD_TRY(pd_optimizer_create(&self->optimizer, &job->optimizer, self->network));
 
     pd_input input = pd_setup_input(job, info);
-    size_t outputs = pd_shape_size(pd_network_output(self->network));
+    size_t outputs = (size_t)self->task->outputs;
     size_t samples = (size_t)self->samples;
     self->sample_floats = (size_t)input.size * (size_t)input.size * (size_t)input.channels;
     PD_TRY(pd_alloc(&self->x, samples * self->sample_floats, sizeof *self->x));
@@ -47,7 +46,7 @@ pd_status pd_step_set_up(pd_step *self, pd_comm *comm, const pd_job *job,
     *self = (pd_step){.job = job,
                       .comm = comm,
                       .threads = threads,
-                      .classes = pd_setup_classes(job),
+                      .task = &pd_tasks[job->task],
                       .lane_samples = job->sampling.batch / job->sampling.lanes};
     PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, job->sampling.lanes)));
     self->samples = pd_comm_lane_count(comm) * self->lane_samples;
@@ -135,21 +134,17 @@ static pd_status finish_reduction(pd_step *self)
 static void compute_loss(pd_step *self, int lane, int lanes, const float *logits)
 {
     int sample = lane * self->lane_samples;
-    const pd_loss_batch batch = {.lanes = lanes,
-                                 .lane_samples = self->lane_samples,
-                                 .outputs = (int)pd_shape_size(pd_network_output(self->network)),
-                                 .logits = logits,
-                                 .targets = self->targets + sample,
-                                 .labels = self->labels + sample,
-                                 .weights = self->weights + sample,
-                                 .smoothing = self->job->label_smoothing,
-                                 .scale = 1.0 / (double)self->job->sampling.batch,
-                                 .dlogits = self->dlogits,
-                                 .lane_losses = self->lane_losses + lane};
-    if (self->classes == 2)
-        pd_loss_binary(&batch);
-    else
-        pd_loss_softmax(&batch);
+    self->task->loss(&(const pd_loss_batch){.lanes = lanes,
+                                            .lane_samples = self->lane_samples,
+                                            .outputs = self->task->outputs,
+                                            .logits = logits,
+                                            .targets = self->targets + sample,
+                                            .labels = self->labels + sample,
+                                            .weights = self->weights + sample,
+                                            .smoothing = self->job->label_smoothing,
+                                            .scale = 1.0 / (double)self->job->sampling.batch,
+                                            .dlogits = self->dlogits,
+                                            .lane_losses = self->lane_losses + lane});
 }
 
 static pd_exec training_exec(pd_step *self, int pass, int64_t number)

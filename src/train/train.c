@@ -100,7 +100,7 @@ static pd_status load_batch(pd_run *self)
         pd_view_render(&view, &self->input, self->pixels[i],
                        self->step.x + (size_t)i * self->step.sample_floats,
                        self->scratch + (size_t)omp_get_thread_num() * scratch);
-        int class = pd_setup_class(self->job, &samples[pick->id]);
+        int class = self->step.task->class_of(&samples[pick->id]);
         self->step.labels[i] = class;
         self->step.targets[i] = (float)class;
         self->step.weights[i] = self->class_weight[class];

@@ -65,6 +65,11 @@ static pd_model_spec spec_of(const golden_heatmap *golden)
     return spec;
 }
 
+static const pd_task *task_of(const pd_model_spec *spec)
+{
+    return &pd_tasks[spec->outputs == 1 ? PD_TASK_PNEUMONIA : PD_TASK_CAUSE];
+}
+
 static float *image_for(const pd_model_spec *spec)
 {
     float *x;
@@ -82,7 +87,7 @@ static void maps_equal_pytorchs(void **state)
         pd_network *net = build(&spec, false);
         float *x = image_for(&spec);
         pd_heatmap map;
-        check(pd_heatmap_compute(&map, net, 2, x));
+        check(pd_heatmap_compute(&map, net, task_of(&spec), 2, x));
         assert_int_equal(map.height, golden->rows);
         assert_int_equal(map.width, golden->columns);
         double largest = 0, worst = 0;
@@ -113,11 +118,11 @@ static void maps_disturb_nothing(void **state)
         size_t bytes = (size_t)spec.outputs * sizeof(float);
         const float *logits, *others;
         pd_heatmap first, second;
-        check(pd_heatmap_compute(&first, net, 2, x));
+        check(pd_heatmap_compute(&first, net, task_of(&spec), 2, x));
         check(pd_network_forward(net, &exec, x, &logits));
         check(pd_network_forward(trained, &exec, x, &others));
         assert_memory_equal(logits, others, bytes);
-        check(pd_heatmap_compute(&second, net, 1, x));
+        check(pd_heatmap_compute(&second, net, task_of(&spec), 1, x));
         assert_memory_equal(first.values, second.values,
                             (size_t)(first.height * first.width) * sizeof(float));
         pd_heatmap_free(&first);
@@ -138,20 +143,20 @@ static void what_has_no_map_says_so(void **state)
     float *x = image_for(&cnn);
     pd_heatmap map;
     pd_network *net = build(&mlp, false);
-    assert_int_equal(pd_heatmap_compute(&map, net, 1, x), PD_FAILED);
+    assert_int_equal(pd_heatmap_compute(&map, net, &pd_tasks[PD_TASK_PNEUMONIA], 1, x), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "no convolution"));
     assert_null(map.values);
     pd_network_destroy(&net);
 
     net = build(&cnn, true);
     assert_int_equal(pd_network_last_convolution(net), -1);
-    assert_int_equal(pd_heatmap_compute(&map, net, 1, x), PD_FAILED);
+    assert_int_equal(pd_heatmap_compute(&map, net, &pd_tasks[PD_TASK_PNEUMONIA], 1, x), PD_FAILED);
     pd_network_destroy(&net);
 
     /* Damaged weights. */
     net = build(&cnn, false);
     pd_network_tensor(net, 0)->param->value[0] = INFINITY;
-    assert_int_equal(pd_heatmap_compute(&map, net, 1, x), PD_FAILED);
+    assert_int_equal(pd_heatmap_compute(&map, net, &pd_tasks[PD_TASK_PNEUMONIA], 1, x), PD_FAILED);
     assert_non_null(strstr(pd_error_message(), "not finite"));
     assert_null(map.values);
     pd_network_destroy(&net);
@@ -175,7 +180,7 @@ static void compute_copy(pd_heatmap *map, int side, const float *x)
     assert_int_equal(count, 2);
     weights[0] = 1;
     weights[1] = (float)(side * side); /* the mean's gradient is 1 / places */
-    check(pd_heatmap_compute(map, net, 1, x));
+    check(pd_heatmap_compute(map, net, &pd_tasks[PD_TASK_PNEUMONIA], 1, x));
     pd_network_destroy(&net);
 }
 

@@ -7,8 +7,8 @@
 #include "pneumo/evaluate/heatmap.h"
 #include "pneumo/io/ensemble.h"
 #include "pneumo/nn/network.h"
+#include "pneumo/train/inference.h"
 #include "pneumo/train/job.h"
-#include "pneumo/train/score.h"
 
 typedef struct pd_classifier pd_classifier;
 

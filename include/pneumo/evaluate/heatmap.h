@@ -6,6 +6,7 @@
 #include "pneumo/data/image.h"
 #include "pneumo/data/picture.h"
 #include "pneumo/nn/network.h"
+#include "pneumo/train/task.h"
 
 /* Of one image: values [height][width], at least 0, at the resolution of the network's last
  * convolutional activation. */
@@ -18,10 +19,11 @@ typedef struct pd_heatmap {
                               the top and the left; NAN if all are 0 */
 } pd_heatmap;
 
-/* The map for the logit of pneumonia (for three classes: the larger of both causes' logits minus
- * normal's) of x [size][size][channels], by a network planned for inference. Fails where
- * pd_network_last_convolution is -1, and when the network's numbers are not finite. */
-pd_status pd_heatmap_compute(pd_heatmap *out, pd_network *network, int threads, const float *x);
+/* The map for the evidence for pneumonia (pd_task) of x [size][size][channels], by a network
+ * planned for inference. Fails where pd_network_last_convolution is -1, and when the network's
+ * numbers are not finite. */
+pd_status pd_heatmap_compute(pd_heatmap *out, pd_network *network, const pd_task *task, int threads,
+                             const float *x);
 
 /* The mean of maps[count] with weights[count], at the height and width of the largest of each. A
  * map of another size is brought to it by smoothing, and its values made smaller by as much as it

@@ -4,7 +4,7 @@
 #ifndef PNEUMO_EVALUATE_MEAN_H
 #define PNEUMO_EVALUATE_MEAN_H
 
-#include "pneumo/train/score.h"
+#include "pneumo/train/scorer.h"
 
 /* One of the networks, and how it scores a fold. */
 typedef struct pd_member {

@@ -15,12 +15,12 @@
 #include "pneumo/nn/model.h"
 #include "pneumo/train/optimizer.h"
 #include "pneumo/train/schedule.h"
+#include "pneumo/train/task.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-typedef enum pd_task { PD_TASK_PNEUMONIA = 0, PD_TASK_CAUSE = 1 } pd_task;
 typedef enum pd_monitor {
     PD_MONITOR_AUC = 0,
     PD_MONITOR_LOSS = 1,
@@ -62,7 +62,7 @@ typedef struct pd_job {
     /* [data] */
     char file[512]; /* the packed data set */
     pd_input input; /* size, channels and scaling; see pd_setup_input */
-    pd_task task;
+    pd_task_kind task;
     int cross, cross_part; /* pd_cross_assign by `seed`; 0: the file's own folds */
 
     /* [model] */

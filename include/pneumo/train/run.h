@@ -6,7 +6,7 @@
 #include "pneumo/data/images.h"
 #include "pneumo/data/lanes.h"
 #include "pneumo/data/mixup.h"
-#include "pneumo/train/score.h"
+#include "pneumo/train/scorer.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/step.h"
 #include "pneumo/train/train.h"

@@ -25,12 +25,6 @@ enum { PD_SLICE_LEAST = 1024 };
  * would be shorter than PD_SLICE_LEAST. */
 size_t pd_setup_bucket(const pd_job *job, int ranks);
 
-/* Number of classes: 2, or 3 for task = cause. */
-int pd_setup_classes(const pd_job *job);
-
-/* The class of a sample; -1 if the task has none for it (a pneumonia of unknown cause). */
-int pd_setup_class(const pd_job *job, const pd_sample *sample);
-
 /* Copies the checkpoint's weights and state into the planned network; a layer or weight that is
  * missing, too many or of another shape is an error that names it. */
 pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkpoint);

@@ -26,7 +26,8 @@ typedef struct pd_step {
     const pd_job *job; /* borrowed */
     pd_comm *comm;     /* borrowed */
     int threads;
-    int classes, lane_samples;
+    const pd_task *task;
+    int lane_samples; /* of one lane in one step */
     int samples; /* held by this rank in one step, lane by lane */
     pd_network *network;
     pd_optimizer *optimizer;

@@ -1,6 +1,6 @@
 /* Scoring a fold: every sample once, dealt over the ranks, gathered on rank 0. */
-#ifndef PNEUMO_TRAIN_SCORE_H
-#define PNEUMO_TRAIN_SCORE_H
+#ifndef PNEUMO_TRAIN_SCORER_H
+#define PNEUMO_TRAIN_SCORER_H
 
 #include "pneumo/comm/comm.h"
 #include "pneumo/data/change.h"
@@ -11,27 +11,6 @@
 #include "pneumo/train/job.h"
 
 typedef struct pd_scorer pd_scorer;
-
-/* The part of scoring that needs no data set. */
-typedef struct pd_inference {
-    pd_network *network; /* planned for at least the samples of a call */
-    pd_input input;
-    int views; /* of each image, 1 to PD_VIEWS_MAX */
-    int threads;
-    float *x;       /* [samples][size][size][channels] */
-    float *logits;  /* [samples][outputs], of the plain view */
-    float *scratch; /* [threads][pd_view_scratch] */
-} pd_inference;
-
-/* Allocates x, logits and scratch for calls of at most `samples` images. The other members are set
- * by the caller. Release with pd_inference_free, also after a failure. */
-pd_status pd_inference_prepare(pd_inference *out, int samples);
-void pd_inference_free(pd_inference *inference);
-
-/* Runs the views of packed images pixels[count] through the network; sets logit, views and
- * predicted of scores[count]. */
-pd_status pd_inference_run(pd_inference *inference, const uint8_t *const *pixels, int count,
-                           pd_score *scores);
 
 typedef struct pd_scorer_options {
     const pd_job *job;

@@ -1,12 +1,11 @@
-#include "pneumo/train/score.h"
+#include "pneumo/train/scorer.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/base/random.h"
 #include "pneumo/data/images.h"
 #include "pneumo/data/lanes.h"
-#include "pneumo/nn/loss.h"
-#include "pneumo/train/setup.h"
+#include "pneumo/train/inference.h"
 
 #include <math.h>
 #include <omp.h>
@@ -71,10 +70,11 @@ static pd_status choose_ids(pd_scorer *self)
 {
     const pd_scorer_options *options = &self->options;
     const pd_sample *samples = pd_dataset_samples(options->dataset);
+    const pd_task *task = &pd_tasks[options->job->task];
     int64_t total = pd_dataset_get_info(options->dataset)->count;
     pd_status status = pd_alloc(&self->ids, (size_t)total, sizeof *self->ids);
     for (int64_t i = 0; i < total && status == PD_OK; i++)
-        if (samples[i].fold == options->fold && pd_setup_class(options->job, &samples[i]) >= 0)
+        if (samples[i].fold == options->fold && task->class_of(&samples[i]) >= 0)
             self->ids[self->count++] = i;
     if (status == PD_OK)
         draw_subset(self);
@@ -99,8 +99,10 @@ pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_scorer_optio
     self->own = (end < self->count ? end : self->count) - self->first;
     PD_TRY(pd_images_create(&self->images, options->dataset, self->ids + self->first, self->own,
                             options->hold, chunk));
-    self->inference =
-        (pd_inference){.input = *input, .views = options->views, .threads = options->threads};
+    self->inference = (pd_inference){.task = &pd_tasks[options->job->task],
+                                     .input = *input,
+                                     .views = options->views,
+                                     .threads = options->threads};
     PD_TRY(pd_inference_prepare(&self->inference, options->chunk));
     PD_TRY(pd_alloc(&self->pixels, chunk, sizeof *self->pixels));
     PD_TRY(pd_alloc(&self->changed, chunk, (size_t)input->height * (size_t)input->width));
@@ -135,117 +137,26 @@ const int64_t *pd_scorer_ids(const pd_scorer *scorer, size_t *count)
     return scorer->ids;
 }
 
-/* --- Inference --- */
-
-/* The log-odds of pneumonia: of one output that output, of three (normal, bacteria, virus) those of
- * either cause. */
-static double log_odds(const float *logits, size_t outputs)
-{
-    if (outputs == 1)
-        return (double)logits[0];
-    double sum = 0, largest = (double)logits[1];
-    for (size_t i = 2; i < outputs; i++)
-        largest = fmax(largest, (double)logits[i]);
-    for (size_t i = 1; i < outputs; i++)
-        sum += exp((double)logits[i] - largest);
-    return largest + log(sum) - (double)logits[0];
-}
-
-static int likeliest(const float *logits, size_t outputs)
-{
-    int best = 0;
-    if (outputs == 1)
-        return logits[0] >= 0;
-    for (size_t i = 1; i < outputs; i++)
-        if (logits[i] > logits[best])
-            best = (int)i;
-    return best;
-}
-
-pd_status pd_inference_prepare(pd_inference *out, int samples)
-{
-    pd_status status = PD_OK;
-    const pd_input *input = &out->input;
-    size_t floats = (size_t)input->size * (size_t)input->size * (size_t)input->channels;
-    out->x = out->logits = out->scratch = NULL;
-    PD_TRY(pd_alloc(&out->x, (size_t)samples * floats, sizeof *out->x));
-    PD_TRY(pd_alloc(&out->logits, (size_t)samples * PD_CLASSES_MAX, sizeof *out->logits));
-    PD_TRY(pd_alloc(&out->scratch, (size_t)out->threads,
-                    pd_view_scratch(input->height, input->width) * sizeof *out->scratch));
-cleanup:
-    return status;
-}
-
-void pd_inference_free(pd_inference *inference)
-{
-    free(inference->x);
-    free(inference->logits);
-    free(inference->scratch);
-}
-
-/* Runs view number `number` of the images through the network: *y [count][outputs]. */
-static pd_status infer_view(pd_inference *self, const uint8_t *const *pixels, int count, int number,
-                            const float **y)
-{
-    const pd_input *input = &self->input;
-    size_t floats = (size_t)input->size * (size_t)input->size * (size_t)input->channels;
-    size_t scratch = pd_view_scratch(input->height, input->width);
-    const pd_view view = pd_view_standard(number);
-    pd_exec exec = {.lanes = 1, .lane_samples = count, .total_lanes = 1, .threads = self->threads};
-#pragma omp parallel for num_threads(self->threads)
-    for (int i = 0; i < count; i++)
-        pd_view_render(&view, input, pixels[i], self->x + (size_t)i * floats,
-                       self->scratch + (size_t)omp_get_thread_num() * scratch);
-    return pd_network_forward(self->network, &exec, self->x, y);
-}
-
-pd_status pd_inference_run(pd_inference *inference, const uint8_t *const *pixels, int count,
-                           pd_score *scores)
-{
-    size_t outputs = pd_shape_size(pd_network_output(inference->network));
-    const float *y;
-    for (int view = 0; view < inference->views; view++) {
-        pd_status status = infer_view(inference, pixels, count, view, &y);
-        if (status != PD_OK)
-            return status;
-        if (view == 0)
-            memcpy(inference->logits, y, (size_t)count * outputs * sizeof *y);
-        for (int i = 0; i < count; i++)
-            scores[i].views[view] = log_odds(y + (size_t)i * outputs, outputs);
-    }
-    for (int i = 0; i < count; i++) {
-        scores[i].logit = scores[i].views[0];
-        scores[i].predicted = likeliest(inference->logits + (size_t)i * outputs, outputs);
-        for (int view = inference->views; view < PD_VIEWS_MAX; view++)
-            scores[i].views[view] = (double)NAN;
-    }
-    return PD_OK;
-}
-
 /* --- Scoring --- */
 
-/* What the data set knows of a sample, and its loss. */
+/* Adds what the data set says of the sample, and the loss of its logits[outputs]. */
 static void complete(const pd_scorer *self, int64_t id, const float *logits, pd_score *score)
 {
     const pd_sample *sample = &pd_dataset_samples(self->options.dataset)[id];
-    int classes = pd_setup_classes(self->options.job);
+    const pd_task *task = self->inference.task;
     score->id = id;
     score->positive = sample->label == PD_PNEUMONIA;
-    score->truth = pd_setup_class(self->options.job, sample);
+    score->truth = task->class_of(sample);
     score->patient = sample->patient;
     const float target = (float)score->truth;
-    const pd_loss_batch batch = {.lanes = 1,
-                                 .lane_samples = 1,
-                                 .outputs = classes == 2 ? 1 : classes,
-                                 .logits = logits,
-                                 .targets = &target,
-                                 .labels = &score->truth,
-                                 .scale = 1,
-                                 .lane_losses = &score->loss};
-    if (classes == 2)
-        pd_loss_binary(&batch);
-    else
-        pd_loss_softmax(&batch);
+    task->loss(&(const pd_loss_batch){.lanes = 1,
+                                      .lane_samples = 1,
+                                      .outputs = task->outputs,
+                                      .logits = logits,
+                                      .targets = &target,
+                                      .labels = &score->truth,
+                                      .scale = 1,
+                                      .lane_losses = &score->loss});
 }
 
 /* The change of the image at `place` of the ids; NULL: none. */
@@ -290,7 +201,7 @@ static pd_status score_chunk(pd_scorer *self, const pd_scoring *scoring, size_t 
     PD_TRY(pd_images_fetch(self->images, ids, count, self->pixels));
     PD_TRY(change_images(self, scoring, self->first + begin, count));
     PD_TRY(pd_inference_run(&self->inference, self->pixels, (int)count, scores));
-    size_t outputs = pd_shape_size(pd_network_output(self->inference.network));
+    size_t outputs = (size_t)self->inference.task->outputs;
     for (size_t i = 0; i < count; i++)
         complete(self, ids[i], self->inference.logits + i * outputs, &scores[i]);
     pd_scores_decide(scores, count, 1, 1);

@@ -1,6 +1,7 @@
 /* Scoring with several views: which they are, and that their mean is what decides. */
 #include "pneumo/base/random.h"
-#include "pneumo/train/score.h"
+#include "pneumo/train/inference.h"
+#include "pneumo/train/scorer.h"
 #include "pneumo/train/setup.h"
 
 #include <math.h>
@@ -88,7 +89,11 @@ static void views_are_those_documented(void **state)
     const double fields[PD_VIEWS_MAX] = {1, 1, 0.9, 0.9, 1.1, 1.1};
     const uint8_t *pixels[IMAGES] = {images[0], images[1], images[2]};
     for (int views = 1; views <= PD_VIEWS_MAX; views++) {
-        pd_inference inference = {.network = network, .input = input, .views = views, .threads = 2};
+        pd_inference inference = {.network = network,
+                                  .task = &pd_tasks[PD_TASK_PNEUMONIA],
+                                  .input = input,
+                                  .views = views,
+                                  .threads = 2};
         pd_score scores[IMAGES] = {0};
         assert_int_equal(pd_inference_prepare(&inference, IMAGES), PD_OK);
         assert_int_equal(pd_inference_run(&inference, pixels, IMAGES, scores), PD_OK);
