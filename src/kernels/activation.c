@@ -34,11 +34,11 @@ void pd_add(size_t n, const float *a, const float *b, bool relu, float *y, int t
     }
 }
 
-/* Philox blocks drawn at once, and elements of one task: a multiple of the elements of a draw. */
+/* Philox blocks drawn at once, the elements that they serve, and those of one task, a multiple. */
 enum { BLOCKS = 16, DRAW = 4 * BLOCKS, DROPOUT_TASK = 256 * DRAW };
 
-/* What pd_philox gives for BLOCKS blocks of a stream from counter[0] = first on; block b's numbers
- * are bits[4 * b ...]. Written out here so that the rounds run on all blocks at once. */
+/* The results of pd_philox for BLOCKS blocks of a stream, from counter[0] = first on; block b's
+ * numbers are bits[4 * b ...]. Duplicated here so that the rounds vectorise over all blocks. */
 static void draw_blocks(const pd_random *stream, uint32_t first, uint32_t bits[DRAW])
 {
 #pragma omp simd

@@ -7,12 +7,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* Present in the environment after a restart, so that one that did not help is not repeated. */
+/* Set in the environment after a restart, so that an unsuccessful one is not repeated. */
 static const char *const restarted = "PNEUMO_BLAS_RESTARTED";
 
-/* Runs when the program is loaded, so that tests and benchmarks that do not call pd_blas_prepare
- * get single-threaded products as well: OpenBLAS looks only at whether it is inside a parallel
- * region, and a region of one thread does not count as one. */
+/* Runs when the program is loaded, so that products are single-threaded in tests and benchmarks
+ * that do not call pd_blas_prepare, too. OpenBLAS only checks whether it is called from a parallel
+ * region, and a region of one thread does not count. */
 __attribute__((constructor)) static void blas_use_one_thread(void)
 {
     openblas_set_num_threads(1);
@@ -47,17 +47,17 @@ const char *pd_blas_better_core(void)
 void pd_blas_prepare(char **argv)
 {
     const char *core = pd_blas_better_core();
-    if (core && !getenv("OPENBLAS_CORETYPE") && !getenv(restarted)) {
+    if (core != NULL && getenv("OPENBLAS_CORETYPE") == NULL && getenv(restarted) == NULL) {
         setenv("OPENBLAS_CORETYPE", core, 1);
         setenv(restarted, "1", 1);
-        /* By its own path, so that process lists show its name. */
+        /* The program's own path, so that process lists show its name. */
         char program[PATH_MAX];
         ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
         if (length > 0) {
             program[length] = '\0';
             execv(program, argv);
         }
-        /* Here only if the system refused; the old kernels give right results too. */
+        /* execv failed. The old kernels give correct results, too. */
         unsetenv("OPENBLAS_CORETYPE");
     }
     unsetenv(restarted);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+/* One product: out = left * right, which of them depends on the direction. */
 typedef struct conv_arrays {
     size_t c, k;
     const float *left, *right;

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-/* weights[reach + 1], from the centre outwards; returns the reach. */
+/* Fills weights[reach + 1], from the centre outwards, and returns the reach. */
 static int gaussian_weights(float *weights, float sigma)
 {
     int reach = (int)ceilf(4.0f * sigma);
@@ -20,7 +20,7 @@ static int clamp(int value, int high)
     return value < 0 ? 0 : value > high ? high : value;
 }
 
-/* out = rows of `image` above and below each row, weighted. */
+/* Convolves along columns: out = the weighted sum of the rows around each row. */
 static void filter_columns(const float *image, int h, int w, const float *weights, int reach,
                            float *out)
 {
@@ -38,8 +38,8 @@ static void filter_columns(const float *image, int h, int w, const float *weight
     }
 }
 
-/* The same along each row, which is copied between its repeated ends first, so that the loop over
- * pixels has no branches. */
+/* The same along rows. Each row is first copied and extended by its repeated end pixels, so that
+ * the loop over pixels has no branches. */
 static void filter_rows(const float *image, int h, int w, const float *weights, int reach,
                         float *out)
 {

@@ -1,17 +1,17 @@
 #include "pneumo/kernels/pool.h"
 
+#include "vector.h"
+
 #include <math.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 /* Channels are taken in chunks of `width`, which stay in vector registers. The last chunk is moved
- * back to end at c; channels that it shares with the one before are computed twice, to the same
- * values. */
+ * back to end at c; the channels that it shares with the chunk before are computed twice, to
+ * the same values. */
 enum { WIDTH_MAX = 16 };
 
-/* Makes `call`, which uses `width`, with a width that is constant for the compiler (but for images
- * of few channels) and at most c. */
+/* Executes `call` with a `width` of at most c, which the compiler knows, except for images of few
+ * channels. */
 #define WITH_WIDTH(c, call)                                                                        \
     do {                                                                                           \
         if ((c) >= WIDTH_MAX) {                                                                    \
@@ -26,36 +26,34 @@ enum { WIDTH_MAX = 16 };
         }                                                                                          \
     } while (0)
 
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE int chunk_start(int channel, int width, int c)
+PD_INLINE int chunk_start(int channel, int width, int c)
 {
     return channel + width <= c ? channel : c - width;
 }
 
-/* Half-open range of rows, columns or places. */
+/* Half-open range of rows, columns or window positions. */
 typedef struct span {
     int first, end;
 } span;
 
-/* The elements along one axis that the window at `place` covers, without padding. */
-static inline span elements_of(int place, int stride, int pad, int kernel, int size)
+/* The elements along one axis that the window at `position` covers, without padding. */
+static inline span elements_of(int position, int stride, int pad, int kernel, int size)
 {
-    int start = place * stride - pad;
+    int start = position * stride - pad;
     return (span){start > 0 ? start : 0, start + kernel < size ? start + kernel : size};
 }
 
-/* The places along one axis whose windows cover `element`. */
-static inline span places_of(int element, int stride, int pad, int kernel, int places)
+/* The window positions along one axis that cover `element`. */
+static inline span positions_of(int element, int stride, int pad, int kernel, int positions)
 {
-    int start = element + pad - kernel + stride; /* of the first place, before rounding */
+    int start = element + pad - kernel + stride; /* of the first position, before rounding */
     int end = (element + pad) / stride + 1;
-    return (span){start > 0 ? start / stride : 0, end < places ? end : places};
+    return (span){start > 0 ? start / stride : 0, end < positions ? end : positions};
 }
 
-/* One row of places of one sample: x [h][w][c], y and argmax [out_w][c]. */
-INLINE void max_row(const pd_window *g, int oy, const float *x, float *y, uint8_t *argmax,
-                    int width)
+/* One row of outputs of one sample: x [h][w][c], y and argmax [out_w][c]. */
+PD_INLINE void max_row(const pd_window *g, int oy, const float *x, float *y, uint8_t *argmax,
+                       int width)
 {
     int top = oy * g->stride - g->pad_top;
     span rows = elements_of(oy, g->stride, g->pad_top, g->kernel_h, g->h);
@@ -65,12 +63,12 @@ INLINE void max_row(const pd_window *g, int oy, const float *x, float *y, uint8_
         for (int channel = 0; channel < g->c; channel += width) {
             int j = chunk_start(channel, width, g->c);
             float best[WIDTH_MAX];
-            int32_t place[WIDTH_MAX];
+            int32_t index[WIDTH_MAX];
             int first = (rows.first - top) * g->kernel_w + cols.first - left;
 #pragma omp simd
             for (int i = 0; i < width; i++) {
                 best[i] = -INFINITY;
-                place[i] = first;
+                index[i] = first;
             }
             for (int iy = rows.first; iy < rows.end; iy++) {
                 for (int ix = cols.first; ix < cols.end; ix++) {
@@ -81,7 +79,7 @@ INLINE void max_row(const pd_window *g, int oy, const float *x, float *y, uint8_
                         float value = pixel[i];
                         bool better = (value > best[i]) | (value != value);
                         best[i] = better ? value : best[i];
-                        place[i] = better ? here : place[i];
+                        index[i] = better ? here : index[i];
                     }
                 }
             }
@@ -89,11 +87,11 @@ INLINE void max_row(const pd_window *g, int oy, const float *x, float *y, uint8_
 #pragma omp simd
             for (int i = 0; i < width; i++)
                 out[i] = best[i];
-            if (argmax) {
-                uint8_t *out_place = argmax + (size_t)ox * g->c + j;
+            if (argmax != NULL) {
+                uint8_t *out_index = argmax + (size_t)ox * g->c + j;
 #pragma omp simd
                 for (int i = 0; i < width; i++)
-                    out_place[i] = (uint8_t)place[i];
+                    out_index[i] = (uint8_t)index[i];
             }
         }
     }
@@ -108,25 +106,26 @@ void pd_pool_max(const pd_window *window, int samples, const float *x, float *y,
         for (int oy = 0; oy < g.out_h; oy++) {
             const float *in = x + (size_t)n * g.h * g.w * g.c;
             size_t out = ((size_t)n * g.out_h + oy) * g.out_w * g.c;
-            WITH_WIDTH(g.c, max_row(&g, oy, in, y + out, argmax ? argmax + out : NULL, width));
+            WITH_WIDTH(g.c,
+                       max_row(&g, oy, in, y + out, argmax != NULL ? argmax + out : NULL, width));
         }
     }
 }
 
 /* dx[i] += dy[i] where argmax[i] is `here`. */
-INLINE void add_where_chunk(int width, int32_t here, const uint8_t *argmax, const float *dy,
-                            float *dx)
+PD_INLINE void add_where_chunk(int width, int32_t here, const uint8_t *argmax, const float *dy,
+                               float *dx)
 {
-    /* Widened beforehand: a loop with elements of one size vectorises best. */
+    /* Widened first: a loop over elements of one size vectorises best. */
     uint8_t bytes[WIDTH_MAX];
-    int32_t place[WIDTH_MAX];
+    int32_t index[WIDTH_MAX];
     memcpy(bytes, argmax, (size_t)width);
     for (int i = 0; i < width; i++)
-        place[i] = bytes[i];
+        index[i] = bytes[i];
 #pragma omp simd
     for (int i = 0; i < width; i++) {
         float value = dy[i];
-        dx[i] += place[i] == here ? value : 0;
+        dx[i] += index[i] == here ? value : 0;
     }
 }
 
@@ -146,7 +145,7 @@ static void max_backward_row(const pd_window *g, int iy, const float *dy, const 
                              float *dx)
 {
     memset(dx, 0, sizeof(float) * (size_t)g->w * (size_t)g->c);
-    span rows = places_of(iy, g->stride, g->pad_top, g->kernel_h, g->out_h);
+    span rows = positions_of(iy, g->stride, g->pad_top, g->kernel_h, g->out_h);
     for (int oy = rows.first; oy < rows.end; oy++) {
         int ky = iy - (oy * g->stride - g->pad_top);
         for (int ox = 0; ox < g->out_w; ox++) {
@@ -174,13 +173,13 @@ void pd_pool_max_backward(const pd_window *window, int samples, const float *dy,
     }
 }
 
-/* One row of places of one sample: x [h][w][c], y [out_w][c]. */
-INLINE void average_row(const pd_window *g, int oy, const float *x, float *y, int width)
+/* One row of outputs of one sample: x [h][w][c], y [out_w][c]. */
+PD_INLINE void average_row(const pd_window *g, int oy, const float *x, float *y, int width)
 {
     span rows = elements_of(oy, g->stride, g->pad_top, g->kernel_h, g->h);
     for (int ox = 0; ox < g->out_w; ox++) {
         span cols = elements_of(ox, g->stride, g->pad_left, g->kernel_w, g->w);
-        float share = 1.0f / (float)((rows.end - rows.first) * (cols.end - cols.first));
+        float weight = 1.0f / (float)((rows.end - rows.first) * (cols.end - cols.first));
         for (int channel = 0; channel < g->c; channel += width) {
             int j = chunk_start(channel, width, g->c);
             float sum[WIDTH_MAX];
@@ -198,7 +197,7 @@ INLINE void average_row(const pd_window *g, int oy, const float *x, float *y, in
             float *out = y + (size_t)ox * g->c + j;
 #pragma omp simd
             for (int i = 0; i < width; i++)
-                out[i] = sum[i] * share;
+                out[i] = sum[i] * weight;
         }
     }
 }
@@ -220,17 +219,17 @@ void pd_pool_average(const pd_window *window, int samples, const float *x, float
 static void average_backward_row(const pd_window *g, int iy, const float *dy, float *dx)
 {
     memset(dx, 0, sizeof(float) * (size_t)g->w * (size_t)g->c);
-    span places = places_of(iy, g->stride, g->pad_top, g->kernel_h, g->out_h);
-    for (int oy = places.first; oy < places.end; oy++) {
+    span positions = positions_of(iy, g->stride, g->pad_top, g->kernel_h, g->out_h);
+    for (int oy = positions.first; oy < positions.end; oy++) {
         span rows = elements_of(oy, g->stride, g->pad_top, g->kernel_h, g->h);
         for (int ox = 0; ox < g->out_w; ox++) {
             span cols = elements_of(ox, g->stride, g->pad_left, g->kernel_w, g->w);
-            float share = 1.0f / (float)((rows.end - rows.first) * (cols.end - cols.first));
+            float weight = 1.0f / (float)((rows.end - rows.first) * (cols.end - cols.first));
             const float *restrict out = dy + ((size_t)oy * g->out_w + ox) * g->c;
             for (int ix = cols.first; ix < cols.end; ix++) {
                 float *restrict in = dx + (size_t)ix * g->c;
                 for (int j = 0; j < g->c; j++)
-                    in[j] += out[j] * share;
+                    in[j] += out[j] * weight;
             }
         }
     }
@@ -251,7 +250,7 @@ void pd_pool_average_backward(const pd_window *window, int samples, const float 
 }
 
 /* Channels [0, width) of one sample: x [pixels][c]. */
-INLINE void global_chunk(int pixels, int c, const float *x, float *y, int width)
+PD_INLINE void global_chunk(int pixels, int c, const float *x, float *y, int width)
 {
     double sum[WIDTH_MAX];
 #pragma omp simd
@@ -268,7 +267,7 @@ INLINE void global_chunk(int pixels, int c, const float *x, float *y, int width)
         y[i] = (float)(sum[i] / pixels);
 }
 
-INLINE void global_sample(int pixels, int c, const float *x, float *y, int width)
+PD_INLINE void global_sample(int pixels, int c, const float *x, float *y, int width)
 {
     for (int channel = 0; channel < c; channel += width) {
         int j = chunk_start(channel, width, c);
@@ -289,14 +288,14 @@ void pd_pool_global(int samples, int pixels, int c, const float *x, float *y, in
 void pd_pool_global_backward(int samples, int pixels, int c, const float *dy, float *dx,
                              int threads)
 {
-    float share = 1.0f / (float)pixels;
+    float weight = 1.0f / (float)pixels;
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
     for (int n = 0; n < samples; n++) {
         for (int p = 0; p < pixels; p++) {
             const float *out = dy + (size_t)n * c;
             float *in = dx + ((size_t)n * pixels + p) * c;
             for (int j = 0; j < c; j++)
-                in[j] = out[j] * share;
+                in[j] = out[j] * weight;
         }
     }
 }

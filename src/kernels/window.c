@@ -2,7 +2,7 @@
 
 #include "window_internal.h"
 
-/* Places along one axis, and the padding before its first element. */
+/* Positions along one axis, and the padding before its first element. */
 static void window_axis(int size, int kernel, int stride, bool same, int *out, int *pad)
 {
     if (same) {

@@ -3,7 +3,7 @@
  * None keeps its input; maxpool keeps its output if it has a ReLU with a gradient of its own.
  *
  * maxpool: the largest element of each window; among equals the first gets the gradient, as in
- * PyTorch. A window has at most PD_POOL_MAX_PLACES elements. Saves a byte per output element.
+ * PyTorch. A window has at most PD_POOL_WINDOW_MAX elements. Saves a byte per output element.
  * With spec.relu, then ReLU.
  *
  * avgpool: the mean of each window, without padding. Saves nothing.
@@ -48,9 +48,9 @@ static pd_status maxpool_plan(pd_layer *layer, const pd_plan *plan)
     if (status != PD_OK)
         return status;
     int64_t places = (int64_t)layer->spec.kernel_h * layer->spec.kernel_w;
-    if (places > PD_POOL_MAX_PLACES)
+    if (places > PD_POOL_WINDOW_MAX)
         return pd_fail("layer '%s': window %d x %d has more than %d elements; use a smaller one",
-                       layer->name, layer->spec.kernel_h, layer->spec.kernel_w, PD_POOL_MAX_PLACES);
+                       layer->name, layer->spec.kernel_h, layer->spec.kernel_w, PD_POOL_WINDOW_MAX);
     layer->saved_bytes =
         (size_t)plan->lanes * (size_t)plan->lane_samples * pd_shape_size(layer->out);
     layer->keeps_output = layer->spec.relu && !layer->relu_deferred;

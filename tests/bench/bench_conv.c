@@ -1,10 +1,11 @@
-/* Times 3 x 3 convolutions forward and both ways backward, direct against Winograd.
+/* Compares the speed of direct and Winograd convolution, 3 x 3, forward and both ways backward.
  *
  * Usage: bench_conv [vgg16|cnn-deep [size [lanes [lane_samples [threads]]]]], by default vgg16 224
  * 8 1 and all cores. GFLOP/s are effective: 2 * out_h * out_w * 9 * c * k operations per sample,
- * whatever the algorithm needs. Both are timed in turn and the best of several times counts: of the
- * clock, or with one thread of the processor. An asterisk marks what the network uses. The first
- * line is what one core reaches in a large matrix product; the last one sums up the network. */
+ * however they are computed. The methods are timed alternately, and the fastest of several runs
+ * counts: wall-clock time, or CPU time with one thread. An asterisk marks the method that the
+ * network uses. The first line is the speed of one core in a large matrix product, the last the
+ * time of the whole network. */
 #include "pneumo/base/clock.h"
 #include "pneumo/kernels/blas.h"
 #include "pneumo/kernels/conv.h"
@@ -18,8 +19,7 @@
 
 enum { REPEATS = 7, DIRECTIONS = 3, METHODS = 2 };
 
-/* A convolution of the image's size shifted right by `shift`, which the network has `count` times.
- */
+/* A convolution of images of size >> shift, which the network has `count` times. */
 typedef struct bench_case {
     int shift, c, k, count;
 } bench_case;
@@ -34,7 +34,7 @@ static const bench_case deep[] = {
 static float *make_array(size_t count)
 {
     float *array = aligned_alloc(64, (count * sizeof *array + 63) / 64 * 64);
-    if (!array) {
+    if (array == NULL) {
         fprintf(stderr, "bench_conv: out of memory for %zu floats\n", count);
         exit(1);
     }
@@ -70,7 +70,7 @@ static void bench_gemm(void)
     free(c);
 }
 
-/* One layer's arrays, and the sizes for its functions. */
+/* One layer's sizes and arrays. */
 typedef struct bench_layer {
     pd_conv_shape shape;
     size_t kernel_count;
@@ -105,8 +105,8 @@ static void run(const bench_layer *at, int direction, bool winograd)
             at->kernel_count + (size_t)at->shape.k, at->workspace);
 }
 
-/* Prints a line and adds the seconds to total[direction][method], where the last method is the
- * network's choice. */
+/* Prints a line and adds the seconds to total[direction][method]; the last method is the network's
+ * choice. */
 static void bench_run(const bench_case *at, int size, int lanes, int lane_samples, int threads,
                       double total[DIRECTIONS][METHODS + 1])
 {

@@ -1,4 +1,4 @@
-/* Arrays that the kernels' tests calculate with. Include cmocka.h before. */
+/* Arrays for the tests of the kernels. Include cmocka.h first. */
 #ifndef PNEUMO_TESTS_KERNELS_ARRAYS_H
 #define PNEUMO_TESTS_KERNELS_ARRAYS_H
 
@@ -7,8 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Numbers in [-spread, spread), and nothing behind them, so that a sanitizer sees who reads on; the
- * caller frees them. */
+/* Numbers in [-spread, spread), allocated without slack, so that a sanitizer detects reads past the
+ * end. The caller frees them. */
 static inline float *make_array(size_t count, uint64_t seed, float spread)
 {
     float *array = malloc(count > 0 ? count * sizeof *array : 1);
@@ -19,14 +19,22 @@ static inline float *make_array(size_t count, uint64_t seed, float spread)
     return array;
 }
 
-/* Results start as NaN, so that an element that is not written shows; so does the one behind them,
- * which must stay. */
+/* An array of NaN, to detect elements that are not written, and one more that must not be written.
+ * The caller frees it. */
 static inline float *make_result(size_t count)
 {
     float *array = malloc((count + 1) * sizeof *array);
     assert_non_null(array);
     for (size_t i = 0; i <= count; i++)
         array[i] = NAN;
+    return array;
+}
+
+/* Zeros; the caller frees them. */
+static inline void *make_zeros(size_t count, size_t size)
+{
+    void *array = calloc(count, size);
+    assert_non_null(array);
     return array;
 }
 

@@ -1,3 +1,4 @@
+/* Elementwise functions against their definitions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,29 +6,23 @@
 
 #include <cmocka.h>
 
-#include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 #include "pneumo/kernels/activation.h"
 
 #include <stdlib.h>
 
-static float *make(size_t count)
-{
-    float *block;
-    assert_int_equal(pd_alloc(&block, count, sizeof(float)), PD_OK);
-    return block;
-}
+#include "kernels/arrays.h"
 
-/* The mask is the stream of (seed, dropout, step, layer and sample), drawn one by one. */
+/* The mask follows the random stream of seed, step, layer and sample, drawn number by number. */
 static void test_dropout_follows_the_stream(void **state)
 {
     (void)state;
     const size_t sizes[] = {1, 63, 64, 67, 16384, 16384 + 130};
     const pd_dropout dropout = {
         .seed = 0x123456789abcdef0, .step = 77, .layer = 9, .first_sample = 1000, .rate = 0.25f};
-    for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         size_t size = sizes[k], samples = 3;
-        float *x = make(samples * size), *y = make(samples * size);
+        float *x = make_result(samples * size), *y = make_result(samples * size);
         for (size_t i = 0; i < samples * size; i++)
             x[i] = (float)(i % 100 + 1);
         pd_dropout_apply(&dropout, samples, size, x, y, 2);

@@ -1,4 +1,4 @@
-/* Affine sampling against one place at a time in double precision. */
+/* Affine sampling against the definition in double precision, point by point. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +14,8 @@
 
 enum { H = 13, W = 9 };
 
-/* The image as a surface through the pixels' centres: a sum over all pixels of tents, after the
- * place was brought inside. */
+/* Bilinear interpolation between the pixels' centres, as a sum of tent functions over all pixels.
+ * Points outside are clamped to the border. */
 static double surface(const float *image, double x, double y)
 {
     double sum = 0;
@@ -28,7 +28,7 @@ static double surface(const float *image, double x, double y)
     return sum;
 }
 
-static double place(const pd_affine *affine, double u, double v)
+static double sample(const pd_affine *affine, double u, double v)
 {
     const float *m = affine->map;
     double x = ((double)m[0] * u + (double)m[1] * v + (double)m[2]) * W;
@@ -44,11 +44,12 @@ static double pixel(const pd_affine *affine, int out_h, int out_w, int row, int 
     double sum = 0;
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++)
-            sum += place(affine, (column + (j + 0.5) / n) / out_w, (row + (i + 0.5) / n) / out_h);
+            sum += sample(affine, (column + (j + 0.5) / n) / out_w, (row + (i + 0.5) / n) / out_h);
     return sum / (n * n);
 }
 
-/* No place of these lies on the image's very edge, where rounding would decide about fill. */
+/* None of these maps samples exactly on the image's edge, where rounding would decide whether to
+ * fill. */
 static const float maps[][6] = {
     {1, 0, 0, 0, 1, 0},
     {-1, 0, 1, 0, 1, 0},
@@ -59,7 +60,7 @@ static const float maps[][6] = {
     {1, 0, 5.3f, 0, 1, -4.2f},
 };
 
-static void test_equals_one_place_at_a_time(void **state)
+static void test_equals_the_definition(void **state)
 {
     (void)state;
     const int outs[][2] = {{H, W}, {5, 4}, {31, 22}, {1, 1}};
@@ -77,9 +78,10 @@ static void test_equals_one_place_at_a_time(void **state)
                 for (int x = 0; x < out_w; x++) {
                     double expected = pixel(&affine, out_h, out_w, y, x);
                     if (!(fabs((double)out[y * out_w + x] - expected) < 0.02))
-                        fail_msg("map %zu, %d points, fill %g, (%d, %d) of %d x %d: %g, not %g", m,
-                                 affine.points, (double)affine.fill, y, x, out_h, out_w,
-                                 (double)out[y * out_w + x], expected);
+                        fail_msg(
+                            "map %zu, %d points, fill %g, (%d, %d) of %d x %d: %g, expected %g", m,
+                            affine.points, (double)affine.fill, y, x, out_h, out_w,
+                            (double)out[y * out_w + x], expected);
                 }
             assert_true(isnan(out[out_h * out_w]));
             free(out);
@@ -87,7 +89,7 @@ static void test_equals_one_place_at_a_time(void **state)
     free(image);
 }
 
-/* What a whole image is when it is sampled at its own size. */
+/* An image sampled at its own size is the image, or its mirror image. */
 static void test_identity_and_mirror(void **state)
 {
     (void)state;
@@ -104,7 +106,7 @@ static void test_identity_and_mirror(void **state)
     free(image);
 }
 
-/* Beyond the edge is what is asked for, up to the outer edge of the last pixel. */
+/* The area beyond the outer edge of the last pixel is filled as requested. */
 static void test_fill(void **state)
 {
     (void)state;
@@ -126,7 +128,7 @@ static void test_fill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equals_one_place_at_a_time),
+        cmocka_unit_test(test_equals_the_definition),
         cmocka_unit_test(test_identity_and_mirror),
         cmocka_unit_test(test_fill),
     };

@@ -1,5 +1,5 @@
-/* Convolution: the references against the definition's derivative, the fast functions against the
- * references, and the same bits for any threads, batch and number of lanes held. */
+/* Convolution: the references against finite differences, the fast functions against the
+ * references, and the same bits for any number of threads, samples and lanes. */
 #include "kernels/conv_reference.h"
 #include "pneumo/base/random.h"
 #include "pneumo/kernels/conv.h"
@@ -47,7 +47,7 @@ static pd_conv_shape case_shape(const conv_case *at, int lanes, int lane_samples
     return (pd_conv_shape){window, at->k, lanes, lane_samples, threads};
 }
 
-/* All arrays of a case. Every lane's gradient is the kernel's, the bias', and a gap. */
+/* All arrays of a case. A lane's gradient is that of the kernel, that of the bias, and a gap. */
 typedef struct conv_data {
     pd_conv_shape shape;
     pd_window window;
@@ -117,8 +117,8 @@ static float *run_kernel(const conv_case *at, const conv_data *data, int first, 
     return gradient;
 }
 
-/* Sums of `terms` products of numbers in [-1, 1]. The reference adds them up one by one, so its own
- * rounding error grows with their number. */
+/* Compares sums of `terms` products of numbers in [-1, 1]. The reference adds one by one, so its
+ * own rounding error grows with their number. */
 static void assert_close(const float *got, const float *expected, size_t count, double terms,
                          const conv_case *at, const char *what)
 {
@@ -156,14 +156,14 @@ static void window_pads_as_keras(void **state)
 static void reference_gives_a_known_result(void **state)
 {
     (void)state;
-    /* A 3 x 3 window of ones over 2 x 2 counts what lies below it. */
+    /* A 3 x 3 window of ones over a 2 x 2 image sums the image. */
     pd_conv_shape shape = {pd_window_make(2, 2, 1, 3, 3, 1, true), 1, 1, 1, 1};
     const float x[] = {1, 2, 3, 4}, ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, bias = -10;
     float y[4];
     pd_conv_reference_forward(&shape, x, ones, NULL, false, y);
     for (int i = 0; i < 4; i++)
         assert_float_equal(y[i], 10, 0);
-    /* Not flipped: the first tap sees the upper left neighbour. */
+    /* The kernel is not flipped: the first tap sees the upper left neighbour. */
     const float first[] = {1, 0, 0, 0, 0, 0, 0, 0, 0};
     pd_conv_reference_forward(&shape, x, first, NULL, false, y);
     const float shifted[] = {0, 0, 0, 1};
@@ -174,7 +174,7 @@ static void reference_gives_a_known_result(void **state)
 }
 
 /* sum of y * dy. The convolution is linear in x and in the kernel, so a central difference is exact
- * but for rounding. */
+ * except for rounding. */
 static double product(const conv_data *data)
 {
     float *y = make_result(data->y_count);
@@ -297,7 +297,7 @@ static void bits_do_not_depend_on_threads(void **state)
     }
 }
 
-/* Shapes as in training, with a lane's samples in several groups or bands. */
+/* Shapes as in training, where a lane's samples are in several groups or bands. */
 static const conv_case lane_cases[] = {
     {7, 7, 40, 3, 3, 1, true, 33, 8, 3},
     {14, 14, 96, 3, 3, 1, true, 48, 3, 11},
@@ -305,7 +305,7 @@ static const conv_case lane_cases[] = {
     {9, 9, 3, 3, 3, 2, true, 24, 8, 2},
 };
 
-static void bits_do_not_depend_on_batch_or_lanes_held(void **state)
+static void bits_do_not_depend_on_batch_or_lanes(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
@@ -354,7 +354,7 @@ static void fewer_samples_need_no_more_workspace(void **state)
     }
 }
 
-static void not_a_number_is_not_hidden(void **state)
+static void nan_is_not_hidden(void **state)
 {
     (void)state;
     pd_conv_shape shape = {pd_window_make(1, 1, 1, 1, 1, 1, true), 1, 1, 1, 1};
@@ -373,9 +373,9 @@ int main(void)
         cmocka_unit_test(references_are_derivatives),
         cmocka_unit_test(fast_matches_reference),
         cmocka_unit_test(bits_do_not_depend_on_threads),
-        cmocka_unit_test(bits_do_not_depend_on_batch_or_lanes_held),
+        cmocka_unit_test(bits_do_not_depend_on_batch_or_lanes),
         cmocka_unit_test(fewer_samples_need_no_more_workspace),
-        cmocka_unit_test(not_a_number_is_not_hidden),
+        cmocka_unit_test(nan_is_not_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

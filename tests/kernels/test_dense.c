@@ -1,4 +1,6 @@
-/* Dense products against plain loops, and the same bits for any threads, batch and lanes held. */
+/* Dense products against plain loops, and the same bits for any number of threads, samples and
+ * lanes.
+ */
 #include "kernels/blas_internal.h"
 #include "pneumo/base/random.h"
 #include "pneumo/kernels/dense.h"
@@ -124,7 +126,7 @@ static void matches_plain_loops(void **state)
     }
 }
 
-static void bits_do_not_depend_on_threads_batch_or_lanes_held(void **state)
+static void bits_do_not_depend_on_threads_batch_or_lanes(void **state)
 {
     (void)state;
     for (const dense_case *at = cases; at < cases + CASES; at++) {
@@ -173,7 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_plain_loops),
-        cmocka_unit_test(bits_do_not_depend_on_threads_batch_or_lanes_held),
+        cmocka_unit_test(bits_do_not_depend_on_threads_batch_or_lanes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* Depthwise convolution: the fast functions against the references, the references against a known
- * result and against the derivative, and the same bits for any threads, batch and lanes held. */
+ * result and finite differences, and the same bits for any number of threads, samples and lanes. */
 #include "kernels/depthwise_reference.h"
 #include "pneumo/base/random.h"
 
@@ -21,7 +21,7 @@ typedef struct depthwise_case {
     int lanes, lane_samples;
 } depthwise_case;
 
-/* One-pixel images, odd sizes, every stride and padding, channels around a vector's width. */
+/* One-pixel images, odd sizes, every stride and padding, channel counts around a vector's width. */
 static const depthwise_case cases[] = {
     {1, 1, 1, 3, 3, 1, true, 1, 1},    {1, 1, 24, 3, 3, 1, true, 2, 2},
     {7, 7, 33, 3, 3, 1, true, 2, 2},   {4, 4, 16, 3, 3, 1, true, 3, 1},
@@ -133,7 +133,7 @@ static void reference_gives_a_known_result(void **state)
     assert_memory_equal(y, rectified, sizeof y);
 }
 
-/* sum of y * dy: linear in x (away from the ReLU's kink) and in the kernel. */
+/* sum of y * dy, which is linear in x, except at the ReLU's kink, and in the kernel. */
 static double product(const depthwise_data *data, bool relu)
 {
     float *y = make_result(data->samples * data->y_sample);
@@ -225,7 +225,7 @@ static void fast_matches_reference(void **state)
     }
 }
 
-static void bits_do_not_depend_on_threads_batch_or_lanes_held(void **state)
+static void bits_do_not_depend_on_threads_batch_or_lanes(void **state)
 {
     (void)state;
     for (int i = 0; i < 2 * CASES; i++) {
@@ -258,7 +258,7 @@ static void bits_do_not_depend_on_threads_batch_or_lanes_held(void **state)
     }
 }
 
-static void not_a_number_is_not_hidden(void **state)
+static void nan_is_not_hidden(void **state)
 {
     (void)state;
     pd_depthwise_shape shape = {pd_window_make(4, 4, 16, 3, 3, 1, true), false, 1, 1, 1};
@@ -280,8 +280,8 @@ int main(void)
         cmocka_unit_test(reference_gives_a_known_result),
         cmocka_unit_test(references_are_derivatives),
         cmocka_unit_test(fast_matches_reference),
-        cmocka_unit_test(bits_do_not_depend_on_threads_batch_or_lanes_held),
-        cmocka_unit_test(not_a_number_is_not_hidden),
+        cmocka_unit_test(bits_do_not_depend_on_threads_batch_or_lanes),
+        cmocka_unit_test(nan_is_not_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

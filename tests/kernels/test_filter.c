@@ -1,4 +1,4 @@
-/* The Gaussian filter against the sum over both dimensions that it stands for. */
+/* The Gaussian filter against the sum over both dimensions that it separates. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ static double reference(const float *image, int h, int w, double sigma, int row,
     return sum / weights;
 }
 
-static void test_equals_the_double_sum(void **state)
+static void test_equals_the_sum_over_both_dimensions(void **state)
 {
     (void)state;
     const int sides[][2] = {{1, 1}, {1, 9}, {9, 1}, {7, 12}, {23, 17}};
@@ -39,41 +39,41 @@ static void test_equals_the_double_sum(void **state)
         for (int i = 0; i < 6; i++) {
             int h = sides[s][0], w = sides[s][1];
             size_t pixels = (size_t)h * (size_t)w;
-            float *image = make_array(pixels, 3, 255), *given = make_array(pixels, 3, 255);
+            float *image = make_array(pixels, 3, 255), *original = make_array(pixels, 3, 255);
             float *scratch = make_result(pixels);
             pd_filter_gaussian(image, h, w, sigmas[i], scratch);
             for (int y = 0; y < h; y++)
                 for (int x = 0; x < w; x++) {
-                    double expected = reference(given, h, w, (double)sigmas[i], y, x);
+                    double expected = reference(original, h, w, (double)sigmas[i], y, x);
                     if (!(fabs((double)image[y * w + x] - expected) < 1e-3))
-                        fail_msg("%d x %d, sigma %g: %g instead of %g", h, w, (double)sigmas[i],
+                        fail_msg("%d x %d, sigma %g: %g, expected %g", h, w, (double)sigmas[i],
                                  (double)image[y * w + x], expected);
                 }
             assert_true(isnan(scratch[pixels]));
             free(image);
-            free(given);
+            free(original);
             free(scratch);
         }
     }
 }
 
-static void test_nothing_without_width(void **state)
+static void test_sigma_of_zero_changes_nothing(void **state)
 {
     (void)state;
     const float sigmas[] = {0, -1, NAN};
     float image[] = {1, 2, 3, 4, 5, 6}, scratch[6];
-    const float given[] = {1, 2, 3, 4, 5, 6};
+    const float original[] = {1, 2, 3, 4, 5, 6};
     for (int i = 0; i < 3; i++) {
         pd_filter_gaussian(image, 2, 3, sigmas[i], scratch);
-        assert_memory_equal(image, given, sizeof image);
+        assert_memory_equal(image, original, sizeof image);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equals_the_double_sum),
-        cmocka_unit_test(test_nothing_without_width),
+        cmocka_unit_test(test_equals_the_sum_over_both_dimensions),
+        cmocka_unit_test(test_sigma_of_zero_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* pd_gemm against plain loops, and the restart that picks OpenBLAS' kernels. */
+/* pd_gemm against plain loops, and the restart that chooses OpenBLAS' kernels. */
 #include "kernels/blas_internal.h"
 #include "pneumo/base/random.h"
 
@@ -47,7 +47,7 @@ static void matches_plain_loops(void **state)
     }
 }
 
-static void empty_products_are_fine(void **state)
+static void empty_products_work(void **state)
 {
     (void)state;
     float a[4] = {1, 2, 3, 4}, c[4] = {5, 6, 7, 8};
@@ -57,7 +57,7 @@ static void empty_products_are_fine(void **state)
     assert_float_equal(c[3], 0, 0);
 }
 
-static void core_is_not_an_old_one(void **state)
+static void core_is_not_for_an_old_processor(void **state)
 {
     (void)state;
     assert_non_null(strstr(pd_blas_version(), "OpenBLAS"));
@@ -75,8 +75,8 @@ int main(int argc, char **argv)
     pd_blas_prepare(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_plain_loops),
-        cmocka_unit_test(empty_products_are_fine),
-        cmocka_unit_test(core_is_not_an_old_one),
+        cmocka_unit_test(empty_products_work),
+        cmocka_unit_test(core_is_not_for_an_old_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+/* Normalisation against plain loops in double precision. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,13 +6,14 @@
 
 #include <cmocka.h>
 
-#include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 #include "pneumo/kernels/norm.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "kernels/arrays.h"
 
 /* Arrays of one problem; x has the given mean and a deviation of 1. */
 typedef struct problem {
@@ -21,16 +23,9 @@ typedef struct problem {
     double *sums, *expected;
 } problem;
 
-static void *make(size_t count, size_t size)
-{
-    void *block;
-    assert_int_equal(pd_alloc(&block, count, size), PD_OK);
-    return block;
-}
-
 static float *make_normal(size_t count, pd_random *random, float mean)
 {
-    float *values = make(count, sizeof(float));
+    float *values = make_zeros(count, sizeof(float));
     for (size_t i = 0; i < count; i++)
         values[i] = mean + pd_random_normal(random);
     return values;
@@ -43,15 +38,15 @@ static void problem_open(problem *p, int lanes, size_t rows, int c, bool relu, f
     p->size = columns * rows;
     p->x = make_normal(p->size, &random, mean);
     p->dy = make_normal(p->size, &random, 0.5f);
-    p->out = make(p->size, sizeof(float));
+    p->out = make_zeros(p->size, sizeof(float));
     p->mean = make_normal(columns, &random, mean);
     p->scale = make_normal(columns, &random, 0);
     p->beta = make_normal((size_t)c, &random, 0);
     p->dz_mean = make_normal(columns, &random, 0);
     p->slope = make_normal(columns, &random, 0);
-    p->workspace = make(pd_norm_workspace(lanes, rows, c), sizeof(float));
-    p->sums = make(2 * columns, sizeof(double));
-    p->expected = make(2 * columns, sizeof(double));
+    p->workspace = make_zeros(pd_norm_workspace(lanes, rows, c), sizeof(float));
+    p->sums = make_zeros(2 * columns, sizeof(double));
+    p->expected = make_zeros(2 * columns, sizeof(double));
     p->norm = (pd_norm){lanes, rows, c, relu, p->mean, p->scale, p->beta};
 }
 
@@ -100,8 +95,8 @@ static void assert_near(double got, double want, double tolerance)
         fail_msg("%.9g, expected %.9g", got, want);
 }
 
-/* Relative to the first row of a block, which may lie some deviations off, squares are up to about
- * ten times larger than around the mean, and so are their float errors. */
+/* The first row of a block may be some deviations off the mean. Squares relative to it are up to
+ * about ten times larger than squares around the mean, and so are their float errors. */
 static void check_sums(problem *p, const double *expected)
 {
     size_t columns = (size_t)p->norm.lanes * (size_t)p->norm.c;
@@ -153,11 +148,11 @@ static void check(int lanes, size_t rows, int c, bool relu, int threads)
 static void test_against_reference(void **state)
 {
     (void)state;
-    /* Rows around the block of 128 and the step of 4, channels around vector lengths. */
+    /* Rows around the block of 128 and the step of 4, channels around vector widths. */
     const size_t rows[] = {1, 3, 4, 127, 128, 129, 391};
     const int channels[] = {1, 5, 16, 24, 35};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-        for (size_t k = 0; k < sizeof(channels) / sizeof(*channels); k++) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t k = 0; k < sizeof channels / sizeof *channels; k++) {
             check(1, rows[i], channels[k], false, 1);
             check(3, rows[i], channels[k], true, 2);
         }

@@ -1,3 +1,4 @@
+/* Pooling against plain loops in double precision. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 #include "pneumo/kernels/pool.h"
 
@@ -13,12 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *make(size_t count, size_t size)
-{
-    void *block;
-    assert_int_equal(pd_alloc(&block, count, size), PD_OK);
-    return block;
-}
+#include "kernels/arrays.h"
 
 static size_t at(const pd_window *g, int n, int iy, int ix, int j)
 {
@@ -38,7 +33,7 @@ static void pool_reference(const pd_window *g, int samples, const float *x, cons
         for (int oy = 0; oy < g->out_h; oy++)
             for (int ox = 0; ox < g->out_w; ox++)
                 for (int j = 0; j < g->c; j++) {
-                    size_t out = out_at(g, n, oy, ox, j), inside[PD_POOL_MAX_PLACES], best = 0;
+                    size_t out = out_at(g, n, oy, ox, j), inside[PD_POOL_WINDOW_MAX], best = 0;
                     int count = 0;
                     double sum = 0;
                     for (int ky = 0; ky < g->kernel_h; ky++)
@@ -74,13 +69,13 @@ static void check_window(int h, int w, int c, int kernel_h, int kernel_w, int st
     const int samples = 2;
     pd_window g = pd_window_make(h, w, c, kernel_h, kernel_w, stride, same);
     size_t in = (size_t)samples * h * w * c, out = (size_t)samples * g.out_h * g.out_w * c;
-    float *x = make(in, sizeof(float)), *dx = make(in, sizeof(float));
-    float *y = make(out, sizeof(float)), *dy = make(out, sizeof(float));
-    uint8_t *argmax = make(out, 1);
-    double *max = make(out, sizeof(double)), *average = make(out, sizeof(double));
-    double *max_dx = make(in, sizeof(double)), *average_dx = make(in, sizeof(double));
+    float *x = make_zeros(in, sizeof(float)), *dx = make_zeros(in, sizeof(float));
+    float *y = make_zeros(out, sizeof(float)), *dy = make_zeros(out, sizeof(float));
+    uint8_t *argmax = make_zeros(out, 1);
+    double *max = make_zeros(out, sizeof(double)), *average = make_zeros(out, sizeof(double));
+    double *max_dx = make_zeros(in, sizeof(double)), *average_dx = make_zeros(in, sizeof(double));
     pd_random random = pd_random_stream(1, PD_PURPOSE_TEST, 0, in);
-    for (size_t i = 0; i < in; i++) /* few values, so that there are ties; half are negative */
+    for (size_t i = 0; i < in; i++) /* few distinct values, so that ties occur; half are negative */
         x[i] = (float)pd_random_below(&random, 7) - 3;
     for (size_t i = 0; i < out; i++) /* eighths, so that sums of them are exact */
         dy[i] = ((float)pd_random_below(&random, 65) - 32) / 8;
@@ -117,7 +112,7 @@ static void test_windows(void **state)
     (void)state;
     /* Channels around the chunk widths of the kernels. */
     const int channels[] = {1, 3, 7, 8, 9, 15, 16, 17, 24, 31, 33};
-    for (size_t k = 0; k < sizeof(channels) / sizeof(*channels); k++) {
+    for (size_t k = 0; k < sizeof channels / sizeof *channels; k++) {
         int c = channels[k];
         check_window(7, 9, c, 2, 2, 2, false, 2);
         check_window(7, 9, c, 2, 2, 2, true, 2);
@@ -128,20 +123,20 @@ static void test_windows(void **state)
         check_window(3, 4, c, 5, 5, 2, true, 2);
         check_window(1, 1, c, 1, 1, 1, false, 2);
     }
-    check_window(20, 17, 2, 16, 16, 1, true, 2); /* the most places that fit into a byte */
+    check_window(20, 17, 2, 16, 16, 1, true, 2); /* the largest index that fits into a byte */
 }
 
 static void test_nan_wins(void **state)
 {
     (void)state;
     pd_window g = pd_window_make(2, 2, 1, 2, 2, 2, false);
-    for (int place = 0; place < 4; place++) {
+    for (int nan_at = 0; nan_at < 4; nan_at++) {
         float x[4] = {1, 2, -1, 3}, y;
         uint8_t argmax;
-        x[place] = NAN;
+        x[nan_at] = NAN;
         pd_pool_max(&g, 1, x, &y, &argmax, 1);
         assert_true(isnan(y));
-        assert_int_equal(argmax, place);
+        assert_int_equal(argmax, nan_at);
     }
 }
 
@@ -151,8 +146,8 @@ static void test_global(void **state)
     const int samples = 3, pixels = 35;
     for (int c = 1; c < 40; c += 6) {
         size_t in = (size_t)samples * pixels * c, out = (size_t)samples * c;
-        float *x = make(in, sizeof(float)), *y = make(out, sizeof(float));
-        double *mean = make(out, sizeof(double)), *spread = make(in, sizeof(double));
+        float *x = make_zeros(in, sizeof(float)), *y = make_zeros(out, sizeof(float));
+        double *mean = make_zeros(out, sizeof(double)), *spread = make_zeros(in, sizeof(double));
         pd_random random = pd_random_stream(2, PD_PURPOSE_TEST, 0, in);
         for (size_t i = 0; i < in; i++)
             x[i] = pd_random_normal(&random);

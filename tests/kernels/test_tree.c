@@ -14,7 +14,7 @@
 
 enum { LANES = 17, LENGTH = 37 };
 
-/* Values of many magnitudes, so that another order of additions gives other bits. */
+/* Values of many magnitudes, so that a different order of additions gives different bits. */
 static void fill(float *parts, size_t count)
 {
     pd_random random = pd_random_stream(4, PD_PURPOSE_TEST, 0, count);
@@ -33,7 +33,7 @@ static float naive(const float *parts, size_t stride, size_t j, int lanes, int f
     return left + naive(parts, stride, j, lanes, first + width / 2, width / 2);
 }
 
-static void shares_cover_all_lanes(void **state)
+static void slices_cover_all_lanes(void **state)
 {
     (void)state;
     for (int lanes = 1; lanes <= LANES; lanes++) {
@@ -51,7 +51,8 @@ static void shares_cover_all_lanes(void **state)
     }
 }
 
-/* A node [first, first + 2^level), cut off at `lanes`, of the tree within [low, high). */
+/* Whether [first, first + 2^level), cut off at `lanes`, is a node of the tree within [low, high).
+ */
 static bool is_node_within(int lanes, int first, int level, int low, int high)
 {
     int end = first + (1 << level) < lanes ? first + (1 << level) : lanes;
@@ -75,7 +76,7 @@ static void subtrees_are_maximal(void **state)
                     next += node->count;
                     int end = node->first + (1 << node->level);
                     assert_int_equal(next, end < lanes ? end : lanes);
-                    /* The parent would reach beyond the run, or holds nothing more. */
+                    /* The parent would extend beyond the run, or adds no lanes. */
                     int level = node->level + 1;
                     int parent = node->first >> level << level;
                     int parent_end = parent + (1 << level) < lanes ? parent + (1 << level) : lanes;
@@ -88,7 +89,7 @@ static void subtrees_are_maximal(void **state)
     }
 }
 
-static void limits_are_kept(void **state)
+static void subtrees_stay_within_limits(void **state)
 {
     (void)state;
     pd_subtree subtrees[PD_SUBTREES_MAX];
@@ -98,8 +99,7 @@ static void limits_are_kept(void **state)
                     PD_SUBTREES_MAX);
 }
 
-/* Folds `lanes` lanes as `ranks` ranks would, each lane's vector of n floats in a row of
- * `stride`. */
+/* Folds `lanes` lanes as `ranks` ranks would; the lanes' vectors of n floats are `stride` apart. */
 static void fold_over_ranks(int lanes, int ranks, const float *source, size_t stride, size_t n,
                             float *out)
 {
@@ -111,10 +111,10 @@ static void fold_over_ranks(int lanes, int ranks, const float *source, size_t st
     float *sums[LANES];
     int all = 0;
     for (int rank = 0; rank < ranks; rank++) {
-        int first, held;
-        pd_tree_slice(lanes, ranks, rank, &first, &held);
+        int first, owned;
+        pd_tree_slice(lanes, ranks, rank, &first, &owned);
         pd_subtree own[PD_SUBTREES_MAX];
-        int found = pd_tree_subtrees(lanes, first, held, own);
+        int found = pd_tree_subtrees(lanes, first, owned, own);
         for (int i = 0; i < found; i++) {
             float *at = parts + (size_t)own[i].first * stride;
             pd_tree_fold_lanes(&own[i], at, stride, n, at);
@@ -164,7 +164,7 @@ static void long_vectors_give_the_same_bits(void **state)
     free(out);
 }
 
-static void fold_of_lanes_leaves_its_sum_elsewhere(void **state)
+static void fold_of_lanes_writes_to_another_array(void **state)
 {
     (void)state;
     float parts[] = {1, 10, 2, 20, 4, 40};
@@ -179,7 +179,7 @@ static void doubles_fold_in_the_same_order(void **state)
 {
     (void)state;
     for (int lanes = 1; lanes <= LANES; lanes++) {
-        /* 2^53 swallows a single 1, so the order shows. */
+        /* Adding 1 to 2^53 has no effect, so the result depends on the order. */
         double parts[LANES][2], out[2];
         for (int lane = 0; lane < lanes; lane++) {
             parts[lane][0] = lane == 0 ? 0x1p53 : 1;
@@ -199,12 +199,12 @@ static void doubles_fold_in_the_same_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shares_cover_all_lanes),
+        cmocka_unit_test(slices_cover_all_lanes),
         cmocka_unit_test(subtrees_are_maximal),
-        cmocka_unit_test(limits_are_kept),
+        cmocka_unit_test(subtrees_stay_within_limits),
         cmocka_unit_test(any_partition_gives_the_same_bits),
         cmocka_unit_test(long_vectors_give_the_same_bits),
-        cmocka_unit_test(fold_of_lanes_leaves_its_sum_elsewhere),
+        cmocka_unit_test(fold_of_lanes_writes_to_another_array),
         cmocka_unit_test(doubles_fold_in_the_same_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Winograd convolution: against the plain references, its stated accuracy, and the same bits for
- * any threads, batch and number of lanes held. */
+/* Winograd convolution against the plain references, to its stated accuracy, and the same bits for
+ * any number of threads, samples and lanes. */
 #include "kernels/conv_reference.h"
 #include "pneumo/base/random.h"
 #include "pneumo/kernels/winograd.h"
@@ -23,9 +23,9 @@ typedef struct wino_case {
     int k, lanes, lane_samples;
 } wino_case;
 
-/* One-pixel images and outputs, every remainder of the tile, channel counts around a vector's and a
- * register tile's, several samples and blocks per lane, lanes that threads share, and a kernel
- * large enough for threads to share its blocks. */
+/* One-pixel images and outputs, every remainder of the tile, channel counts around those of a
+ * vector and of a register tile, several samples and blocks per lane, lanes that threads share, and
+ * a kernel large enough for threads to share its blocks. */
 static const wino_case cases[] = {
     {1, 1, 1, true, 1, 1, 1},    {1, 1, 5, true, 24, 2, 2},    {3, 3, 3, false, 5, 1, 2},
     {2, 5, 3, true, 33, 3, 1},   {7, 7, 33, true, 24, 2, 2},   {7, 7, 15, true, 17, 8, 1},
@@ -41,8 +41,8 @@ static pd_conv_shape case_shape(const wino_case *at, int lanes, int lane_samples
                            lane_samples, threads};
 }
 
-/* All arrays of a case, of variance 1. Every lane's gradient is the kernel's, the bias', and a gap.
- */
+/* All arrays of a case, of variance 1. A lane's gradient is that of the kernel, that of the bias,
+ * and a gap. */
 typedef struct wino_data {
     pd_conv_shape shape;
     int samples;
@@ -112,11 +112,11 @@ static float *run_kernel(const wino_case *at, const wino_data *data, int first, 
     return gradient;
 }
 
-/* Of the largest output. Gradients of the kernel add up whole images, and the reference rounds at
- * each of thousands of additions, too. */
+/* Relative to the largest output. Gradients of the kernel are sums over whole images, where the
+ * reference, too, rounds at each of thousands of additions. */
 static const double LIMIT = 5e-6, LONG_SUM_LIMIT = 1e-5;
 
-/* The largest difference, of the largest expected magnitude; infinite if one is not a number. */
+/* The largest difference, relative to the largest expected magnitude; infinite if one is NaN. */
 static double error_of(const float *got, const float *expected, size_t count)
 {
     double difference = 0, most = 0;
@@ -134,7 +134,7 @@ static void assert_error(const float *got, const float *expected, size_t count, 
 {
     double error = error_of(got, expected, count);
     if (!(error <= limit))
-        fail_msg("%d x %d, %d -> %d: %s is wrong by %.3g of the largest", at->h, at->w, at->c,
+        fail_msg("%d x %d, %d -> %d: %s differs by %.3g of the largest value", at->h, at->w, at->c,
                  at->k, what, error);
 }
 
@@ -198,7 +198,7 @@ static void matches_reference(void **state)
         assert_matches_reference(at);
 }
 
-/* The design's figure, where many channels are summed up. */
+/* The documented accuracy, with sums over many channels. */
 static void error_is_below_5e_6_of_the_largest(void **state)
 {
     (void)state;
@@ -233,7 +233,7 @@ static void bits_do_not_depend_on_threads(void **state)
     }
 }
 
-static void bits_do_not_depend_on_batch_or_lanes_held(void **state)
+static void bits_do_not_depend_on_batch_or_lanes(void **state)
 {
     (void)state;
     for (const wino_case *at = cases; at < cases + CASES; at++) {
@@ -284,7 +284,7 @@ static void fewer_samples_need_no_more_workspace(void **state)
     }
 }
 
-static void not_a_number_is_not_hidden(void **state)
+static void nan_is_not_hidden(void **state)
 {
     (void)state;
     pd_conv_shape shape = {pd_window_make(1, 1, 1, 3, 3, 1, true), 1, 1, 1, 1};
@@ -301,9 +301,9 @@ int main(void)
         cmocka_unit_test(matches_reference),
         cmocka_unit_test(error_is_below_5e_6_of_the_largest),
         cmocka_unit_test(bits_do_not_depend_on_threads),
-        cmocka_unit_test(bits_do_not_depend_on_batch_or_lanes_held),
+        cmocka_unit_test(bits_do_not_depend_on_batch_or_lanes),
         cmocka_unit_test(fewer_samples_need_no_more_workspace),
-        cmocka_unit_test(not_a_number_is_not_hidden),
+        cmocka_unit_test(nan_is_not_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

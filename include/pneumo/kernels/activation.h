@@ -27,19 +27,19 @@ void pd_relu_backward(size_t n, const float *y, const float *dy, float *dx, int 
 /* y = a + b, then ReLU if asked. */
 void pd_add(size_t n, const float *a, const float *b, bool relu, float *y, int threads);
 
-/* Names the random numbers of one dropout layer in one step. */
+/* Identifies the random numbers of one dropout layer in one step. */
 typedef struct pd_dropout {
     uint64_t seed;
     uint32_t step;
     uint32_t layer;        /* the layer's number in its network, below 2^24 */
-    uint64_t first_sample; /* place of the first sample in the global batch, below 2^40 */
-    float rate;            /* share of elements set to 0, in [0, 1) */
+    uint64_t first_sample; /* index of the first sample in the global batch, below 2^40 */
+    float rate;            /* fraction of elements set to 0, in [0, 1) */
 } pd_dropout;
 
 /* x [samples][size] -> y: each element is set to 0 with probability `rate`, else scaled by
- * 1 / (1 - rate). Whether an element is kept depends on *dropout, the sample's place in the global
- * batch and the element's place in the sample, and on nothing else. The backward pass is the same
- * function, on dy. */
+ * 1 / (1 - rate). Whether an element is kept depends only on *dropout, the sample's index in the
+ * global batch and the element's index in the sample. The backward pass is the same function, on
+ * dy. */
 void pd_dropout_apply(const pd_dropout *dropout, size_t samples, size_t size, const float *x,
                       float *y, int threads);
 

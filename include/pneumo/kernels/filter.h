@@ -4,8 +4,8 @@
 
 /* Convolves image [h][w] in place with a Gaussian of standard deviation `sigma` pixels, sampled at
  * whole pixels up to 4 sigma (at most PD_FILTER_REACH_MAX) and normalised to sum 1. Pixels beyond
- * the border equal the nearest one at the border. scratch [h][w]. sigma <= 0 leaves the image as it
- * is. */
+ * the border have the value of the nearest pixel on it. scratch [h][w]. sigma <= 0 leaves the image
+ * unchanged. */
 void pd_filter_gaussian(float *image, int h, int w, float sigma, float *scratch);
 
 enum { PD_FILTER_REACH_MAX = 64 };

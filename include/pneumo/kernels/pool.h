@@ -1,9 +1,9 @@
 /* Pooling of float images, [samples][h][w][c], forward and backward.
  *
- * Every output element, forward or backward, is gathered by one thread in a fixed order, so the
- * bits never depend on the number of threads. Outputs are overwritten and must not overlap the
- * inputs. Windows may overlap; every window covers at least one element of the sample, as those of
- * pd_window_make do. */
+ * One thread computes each output element, forward or backward, in a fixed order, so the bits never
+ * depend on the number of threads. Outputs are overwritten and must not overlap the inputs. Windows
+ * may overlap; every window covers at least one element of the sample, as those of pd_window_make
+ * do. */
 #ifndef PNEUMO_KERNELS_POOL_H
 #define PNEUMO_KERNELS_POOL_H
 
@@ -11,16 +11,16 @@
 
 #include <stdint.h>
 
-/* The largest kernel_h * kernel_w of max pooling: a place in the window must fit into a byte. */
-enum { PD_POOL_MAX_PLACES = 256 };
+/* The largest kernel_h * kernel_w of max pooling: an index into the window must fit into a byte. */
+enum { PD_POOL_WINDOW_MAX = 256 };
 
 /* y [samples][out_h][out_w][c] = the largest element of each window of x; padding never wins, and
- * NaN wins over all. argmax (same shape as y; may be NULL) gets the place of that element in the
- * window, ky * kernel_w + kx; among equals the first. */
+ * NaN wins over all numbers. argmax (same shape as y; may be NULL) gets the index of that element
+ * in the window, ky * kernel_w + kx; of equal elements, the first. */
 void pd_pool_max(const pd_window *window, int samples, const float *x, float *y, uint8_t *argmax,
                  int threads);
 
-/* dx [samples][h][w][c]: each dy goes to the element that argmax names. */
+/* dx [samples][h][w][c]: each dy is added to the element that argmax selects. */
 void pd_pool_max_backward(const pd_window *window, int samples, const float *dy,
                           const uint8_t *argmax, float *dx, int threads);
 
@@ -28,7 +28,9 @@ void pd_pool_max_backward(const pd_window *window, int samples, const float *dy,
  * in Keras). */
 void pd_pool_average(const pd_window *window, int samples, const float *x, float *y, int threads);
 
-/* dx: each dy, divided by the number of elements that its window averaged, goes to all of them. */
+/* dx: each dy, divided by the number of elements that its window averages, is added to each of
+ * them.
+ */
 void pd_pool_average_backward(const pd_window *window, int samples, const float *dy, float *dx,
                               int threads);
 
