@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Piece `index` of `subtree`, of those that have up to 2^level lanes. */
+/* Piece `index` of `subtree`, if pieces have up to 2^level lanes. */
 static pd_piece piece_make(const pd_subtree *subtree, int number, int level, int index)
 {
     int first = index << level, left = subtree->count - first;

@@ -50,11 +50,12 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
                              const float **y);
 
 /* Called in the last pass when the trainable gradients [offset, offset + count) are final in every
- * subtree vector. Offsets fall from call to call; the ranges are adjacent and cover everything. */
+ * subtree vector. Offsets decrease from call to call; the ranges are adjacent and cover all
+ * weights. */
 typedef pd_status (*pd_gradient_ready)(void *context, size_t offset, size_t count);
 
 /* Follows a training forward of pass `pass` on the same x. dy [samples][outputs] is the gradient of
- * the loss (used as scratch). `ready` may be NULL. */
+ * the loss, and serves as scratch, too. `ready` may be NULL. */
 pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass, const float *x,
                               float *dy, pd_gradient_ready ready, void *context);
 
@@ -63,11 +64,11 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass
  * training. */
 int pd_network_last_convolution(const pd_network *network);
 
-/* Follows a forward that was not training on the same x: *activation is the output of layer
- * pd_network_last_convolution, after its ReLU, and *gradient that of the sum of dy * output with
- * respect to it, as the network is in inference: dropout off. Both are [samples][h][w][c], owned by
- * the network, and valid until the next forward. dy [samples][outputs] is used as scratch. Fails
- * where pd_network_last_convolution is -1. */
+/* For heat maps. Follows an inference forward on the same x. *activation is the output of layer
+ * pd_network_last_convolution, after its ReLU; *gradient is the gradient of the sum of dy * output
+ * with respect to it, without dropout. Both are [samples][h][w][c], owned by the network, and valid
+ * until the next forward. dy [samples][outputs] serves as scratch, too. Fails if
+ * pd_network_last_convolution is -1. */
 pd_status pd_network_activation(pd_network *network, const pd_exec *exec, const float *x, float *dy,
                                 const float **activation, const float **gradient);
 
