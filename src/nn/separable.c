@@ -135,8 +135,7 @@ static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const f
     return PD_OK;
 }
 
-/* The arrays of a chunk of lanes, for which x and dy are those of its first sample, and gradient is
- * that of its first lane. */
+/* Backward of a chunk of `lanes` lanes; `arrays` begin at the chunk's first sample and lane. */
 static void backward_chunk(const pd_layer *layer, const pd_exec *exec, int lanes,
                            const pd_backward *arrays)
 {
