@@ -1,11 +1,11 @@
 #include "pneumo/evaluate/calibrate.h"
 
+#include "calibrate_cross.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/data/identity.h"
 #include "pneumo/evaluate/classifier.h"
-#include "pneumo/evaluate/draw.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
@@ -225,52 +225,6 @@ static pd_status count_patients(calibrator *self)
     for (size_t i = 0; i < self->count && status == PD_OK; i++)
         self->result->patients += i == 0 || patients[i] != patients[i - 1];
     free(patients);
-    return status;
-}
-
-/* Adds one part's calls at its own decision to *counts. */
-static pd_status judge_part(pd_confusion *counts, const pd_decision_rule *rule,
-                            const pd_score *scores, const int *part, size_t count, int number)
-{
-    pd_status status = PD_OK;
-    pd_score *rest = NULL;
-    pd_decision decision;
-    size_t used = 0;
-    PD_TRY(pd_alloc(&rest, count, sizeof *rest));
-    for (size_t i = 0; i < count; i++)
-        if (part[i] != number)
-            rest[used++] = scores[i];
-    PD_TRY(pd_decision_make(&decision, NULL, rule, rest, used));
-    for (size_t i = 0; i < count; i++) {
-        if (part[i] != number)
-            continue;
-        pd_score score = scores[i];
-        pd_scores_decide(&score, 1, decision.temperature, decision.views);
-        bool called = score.probability >= decision.threshold;
-        if (score.positive)
-            *(called ? &counts->true_positive : &counts->false_negative) += 1;
-        else
-            *(called ? &counts->false_positive : &counts->true_negative) += 1;
-    }
-cleanup:
-    free(rest);
-    return status;
-}
-
-pd_status pd_calibrate_cross(pd_calibrate_result *result, const pd_decision_rule *rule,
-                             const pd_score *scores, size_t count, uint64_t seed)
-{
-    pd_status status = PD_OK;
-    pd_confusion counts = {0};
-    int *part = NULL;
-    PD_TRY(pd_alloc(&part, count, sizeof *part));
-    PD_TRY(pd_draw_parts(part, &result->parts, scores, count, PD_CALIBRATE_PARTS, seed));
-    for (int i = 0; i < result->parts && result->parts > 1; i++)
-        PD_TRY(judge_part(&counts, rule, scores, part, count, i));
-    result->held_out.threshold = (double)NAN;
-    pd_metrics_from_confusion(&result->held_out, counts);
-cleanup:
-    free(part);
     return status;
 }
 

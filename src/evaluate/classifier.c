@@ -1,7 +1,7 @@
 #include "pneumo/evaluate/classifier.h"
 
+#include "mean.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/evaluate/mean.h"
 #include "pneumo/train/setup.h"
 
 #include <math.h>

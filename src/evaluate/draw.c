@@ -1,4 +1,4 @@
-#include "pneumo/evaluate/draw.h"
+#include "draw.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"

@@ -1,15 +1,16 @@
 #include "pneumo/evaluate/evaluate.h"
 
+#include "ensemble_data.h"
+#include "outside.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/data/folds.h"
 #include "pneumo/evaluate/ensemble.h"
-#include "pneumo/evaluate/outside.h"
-#include "pneumo/evaluate/seen.h"
-#include "pneumo/metrics/calibration.h"
-#include "pneumo/metrics/patients.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
+#include "results_fold.h"
+#include "seen.h"
+#include "stress_run.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -29,94 +30,11 @@ static const pd_dataset *dataset_of(const pd_evaluation *self)
     return self->data.shown;
 }
 
-/* The figures at one threshold, and the same with intervals that know of patients. */
-static pd_status judge_at(double threshold, const pd_score *scores, size_t count, uint64_t seed,
-                          pd_metrics *plain, pd_metrics *bootstrap)
-{
-    pd_status status = pd_metrics_compute(plain, scores, count, threshold);
-    if (status != PD_OK)
-        return status;
-    *bootstrap = *plain;
-    return pd_bootstrap_patients(bootstrap, scores, count, PD_BOOTSTRAP_REPLICATES, seed);
-}
-
-/* Right decisions by cause, and what a reader of `predict` would be told to look at again. */
-static void count_causes(const pd_evaluation *self, pd_results_fold *out)
-{
-    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    const pd_sample *samples = pd_dataset_samples(dataset_of(self));
-    int64_t images[PD_CAUSES] = {0}, right[PD_CAUSES] = {0}, referred = 0, decided_right = 0;
-    for (size_t i = 0; i < out->score_count; i++) {
-        const pd_score *score = &out->scores[i];
-        pd_cause cause = samples[score->id].cause;
-        bool is_right = (score->probability >= checkpoint->decision.threshold) == score->positive;
-        bool in_doubt = score->probability >= checkpoint->decision.refer_low &&
-                        score->probability <= checkpoint->decision.refer_high;
-        images[cause]++;
-        right[cause] += is_right;
-        referred += in_doubt;
-        decided_right += is_right && !in_doubt;
-    }
-    for (int cause = 0; cause < PD_CAUSES; cause++)
-        out->by_cause[cause] = pd_wilson(right[cause], images[cause]);
-    out->referred = pd_wilson(referred, (int64_t)out->score_count);
-    out->decided = pd_wilson(decided_right, (int64_t)out->score_count - referred);
-}
-
-/* Takes the scores of images that calibration has seen out of out->scores. */
-static void leave_out_seen(const pd_evaluation *self, pd_results_fold *out)
-{
-    size_t kept = 0;
-    for (size_t i = 0; self->seen != NULL && i < out->score_count; i++) {
-        if (self->seen[out->scores[i].id])
-            out->left_out++;
-        else
-            out->scores[kept++] = out->scores[i];
-    }
-    out->score_count -= (size_t)out->left_out;
-}
-
-/* The figures of one fold's scores, which *out takes over. */
-static pd_status judge(const pd_evaluation *self, pd_score *scores, size_t count,
-                       const pd_mean_scorer *scorer, pd_results_fold *out)
-{
-    pd_status status = PD_OK;
-    size_t id_count, patient_count;
-    pd_score *patients = NULL;
-    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    const int64_t *ids = pd_mean_scorer_ids(scorer, &id_count);
-    uint64_t seed = self->results.seed;
-    out->scores = scores;
-    out->score_count = count;
-    PD_TRY(pd_scores_check(scores, count, ids, id_count));
-    leave_out_seen(self, out);
-    count = out->score_count;
-    PD_TRY(pd_calibration_compute(&out->uncalibrated, scores, count));
-    pd_scores_decide(scores, count, checkpoint->decision.temperature, checkpoint->decision.views);
-    PD_TRY(pd_calibration_compute(&out->calibration, scores, count));
-    PD_TRY(judge_at(checkpoint->decision.threshold, scores, count, seed, &out->chosen,
-                    &out->chosen_bootstrap));
-    PD_TRY(judge_at(0.5, scores, count, seed, &out->half, &out->half_bootstrap));
-    PD_TRY(pd_patients_merge(&patients, &patient_count, scores, count));
-    PD_TRY(pd_metrics_compute(&out->patients, patients, patient_count,
-                              checkpoint->decision.threshold));
-    count_causes(self, out);
-    PD_TRY(pd_shape_judge(&out->shape, scores, count, checkpoint->decision.threshold,
-                          pd_dataset_samples(dataset_of(self))));
-    out->present = true;
-    out->has_causes = pd_tasks[pd_classifier_job(self->classifier)->task].has_causes;
-    for (size_t i = 0; i < count && out->has_causes; i++)
-        out->causes[scores[i].truth][scores[i].predicted]++;
-cleanup:
-    free(patients);
-    return status;
-}
-
 /* The members, to score `most` images of a fold together (0: all); see pd_scorer_options. */
 static void set_up_members(const pd_evaluation *self, pd_member *members, pd_fold fold, size_t most)
 {
     size_t parts = self->data.out_of_fold && fold == PD_VAL ? (size_t)self->data.count : 1;
-    pd_ensemble_members(members, self->classifier, &self->data, fold);
+    pd_ensemble_data_members(members, self->classifier, &self->data, fold);
     for (int i = 0; i < self->data.count; i++)
         members[i].options.most = (most + parts - 1) / parts;
 }
@@ -149,30 +67,37 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     pd_status status = PD_OK;
     pd_mean_scorer *scorer = NULL;
     pd_score *scores = NULL;
-    size_t count;
+    size_t count, id_count;
     pd_member members[PD_MEMBERS_MAX];
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
     pd_comm_set_position(comm, "%s", name);
     const pd_scoring scoring = {.label = name, .change = PD_CHANGE_NONE};
     set_up_members(self, members, fold, 0);
     PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&scorer, comm, members, self->data.count)));
     PD_TRY(pd_mean_scorer_run(scorer, &scoring, &scores, &count));
-    size_t id_count;
     const int64_t *ids = pd_mean_scorer_ids(scorer, &id_count);
-    status = pd_outside_count(&out->outside, comm, pd_classifier_checkpoint(self->classifier),
-                              dataset_of(self), ids, id_count, self->results.threads);
-    if (status != PD_OK) {
-        free(scores);
-        goto cleanup;
+    PD_TRY(pd_outside_count(&out->outside, comm, checkpoint, dataset_of(self), ids, id_count,
+                            self->results.threads));
+    if (pd_comm_rank(comm) == 0) {
+        const pd_fold_basis basis = {
+            .decision = &checkpoint->decision,
+            .ids = ids,
+            .id_count = id_count,
+            .samples = self->results.samples,
+            .seen = self->seen,
+            .seed = self->results.seed,
+            .has_causes = pd_tasks[pd_classifier_job(self->classifier)->task].has_causes};
+        out->scores = scores;
+        out->score_count = count;
+        scores = NULL;
+        status = pd_results_fold_compute(out, &basis);
     }
-    if (pd_comm_rank(comm) == 0)
-        status = judge(self, scores, count, scorer, out);
-    else
-        free(scores);
     status = pd_comm_agree(comm, status);
     if (status == PD_OK && out->left_out > 0)
         pd_log_info("%" PRId64 " images were used for calibration and are left out", out->left_out);
 cleanup:
+    free(scores);
     pd_mean_scorer_destroy(&scorer);
     return status;
 }
@@ -255,7 +180,7 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     pd_results *results = &self->results;
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
     const pd_job *job = pd_classifier_job(self->classifier);
-    PD_TRY(pd_ensemble_open_data(&self->data, self->classifier,
+    PD_TRY(pd_ensemble_data_open(&self->data, self->classifier,
                                  options->data != NULL ? options->data : job->file));
     const pd_dataset_info *info = pd_dataset_get_info(dataset_of(self));
     results->members = self->data.count;
@@ -387,7 +312,7 @@ void pd_evaluation_destroy(pd_evaluation **evaluation)
     free((*evaluation)->results.val.scores);
     free((*evaluation)->results.test.scores);
     free((*evaluation)->seen);
-    pd_ensemble_close_data(&(*evaluation)->data);
+    pd_ensemble_data_close(&(*evaluation)->data);
     pd_classifier_destroy(&(*evaluation)->classifier);
     free(*evaluation);
     *evaluation = NULL;

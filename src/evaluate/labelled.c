@@ -1,11 +1,11 @@
 #include "pneumo/evaluate/labelled.h"
 
+#include "draw.h"
+#include "listing.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/text.h"
 #include "pneumo/data/image.h"
 #include "pneumo/data/patient.h"
-#include "pneumo/evaluate/draw.h"
-#include "pneumo/evaluate/listing.h"
 
 #include <inttypes.h>
 #include <stdio.h>

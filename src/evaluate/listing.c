@@ -1,4 +1,4 @@
-#include "pneumo/evaluate/listing.h"
+#include "listing.h"
 
 #include "pneumo/base/memory.h"
 

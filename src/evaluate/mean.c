@@ -1,4 +1,4 @@
-#include "pneumo/evaluate/mean.h"
+#include "mean.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/data/lanes.h"

@@ -1,4 +1,4 @@
-#include "pneumo/evaluate/outside.h"
+#include "outside.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/data/image.h"

@@ -1,5 +1,6 @@
 #include "pneumo/evaluate/predict.h"
 
+#include "listing.h"
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
@@ -8,7 +9,6 @@
 #include "pneumo/data/files.h"
 #include "pneumo/data/profile.h"
 #include "pneumo/evaluate/classifier.h"
-#include "pneumo/evaluate/listing.h"
 #include "pneumo/train/threads.h"
 
 #include <errno.h>

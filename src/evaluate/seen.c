@@ -1,4 +1,4 @@
-#include "pneumo/evaluate/seen.h"
+#include "seen.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/data/identity.h"

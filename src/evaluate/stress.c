@@ -1,4 +1,4 @@
-#include "pneumo/evaluate/stress.h"
+#include "stress_run.h"
 
 #include "pneumo/base/memory.h"
 

@@ -250,59 +250,80 @@ static double report_threshold(const pd_results *results)
                                    : NAN;
 }
 
+/* The job, the model and what training took. */
+static void add_run(json *j, cJSON *root, const pd_results *results)
+{
+    char seed[24];
+    add_string(j, root, "job", results->job_name);
+    add_string(j, root, "model", results->model);
+    snprintf(seed, sizeof seed, "%" PRIu64, results->seed);
+    j->ok = cJSON_AddRawToObject(root, "seed", seed) && j->ok;
+    cJSON *data = add_object(j, root, "data");
+    add_string(j, data, "path", results->data_path);
+    add_string(j, data, "digest", results->data_digest);
+    add_string(j, root, "version", results->version);
+    add_integer(j, root, "ranks", results->ranks);
+    add_integer(j, root, "threads", results->threads);
+    add_integer(j, root, "lanes", results->lanes);
+    add_integer(j, root, "members", results->members > 0 ? results->members : 1);
+    add_integer(j, root, "parameters", results->parameters);
+    add_integer(j, root, "epochs", results->epochs);
+    add_integer(j, root, "best_epoch", results->best_epoch);
+    add_number(j, root, "seconds", results->seconds);
+    add_number(j, root, "images_per_second", results->images_per_second);
+}
+
+static void add_decision(json *j, cJSON *root, const pd_results *results)
+{
+    cJSON *targets = add_object(j, root, "targets");
+    add_number(j, targets, "sensitivity", results->target_sensitivity);
+    add_number(j, targets, "specificity", results->target_specificity);
+    cJSON *decision = add_object(j, root, "decision");
+    add_string(j, decision, "rule", results->decision_rule);
+    add_number(j, decision, "threshold", report_threshold(results));
+    add_string(j, decision, "fold",
+               results->decision_fold != NULL ? results->decision_fold : "val");
+    add_number(j, decision, "temperature", results->temperature);
+    add_integer(j, decision, "views", results->views);
+    add_number(j, decision, "refer_low", results->refer_low);
+    add_number(j, decision, "refer_high", results->refer_high);
+    add_integer(j, root, "test_looks", results->test_looks);
+}
+
+static void add_folds(json *j, cJSON *root, const pd_results *results)
+{
+    cJSON *folds = add_object(j, root, "folds");
+    const pd_targets targets = pd_results_targets(results);
+    const pd_stress *val = &results->val.stress, *test = &results->test.stress;
+    const pd_verdict on_val = pd_verdict_of(val, "validation ", targets);
+    const pd_verdict on_test = pd_verdict_of(test, "", targets);
+    add_fold(j, folds, "val", &results->val);
+    add_fold(j, folds, "test", &results->test);
+    add_stress(j, cJSON_GetObjectItemCaseSensitive(folds, "val"), val, &on_val);
+    add_stress(j, cJSON_GetObjectItemCaseSensitive(folds, "test"), test, &on_test);
+}
+
+static void add_warnings(json *j, cJSON *root, const pd_results *results)
+{
+    const pd_warnings warnings = pd_warnings_of(results);
+    cJSON *list = add_array(j, root, "warnings");
+    for (int i = 0; i < warnings.count; i++)
+        append(j, list, make_string(warnings.lines[i]));
+}
+
 pd_status pd_report_write_json(const char *path, const pd_results *results)
 {
     pd_status status = PD_OK;
     char *text = NULL, *lines = NULL;
     json j = {.ok = true};
     cJSON *root = cJSON_CreateObject();
-
-    add_string(&j, root, "job", results->job_name);
-    add_string(&j, root, "model", results->model);
-    char seed[24];
-    snprintf(seed, sizeof(seed), "%" PRIu64, results->seed);
-    j.ok = cJSON_AddRawToObject(root, "seed", seed) && j.ok;
-    cJSON *data = add_object(&j, root, "data");
-    add_string(&j, data, "path", results->data_path);
-    add_string(&j, data, "digest", results->data_digest);
-    add_string(&j, root, "version", results->version);
-    add_integer(&j, root, "ranks", results->ranks);
-    add_integer(&j, root, "threads", results->threads);
-    add_integer(&j, root, "lanes", results->lanes);
-    add_integer(&j, root, "members", results->members > 0 ? results->members : 1);
-    add_integer(&j, root, "parameters", results->parameters);
-    add_integer(&j, root, "epochs", results->epochs);
-    add_integer(&j, root, "best_epoch", results->best_epoch);
-    add_number(&j, root, "seconds", results->seconds);
-    add_number(&j, root, "images_per_second", results->images_per_second);
-    cJSON *targets = add_object(&j, root, "targets");
-    add_number(&j, targets, "sensitivity", results->target_sensitivity);
-    add_number(&j, targets, "specificity", results->target_specificity);
-    cJSON *decision = add_object(&j, root, "decision");
-    add_string(&j, decision, "rule", results->decision_rule);
-    add_number(&j, decision, "threshold", report_threshold(results));
-    add_string(&j, decision, "fold", results->decision_fold ? results->decision_fold : "val");
-    add_number(&j, decision, "temperature", results->temperature);
-    j.ok = cJSON_AddNumberToObject(decision, "views", results->views) && j.ok;
-    add_number(&j, decision, "refer_low", results->refer_low);
-    add_number(&j, decision, "refer_high", results->refer_high);
-    add_integer(&j, root, "test_looks", results->test_looks);
-    cJSON *folds = add_object(&j, root, "folds");
-    add_fold(&j, folds, "val", &results->val);
-    add_fold(&j, folds, "test", &results->test);
-    const pd_stress *val = &results->val.stress, *test = &results->test.stress;
-    const pd_verdict on_val = pd_verdict_of(val, "validation ", pd_results_targets(results));
-    const pd_verdict on_test = pd_verdict_of(test, "", pd_results_targets(results));
-    add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "val"), val, &on_val);
-    add_stress(&j, cJSON_GetObjectItemCaseSensitive(folds, "test"), test, &on_test);
-    cJSON *list = add_array(&j, root, "warnings");
-    pd_warnings w = pd_warnings_of(results);
-    for (int i = 0; i < w.count; i++)
-        append(&j, list, make_string(w.lines[i]));
-
+    add_run(&j, root, results);
+    add_decision(&j, root, results);
+    add_folds(&j, root, results);
+    add_warnings(&j, root, results);
     text = j.ok ? cJSON_Print(root) : NULL;
-    if (!text) {
-        status = pd_fail("%s: out of memory while the report was put together", path);
+    if (text == NULL) {
+        status = pd_fail("%s: out of memory for the report", path);
         goto cleanup;
     }
     PD_TRY(pd_format(&lines, "%s\n", text));

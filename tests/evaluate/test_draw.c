@@ -1,5 +1,5 @@
+#include "evaluate/draw.h"
 #include "metrics/made_scores.h"
-#include "pneumo/evaluate/draw.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "evaluate/mean.h"
 #include "pneumo/evaluate/heatmap.h"
-#include "pneumo/evaluate/mean.h"
 
 #include <math.h>
 #include <stdlib.h>

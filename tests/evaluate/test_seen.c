@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
+#include "evaluate/seen.h"
 #include "io/files.h"
 #include "pneumo/base/random.h"
 #include "pneumo/data/identity.h"
-#include "pneumo/evaluate/seen.h"
 
 #include <stdlib.h>
 #include <string.h>

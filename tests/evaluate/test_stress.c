@@ -1,10 +1,10 @@
 /* The stress test catches a model that reads the border of images, where the images as they are
  * show nothing of it; and its figures are those of scoring by hand. */
+#include "evaluate/stress_run.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/random.h"
-#include "pneumo/evaluate/stress.h"
-#include "report/verdict.h"
 #include "pneumo/train/setup.h"
+#include "report/verdict.h"
 
 #include <math.h>
 #include <setjmp.h>

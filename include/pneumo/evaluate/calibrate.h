@@ -45,9 +45,4 @@ typedef struct pd_calibrate_result {
 pd_status pd_calibrate(pd_comm *comm, const pd_calibrate_options *options,
                        pd_calibrate_result *result);
 
-/* Sets held_out and parts: deals the patients of scores[count] to PD_CALIBRATE_PARTS parts, judges
- * each by a decision that the others make by `rule`, and adds up the counts. */
-pd_status pd_calibrate_cross(pd_calibrate_result *result, const pd_decision_rule *rule,
-                             const pd_score *scores, size_t count, uint64_t seed);
-
 #endif

@@ -3,7 +3,6 @@
 #define PNEUMO_EVALUATE_STRESS_H
 
 #include "pneumo/data/change.h"
-#include "pneumo/evaluate/mean.h"
 #include "pneumo/metrics/metrics.h"
 
 /* The figures of a fold's images under one change. */
@@ -21,18 +20,6 @@ typedef struct pd_stress {
     pd_figure pooled_auc;               /* of the scores under all changes together */
     int worst;                          /* row with the lowest balanced accuracy */
 } pd_stress;
-
-/* The decision that the rows are judged by. */
-typedef struct pd_stress_decision {
-    double threshold, temperature;
-    int views;
-} pd_stress_decision;
-
-/* Scores a fold under every change by the mean of members[count] (pd_mean_scorer), whose options
- * hold the subset and the views. Each score is checked to be there exactly once. On rank 0 *out is
- * filled. Collective; all ranks return the same status. */
-pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_member *members, int count,
-                        const pd_stress_decision *decision);
 
 /* "clean", or the name of the change. */
 const char *pd_stress_name(const pd_stress_row *row);

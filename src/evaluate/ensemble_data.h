@@ -1,0 +1,30 @@
+/* The data set that an ensemble is evaluated on, as each member sees it. */
+#ifndef PNEUMO_EVALUATE_ENSEMBLE_DATA_H
+#define PNEUMO_EVALUATE_ENSEMBLE_DATA_H
+
+#include "mean.h"
+#include "pneumo/evaluate/classifier.h"
+
+/* A data set as each member of a classifier sees it. */
+typedef struct pd_ensemble_data {
+    int count;
+    pd_dataset *datasets[PD_MEMBERS_MAX]; /* of each member; the same where their folds are */
+    pd_dataset *shown; /* the same for people: an image is in its val fold if it is in that of any
+                          member */
+    bool out_of_fold;  /* the folds are not the same for all members */
+} pd_ensemble_data;
+
+/* Opens the data set at `path` for every member: one trained by parts of a cross-validation of it
+ * (by its digest) sees its own folds, any other those of the file. Release with
+ * pd_ensemble_data_close, also after a failure. */
+pd_status pd_ensemble_data_open(pd_ensemble_data *out, const pd_classifier *classifier,
+                                const char *path);
+void pd_ensemble_data_close(pd_ensemble_data *data);
+
+/* How the members score a fold of the data set: members[pd_classifier_count]. Another hospital's
+ * images are normalised as those were that the members know. Borrows from the classifier and the
+ * data. */
+void pd_ensemble_data_members(pd_member *members, const pd_classifier *classifier,
+                              const pd_ensemble_data *data, pd_fold fold);
+
+#endif
