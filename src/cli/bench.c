@@ -1,17 +1,16 @@
 /* pneumo-dist bench: times the training steps of a job on random images. */
+#include "command.h"
+#include "job.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
-#include "pneumo/cli/command.h"
-#include "pneumo/cli/job.h"
-#include "pneumo/cli/trial.h"
 #include "pneumo/comm/reduction.h"
 #include "pneumo/kernels/blas.h"
 #include "pneumo/kernels/instructions.h"
+#include "pneumo/train/benchmark.h"
 #include "pneumo/train/step.h"
 #include "pneumo/train/threads.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,13 +21,6 @@ static const char *const part_names[PD_STEP_PARTS] = {
     [PD_STEP_FORWARD] = "forward",       [PD_STEP_BACKWARD] = "backward",
     [PD_STEP_REDUCTION] = "reduction",   [PD_STEP_WAITING] = "waiting",
     [PD_STEP_STATISTICS] = "statistics", [PD_STEP_UPDATE] = "update"};
-
-typedef struct arguments {
-    const char *job_name;
-    pd_overrides overrides;
-    int steps;
-    bool json;
-} arguments;
 
 /* All layers of one type; "lane fold" is a row of its own. */
 typedef struct kind {
@@ -56,107 +48,13 @@ typedef struct clocks {
     pd_layer_times *layer; /* [rows][layers] */
 } clocks;
 
-static void print_help(void)
-{
-    printf("usage: pneumo-dist bench JOB [OPTION]...\n\n"
-           "Times whole training steps of JOB, a path such as jobs/cnn.ini or the name of a job "
-           "such as cnn, on\nrandom images: forward, loss, backward, lane sum of the gradient, "
-           "update. Reads and writes no data.\n\n"
-           "  -b, --batch N         train.batch: images per step over all ranks\n"
-           "      --size N          data.size: side of the images\n"
-           "      --channels N      data.channels: 1 or 3\n"
-           "  -t, --threads N       threads per rank (run.threads)\n"
-           "  -n, --steps N         steps to time after one warm-up (default 5)\n"
-           "  -s, --set KEY=VALUE   override a key of the job; may be given often\n"
-           "      --json            print one line of JSON instead of tables\n"
-           "  -h, --help\n\n"
-           "A step takes as long as its slowest rank. Parts and layer kinds are those of the "
-           "median step, mean over\nthe ranks: 'reduction' works on the lane sum of the "
-           "gradient, 'waiting' is blocked until it is there,\n'statistics' are the sums of batch "
-           "normalisation and of the loss over the ranks (a layer's seconds\ninclude them), 'lane "
-           "fold' adds up the gradients of one rank's lanes. GFLOP/s count a multiply-add of\nthe "
-           "layer's definition as two, however it is computed.\n\n"
-           "example: mpirun -np 2 pneumo-dist bench cnn-deep --batch 16 --threads 1\n");
-}
-
-static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
-{
-    enum { SIZE = 256, CHANNELS, JSON };
-    static const struct option options[] = {
-        {"batch", required_argument, NULL, 'b'},
-        {"size", required_argument, NULL, SIZE},
-        {"channels", required_argument, NULL, CHANNELS},
-        {"threads", required_argument, NULL, 't'},
-        {"steps", required_argument, NULL, 'n'},
-        {"set", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, JSON},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    pd_status status = PD_OK;
-    long long steps = 5;
-    int option;
-    while ((option = getopt_long(argc, argv, ":b:t:n:s:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'b':
-            pd_overrides_add(&out->overrides, "train.batch", optarg);
-            break;
-        case SIZE:
-            pd_overrides_add(&out->overrides, "data.size", optarg);
-            break;
-        case CHANNELS:
-            pd_overrides_add(&out->overrides, "data.channels", optarg);
-            break;
-        case 'n':
-            PD_TRY(pd_command_integer(&steps, "--steps", optarg, 1, 10000));
-            break;
-        case JSON:
-            out->json = true;
-            break;
-        case 'h':
-            *helped = true;
-            return PD_OK;
-        default:
-            if (!pd_overrides_take(&out->overrides, option, optarg))
-                return pd_command_bad_option(argc, argv, option);
-        }
-    }
-    if (optind + 1 != argc)
-        return pd_fail_usage(optind == argc ? "no job to time was given"
-                                            : "one job is timed at a time");
-    out->job_name = argv[optind];
-    out->steps = (int)steps;
-    status = out->overrides.status;
-cleanup:
-    return status;
-}
-
-/* Reads the job on rank 0, for all ranks. Collective. */
-static pd_status choose_job(pd_comm *comm, pd_job *job, const arguments *given)
-{
-    pd_status status = PD_OK;
-    /* No epoch is to be filled, so a batch may be larger than one. */
-    static const char *const first[] = {"train.epoch_images=0"};
-    memset(job, 0, sizeof *job);
-    if (pd_comm_rank(comm) == 0)
-        status = pd_command_job(job, given->job_name, first, 1, &given->overrides);
-    if (status == PD_OK && pd_comm_rank(comm) == 0 && job->input.size == 0)
-        status = pd_fail_usage("%s: data.size = 0 means 'as packed', but no data set is read here: "
-                               "give --size",
-                               given->job_name);
-    PD_TRY(pd_comm_agree(comm, status));
-    PD_TRY(pd_comm_broadcast(comm, job, sizeof *job, 0));
-cleanup:
-    return status;
-}
-
 /* --- Measuring --- */
 
 /* Takes and times step `row`. Collective. */
 static pd_status time_step(pd_step *step, clocks *out, int row)
 {
     pd_layer_times *layer = out->layer + (size_t)row * (size_t)out->layers;
-    pd_status status = pd_trial_step(step, row, layer, &out->seconds[row]);
+    pd_status status = pd_benchmark_step(step, row, layer, &out->seconds[row]);
     memcpy(out->parts + (size_t)row * PD_STEP_PARTS, step->seconds, sizeof step->seconds);
     return status;
 }
@@ -411,41 +309,96 @@ static void print_json(const pd_step *step, const figures *of, int steps)
     printf("}}\n");
 }
 
-pd_status pd_command_bench(pd_comm *comm, int argc, char **argv)
+/* --- The command --- */
+
+typedef struct arguments {
+    pd_overrides overrides;
+    int steps;
+    bool json;
+} arguments;
+
+static const arguments defaults = {.steps = 5};
+
+static const pd_option options[] = {
+    {"batch", 'b', PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "N",
+     "set train.batch: images per step over all ranks", .key = "train.batch"},
+    {"size", 0, PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "N",
+     "set data.size: side of the images", .key = "data.size"},
+    {"channels", 0, PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "N",
+     "set data.channels: 1 or 3", .key = "data.channels"},
+    PD_OPTION_JOB_THREADS(arguments, overrides),
+    {"steps", 'n', PD_OPTION_INT, offsetof(arguments, steps), "N",
+     "steps to time after one warm-up step (default 5)", .low = 1, .high = 10000},
+    PD_OPTION_SET(arguments, overrides),
+    {"json", 0, PD_OPTION_FLAG, offsetof(arguments, json), NULL,
+     .help = "print one line of JSON instead of tables"},
+    {0}};
+
+/* Reads the job for a benchmark. Collective. */
+static pd_status choose_job(pd_comm *comm, pd_job *job, const char *name,
+                            const pd_overrides *overrides)
+{
+    /* No epoch has to be filled, so a batch may be larger than one. */
+    static const char *const first[] = {"train.epoch_images=0"};
+    pd_status status = pd_command_read_job(job, comm, name, first, 1, overrides);
+    if (status == PD_OK && job->input.size == 0)
+        status = pd_fail_usage("%s: data.size = 0 means 'as packed', but bench reads no data set; "
+                               "give --size",
+                               name);
+    return status;
+}
+
+static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
     pd_status status = PD_OK;
-    arguments given = {0};
+    const arguments *given = values;
     pd_job job;
     pd_step step = {0};
     clocks clock = {0};
     figures measured = {0};
-    bool helped = false;
-    PD_TRY(parse(&given, argc, argv, &helped));
-    if (helped) {
-        if (pd_comm_rank(comm) == 0)
-            print_help();
-        goto cleanup;
-    }
-    if (given.json)
+    (void)count;
+    if (given->json)
         pd_log_set_quiet(true);
-    PD_TRY(choose_job(comm, &job, &given));
+    PD_TRY(choose_job(comm, &job, operands[0], &given->overrides));
     pd_comm_set_watchdog(comm, job.watchdog_seconds, NULL);
     /* The images stand in for a data set of their size. */
     const pd_dataset_info info = {.height = job.input.size, .width = job.input.size};
     PD_TRY(pd_step_set_up(&step, comm, &job, &info, pd_threads_choose(comm, job.threads)));
-    pd_trial_fill(&step);
-    PD_TRY(time_steps(&step, &clock, given.steps));
+    pd_benchmark_fill(&step);
+    PD_TRY(time_steps(&step, &clock, given->steps));
     PD_TRY(collect(&measured, &step, &clock));
-    if (pd_comm_rank(comm) == 0 && given.json)
-        print_json(&step, &measured, given.steps);
+    if (pd_comm_rank(comm) == 0 && given->json)
+        print_json(&step, &measured, given->steps);
     else if (pd_comm_rank(comm) == 0)
-        print_tables(&step, &measured, given.steps);
+        print_tables(&step, &measured, given->steps);
 cleanup:
     pd_step_tear_down(&step);
-    pd_overrides_release(&given.overrides);
     free(clock.seconds);
     free(clock.parts);
     free(clock.layer);
     free(measured.kinds);
     return status;
 }
+
+const pd_command pd_command_bench = {
+    .name = "bench",
+    .summary = "time the training steps of a job on random images",
+    .description =
+        "Times whole training steps of JOB, a path such as jobs/cnn.ini or the name of a job such "
+        "as "
+        "cnn, on random images: forward, loss, backward, lane sum of the gradient, update. Reads "
+        "and writes no data.\n\n"
+        "A step takes as long as its slowest rank. Parts and layer kinds are those of the median "
+        "step, averaged over the ranks: 'reduction' is work on the lane sum of the gradient, "
+        "'waiting' is time blocked until that sum is complete, 'statistics' are the sums of batch "
+        "normalisation and of the loss over the ranks (a layer's seconds include them), 'lane "
+        "fold' "
+        "adds the gradients of one rank's lanes. GFLOP/s count a multiply-add of the layer's "
+        "definition as two operations, however it is computed.",
+    .examples = "mpirun -np 2 pneumo-dist bench cnn-deep --batch 16 --threads 1",
+    .operands = {{"JOB", PD_COMPLETE_JOBS}},
+    .options = options,
+    .options_size = sizeof(arguments),
+    .defaults = &defaults,
+    .run = run,
+};

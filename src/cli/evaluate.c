@@ -1,45 +1,20 @@
-/* pneumo-dist evaluate: judges a checkpoint on the folds of a packed data set. */
+/* pneumo-dist evaluate: evaluates a checkpoint on the folds of a packed data set. */
 #include "pneumo/evaluate/evaluate.h"
-#include "pneumo/cli/command.h"
+#include "command.h"
 #include "pneumo/io/file.h"
 #include "pneumo/report/gallery.h"
 #include "pneumo/report/report.h"
 #include "pneumo/report/score_file.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-static void print_help(void)
-{
-    printf(
-        "usage: pneumo-dist evaluate CHECKPOINT... [OPTION]...\n\n"
-        "Prints recall, specificity and the other figures with their 95 %% intervals, at the "
-        "threshold that\nthe checkpoint chose on its validation fold and at 0.5.\n\n"
-        "Of several checkpoints, their average is evaluated: the mean of their calibrated log "
-        "odds, with a\nthreshold, temperature and band of doubt of its own, chosen as training "
-        "does on the validation fold\nof the data set that they were trained on. 'pneumo-dist "
-        "ensemble' keeps an average in a file, which\nis given like a checkpoint.\n\n"
-        "  -d, --data FILE     a packed data set; default: the one of the checkpoint's job\n"
-        "  -f, --fold F        val, test or both (default both)\n"
-        "  -o, --output FILE   also write the figures as JSON\n"
-        "      --html FILE     also write them as a page with plots\n"
-        "      --stress        also score the folds' images as if taken otherwise (zoom, gamma,\n"
-        "                      blur, ...)\n"
-        "      --scores FILE   also write each image's probability as CSV\n"
-        "  -t, --threads N     threads per rank\n"
-        "  -h, --help\n\n"
-        "examples:\n"
-        "  pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n"
-        "  pneumo-dist evaluate runs/seed-1/best.h5 runs/seed-2/best.h5 --fold val\n");
-}
-
-/* Where the figures go besides the screen; NULL: nowhere. */
+/* The files to write; NULL: none. */
 typedef struct outputs {
     const char *json, *html, *scores;
 } outputs;
 
-/* Known before the images are scored, which may take long. */
+/* Fails before the images are scored, which may take long. */
 static pd_status make_folders(const outputs *files)
 {
     const char *paths[] = {files->json, files->html, files->scores};
@@ -64,76 +39,78 @@ cleanup:
     return status;
 }
 
-pd_status pd_command_evaluate(pd_comm *comm, int argc, char **argv)
+typedef struct arguments {
+    const char *data;
+    outputs files;
+    int fold;
+    bool stress;
+    int threads;
+} arguments;
+
+enum { VAL, TEST, BOTH };
+
+static const arguments defaults = {.fold = BOTH};
+
+static const pd_option options[] = {
+    {"data", 'd', PD_OPTION_TEXT, offsetof(arguments, data), "FILE",
+     "packed data set (default: that of the checkpoint's job)", .complete = PD_COMPLETE_FILES},
+    {"fold", 'f', PD_OPTION_CHOICE, offsetof(arguments, fold), "FOLD",
+     "folds to evaluate (default both)",
+     .choices = (const char *const[]){[VAL] = "val", [TEST] = "test", [BOTH] = "both", NULL}},
+    {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, files.json), "FILE",
+     "also write the figures as JSON", .complete = PD_COMPLETE_FILES},
+    {"html", 0, PD_OPTION_TEXT, offsetof(arguments, files.html), "FILE",
+     "also write them as a page with plots", .complete = PD_COMPLETE_FILES},
+    {"stress", 0, PD_OPTION_FLAG, offsetof(arguments, stress), NULL,
+     .help = "also score the images under acquisition changes (zoom, gamma, blur, ...)"},
+    {"scores", 0, PD_OPTION_TEXT, offsetof(arguments, files.scores), "FILE",
+     "also write each image's probability as CSV", .complete = PD_COMPLETE_FILES},
+    PD_OPTION_THREADS(arguments, threads),
+    {0}};
+
+static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
-    enum { HTML = 256, SCORES, STRESS };
-    static const struct option names[] = {
-        {"data", required_argument, NULL, 'd'},
-        {"fold", required_argument, NULL, 'f'},
-        {"output", required_argument, NULL, 'o'},
-        {"threads", required_argument, NULL, 't'},
-        {"html", required_argument, NULL, HTML},
-        {"scores", required_argument, NULL, SCORES},
-        {"stress", no_argument, NULL, STRESS},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     pd_status status = PD_OK;
+    const arguments *given = values;
     pd_evaluation *evaluation = NULL;
-    pd_evaluate_options options = {.val = true, .test = true};
-    outputs files = {NULL, NULL, NULL};
-    long long threads = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, ":d:f:o:t:h", names, NULL)) != -1) {
-        switch (option) {
-        case 'd':
-            options.data = optarg;
-            break;
-        case 'f':
-            if (strcmp(optarg, "val") != 0 && strcmp(optarg, "test") != 0 &&
-                strcmp(optarg, "both") != 0)
-                return pd_fail_usage("--fold '%s' is none of val, test, both", optarg);
-            options.val = strcmp(optarg, "test") != 0;
-            options.test = strcmp(optarg, "val") != 0;
-            break;
-        case 'o':
-            files.json = optarg;
-            break;
-        case HTML:
-            files.html = optarg;
-            break;
-        case SCORES:
-            files.scores = optarg;
-            break;
-        case STRESS:
-            options.stress = true;
-            break;
-        case 't':
-            PD_TRY(pd_command_integer(&threads, "--threads", optarg, 1, 4096));
-            break;
-        case 'h':
-            if (pd_comm_rank(comm) == 0)
-                print_help();
-            return PD_OK;
-        default:
-            return pd_command_bad_option(argc, argv, option);
-        }
-    }
-    if (optind == argc)
-        return pd_fail_usage("no checkpoint to evaluate was given");
-    options.checkpoints = (const char *const *)argv + optind;
-    options.checkpoint_count = argc - optind;
-    options.threads = (int)threads;
+    const pd_evaluate_options evaluate = {.checkpoints = (const char *const *)operands,
+                                          .checkpoint_count = count,
+                                          .data = given->data,
+                                          .val = given->fold != TEST,
+                                          .test = given->fold != VAL,
+                                          .stress = given->stress,
+                                          .threads = given->threads};
     if (pd_comm_rank(comm) == 0)
-        status = make_folders(&files);
+        status = make_folders(&given->files);
     PD_TRY(pd_comm_agree(comm, status));
-    PD_TRY(pd_evaluate(&evaluation, comm, &options));
+    PD_TRY(pd_evaluate(&evaluation, comm, &evaluate));
     if (pd_comm_rank(comm) == 0) {
         pd_report_print(stdout, pd_evaluation_results(evaluation));
-        status = write_files(&files, evaluation);
+        status = write_files(&given->files, evaluation);
     }
     status = pd_comm_agree(comm, status);
 cleanup:
     pd_evaluation_destroy(&evaluation);
     return status;
 }
+
+const pd_command pd_command_evaluate = {
+    .name = "evaluate",
+    .summary = "evaluate a checkpoint on a packed data set",
+    .description =
+        "Prints recall, specificity and the other figures with their 95 % intervals, at the "
+        "threshold that the checkpoint chose on its validation fold and at 0.5.\n\n"
+        "Several checkpoints are evaluated as their average: the mean of their calibrated log "
+        "odds, "
+        "with its own threshold, temperature and band of doubt, chosen as in training on the "
+        "validation fold of the data set that they were trained on. 'pneumo-dist ensemble' saves "
+        "an "
+        "average in a file, which is used like a checkpoint.",
+    .examples = "pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n"
+                "pneumo-dist evaluate runs/seed-1/best.h5 runs/seed-2/best.h5 --fold val",
+    .operands = {{"CHECKPOINT", PD_COMPLETE_FILES, .repeated = true}},
+    .options = options,
+    .options_size = sizeof(arguments),
+    .defaults = &defaults,
+    .run = run,
+};

@@ -1,15 +1,15 @@
 /* pneumo-dist explain: shows where a convolutional network looked. */
+#include "checkpoint_operand.h"
+#include "command.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/base/text.h"
-#include "pneumo/cli/command.h"
 #include "pneumo/evaluate/classifier.h"
 #include "pneumo/evaluate/heatmap.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/threads.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,40 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void print_help(void)
-{
-    printf("usage: pneumo-dist explain CHECKPOINT IMAGE... -o DIR\n\n"
-           "Shows where a convolutional network looks for pneumonia: Grad-CAM (Selvaraju et al., "
-           "arXiv:1610.02391)\nat its last convolution. For every JPEG or PNG image:\n\n"
-           "  DIR/NAME.png  the image in its own size under the map in colours, with their scale "
-           "from 0\n"
-           "                (bottom) to the map's largest value (top)\n"
-           "  DIR/NAME.npy  the map as it is, float32, for NumPy\n\n"
-           "and a row of CSV on standard output:\n\n"
-           "  path         the image\n"
-           "  probability  of pneumonia\n"
-           "  label        NORMAL or PNEUMONIA at the checkpoint's threshold\n"
-           "  border       share of the map that lies within a tenth of the side from the border, "
-           "where\n"
-           "               there are markers and edges rather than lungs\n"
-           "  peak_row, peak_column  where the colours peak, in the image's pixels from 0\n"
-           "  picture      the PNG file\n\n"
-           "CHECKPOINT may also be an average of several (pneumo-dist ensemble). Its map is the mean "
-           "of the\nmembers' maps, each divided by the member's temperature, as its logit is, at the "
-           "size of the finest.\n\n"
-           "border and peak are empty where nothing speaks for pneumonia. Images of the same name "
-           "get numbers.\nAn image that cannot be read is left out; the exit code is then 1.\n\n"
-           "  -o, --output DIR  the folder to write to\n"
-           "  -t, --threads N   threads\n"
-           "  -h, --help\n\n"
-           "example: pneumo-dist explain runs/cnn-deep/best.h5 image.jpeg -o maps\n");
-}
-
-typedef struct pd_explain_options {
+/* The command line. */
+typedef struct request {
     const char *checkpoint, *folder;
     char *const *images;
     int count, threads;
-} pd_explain_options;
+} request;
 
 /* --- The files that are written --- */
 
@@ -64,7 +36,7 @@ static const char *stem_of(const char *path, int *length)
 }
 
 /* Names the outputs of image `index`, without their endings, other than those before it. */
-static pd_status name_output(char **outputs, int index, const pd_explain_options *options)
+static pd_status name_output(char **outputs, int index, const request *options)
 {
     int length, other, number = 1;
     const char *stem = stem_of(options->images[index], &length);
@@ -91,7 +63,7 @@ static pd_status name_output(char **outputs, int index, const pd_explain_options
 }
 
 /* Fails if the picture of some output would replace one of the images. */
-static pd_status check_no_image_lost(char **outputs, const pd_explain_options *options)
+static pd_status check_no_image_lost(char **outputs, const request *options)
 {
     pd_status status = PD_OK;
     struct stat *images = NULL, there;
@@ -202,7 +174,7 @@ cleanup:
     return status;
 }
 
-static pd_status load(pd_classifier **classifier, const pd_explain_options *options)
+static pd_status load(pd_classifier **classifier, const request *options)
 {
     pd_status status = PD_OK;
     PD_TRY(pd_classifier_load(classifier, options->checkpoint, 1, options->threads));
@@ -215,7 +187,7 @@ cleanup:
 }
 
 /* Makes the folder, and a name in it for every image. */
-static pd_status prepare_outputs(char **outputs, const pd_explain_options *options)
+static pd_status prepare_outputs(char **outputs, const request *options)
 {
     pd_status status = PD_OK;
     for (int i = 0; i < options->count; i++)
@@ -226,7 +198,7 @@ cleanup:
     return status;
 }
 
-static pd_status explain(const pd_explain_options *options)
+static pd_status explain(const request *options)
 {
     pd_status status = PD_OK;
     pd_classifier *classifier = NULL;
@@ -264,45 +236,59 @@ cleanup:
     return status;
 }
 
-pd_status pd_command_explain(pd_comm *comm, int argc, char **argv)
+typedef struct arguments {
+    const char *folder;
+    int threads;
+} arguments;
+
+static const pd_option options[] = {{"output", 'o', PD_OPTION_TEXT, offsetof(arguments, folder),
+                                     "DIR", "the folder to write to", .required = true,
+                                     .complete = PD_COMPLETE_FOLDERS},
+                                    PD_OPTION_THREADS(arguments, threads),
+                                    {0}};
+
+static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
-    static const struct option names[] = {
-        {"output", required_argument, NULL, 'o'},
-        {"threads", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    pd_status status = PD_OK;
-    pd_explain_options options = {0};
-    long long threads = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, ":o:t:h", names, NULL)) != -1) {
-        switch (option) {
-        case 'o':
-            options.folder = optarg;
-            break;
-        case 't':
-            PD_TRY(pd_command_integer(&threads, "--threads", optarg, 1, 4096));
-            break;
-        case 'h':
-            print_help();
-            return PD_OK;
-        default:
-            return pd_command_bad_option(argc, argv, option);
-        }
-    }
-    if (optind == argc)
-        return pd_fail_usage("no checkpoint to explain was given");
-    if (optind + 1 == argc)
-        return pd_fail_usage("no image to explain was given");
-    if (options.folder == NULL || options.folder[0] == '\0')
-        return pd_fail_usage("no folder to write to was given: add -o DIR");
-    PD_TRY(pd_command_one_model(argv[optind], argv[optind + 1]));
-    options.checkpoint = argv[optind];
-    options.images = argv + optind + 1;
-    options.count = argc - optind - 1;
-    options.threads = pd_threads_choose(comm, (int)threads);
-    status = explain(&options);
-cleanup:
-    return status;
+    const arguments *given = values;
+    pd_status status = pd_checkpoint_operand_check(operands[0], operands[1]);
+    if (status != PD_OK)
+        return status;
+    const request asked = {.checkpoint = operands[0],
+                           .folder = given->folder,
+                           .images = operands + 1,
+                           .count = count - 1,
+                           .threads = pd_threads_choose(comm, given->threads)};
+    return explain(&asked);
 }
+
+const pd_command pd_command_explain = {
+    .name = "explain",
+    .summary = "show where a network looks, as a map over each image",
+    .description =
+        "Shows where a convolutional network looks for pneumonia: Grad-CAM (Selvaraju et al., "
+        "arXiv:1610.02391) at its last convolution. For every JPEG or PNG image it writes\n\n"
+        "  DIR/NAME.png  the image at its own size under the map in colours, with\n"
+        "                their scale from 0 (bottom) to the map's largest value (top)\n"
+        "  DIR/NAME.npy  the map itself, float32, for NumPy\n\n"
+        "and a row of CSV on standard output:\n\n"
+        "  path         the image\n"
+        "  probability  of pneumonia\n"
+        "  label        NORMAL or PNEUMONIA at the checkpoint's threshold\n"
+        "  border       share of the map that lies within a tenth of the side from the\n"
+        "               border, where there are markers and edges rather than lungs\n"
+        "  peak_row, peak_column\n"
+        "               where the colours peak, in the image's pixels from 0\n"
+        "  picture      the PNG file\n\n"
+        "CHECKPOINT may also be an average of several (pneumo-dist ensemble). Its map is the mean "
+        "of "
+        "the members' maps, each divided by the member's temperature, as its logit is, at the size "
+        "of the finest.\n\n"
+        "border and peak are empty where the map is zero. Images of the same name are numbered. An "
+        "image that cannot be read is left out; the exit code is then 1.",
+    .examples = "pneumo-dist explain runs/cnn-deep/best.h5 image.jpeg -o maps",
+    .operands = {{"CHECKPOINT", PD_COMPLETE_FILES}, {"IMAGE", PD_COMPLETE_FILES, .repeated = true}},
+    .options = options,
+    .options_size = sizeof(arguments),
+    .run = run,
+    .one_rank = true,
+};

@@ -1,12 +1,11 @@
-/* `inspect`: says what is in a data set or a checkpoint. */
-#include "pneumo/cli/command.h"
+/* pneumo-dist inspect: describes data sets, checkpoints and ensembles. */
+#include "command.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/io/checkpoint.h"
 #include "pneumo/io/dataset.h"
 #include "pneumo/io/ensemble.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,21 +13,6 @@
 #include <string.h>
 
 enum { HISTORY_ROWS = 10 };
-
-static void print_help(void)
-{
-    puts("usage: pneumo-dist inspect [--job] FILE...\n"
-         "\n"
-         "Says what is in data sets, checkpoints and averages of several.\n"
-         "\n"
-         "  -j, --job   print only the text of the job that a checkpoint was trained by; of an\n"
-         "              average, of each member's\n"
-         "  -h, --help  print this help\n"
-         "\n"
-         "examples:\n"
-         "  pneumo-dist inspect data/chest_xray.h5 runs/cnn-deep/best.h5\n"
-         "  pneumo-dist inspect --job runs/cnn-deep/best.h5 > jobs/again.ini");
-}
 
 static void print_heading(const char *path, const char *what)
 {
@@ -386,37 +370,40 @@ cleanup:
     return status;
 }
 
-pd_status pd_command_inspect(pd_comm *comm, int argc, char **argv)
+typedef struct arguments {
+    bool job_only;
+} arguments;
+
+static const pd_option options[] = {
+    {"job", 'j', PD_OPTION_FLAG, offsetof(arguments, job_only), NULL,
+     .help =
+         "print only the text of the job that a checkpoint was trained with; for an average, of "
+         "each member's"},
+    {0}};
+
+static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
-    static const struct option options[] = {
-        {"job", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     pd_status status = PD_OK;
-    bool job_only = false;
-    int result;
-
-    (void)comm; /* main calls this on rank 0 only */
-    opterr = 0;
-    optind = 1;
-    while ((result = getopt_long(argc, argv, ":jh", options, NULL)) != -1) {
-        switch (result) {
-        case 'j':
-            job_only = true;
-            break;
-        case 'h':
-            print_help();
-            return PD_OK;
-        default:
-            return pd_command_bad_option(argc, argv, result);
-        }
-    }
-    if (optind == argc)
-        return pd_fail_usage("no data set or checkpoint to inspect was given");
-    for (int i = optind; i < argc; i++) {
-        if (i > optind)
+    const arguments *given = values;
+    (void)comm;
+    for (int i = 0; i < count && status == PD_OK; i++) {
+        if (i > 0)
             putchar('\n');
-        PD_TRY(inspect(argv[i], job_only));
+        status = inspect(operands[i], given->job_only);
     }
-
-cleanup:
     return status;
 }
+
+const pd_command pd_command_inspect = {
+    .name = "inspect",
+    .summary = "describe data sets and checkpoints",
+    .description = "Describes the contents of data sets, checkpoints and averages of several "
+                   "checkpoints.",
+    .examples = "pneumo-dist inspect data/chest_xray.h5 runs/cnn-deep/best.h5\n"
+                "pneumo-dist inspect --job runs/cnn-deep/best.h5 > jobs/again.ini",
+    .operands = {{"FILE", PD_COMPLETE_FILES, .repeated = true}},
+    .options = options,
+    .options_size = sizeof(arguments),
+    .run = run,
+    .one_rank = true,
+};

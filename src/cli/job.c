@@ -1,56 +1,44 @@
-#include "pneumo/cli/job.h"
+#include "job.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-void pd_overrides_add(pd_overrides *to, const char *key, const char *value)
+pd_status pd_overrides_add(pd_overrides *overrides, const char *key, const char *value)
 {
-    if (to->status != PD_OK)
-        return;
-    if (to->count == PD_OVERRIDES_MAX)
-        to->status = pd_fail_usage("more than %d overrides", PD_OVERRIDES_MAX);
-    else
-        to->status =
-            pd_format(&to->texts[to->count], "%s%s%s", key, *key == '\0' ? "" : "=", value);
-    if (to->status == PD_OK)
-        to->count++;
+    if (overrides->count == PD_OVERRIDES_MAX)
+        return pd_fail_usage("more than %d overrides of the job's keys", PD_OVERRIDES_MAX);
+    overrides->keys[overrides->count] = key;
+    overrides->values[overrides->count] = value;
+    overrides->count++;
+    return PD_OK;
 }
 
-bool pd_overrides_take(pd_overrides *to, int option, const char *value)
+/* The folder of the program's file, without a slash at its end. */
+static bool find_program_folder(char folder[PATH_MAX])
 {
-    static const struct {
-        int option;
-        const char *key;
-    } shared[] = {{'d', "data.file"}, {'t', "run.threads"}, {'s', ""}};
-    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
-        if (shared[i].option != option)
-            continue;
-        pd_overrides_add(to, shared[i].key, value);
-        return true;
-    }
-    return false;
+    ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+    if (length <= 0)
+        return false;
+    folder[length] = '\0';
+    *strrchr(folder, '/') = '\0';
+    return true;
 }
 
-void pd_overrides_release(pd_overrides *overrides)
-{
-    for (int i = 0; i < overrides->count; i++)
-        free(overrides->texts[i]);
-    overrides->count = 0;
-}
-
-/* A path as it is; a bare name is looked up in ./jobs and in the jobs folder beside the program's
- * build folder. */
+/* Finds a job by its path, or by its name: in ./jobs, in the jobs folder beside the program's build
+ * folder, or where the jobs of an installed program are. *out is free()d. */
 static pd_status find_job(char **out, const char *name)
 {
+    static const char *const places[] = {"%s/../jobs/%s.ini",
+                                         "%s/../share/pneumo-dist/jobs/%s.ini"};
     char program[PATH_MAX];
+    pd_status status = PD_OK;
     const char *end = strrchr(name, '.');
     if (strchr(name, '/') != NULL || (end != NULL && strcmp(end, ".ini") == 0)) {
         if (pd_file_exists(name))
@@ -58,51 +46,68 @@ static pd_status find_job(char **out, const char *name)
         return pd_fail("%s: cannot open: %s; give the path of a job or the name of one in jobs",
                        name, strerror(errno));
     }
-    pd_status status = pd_format(out, "jobs/%s.ini", name);
-    if (status != PD_OK || pd_file_exists(*out))
-        return status;
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length > 0) {
-        program[length] = '\0';
-        char *beside = NULL;
-        status = pd_format(&beside, "%s/../jobs/%s.ini", dirname(program), name);
-        if (status == PD_OK && pd_file_exists(beside)) {
-            free(*out);
-            *out = beside;
+    PD_TRY(pd_format(out, "jobs/%s.ini", name));
+    if (pd_file_exists(*out))
+        return PD_OK;
+    for (size_t i = 0; i < sizeof places / sizeof *places && find_program_folder(program); i++) {
+        free(*out);
+        *out = NULL;
+        PD_TRY(pd_format(out, places[i], program, name));
+        if (pd_file_exists(*out))
             return PD_OK;
-        }
-        free(beside);
-        if (status != PD_OK)
-            return status;
     }
-    return pd_fail("there is no job '%s': neither %s nor one in the jobs folder of the checkout "
-                   "that the program was built in; give its path",
-                   name, *out);
+    status =
+        pd_fail("unknown job '%s': it is neither in jobs nor in the jobs folder of the program; "
+                "give its path",
+                name);
+cleanup:
+    return status;
 }
 
-pd_status pd_command_job(pd_job *job, const char *name, const char *const *first, int count,
-                         const pd_overrides *overrides)
+/* Reads the job on this rank. */
+static pd_status read_job(pd_job *job, const char *name, const char *const *first, int count,
+                          const pd_overrides *overrides)
 {
     pd_status status = PD_OK;
-    char *path = NULL;
+    char *path = NULL, **own = NULL;
     const char *all[count + PD_OVERRIDES_MAX];
+    PD_TRY(find_job(&path, name));
+    PD_TRY(pd_alloc(&own, PD_OVERRIDES_MAX, sizeof *own));
     for (int i = 0; i < count; i++)
         all[i] = first[i];
-    for (int i = 0; i < overrides->count; i++)
-        all[count + i] = overrides->texts[i];
-    PD_TRY(find_job(&path, name));
+    for (int i = 0; i < overrides->count; i++) {
+        const char *key = overrides->keys[i];
+        PD_TRY(pd_format(&own[i], "%s%s%s", key, *key == '\0' ? "" : "=", overrides->values[i]));
+        all[count + i] = own[i];
+    }
     PD_TRY(pd_job_read(job, path, all, count + overrides->count));
 cleanup:
+    for (int i = 0; own != NULL && i < overrides->count; i++)
+        free(own[i]);
+    free(own);
     free(path);
     return status;
 }
 
-pd_status pd_command_folder(pd_job *job, const char *asked)
+pd_status pd_command_read_job(pd_job *job, pd_comm *comm, const char *name,
+                              const char *const *first, int count, const pd_overrides *overrides)
 {
-    if (asked != NULL && strlen(asked) >= sizeof job->folder)
+    pd_status status = PD_OK;
+    memset(job, 0, sizeof *job);
+    if (pd_comm_rank(comm) == 0)
+        status = read_job(job, name == NULL ? PD_DEFAULT_JOB : name, first, count, overrides);
+    PD_TRY(pd_comm_agree(comm, status));
+    PD_TRY(pd_comm_broadcast(comm, job, sizeof *job, 0));
+cleanup:
+    return status;
+}
+
+pd_status pd_command_set_folder(pd_job *job, const char *folder)
+{
+    if (folder != NULL && strlen(folder) >= sizeof job->folder)
         return pd_fail_usage("--run: the path is too long");
-    if (asked != NULL)
-        snprintf(job->folder, sizeof job->folder, "%s", asked);
+    if (folder != NULL)
+        snprintf(job->folder, sizeof job->folder, "%s", folder);
     else if (job->folder[0] == '\0')
         snprintf(job->folder, sizeof job->folder, "runs/%s", job->name);
     return PD_OK;

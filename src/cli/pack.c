@@ -1,33 +1,9 @@
+/* pneumo-dist pack: packs a folder of radiographs into a data-set file. */
 #include "pneumo/data/pack.h"
-#include "pneumo/cli/command.h"
+#include "command.h"
 
-#include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char help[] =
-    "usage: pneumo-dist pack DIR -o FILE [options]\n"
-    "\n"
-    "Packs the radiographs of DIR/{train,val,test}/{NORMAL,PNEUMONIA}/ (any of the three folds "
-    "may\n"
-    "be missing) or DIR/{NORMAL,PNEUMONIA}/ into one HDF5 file. No patient is in two folds (kept\n"
-    "folds that have it so bring a warning), and exact duplicates are kept once. Same folder and\n"
-    "options, same file, byte for byte.\n"
-    "\n"
-    "  -o, --output FILE        the file to write\n"
-    "  -s, --size N             side of the packed images in pixels (224)\n"
-    "      --folds A/B/C        percent of the images for train, val and test (70/15/15), or\n"
-    "      --folds keep         the folder's own folds\n"
-    "      --shares balanced    val and test: half normal, half pneumonia (default)\n"
-    "      --shares stratified  val and test: the folder's own share of each class\n"
-    "      --val-from-train P   with --folds keep: move P percent of train's patients to val\n"
-    "      --seed N             deals the patients to the folds (1)\n"
-    "      --skip-bad           leave out images that cannot be read, instead of stopping\n"
-    "  -t, --threads N          threads that decode (one per core)\n"
-    "  -h, --help               show this text\n"
-    "\n"
-    "example: pneumo-dist pack chest_xray -o data/chest_xray.h5 --folds 70/15/15\n";
 
 static pd_status parse_folds(pd_pack_options *options, const char *text)
 {
@@ -46,90 +22,6 @@ static pd_status parse_folds(pd_pack_options *options, const char *text)
                              "add up to 100, such as 70/15/15",
                              text);
     return PD_OK;
-}
-
-static pd_status parse_shares(pd_pack_options *options, const char *text)
-{
-    if (strcmp(text, "balanced") == 0)
-        options->folds.shares = PD_SHARES_BALANCED;
-    else if (strcmp(text, "stratified") == 0)
-        options->folds.shares = PD_SHARES_STRATIFIED;
-    else
-        return pd_fail_usage("--shares %s: give 'balanced' or 'stratified'", text);
-    return PD_OK;
-}
-
-static pd_status parse_arguments(pd_pack_options *options, bool *asked_help, int argc, char **argv)
-{
-    enum { FOLDS = 256, SHARES, VAL_FROM_TRAIN, SEED, SKIP_BAD };
-    static const struct option known[] = {
-        {"output", required_argument, NULL, 'o'},
-        {"size", required_argument, NULL, 's'},
-        {"folds", required_argument, NULL, FOLDS},
-        {"shares", required_argument, NULL, SHARES},
-        {"val-from-train", required_argument, NULL, VAL_FROM_TRAIN},
-        {"seed", required_argument, NULL, SEED},
-        {"skip-bad", no_argument, NULL, SKIP_BAD},
-        {"threads", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {0}};
-    pd_status status = PD_OK;
-    long long number;
-    int option;
-
-    opterr = 0;
-    optind = 0; /* start anew, whoever used getopt before */
-    while ((option = getopt_long(argc, argv, ":o:s:t:h", known, NULL)) != -1) {
-        switch (option) {
-        case 'o':
-            options->output = optarg;
-            break;
-        case 's':
-            PD_TRY(
-                pd_command_integer(&number, "--size", optarg, PD_PACK_SIZE_MIN, PD_PACK_SIZE_MAX));
-            options->size = (int)number;
-            break;
-        case FOLDS:
-            PD_TRY(parse_folds(options, optarg));
-            break;
-        case SHARES:
-            PD_TRY(parse_shares(options, optarg));
-            break;
-        case VAL_FROM_TRAIN:
-            PD_TRY(pd_command_integer(&number, "--val-from-train", optarg, 0, 99));
-            options->folds.val_from_train = (int)number;
-            break;
-        case SEED:
-            PD_TRY(pd_command_integer(&number, "--seed", optarg, 0, INT64_MAX));
-            options->folds.seed = (uint64_t)number;
-            break;
-        case SKIP_BAD:
-            options->skip_bad = true;
-            break;
-        case 't':
-            PD_TRY(pd_command_integer(&number, "--threads", optarg, 1, 1024));
-            options->threads = (int)number;
-            break;
-        case 'h':
-            *asked_help = true;
-            return PD_OK;
-        default:
-            return pd_command_bad_option(argc, argv, option);
-        }
-    }
-    if (optind + 1 != argc)
-        return pd_fail_usage(optind == argc ? "no folder to pack was given"
-                                            : "one folder is packed at a time");
-    options->folder = argv[optind];
-    if (options->folder[0] == '\0')
-        return pd_fail_usage("the folder to pack has no name");
-    if (!options->output || options->output[0] == '\0')
-        return pd_fail_usage("no file to write was given: -o FILE");
-    if (options->folds.val_from_train > 0 && options->folds.policy != PD_FOLDS_KEEP)
-        return pd_fail_usage("--val-from-train works on the folder's own folds: --folds keep");
-
-cleanup:
-    return status;
 }
 
 static void print_separation(const char *name, const char *measure, const char *more,
@@ -194,22 +86,79 @@ static void print_result(const pd_pack_result *result, const char *output)
     printf("written    %s\n", output);
 }
 
-pd_status pd_command_pack(pd_comm *comm, int argc, char **argv)
+typedef struct arguments {
+    pd_pack_options pack;
+    const char *folds; /* NULL: not given */
+    int64_t seed;
+} arguments;
+
+static const arguments defaults = {.pack.size = 224, .seed = 1};
+
+static const pd_option options[] = {
+    {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, pack.output), "FILE", "the file to write",
+     .required = true, .complete = PD_COMPLETE_FILES},
+    {"size", 's', PD_OPTION_INT, offsetof(arguments, pack.size), "N",
+     "side of the packed images in pixels (default 224)", .low = PD_PACK_SIZE_MIN,
+     .high = PD_PACK_SIZE_MAX},
+    {"folds", 0, PD_OPTION_TEXT, offsetof(arguments, folds), "A/B/C",
+     .help = "percentages of the images for train, val and test (default 70/15/15), or 'keep' for "
+             "the folder's own folds"},
+    {"shares", 0, PD_OPTION_CHOICE, offsetof(arguments, pack.folds.shares), "SHARES",
+     "classes of val and test: balanced (default) makes each half normal and half pneumonia, "
+     "stratified keeps the folder's ratio",
+     .choices = pd_fold_shares_names},
+    {"val-from-train", 0, PD_OPTION_INT, offsetof(arguments, pack.folds.val_from_train), "P",
+     "with '--folds keep', move P percent of train's patients to val", .low = 0, .high = 99},
+    {"seed", 0, PD_OPTION_INT64, offsetof(arguments, seed), "N",
+     "seed of the assignment of patients to folds (default 1)", .low = 0, .high = INT64_MAX},
+    {"skip-bad", 0, PD_OPTION_FLAG, offsetof(arguments, pack.skip_bad), NULL,
+     .help = "leave out images that cannot be read instead of stopping"},
+    {"threads", 't', PD_OPTION_INT, offsetof(arguments, pack.threads), "N",
+     "threads that decode images (default: one per core)", .low = 1, .high = 1024},
+    {0}};
+
+static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
-    pd_status status;
-    pd_pack_options options = pd_pack_defaults();
+    pd_status status = PD_OK;
+    arguments *given = values;
+    pd_pack_options pack = pd_pack_defaults();
     pd_pack_result result;
-    bool asked_help = false;
-
-    (void)comm; /* main calls this on rank 0 only */
-    PD_TRY(parse_arguments(&options, &asked_help, argc, argv));
-    if (asked_help) {
-        fputs(help, stdout);
-        goto cleanup;
-    }
-    PD_TRY(pd_pack(&options, &result));
-    print_result(&result, options.output);
-
+    (void)comm;
+    (void)count;
+    pack.folder = operands[0];
+    pack.output = given->pack.output;
+    pack.size = given->pack.size;
+    pack.folds.shares = given->pack.folds.shares;
+    pack.folds.val_from_train = given->pack.folds.val_from_train;
+    pack.folds.seed = (uint64_t)given->seed;
+    pack.skip_bad = given->pack.skip_bad;
+    if (given->pack.threads > 0)
+        pack.threads = given->pack.threads;
+    if (given->folds != NULL)
+        PD_TRY(parse_folds(&pack, given->folds));
+    if (pack.folder[0] == '\0')
+        return pd_fail_usage("the folder to pack has an empty name");
+    if (pack.folds.val_from_train > 0 && pack.folds.policy != PD_FOLDS_KEEP)
+        return pd_fail_usage("--val-from-train requires '--folds keep'");
+    PD_TRY(pd_pack(&pack, &result));
+    print_result(&result, pack.output);
 cleanup:
     return status;
 }
+
+const pd_command pd_command_pack = {
+    .name = "pack",
+    .summary = "pack a folder of radiographs into one data-set file",
+    .description =
+        "Packs the radiographs of DIR/{train,val,test}/{NORMAL,PNEUMONIA}/ (any of the three folds "
+        "may be missing) or DIR/{NORMAL,PNEUMONIA}/ into one HDF5 file. No patient is in two folds "
+        "(with '--folds keep', patients in two folds cause a warning), and exact duplicates are "
+        "kept once. The same folder and options give the same file, byte for byte.",
+    .examples = "pneumo-dist pack chest_xray -o data/chest_xray.h5 --folds 70/15/15",
+    .operands = {{"DIR", PD_COMPLETE_FOLDERS}},
+    .options = options,
+    .options_size = sizeof(arguments),
+    .defaults = &defaults,
+    .run = run,
+    .one_rank = true,
+};

@@ -1,89 +1,60 @@
-#include "pneumo/cli/command.h"
+/* pneumo-dist synth: draws a folder of synthetic radiographs. */
+#include "command.h"
 #include "pneumo/data/phantom.h"
 
-#include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
 
-static const char help[] =
-    "usage: pneumo-dist synth DIR [options]\n"
-    "\n"
-    "Draws synthetic chest radiographs into the new folder DIR, in the layout and naming of the\n"
-    "public data set, for trying the program without data. They teach nothing about patients.\n"
-    "\n"
-    "  -n, --images N   how many, over both classes (2000)\n"
-    "      --seed N     same seed, same images (1)\n"
-    "  -t, --threads N  threads that draw (one per core)\n"
-    "      --truth      also write DIR/truth.csv: where each focal opacity (bacteria) lies, as the\n"
-    "                   middle and the half axes of an ellipse, in pixels\n"
-    "  -h, --help       show this text\n"
-    "\n"
-    "example: pneumo-dist synth phantoms --images 2000 && pneumo-dist pack phantoms -o "
-    "phantoms.h5\n";
+typedef struct arguments {
+    int images, threads; /* 0: not given */
+    int64_t seed;
+    bool truth;
+} arguments;
 
-static pd_status parse_arguments(pd_synth_options *options, bool *asked_help, int argc, char **argv)
+static const arguments defaults = {.images = 2000, .seed = 1};
+
+static const pd_option options[] = {
+    {"images", 'n', PD_OPTION_INT, offsetof(arguments, images), "N",
+     "number of images, over both classes (default 2000)", .low = PD_SYNTH_MIN,
+     .high = PD_SYNTH_MAX},
+    {"seed", 0, PD_OPTION_INT64, offsetof(arguments, seed), "N",
+     "the same seed draws the same images (default 1)", .low = 0, .high = INT64_MAX},
+    {"threads", 't', PD_OPTION_INT, offsetof(arguments, threads), "N",
+     "threads that draw (default: one per core)", .low = 1, .high = 1024},
+    {"truth", 0, PD_OPTION_FLAG, offsetof(arguments, truth), NULL,
+     .help = "also write DIR/truth.csv: each focal opacity (bacteria) as an ellipse, by its centre "
+             "and half axes in pixels"},
+    {0}};
+
+static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
-    enum { SEED = 256, TRUTH };
-    static const struct option known[] = {{"images", required_argument, NULL, 'n'},
-                                          {"seed", required_argument, NULL, SEED},
-                                          {"threads", required_argument, NULL, 't'},
-                                          {"truth", no_argument, NULL, TRUTH},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    pd_status status = PD_OK;
-    long long number;
-    int option;
-
-    opterr = 0;
-    optind = 0; /* start anew, whoever used getopt before */
-    while ((option = getopt_long(argc, argv, ":n:t:h", known, NULL)) != -1) {
-        switch (option) {
-        case 'n':
-            PD_TRY(pd_command_integer(&number, "--images", optarg, PD_SYNTH_MIN, PD_SYNTH_MAX));
-            options->images = (int)number;
-            break;
-        case SEED:
-            PD_TRY(pd_command_integer(&number, "--seed", optarg, 0, INT64_MAX));
-            options->seed = (uint64_t)number;
-            break;
-        case 't':
-            PD_TRY(pd_command_integer(&number, "--threads", optarg, 1, 1024));
-            options->threads = (int)number;
-            break;
-        case TRUTH:
-            options->truth = true;
-            break;
-        case 'h':
-            *asked_help = true;
-            return PD_OK;
-        default:
-            return pd_command_bad_option(argc, argv, option);
-        }
-    }
-    if (optind + 1 != argc)
-        return pd_fail_usage(optind == argc ? "no folder to draw into was given"
-                                            : "one folder is drawn at a time");
-    options->folder = argv[optind];
-
-cleanup:
+    const arguments *given = values;
+    pd_synth_options synth = pd_synth_defaults();
+    (void)comm;
+    (void)count;
+    synth.folder = operands[0];
+    synth.images = given->images;
+    synth.seed = (uint64_t)given->seed;
+    synth.truth = given->truth;
+    if (given->threads > 0)
+        synth.threads = given->threads;
+    pd_status status = pd_synth(&synth);
+    if (status == PD_OK)
+        printf("wrote %d synthetic radiographs to %s\n", synth.images, synth.folder);
     return status;
 }
 
-pd_status pd_command_synth(pd_comm *comm, int argc, char **argv)
-{
-    pd_status status;
-    pd_synth_options options = pd_synth_defaults();
-    bool asked_help = false;
-
-    (void)comm; /* main calls this on rank 0 only */
-    PD_TRY(parse_arguments(&options, &asked_help, argc, argv));
-    if (asked_help) {
-        fputs(help, stdout);
-        goto cleanup;
-    }
-    PD_TRY(pd_synth(&options));
-    printf("%d synthetic radiographs are in %s\n", options.images, options.folder);
-
-cleanup:
-    return status;
-}
+const pd_command pd_command_synth = {
+    .name = "synth",
+    .summary = "write a folder of synthetic radiographs (phantoms)",
+    .description = "Draws synthetic chest radiographs into the new folder DIR, in the layout and "
+                   "naming of the public data set, to try the program without data. They say "
+                   "nothing about patients.",
+    .examples = "pneumo-dist synth phantoms --images 2000\n"
+                "pneumo-dist pack phantoms -o phantoms.h5",
+    .operands = {{"DIR", PD_COMPLETE_FOLDERS}},
+    .options = options,
+    .options_size = sizeof(arguments),
+    .defaults = &defaults,
+    .run = run,
+    .one_rank = true,
+};

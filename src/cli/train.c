@@ -1,10 +1,9 @@
 /* pneumo-dist train: trains a job and evaluates its best checkpoint. */
 #include "pneumo/train/train.h"
+#include "command.h"
+#include "job.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/cli/command.h"
-#include "pneumo/cli/job.h"
-#include "pneumo/cli/train.h"
 #include "pneumo/data/cross.h"
 #include "pneumo/data/pack.h"
 #include "pneumo/data/phantom.h"
@@ -15,8 +14,8 @@
 #include "pneumo/report/score_file.h"
 #include "pneumo/train/threads.h"
 #include "pneumo/train/validation.h"
+#include "train.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,108 +36,13 @@ enum {
 };
 
 typedef struct arguments {
-    const char *job_name; /* a path, or the name of a job in a jobs folder; NULL: the default */
     const char *folder;
     bool resume;
-    long long cross, part; /* 0: not given */
+    int cross, part; /* 0: not given */
     pd_overrides overrides;
 } arguments;
 
-static void print_help(void)
-{
-    printf("usage: pneumo-dist train [JOB] [OPTION]...\n\n"
-           "Trains JOB, a path such as jobs/cnn.ini or the name of a job such as cnn (default "
-           "%s), on its\npacked data set; then evaluates its best checkpoint on the test fold, "
-           "and on changed images of the\nvalidation fold. Writes last.h5, previous.h5, best.h5, "
-           "history.csv, time.csv, report.json,\nreport.html and scores.csv into the run's "
-           "folder.\n\n"
-           "  -d, --data FILE          the packed data set (data.file)\n"
-           "  -r, --run DIR            the folder to write (run.folder); default runs/JOB\n"
-           "      --resume             go on from DIR/last.h5 if it is there, or from previous.h5 "
-           "if last.h5\n"
-           "                           cannot be read; at any number of ranks\n"
-           "  -s, --set KEY=VALUE      override a key of the job; may be given often\n"
-           "      --seed N             run.seed\n"
-           "      --epochs N           train.epochs\n"
-           "      --cross N            deal the patients of the train and validation folds into N "
-           "parts (2 to %d);\n"
-           "                           train N times, each time with another part for the "
-           "validation fold, into\n"
-           "                           DIR/cross-1, ..., then evaluate the average of the N models "
-           "once on the\n"
-           "                           test fold; what is trained already is not trained again\n"
-           "      --part K             of --cross, train part K only\n"
-           "  -t, --threads N          threads per rank (run.threads)\n"
-           "  -h, --help\n\n"
-           "examples:\n"
-           "  mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set "
-           "train.learning_rate=5e-4\n"
-           "  pneumo-dist train cnn-deep --cross 5 --run runs/five\n\n"
-           "keys of a job:\n",
-           PD_DEFAULT_JOB, PD_CROSS_MOST);
-    pd_job_help(stdout);
-}
-
-static pd_status parse(arguments *out, int argc, char **argv, bool *helped)
-{
-    enum { RESUME = 256, SEED, EPOCHS, CROSS, PART };
-    static const struct option options[] = {
-        {"data", required_argument, NULL, 'd'},
-        {"run", required_argument, NULL, 'r'},
-        {"resume", no_argument, NULL, RESUME},
-        {"set", required_argument, NULL, 's'},
-        {"seed", required_argument, NULL, SEED},
-        {"epochs", required_argument, NULL, EPOCHS},
-        {"cross", required_argument, NULL, CROSS},
-        {"part", required_argument, NULL, PART},
-        {"threads", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    pd_status status = PD_OK;
-    int option;
-    while ((option = getopt_long(argc, argv, ":d:r:s:t:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'r':
-            out->folder = optarg;
-            break;
-        case RESUME:
-            out->resume = true;
-            break;
-        case SEED:
-            pd_overrides_add(&out->overrides, "run.seed", optarg);
-            break;
-        case EPOCHS:
-            pd_overrides_add(&out->overrides, "train.epochs", optarg);
-            break;
-        case CROSS:
-            PD_TRY(pd_command_integer(&out->cross, "--cross", optarg, 2, PD_CROSS_MOST));
-            break;
-        case PART:
-            PD_TRY(pd_command_integer(&out->part, "--part", optarg, 1, PD_CROSS_MOST));
-            break;
-        case 'h':
-            *helped = true;
-            return PD_OK;
-        default:
-            if (!pd_overrides_take(&out->overrides, option, optarg))
-                return pd_command_bad_option(argc, argv, option);
-        }
-    }
-    if (optind < argc)
-        out->job_name = argv[optind++];
-    if (optind < argc)
-        return pd_fail_usage("'%s' is one argument too many", argv[optind]);
-    if (out->part > out->cross)
-        return pd_fail_usage(out->cross == 0 ? "--part needs --cross"
-                                             : "--part %lld is none of the %lld parts",
-                             out->part, out->cross);
-    status = out->overrides.status;
-cleanup:
-    return status;
-}
-
-/* Makes the packed phantoms where they are missing. Collective. */
+/* Makes the packed phantoms if they are missing. Collective. */
 static pd_status make_phantoms(pd_comm *comm)
 {
     pd_status status = PD_OK;
@@ -158,45 +62,40 @@ cleanup:
     return pd_comm_agree(comm, status);
 }
 
-/* Reads the named job, or the default one, with `count` overrides before the user's. */
-static pd_status read_job(pd_job *job, const arguments *given, const char *const *first, int count)
-{
-    const char *name = given->job_name == NULL ? PD_DEFAULT_JOB : given->job_name;
-    return pd_command_job(job, name, first, count, &given->overrides);
-}
-
-/* The job to train. Without a named job and without its packed data set, that is a short course on
- * phantoms. Collective. */
-static pd_status choose_job(pd_comm *comm, pd_job *job, const arguments *given)
+/* Reads the job to train; `name` is NULL if none was named. The default job without its packed data
+ * set becomes a short course on phantoms. Collective. */
+static pd_status choose_job(pd_comm *comm, pd_job *job, const char *name, const arguments *given)
 {
     pd_status status = PD_OK;
-    PD_TRY(pd_comm_agree(comm, read_job(job, given, NULL, 0)));
-    bool phantoms = given->job_name == NULL && !pd_file_exists(job->file);
+    const pd_overrides *overrides = &given->overrides;
+    PD_TRY(pd_command_read_job(job, comm, name, NULL, 0, overrides));
+    bool phantoms = name == NULL && !pd_file_exists(job->file);
     PD_TRY(pd_comm_broadcast(comm, &phantoms, sizeof phantoms, 0));
     if (phantoms) {
         pd_log_info("no packed data set at %s: training on synthetic phantoms", job->file);
         PD_TRY(make_phantoms(comm));
-        PD_TRY(pd_comm_agree(comm, read_job(job, given, phantom_overrides, PHANTOM_OVERRIDES)));
+        PD_TRY(
+            pd_command_read_job(job, comm, name, phantom_overrides, PHANTOM_OVERRIDES, overrides));
         snprintf(job->name, sizeof job->name, "%s-phantoms", PD_DEFAULT_JOB);
     }
-    status = pd_command_folder(job, given->folder);
+    status = pd_command_set_folder(job, given->folder);
 cleanup:
     return status;
 }
 
-/* The files that the evaluation leaves in the run's folder. report.json, the last, says that the
- * run is complete. */
+/* Writes the results into the run's folder. report.json, which marks the run as complete, comes
+ * last. */
 static pd_status write_files(const char *folder, pd_evaluation *evaluation)
 {
     pd_status status = PD_OK;
-    const pd_results *told = pd_evaluation_results(evaluation);
+    const pd_results *results = pd_evaluation_results(evaluation);
     char *json = NULL, *scores = NULL, *page = NULL;
     PD_TRY(pd_train_path(&json, folder, "report.json"));
     PD_TRY(pd_train_path(&scores, folder, "scores.csv"));
     PD_TRY(pd_train_path(&page, folder, "report.html"));
-    PD_TRY(pd_score_file_write(scores, told));
+    PD_TRY(pd_score_file_write(scores, results));
     PD_TRY(pd_gallery_write_page(page, evaluation));
-    PD_TRY(pd_report_write_json(json, told));
+    PD_TRY(pd_report_write_json(json, results));
 cleanup:
     free(json);
     free(scores);
@@ -220,11 +119,11 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
     pd_comm_set_position(comm, "writing the report");
     if (pd_comm_rank(comm) == 0) {
-        pd_results *told = pd_evaluation_results(evaluation);
-        told->epochs = trained->epochs;
-        told->seconds = trained->images_per_second > 0 ? trained->seconds : (double)NAN;
-        told->images_per_second = trained->images_per_second;
-        pd_report_print(stdout, told);
+        pd_results *results = pd_evaluation_results(evaluation);
+        results->epochs = trained->epochs;
+        results->seconds = trained->images_per_second > 0 ? trained->seconds : (double)NAN;
+        results->images_per_second = trained->images_per_second;
+        pd_report_print(stdout, results);
         fflush(stdout);
         status = write_files(job->folder, evaluation);
         if (status == PD_OK)
@@ -236,49 +135,97 @@ cleanup:
     return status;
 }
 
-static pd_status train_parts(pd_comm *comm, const pd_job *job, const arguments *given)
+/* Trains the models of a cross-validation. Collective. */
+static pd_status run_cross(pd_comm *comm, const pd_job *job, const arguments *given)
 {
-    const pd_cross_options options = {.parts = (int)given->cross,
-                                      .part = (int)given->part,
-                                      .resume = given->resume,
-                                      .threads = pd_threads_choose(comm, job->threads)};
+    const pd_cross_options cross = {.parts = given->cross,
+                                    .part = given->part,
+                                    .resume = given->resume,
+                                    .threads = pd_threads_choose(comm, job->threads)};
     if (job->cross > 0)
-        return pd_fail_usage("--cross sets data.cross and data.cross_part: leave them out");
-    return pd_cross_train(comm, job, &options);
+        return pd_fail_usage("--cross sets data.cross and data.cross_part; do not set them too");
+    return pd_cross_train(comm, job, &cross);
 }
 
-pd_status pd_command_train(pd_comm *comm, int argc, char **argv)
+/* Trains and evaluates one model. Collective. */
+static pd_status run_one(pd_comm *comm, const pd_job *job, bool resume)
 {
     pd_status status = PD_OK;
-    arguments given = {0};
-    pd_job job;
     pd_train_result trained;
     char *best = NULL;
-    bool helped = false;
-    PD_TRY(parse(&given, argc, argv, &helped));
-    if (helped) {
-        if (pd_comm_rank(comm) == 0)
-            print_help();
-        goto cleanup;
-    }
-    PD_TRY(choose_job(comm, &job, &given));
-    if (given.cross > 0) {
-        status = train_parts(comm, &job, &given);
-        goto cleanup;
-    }
-    const pd_train_options options = {.comm = comm,
-                                      .job = &job,
-                                      .folder = job.folder,
-                                      .resume = given.resume,
-                                      .threads = pd_threads_choose(comm, job.threads)};
-    status = pd_train(&options, &trained);
+    const pd_train_options train = {.comm = comm,
+                                    .job = job,
+                                    .folder = job->folder,
+                                    .resume = resume,
+                                    .threads = pd_threads_choose(comm, job->threads)};
+    status = pd_train(&train, &trained);
     if (status == PD_STOPPED)
-        pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
+        pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job->folder);
     PD_TRY(status);
-    PD_TRY(pd_train_path(&best, job.folder, "best.h5"));
-    status = pd_train_report(comm, &job, options.threads, best, &trained);
+    PD_TRY(pd_train_path(&best, job->folder, "best.h5"));
+    status = pd_train_report(comm, job, train.threads, best, &trained);
 cleanup:
     free(best);
-    pd_overrides_release(&given.overrides);
     return status;
 }
+
+static pd_status run(pd_comm *comm, void *values, char **operands, int count)
+{
+    pd_status status = PD_OK;
+    const arguments *given = values;
+    pd_job job;
+    if (given->part > 0 && given->cross == 0)
+        return pd_fail_usage("--part requires --cross");
+    if (given->part > given->cross)
+        return pd_fail_usage("--part %d: --cross makes only %d parts", given->part, given->cross);
+    PD_TRY(choose_job(comm, &job, count == 0 ? NULL : operands[0], given));
+    status = given->cross > 0 ? run_cross(comm, &job, given) : run_one(comm, &job, given->resume);
+cleanup:
+    return status;
+}
+
+_Static_assert(PD_CROSS_MOST == 20, "the help of --cross says 20");
+
+static const pd_option options[] = {
+    PD_OPTION_JOB_DATA(arguments, overrides),
+    {"run", 'r', PD_OPTION_TEXT, offsetof(arguments, folder), "DIR",
+     "folder to write (run.folder); default runs/JOB", .complete = PD_COMPLETE_FOLDERS},
+    {"resume", 0, PD_OPTION_FLAG, offsetof(arguments, resume), NULL,
+     .help =
+         "continue from DIR/last.h5 if it exists, or from previous.h5 if last.h5 cannot be read; "
+         "at any number of ranks"},
+    PD_OPTION_SET(arguments, overrides),
+    {"seed", 0, PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "N", "set run.seed",
+     .key = "run.seed"},
+    {"epochs", 0, PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "N", "set train.epochs",
+     .key = "train.epochs"},
+    {"cross", 0, PD_OPTION_INT, offsetof(arguments, cross), "N",
+     "divide the patients of the train and validation folds into N parts (2 to 20); train N times, "
+     "each time with another part as the validation fold, into DIR/cross-1, ..., then evaluate the "
+     "average of the N models once on the test fold; models that are already trained are kept",
+     .low = 2, .high = PD_CROSS_MOST},
+    {"part", 0, PD_OPTION_INT, offsetof(arguments, part), "K", "with --cross, train only part K",
+     .low = 1, .high = PD_CROSS_MOST},
+    PD_OPTION_JOB_THREADS(arguments, overrides),
+    {0}};
+
+const pd_command pd_command_train = {
+    .name = "train",
+    .summary = "train a job, then evaluate it on the test fold",
+    .description =
+        "Trains JOB, a path such as jobs/cnn.ini or the name of a job such as cnn (default " //
+    PD_DEFAULT_JOB
+        "), on its packed data set; then evaluates its best checkpoint on the test fold, and on "
+        "changed images of the validation fold. Writes last.h5, previous.h5, best.h5, history.csv, "
+        "time.csv, report.json, report.html and scores.csv into the run's folder.",
+    .examples =
+        "mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set train.learning_rate=5e-4\n"
+        "pneumo-dist train cnn-deep --cross 5 --run runs/five",
+    .operands = {{"JOB", PD_COMPLETE_JOBS, .optional = true}},
+    .options = options,
+    .options_size = sizeof(arguments),
+    .run = run,
+    .resumable = true,
+    .appendix_title = "keys of a job",
+    .print_appendix = pd_job_help,
+};

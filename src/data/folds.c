@@ -12,7 +12,7 @@
 /* Limits of the exact search: the images still needed, and the patients considered. */
 enum { EXACT_NEED = 512, EXACT_PATIENTS = 4096 };
 
-const char *const pd_fold_shares_names[PD_SHARES] = {"balanced", "stratified"};
+const char *const pd_fold_shares_names[PD_SHARES + 1] = {"balanced", "stratified"};
 
 typedef struct pd_patient {
     int32_t images;   /* in the folds that patients are taken from */

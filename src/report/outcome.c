@@ -12,16 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const pd_column_names[PD_COLUMNS] = {"accuracy",
-                                                 "recall",
-                                                 "specificity",
-                                                 "f1",
-                                                 "auc",
-                                                 "stress_auc",
-                                                 "stress_balanced_accuracy",
-                                                 "parameters",
-                                                 "seconds",
-                                                 "images_per_second"};
+const char *const pd_column_names[PD_COLUMNS + 1] = {"accuracy",
+                                                     "recall",
+                                                     "specificity",
+                                                     "f1",
+                                                     "auc",
+                                                     "stress_auc",
+                                                     "stress_balanced_accuracy",
+                                                     "parameters",
+                                                     "seconds",
+                                                     "images_per_second"};
 
 /* Bytes; a report has some thousands. */
 enum { LARGEST = 1 << 24 };

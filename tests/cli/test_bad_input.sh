@@ -253,52 +253,52 @@ usage() {
     shift 2
     refuse "$case" 2 "$regex" "$p" "$@"
 }
-usage "an unknown command" "^'frobnicate' is no command \(see 'pneumo-dist --help'\)$" frobnicate
-usage "an unknown option, no command" "^option '--frob' is unknown \(see 'pneumo-dist train --help'\)$" --frob
-for command in pack synth train evaluate predict explain ensemble compare bench inspect; do
+usage "an unknown command" "^unknown command 'frobnicate' \(see 'pneumo-dist --help'\)$" frobnicate
+usage "an unknown option, no command" "^unknown option '--frob' \(see 'pneumo-dist train --help'\)$" --frob
+for command in pack synth train evaluate predict calibrate explain ensemble compare bench doctor inspect; do
     hint="\(see 'pneumo-dist $command --help'\)$"
-    usage "$command: an unknown option" "^option '--frob' is unknown $hint" $command --frob
-    usage "$command: an unknown short option" "^option '-Z' is unknown $hint" $command -Zh
+    usage "$command: an unknown option" "^unknown option '--frob' $hint" $command --frob
+    usage "$command: an unknown short option" "^unknown option '-Z' $hint" $command -Zh
     usage "$command: a value too many" "^option '--help=me' takes no value $hint" $command --help=me
 done
-usage "pack: no folder" 'no folder to pack was given' pack
-usage "pack: a folder without a name" 'the folder to pack has no name' pack '' -o x.h5
-usage "pack: two folders" 'one folder is packed at a time' pack a b -o x.h5
-usage "pack: no output" 'no file to write was given: -o FILE' pack phantoms
-usage "pack: an output without a name" 'no file to write was given: -o FILE' pack phantoms -o ''
-usage "pack: an option without its value" "option '--size' needs a value" pack phantoms -o x.h5 --size
+usage "pack: no folder" "missing argument DIR" pack
+usage "pack: a folder without a name" 'the folder to pack has an empty name' pack '' -o x.h5
+usage "pack: two folders" "unexpected argument 'b'" pack a b -o x.h5
+usage "pack: no output" "missing option '--output FILE'" pack phantoms
+usage "pack: an output without a name" "option '--output' has an empty value" pack phantoms -o ''
+usage "pack: an option without its value" "option '--size' requires a value" pack phantoms -o x.h5 --size
 for value in 70/15 70/15/16 0/50/50 70/-15/45 half keeps; do
     usage "pack: --folds $value" "^--folds $value: give 'keep' or percentages" pack phantoms -o x.h5 --folds $value
 done
 for value in 0 -1 99999 large 32x; do
     usage "pack: --size $value" "^--size '$value' is not a whole number from" pack phantoms -o x.h5 --size $value
 done
-usage "pack: --shares even" "^--shares even: give 'balanced' or 'stratified'" pack phantoms -o x.h5 --shares even
-usage "pack: --val-from-train without keep" 'works on the folder' pack phantoms -o x.h5 --val-from-train 10
+usage "pack: --shares even" "^--shares: unknown shares 'even'; choices are balanced, stratified" pack phantoms -o x.h5 --shares even
+usage "pack: --val-from-train without keep" "^--val-from-train requires '--folds keep'" pack phantoms -o x.h5 --val-from-train 10
 mkdir flat && cp -r phantoms/train/* flat
 refuse "pack: --folds keep without folds" 1 '^flat has no folds of its own' "$p" pack flat -o x.h5 --folds keep
-usage "synth: no folder" 'no folder to draw into was given' synth
+usage "synth: no folder" "missing argument DIR" synth
 usage "synth: too few images" "^--images '1' is not a whole number from" synth x --images 1
-usage "train: an argument too many" "^'more' is one argument too many" train small.ini more
+usage "train: an argument too many" "^unexpected argument 'more'" train small.ini more
 usage "train: --set without a value" '^--set train.epochs: write it as section.key=value' train small.ini --set train.epochs
 usage "train: --set of an unknown key" "'epoch'; did you mean 'epochs'" train small.ini --set train.epoch=2
 usage "train: --epochs many" "'many' is not a whole number" train small.ini --epochs many
-usage "evaluate: no checkpoint" 'no checkpoint to evaluate was given' evaluate
-usage "evaluate: --fold all" "^--fold 'all' is none of val, test, both" evaluate good/best.h5 --fold all
+usage "evaluate: no checkpoint" "missing argument CHECKPOINT" evaluate
+usage "evaluate: --fold all" "^--fold: unknown fold 'all'; choices are val, test, both" evaluate good/best.h5 --fold all
 usage "evaluate: --threads 0" "^--threads '0' is not a whole number" evaluate good/best.h5 --threads 0
-usage "ensemble: nothing" 'no runs or checkpoints to average were given' ensemble -o a.h5
-usage "ensemble: no output" 'no file to write to was given: add -o FILE' ensemble good
-usage "ensemble: data for one" '^--data is of no use to one checkpoint' ensemble good -d good.h5 -o a.h5
+usage "ensemble: nothing" 'missing argument RUN\|CHECKPOINT' ensemble -o a.h5
+usage "ensemble: no output" "missing option '--output FILE'" ensemble good
+usage "ensemble: data for one" '^--data does not apply to a single checkpoint' ensemble good -d good.h5 -o a.h5
 usage "predict: two models" "^'good/last.h5' is a second checkpoint" predict good/best.h5 good/last.h5 x
-usage "compare: no run" 'no run to compare was given' compare
-usage "compare: --sort beauty" "^--sort 'beauty' is no column of figures" compare good --sort beauty
-usage "predict: no checkpoint" 'no checkpoint to predict with was given' predict
-usage "predict: no images" 'no images to predict were given' predict good/best.h5
-usage "predict: an image without a name" 'a checkpoint or an image has no name' predict good/best.h5 ''
-usage "predict: --format xyz" "^--format 'xyz' is none of csv, jsonl" predict good/best.h5 phantoms --format xyz
-usage "predict: an output without a name" 'the file to write has no name' predict good/best.h5 phantoms -o ''
+usage "compare: no run" 'missing argument RUN' compare
+usage "compare: --sort beauty" "^--sort: unknown column 'beauty'; choices are accuracy, recall, " compare good --sort beauty
+usage "predict: no checkpoint" 'missing argument CHECKPOINT' predict
+usage "predict: no images" 'missing argument IMAGE\|DIR' predict good/best.h5
+usage "predict: an image without a name" 'a checkpoint or an image has an empty name' predict good/best.h5 ''
+usage "predict: --format xyz" "^--format: unknown format 'xyz'; choices are csv, jsonl" predict good/best.h5 phantoms --format xyz
+usage "predict: an output without a name" "option '--output' has an empty value" predict good/best.h5 phantoms -o ''
 usage "predict: --threads 0" "^--threads '0' is not a whole number" predict good/best.h5 phantoms --threads 0
-usage "inspect: nothing" 'no data set or checkpoint to inspect was given' inspect
+usage "inspect: nothing" 'missing argument FILE' inspect
 
 # --- Bad data sets ---
 
@@ -384,7 +384,7 @@ refuse "job: bytes" 1 '^job.ini:1: byte 0 is no text; is this a job file\?$' "$p
 refuse "job: a data set" 1 "^./data.h5:1: the line is neither '\[section\]' nor 'key = value'$" "$p" train ./data.h5 --run run
 refuse "job: a folder" 1 '^./phantoms: ' "$p" train ./phantoms --run run
 refuse "job: no such file" 1 '^nowhere.ini: cannot open: No such .*; give the path of a job or the name' "$p" train nowhere.ini
-refuse "job: no such name" 1 "^there is no job 'nowhere': neither jobs/nowhere.ini nor one in" "$p" train nowhere
+refuse "job: no such name" 1 "^unknown job 'nowhere': it is neither in jobs nor in the jobs folder of the program" "$p" train nowhere
 
 # --- Bad checkpoints ---
 

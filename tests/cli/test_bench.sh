@@ -115,18 +115,18 @@ refuse() {
     [[ $got == "$code" ]] || fail "bench $*: exit code $got, not $code: $(cat log)"
     [[ ! -s out && $(wc -l <log) == 1 ]] && grep -qE -e "$pattern" log || fail "bench $*: $(cat out log)"
 }
-refuse 2 "no job to time was given" --batch 8
-refuse 2 "one job is timed at a time" mlp2 cnn
-refuse 2 "option '--fast' is unknown" mlp2 --fast
-refuse 2 "option '--size' needs a value" mlp2 --size
+refuse 2 "missing argument JOB" --batch 8
+refuse 2 "unexpected argument 'cnn'" mlp2 cnn
+refuse 2 "unknown option '--fast'" mlp2 --fast
+refuse 2 "option '--size' requires a value" mlp2 --size
 refuse 2 "--steps '0' is not a whole number from 1 to 10000" mlp2 --steps 0
 refuse 2 "data.batchnorm" mlp2.ini --set data.batchnorm=lane
 refuse 2 "data.size=-1" mlp2.ini --size -1
-refuse 2 "data.size = 0 .*: give --size" mlp2.ini --size 0
+refuse 2 "data.size = 0 .*; give --size" mlp2.ini --size 0
 refuse 2 "train.batch=many" mlp2.ini --batch many
 refuse 1 "channels = 2 is neither 1 nor 3" mlp2.ini --channels 2
 refuse 1 "batch = 4 is not a multiple of lanes = 8: .*train.lanes" mlp2.ini --batch 4
-refuse 1 "there is no job 'nowhere'" nowhere
+refuse 1 "unknown job 'nowhere'" nowhere
 ! ranks 2 bench mlp2.ini --batch 4 --set train.lanes=1 >out 2>log || fail "2 ranks for 1 lane"
 grep -q "raise lanes\|train.lanes" log || fail "2 ranks for 1 lane: $(cat log)"
 

@@ -192,16 +192,16 @@ refuse 1 "is the data set of the training" $model -d data.h5 --fold all
 refuse 1 "nowhere.h5" $model -d nowhere.h5
 refuse 1 "nowhere.h5" nowhere.h5 -d site.h5
 refuse 1 "nowhere: is not a folder" $model --normal nowhere --pneumonia site/PNEUMONIA
-refuse 2 "--normal and --pneumonia are needed both" $model --normal few
+refuse 2 "--normal and --pneumonia must be given together" $model --normal few
 refuse 2 "no images were given" $model
 refuse 2 "cannot be given together" $model -d site.h5 "${folders[@]}"
-refuse 2 "--fold 'tset' is none of" $model -d site.h5 --fold tset
-refuse 2 "--rule 'youden' is none of" $model -d site.h5 --rule youden
+refuse 2 "--fold: unknown fold 'tset'; choices are train, val, test, all" $model -d site.h5 --fold tset
+refuse 2 "--rule: unknown rule 'youden'; choices are sensitivity, both" $model -d site.h5 --rule youden
 refuse 2 "--images '9' is not a whole number from 10" $model -d site.h5 -n 9
 refuse 2 "--target-sensitivity '95'" $model -d site.h5 --target-sensitivity 95
-refuse 2 "rule both needs targets below 1" $model -d site.h5 --rule both --target-sensitivity 1
-refuse 2 "option '--colour' is unknown" $model -d site.h5 --colour
-refuse 2 "no checkpoint to calibrate" -d site.h5
+refuse 2 "rule 'both' requires targets below 1" $model -d site.h5 --rule both --target-sensitivity 1
+refuse 2 "unknown option '--colour'" $model -d site.h5 --colour
+refuse 2 "missing argument CHECKPOINT" -d site.h5
 calibrate 2 $model -d site.h5
 grep -q "no file to write was given" log || fail "$(cat log)"
 cp $model same.h5

@@ -140,7 +140,7 @@ chmod +x tools/*
     bash slurm/cross.sbatch small.ini --run queued "${settings[@]}" >out 2>log || fail "$(cat log)"
     SLURM_ARRAY_TASK_ID=6
     ! bash slurm/cross.sbatch small.ini --run queued >out 2>log || fail "a sixth part of five"
-    grep -q "part 6 is none of the 5 parts" log || fail "$(cat log)"
+    grep -q "--part 6: --cross makes only 5 parts" log || fail "$(cat log)"
 )
 same queued
 
@@ -173,8 +173,8 @@ refused() { # CODE MESSAGE ARGUMENT...
     ((code == expected)) || fail "$*: exit code $code: $(cat log)"
     grep -q -- "$message" log || fail "$*: '$message' is not in: $(cat log)"
 }
-refused 2 "^pneumo-dist: error: --part needs --cross" train small.ini --part 2
-refused 2 "part 6 is none of the 5 parts" train small.ini --cross 5 --part 6
+refused 2 "^pneumo-dist: error: --part requires --cross" train small.ini --part 2
+refused 2 "--part 6: --cross makes only 5 parts" train small.ini --cross 5 --part 6
 refused 2 "cross '1' is not a whole number from 2 to 20" train small.ini --cross 1
 refused 2 "sets data.cross and data.cross_part" train small.ini --cross 5 \
     --set data.cross=3 --set data.cross_part=1

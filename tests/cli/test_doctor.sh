@@ -185,9 +185,9 @@ refuse() {
     [[ $got == 2 && ! -s ../out && $(wc -l <../log) == 1 ]] && grep -qE -e "$pattern" ../log ||
         fail "doctor $*: exit code $got: $(cat ../out ../log)"
 }
-refuse "one argument too many" small.ini cnn
+refuse "unexpected argument 'cnn'" small.ini cnn
 refuse "--ranks '2,x' is not a list" small.ini --ranks 2,x
 refuse "--bandwidth '0' is not a number above 0" small.ini --bandwidth 0
-refuse "--spread '-1' is not a number from 0" small.ini --spread -1
+refuse "--spread '-1' is not a number of at least 0" small.ini --spread -1
 refuse "--steps '0' is not a whole number" small.ini --steps 0
 echo "doctor: $(grep -cE '^(ok|warn)' ../alone) checks alone, 12 faults found"

@@ -149,6 +149,8 @@ PY
 # --- One is what it was ---
 
 pneumo ensemble a -o one.h5 >out 2>log || fail "$(cat log)"
+grep -qx "pneumo-dist: warning: a is the only checkpoint: the average has one member" log ||
+    fail "no warning of an average of one: $(cat log)"
 pneumo evaluate one.h5 --scores one.csv --fold both >/dev/null 2>log || fail "$(cat log)"
 cmp one.csv a.csv || fail "an average of one is another model"
 pneumo predict a/best.h5 phantoms >alone.csv 2>log || fail "$(cat log)"

@@ -105,12 +105,12 @@ refuse 1 "a/chest.jpeg: is not" a/chest.jpeg a/chest.jpeg -o x
 refuse 1 "new/maps/chest.png would be replaced by a picture; give another folder" \
     run/best.h5 a/chest.jpeg new/maps/chest.png -o new/maps
 refuse 1 "log: cannot create the folder" run/best.h5 a/chest.jpeg -o log/x
-refuse 2 "no checkpoint to explain was given" -o x
-refuse 2 "no image to explain was given" run/best.h5 -o x
-refuse 2 "no folder to write to was given: add -o DIR" run/best.h5 a/chest.jpeg
-refuse 2 "no folder to write to was given: add -o DIR" run/best.h5 a/chest.jpeg -o ''
-refuse 2 "option '--frob' is unknown" run/best.h5 a/chest.jpeg -o x --frob
-refuse 2 "option '--output' needs a value" run/best.h5 a/chest.jpeg --output
+refuse 2 "missing argument CHECKPOINT" -o x
+refuse 2 "missing argument IMAGE" run/best.h5 -o x
+refuse 2 "missing option '--output DIR'" run/best.h5 a/chest.jpeg
+refuse 2 "option '--output' has an empty value" run/best.h5 a/chest.jpeg -o ''
+refuse 2 "unknown option '--frob'" run/best.h5 a/chest.jpeg -o x --frob
+refuse 2 "option '--output' requires a value" run/best.h5 a/chest.jpeg --output
 refuse 2 "--threads '0' is not a whole number" run/best.h5 a/chest.jpeg -o x -t 0
 
 # Where no image could be read, no folder is left either.

@@ -13,7 +13,7 @@ typedef enum pd_fold_shares {
     PD_SHARES = 2
 } pd_fold_shares;
 
-extern const char *const pd_fold_shares_names[PD_SHARES]; /* balanced, stratified */
+extern const char *const pd_fold_shares_names[PD_SHARES + 1]; /* balanced, stratified, NULL */
 
 typedef struct pd_fold_options {
     pd_fold_policy policy;

@@ -19,8 +19,8 @@ typedef enum pd_column {
 } pd_column;
 
 /* accuracy, recall, specificity, f1, auc, stress_auc, stress_balanced_accuracy, parameters,
- * seconds, images_per_second */
-extern const char *const pd_column_names[PD_COLUMNS];
+ * seconds, images_per_second; NULL */
+extern const char *const pd_column_names[PD_COLUMNS + 1];
 
 typedef struct pd_outcome {
     const char *folder; /* borrowed */

@@ -1,32 +1,31 @@
-/* What the files of the command doctor share: src/cli/doctor.c, and src/cli/outlook.c, which times
- * steps and predicts those on other numbers of ranks. */
+/* What the files of the command doctor share: doctor.c, and doctor_forecast.c, which times steps
+ * and predicts those on other numbers of ranks. */
 #ifndef PNEUMO_CLI_DOCTOR_H
 #define PNEUMO_CLI_DOCTOR_H
 
-#include "pneumo/cli/checkup.h"
-#include "pneumo/cli/job.h"
+#include "doctor_checks.h"
+#include "job.h"
+#include "options.h"
 #include "pneumo/comm/probe.h"
 #include "pneumo/io/storage.h"
 #include "pneumo/train/scaling.h"
 
-enum { PD_DOCTOR_CASES = 32 };
-
 /* The command line. */
-typedef struct pd_doctor_given {
-    const char *job_name, *folder;
+typedef struct pd_doctor_options {
+    const char *folder;
     pd_overrides overrides;
-    int ranks[PD_DOCTOR_CASES], cases;
+    pd_option_ints ranks;                /* to predict */
     double bandwidth, latency, overhead; /* bytes/s, seconds; 0: not given */
     double spread;                       /* NAN: not given */
     int host_ranks;                      /* 0: not given */
     int steps;
     bool strong, json;
-} pd_doctor_given;
+} pd_doctor_options;
 
 /* The examination. What is marked is known on rank 0 only. */
 typedef struct pd_doctor {
     pd_comm *comm;
-    const pd_doctor_given *given;
+    const pd_doctor_options *given;
     pd_job job;
     int threads;
     pd_dataset_info info; /* of rank 0's data set, or one that stands in for it */
@@ -36,7 +35,7 @@ typedef struct pd_doctor {
 
     pd_facts own;       /* of this rank */
     pd_facts *all;      /* rank 0: [ranks] */
-    pd_checkup checkup; /* rank 0 */
+    pd_checks checks;   /* rank 0 */
     pd_storage storage; /* rank 0 */
 
     pd_probe probe;
@@ -50,11 +49,11 @@ typedef struct pd_doctor {
 
 /* Trains a few steps on random images, adds a check of them, and on rank 0 makes the model. After
  * the facts and the probe. Collective. */
-pd_status pd_outlook_measure(pd_doctor *self);
+pd_status pd_forecast_measure(pd_doctor *doctor);
 
-/* The table of predictions, and the same as members of a JSON object. After pd_outlook_measure, on
+/* The table of predictions, and the same as members of a JSON object. After pd_forecast_measure, on
  * rank 0. */
-void pd_outlook_print(const pd_doctor *self);
-void pd_outlook_print_json(const pd_doctor *self);
+void pd_forecast_print(const pd_doctor *doctor);
+void pd_forecast_print_json(const pd_doctor *doctor);
 
 #endif

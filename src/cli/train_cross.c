@@ -1,14 +1,14 @@
 /* pneumo-dist train --cross: trains the parts of a cross-validation, then evaluates their average.
  */
-#include "pneumo/data/cross.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/text.h"
-#include "pneumo/cli/train.h"
+#include "pneumo/data/cross.h"
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/validation.h"
+#include "train.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
-#include "pneumo/cli/command.h"
+#include "checkpoint_operand.h"
 
 #include "pneumo/io/ensemble.h"
 
 #include <sys/stat.h>
 
 /* Whether `path` is a regular file that holds a checkpoint or an ensemble. */
-static bool is_model(const char *path)
+static bool is_checkpoint(const char *path)
 {
     struct stat about;
     bool is = false;
@@ -16,11 +16,12 @@ static bool is_model(const char *path)
     return is;
 }
 
-pd_status pd_command_one_model(const char *model, const char *first)
+pd_status pd_checkpoint_operand_check(const char *checkpoint, const char *image)
 {
-    if (!is_model(first))
+    if (!is_checkpoint(image))
         return PD_OK;
-    return pd_fail_usage("'%s' is a second checkpoint, and the two have no threshold in common: "
-                         "make one file of them by 'pneumo-dist ensemble %s %s -o average.h5'",
-                         first, model, first);
+    return pd_fail_usage(
+        "'%s' is a second checkpoint, but one threshold is needed: combine the two with "
+        "'pneumo-dist ensemble %s %s -o average.h5'",
+        image, checkpoint, image);
 }

@@ -1,10 +1,10 @@
 /* How long a training step takes here, and on other numbers of ranks. */
+#include "doctor.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/cli/doctor.h"
-#include "pneumo/cli/trial.h"
-#include "pneumo/train/setup.h"
-#include "pneumo/kernels/tree.h"
 #include "pneumo/comm/group.h"
+#include "pneumo/kernels/tree.h"
+#include "pneumo/train/benchmark.h"
+#include "pneumo/train/setup.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -45,9 +45,10 @@ static double compute_seconds(const double parts[PD_STEP_PARTS])
 }
 
 /* A rank's median over the steps of the sum of parts [first, last]. */
-static double rank_median(const pd_doctor *self, const trial *tried, int rank, int first, int last)
+static double rank_median(const pd_doctor *doctor, const trial *tried, int rank, int first,
+                          int last)
 {
-    int steps = self->given->steps;
+    int steps = doctor->given->steps;
     double sums[steps];
     for (int i = 0; i < steps; i++) {
         const double *parts =
@@ -60,19 +61,19 @@ static double rank_median(const pd_doctor *self, const trial *tried, int rank, i
 }
 
 /* The mean over the ranks of rank_median. */
-static double mean_median(const pd_doctor *self, const trial *tried, int first, int last)
+static double mean_median(const pd_doctor *doctor, const trial *tried, int first, int last)
 {
-    int ranks = pd_comm_size(self->comm);
+    int ranks = pd_comm_size(doctor->comm);
     double sum = 0;
     for (int rank = 0; rank < ranks; rank++)
-        sum += rank_median(self, tried, rank, first, last);
+        sum += rank_median(doctor, tried, rank, first, last);
     return sum / ranks;
 }
 
 /* Standard deviation of the computing times of all ranks and steps, as a share of their mean. */
-static double measure_spread(const pd_doctor *self, const trial *tried)
+static double measure_spread(const pd_doctor *doctor, const trial *tried)
 {
-    int count = pd_comm_size(self->comm) * self->given->steps;
+    int count = pd_comm_size(doctor->comm) * doctor->given->steps;
     double sum = 0, squares = 0;
     for (int i = 0; i < count; i++)
         sum += compute_seconds(tried->all + (size_t)i * PD_STEP_PARTS);
@@ -84,42 +85,42 @@ static double measure_spread(const pd_doctor *self, const trial *tried)
     return count < 2 ? 0 : sqrt(squares / (count - 1)) / mean;
 }
 
-static void check_step(pd_doctor *self, const trial *tried)
+static void check_step(pd_doctor *doctor, const trial *tried)
 {
     const double slow = 1.25;
-    int ranks = pd_comm_size(self->comm), slowest = 0;
+    int ranks = pd_comm_size(doctor->comm), slowest = 0;
     double most = 0;
-    double mean = mean_median(self, tried, PD_STEP_FORWARD, PD_STEP_BACKWARD);
+    double mean = mean_median(doctor, tried, PD_STEP_FORWARD, PD_STEP_BACKWARD);
     for (int rank = 0; rank < ranks; rank++) {
-        double own = rank_median(self, tried, rank, PD_STEP_FORWARD, PD_STEP_BACKWARD);
+        double own = rank_median(doctor, tried, rank, PD_STEP_FORWARD, PD_STEP_BACKWARD);
         if (own > most) {
             most = own;
             slowest = rank;
         }
     }
     /* Ranks with more lanes than others have been warned of. */
-    bool even = self->job.sampling.lanes % ranks == 0;
+    bool even = doctor->job.sampling.lanes % ranks == 0;
     if (even && most > slow * mean)
-        pd_checkup_add(&self->checkup, PD_CHECK_WARN, "step",
-                       "%.3f s for %d images; rank %d on %s computes %.3f s of it, the ranks' mean "
-                       "is %.3f s: all wait for it; see what else runs there, or leave it out",
-                       self->step_seconds, self->job.sampling.batch, slowest,
-                       self->all[slowest].host, most, mean);
+        pd_checks_add(&doctor->checks, PD_CHECK_WARN, "step",
+                      "%.3f s for %d images; rank %d on %s computes %.3f s of it, the ranks' mean "
+                      "is %.3f s: all wait for it; see what else runs there, or leave it out",
+                      doctor->step_seconds, doctor->job.sampling.batch, slowest,
+                      doctor->all[slowest].host, most, mean);
     else
-        pd_checkup_add(&self->checkup, PD_CHECK_OK, "step",
-                       "%.3f s for %d images (%.1f images/s), median of %d; a rank computes %.3f s "
-                       "of it, give or take %.0f %%",
-                       self->step_seconds, self->job.sampling.batch,
-                       self->job.sampling.batch / self->step_seconds, self->given->steps, mean,
-                       100 * measure_spread(self, tried));
+        pd_checks_add(&doctor->checks, PD_CHECK_OK, "step",
+                      "%.3f s for %d images (%.1f images/s), median of %d; a rank computes %.3f s "
+                      "of it, give or take %.0f %%",
+                      doctor->step_seconds, doctor->job.sampling.batch,
+                      doctor->job.sampling.batch / doctor->step_seconds, doctor->given->steps, mean,
+                      100 * measure_spread(doctor, tried));
 }
 
 /* Fills in model->layers from rank 0's times, so that together they take `backward`. */
-static pd_status model_layers(pd_doctor *self, const pd_step *step, const trial *tried,
+static pd_status model_layers(pd_doctor *doctor, const pd_step *step, const trial *tried,
                               double backward)
 {
     int layers = pd_network_layer_count(step->network), count = 0;
-    pd_status status = pd_alloc(&self->layers, (size_t)layers, sizeof *self->layers);
+    pd_status status = pd_alloc(&doctor->layers, (size_t)layers, sizeof *doctor->layers);
     if (status != PD_OK)
         return status;
     double all = 0, until = 0;
@@ -130,21 +131,21 @@ static pd_status model_layers(pd_doctor *self, const pd_step *step, const trial 
         until += seconds;
         if (weights == 0)
             continue;
-        self->layers[count++] = (pd_scaling_layer){.weights = (double)weights, .backward = until};
+        doctor->layers[count++] = (pd_scaling_layer){.weights = (double)weights, .backward = until};
         until = 0;
     }
     for (int i = 0; i < count && all > 0; i++)
-        self->layers[i].backward *= backward / all;
-    self->model.layers = self->layers;
-    self->model.layer_count = count;
+        doctor->layers[i].backward *= backward / all;
+    doctor->model.layers = doctor->layers;
+    doctor->model.layer_count = count;
     return PD_OK;
 }
 
 /* The lane sums of short vectors in a step: statistics of batch normalisation on the way forward
  * and, over the whole batch, backward; the loss; and the agreement on signals. */
-static void model_sums(pd_doctor *self, const pd_step *step)
+static void model_sums(pd_doctor *doctor, const pd_step *step)
 {
-    pd_scaling *model = &self->model;
+    pd_scaling *model = &doctor->model;
     model->sums = 2;
     model->sum_numbers = 2;
     for (int i = 0; i < pd_network_layer_count(step->network); i++) {
@@ -155,23 +156,23 @@ static void model_sums(pd_doctor *self, const pd_step *step)
 }
 
 /* Links as measured where they were, else as given, else as is common. */
-static void model_links(pd_doctor *self)
+static void model_links(pd_doctor *doctor)
 {
-    const pd_doctor_given *given = self->given;
-    const pd_probe *probe = &self->probe;
-    pd_scaling *model = &self->model;
-    int hosts, ranks = pd_comm_size(self->comm);
-    int host_ranks = pd_facts_host_ranks(self->all, ranks, &hosts);
+    const pd_doctor_options *given = doctor->given;
+    const pd_probe *probe = &doctor->probe;
+    pd_scaling *model = &doctor->model;
+    int hosts, ranks = pd_comm_size(doctor->comm);
+    int host_ranks = pd_facts_host_ranks(doctor->all, ranks, &hosts);
     model->local = common_local;
     model->network = common_network;
-    self->network = "taken for 10 Gbit/s, not measured";
+    doctor->network = "taken for 10 Gbit/s, not measured";
     if (hosts > 1 && probe->transfer > 0) {
         double far = (double)(ranks - host_ranks) / (ranks - 1);
         model->network = (pd_link){probe->latency, probe->overhead,
                                    host_ranks * far / probe->transfer, probe->work / far};
         /* What stays within a host went along; its share is not known. */
         model->local = (pd_link){probe->latency, probe->overhead, (double)INFINITY, 0};
-        self->network = "as measured";
+        doctor->network = "as measured";
     } else if (ranks > 1 && probe->transfer > 0) {
         model->local = (pd_link){probe->latency, probe->overhead, ranks / probe->transfer, 0};
     }
@@ -185,63 +186,65 @@ static void model_links(pd_doctor *self)
     if (given->bandwidth > 0)
         model->network.bandwidth = given->bandwidth;
     if (given->bandwidth > 0 || given->latency > 0 || given->overhead > 0)
-        self->network = "as given";
-    int fit = CPU_COUNT(&self->all[0].cores) / self->threads;
+        doctor->network = "as given";
+    int fit = CPU_COUNT(&doctor->all[0].cores) / doctor->threads;
     model->host_ranks = hosts == 1 && fit > host_ranks ? fit : host_ranks;
     if (given->host_ranks > 0)
         model->host_ranks = given->host_ranks;
-    model->group = self->job.share_ranks > 0 ? self->job.share_ranks : model->host_ranks;
-    if (pd_comm_group_obstacle(self->comm)[0] != '\0')
+    model->group = doctor->job.share_ranks > 0 ? doctor->job.share_ranks : model->host_ranks;
+    if (pd_comm_group_obstacle(doctor->comm)[0] != '\0')
         model->group = 1;
 }
 
-static void model_files(pd_doctor *self)
+static void model_files(pd_doctor *doctor)
 {
-    pd_scaling *model = &self->model;
-    int ranks = pd_comm_size(self->comm);
-    const int64_t *train = self->info.counts[PD_TRAIN];
+    pd_scaling *model = &doctor->model;
+    int ranks = pd_comm_size(doctor->comm);
+    const int64_t *train = doctor->info.counts[PD_TRAIN];
     double bytes = 0, slowest = 0, open = 0;
     for (int rank = 0; rank < ranks; rank++) {
-        open = fmax(open, self->all[rank].open);
-        bytes += self->all[rank].read_bytes;
-        slowest = fmax(slowest, self->all[rank].read_seconds);
+        open = fmax(open, doctor->all[rank].open);
+        bytes += doctor->all[rank].read_bytes;
+        slowest = fmax(slowest, doctor->all[rank].read_seconds);
     }
-    self->epoch_images = self->job.sampling.epoch_images > 0
-                             ? self->job.sampling.epoch_images
-                             : train[PD_NORMAL] + train[PD_PNEUMONIA];
-    model->epoch_steps = fmax(1, ceil((double)self->epoch_images / self->job.sampling.batch));
-    if (self->storage.write > 0)
-        model->checkpoint = self->checkpoint_bytes / self->storage.write;
-    if (!self->has_data || bytes == 0)
+    doctor->epoch_images = doctor->job.sampling.epoch_images > 0
+                               ? doctor->job.sampling.epoch_images
+                               : train[PD_NORMAL] + train[PD_PNEUMONIA];
+    model->epoch_steps = fmax(1, ceil((double)doctor->epoch_images / doctor->job.sampling.batch));
+    if (doctor->storage.write > 0)
+        model->checkpoint = doctor->checkpoint_bytes / doctor->storage.write;
+    if (!doctor->has_data || bytes == 0)
         return;
     model->open = open / ranks; /* all opened it at once */
-    model->read = (double)self->info.count * self->info.height * self->info.width * slowest / bytes;
+    model->read =
+        (double)doctor->info.count * doctor->info.height * doctor->info.width * slowest / bytes;
 }
 
-static pd_status build_model(pd_doctor *self, const pd_step *step, const trial *tried)
+static pd_status build_model(pd_doctor *doctor, const pd_step *step, const trial *tried)
 {
-    double backward = mean_median(self, tried, PD_STEP_BACKWARD, PD_STEP_BACKWARD);
-    self->model = (pd_scaling){
-        .samples = (double)self->job.sampling.batch / pd_comm_size(self->comm),
-        .forward = mean_median(self, tried, PD_STEP_FORWARD, PD_STEP_FORWARD),
-        .update = mean_median(self, tried, PD_STEP_UPDATE, PD_STEP_UPDATE),
-        .spread = isnan(self->given->spread) ? measure_spread(self, tried) : self->given->spread,
-        .fold = self->probe.fold,
-        .batch = self->job.sampling.batch,
-        .lanes = self->job.sampling.lanes,
-        .bucket = 256.0 * self->job.bucket_kib,
-        .slice = PD_SLICE_LEAST};
-    model_sums(self, step);
-    model_links(self);
-    model_files(self);
-    return model_layers(self, step, tried, backward);
+    double backward = mean_median(doctor, tried, PD_STEP_BACKWARD, PD_STEP_BACKWARD);
+    doctor->model =
+        (pd_scaling){.samples = (double)doctor->job.sampling.batch / pd_comm_size(doctor->comm),
+                     .forward = mean_median(doctor, tried, PD_STEP_FORWARD, PD_STEP_FORWARD),
+                     .update = mean_median(doctor, tried, PD_STEP_UPDATE, PD_STEP_UPDATE),
+                     .spread = isnan(doctor->given->spread) ? measure_spread(doctor, tried)
+                                                            : doctor->given->spread,
+                     .fold = doctor->probe.fold,
+                     .batch = doctor->job.sampling.batch,
+                     .lanes = doctor->job.sampling.lanes,
+                     .bucket = 256.0 * doctor->job.bucket_kib,
+                     .slice = PD_SLICE_LEAST};
+    model_sums(doctor, step);
+    model_links(doctor);
+    model_files(doctor);
+    return model_layers(doctor, step, tried, backward);
 }
 
 /* Times training steps; the first one warms up. Collective. */
-static pd_status take_steps(pd_doctor *self, pd_step *step, trial *out)
+static pd_status take_steps(pd_doctor *doctor, pd_step *step, trial *out)
 {
     pd_status status = PD_OK;
-    int steps = self->given->steps, layers = pd_network_layer_count(step->network);
+    int steps = doctor->given->steps, layers = pd_network_layer_count(step->network);
     void *all = NULL;
     size_t size, row = PD_STEP_PARTS * sizeof(double);
     pd_layer_times *warm_up = NULL;
@@ -252,35 +255,35 @@ static pd_status take_steps(pd_doctor *self, pd_step *step, trial *out)
         status = pd_alloc(&out->times, (size_t)layers, sizeof *out->times);
     if (status == PD_OK)
         status = pd_alloc(&warm_up, (size_t)layers, sizeof *warm_up);
-    PD_TRY(pd_comm_agree(self->comm, status));
-    PD_TRY(pd_trial_step(step, 0, warm_up, out->seconds));
+    PD_TRY(pd_comm_agree(doctor->comm, status));
+    PD_TRY(pd_benchmark_step(step, 0, warm_up, out->seconds));
     for (int i = 0; i < steps; i++) {
-        PD_TRY(pd_trial_step(step, i + 1, out->times, &out->seconds[i]));
+        PD_TRY(pd_benchmark_step(step, i + 1, out->times, &out->seconds[i]));
         memcpy(out->parts + (size_t)i * PD_STEP_PARTS, step->seconds, row);
     }
-    PD_TRY(pd_comm_gather(self->comm, out->parts, (size_t)steps * row, &all, &size));
+    PD_TRY(pd_comm_gather(doctor->comm, out->parts, (size_t)steps * row, &all, &size));
     out->all = all;
-    self->step_seconds = median(out->seconds, steps);
+    doctor->step_seconds = median(out->seconds, steps);
 cleanup:
     free(warm_up);
     return status;
 }
 
 /* Trains a few steps, says how they went, and makes the model. Collective. */
-pd_status pd_outlook_measure(pd_doctor *self)
+pd_status pd_forecast_measure(pd_doctor *doctor)
 {
     pd_status status = PD_OK;
     pd_step step = {0};
     trial tried = {0};
-    PD_TRY(pd_step_set_up(&step, self->comm, &self->job, &self->info, self->threads));
-    pd_trial_fill(&step);
-    PD_TRY(take_steps(self, &step, &tried));
-    if (pd_comm_rank(self->comm) == 0) {
-        check_step(self, &tried);
-        status = build_model(self, &step, &tried);
+    PD_TRY(pd_step_set_up(&step, doctor->comm, &doctor->job, &doctor->info, doctor->threads));
+    pd_benchmark_fill(&step);
+    PD_TRY(take_steps(doctor, &step, &tried));
+    if (pd_comm_rank(doctor->comm) == 0) {
+        check_step(doctor, &tried);
+        status = build_model(doctor, &step, &tried);
     }
-    PD_TRY(pd_comm_agree(self->comm, status));
-    self->stepped = true;
+    PD_TRY(pd_comm_agree(doctor->comm, status));
+    doctor->stepped = true;
 cleanup:
     pd_step_tear_down(&step);
     free(tried.parts);
@@ -292,20 +295,20 @@ cleanup:
 
 /* --- Printing --- */
 
-void pd_outlook_print(const pd_doctor *self)
+void pd_forecast_print(const pd_doctor *doctor)
 {
-    const pd_doctor_given *given = self->given;
-    const pd_scaling *model = &self->model;
+    const pd_doctor_options *given = doctor->given;
+    const pd_scaling *model = &doctor->model;
     printf("\nA step on other numbers of ranks, %s; at most %d rank%s on a host;\nnetwork %s: %.3g "
            "Gbit/s each way per host, %.3g us, %.3g us of work per message.\n\n",
            given->strong ? "with the same batch" : "with the same number of images per rank",
-           model->host_ranks, model->host_ranks == 1 ? "" : "s", self->network,
+           model->host_ranks, model->host_ranks == 1 ? "" : "s", doctor->network,
            8e-9 * model->network.bandwidth, 1e6 * model->network.latency,
            1e6 * model->network.overhead);
     printf("%6s %6s %8s %8s %9s %10s %10s  %-11s %8s\n", "ranks", "hosts", "batch", "lanes",
            "s/step", "images/s", "efficiency", "limited by", "start, s");
-    for (int i = 0; i < given->cases; i++) {
-        int ranks = given->ranks[i];
+    for (int i = 0; i < given->ranks.count; i++) {
+        int ranks = given->ranks.values[i];
         pd_scaling_case of;
         pd_prediction told;
         if (!pd_scaling_grow(model, ranks, given->strong, &of)) {
@@ -322,8 +325,8 @@ void pd_outlook_print(const pd_doctor *self)
                told.start);
     }
     printf("\nBatch and lanes are the keys train.batch and train.lanes to set for so many ranks.");
-    if (self->epoch_images > 0)
-        printf(" A batch\nabove %lld takes a larger data set.", (long long)self->epoch_images);
+    if (doctor->epoch_images > 0)
+        printf(" A batch\nabove %lld takes a larger data set.", (long long)doctor->epoch_images);
     printf("\n");
 }
 
@@ -343,9 +346,9 @@ static void print_json_link(const char *name, const pd_link *link)
     printf(", \"work\": %.9g}", link->work);
 }
 
-static void print_json_model(const pd_doctor *self)
+static void print_json_model(const pd_doctor *doctor)
 {
-    const pd_scaling *model = &self->model;
+    const pd_scaling *model = &doctor->model;
     double backward = 0, weights = 0;
     for (int i = 0; i < model->layer_count; i++) {
         backward += model->layers[i].backward;
@@ -355,7 +358,7 @@ static void print_json_model(const pd_doctor *self)
            "\"update\": %.9g, \"spread\": %.9g, \"fold\": %.9g, \"weights\": %.0f, \"bucket\": "
            "%.0f, \"sums\": %.0f, \"sum_numbers\": %.0f, \"checkpoint\": %.9g, \"host_ranks\": %d, "
            "\"group\": %d, ",
-           self->step_seconds, model->samples, model->forward, backward, model->update,
+           doctor->step_seconds, model->samples, model->forward, backward, model->update,
            model->spread, model->fold, weights, model->bucket, model->sums, model->sum_numbers,
            model->checkpoint, model->host_ranks, model->group);
     print_json_link("local", &model->local);
@@ -364,17 +367,17 @@ static void print_json_model(const pd_doctor *self)
     printf("}");
 }
 
-static void print_json_prediction(const pd_doctor *self, int ranks)
+static void print_json_prediction(const pd_doctor *doctor, int ranks)
 {
-    const pd_scaling *model = &self->model;
+    const pd_scaling *model = &doctor->model;
     pd_scaling_case of;
     pd_prediction told;
     printf("{\"ranks\": %d, ", ranks);
-    if (!pd_scaling_grow(model, ranks, self->given->strong, &of)) {
+    if (!pd_scaling_grow(model, ranks, doctor->given->strong, &of)) {
         printf("\"possible\": false}");
         return;
     }
-    pd_scaling_predict(model, &of, self->given->strong, &told);
+    pd_scaling_predict(model, &of, doctor->given->strong, &told);
     printf("\"possible\": true, \"batch\": %lld, \"lanes\": %lld, \"seconds_per_step\": %.9g, "
            "\"images_per_second\": %.9g, \"efficiency\": %.9g, \"limit\": \"%s\", \"start\": %.9g, "
            "\"parts\": {",
@@ -385,14 +388,14 @@ static void print_json_prediction(const pd_doctor *self, int ranks)
     printf("}}");
 }
 
-void pd_outlook_print_json(const pd_doctor *self)
+void pd_forecast_print_json(const pd_doctor *doctor)
 {
     printf("\"measured\": ");
-    print_json_model(self);
+    print_json_model(doctor);
     printf(", \"predictions\": [");
-    for (int i = 0; i < self->given->cases; i++) {
+    for (int i = 0; i < doctor->given->ranks.count; i++) {
         printf("%s", i == 0 ? "" : ", ");
-        print_json_prediction(self, self->given->ranks[i]);
+        print_json_prediction(doctor, doctor->given->ranks.values[i]);
     }
     printf("]");
 }

@@ -1,14 +1,14 @@
-#include "pneumo/cli/trial.h"
+#include "pneumo/train/benchmark.h"
 
 #include "pneumo/base/clock.h"
 #include "pneumo/base/random.h"
 
 #include <math.h>
 
-/* So small that random labels cannot drive any job's weights out of bounds. */
+/* Small enough that training on random labels diverges with no job. */
 static const double learning_rate = 1e-6;
 
-void pd_trial_fill(pd_step *step)
+void pd_benchmark_fill(pd_step *step)
 {
     int first = pd_comm_first_lane(step->comm) * step->lane_samples;
     for (int i = 0; i < step->samples; i++) {
@@ -22,7 +22,7 @@ void pd_trial_fill(pd_step *step)
     }
 }
 
-pd_status pd_trial_step(pd_step *step, int number, pd_layer_times *times, double *seconds)
+pd_status pd_benchmark_step(pd_step *step, int number, pd_layer_times *times, double *seconds)
 {
     double loss, norm;
     pd_comm_set_position(step->comm, "step %d", number + 1);
@@ -33,9 +33,9 @@ pd_status pd_trial_step(pd_step *step, int number, pd_layer_times *times, double
     if (status != PD_OK)
         return status;
     if (!isfinite(loss) || !isfinite(norm))
-        return pd_fail("step %d: the loss or its gradient is not finite: the job's network does "
-                       "not survive its own start",
+        return pd_fail("step %d: the loss or its gradient is not finite: the job's "
+                       "initial weights do not suit its network",
                        number + 1);
-    /* After it all ranks start the next step together. */
+    /* Synchronises the ranks before the next step. */
     return pd_comm_max(step->comm, own, seconds);
 }

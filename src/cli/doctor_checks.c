@@ -1,0 +1,340 @@
+#include "doctor_checks.h"
+
+#include "pneumo/base/memory.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const state_names[] = {"ok", "warn", "FAIL"};
+
+void pd_checks_add(pd_checks *checks, pd_check_state state, const char *name, const char *format,
+                   ...)
+{
+    if (checks->count == PD_CHECKS_MAX)
+        return;
+    pd_check *check = &checks->list[checks->count++];
+    check->name = name;
+    check->state = state;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(check->text, sizeof check->text, format, arguments);
+    va_end(arguments);
+    checks->warnings += state == PD_CHECK_WARN;
+    checks->failures += state == PD_CHECK_FAIL;
+    if (checks->silent)
+        return;
+    printf("%-5s %-12s %s\n", state_names[state], name, check->text);
+    fflush(stdout);
+}
+
+char *pd_check_bytes(char text[16], double bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    for (bytes /= 1024; bytes >= 1024 && unit < 3; unit++)
+        bytes /= 1024;
+    snprintf(text, 16, "%.*f %s", bytes < 100 ? 1 : 0, bytes, units[unit]);
+    return text;
+}
+
+/* The first rank whose text at `offset` differs from rank 0's; -1: none. */
+static int first_other(const pd_facts *facts, int ranks, size_t offset)
+{
+    const char *first = (const char *)facts + offset;
+    for (int rank = 1; rank < ranks; rank++)
+        if (strcmp((const char *)&facts[rank] + offset, first) != 0)
+            return rank;
+    return -1;
+}
+
+/* One line for a library's version on all ranks. */
+static void check_version(pd_checks *checks, const pd_facts *facts, int ranks, pd_check_state state,
+                          const char *name, size_t offset, const char *also, const char *mend)
+{
+    const char *first = (const char *)facts + offset;
+    int other = first_other(facts, ranks, offset);
+    if (other < 0)
+        pd_checks_add(checks, PD_CHECK_OK, name, "%s%s%s", first, also,
+                      ranks > 1 ? ", on all ranks" : "");
+    else
+        pd_checks_add(checks, state, name, "%s on %s, but %s on %s (rank %d): %s", first,
+                      facts[0].host, (const char *)&facts[other] + offset, facts[other].host, other,
+                      mend);
+}
+
+void pd_check_programs(pd_checks *checks, const pd_facts *facts, int ranks)
+{
+    char text[64];
+    int other = first_other(facts, ranks, offsetof(pd_facts, program));
+    for (int rank = 1; rank < ranks && other < 0; rank++)
+        if (facts[rank].build != facts[0].build)
+            other = -1 - rank; /* the same version, another build */
+    if (other < -1)
+        pd_checks_add(checks, PD_CHECK_WARN, "program",
+                      "rank %d on %s runs another build of %s than rank 0 on %s, and may compute "
+                      "other bits: start the same file on all hosts",
+                      -1 - other, facts[-1 - other].host, facts[0].program, facts[0].host);
+    else
+        check_version(checks, facts, ranks, PD_CHECK_FAIL, "program", offsetof(pd_facts, program),
+                      "", "start the same file on all hosts");
+    snprintf(text, sizeof text, ", %s", facts[0].threading);
+    check_version(checks, facts, ranks, PD_CHECK_FAIL, "MPI", offsetof(pd_facts, mpi), text,
+                  "install or load the same one on all hosts");
+    check_version(checks, facts, ranks, PD_CHECK_WARN, "BLAS", offsetof(pd_facts, blas), "",
+                  "bits will differ; install or load the same one on all hosts");
+    check_version(checks, facts, ranks, PD_CHECK_WARN, "HDF5", offsetof(pd_facts, hdf5), "",
+                  "install or load the same one on all hosts");
+}
+
+/* The newest OPENBLAS_CORETYPE that all ranks' processors can run; "" if there is none. */
+static const char *common_core(const pd_facts *facts, int ranks)
+{
+    const char *common = facts[0].possible;
+    for (int rank = 1; rank < ranks; rank++)
+        if (facts[rank].possible[0] == '\0' || strcmp(common, "SKYLAKEX") == 0)
+            common = facts[rank].possible;
+    return common;
+}
+
+static void check_cores(pd_checks *checks, const pd_facts *facts, int ranks)
+{
+    int other = first_other(facts, ranks, offsetof(pd_facts, core));
+    const char *common = common_core(facts, ranks);
+    if (other < 0)
+        pd_checks_add(checks, PD_CHECK_OK, "BLAS core", "%s%s", facts[0].core,
+                      ranks > 1 ? ", on all ranks" : "");
+    else
+        pd_checks_add(checks, PD_CHECK_WARN, "BLAS core",
+                      "OpenBLAS computes as for %s on %s (rank 0) but as for %s on %s (rank %d): "
+                      "bits will depend on where ranks run; set OPENBLAS_CORETYPE=%s for all",
+                      facts[0].core, facts[0].host, facts[other].core, facts[other].host, other,
+                      common[0] == '\0' ? "NEHALEM" : common);
+    for (int rank = 0; rank < ranks; rank++) {
+        if (facts[rank].better[0] == '\0')
+            continue;
+        pd_checks_add(checks, PD_CHECK_WARN, "BLAS core",
+                      "rank %d on %s computes as for %s, several times slower than its processor "
+                      "can: unset OPENBLAS_CORETYPE, or set it to %s",
+                      rank, facts[rank].host, facts[rank].core, facts[rank].better);
+        break; /* one of many says it all */
+    }
+}
+
+void pd_check_processors(pd_checks *checks, const pd_facts *facts, int ranks)
+{
+    check_cores(checks, facts, ranks);
+    check_version(checks, facts, ranks, PD_CHECK_WARN, "instructions",
+                  offsetof(pd_facts, instructions), "",
+                  "bits will depend on where ranks run; use hosts of one kind, or remove "
+                  "glibc-hwcaps/x86-64-v4 beside the program");
+}
+
+/* Threads against cores on the host that rank `leader` is the first of. */
+static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ranks, int leader)
+{
+    cpu_set_t cores;
+    int threads = 0, own = 0;
+    double processors = facts[leader].limits.processors;
+    CPU_ZERO(&cores);
+    for (int rank = leader; rank < ranks; rank++) {
+        if (!pd_facts_same_host(facts, leader, rank))
+            continue;
+        own++;
+        threads += facts[rank].threads;
+        CPU_OR(&cores, &cores, &facts[rank].cores);
+        int bound = CPU_COUNT(&facts[rank].cores);
+        if (facts[rank].threads > bound) {
+            pd_checks_add(checks, PD_CHECK_WARN, "binding",
+                          "rank %d on %s has %d threads but is bound to %d core%s: start with "
+                          "mpirun --bind-to none, or srun --cpus-per-task=%d",
+                          rank, facts[rank].host, facts[rank].threads, bound, bound == 1 ? "" : "s",
+                          facts[rank].threads);
+            return;
+        }
+    }
+    int usable = CPU_COUNT(&cores);
+    if (threads > usable)
+        pd_checks_add(checks, PD_CHECK_WARN, "binding",
+                      "%s: %d rank%s with %d threads in all share %d core%s: start fewer, use "
+                      "--threads, or mpirun --bind-to none if they are bound to the same cores",
+                      facts[leader].host, own, own == 1 ? "" : "s", threads, usable,
+                      usable == 1 ? "" : "s");
+    else if (threads > ceil(processors))
+        pd_checks_add(checks, PD_CHECK_WARN, "binding",
+                      "%s: %d threads, but the control group allows the time of %.1f processors: "
+                      "raise its limit (cpu.max), or use --threads",
+                      facts[leader].host, threads, processors);
+    else if (leader == 0)
+        pd_checks_add(checks, PD_CHECK_OK, "binding", "%d rank%s of %d thread%s on %d core%s%s",
+                      own, own == 1 ? "" : "s", facts[0].threads, facts[0].threads == 1 ? "" : "s",
+                      usable, usable == 1 ? "" : "s", own < ranks ? ", of the first host" : "");
+}
+
+void pd_check_binding(pd_checks *checks, const pd_facts *facts, int ranks)
+{
+    const int besides = 100; /* files that a rank has open besides connections */
+    for (int rank = 0; rank < ranks; rank++)
+        if (pd_facts_leads_host(facts, rank))
+            check_host_binding(checks, facts, ranks, rank);
+    for (int rank = 0; rank < ranks; rank++) {
+        if (facts[rank].limits.open_files >= ranks + besides)
+            continue;
+        pd_checks_add(checks, PD_CHECK_WARN, "open files",
+                      "rank %d on %s may open %.0f, but over TCP every one of %d ranks is a "
+                      "connection: ulimit -n %d",
+                      rank, facts[rank].host, facts[rank].limits.open_files, ranks,
+                      2 * (ranks + besides));
+        return;
+    }
+}
+
+void pd_check_lanes(pd_checks *checks, const pd_facts *facts, int ranks, const pd_job *job)
+{
+    int most = (job->sampling.lanes + ranks - 1) / ranks;
+    double busy = (double)job->sampling.lanes / ranks / most;
+    if (ranks > job->sampling.lanes)
+        pd_checks_add(checks, PD_CHECK_FAIL, "lanes",
+                      "%d ranks are more than train.lanes = %d: raise it to %d, and train.batch to "
+                      "a multiple of it, or start fewer ranks",
+                      ranks, job->sampling.lanes, ranks);
+    else if (facts[0].plan_error[0] != '\0')
+        pd_checks_add(checks, PD_CHECK_FAIL, "job", "%s", facts[0].plan_error);
+    else if (busy < 1)
+        pd_checks_add(checks, PD_CHECK_WARN, "lanes",
+                      "%d lanes over %d ranks: some have %d and others wait, %.0f %% are at work; "
+                      "make train.lanes a multiple of the ranks",
+                      job->sampling.lanes, ranks, most, 100 * busy);
+    else
+        pd_checks_add(checks, PD_CHECK_OK, "lanes", "%d, %d on each of %d rank%s, %d images each",
+                      job->sampling.lanes, most, ranks, ranks == 1 ? "" : "s",
+                      job->sampling.batch / job->sampling.lanes);
+}
+
+void pd_check_data(pd_checks *checks, const pd_facts *facts, int ranks, const pd_job *job,
+                   const pd_dataset_info *info)
+{
+    double bytes = 0, slowest = 0, open = 0;
+    for (int rank = 0; rank < ranks; rank++) {
+        if (facts[rank].data_error[0] != '\0') {
+            pd_checks_add(checks, PD_CHECK_FAIL, "data set", "rank %d on %s: %s", rank,
+                          facts[rank].host, facts[rank].data_error);
+            return;
+        }
+        bytes += facts[rank].read_bytes;
+        slowest = fmax(slowest, facts[rank].read_seconds);
+        open = fmax(open, facts[rank].open);
+    }
+    long long train =
+        (long long)(info->counts[PD_TRAIN][PD_NORMAL] + info->counts[PD_TRAIN][PD_PNEUMONIA]);
+    int other = first_other(facts, ranks, offsetof(pd_facts, digest));
+    if (other >= 0)
+        pd_checks_add(checks, PD_CHECK_FAIL, "data set",
+                      "%s has digest %s on %s, but %s on %s (rank %d): pack it once, and put it "
+                      "where all hosts see it",
+                      job->file, facts[0].digest, facts[0].host, facts[other].digest,
+                      facts[other].host, other);
+    else if (train < job->sampling.lanes)
+        pd_checks_add(checks, PD_CHECK_FAIL, "data set",
+                      "%s has %lld train images for %d lanes: lower train.lanes", job->file, train,
+                      job->sampling.lanes);
+    else
+        pd_checks_add(checks, PD_CHECK_OK, "data set",
+                      "%s: %lld images of %dx%d, digest %.8s%s; opened in %.1f ms, read at %.0f "
+                      "MB/s",
+                      job->file, (long long)info->count, info->height, info->width, facts[0].digest,
+                      ranks > 1 ? " on all ranks" : "", 1e3 * open,
+                      slowest > 0 ? 1e-6 * bytes / slowest : 0);
+}
+
+/* What the ranks of a host need together, and the least that any of them is given. */
+static double host_need(const pd_facts *facts, int ranks, int leader, double *given)
+{
+    double need = 0;
+    *given = (double)INFINITY;
+    for (int rank = leader; rank < ranks; rank++) {
+        if (!pd_facts_same_host(facts, leader, rank))
+            continue;
+        need += facts[rank].footprint.total;
+        *given = fmin(*given, facts[rank].limits.memory);
+    }
+    return need;
+}
+
+void pd_check_memory(pd_checks *checks, const pd_facts *facts, int ranks)
+{
+    static const char mend[] = "more hosts, a smaller train.batch or data.size, a smaller model";
+    char a[16], b[16], c[16], d[16], e[16], f[16];
+    const double tight = 0.8;
+    int worst = 0;
+    double need = 0, given = 1;
+    for (int rank = 0; rank < ranks; rank++) {
+        double own = facts[rank].footprint.total, room = facts[rank].limits.address_space;
+        if (own > room) {
+            pd_checks_add(checks, PD_CHECK_FAIL, "memory",
+                          "rank %d on %s needs %s but may map only %s more (ulimit -v): raise "
+                          "that limit, or use %s",
+                          rank, facts[rank].host, pd_check_bytes(a, own), pd_check_bytes(b, room),
+                          mend);
+            return;
+        }
+        if (!pd_facts_leads_host(facts, rank))
+            continue;
+        double host_given, needed = host_need(facts, ranks, rank, &host_given);
+        if (needed * given > need * host_given) {
+            need = needed;
+            given = host_given;
+            worst = rank;
+        }
+    }
+    const pd_footprint *of = &facts[worst].footprint;
+    pd_check_bytes(a, need);
+    pd_check_bytes(b, given);
+    if (need > tight * given)
+        pd_checks_add(checks, need > given ? PD_CHECK_FAIL : PD_CHECK_WARN, "memory",
+                      "%s: the job needs %s, and %s are free within all limits: use %s",
+                      facts[worst].host, a, b, mend);
+    else
+        pd_checks_add(checks, PD_CHECK_OK, "memory",
+                      "%s of the %s free on %s (a rank: network %s, gradients %s, optimiser %s, "
+                      "images %s)",
+                      a, b, facts[worst].host, pd_check_bytes(c, of->network),
+                      pd_check_bytes(d, of->reduction), pd_check_bytes(e, of->optimizer),
+                      pd_check_bytes(f, of->images));
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+void pd_check_products(pd_checks *checks, const pd_facts *facts, int ranks)
+{
+    const double slow = 0.75;
+    double *speeds = NULL;
+    int slowest = 0;
+    if (pd_alloc(&speeds, (size_t)ranks, sizeof *speeds) != PD_OK)
+        return;
+    for (int rank = 0; rank < ranks; rank++) {
+        speeds[rank] = facts[rank].gflops;
+        if (facts[rank].gflops < facts[slowest].gflops)
+            slowest = rank;
+    }
+    qsort(speeds, (size_t)ranks, sizeof *speeds, compare_doubles);
+    double median = speeds[ranks / 2], least = speeds[0];
+    if (least < slow * median)
+        pd_checks_add(checks, PD_CHECK_WARN, "products",
+                      "rank %d on %s computes %.0f GFLOP/s, the median rank %.0f: all wait for it; "
+                      "see what else runs there, or leave that host out",
+                      slowest, facts[slowest].host, least, median);
+    else if (ranks == 1)
+        pd_checks_add(checks, PD_CHECK_OK, "products", "%.0f GFLOP/s", least);
+    else
+        pd_checks_add(checks, PD_CHECK_OK, "products",
+                      "%.0f GFLOP/s on the median rank, %.0f on the slowest, rank %d on %s", median,
+                      least, slowest, facts[slowest].host);
+    free(speeds);
+}
