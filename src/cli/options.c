@@ -130,18 +130,21 @@ static pd_status store(const pd_option *option, void *options, const char *text)
 void pd_options_suggest(char text[PD_OPTIONS_SUGGESTION], const char *dashes, const char *word,
                         const char *const *names, int count)
 {
-    const char *nearest = NULL;
-    int length = (int)strlen(word), least = (length + 1) / 3 + 1;
+    const char *nearest = "";
+    size_t length = strlen(word);
+    int least = (int)(length + 1) / 3;
     text[0] = '\0';
     for (int i = 0; i < count; i++) {
-        bool begins = length > 1 && strncmp(names[i], word, (size_t)length) == 0;
+        bool begins = length > 1 && strncmp(names[i], word, length) == 0;
         int distance = begins ? 1 : pd_text_distance(word, names[i]);
-        if (distance >= least)
+        /* Of two names at the same distance the longer one: a letter is more often left out than
+         * replaced. */
+        if (distance > least || (distance == least && strlen(names[i]) < strlen(nearest)))
             continue;
         least = distance;
         nearest = names[i];
     }
-    if (nearest != NULL)
+    if (nearest[0] != '\0')
         snprintf(text, PD_OPTIONS_SUGGESTION, "; did you mean '%s%s'?", dashes, nearest);
 }
 

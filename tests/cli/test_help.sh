@@ -59,7 +59,7 @@ def table(command):
     """The options of a command, from its source: its own rows and those that commands share."""
     text = (source / "src/cli" / f"{command}.c").read_text()
     found = rows(text)
-    for group in re.findall(r"^    PD_OPTION_([A-Z_]+)\(", text, re.M):
+    for group in re.findall(r"^ +PD_OPTION_([A-Z_]+)\(", text, re.M):
         found.update(shared[group])
     found["help"] = ("h", False)
     return found
