@@ -203,7 +203,7 @@ refuse 2 "rule 'both' requires targets below 1" $model -d site.h5 --rule both --
 refuse 2 "unknown option '--colour'" $model -d site.h5 --colour
 refuse 2 "missing argument CHECKPOINT" -d site.h5
 calibrate 2 $model -d site.h5
-grep -q "no file to write was given" log || fail "$(cat log)"
+grep -q "missing option '--output FILE'" log || fail "$(cat log)"
 cp $model same.h5
 calibrate 1 same.h5 -d site.h5 -o ./same.h5
 grep -q "would be overwritten" log || fail "$(cat log)"

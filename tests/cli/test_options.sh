@@ -97,7 +97,7 @@ pneumo --print-completion bash >completion.bash || fail "--print-completion"
 bash -n completion.bash || fail "the completion script is not valid"
 # shellcheck disable=SC1091
 . ./completion.bash
-complete -p pneumo-dist | grep -q -- '-F _pneumo_dist' || fail "no completion is registered"
+complete -p pneumo-dist | grep -- '-F _pneumo_dist' >/dev/null || fail "no completion is registered"
 
 # offer WORD...: what completion offers for the last word, sorted, in one line.
 offer() {
