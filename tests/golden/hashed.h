@@ -1,4 +1,4 @@
-/* Numbers that a test and the script of its golden values make alike. */
+/* Numbers that a test and the script of its golden values compute in the same way. */
 #ifndef PNEUMO_TESTS_GOLDEN_HASHED_H
 #define PNEUMO_TESTS_GOLDEN_HASHED_H
 

@@ -1,4 +1,4 @@
-/* Made by make_heatmaps.py with PyTorch in double precision; do not edit. */
+/* Written by make_heatmaps.py with PyTorch in double precision; do not edit. */
 typedef struct golden_heatmap {
     const char *model;
     int outputs, size, channels;

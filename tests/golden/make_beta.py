@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes beta.h, the tails of the Beta distribution that tests/metrics/test_beta.c is held to.
+"""Writes beta.h, the expected values of tests/metrics/test_beta.c: tails of the Beta distribution.
 
 Needs scipy and mpmath (Debian: python3-scipy, python3-mpmath). The logarithms come from 400-digit
-sums of binomial probabilities where both parameters are whole, I_x(a, b) = P(Bin(a + b - 1, x) >=
-a), and from mpmath's betainc elsewhere; scipy.special.betainc, which works by other expansions, is
-compared wherever its result is not too close to 0.
+sums of binomial probabilities if both parameters are integers, I_x(a, b) = P(Bin(a + b - 1, x) >=
+a), else from mpmath's betainc. They are checked against scipy.special.betainc, which uses other
+expansions, wherever its result is not too close to 0.
 
     python3 make_beta.py | clang-format > beta.h
 """
@@ -29,7 +29,7 @@ def term(k, n, x):
 
 
 def sum_from(k, step, end, n, x):
-    """The probabilities of k, k + step, ..., end, which fall from some place on."""
+    """The probabilities of k, k + step, ..., end; they decrease from some k on."""
     current, total = term(k, n, x), mpf(0)
     odds = x / (1 - x)
     while True:
@@ -47,7 +47,7 @@ def tails(a, b, x):
     x = mpf(x)
     if a == int(a) and b == int(b):
         n, mean = a + b - 1, (a + b - 1) * x
-        # The tail away from the mean falls fast; the other is its complement.
+        # The tail away from the mean converges fast; the other is its complement.
         if a > mean:
             below = sum_from(a, 1, n, n, x)
             return below, 1 - below

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes changes.h, the images that tests/data/test_change.c is held to.
+"""Writes changes.h, the expected images of tests/data/test_change.c.
 
-Needs numpy, scipy and Pillow. Geometry is scipy's interpolation at the places that pixel centres are
-taken from, blur its Gaussian filter, JPEG is libjpeg's.
+Needs numpy, scipy and Pillow. Geometric changes use scipy's interpolation at the points to which
+pixel centres are mapped, blur uses its Gaussian filter, and JPEG uses libjpeg.
 
     python3 make_changes.py | clang-format > changes.h
 """
@@ -25,8 +25,8 @@ IMAGE = make_image().astype(float)
 
 
 def sample(image, height, width, points, matrix=((1, 0), (0, 1)), offset=(0, 0), fill=None):
-    """Means over points x points places of each pixel; matrix and offset take (u, v), shares of the
-    output's width and height, to those of the image."""
+    """Means over points x points samples of each pixel; matrix and offset map (u, v), in [0, 1]
+    over the output's width and height, to the same units of the image."""
     h, w = image.shape
     v, u = np.mgrid[: height * points, : width * points]
     u, v = (u + 0.5) / (width * points), (v + 0.5) / (height * points)
@@ -113,7 +113,7 @@ def turned(degrees, shift):
     return matrix, offset + shift
 
 
-# Turns and shifts have a direction drawn per sample, so their images are held by their maps.
+# The direction of rotations and shifts is random per sample, so tests check their maps instead.
 MAPS = {
     "turned": (*turned(10, (0, 0)), None),
     "turned back, black": (*turned(-10, (0, 0)), 0),

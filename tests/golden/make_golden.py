@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes layers.golden and losses.golden beside itself: what PyTorch, in double precision, says of
-every layer type and loss. Needs PyTorch; the tests only read the files. Usage: make_golden.py
+"""Writes layers.golden and losses.golden beside itself: outputs and gradients of every layer type
+and loss, computed by PyTorch in double precision. Needs PyTorch; the tests only read the files.
+Usage: make_golden.py
 
 A golden file is a list of cases. A case is
 
@@ -10,8 +11,8 @@ A golden file is a list of cases. A case is
 
 Keys of layers are the fields of pd_layer_spec, and `training`. Arrays are x0 (x1): inputs
 [n][h][w][c]; dy; y; dx0 (dx1); each param by its name, and `d` + name: its gradient over all
-samples; for batchnorm also moving_mean_after and moving_variance_after. Samples are two lanes, half
-and half.
+samples; for batchnorm also moving_mean_after and moving_variance_after. Each half of the samples is
+one lane.
 """
 import os
 
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-KINK = 2e-5  # no pre-activation of a ReLU lies closer to 0, where float and double could disagree
+KINK = 2e-5  # least magnitude of a ReLU's input: float and double may differ in sign closer to 0
 
 
 class Writer:
@@ -38,7 +39,7 @@ class Writer:
 
 
 def draw(*shape, scale=1.0):
-    """Normal float32 numbers, as doubles."""
+    """Normally distributed float32 numbers, as doubles."""
     return (torch.randn(*shape) * scale).double()
 
 
@@ -52,7 +53,7 @@ def same_padding(size, kernel, stride):
 
 
 def padded(x, spec, value):
-    """x [n][c][h][w] with the padding that the spec asks for."""
+    """x [n][c][h][w] with the padding of the spec."""
     if spec["padding"]:
         return x
     top, bottom = same_padding(x.shape[2], spec["kernel_h"], spec["stride"])
@@ -187,7 +188,7 @@ def pool_cases(writer):
         spec = dict(kernel_h=kh, kernel_w=kw, stride=stride, padding=valid)
         run(writer, "maxpool_" + name, "maxpool", spec, maxpool, {"x0": draw(2, h, w, c)}, {})
         run(writer, "avgpool_" + name, "avgpool", spec, avgpool, {"x0": draw(2, h, w, c)}, {})
-    # Many ties, as after a ReLU: the first of equals gets the gradient.
+    # Many ties, as after a ReLU: the first of equal elements gets the gradient.
     spec = dict(kernel_h=3, kernel_w=3, stride=2, padding=0)
     x = torch.relu(torch.round(draw(2, 7, 7, 4)))
     run(writer, "maxpool_ties", "maxpool", spec, maxpool, {"x0": x}, {})

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Writes heatmaps.h: Grad-CAM (arXiv:1610.02391) of every convolutional model, by PyTorch's autograd.
+"""Writes heatmaps.h: Grad-CAM (arXiv:1610.02391) of every convolutional model, by PyTorch.
 
-Debian's python3-torch. The models are those of make_networks.py as they are in inference; weights,
-moving statistics and the image come from the same integer hash.
+Needs PyTorch (Debian: python3-torch). The models are those of make_networks.py in inference mode;
+weights, moving statistics and the image come from the same integer hash.
 """
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ import make_networks as networks
 
 
 class Inference(networks.Net):
-    """Normalises by moving statistics, and remembers the last convolution's activation."""
+    """Normalises by moving statistics, and stores the last convolution's activation."""
 
     def note(self, y):
         self.last = y
@@ -54,7 +54,7 @@ def run(out, name, build, outputs=1, size=32, channels=1, width=0.5):
 
 def main():
     with open(__file__.rsplit("/", 1)[0] + "/heatmaps.h", "w") as out:
-        out.write("/* Made by make_heatmaps.py with PyTorch in double precision; do not edit. */\n"
+        out.write("/* Written by make_heatmaps.py with PyTorch in double precision; do not edit. */\n"
                   "typedef struct golden_heatmap {\n    const char *model;\n"
                   "    int outputs, size, channels;\n    float width;\n    pd_head head;\n"
                   "    bool normalise;\n    int rows, columns;\n"

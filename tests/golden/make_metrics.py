@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Writes metrics.h, the figures that tests/metrics/test_metrics.c is held to.
+"""Writes metrics.h, the expected values of tests/metrics/test_metrics.c.
 
-Needs numpy, scipy and scikit-learn (Debian: python3-sklearn). Nothing here shares a formula's
-arrangement with the C code: scikit-learn gives the values, DeLong's variance is the textbook's
-comparison of every positive with every negative, and the score intervals are found by inverting
-their test with a root finder.
+Needs numpy, scipy and scikit-learn (Debian: python3-sklearn). The methods differ from those of
+the C code: scikit-learn computes the values, DeLong's variance compares every positive with every
+negative, as in the textbook, and the score intervals invert their test with a root finder.
 
     python3 make_metrics.py | clang-format > metrics.h
 """
@@ -35,7 +34,7 @@ def newcombe(auc, m, n):
         factor = 1 + others * (1 - theta) / (2 - theta) + others * theta / (1 + theta)
         return (auc - theta) ** 2 - Z**2 * theta * (1 - theta) * factor / (m * n)
 
-    # At 0 and 1 the estimate itself is a root; the limit is the other one.
+    # At 0 and 1 the estimate is itself a root; the limit is the other root.
     low = 0.0 if auc == 0 else brentq(distance, 1e-12, auc - 1e-9, xtol=1e-15)
     high = 1.0 if auc == 1 else brentq(distance, auc + 1e-9, 1 - 1e-12, xtol=1e-15)
     return low, high
@@ -71,10 +70,12 @@ def f1(truth, called):
         return NONE
     value = metrics.f1_score(truth, called)
 
-    # F1 = F corresponds to a share of F / (2 - F); which F are not refuted by the share seen?
+    # F1 = F corresponds to a proportion of F / (2 - F). Find the F that the observed proportion does
+    # not reject.
     def distance(candidate):
-        share = candidate / (2 - candidate)
-        return (hits / relevant - share) ** 2 - Z**2 * share * (1 - share) / relevant
+        proportion = candidate / (2 - candidate)
+        return ((hits / relevant - proportion) ** 2
+                - Z**2 * proportion * (1 - proportion) / relevant)
 
     low = 0.0 if value == 0 else brentq(distance, 1e-12, value - 1e-9, xtol=1e-15)
     high = 1.0 if value == 1 else brentq(distance, value + 1e-9, 1 - 1e-12, xtol=1e-15)

@@ -1,23 +1,23 @@
 #!/usr/bin/python3
 """Writes networks.h: loss and gradients of one training step of every model, by PyTorch.
 
-Debian's python3-torch. Weights and images come from an integer hash that test_network.c computes in
-the same way, so that only results are stored: of every gradient its norm, its dot product with a
-hashed vector, and its first values.
+Needs PyTorch (Debian: python3-torch). test_network.c computes the weights and images by the same
+integer hash, so only results are stored: of every gradient its norm, its dot product with a hashed
+vector, and its first values.
 """
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 torch.set_num_threads(1)
-torch.set_default_dtype(torch.float64)  # the exact answer; float32 is held to it
+torch.set_default_dtype(torch.float64)  # the reference for float32
 
 BATCH, EPS = 6, 1e-3
 SAMPLES = 6
 
 
 def hashed(count, stream):
-    """[-1, 1) floats, exact in single precision."""
+    """Floats in [-1, 1), exact in single precision."""
     i = np.arange(count, dtype=np.uint64)
     h = (i * np.uint64(2654435761) + np.uint64(stream) * np.uint64(40503)) & np.uint64(0xFFFFFFFF)
     h ^= h >> np.uint64(15)
@@ -142,7 +142,7 @@ def vgg19(net, x):
 
 
 def same_pool(x):
-    """3 x 3, stride 2, with Keras' same padding: an odd one goes to the bottom and right."""
+    """3 x 3, stride 2, with Keras' same padding: odd padding goes to the bottom and right."""
     pads = []
     for size in (x.shape[2], x.shape[1]):
         total = max((-(-size // 2) - 1) * 2 + 3 - size, 0)
@@ -218,7 +218,7 @@ def run(out, name, build, outputs=1, weighted=False, size=32, channels=1, width=
 
 def main():
     with open(__file__.rsplit("/", 1)[0] + "/networks.h", "w") as out:
-        out.write("/* Made by make_networks.py with PyTorch in double precision; do not edit. */\n"
+        out.write("/* Written by make_networks.py with PyTorch in double precision; do not edit. */\n"
                   f"enum {{ GOLDEN_SIZE_MAX = 64, GOLDEN_BATCH = {BATCH}, GOLDEN_SAMPLES = {SAMPLES} }};\n"
                   "typedef struct golden_tensor {\n    const char *name;\n    int size;\n"
                   "    double norm, dot, first[GOLDEN_SAMPLES];\n} golden_tensor;\n"

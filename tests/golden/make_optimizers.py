@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/optimizers.h: what PyTorch's optimisers and its OneCycleLR do.
+"""Writes optimizers.h: steps of PyTorch's optimisers and its OneCycleLR schedule.
 
-Usage: python3 make_optimizers.py > optimizers.h
+    python3 make_optimizers.py > optimizers.h
 """
 import textwrap
 
@@ -14,7 +14,7 @@ COUNT = sum(int(np.prod(s)) for s in SHAPES)
 
 rng = np.random.default_rng(7)
 weights = rng.normal(0, 0.5, COUNT).astype(np.float32)
-weights[0] = 0  # l1 has no gradient here
+weights[0] = 0  # where the L1 penalty has no gradient
 gradients = rng.normal(0, 1, (STEPS, COUNT)).astype(np.float32)
 
 
@@ -42,7 +42,7 @@ def run(make, l1=0.0, l2=0.0, clip=0.0):
 
 
 def run_keras_sgd(rates, momentum):
-    """Keras' momentum keeps the learning rate inside the velocity; PyTorch's does not."""
+    """Keras' velocity includes the learning rate; PyTorch's does not."""
     w, v = weights.astype(np.float64), np.zeros(COUNT)
     for rate, gradient in zip(rates, gradients):
         v = momentum * v - rate * gradient
@@ -75,7 +75,7 @@ def table(name, values, kind="float"):
 
 
 o = torch.optim
-print("/* Written by make_optimizers.py; not to be edited. */")
+print("/* Written by make_optimizers.py; do not edit. */")
 print("/* clang-format off */")
 print(f"enum {{ GOLDEN_STEPS = {STEPS}, GOLDEN_COUNT = {COUNT} }};")
 table("golden_weights", weights)

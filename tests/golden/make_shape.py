@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes shape.h, the figures that tests/metrics/test_shape.c is held to.
+"""Writes shape.h, the expected values of tests/metrics/test_shape.c.
 
-Needs numpy and scipy. Correlations, chi-square and Wilson's intervals are scipy's, the exact test
-sums its multivariate hypergeometric distribution, an AUC compares every pair, and Holm's adjustment
-is written out.
+Needs numpy and scipy. scipy computes correlations, chi-square and Wilson's intervals; the exact
+test sums its multivariate hypergeometric distribution; an AUC compares every pair; Holm's
+adjustment is implemented here.
 
     python3 make_shape.py | clang-format > shape.h
 """
@@ -34,7 +34,7 @@ def nested(rows):
 
 
 def exact(right, count):
-    """The chance of all tables that are no likelier than this one."""
+    """The total probability of all tables that are at most as probable as this one."""
     chance = multivariate_hypergeom(count, right.sum())
     tables = itertools.product(*(range(min(n, right.sum()) + 1) for n in count[:-1]))
     tables = [(*t, right.sum() - sum(t)) for t in tables]
@@ -119,7 +119,7 @@ def row(height, width, truth, probability, threshold):
 
 
 def case(size, sides, levels, reads, threshold=0.5, skill=3):
-    """`sides` different heights and widths; `reads` weighs log width over height in the logit."""
+    """`sides` distinct heights and widths; `reads` weights log(width / height) in the logit."""
     truth = np.r_[0, 1, random.integers(0, 2, size - 2)]
     height = random.integers(1, sides + 1, size) * 10 + 90
     width = np.round(height * random.normal(1.2 + 0.2 * truth, 0.15)).clip(50)
@@ -130,14 +130,14 @@ def case(size, sides, levels, reads, threshold=0.5, skill=3):
 
 
 def perfect(size):
-    """Probabilities in the order of width over height, and all of one height: no test of area."""
+    """Probabilities ordered by width / height, all of the same height: area cannot be tested."""
     truth = np.arange(size) % 2
     width = 100 + 7 * np.arange(size)
     return np.full(size, 200), width, truth, (width - 90) / 7 / size / 3, 0.2
 
 
 def two_shapes(size):
-    """Only two values of each measure: a third is empty."""
+    """Only two values of each measure: one tercile is empty."""
     truth, wide = random.integers(0, 2, (2, size))
     return (np.full(size, 100), 100 + 50 * wide, truth,
             np.round(expit(truth + wide - 1 + random.normal(0, 1, size)), 2), 0.5)

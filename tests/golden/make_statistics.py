@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes statistics.h, the figures that tests/metrics/test_calibration.c, test_curves.c,
-test_difference.c and test_patients.c are held to.
+"""Writes statistics.h, the expected values of tests/metrics/test_calibration.c, test_curves.c,
+test_difference.c and test_patients.c.
 
-Needs numpy, scipy and scikit-learn (Debian: python3-sklearn). The curves, Brier score, reliability
-curve, McNemar's p and the temperature are theirs; DeLong is the textbook's comparison of every
-positive with every negative, Newcombe's interval and the bootstrap over patients are written out.
+Needs numpy, scipy and scikit-learn (Debian: python3-sklearn). They compute the curves, the Brier
+score, the reliability curve, McNemar's p and the temperature. DeLong's test compares every positive
+with every negative, as in the textbook; Newcombe's interval and the bootstrap over patients are
+implemented here.
 
     python3 make_statistics.py | clang-format > statistics.h
 """
@@ -40,7 +41,7 @@ def table(name, fields, rows):
 
 
 def thin(points, drop):
-    """Leaves out the points of which drop(the one kept before, itself, the next) holds."""
+    """Leaves out the points for which drop(last kept point, point, next point) is true."""
     kept = []
     for point in points:
         if len(kept) > 1 and drop(kept[-2], kept[-1], point):
@@ -57,7 +58,7 @@ def curve_cases():
     yield apart, np.linspace(0.1, 0.9, 15)
     yield 1 - apart, np.linspace(0.1, 0.9, 15)
     yield apart, np.full(15, 0.5)
-    # Three runs of ties of one positive and two negatives: one slanted line.
+    # Three groups of ties, each one positive and two negatives: a single slanted line.
     yield np.tile([0, 1, 0], 3), np.repeat([0.2, 0.4, 0.6], 3)
 
 
@@ -72,7 +73,7 @@ def curve_row(truth, score):
         return a[0] == b[0] == c[0] or a[1] == b[1] == c[1]
 
     fpr, tpr, thresholds = metrics.roc_curve(truth, score, drop_intermediate=False)
-    thresholds[0] = np.inf  # older versions: one above the highest score
+    thresholds[0] = np.inf  # older versions return the highest score plus one
     roc = thin(list(zip(fpr, tpr, thresholds)), straight)
     precision, recall, thresholds = metrics.precision_recall_curve(truth, score)
     points = zip(recall, precision, np.append(thresholds, np.inf))
@@ -138,7 +139,7 @@ def delong(truth, a, b):
 
 
 def newcombe_paired(e, f, g, h):
-    """Method 10 of Statistics in Medicine 17, 2635-2650, in its own letters."""
+    """Method 10 of Statistics in Medicine 17, 2635-2650, in its notation."""
     n = e + f + g + h
     p2, p3 = (e + f) / n, (e + g) / n
     l2, u2 = binomtest(e + f, n).proportion_ci(method="wilson")
@@ -175,7 +176,7 @@ def difference_row(size, levels, noise_a, noise_b):
 
 
 def bootstrap_row(patients):
-    """Images of a patient share truth and most of the score. Intervals of accuracy, sensitivity,
+    """Images of a patient have the same truth and similar scores. Intervals of accuracy, sensitivity,
     specificity and AUC."""
     images = random.integers(1, 6, patients)
     patient = np.repeat(np.arange(patients), images)

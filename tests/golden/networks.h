@@ -1,4 +1,4 @@
-/* Made by make_networks.py with PyTorch in double precision; do not edit. */
+/* Written by make_networks.py with PyTorch in double precision; do not edit. */
 enum { GOLDEN_SIZE_MAX = 64, GOLDEN_BATCH = 6, GOLDEN_SAMPLES = 6 };
 typedef struct golden_tensor {
     const char *name;

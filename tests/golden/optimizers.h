@@ -1,4 +1,4 @@
-/* Written by make_optimizers.py; not to be edited. */
+/* Written by make_optimizers.py; do not edit. */
 /* clang-format off */
 enum { GOLDEN_STEPS = 5, GOLDEN_COUNT = 50 };
 static const float golden_weights[50] = {
