@@ -45,13 +45,13 @@ enum { INFO_FIELDS = sizeof info_fields / sizeof *info_fields };
 
 struct pd_dataset {
     char *path;
-    char *temporary; /* while being written, else NULL */
+    char *temporary; /* path of the file being written, else NULL */
     pd_hdf5 file;
     hid_t images;
-    pd_hdf5_layout layout; /* of the images, when opened for reading */
+    pd_hdf5_layout layout; /* of the images, if open for reading */
     pd_dataset_info info;
     pd_sample *samples;
-    char **names; /* what the samples' names point into */
+    char **names; /* the samples' names point into it */
 };
 
 static pd_status create_handle(pd_dataset **out, const char *path)
@@ -70,8 +70,7 @@ cleanup:
     return status;
 }
 
-void pd_samples_count(int64_t counts[PD_FOLDS][PD_LABELS], const pd_sample *samples,
-                          int64_t count)
+void pd_samples_count(int64_t counts[PD_FOLDS][PD_LABELS], const pd_sample *samples, int64_t count)
 {
     memset(counts, 0, sizeof(int64_t) * PD_FOLDS * PD_LABELS);
     for (int64_t i = 0; i < count; i++)
@@ -197,10 +196,10 @@ pd_status pd_dataset_create(pd_dataset **out, const char *path, const pd_dataset
     const pd_hdf5_shape shape = {.stored = H5T_STD_U8LE, .rank = 3, .dims = dims};
     PD_TRY(pd_hdf5_create_array(&dataset->images, &dataset->file, dataset->file.id, "images",
                                 &shape, chunk));
-    /* A disk that is too small is better known now than after hours of packing. */
+    /* Fail now on a disk that is too small, not after hours of packing. */
     if (__builtin_mul_overflow(info->count, (int64_t)info->height * info->width, &bytes) ||
         bytes > INT64_MAX / 2) {
-        status = pd_fail("%s: cannot write: the images are larger than any file", path);
+        status = pd_fail("%s: cannot write: the images exceed the largest possible file", path);
         goto cleanup;
     }
     PD_TRY(pd_hdf5_reserve(&dataset->file, bytes));
@@ -212,7 +211,7 @@ cleanup:
     return status;
 }
 
-/* Reads or writes images [first, first + count), one run in the file and in memory. */
+/* Reads images [first, first + count) into `to`, or writes them from `from` if `to` is NULL. */
 static herr_t transfer(const pd_dataset *dataset, int64_t first, int64_t count, uint8_t *to,
                        const uint8_t *from)
 {
@@ -307,7 +306,7 @@ static pd_status check_count(const pd_hdf5 *file, const char *object, int64_t fo
                              (long long)found, (long long)count);
 }
 
-/* Reads an enum array of `count` values below `names_count`. */
+/* Reads an array of `count` enum values, all below `names_count`. */
 static pd_status read_enum(const pd_hdf5 *file, const char *object, const char *const *names,
                            int names_count, uint8_t **out, int64_t count)
 {
@@ -400,7 +399,7 @@ static pd_status read_samples(pd_dataset *dataset)
     PD_TRY(read_shapes(file, dataset->samples, count));
     pd_samples_count(counts, dataset->samples, count);
     if (memcmp(counts, dataset->info.counts, sizeof counts) != 0)
-        status = pd_hdf5_fail_read(file, "the counts of its attributes do not match its labels");
+        status = pd_hdf5_fail_read(file, "its class counts do not match its labels");
 
 cleanup:
     free(labels);
@@ -416,7 +415,7 @@ pd_status pd_dataset_open(pd_dataset **out, const char *path)
     pd_dataset *dataset = NULL;
     *out = NULL;
     if (!pd_file_exists(path))
-        return pd_fail("%s: cannot open: %s; make it by 'pneumo-dist pack FOLDER -o %s'", path,
+        return pd_fail("%s: cannot open: %s; create it with 'pneumo-dist pack FOLDER -o %s'", path,
                        strerror(errno), path);
     PD_TRY(create_handle(&dataset, path));
     PD_TRY(pd_hdf5_open(&dataset->file, dataset->path,
@@ -477,10 +476,10 @@ pd_status pd_dataset_read(const pd_dataset *dataset, const int64_t *ids, int64_t
     pd_hdf5_start();
     for (int64_t i = 0; i < count; i++) {
         if (ids[i] < 0 || ids[i] >= dataset->info.count)
-            return pd_fail("%s: there is no sample %lld; the last one is %lld", dataset->path,
+            return pd_fail("%s: there is no sample %lld; the last is %lld", dataset->path,
                            (long long)ids[i], (long long)dataset->info.count - 1);
     }
-    /* One by one: HDF5 takes longer for a long run, and kilobytes of memory for each of its images.
+    /* One at a time: for a range of chunks HDF5 is slower and needs kilobytes of memory per chunk.
      */
     for (int64_t i = 0; i < count; i++) {
         bool read = transfer(dataset, ids[i], 1, images + (size_t)i * size, NULL) >= 0;

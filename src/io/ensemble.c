@@ -16,12 +16,12 @@
 static const char *const FORMAT = "pneumo-dist ensemble";
 enum { FORMAT_VERSION = 1 };
 
-/* --- In memory --- */
+/* --- In memory. --- */
 
 pd_status pd_ensemble_add(pd_ensemble *ensemble, const char *name, pd_checkpoint **member)
 {
     if (ensemble->count == PD_MEMBERS_MAX)
-        return pd_fail("%s: an average has at most %d members", name, PD_MEMBERS_MAX);
+        return pd_fail("%s: an ensemble has at most %d members", name, PD_MEMBERS_MAX);
     pd_status status = pd_strdup(&ensemble->names[ensemble->count], name);
     if (status != PD_OK)
         return status;
@@ -50,7 +50,7 @@ void pd_ensemble_summarise(pd_ensemble *ensemble)
     whole->has_decision = false;
     whole->decision.views = 1;
     whole->decision.temperature = 1;
-    /* Of one run only. */
+    /* These describe a single run. */
     whole->arrays.slot_count = 0;
     whole->state.history_count = 0;
     whole->state.epoch = whole->state.step = whole->state.epoch_step = whole->state.best_epoch = 0;
@@ -68,8 +68,8 @@ void pd_ensemble_destroy(pd_ensemble **ensemble)
     *ensemble = NULL;
 }
 
-/* --- Saving. A member is made as a checkpoint of its own, and then copied, so that this file knows
- * nothing of what a checkpoint holds. --- */
+/* --- Saving. A member is first written as a checkpoint file in memory and then copied, so this
+ * file does not depend on a checkpoint's content. --- */
 
 static pd_status put_member(const pd_hdf5 *file, int number, const pd_checkpoint *member)
 {
@@ -127,16 +127,16 @@ cleanup:
     return status;
 }
 
-/* --- Loading, the other way round. --- */
+/* --- Loading. A member is copied to a file in memory and read as a checkpoint. --- */
 
-/* Copies what one link of a member's group leads to. */
+/* Copies one object of a member's group to the file *to (H5L_iterate_t). */
 static herr_t copy_object(hid_t group, const char *name, const H5L_info_t *about, void *to)
 {
     (void)about;
     return H5Ocopy(group, name, *(hid_t *)to, name, H5P_DEFAULT, H5P_DEFAULT);
 }
 
-/* Makes the group `object` a file in memory. */
+/* Copies the group `object` to a file in memory. */
 static pd_status extract(pd_hdf5 *out, pd_hdf5_image *image, const pd_hdf5 *file,
                          const char *object, const char *name)
 {
@@ -186,8 +186,8 @@ static pd_status get_members(const pd_hdf5 *file, pd_ensemble *ensemble)
     PD_TRY(pd_hdf5_check_format(file, FORMAT, FORMAT_VERSION));
     PD_TRY(pd_hdf5_get_number(file, "/members", "count", H5T_NATIVE_INT64, &count));
     if (count < 1 || count > PD_MEMBERS_MAX) {
-        status = pd_hdf5_fail_read(file, "has %lld members, where 1 to %d are possible",
-                                   (long long)count, PD_MEMBERS_MAX);
+        status = pd_hdf5_fail_read(file, "has %lld members; it must have 1 to %d", (long long)count,
+                                   PD_MEMBERS_MAX);
         goto cleanup;
     }
     for (int i = 1; i <= (int)count; i++)
@@ -206,10 +206,11 @@ cleanup:
 
 pd_status pd_ensemble_recognise(bool *is, const char *path)
 {
-    return pd_hdf5_recognise(is, path, "give a checkpoint or an average of several", FORMAT);
+    return pd_hdf5_recognise(is, path, "give a checkpoint or an ensemble", FORMAT);
 }
 
-/* A file that is no ensemble is to be a checkpoint, whose reader says what is wrong with it. */
+/* For a file that is not an ensemble: if it is not a checkpoint either, the error is that of its
+ * reader. */
 static pd_status load_checkpoint(pd_ensemble *ensemble, const char *path)
 {
     pd_checkpoint *only = NULL;
@@ -233,7 +234,7 @@ pd_status pd_ensemble_load(pd_ensemble **out, const char *path)
     if (!pd_file_exists(path) || pd_ensemble_recognise(&is, path) != PD_OK || !is) {
         PD_TRY(load_checkpoint(ensemble, path));
     } else {
-        PD_TRY(pd_hdf5_open(&file, path, "make it again by 'pneumo-dist ensemble'"));
+        PD_TRY(pd_hdf5_open(&file, path, "create it again with 'pneumo-dist ensemble'"));
         PD_TRY(get_members(&file, ensemble));
     }
     *out = ensemble;

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A temporary file of another host that nobody has written to for so long is nobody's. */
+/* Age at which a temporary file of another host counts as left behind. */
 enum { LEFT_SECONDS = 3600 };
 
 bool pd_file_exists(const char *path)
@@ -32,7 +32,7 @@ static pd_status make_one_folder(const char *path)
     if (stat(path, &about) != 0)
         return pd_fail("%s: cannot create the folder: %s", path, strerror(reason));
     if (!S_ISDIR(about.st_mode))
-        return pd_fail("%s: cannot create the folder: a file of that name is in the way", path);
+        return pd_fail("%s: cannot create the folder: a file of that name exists", path);
     return PD_OK;
 }
 
@@ -82,7 +82,7 @@ pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, si
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return pd_fail("%s: cannot open: %s", path, strerror(errno));
-    /* One byte more than the file holds lets the last read see its end. */
+    /* Room for one byte more than the file has, so that the last read detects its end. */
     capacity = 4096;
     if (fstat(file, &about) == 0 && S_ISREG(about.st_mode) && about.st_size >= 0 &&
         (size_t)about.st_size <= limit)
@@ -105,8 +105,7 @@ pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, si
             break;
         used += (size_t)got;
         if (used > limit) {
-            status =
-                pd_fail("%s: is larger than %zu bytes, too large for its purpose", path, limit);
+            status = pd_fail("%s: is larger than %zu bytes", path, limit);
             goto cleanup;
         }
         if (used == capacity - 1)
@@ -123,7 +122,7 @@ cleanup:
     return status;
 }
 
-/* Host and process keep two programs that write the same file apart. */
+/* Host and process id distinguish programs that write the same file. */
 static void get_host(char host[HOST_NAME_MAX + 1])
 {
     if (gethostname(host, HOST_NAME_MAX) != 0)
@@ -136,21 +135,21 @@ pd_status pd_file_temporary(char **temporary, const char *path)
     struct stat about;
     char host[HOST_NAME_MAX + 1];
     *temporary = NULL;
-    /* A rename would replace a device or a pipe, such as /dev/null, by a plain file. */
+    /* A rename would replace a device or pipe, such as /dev/null, by a regular file. */
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
         return pd_fail("%s: cannot write: it is not a regular file", path);
     get_host(host);
     return pd_format(temporary, "%s.%s-%ld.tmp", path, host, (long)getpid());
 }
 
-/* Opens the folder that holds `path`, to flush its entries. */
+/* Opens the folder of `path`, to flush its entries. */
 static int open_folder_of(const char *path)
 {
     char *folder = NULL;
     const char *slash = strrchr(path, '/');
     if (slash == NULL)
         return open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* The slash itself stays: the folder of "/x" is "/". */
+    /* Keep the slash: the folder of "/x" is "/". */
     if (pd_format(&folder, "%.*s", (int)(slash - path) + 1, path) != PD_OK)
         return -1;
     int result = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -158,8 +157,7 @@ static int open_folder_of(const char *path)
     return result;
 }
 
-/* Whether the file `name` in `folder` is a temporary one of `base`, left by a process that was
- * killed. */
+/* Whether the file `name` in `folder` is a temporary file of `base` left by a killed process. */
 static bool is_leftover(int folder, const char *base, const char *name)
 {
     char host[HOST_NAME_MAX + 1], *end;
@@ -179,8 +177,8 @@ static bool is_leftover(int folder, const char *base, const char *name)
            time(NULL) - about.st_mtime > LEFT_SECONDS;
 }
 
-/* Whoever is killed while writing leaves a temporary file, as large as the file itself. The next to
- * write that file clears it away; failing to is no failure of the writing. */
+/* A process killed while writing leaves a temporary file as large as the file itself, which the
+ * next write of that file removes. Errors are ignored: the write itself succeeded. */
 static void remove_leftovers(const char *path)
 {
     int file = open_folder_of(path);
@@ -197,26 +195,26 @@ static void remove_leftovers(const char *path)
     closedir(folder);
 }
 
-/* Gives the file at `path`, if there is one, a second name by which it outlives the rename over it;
- * without hard links, moves it to `kept` at once. Returns 0, or -1 with errno. */
-static int hold(const char *path, const char *second, const char *kept)
+/* Links the file at `path`, if it exists, to the name `second`, so that it survives the rename over
+ * it. Without hard links, moves it to `kept` now. Returns 0, or -1 with errno. */
+static int keep(const char *path, const char *second, const char *kept)
 {
-    unlink(second); /* of a killed process whose number has come round again */
+    unlink(second); /* left by a killed process with the same id */
     if (link(path, second) == 0 || errno == ENOENT)
         return 0;
     return rename(path, kept);
 }
 
-/* pd_file_commit; unless `kept` is NULL, it gets what was at `path`. */
+/* pd_file_commit, or with `kept` pd_file_replace. */
 static pd_status commit(const char *temporary, const char *path, const char *kept)
 {
     char *second = NULL;
     pd_status status = kept == NULL ? PD_OK : pd_file_temporary(&second, kept);
-    /* Opened before the rename, so that all that can fail does so while `path` is untouched. */
+    /* Open before the rename, so that failures leave `path` unchanged. */
     int folder = open_folder_of(path);
     int file = folder < 0 ? -1 : open(temporary, O_RDONLY | O_CLOEXEC);
     if (status == PD_OK &&
-        (file < 0 || fsync(file) != 0 || (kept != NULL && hold(path, second, kept) != 0) ||
+        (file < 0 || fsync(file) != 0 || (kept != NULL && keep(path, second, kept) != 0) ||
          rename(temporary, path) != 0))
         status = pd_fail("%s: cannot write: %s", path, strerror(errno));
     if (status != PD_OK) {
@@ -227,14 +225,14 @@ static pd_status commit(const char *temporary, const char *path, const char *kep
     }
     remove_leftovers(path);
     if (kept != NULL) {
-        /* Nothing has the second name where nothing was at `path`, or it was moved at once. */
+        /* `second` does not exist if `path` did not, or was moved already. */
         if (rename(second, kept) != 0 && errno != ENOENT)
             status = pd_fail("%s: cannot write: %s", kept, strerror(errno));
         remove_leftovers(kept);
     }
-    /* Some network file systems cannot flush a folder, and say so by EINVAL. */
+    /* EINVAL: some network file systems cannot flush a folder. */
     if (fsync(folder) != 0 && errno != EINVAL)
-        status = pd_fail("%s: is written, but its folder could not be flushed to disk: %s", path,
+        status = pd_fail("%s: written, but its folder could not be flushed to disk: %s", path,
                          strerror(errno));
 
 cleanup:

@@ -29,7 +29,7 @@ pd_status pd_storage_folder(char **out, const char *path)
     return status;
 }
 
-/* Seconds to write `bytes` bytes to `path` as a checkpoint is written. */
+/* Measures the seconds to write `size` bytes to `path` as checkpoints are written. */
 static pd_status time_write(const char *path, const void *bytes, size_t size, double *seconds)
 {
     double start = pd_clock_now();
@@ -55,7 +55,7 @@ pd_status pd_storage_try(pd_storage *out, const char *folder, size_t bytes)
     double seconds;
     *out = (pd_storage){0};
     if (statvfs(folder, &disk) != 0)
-        return pd_fail("%s: cannot look at the disk: %s", folder, strerror(errno));
+        return pd_fail("%s: cannot query the file system: %s", folder, strerror(errno));
     out->free_bytes = (double)disk.f_bavail * (double)disk.f_frsize;
     size_t size = bytes < LARGEST ? bytes : LARGEST;
     if (size < SMALL)

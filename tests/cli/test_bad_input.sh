@@ -326,7 +326,7 @@ shutil.copy("data.h5", "label.h5")
 with h5py.File("label.h5", "r+") as file:
     file["label"][0] ^= 1
 PY
-refuse "train: no data set" 1 "^nowhere.h5: cannot open: No such .*; make it by 'pneumo-dist pack FOLDER -o nowhere.h5'$" \
+refuse "train: no data set" 1 "^nowhere.h5: cannot open: No such .*; create it with 'pneumo-dist pack FOLDER -o nowhere.h5'$" \
     "${train[@]}" --data nowhere.h5
 refuse "train: a folder as data set" 1 '^phantoms: is not a regular file' "${train[@]}" --data phantoms
 refuse "train: a text as data set" 1 "^small.ini: is not an HDF5 file$pack_again" "${train[@]}" --data small.ini
@@ -341,7 +341,7 @@ refuse "train: a data set of an older version" 1 "^older.h5: has format version 
     "${train[@]}" --data older.h5
 refuse "train: one flipped bit" 1 "^flipped.h5: the image of sample 17 \(train/.*\) is damaged$pack_again" \
     "${train[@]}" --data flipped.h5
-refuse "train: changed labels" 1 "^label.h5: the counts of its attributes do not match its labels$pack_again" \
+refuse "train: changed labels" 1 "^label.h5: its class counts do not match its labels$pack_again" \
     "${train[@]}" --data label.h5
 many 2 train small.ini --run run --data nowhere.h5
 refuse "train: no data set, 2 ranks" 1 '^rank 0 on [^ ]+: reading the data set: nowhere.h5: cannot open' "${ranked[@]}"
@@ -484,7 +484,7 @@ refuse "predict: no such checkpoint, 2 ranks" 1 '^rank 0 on [^ ]+: reading the c
 mkdir empty
 refuse "predict: an empty folder" 1 '^empty: there are no files in it' "$p" predict good/best.h5 empty
 break_off "predict: no such image" '^1 of 1 files has no prediction' "$p" predict good/best.h5 nowhere.png
-refuse "evaluate: no data set" 1 "^nowhere.h5: cannot open.*; make it by 'pneumo-dist pack" \
+refuse "evaluate: no data set" 1 "^nowhere.h5: cannot open.*; create it with 'pneumo-dist pack" \
     "$p" evaluate good/best.h5 --data nowhere.h5
 
 # --- Bad runs ---

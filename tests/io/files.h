@@ -1,4 +1,4 @@
-/* What the tests of this room share: whole files as bytes, damage, and a disk that is full. */
+/* Helpers of this room's tests: whole files as bytes, damaged files, a full disk. */
 #ifndef PNEUMO_TESTS_IO_FILES_H
 #define PNEUMO_TESTS_IO_FILES_H
 
@@ -42,7 +42,7 @@ static inline void assert_same_file(const char *a, const char *b)
     free(y.data);
 }
 
-/* An empty folder of that name. */
+/* Creates an empty folder of that name. */
 static inline void fresh_folder(const char *path)
 {
     char command[256];
@@ -61,7 +61,7 @@ static inline int count_files(const char *path)
     return count;
 }
 
-/* Lets no file grow beyond `size` bytes, as if the disk were full; 0 lifts that. */
+/* Limits files to `size` bytes, as if the disk were full; 0 removes the limit. */
 static inline void limit_files(size_t size)
 {
     struct rlimit limit;
@@ -74,10 +74,10 @@ static inline void limit_files(size_t size)
 static inline void assert_message(const char *part)
 {
     if (strstr(pd_error_message(), part) == NULL)
-        fail_msg("message '%s' does not say '%s'", pd_error_message(), part);
+        fail_msg("message '%s' does not contain '%s'", pd_error_message(), part);
 }
 
-/* The Python that has h5py, or NULL. */
+/* A Python with h5py, or NULL. */
 static inline const char *find_python(void)
 {
     if (system("python3 -c 'import h5py' 2>/dev/null") == 0)
@@ -87,7 +87,7 @@ static inline const char *find_python(void)
     return NULL;
 }
 
-/* Runs tests/io/read_by_h5py.py with these arguments; skips without h5py. */
+/* Runs tests/io/read_by_h5py.py with these arguments; skips the test without h5py. */
 static inline void read_by_h5py(const char *kind, const char *path)
 {
     char command[1024];

@@ -1,11 +1,11 @@
-/* HDF5's handles, to see that none is left open. Included once per test program. */
+/* Checks that no HDF5 handle is left open. Include once per test program. */
 #ifndef PNEUMO_TESTS_IO_HANDLES_H
 #define PNEUMO_TESTS_IO_HANDLES_H
 
 #include "io/hdf5.h"
 
-/* HDF5 itself leaks what it has read of a damaged object. That this program closes all it opens is
- * seen by the handles that are left. */
+/* HDF5 leaks memory when it reads a damaged object; assert_no_handles shows that this program
+ * closes everything that it opens. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

@@ -1,4 +1,4 @@
-"""Reads what test_dataset.c and test_checkpoint.c wrote, the way h5py and Keras do."""
+"""Reads files of test_dataset.c and test_checkpoint.c as h5py and Keras do."""
 import sys
 
 import h5py

@@ -40,7 +40,7 @@ static int setup(void **state)
         values[1][i] = -1.5f * (float)i;
         values[2][i] = i == 1 ? NAN : 1e-30f * (float)i;
     }
-    /* The gap behind `epoch` is set apart, since it must not reach the file. */
+    /* The padding after `epoch` differs, since it must not reach the file. */
     memset(&history[0], 0x55, sizeof history[0]);
     memset(&history[1], 0xaa, sizeof history[1]);
     for (int i = 0; i < 2; i++) {
@@ -230,12 +230,12 @@ static void test_round_trip(void **state)
     assert_no_handles();
 }
 
-static void test_round_trip_of_little(void **state)
+static void test_round_trip_of_empty(void **state)
 {
     (void)state;
     pd_checkpoint *found;
-    pd_checkpoint little = {.state.best_metric = (double)NAN};
-    assert_int_equal(pd_checkpoint_save(PATH, &little), PD_OK);
+    pd_checkpoint empty = {.state.best_metric = (double)NAN};
+    assert_int_equal(pd_checkpoint_save(PATH, &empty), PD_OK);
     assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
     assert_int_equal(found->arrays.layer_count, 0);
     assert_int_equal(found->arrays.weight_count, 0);
@@ -252,7 +252,7 @@ static void test_round_trip_of_little(void **state)
     pd_checkpoint_destroy(&found);
 }
 
-/* A calibration that contradicts itself is not believed. */
+/* An inconsistent calibration is refused. */
 static void test_wrong_calibration(void **state)
 {
     (void)state;
@@ -271,8 +271,8 @@ static void test_wrong_calibration(void **state)
     assert_no_handles();
 }
 
-/* Arrays of several chunks, more weights than fit a group's header, a job of more than 64 KiB. */
-static void test_round_trip_of_much(void **state)
+/* Arrays of several chunks, more weights than fit in a group's header, a job over 64 KiB. */
+static void test_round_trip_of_many_layers(void **state)
 {
     (void)state;
     enum { MANY = 60, ROWS = 900, COLUMNS = 701, JOB = 100000 };
@@ -312,7 +312,7 @@ static void test_round_trip_of_much(void **state)
     free(job);
 }
 
-/* Files of version 0.1 have rows without the last member: it is then not known. */
+/* History rows of version 0.1 lack the last member, which is then NAN. */
 static void test_former_history(void **state)
 {
     (void)state;
@@ -358,7 +358,7 @@ static void test_same_bytes_a_second_later(void **state)
     (void)state;
     assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
     nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 100000000}, NULL);
-    /* What lies in the gap of a history row is not content. */
+    /* Padding in a history row is not content. */
     ((unsigned char *)history)[sizeof(int32_t)] ^= 0xff;
     assert_int_equal(pd_checkpoint_save("io-checkpoint/best.h5", &made), PD_OK);
     assert_same_file(PATH, "io-checkpoint/best.h5");
@@ -382,7 +382,7 @@ static void test_read_by_h5py(void **state)
     read_by_h5py("checkpoint", PATH);
 }
 
-/* Loads. Returns whether that worked; content and message are checked. */
+/* Returns whether the file loads; checks the content, or the message. */
 static bool survives(const char *path)
 {
     pd_checkpoint *found;
@@ -413,20 +413,20 @@ static void test_cut_short_anywhere(void **state)
     free(whole.data);
 }
 
-static void test_flipped_bytes_are_seen(void **state)
+static void test_flipped_bytes_are_detected(void **state)
 {
     (void)state;
     assert_int_equal(pd_checkpoint_save(PATH, &made), PD_OK);
     bytes whole = slurp(PATH);
-    int seen = 0;
+    int detected = 0;
     for (size_t at = 0; at < whole.size; at += 1 + whole.size / 400) {
         whole.data[at] ^= 0x10;
         spill(DAMAGED, whole.data, whole.size);
         whole.data[at] ^= 0x10;
-        seen += !survives(DAMAGED);
+        detected += !survives(DAMAGED);
     }
-    /* The others hit bytes that hold nothing. */
-    assert_true(seen > 50);
+    /* The others are in unused bytes. */
+    assert_true(detected > 50);
     free(whole.data);
 }
 
@@ -562,7 +562,7 @@ static void one_weight_many_times(hid_t file)
     put_texts(file, "model_weights/block1_conv1", "weight_names", TIMES, names);
     free(names);
 }
-static void layer_that_is_not_there(hid_t file)
+static void missing_layer(hid_t file)
 {
     put_texts(file, "model_weights", "layer_names", 2, "dens2dens3");
 }
@@ -570,7 +570,7 @@ static void five_slots(hid_t file)
 {
     put_texts(file, "optimizer", "slot_names", 5, "abcde");
 }
-static void limit_that_is_no_number(hid_t file)
+static void limit_that_is_nan(hid_t file)
 {
     hid_t group = H5Gopen2(file, "profile", H5P_DEFAULT);
     hid_t attribute = H5Aopen(group, "sharpness_most", H5P_DEFAULT);
@@ -638,9 +638,9 @@ static void test_wrong_content(void **state)
         {weight_without_layer, "'/model_weights/dense' lists weight 'kernel' of layer ''"},
         {weight_of_another_layer, "'/model_weights/dense' lists weight 'bias' of layer 'flat'"},
         {one_weight_many_times, "names more arrays than it holds"},
-        {layer_that_is_not_there, "attribute 'weight_names' of '/model_weights/dens2' is missing"},
+        {missing_layer, "attribute 'weight_names' of '/model_weights/dens2' is missing"},
         {five_slots, "has 5 optimiser slots, more than 4"},
-        {limit_that_is_no_number, "'/profile' has invalid limits for 'sharpness'"},
+        {limit_that_is_nan, "'/profile' has invalid limits for 'sharpness'"},
         {profile_without_a_trait, "'ratio_low' of '/profile' is missing"},
         {wide_mean_image, "'/profile/mean_image' has the wrong shape"},
         {bright_mean_image, "'/profile/mean_image' contains 256, which is not a grey value"},
@@ -698,7 +698,7 @@ static void test_full_disk_changes_nothing(void **state)
     assert_true(survives(PATH));
 }
 
-static void test_save_what_cannot_be(void **state)
+static void test_save_invalid(void **state)
 {
     (void)state;
     pd_array slashed = {"dense", "a/b", 1, {1}, values[0]};
@@ -720,20 +720,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_round_trip, setup),
-        cmocka_unit_test_setup(test_round_trip_of_little, setup),
+        cmocka_unit_test_setup(test_round_trip_of_empty, setup),
         cmocka_unit_test_setup(test_wrong_calibration, setup),
-        cmocka_unit_test_setup(test_round_trip_of_much, setup),
+        cmocka_unit_test_setup(test_round_trip_of_many_layers, setup),
         cmocka_unit_test_setup(test_former_history, setup),
         cmocka_unit_test_setup(test_same_bytes_a_second_later, setup),
         cmocka_unit_test_setup(test_loaded_saves_the_same, setup),
         cmocka_unit_test_setup(test_read_by_h5py, setup),
         cmocka_unit_test_setup(test_cut_short_anywhere, setup),
-        cmocka_unit_test_setup(test_flipped_bytes_are_seen, setup),
+        cmocka_unit_test_setup(test_flipped_bytes_are_detected, setup),
         cmocka_unit_test_setup(test_damaged_weight_is_named, setup),
         cmocka_unit_test_setup(test_wrong_content, setup),
         cmocka_unit_test_setup(test_not_a_checkpoint, setup),
         cmocka_unit_test_setup(test_full_disk_changes_nothing, setup),
-        cmocka_unit_test_setup(test_save_what_cannot_be, setup),
+        cmocka_unit_test_setup(test_save_invalid, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* Saves with no file growing beyond `limit` bytes (0: no limit) once the new file is there. */
+/* Saves with files limited to `limit` bytes (0: no limit) once the new file exists. */
 static pd_status save_limited(const char *path, size_t limit)
 {
     pd_status status = PD_OK;
@@ -78,7 +78,7 @@ static pd_status save_limited(const char *path, size_t limit)
     PD_TRY(pd_dataset_finish(dataset, &info));
 
 cleanup:
-    /* Unlike a full disk, the limit would also hold for what is not on the disk. */
+    /* Unlike a full disk, the limit also applies to files in memory. */
     if (limit > 0)
         limit_files(0);
     pd_dataset_destroy(&dataset);
@@ -90,7 +90,7 @@ static pd_status save(const char *path)
     return save_limited(path, 0);
 }
 
-/* Fails the test unless all that the file holds is as it was written. */
+/* Asserts that everything in the file is as written. */
 static void assert_content(const pd_dataset *dataset, const uint8_t *read)
 {
     const pd_dataset_info *found = pd_dataset_get_info(dataset);
@@ -156,7 +156,7 @@ static void test_read_in_any_order(void **state)
     assert_int_equal(pd_dataset_read(dataset, ids, 0, read), PD_OK);
     const int64_t beyond = COUNT, below = -1;
     assert_int_equal(pd_dataset_read(dataset, &beyond, 1, read), PD_FAILED);
-    assert_message("there is no sample 7; the last one is 6");
+    assert_message("there is no sample 7; the last is 6");
     assert_int_equal(pd_dataset_read(dataset, &below, 1, read), PD_FAILED);
     pd_dataset_destroy(&dataset);
 }
@@ -190,7 +190,7 @@ static void test_unfinished_leaves_nothing(void **state)
     assert_int_equal(count_files(FOLDER), 0);
 }
 
-/* Opens and reads everything. Returns whether that worked; content and message are checked. */
+/* Returns whether the file can be read; checks the content, or the message. */
 static bool survives(const char *path)
 {
     pd_dataset *dataset;
@@ -225,20 +225,20 @@ static void test_cut_short_anywhere(void **state)
     free(whole.data);
 }
 
-static void test_flipped_bytes_are_seen(void **state)
+static void test_flipped_bytes_are_detected(void **state)
 {
     (void)state;
     assert_int_equal(save(PATH), PD_OK);
     bytes whole = slurp(PATH);
-    int seen = 0;
+    int detected = 0;
     for (size_t at = 0; at < whole.size; at += 1 + whole.size / 400) {
         whole.data[at] ^= 0x10;
         spill(DAMAGED, whole.data, whole.size);
         whole.data[at] ^= 0x10;
-        seen += !survives(DAMAGED);
+        detected += !survives(DAMAGED);
     }
-    /* The others hit bytes that hold nothing. */
-    assert_true(seen > 50);
+    /* The others are in unused bytes. */
+    assert_true(detected > 50);
     free(whole.data);
 }
 
@@ -334,7 +334,7 @@ static void test_not_a_data_set(void **state)
     assert_open_fails(DAMAGED, "is an HDF5 file, but not a pneumo-dist data set; pack");
 }
 
-/* Changes to a good file; `change` gets it open for writing. */
+/* Applies `change` to a valid file, opened for writing; it must be refused. */
 static void assert_refused(void (*change)(hid_t file), const char *part)
 {
     assert_int_equal(save(DAMAGED), PD_OK);
@@ -353,7 +353,7 @@ static void set_number(hid_t file, const char *name, int64_t value)
     H5Aclose(attribute);
 }
 
-/* Replaces the array by one of that type, dims and chunk (0: none), without content. */
+/* Replaces the array by an unwritten one of that type, dims and chunk (0: contiguous). */
 static void replace(hid_t file, const char *name, hid_t type, int rank, hsize_t n, hsize_t chunk)
 {
     hsize_t dims[3] = {n, HEIGHT, WIDTH}, chunks[3] = {chunk, HEIGHT, WIDTH};
@@ -368,7 +368,7 @@ static void replace(hid_t file, const char *name, hid_t type, int rank, hsize_t 
     H5Sclose(space);
 }
 
-/* What version 1 was: no '/shape'. */
+/* Version 1 had no /shape. */
 static void version_without_shapes(hid_t file)
 {
     set_number(file, "format_version", 1);
@@ -490,7 +490,7 @@ static void shape_without_width(hid_t file)
 {
     replace_shapes(file, H5T_STD_U16LE, COUNT, 2);
 }
-static void names_of_any_width(hid_t file)
+static void names_of_variable_width(hid_t file)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, H5T_VARIABLE);
@@ -555,7 +555,7 @@ static void test_wrong_content(void **state)
         {no_seed, "attribute 'seed' of '/' is missing"},
         {seed_of_text, "attribute 'seed' of '/' has the wrong type"},
         {long_digest, "attribute 'content_digest' of '/' is not a text of at most 32 bytes"},
-        {wrong_count, "the counts of its attributes do not match its labels"},
+        {wrong_count, "its class counts do not match its labels"},
         {wrong_mean, "is out of range"},
         {no_labels, "array '/label' is missing"},
         {group_for_labels, "array '/label' is missing"},
@@ -564,7 +564,7 @@ static void test_wrong_content(void **state)
         {negative_patient, "'/patient' of sample 1 is negative"},
         {fewer_patients, "'/patient' has 6 entries for 7 images"},
         {two_dimensional_patients, "array '/patient' has the wrong shape"},
-        {names_of_any_width, "array '/name' is incomplete"},
+        {names_of_variable_width, "array '/name' is incomplete"},
         {enormous_images, "array '/images' is incomplete"},
         {enormous_contiguous_names, "array '/name' is incomplete"},
         {enormous_chunks, "array '/patient' is incomplete"},
@@ -597,7 +597,7 @@ static void test_full_disk_changes_nothing(void **state)
     assert_int_equal(save(PATH), PD_OK);
 }
 
-static void test_small_disk_is_known_at_once(void **state)
+static void test_small_disk_fails_at_once(void **state)
 {
     (void)state;
     pd_dataset *dataset;
@@ -611,7 +611,7 @@ static void test_small_disk_is_known_at_once(void **state)
     assert_no_handles();
 }
 
-static void test_write_where_it_cannot_be(void **state)
+static void test_write_to_invalid_path(void **state)
 {
     (void)state;
     spill("io-dataset/f", images, 1);
@@ -633,14 +633,14 @@ int main(void)
         cmocka_unit_test_setup(test_read_by_h5py, setup),
         cmocka_unit_test_setup(test_unfinished_leaves_nothing, setup),
         cmocka_unit_test_setup(test_cut_short_anywhere, setup),
-        cmocka_unit_test_setup(test_flipped_bytes_are_seen, setup),
+        cmocka_unit_test_setup(test_flipped_bytes_are_detected, setup),
         cmocka_unit_test_setup(test_damaged_image_is_named, setup),
         cmocka_unit_test_setup(test_layout_of_chunks, setup),
         cmocka_unit_test_setup(test_not_a_data_set, setup),
         cmocka_unit_test_setup(test_wrong_content, setup),
         cmocka_unit_test_setup(test_full_disk_changes_nothing, setup),
-        cmocka_unit_test_setup(test_small_disk_is_known_at_once, setup),
-        cmocka_unit_test_setup(test_write_where_it_cannot_be, setup),
+        cmocka_unit_test_setup(test_small_disk_fails_at_once, setup),
+        cmocka_unit_test_setup(test_write_to_invalid_path, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

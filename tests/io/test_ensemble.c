@@ -1,4 +1,4 @@
-/* The ensemble file: what was saved is loaded, damage is told in one line, and a checkpoint is an
+/* The ensemble file: round trips, damaged files give messages of one line, a checkpoint is an
  * ensemble of one. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,8 +90,7 @@ static void assert_content(const pd_ensemble *found)
     assert_string_equal(found->whole.job_name, "average of 3: cnn-deep");
 }
 
-/* Of what is only one run's, the whole says nothing, and it was looked at as often as any member.
- */
+/* `whole` has nothing that describes a single run, and the maximum of test_looks. */
 static void test_summary(void **state)
 {
     (void)state;
@@ -148,7 +147,7 @@ static void test_checkpoint_is_one(void **state)
     assert_message("io-ensemble/other.h5: cannot open: ");
 }
 
-/* Returns whether the damaged file still loads; content and message are checked. */
+/* Returns whether the file loads; checks the content, or the message. */
 static bool survives(const char *path)
 {
     pd_ensemble *found;
@@ -168,7 +167,7 @@ static bool survives(const char *path)
 static void test_damage(void **state)
 {
     (void)state;
-    int seen = 0;
+    int detected = 0;
     assert_int_equal(pd_ensemble_save(PATH, &made), PD_OK);
     bytes whole = slurp(PATH);
     for (size_t size = 0; size < whole.size; size += 1 + whole.size / 60) {
@@ -179,9 +178,9 @@ static void test_damage(void **state)
         whole.data[at] ^= 0x10;
         spill(OTHER, whole.data, whole.size);
         whole.data[at] ^= 0x10;
-        seen += !survives(OTHER);
+        detected += !survives(OTHER);
     }
-    assert_true(seen > 50); /* the others hit bytes that hold nothing */
+    assert_true(detected > 50); /* the others are in unused bytes */
     free(whole.data);
 }
 
@@ -206,7 +205,7 @@ static void test_wrong_content(void **state)
         const char *message;
     } cases[] = {
         {"/members", "count", 4, "average.h5: "},
-        {"/members", "count", 0, "average.h5: has 0 members, where 1 to 64 are possible; make it"},
+        {"/members", "count", 0, "average.h5: has 0 members; it must have 1 to 64; create it"},
         {"/members", "count", 65, "average.h5: has 65 members"},
         {"/members/2", "format_version", 9, "average.h5, member 2: has format version 9"},
         {"/members/3/state", "epoch", -1, "average.h5, member 3: its epoch, step or lanes"},

@@ -18,8 +18,8 @@
 
 static const char *const FOLDER = "io-file";
 
-/* These stand before the C library's functions of the same name. */
-static int calls_left = -1; /* calls that change the disk until the process is killed; -1: never */
+/* The functions below replace those of the C library. */
+static int calls_left = -1; /* disk-changing calls until the process is killed; -1: never */
 static bool no_links;       /* as on a file system without hard links */
 
 static void count_call(void)
@@ -103,7 +103,7 @@ static void test_read_of_unknown_size(void **state)
     (void)state;
     unsigned char *data;
     size_t size;
-    /* A file that says it has 0 bytes, and one without end. */
+    /* A file whose size is reported as 0, and an infinite one. */
     assert_int_equal(pd_file_read(&data, &size, "/proc/self/status", 1 << 20), PD_OK);
     assert_true(size > 0 && strlen((char *)data) == size);
     free(data);
@@ -120,7 +120,7 @@ static void test_folder_make(void **state)
     assert_false(pd_file_exists("io-file/a/b/d"));
     assert_int_equal(pd_file_write("io-file/f", "x", 1), PD_OK);
     assert_int_equal(pd_folder_make("io-file/f"), PD_FAILED);
-    assert_message("io-file/f: cannot create the folder: a file of that name is in the way");
+    assert_message("io-file/f: cannot create the folder: a file of that name exists");
     assert_int_equal(pd_folder_make("io-file/f/g"), PD_FAILED);
     assert_message("io-file/f: cannot create the folder");
     assert_int_equal(pd_folder_make(""), PD_FAILED);
@@ -143,7 +143,7 @@ static void test_failed_write_changes_nothing(void **state)
     assert_int_equal(count_files(FOLDER), 1);
 }
 
-static void test_write_where_it_cannot_be(void **state)
+static void test_write_to_invalid_path(void **state)
 {
     (void)state;
     assert_int_equal(pd_file_write("io-file/none/a", "x", 1), PD_FAILED);
@@ -169,7 +169,7 @@ static void test_commit(void **state)
     spill("io-file/a", (const unsigned char *)"old", 3);
     assert_int_equal(pd_file_commit(temporary, "io-file/a"), PD_OK);
     assert_int_equal(count_files(FOLDER), 1);
-    /* A second time there is nothing to commit, and the file stays. */
+    /* A second commit fails and leaves the file unchanged. */
     assert_int_equal(pd_file_commit(temporary, "io-file/a"), PD_FAILED);
     assert_message("io-file/a: cannot write: No such file or directory");
     free(temporary);
@@ -178,7 +178,7 @@ static void test_commit(void **state)
     free(kept.data);
 }
 
-static void test_temporary_goes_when_commit_fails(void **state)
+static void test_failed_commit_removes_temporary(void **state)
 {
     (void)state;
     spill("io-file/t", (const unsigned char *)"new", 3);
@@ -195,41 +195,42 @@ static void name_temporary(char *name, size_t size, const char *path, const char
     spill(name, (const unsigned char *)"half", 4);
 }
 
-/* What killed processes left goes with the next write of the same file, and nothing else does. */
-static void test_leftovers_go(void **state)
+/* A write removes the temporary files that killed processes left of the same file, and no others.
+ */
+static void test_leftovers_are_removed(void **state)
 {
     (void)state;
-    char host[256] = "", gone[2][512], stays[6][512];
+    char host[256] = "", removed[2][512], retained[6][512];
     gethostname(host, sizeof host - 1);
     pid_t dead = fork();
     if (dead == 0)
         _exit(0);
     assert_int_equal(waitpid(dead, NULL, 0), dead);
 
-    name_temporary(gone[0], sizeof gone[0], "io-file/a.h5", host, dead);
-    name_temporary(gone[1], sizeof gone[1], "io-file/a.h5", "other-host.example", 7);
+    name_temporary(removed[0], sizeof removed[0], "io-file/a.h5", host, dead);
+    name_temporary(removed[1], sizeof removed[1], "io-file/a.h5", "other-host.example", 7);
     const struct timespec old[2] = {{.tv_sec = time(NULL) - 7200}, {.tv_sec = time(NULL) - 7200}};
-    assert_int_equal(utimensat(AT_FDCWD, gone[1], old, 0), 0);
-    name_temporary(stays[0], sizeof stays[0], "io-file/a.h5", host, getppid());
-    name_temporary(stays[1], sizeof stays[1], "io-file/a.h5", "other-host.example", 8);
-    name_temporary(stays[2], sizeof stays[2], "io-file/b.h5", host, dead);
-    name_temporary(stays[3], sizeof stays[3], "io-file/a.h5x", host, dead);
+    assert_int_equal(utimensat(AT_FDCWD, removed[1], old, 0), 0);
+    name_temporary(retained[0], sizeof retained[0], "io-file/a.h5", host, getppid());
+    name_temporary(retained[1], sizeof retained[1], "io-file/a.h5", "other-host.example", 8);
+    name_temporary(retained[2], sizeof retained[2], "io-file/b.h5", host, dead);
+    name_temporary(retained[3], sizeof retained[3], "io-file/a.h5x", host, dead);
     const char *others[] = {"io-file/a.h5.tmp", "io-file/a.h5.notes-7.tmpx"};
     for (int i = 0; i < 2; i++) {
-        strcpy(stays[4 + i], others[i]);
+        strcpy(retained[4 + i], others[i]);
         spill(others[i], (const unsigned char *)"mine", 4);
         assert_int_equal(utimensat(AT_FDCWD, others[i], old, 0), 0);
     }
 
     assert_int_equal(pd_file_write("io-file/a.h5", "x", 1), PD_OK);
     for (int i = 0; i < 2; i++)
-        assert_false(pd_file_exists(gone[i]));
+        assert_false(pd_file_exists(removed[i]));
     for (int i = 0; i < 6; i++)
-        assert_true(pd_file_exists(stays[i]));
+        assert_true(pd_file_exists(retained[i]));
     assert_int_equal(count_files(FOLDER), 7);
 }
 
-static void assert_holds(const char *path, const char *text)
+static void assert_text(const char *path, const char *text)
 {
     bytes found = slurp(path);
     assert_string_equal((char *)found.data, text);
@@ -241,25 +242,25 @@ static pd_status replace(const char *text)
     return pd_file_replace("io-file/a", "io-file/b", text, strlen(text));
 }
 
-static void test_replace_keeps_the_old(void **state)
+static void test_replace_keeps_previous(void **state)
 {
     (void)state;
     for (int links = 0; links < 2; links++) {
         setup(NULL);
         no_links = !links;
         assert_int_equal(replace("one"), PD_OK);
-        assert_holds("io-file/a", "one");
+        assert_text("io-file/a", "one");
         assert_false(pd_file_exists("io-file/b"));
         assert_int_equal(replace("two"), PD_OK);
         assert_int_equal(replace("three"), PD_OK);
-        assert_holds("io-file/a", "three");
-        assert_holds("io-file/b", "two");
+        assert_text("io-file/a", "three");
+        assert_text("io-file/b", "two");
         assert_int_equal(count_files(FOLDER), 2);
-        /* Nothing to keep: what was kept stays. */
+        /* Without a previous file, the kept one is unchanged. */
         assert_int_equal(unlink("io-file/a"), 0);
         assert_int_equal(replace("four"), PD_OK);
-        assert_holds("io-file/a", "four");
-        assert_holds("io-file/b", "two");
+        assert_text("io-file/a", "four");
+        assert_text("io-file/b", "two");
         assert_int_equal(count_files(FOLDER), 2);
     }
     no_links = false;
@@ -272,11 +273,11 @@ static void test_failed_replace_changes_nothing(void **state)
     assert_int_equal(mkdir("io-file/b", 0777), 0);
     assert_int_equal(replace("two"), PD_FAILED);
     assert_message("io-file/b: cannot write: it is not a regular file");
-    assert_holds("io-file/a", "one");
+    assert_text("io-file/a", "one");
     assert_int_equal(count_files(FOLDER), 2);
 }
 
-/* Whether the file holds all of one of these texts; missing is not. */
+/* Whether the file exists and is one of these texts. */
 static bool is_whole(const char *path)
 {
     if (!pd_file_exists(path))
@@ -288,8 +289,8 @@ static bool is_whole(const char *path)
     return whole;
 }
 
-/* Replaces in a process that is killed before call number `calls` that changes the disk. Returns
- * whether it was. */
+/* Replaces in a process that is killed after `calls` disk-changing calls. Returns whether it was
+ * killed. */
 static bool replace_and_die(int calls)
 {
     int ended;
@@ -317,9 +318,9 @@ static void test_replace_killed_anywhere(void **state)
             killed = replace_and_die(calls);
             assert_true(is_whole("io-file/b"));
             assert_true(is_whole("io-file/a") || (no_links && !pd_file_exists("io-file/a")));
-            /* The next one goes on from there, and leaves nothing behind. */
+            /* The next replace succeeds and leaves no other file. */
             assert_int_equal(replace("four"), PD_OK);
-            assert_holds("io-file/a", "four");
+            assert_text("io-file/a", "four");
             assert_true(is_whole("io-file/b"));
             assert_int_equal(count_files(FOLDER), 2);
         }
@@ -328,7 +329,7 @@ static void test_replace_killed_anywhere(void **state)
     no_links = false;
 }
 
-/* What a killed process left under the names that this one takes is not in the way. */
+/* Temporary files left by a process with this process's id do no harm. */
 static void test_replace_with_own_leftovers(void **state)
 {
     (void)state;
@@ -338,8 +339,8 @@ static void test_replace_with_own_leftovers(void **state)
     name_temporary(name, sizeof name, "io-file/a", host, getpid());
     name_temporary(name, sizeof name, "io-file/b", host, getpid());
     assert_int_equal(replace("two"), PD_OK);
-    assert_holds("io-file/a", "two");
-    assert_holds("io-file/b", "one");
+    assert_text("io-file/a", "two");
+    assert_text("io-file/b", "one");
     assert_int_equal(count_files(FOLDER), 2);
 }
 
@@ -362,11 +363,11 @@ int main(void)
         cmocka_unit_test_setup(test_read_of_unknown_size, setup),
         cmocka_unit_test_setup(test_folder_make, setup),
         cmocka_unit_test_setup(test_failed_write_changes_nothing, setup),
-        cmocka_unit_test_setup(test_write_where_it_cannot_be, setup),
+        cmocka_unit_test_setup(test_write_to_invalid_path, setup),
         cmocka_unit_test_setup(test_commit, setup),
-        cmocka_unit_test_setup(test_temporary_goes_when_commit_fails, setup),
-        cmocka_unit_test_setup(test_leftovers_go, setup),
-        cmocka_unit_test_setup(test_replace_keeps_the_old, setup),
+        cmocka_unit_test_setup(test_failed_commit_removes_temporary, setup),
+        cmocka_unit_test_setup(test_leftovers_are_removed, setup),
+        cmocka_unit_test_setup(test_replace_keeps_previous, setup),
         cmocka_unit_test_setup(test_failed_replace_changes_nothing, setup),
         cmocka_unit_test_setup(test_replace_killed_anywhere, setup),
         cmocka_unit_test_setup(test_replace_with_own_leftovers, setup),

@@ -2,7 +2,7 @@
  *
  * /images uint8 [N,H,W] (one chunk per image, Fletcher32), /label, /cause, /fold enums [N],
  * /patient int32 [N], /name string [N], /shape uint16 [N,2] (height and width of the image before
- * it became a square; both 0 when not known); attributes of / say how it was made. */
+ * it was made square; both 0 if unknown). The attributes of / describe how it was made. */
 #ifndef PNEUMO_IO_DATASET_H
 #define PNEUMO_IO_DATASET_H
 
@@ -29,22 +29,22 @@ typedef struct pd_sample {
     pd_label label;
     pd_cause cause;
     pd_fold fold;
-    int32_t patient; /* group id, from 0 */
-    char *name;      /* path below the packed folder */
-    uint16_t height, width; /* of the image before it became a square; 0: not known */
+    int32_t patient;        /* group id, from 0 */
+    char *name;             /* path relative to the packed folder */
+    uint16_t height, width; /* of the image before it was made square; 0 if unknown */
 } pd_sample;
 
-/* What the attributes of / hold. */
+/* The attributes of /. */
 typedef struct pd_dataset_info {
     int64_t count;
     int height, width;
-    char fold_policy[64]; /* such as "by patient, 70/15/15, balanced" */
-    char grouping[64];    /* how patients were told apart */
+    char fold_policy[64]; /* for example "by patient, 70/15/15, balanced" */
+    char grouping[64];    /* how patients were identified */
     uint64_t seed;
     double mean, deviation; /* of the train fold's pixels, 0 to 255 */
     int64_t duplicates;     /* exact duplicates dropped */
     int64_t counts[PD_FOLDS][PD_LABELS];
-    char digest[33];  /* hex of the 128-bit content digest; over all but the version */
+    char digest[33];  /* of everything but the version; 128 bits in hex */
     char version[32]; /* of the program that wrote it */
 } pd_dataset_info;
 
@@ -53,44 +53,44 @@ void pd_samples_count(int64_t counts[PD_FOLDS][PD_LABELS], const pd_sample *samp
 
 typedef struct pd_dataset pd_dataset;
 
-/* Creates a temporary file beside `path` for info->count images, with everything but the images.
- * `samples` is borrowed for the call. info->digest, mean and deviation may still be empty: they are
- * written by pd_dataset_finish. The caller owns *out. */
+/* Creates a temporary file next to `path` for info->count images and writes everything but the
+ * images and the attributes. info->digest, mean and deviation may still be unset; pd_dataset_finish
+ * writes them. `samples` is borrowed for the call. The caller owns *out. */
 pd_status pd_dataset_create(pd_dataset **out, const char *path, const pd_dataset_info *info,
                             const pd_sample *samples);
 
-/* Writes `count` images [count][height][width] from index `first` on. */
+/* Writes `count` images [count][height][width], starting at index `first`. */
 pd_status pd_dataset_write(pd_dataset *dataset, int64_t first, int64_t count,
                            const uint8_t *images);
 
-/* Writes the final attributes, flushes to disk and renames to the final path. Only now does `path`
- * exist. */
+/* Writes the attributes, flushes the file to disk and renames it to its final path, which does not
+ * exist before. */
 pd_status pd_dataset_finish(pd_dataset *dataset, const pd_dataset_info *info);
 
-/* Opens for reading, file locking off, and reads everything but the images. Errors name the file
- * and what is wrong with it: not HDF5, cut short, another format or version, for which it says to
- * pack the images again. */
+/* Opens for reading, with file locking off, and reads everything but the images. Errors name the
+ * file and the problem (not HDF5, truncated, another format or version) and say to pack the images
+ * again. */
 pd_status pd_dataset_open(pd_dataset **out, const char *path);
 
-/* Closes; an unfinished new file is removed. NULL-safe; nulls the handle. */
+/* Closes the data set and removes an unfinished new file. NULL-safe; nulls the handle. */
 void pd_dataset_destroy(pd_dataset **dataset);
 
-/* Both owned by the data set. */
+/* Results are owned by the data set. */
 const pd_dataset_info *pd_dataset_get_info(const pd_dataset *dataset);
 const pd_sample *pd_dataset_samples(const pd_dataset *dataset); /* [count] */
 
-/* Gives the samples other folds[count] than the file says, in memory only: the samples' folds,
- * info->counts and info->fold_policy change. */
+/* Replaces the samples' folds by folds[count], in memory only, and updates info->counts and
+ * info->fold_policy. */
 void pd_dataset_set_folds(pd_dataset *dataset, const pd_fold *folds, const char *policy);
 
-/* Reads the images of ids[count] (any order) into images [count][height][width]. A damaged chunk is
- * an error that names the file and the sample; so is a file that was changed since it was opened.
- * One thread at a time. */
+/* Reads the images of ids[count], in any order, into images [count][height][width]. Fails on a
+ * damaged chunk, naming the sample, and if the file was modified since it was opened. Not
+ * thread-safe. */
 pd_status pd_dataset_read(const pd_dataset *dataset, const int64_t *ids, int64_t count,
                           uint8_t *images);
 
-/* Asks the system to read the images of ids[count] ahead, so that pd_dataset_read will not wait for
- * them. A wish: nothing comes of it for a file that another program has arranged anew. */
+/* Asks the system to read ahead the images of ids[count], so that pd_dataset_read need not wait for
+ * them. Advisory; no effect if the chunks are not contiguous. */
 void pd_dataset_prefetch(const pd_dataset *dataset, const int64_t *ids, size_t count);
 
 #endif
