@@ -1,5 +1,7 @@
 #include "pneumo/base/text.h"
 
+#include "pneumo/base/number.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +38,7 @@ bool pd_text_is_control(const char *text)
     return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
 }
 
-static void clean(char *text, bool controls)
+static void replace_invalid(char *text, bool controls)
 {
     while (*text != '\0') {
         size_t length = pd_text_character_size(text);
@@ -50,12 +52,12 @@ static void clean(char *text, bool controls)
 
 void pd_text_make_utf8(char *text)
 {
-    clean(text, false);
+    replace_invalid(text, false);
 }
 
 void pd_text_make_printable(char *text)
 {
-    clean(text, true);
+    replace_invalid(text, true);
 }
 
 void pd_text_write_csv(FILE *out, const char *text)
@@ -73,15 +75,10 @@ void pd_text_write_csv(FILE *out, const char *text)
     fputc('"', out);
 }
 
-static int least(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 int pd_text_distance(const char *a, const char *b)
 {
     enum { LONGEST = 63 };
-    int rows[3][LONGEST + 1]; /* of the last three prefixes of `a` */
+    int rows[3][LONGEST + 1]; /* distances of the last three prefixes of `a` to all of `b` */
     int m = (int)strnlen(a, LONGEST), n = (int)strnlen(b, LONGEST);
     for (int j = 0; j <= n; j++)
         rows[0][j] = j;
@@ -90,9 +87,10 @@ int pd_text_distance(const char *a, const char *b)
         const int *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         row[0] = i;
         for (int j = 1; j <= n; j++) {
-            row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            row[j] = pd_min_int(pd_min_int(above[j], row[j - 1]) + 1,
+                                above[j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                row[j] = least(row[j], before[j - 2] + 1);
+                row[j] = pd_min_int(row[j], before[j - 2] + 1);
         }
     }
     return rows[m % 3][n];

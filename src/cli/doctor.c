@@ -4,6 +4,7 @@
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 #include "pneumo/comm/group.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/setup.h"
@@ -26,7 +27,8 @@ static pd_status read_some(pd_doctor *doctor, const pd_dataset *dataset)
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
     size_t image_bytes = (size_t)info->height * (size_t)info->width;
     int64_t rank = pd_comm_rank(doctor->comm), ranks = pd_comm_size(doctor->comm);
-    int64_t first = info->count * rank / ranks, count = info->count * (rank + 1) / ranks - first;
+    int64_t first = pd_slice_first(info->count, rank, ranks);
+    int64_t count = pd_slice_first(info->count, rank + 1, ranks) - first;
     uint8_t *images = NULL;
     int64_t ids[READ_IMAGES];
     if (count > READ_IMAGES)

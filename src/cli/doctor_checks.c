@@ -1,6 +1,7 @@
 #include "doctor_checks.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -305,12 +306,6 @@ void pd_check_memory(pd_checks *checks, const pd_facts *facts, int ranks)
                       pd_check_bytes(f, of->images));
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 void pd_check_products(pd_checks *checks, const pd_facts *facts, int ranks)
 {
     const double slow = 0.75;
@@ -323,7 +318,7 @@ void pd_check_products(pd_checks *checks, const pd_facts *facts, int ranks)
         if (facts[rank].gflops < facts[slowest].gflops)
             slowest = rank;
     }
-    qsort(speeds, (size_t)ranks, sizeof *speeds, compare_doubles);
+    qsort(speeds, (size_t)ranks, sizeof *speeds, pd_compare_doubles);
     double median = speeds[ranks / 2], least = speeds[0];
     if (least < slow * median)
         pd_checks_add(checks, PD_CHECK_WARN, "products",

@@ -1,6 +1,7 @@
 /* How long a training step takes here, and on other numbers of ranks. */
 #include "doctor.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 #include "pneumo/comm/group.h"
 #include "pneumo/kernels/tree.h"
 #include "pneumo/train/benchmark.h"
@@ -25,16 +26,10 @@ typedef struct trial {
     pd_layer_times *times; /* of this rank's layers, all steps together */
 } trial;
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 /* Reorders values[count]. */
 static double median(double *values, int count)
 {
-    qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    qsort(values, (size_t)count, sizeof *values, pd_compare_doubles);
     return values[(count - 1) / 2];
 }
 

@@ -1,6 +1,6 @@
 #include "pneumo/comm/group.h"
 
-#include "pneumo/base/integer.h"
+#include "pneumo/base/number.h"
 #include "share.h"
 #include "transport.h"
 

@@ -1,7 +1,7 @@
 #include "reduction_layout.h"
 
-#include "pneumo/base/integer.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 
 #include <stdlib.h>
 
@@ -73,10 +73,15 @@ cleanup:
     return status;
 }
 
+static size_t slice_first(size_t count, size_t slice, size_t slices)
+{
+    return (size_t)pd_slice_first((int64_t)count, (int64_t)slice, (int64_t)slices);
+}
+
 /* The float of the bucket at which piece `group` of this rank's slice begins. */
 static size_t piece_begin(const pd_bucket_layout *bucket, size_t group, size_t groups)
 {
-    return bucket->slice + pd_slice_begin(bucket->slice_size, group, groups);
+    return bucket->slice + slice_first(bucket->slice_size, group, groups);
 }
 
 /* Sets where the nodes of the other groups arrive. */
@@ -105,8 +110,8 @@ static pd_status divide_bucket(const pd_reduction_layout *layout, pd_bucket_layo
     size_t members = (size_t)layout->members, member = (size_t)layout->member;
     size_t rows = groups * (size_t)layout->exchanges;
     out->n = n;
-    out->slice = pd_slice_begin(n, member, members);
-    out->slice_size = pd_slice_begin(n, member + 1, members) - out->slice;
+    out->slice = slice_first(n, member, members);
+    out->slice_size = slice_first(n, member + 1, members) - out->slice;
     out->piece = piece_begin(out, own, groups);
     out->piece_size = piece_begin(out, own + 1, groups) - out->piece;
 

@@ -2,7 +2,7 @@
 
 #include "pneumo/kernels/activation.h"
 
-#include "integer.h"
+#include "pneumo/base/number.h"
 #include "pointwise.h"
 #include "tile.h"
 

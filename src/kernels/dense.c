@@ -2,7 +2,7 @@
 
 #include "pneumo/kernels/blas.h"
 
-#include "integer.h"
+#include "pneumo/base/number.h"
 #include "tile.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "pneumo/kernels/depthwise.h"
 
-#include "integer.h"
+#include "pneumo/base/number.h"
 #include "vector.h"
 
 #include <omp.h>

@@ -1,6 +1,6 @@
 #include "pointwise.h"
 
-#include "integer.h"
+#include "pneumo/base/number.h"
 #include "tile.h"
 
 #include <math.h>

@@ -9,7 +9,7 @@
 #ifndef PNEUMO_KERNELS_TILE_H
 #define PNEUMO_KERNELS_TILE_H
 
-#include "integer.h"
+#include "pneumo/base/number.h"
 #include "vector.h"
 
 /* The largest tile: as many sums as there are registers for them. */

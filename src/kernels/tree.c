@@ -1,6 +1,6 @@
 #include "pneumo/kernels/tree.h"
 
-#include "integer.h"
+#include "pneumo/base/number.h"
 
 #include <string.h>
 

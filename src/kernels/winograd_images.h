@@ -2,7 +2,7 @@
 #ifndef PNEUMO_KERNELS_WINOGRAD_IMAGES_H
 #define PNEUMO_KERNELS_WINOGRAD_IMAGES_H
 
-#include "integer.h"
+#include "pneumo/base/number.h"
 #include "winograd_transform.h"
 
 #include <string.h>

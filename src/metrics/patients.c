@@ -1,6 +1,7 @@
 #include "pneumo/metrics/patients.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 #include "pneumo/base/random.h"
 #include "pneumo/metrics/ranking.h"
 
@@ -132,12 +133,6 @@ static void replicate_compute(pd_metrics *out, const item *items, size_t count,
     out->auc.value = (double)wins_twice / (2 * (double)before[1] * (double)before[0]);
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 /* Linear between the two nearest of sorted[count]. */
 static double percentile(const double *sorted, size_t count, double share)
 {
@@ -157,7 +152,7 @@ static void interval_set(pd_figure *figure, double *values, int replicates, pd_f
     figure->low = figure->high = NAN;
     if (defined == 0)
         return;
-    qsort(values, defined, sizeof(*values), compare_numbers);
+    qsort(values, defined, sizeof(*values), pd_compare_doubles);
     double low = percentile(values, defined, 0.025), high = percentile(values, defined, 0.975);
     if (low < high) {
         figure->low = low;

@@ -451,20 +451,9 @@ static pd_status set_value(pd_job *job, const key *k, const char *value)
     }
 }
 
-/* The shortest text that reads back as the same number. */
-static void print_real(FILE *out, double number)
-{
-    char text[32];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            break;
-    }
-    fputs(text, out);
-}
-
 static void print_value(FILE *out, const pd_job *job, const key *k)
 {
+    char number[PD_TEXT_NUMBER];
     const void *field = (const char *)job + k->offset;
     switch (k->kind) {
     case KIND_WHOLE:
@@ -474,7 +463,7 @@ static void print_value(FILE *out, const pd_job *job, const key *k)
         fprintf(out, "%llu", (unsigned long long)*(const uint64_t *)field);
         break;
     case KIND_REAL:
-        print_real(out, *(const double *)field);
+        fputs(pd_text_number(number, *(const double *)field), out);
         break;
     case KIND_SWITCH:
         fputs(*(const bool *)field ? "yes" : "no", out);

@@ -1,5 +1,6 @@
 #include "pneumo/train/scaling.h"
 
+#include "pneumo/base/number.h"
 #include "pneumo/comm/comm.h"
 #include "pneumo/kernels/tree.h"
 
@@ -30,9 +31,7 @@ static int group_of(const pd_scaling *model, int ranks)
     int group = model->group < host ? model->group : host;
     if (ranks % host != 0)
         return 1;
-    while (host % group != 0)
-        group--;
-    return group;
+    return pd_largest_divisor(host, group);
 }
 
 static neighbours look_around(const pd_scaling *model, int ranks, int group)
