@@ -15,9 +15,9 @@ static FILE *open_in(const char *folder, const char *file)
     return fopen(path, "r");
 }
 
-/* The number behind `key` in a file of lines such as "MemAvailable: 12 kB", or the first one of the
- * file if `key` is ""; INFINITY if there is none, as where it says "max". */
-static double number_in(const char *folder, const char *file, const char *key)
+/* The number after `key` in a file of lines such as "MemAvailable: 12 kB", or the first number of
+ * the file if `key` is "". INFINITY if there is none, for example where the file says "max". */
+static double read_number(const char *folder, const char *file, const char *key)
 {
     char line[LINE_BYTES], *end;
     double number = (double)INFINITY;
@@ -36,22 +36,22 @@ static double number_in(const char *folder, const char *file, const char *key)
     return number;
 }
 
-/* What is left of a limit, files that are only cached counted as free. */
-static double left(const char *folder, const char *limit, const char *used,
-                   const char *const cached[2])
+/* A limit less its present use. Cached files count as free. */
+static double available(const char *folder, const char *limit, const char *used,
+                        const char *const cached[2])
 {
-    double most = number_in(folder, limit, ""), now = number_in(folder, used, "");
-    if (isinf(most) || isinf(now))
+    double maximum = read_number(folder, limit, ""), now = read_number(folder, used, "");
+    if (isinf(maximum) || isinf(now))
         return (double)INFINITY;
     for (int i = 0; i < 2; i++) {
-        double cache = number_in(folder, "memory.stat", cached[i]);
+        double cache = read_number(folder, "memory.stat", cached[i]);
         now -= isinf(cache) ? 0 : cache;
     }
-    return fmax(most - fmax(now, 0), 0);
+    return fmax(maximum - fmax(now, 0), 0);
 }
 
-/* Processors that a quota of microseconds per period stands for. */
-static double share(double quota, double period)
+/* The number of processors that a quota of CPU time per period corresponds to. */
+static double quota_processors(double quota, double period)
 {
     return isinf(quota) || isinf(period) || quota <= 0 || period <= 0 ? (double)INFINITY
                                                                       : quota / period;
@@ -67,39 +67,39 @@ static double unified_processors(const char *folder)
     if (fscanf(in, "%lf %lf", &quota, &period) != 2)
         quota = (double)INFINITY;
     fclose(in);
-    return share(quota, period);
+    return quota_processors(quota, period);
 }
 
-static void look_at_group(pd_host *host, const char *folder)
+static void apply_group_limits(pd_host *host, const char *folder)
 {
     static const char *const cached[2] = {"active_file ", "inactive_file "};
     static const char *const cached1[2] = {"total_active_file ", "total_inactive_file "};
-    double memory = left(folder, "memory.max", "memory.current", cached);
-    double memory1 = left(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", cached1);
-    double quota1 = share(number_in(folder, "cpu.cfs_quota_us", ""),
-                          number_in(folder, "cpu.cfs_period_us", ""));
+    double memory = available(folder, "memory.max", "memory.current", cached);
+    double memory1 = available(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", cached1);
+    double quota1 = quota_processors(read_number(folder, "cpu.cfs_quota_us", ""),
+                                     read_number(folder, "cpu.cfs_period_us", ""));
     host->memory = fmin(host->memory, fmin(memory, memory1));
     host->processors = fmin(host->processors, fmin(unified_processors(folder), quota1));
 }
 
-/* The group `path` below `top` and all above it: each one's limits hold for those within. In a
- * container the upper part of the path may not be there; the limits are then those of `top`. */
-static void look_upwards(pd_host *host, const char *top, const char *path)
+/* Applies the limits of group `path` below `top` and of all its ancestors. In a container the path
+ * may not exist; the limits are then those of `top`. */
+static void apply_ancestor_limits(pd_host *host, const char *top, const char *path)
 {
     char folder[PATH_BYTES];
-    size_t least = strlen(top);
+    size_t top_length = strlen(top);
     snprintf(folder, sizeof folder, "%s%s", top, path);
     for (;;) {
-        look_at_group(host, folder);
+        apply_group_limits(host, folder);
         char *slash = strrchr(folder, '/');
-        if (slash == NULL || (size_t)(slash - folder) < least)
+        if (slash == NULL || (size_t)(slash - folder) < top_length)
             return;
         *slash = '\0';
     }
 }
 
 /* Lines of /proc/self/cgroup are "number:controllers:path"; version 2 names no controllers. */
-static void look_at_groups(pd_host *host, const char *root)
+static void apply_all_limits(pd_host *host, const char *root)
 {
     char line[LINE_BYTES], top[PATH_BYTES];
     FILE *in = open_in(root, "proc/self/cgroup");
@@ -114,7 +114,7 @@ static void look_at_groups(pd_host *host, const char *root)
         *group++ = '\0';
         snprintf(top, sizeof top, "%s/sys/fs/cgroup%s%s", root, controllers[1] == '\0' ? "" : "/",
                  controllers + 1);
-        look_upwards(host, top, group);
+        apply_ancestor_limits(host, top, group);
     }
     fclose(in);
 }
@@ -131,12 +131,12 @@ pd_host pd_host_query(const char *root)
 {
     char proc[PATH_BYTES];
     snprintf(proc, sizeof proc, "%s/proc", root);
-    pd_host host = {.memory = 1024 * number_in(proc, "meminfo", "MemAvailable:"),
+    pd_host host = {.memory = 1024 * read_number(proc, "meminfo", "MemAvailable:"),
                     .processors = (double)INFINITY,
                     .open_files = soft_limit(RLIMIT_NOFILE)};
-    double mapped = 1024 * number_in(proc, "self/status", "VmSize:");
-    double room = soft_limit(RLIMIT_AS) - (isinf(mapped) ? 0 : mapped);
-    host.address_space = room > 0 ? room : 0;
-    look_at_groups(&host, root);
+    double mapped = 1024 * read_number(proc, "self/status", "VmSize:");
+    double unmapped = soft_limit(RLIMIT_AS) - (isinf(mapped) ? 0 : mapped);
+    host.address_space = unmapped > 0 ? unmapped : 0;
+    apply_all_limits(&host, root);
     return host;
 }

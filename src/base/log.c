@@ -1,6 +1,6 @@
 #include "pneumo/base/log.h"
 
-#include "pneumo/base/progress.h"
+#include "terminal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +17,6 @@ bool pd_log_is_quiet(void)
     return quiet;
 }
 
-/* One write per line, so that lines of several ranks do not mix. */
 static void print(const char *prefix, const char *format, va_list arguments)
 {
     char line[4096];
@@ -27,9 +26,7 @@ static void print(const char *prefix, const char *format, va_list arguments)
     if (end > sizeof line - 2)
         end = sizeof line - 2;
     line[end] = '\n';
-    pd_progress_clear();
-    fwrite(line, 1, end + 1, stderr);
-    fflush(stderr);
+    pd_terminal_write_line(line, end + 1);
 }
 
 void pd_log_info(const char *format, ...)

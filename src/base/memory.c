@@ -16,19 +16,19 @@ pd_status pd_alloc(void *out, size_t count, size_t size)
     void *block = NULL;
     memcpy(out, &block, sizeof block);
     if (size != 0 && count > (SIZE_MAX - ALIGNMENT) / size)
-        return pd_fail("out of memory: %zu items of %zu bytes are more than can be addressed",
-                       count, size);
+        return pd_fail("out of memory: %zu items of %zu bytes exceed the address space", count,
+                       size);
     size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (bytes == 0)
         bytes = ALIGNMENT;
-    /* aligned_alloc wants multiples of the alignment; pages that are never touched cost nothing. */
+    /* aligned_alloc requires a multiple of the alignment. */
     bool large = bytes >= LARGE && bytes <= SIZE_MAX - HUGE_PAGE;
     block = large ? aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE)
                   : aligned_alloc(ALIGNMENT, bytes);
     if (block == NULL)
         return pd_fail("out of memory: cannot get %.1f MiB", (double)bytes / 1048576.0);
-    /* Kernels walk through many rows at a time, each on a page of its own: with small pages the
-     * processor would look up addresses all the time. A refusal only costs speed. */
+    /* Kernels read many rows at the same time, each on another page: huge pages avoid TLB misses. A
+     * failure only costs speed. */
     if (large)
         madvise(block, bytes, MADV_HUGEPAGE);
     memset(block, 0, bytes);
@@ -49,7 +49,7 @@ pd_status pd_format(char **out, const char *format, ...)
     va_end(arguments);
     if (length < 0) {
         *out = NULL;
-        return pd_fail("out of memory: cannot format a text");
+        return pd_fail("out of memory: cannot format a string");
     }
     return PD_OK;
 }

@@ -2,14 +2,11 @@
 
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
+#include "terminal.h"
 
-#include <stdbool.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum { BAR = 24 };
-
-static bool line_is_drawn;
 
 void pd_progress_begin(pd_progress *progress, const char *label, uint64_t done, uint64_t total)
 {
@@ -24,16 +21,15 @@ void pd_progress_begin(pd_progress *progress, const char *label, uint64_t done, 
 
 static void draw(const pd_progress *progress, uint64_t done, const char *left, const char *note)
 {
-    char bar[BAR + 1];
+    char bar[BAR + 1], text[512];
     int filled = (int)(BAR * done / progress->total);
     for (int i = 0; i < BAR; i++)
         bar[i] = i < filled ? '#' : '.';
     bar[BAR] = '\0';
-    fprintf(stderr, "\r\033[K%s [%s] %3d %%  %s left%s%s", progress->label, bar,
-            (int)(100 * done / progress->total), left, note == NULL ? "" : "  ",
-            note == NULL ? "" : note);
-    fflush(stderr);
-    line_is_drawn = true;
+    snprintf(text, sizeof text, "%s [%s] %3d %%  %s left%s%s", progress->label, bar,
+             (int)(100 * done / progress->total), left, note == NULL ? "" : "  ",
+             note == NULL ? "" : note);
+    pd_terminal_show_progress(text);
 }
 
 void pd_progress_update(pd_progress *progress, uint64_t done, const char *note)
@@ -46,7 +42,7 @@ void pd_progress_update(pd_progress *progress, uint64_t done, const char *note)
     double speed = (double)(done - progress->first) / (now - progress->started + 1e-9);
     char left[32];
     pd_clock_format(left, sizeof left, (double)(progress->total - done) / speed);
-    if (isatty(STDERR_FILENO)) {
+    if (pd_terminal_is_interactive()) {
         if (now - progress->drawn < 0.1)
             return;
         progress->drawn = now;
@@ -54,7 +50,7 @@ void pd_progress_update(pd_progress *progress, uint64_t done, const char *note)
         return;
     }
     int tenth = (int)(10 * done / progress->total);
-    /* Short work needs no plain lines. */
+    /* No plain lines for short work. */
     if (tenth > progress->tenth && now - progress->drawn >= 5.0) {
         pd_log_info("%s: %d %%, %s left%s%s", progress->label, (int)(100 * done / progress->total),
                     left, note == NULL ? "" : ", ", note == NULL ? "" : note);
@@ -65,14 +61,11 @@ void pd_progress_update(pd_progress *progress, uint64_t done, const char *note)
 
 void pd_progress_clear(void)
 {
-    if (!line_is_drawn)
-        return;
-    fputs("\r\033[K", stderr);
-    line_is_drawn = false;
+    pd_terminal_clear_progress();
 }
 
 void pd_progress_end(pd_progress *progress)
 {
     progress->total = 0;
-    pd_progress_clear();
+    pd_terminal_clear_progress();
 }

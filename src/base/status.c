@@ -10,7 +10,7 @@ static _Thread_local char message[MESSAGE_SIZE];
 
 static void record(const char *format, va_list arguments)
 {
-    char text[MESSAGE_SIZE]; /* the arguments may point into the old message */
+    char text[MESSAGE_SIZE]; /* the arguments may point to the old message */
     vsnprintf(text, sizeof text, format, arguments);
     memcpy(message, text, sizeof message);
 }

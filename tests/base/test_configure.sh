@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Who only trains can build without what the tests need: here, without cmocka.
+# The program builds without the dependencies of the tests (cmocka).
 set -euo pipefail
 cd "$(mktemp -d)"
 trap 'rm -rf "$PWD"' EXIT

@@ -1,4 +1,4 @@
-/* What a host has left, from made-up folders in place of /proc and /sys/fs/cgroup. */
+/* Available resources, read from fabricated /proc and /sys/fs/cgroup folders. */
 #include "pneumo/base/host.h"
 
 #include <math.h>
@@ -30,12 +30,12 @@ static int tear_down(void **state)
     return system(command);
 }
 
-/* Writes a file below the made-up root, and the folders above it. */
-static void put(const char *path, const char *text)
+/* Writes a file below `root` and creates its parent folders. */
+static void write_file(const char *path, const char *text)
 {
     char full[512];
     snprintf(full, sizeof full, "%s/%s", root, path);
-    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash;
+    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash != NULL;
          slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         mkdir(full, 0777);
@@ -50,45 +50,47 @@ static void put(const char *path, const char *text)
 static void test_no_groups(void **state)
 {
     (void)state;
-    put("proc/meminfo", "MemTotal: 9000 kB\nMemFree: 100 kB\nMemAvailable:    4000 kB\n");
+    write_file("proc/meminfo", "MemTotal: 9000 kB\nMemFree: 100 kB\nMemAvailable:    4000 kB\n");
     pd_host host = pd_host_query(root);
     assert_true(host.memory == 4000 * 1024.0);
     assert_true(isinf(host.processors));
 }
 
-/* The group itself has no limit, the one above it has; files in the cache count as free. */
+/* Only the parent group has a limit. Cached files count as free. */
 static void test_version_2(void **state)
 {
     (void)state;
-    put("proc/meminfo", "MemAvailable: 4000 kB\n");
-    put("proc/self/cgroup", "0::/job_1/step_0\n");
-    put("sys/fs/cgroup/job_1/step_0/memory.max", "max\n");
-    put("sys/fs/cgroup/job_1/step_0/memory.current", "5000\n");
-    put("sys/fs/cgroup/job_1/step_0/cpu.max", "max 100000\n");
-    put("sys/fs/cgroup/job_1/memory.max", "1000000\n");
-    put("sys/fs/cgroup/job_1/memory.current", "600000\n");
-    put("sys/fs/cgroup/job_1/memory.stat", "anon 1\nactive_file 20000\ninactive_file 30000\n");
-    put("sys/fs/cgroup/job_1/cpu.max", "150000 100000\n");
+    write_file("proc/meminfo", "MemAvailable: 4000 kB\n");
+    write_file("proc/self/cgroup", "0::/job_1/step_0\n");
+    write_file("sys/fs/cgroup/job_1/step_0/memory.max", "max\n");
+    write_file("sys/fs/cgroup/job_1/step_0/memory.current", "5000\n");
+    write_file("sys/fs/cgroup/job_1/step_0/cpu.max", "max 100000\n");
+    write_file("sys/fs/cgroup/job_1/memory.max", "1000000\n");
+    write_file("sys/fs/cgroup/job_1/memory.current", "600000\n");
+    write_file("sys/fs/cgroup/job_1/memory.stat",
+               "anon 1\nactive_file 20000\ninactive_file 30000\n");
+    write_file("sys/fs/cgroup/job_1/cpu.max", "150000 100000\n");
     pd_host host = pd_host_query(root);
     assert_true(host.memory == 450000);
     assert_true(host.processors == 1.5);
 }
 
-/* In a container the path of the group is not there, but its limits are, at the top. */
+/* In a container the path of the group does not exist; its limits are in the top folder. */
 static void test_version_1(void **state)
 {
     (void)state;
-    put("proc/meminfo", "MemAvailable: 4000 kB\n");
-    put("proc/self/cgroup", "4:memory:/docker/12ab\n2:cpu,cpuacct:/docker/12ab\n1:name=x:/\n");
-    put("sys/fs/cgroup/memory/memory.limit_in_bytes", "900000\n");
-    put("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000000\n");
-    put("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 300000\n");
-    put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
-    put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+    write_file("proc/meminfo", "MemAvailable: 4000 kB\n");
+    write_file("proc/self/cgroup",
+               "4:memory:/docker/12ab\n2:cpu,cpuacct:/docker/12ab\n1:name=x:/\n");
+    write_file("sys/fs/cgroup/memory/memory.limit_in_bytes", "900000\n");
+    write_file("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000000\n");
+    write_file("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 300000\n");
+    write_file("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
+    write_file("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
     pd_host host = pd_host_query(root);
     assert_true(host.memory == 200000);
     assert_true(isinf(host.processors));
-    put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "400000\n");
+    write_file("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "400000\n");
     assert_true(pd_host_query(root).processors == 4);
 }
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-static void philox_known_answers(void **state)
+static void test_philox_known_answers(void **state)
 {
     (void)state;
     static const struct {
@@ -32,7 +32,7 @@ static void philox_known_answers(void **state)
     }
 }
 
-static void streams_are_pure_and_distinct(void **state)
+static void test_streams_are_pure_and_distinct(void **state)
 {
     (void)state;
     pd_random a = pd_random_stream(7, PD_PURPOSE_ORDER, 3, 5);
@@ -58,7 +58,7 @@ static void streams_are_pure_and_distinct(void **state)
     }
 }
 
-static void numbers_have_their_distribution(void **state)
+static void test_distributions(void **state)
 {
     (void)state;
     enum { COUNT = 200000 };
@@ -81,7 +81,7 @@ static void numbers_have_their_distribution(void **state)
         assert_true(abs(counts[i] - COUNT / 7) < COUNT / 70);
 }
 
-static void shuffle_keeps_every_item(void **state)
+static void test_shuffle_keeps_every_item(void **state)
 {
     (void)state;
     int64_t items[100];
@@ -102,10 +102,10 @@ static void shuffle_keeps_every_item(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_known_answers),
-        cmocka_unit_test(streams_are_pure_and_distinct),
-        cmocka_unit_test(numbers_have_their_distribution),
-        cmocka_unit_test(shuffle_keeps_every_item),
+        cmocka_unit_test(test_philox_known_answers),
+        cmocka_unit_test(test_streams_are_pure_and_distinct),
+        cmocka_unit_test(test_distributions),
+        cmocka_unit_test(test_shuffle_keeps_every_item),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

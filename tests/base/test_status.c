@@ -11,12 +11,12 @@
 
 #include <cmocka.h>
 
-static void a_failure_leaves_its_message(void **state)
+static void test_message(void **state)
 {
     (void)state;
     assert_int_equal(pd_fail("%s: no such %s", "a.h5", "file"), PD_FAILED);
     assert_string_equal(pd_error_message(), "a.h5: no such file");
-    /* The old message may be an argument of the new one. */
+    /* The previous message may be an argument. */
     assert_int_equal(pd_fail_usage("rank %d: %s", 3, pd_error_message()), PD_USAGE);
     assert_string_equal(pd_error_message(), "rank 3: a.h5: no such file");
     pd_fail("cut short");
@@ -24,7 +24,7 @@ static void a_failure_leaves_its_message(void **state)
     assert_string_equal(pd_error_message(), "b.h5: cut short");
 }
 
-static void memory_is_zeroed_aligned_and_checked(void **state)
+static void test_alloc(void **state)
 {
     (void)state;
     char *block;
@@ -40,7 +40,7 @@ static void memory_is_zeroed_aligned_and_checked(void **state)
     assert_null(block);
 }
 
-static void durations_read_well(void **state)
+static void test_durations(void **state)
 {
     (void)state;
     char text[32];
@@ -53,9 +53,9 @@ static void durations_read_well(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_failure_leaves_its_message),
-        cmocka_unit_test(memory_is_zeroed_aligned_and_checked),
-        cmocka_unit_test(durations_read_well),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_alloc),
+        cmocka_unit_test(test_durations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

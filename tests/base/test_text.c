@@ -34,7 +34,7 @@ static void test_numbers_are_short(void **state)
     }
 }
 
-static void test_numbers_read_back(void **state)
+static void test_numbers_round_trip(void **state)
 {
     (void)state;
     pd_random random = pd_random_stream(1, PD_PURPOSE_TEST, 0, 0);
@@ -53,11 +53,11 @@ static void test_numbers_read_back(void **state)
     }
 }
 
-static void test_cleaning(void **state)
+static void test_replacing_bytes(void **state)
 {
     (void)state;
     const struct {
-        const char *given, *utf8, *line;
+        const char *input, *utf8, *printable;
     } table[] = {
         {"", "", ""},
         {"plain", "plain", "plain"},
@@ -71,22 +71,22 @@ static void test_cleaning(void **state)
          "31m",
          "\xc2\x9b"
          "31m",
-         "??31m"}, /* CSI in one character */
+         "??31m"}, /* CSI as a single character */
         {"\xc2\xa0", "\xc2\xa0", "\xc2\xa0"},
     };
     for (size_t i = 0; i < COUNT(table); i++) {
         char text[64];
-        snprintf(text, sizeof text, "%s", table[i].given);
+        snprintf(text, sizeof text, "%s", table[i].input);
         pd_text_make_utf8(text);
         assert_string_equal(text, table[i].utf8);
-        snprintf(text, sizeof text, "%s", table[i].given);
+        snprintf(text, sizeof text, "%s", table[i].input);
         pd_text_make_printable(text);
-        assert_string_equal(text, table[i].line);
+        assert_string_equal(text, table[i].printable);
     }
 }
 
-/* Any bytes at all end as UTF-8, and cleaning again changes nothing. */
-static void test_cleaning_noise(void **state)
+/* Any bytes become valid UTF-8, and a second call changes nothing. */
+static void test_random_bytes_become_printable(void **state)
 {
     (void)state;
     pd_random random = pd_random_stream(1, PD_PURPOSE_TEST, 1, 0);
@@ -151,9 +151,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_are_short),
-        cmocka_unit_test(test_numbers_read_back),
-        cmocka_unit_test(test_cleaning),
-        cmocka_unit_test(test_cleaning_noise),
+        cmocka_unit_test(test_numbers_round_trip),
+        cmocka_unit_test(test_replacing_bytes),
+        cmocka_unit_test(test_random_bytes_become_printable),
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_distance),
     };

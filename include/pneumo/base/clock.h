@@ -4,10 +4,10 @@
 
 #include <stddef.h>
 
-/* Seconds of a monotonic clock; only differences mean anything. */
+/* Seconds of a monotonic clock with an arbitrary origin. */
 double pd_clock_now(void);
 
-/* Adds the time since *since to *seconds, and sets *since to now. */
+/* Adds the time since *since to *seconds and sets *since to the present. */
 void pd_clock_lap(double *since, double *seconds);
 
 /* Writes a duration such as "48 s", "12 min 05 s" or "3 h 07 min" and returns `text`. */

@@ -1,4 +1,4 @@
-/* Memory that is zeroed, aligned for vector loads, and reported when it runs out. */
+/* Allocation of zeroed memory that is aligned for vector loads; failures leave a message. */
 #ifndef PNEUMO_BASE_MEMORY_H
 #define PNEUMO_BASE_MEMORY_H
 
@@ -6,15 +6,16 @@
 
 #include <stddef.h>
 
-/* Stores at *(void **)out a zeroed block of count * size bytes, aligned to 64 bytes; release it
- * with free(). A block of zero bytes is a valid pointer. Fails with the size on overflow or when
- * memory runs out; *out is then NULL. `out` is the address of any object pointer. */
+/* Stores at *(void **)out the address of a zeroed block of count * size bytes, aligned to 64 bytes,
+ * to be released with free(). The address is not NULL even if the size is 0. On overflow or if
+ * memory is short, fails with a message that gives the size, and sets *out to NULL. `out` is the
+ * address of any object pointer. */
 pd_status pd_alloc(void *out, size_t count, size_t size);
 
-/* Stores at *out a copy of `text`, to be released with free(). */
+/* Stores a copy of `text` at *out, to be released with free(). */
 pd_status pd_strdup(char **out, const char *text);
 
-/* Stores at *out a formatted string, to be released with free(). */
+/* Stores a formatted string at *out, to be released with free(). */
 pd_status pd_format(char **out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

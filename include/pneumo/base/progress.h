@@ -1,5 +1,5 @@
-/* A progress line on standard error: rewritten in place with the time left on a terminal, a plain
- * line every tenth of the way when not. Silent when the log is quiet. */
+/* Progress on standard error: on a terminal a line that is rewritten in place, with the remaining
+ * time; otherwise a log line for every 10 %. Suppressed if the log is quiet. */
 #ifndef PNEUMO_BASE_PROGRESS_H
 #define PNEUMO_BASE_PROGRESS_H
 
@@ -8,23 +8,24 @@
 typedef struct pd_progress {
     const char *label; /* borrowed */
     uint64_t total;
-    uint64_t first; /* what was already done at the start: does not count into the speed */
-    double started;
-    double drawn;
-    int tenth;
+    uint64_t first; /* done before the start, not counted in the speed */
+    double started; /* pd_clock_now */
+    double drawn;   /* the same, of the last output */
+    int tenth;      /* the last 10 % that was printed */
 } pd_progress;
 
-/* `label` ("packing", "epoch 3/20") is borrowed until pd_progress_end. */
+/* Starts at `done` of `total`. `label` ("packing", "epoch 3/20") is borrowed until pd_progress_end.
+ */
 void pd_progress_begin(pd_progress *progress, const char *label, uint64_t done, uint64_t total);
 
-/* Call it as often as you like; it draws at most ten times a second. `note` (may be NULL) is a few
- * words put behind the bar, such as "loss 0.213". */
+/* Cheap enough to call for every item: draws at most ten times a second. `note` (may be NULL), such
+ * as "loss 0.213", is shown after the bar. */
 void pd_progress_update(pd_progress *progress, uint64_t done, const char *note);
 
-/* Clears the line on a terminal. */
+/* Clears the progress line. */
 void pd_progress_end(pd_progress *progress);
 
-/* Used by the log: clears a drawn progress line before other text is printed. */
+/* Clears the progress line, if one is visible, before other output to the same terminal. */
 void pd_progress_clear(void);
 
 #endif

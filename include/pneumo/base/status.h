@@ -1,16 +1,16 @@
-/* Status codes and the message that goes with a failure.
+/* Status codes and error messages.
  *
- * A function that can fail returns pd_status and leaves one line of text behind, saying what was
- * wrong with what, and what to do. The message belongs to the calling thread and is valid until
- * that thread's next failure. */
+ * A function that can fail returns pd_status and records a message of one line: what is wrong with
+ * what, and what to do. The message is per thread and valid until the thread's next failure. */
 #ifndef PNEUMO_BASE_STATUS_H
 #define PNEUMO_BASE_STATUS_H
 
 typedef enum pd_status {
     PD_OK = 0,
-    PD_FAILED = 1,  /* the work could not be done; exit code 1 */
-    PD_USAGE = 2,   /* the command line was wrong; exit code 2 */
-    PD_STOPPED = 75 /* stopped by a signal after saving, resume me; exit code 75 (EX_TEMPFAIL) */
+    PD_FAILED = 1, /* the operation failed; exit code 1 */
+    PD_USAGE = 2,  /* invalid command line; exit code 2 */
+    PD_STOPPED =
+        75 /* stopped by a signal after saving; resume to continue; exit code 75 (EX_TEMPFAIL) */
 } pd_status;
 
 /* Records the message (printf style, no newline) and returns PD_FAILED. */
@@ -19,19 +19,19 @@ pd_status pd_fail(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* Records the message and returns PD_USAGE. */
 pd_status pd_fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Puts "prefix: " (printf style) before the message recorded last; returns `status` unchanged. */
+/* Prepends "prefix: " (printf style) to the last message; returns `status`. */
 pd_status pd_error_prefix(pd_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The calling thread's last message; "" if there was none. */
+/* The last message of the calling thread; "" if there is none. */
 const char *pd_error_message(void);
 
 /* For functions with a local `pd_status status` and a `cleanup` label. */
-#define PD_TRY(call)                \
-    do {                            \
-        status = (call);            \
-        if (status != PD_OK)        \
-            goto cleanup;           \
+#define PD_TRY(call)                                                                               \
+    do {                                                                                           \
+        status = (call);                                                                           \
+        if (status != PD_OK)                                                                       \
+            goto cleanup;                                                                          \
     } while (0)
 
 #endif

@@ -1,0 +1,21 @@
+/* Standard error, which the log and the progress line share. No other file writes to it. */
+#ifndef PNEUMO_BASE_TERMINAL_H
+#define PNEUMO_BASE_TERMINAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether standard error is a terminal, on which a line can be rewritten. */
+bool pd_terminal_is_interactive(void);
+
+/* Writes one line of `size` bytes, including its newline, with a single call, so that lines of
+ * several ranks do not mix. Clears a visible progress line first. */
+void pd_terminal_write_line(const char *line, size_t size);
+
+/* Shows `text` as the progress line, in place of the previous one. Only on a terminal. */
+void pd_terminal_show_progress(const char *text);
+
+/* Removes the progress line, if one is visible. */
+void pd_terminal_clear_progress(void);
+
+#endif
