@@ -17,17 +17,16 @@ struct pd_classifier {
     pd_score *scores; /* [count][chunk]: of the members of an average; else NULL */
 };
 
-static pd_status check_decision(const pd_checkpoint *checkpoint, const char *path)
+static pd_status check_decision(const pd_decision *decision, const char *path)
 {
-    if (!(checkpoint->decision.temperature > 0) || !isfinite(checkpoint->decision.temperature))
-        return pd_fail(
-            "%s: '/decision/temperature' is %g, which is no positive number; use another "
-            "checkpoint",
-            path, checkpoint->decision.temperature);
-    if (checkpoint->decision.views < 1 || checkpoint->decision.views > PD_VIEWS_MAX)
-        return pd_fail("%s: '/decision/views' is %d, where 1 to %d are possible; use another "
+    if (!(decision->temperature > 0) || !isfinite(decision->temperature))
+        return pd_fail("%s: '/decision/temperature' is %g, which is not a positive number; use "
+                       "another checkpoint",
+                       path, decision->temperature);
+    if (decision->views < 1 || decision->views > PD_VIEWS_MAX)
+        return pd_fail("%s: '/decision/views' is %d, which is not from 1 to %d; use another "
                        "checkpoint",
-                       path, checkpoint->decision.views, PD_VIEWS_MAX);
+                       path, decision->views, PD_VIEWS_MAX);
     return PD_OK;
 }
 
@@ -45,7 +44,7 @@ static pd_status check(const pd_checkpoint *checkpoint, const char *path)
                            "checkpoint",
                            path, i == 0 ? "height" : "width", (long long)sides[i],
                            PD_IMAGE_SIDE_MAX);
-    return check_decision(checkpoint, path);
+    return check_decision(&checkpoint->decision, path);
 }
 
 static pd_status prepare(pd_classifier *self, pd_classifier_member *member, int chunk)
@@ -107,7 +106,7 @@ static pd_status set_up(pd_classifier *self, int chunk)
         PD_TRY(check_alike(&self->members[0], member));
     }
     if (ensemble->whole.has_decision)
-        PD_TRY(check_decision(&ensemble->whole, ensemble->names[0]));
+        PD_TRY(check_decision(&ensemble->whole.decision, ensemble->names[0]));
     if (self->count > 1 && ensemble->whole.decision.views != 1) {
         status = pd_fail("%s: '/decision/views' of the average is %d, where only 1 is possible; "
                          "make it again by 'pneumo-dist ensemble'",

@@ -42,17 +42,14 @@ static void set_up_members(const pd_evaluation *self, pd_member *members, pd_fol
 /* Scores a fold under every acquisition change; on rank 0 fills *out. Collective. */
 static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, pd_stress *out)
 {
-    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    const pd_stress_decision decision = {.threshold = checkpoint->decision.threshold,
-                                         .temperature = checkpoint->decision.temperature,
-                                         .views = checkpoint->decision.views};
     pd_member members[PD_MEMBERS_MAX];
     set_up_members(self, members, fold, (size_t)pd_classifier_job(self->classifier)->stress_images);
     for (int i = 0; i < self->data.count; i++)
         members[i].options.hold = true;
     pd_comm_set_position(comm, "stress test of the %s fold",
                          fold == PD_VAL ? "validation" : "test");
-    pd_status status = pd_stress_run(out, comm, members, self->data.count, &decision);
+    pd_status status = pd_stress_run(out, comm, members, self->data.count,
+                                     &pd_classifier_checkpoint(self->classifier)->decision);
     if (status == PD_OK)
         pd_log_info("stress test of the %s fold: %lld of %lld images under %d changes",
                     fold == PD_VAL ? "validation" : "test", (long long)out->images,

@@ -8,7 +8,7 @@
 
 typedef struct stress_test {
     pd_comm *comm;
-    const pd_stress_decision *decision;
+    const pd_decision *decision;
     pd_mean_scorer *scorer;
     const int64_t *ids;
     size_t count;
@@ -34,7 +34,7 @@ const char *pd_stress_family(const pd_stress_row *row)
 /* Judges one row's scores, and keeps those of changed images for the pool. */
 static pd_status judge(stress_test *self, pd_stress_row *row, pd_score *scores, size_t count)
 {
-    const pd_stress_decision *decision = self->decision;
+    const pd_decision *decision = self->decision;
     pd_status status = pd_scores_check(scores, count, self->ids, self->count);
     if (status != PD_OK)
         return pd_error_prefix(status, "change %s", pd_stress_name(row));
@@ -90,7 +90,7 @@ static int64_t fold_images(const pd_member *members, int count)
 }
 
 pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_member *members, int count,
-                        const pd_stress_decision *decision)
+                        const pd_decision *decision)
 {
     pd_status status = PD_OK;
     stress_test self = {.comm = comm, .decision = decision};

@@ -471,7 +471,7 @@ refuse "evaluate: a layer is missing" 1 "^layer.h5: .*missing.*$other" "$p" eval
 refuse "evaluate: no threshold yet" 1 '^undecided.h5: it was saved before its first validation' "$p" evaluate undecided.h5
 refuse "evaluate: images of an impossible height" 1 "^tall.h5: '/state/image_height' is 1099511627776, where" "$p" evaluate tall.h5
 refuse "evaluate: images without width" 1 "^flat.h5: '/state/image_width' is 0, where" "$p" evaluate flat.h5
-refuse "evaluate: no temperature" 1 "^cold.h5: '/decision/temperature' is 0, which is no positive" "$p" evaluate cold.h5
+refuse "evaluate: no temperature" 1 "^cold.h5: '/decision/temperature' is 0, which is not a positive number" "$p" evaluate cold.h5
 for case in "nowhere.h5: cannot open: No such" "small.ini: is not an HDF5 file" \
     "data.h5: is a pneumo-dist data set, not a pneumo-dist checkpoint" \
     "model.h5: it has 4 weight arrays where the model has 2" \

@@ -30,7 +30,7 @@ static pd_job job;
 static uint8_t images[IMAGES][PIXELS];
 static float kernel[PIXELS];
 static const float bias = -1;
-static const pd_stress_decision decision = {.threshold = 0.5, .temperature = 1, .views = 1};
+static const pd_decision decision = {.threshold = 0.5, .temperature = 1, .views = 1};
 
 static bool on_rim(int pixel)
 {
