@@ -6,7 +6,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/data/cross.h"
 #include "pneumo/data/pack.h"
-#include "pneumo/data/phantom.h"
+#include "pneumo/data/synth.h"
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
 #include "pneumo/report/gallery.h"

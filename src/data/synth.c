@@ -1,7 +1,9 @@
+#include "pneumo/data/synth.h"
+
+#include "phantom.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/base/random.h"
-#include "pneumo/data/phantom.h"
 #include "pneumo/io/file.h"
 
 #include <dirent.h>
@@ -14,7 +16,7 @@
 
 enum { QUALITY = 92 };
 
-/* One image to be drawn. Numbers count from 1, as in published names. */
+/* An image to draw. Numbers start at 1, as in the public data set. */
 typedef struct pd_plan {
     pd_cause cause;
     int patient;
@@ -27,11 +29,11 @@ pd_synth_options pd_synth_defaults(void)
     return (pd_synth_options){.images = 2000, .seed = 1, .threads = omp_get_num_procs()};
 }
 
-/* Plans `count` images of one cause, from plans[0] on. Most patients have one image, some up to
- * six. */
+/* Plans `count` images of one cause in plans[count]. Most patients have one image, some up to six.
+ */
 static void plan_cause(pd_plan *plans, int count, pd_cause cause, uint64_t seed)
 {
-    /* The largest patient number is nobody's own. */
+    /* No patient has the largest number. */
     pd_random random = pd_random_stream(seed, PD_PURPOSE_PHANTOM, (1 << 24) - 1, (uint64_t)cause);
     int patient = 0, left = 0, image = 0;
     for (int i = 0; i < count; i++, left--) {
@@ -46,7 +48,7 @@ static void plan_cause(pd_plan *plans, int count, pd_cause cause, uint64_t seed)
     }
 }
 
-/* The path below the folder, to be released with free(). */
+/* Stores the path below the folder at *out; released with free(). */
 static pd_status name_image(char **out, const pd_plan *plan)
 {
     if (plan->cause == PD_CAUSE_NONE)
@@ -85,8 +87,8 @@ static pd_status write_truth(const pd_opacity *opacities, const pd_plan *plans,
 
     PD_TRY(pd_format(&path, "%s/truth.csv", options->folder));
     file = open_memstream(&text, &size);
-    if (!file) {
-        status = pd_fail("no memory to write %s", path);
+    if (file == NULL) {
+        status = pd_fail("out of memory for %s", path);
         goto cleanup;
     }
     fputs("path,row,column,row_radius,column_radius\n", file);
@@ -105,10 +107,10 @@ static pd_status write_truth(const pd_opacity *opacities, const pd_plan *plans,
     bool failed = ferror(file);
     failed = fclose(file) != 0 || failed;
     file = NULL;
-    status = failed ? pd_fail("no memory to write %s", path) : pd_file_write(path, text, size);
+    status = failed ? pd_fail("out of memory for %s", path) : pd_file_write(path, text, size);
 
 cleanup:
-    if (file)
+    if (file != NULL)
         fclose(file);
     free(text);
     free(path);
@@ -118,15 +120,15 @@ cleanup:
 static pd_status check_folder(const char *folder)
 {
     if (folder[0] == '\0')
-        return pd_fail("cannot draw into a folder without a name");
+        return pd_fail("the folder to draw into has no name");
     DIR *directory = opendir(folder);
-    if (!directory)
+    if (directory == NULL)
         return errno == ENOENT ? PD_OK : pd_fail("cannot write to %s: %s", folder, strerror(errno));
     bool empty = true;
-    for (struct dirent *entry; empty && (entry = readdir(directory));)
+    for (struct dirent *entry; empty && (entry = readdir(directory)) != NULL;)
         empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
     closedir(directory);
-    return empty ? PD_OK : pd_fail("%s already holds files; give a new or an empty folder", folder);
+    return empty ? PD_OK : pd_fail("%s is not empty; give a new or an empty folder", folder);
 }
 
 static pd_status make_class_folder(const char *folder, const char *name)
@@ -140,34 +142,35 @@ static pd_status make_class_folder(const char *folder, const char *name)
     return status;
 }
 
-pd_status pd_synth(const pd_synth_options *options)
+static pd_status check_options(const pd_synth_options *options)
 {
-    pd_status status;
-    pd_plan *plans = NULL;
-    pd_opacity *opacities = NULL; /* [images] */
-    char *message = NULL;         /* the first failure's; each thread has messages of its own */
+    if (options->images < PD_SYNTH_MIN || options->images > PD_SYNTH_MAX)
+        return pd_fail("cannot draw %d images; choose %d to %d", options->images, PD_SYNTH_MIN,
+                       PD_SYNTH_MAX);
+    if (options->threads < 1)
+        return pd_fail("cannot use %d threads; choose 1 or more", options->threads);
+    return check_folder(options->folder);
+}
+
+/* As in the public data set: 27 percent normal, and 65 percent of the others bacterial. */
+static void plan_images(pd_plan *plans, const pd_synth_options *options)
+{
+    int normal = (options->images * 27LL + 50) / 100;
+    int bacteria = ((options->images - normal) * 65LL + 50) / 100;
+    int virus = options->images - normal - bacteria;
+    plan_cause(plans, normal, PD_CAUSE_NONE, options->seed);
+    plan_cause(plans + normal, bacteria, PD_CAUSE_BACTERIA, options->seed);
+    plan_cause(plans + normal + bacteria, virus, PD_CAUSE_VIRUS, options->seed);
+}
+
+/* Draws and writes all images. After a failure the remaining ones are skipped. */
+static pd_status write_images(pd_opacity *opacities, const pd_plan *plans,
+                              const pd_synth_options *options)
+{
+    char *message = NULL; /* of the first failure; each thread has messages of its own */
     pd_progress progress;
     int done = 0;
     bool failed = false;
-
-    if (options->images < PD_SYNTH_MIN || options->images > PD_SYNTH_MAX)
-        return pd_fail("%d images are not possible; choose %d to %d", options->images, PD_SYNTH_MIN,
-                       PD_SYNTH_MAX);
-    if (options->threads < 1)
-        return pd_fail("%d threads are not possible; choose 1 or more", options->threads);
-    PD_TRY(check_folder(options->folder));
-    PD_TRY(make_class_folder(options->folder, pd_label_names[PD_NORMAL]));
-    PD_TRY(make_class_folder(options->folder, pd_label_names[PD_PNEUMONIA]));
-    PD_TRY(pd_alloc(&plans, (size_t)options->images, sizeof *plans));
-    PD_TRY(pd_alloc(&opacities, (size_t)options->images, sizeof *opacities));
-
-    /* As published: 27 percent normal; of the others 65 percent bacteria. */
-    int normal = (options->images * 27LL + 50) / 100;
-    int bacteria = ((options->images - normal) * 65LL + 50) / 100;
-    plan_cause(plans, normal, PD_CAUSE_NONE, options->seed);
-    plan_cause(plans + normal, bacteria, PD_CAUSE_BACTERIA, options->seed);
-    plan_cause(plans + normal + bacteria, options->images - normal - bacteria, PD_CAUSE_VIRUS,
-               options->seed);
 
     pd_progress_begin(&progress, "drawing", 0, (uint64_t)options->images);
 #pragma omp parallel for schedule(dynamic) num_threads(options->threads)
@@ -190,13 +193,28 @@ pd_status pd_synth(const pd_synth_options *options)
         }
     }
     pd_progress_end(&progress);
-    if (failed)
-        status = pd_fail("%s", message ? message : "out of memory");
-    else if (options->truth)
-        status = write_truth(opacities, plans, options);
+    pd_status status = failed ? pd_fail("%s", message != NULL ? message : "out of memory") : PD_OK;
+    free(message);
+    return status;
+}
+
+pd_status pd_synth(const pd_synth_options *options)
+{
+    pd_status status;
+    pd_plan *plans = NULL;
+    pd_opacity *opacities = NULL; /* [images] */
+
+    PD_TRY(check_options(options));
+    PD_TRY(make_class_folder(options->folder, pd_label_names[PD_NORMAL]));
+    PD_TRY(make_class_folder(options->folder, pd_label_names[PD_PNEUMONIA]));
+    PD_TRY(pd_alloc(&plans, (size_t)options->images, sizeof *plans));
+    PD_TRY(pd_alloc(&opacities, (size_t)options->images, sizeof *opacities));
+    plan_images(plans, options);
+    PD_TRY(write_images(opacities, plans, options));
+    if (options->truth)
+        PD_TRY(write_truth(opacities, plans, options));
 
 cleanup:
-    free(message);
     free(opacities);
     free(plans);
     return status;

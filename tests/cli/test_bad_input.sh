@@ -105,7 +105,7 @@ fresh
 rm bad/train/NORMAL/*
 refuse "pack: a class without images" 1 '^bad/train/NORMAL contains no .jpeg, .jpg or .png files' "$p" pack bad -o x.h5
 rmdir bad/train/NORMAL
-refuse "pack: a class is missing" 1 '^bad/train/NORMAL is missing; both' "$p" pack bad -o x.h5
+refuse "pack: a class is missing" 1 '^bad/train/NORMAL is missing; each' "$p" pack bad -o x.h5
 
 name=bad/train/NORMAL/IM-9999-0001
 fresh
@@ -157,9 +157,9 @@ cmp new/folder/x.h5 data.h5 || fail "another data set"
 refuse "pack: below a file" 1 '^data.h5: cannot create the folder: a file' "$p" pack phantoms -o data.h5/x.h5
 refuse "pack: onto a folder" 1 '^phantoms: cannot write: it is not a regular file' "$p" pack phantoms -o phantoms
 refuse "pack: onto a device" 1 '^/dev/null: cannot write: it is not a regular file' "$p" pack phantoms -o /dev/null
-refuse "synth: into a full folder" 1 '^phantoms already holds files; give' "$p" synth phantoms
+refuse "synth: into a full folder" 1 '^phantoms is not empty; give' "$p" synth phantoms
 refuse "synth: onto a file" 1 '^cannot write to data.h5: Not a dir' "$p" synth data.h5
-refuse "synth: a folder without a name" 1 'without a name' "$p" synth ''
+refuse "synth: a folder without a name" 1 'the folder to draw into has no name' "$p" synth ''
 
 cat >small.ini <<'INI'
 [data]

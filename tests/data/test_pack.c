@@ -7,10 +7,11 @@
 #include <cmocka.h>
 
 #include "data/image_internal.h"
+#include "data/phantom.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/data/pack.h"
-#include "pneumo/data/phantom.h"
+#include "pneumo/data/synth.h"
 #include "pneumo/io/file.h"
 
 #include <dirent.h>

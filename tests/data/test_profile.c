@@ -5,10 +5,11 @@
 
 #include <cmocka.h>
 
+#include "data/phantom.h"
 #include "pneumo/base/random.h"
 #include "pneumo/data/image.h"
-#include "pneumo/data/phantom.h"
 #include "pneumo/data/profile.h"
+#include "pneumo/data/synth.h"
 
 #include <math.h>
 #include <stdlib.h>
