@@ -18,7 +18,7 @@ static pd_status find_checkpoint(char **out, const char *path)
 {
     struct stat about;
     if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
-        return pd_train_path(out, path, "best.h5");
+        return pd_run_path(out, path, "best.h5");
     return pd_strdup(out, path);
 }
 

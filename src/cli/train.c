@@ -13,7 +13,6 @@
 #include "pneumo/report/report.h"
 #include "pneumo/report/score_file.h"
 #include "pneumo/train/threads.h"
-#include "pneumo/train/validation.h"
 #include "train.h"
 
 #include <math.h>
@@ -90,9 +89,9 @@ static pd_status write_files(const char *folder, pd_evaluation *evaluation)
     pd_status status = PD_OK;
     const pd_results *results = pd_evaluation_results(evaluation);
     char *json = NULL, *scores = NULL, *page = NULL;
-    PD_TRY(pd_train_path(&json, folder, "report.json"));
-    PD_TRY(pd_train_path(&scores, folder, "scores.csv"));
-    PD_TRY(pd_train_path(&page, folder, "report.html"));
+    PD_TRY(pd_run_path(&json, folder, "report.json"));
+    PD_TRY(pd_run_path(&scores, folder, "scores.csv"));
+    PD_TRY(pd_run_path(&page, folder, "report.html"));
     PD_TRY(pd_score_file_write(scores, results));
     PD_TRY(pd_gallery_write_page(page, evaluation));
     PD_TRY(pd_report_write_json(json, results));
@@ -153,16 +152,16 @@ static pd_status run_one(pd_comm *comm, const pd_job *job, bool resume)
     pd_status status = PD_OK;
     pd_train_result trained;
     char *best = NULL;
-    const pd_train_options train = {.comm = comm,
-                                    .job = job,
-                                    .folder = job->folder,
-                                    .resume = resume,
-                                    .threads = pd_threads_choose(comm, job->threads)};
+    const pd_run_options train = {.comm = comm,
+                                  .job = job,
+                                  .folder = job->folder,
+                                  .resume = resume,
+                                  .threads = pd_threads_choose(comm, job->threads)};
     status = pd_train(&train, &trained);
     if (status == PD_STOPPED)
         pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job->folder);
     PD_TRY(status);
-    PD_TRY(pd_train_path(&best, job->folder, "best.h5"));
+    PD_TRY(pd_run_path(&best, job->folder, "best.h5"));
     status = pd_train_report(comm, job, train.threads, best, &trained);
 cleanup:
     free(best);

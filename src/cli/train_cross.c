@@ -7,7 +7,6 @@
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
-#include "pneumo/train/validation.h"
 #include "train.h"
 
 #include <math.h>
@@ -49,7 +48,7 @@ static pd_status is_finished(bool *is, const char *folder)
     char *last = NULL;
     pd_checkpoint *checkpoint = NULL;
     *is = false;
-    pd_status status = pd_train_path(&last, folder, "last.h5");
+    pd_status status = pd_run_path(&last, folder, "last.h5");
     if (status == PD_OK && pd_file_exists(last) && pd_checkpoint_load(&checkpoint, last) == PD_OK)
         *is = checkpoint->state.finished;
     pd_checkpoint_destroy(&checkpoint);
@@ -72,11 +71,11 @@ static pd_status train_part(cross *self, int part)
     PD_TRY(pd_comm_agree(self->comm, status));
     PD_TRY(pd_comm_broadcast(self->comm, &finished, sizeof finished, 0));
     pd_log_info("part %d of %d%s", part, given->parts, finished ? " is trained already" : "");
-    const pd_train_options options = {.comm = self->comm,
-                                      .job = &job,
-                                      .folder = job.folder,
-                                      .resume = given->resume || finished,
-                                      .threads = given->threads};
+    const pd_run_options options = {.comm = self->comm,
+                                    .job = &job,
+                                    .folder = job.folder,
+                                    .resume = given->resume || finished,
+                                    .threads = given->threads};
     status = pd_train(&options, &result);
     if (status == PD_STOPPED)
         pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
@@ -187,7 +186,7 @@ static pd_status write_figures(const cross *self)
     }
     fputc('\n', out);
     fclose(out);
-    PD_TRY(pd_train_path(&path, self->job->folder, "cross.csv"));
+    PD_TRY(pd_run_path(&path, self->job->folder, "cross.csv"));
     PD_TRY(pd_file_write(path, text, size));
 cleanup:
     free(text);
@@ -230,7 +229,7 @@ static pd_status average(cross *self)
                                          .count = self->options->parts,
                                          .data = self->job->file,
                                          .threads = self->options->threads};
-    PD_TRY(pd_train_path(&path, self->job->folder, "ensemble.h5"));
+    PD_TRY(pd_run_path(&path, self->job->folder, "ensemble.h5"));
     PD_TRY(pd_ensemble_assemble(&classifier, self->comm, &options));
     if (pd_comm_rank(self->comm) == 0)
         status = save_average(classifier, path);
@@ -261,7 +260,7 @@ cleanup:
 static pd_status check_folder(const char *folder)
 {
     char *last = NULL;
-    pd_status status = pd_train_path(&last, folder, "last.h5");
+    pd_status status = pd_run_path(&last, folder, "last.h5");
     if (status == PD_OK && pd_file_exists(last))
         status = pd_fail("%s holds a run already: choose another folder with --run", folder);
     free(last);

@@ -1,4 +1,4 @@
-#include "pneumo/train/audit.h"
+#include "audit.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "pneumo/train/snapshot.h"
+#include "snapshot.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/train/setup.h"

@@ -194,7 +194,7 @@ pd_status pd_step_gradient(pd_step *self, int64_t number, double *loss, const fl
     PD_TRY(pd_comm_lane_sum(self->comm, self->lane_losses, 1, loss));
     turn_to(self, PD_STEP_UPDATE);
 cleanup:
-    return status == PD_OK ? PD_OK : pd_step_fail_alone(self, status);
+    return status == PD_OK ? PD_OK : pd_step_abort_all(self, status);
 }
 
 pd_status pd_step_take(pd_step *self, int64_t number, double learning_rate, double *loss,
@@ -211,7 +211,7 @@ pd_status pd_step_take(pd_step *self, int64_t number, double learning_rate, doub
     return PD_OK;
 }
 
-pd_status pd_step_fail_alone(const pd_step *self, pd_status status)
+pd_status pd_step_abort_all(const pd_step *self, pd_status status)
 {
     if (pd_comm_size(self->comm) == 1)
         return status;

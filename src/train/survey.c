@@ -1,4 +1,4 @@
-#include "pneumo/train/survey.h"
+#include "survey.h"
 
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"

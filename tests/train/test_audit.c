@@ -2,7 +2,7 @@
  * without a launcher and under mpirun alike: every rank makes the same assertions. */
 #include "pneumo/base/log.h"
 #include "pneumo/base/random.h"
-#include "pneumo/train/audit.h"
+#include "train/audit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

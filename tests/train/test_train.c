@@ -73,7 +73,7 @@ static pd_status train_with(const char *folder, bool resume, const char *const *
 {
     pd_job job;
     assert_int_equal(pd_job_parse(&job, "small", job_text, overrides, override_count), PD_OK);
-    const pd_train_options options = {
+    const pd_run_options options = {
         .comm = comm, .job = &job, .folder = folder, .resume = resume, .threads = 1};
     return pd_train(&options, &result);
 }

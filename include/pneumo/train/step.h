@@ -67,6 +67,6 @@ pd_status pd_step_take(pd_step *step, int64_t number, double learning_rate, doub
 /* After an error in the middle of a step that this rank alone knows of, such as a lost connection.
  * The others wait for it in a collective that it will not join, so it ends them. Without others
  * returns `status`. */
-pd_status pd_step_fail_alone(const pd_step *step, pd_status status);
+pd_status pd_step_abort_all(const pd_step *step, pd_status status);
 
 #endif

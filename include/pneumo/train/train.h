@@ -2,18 +2,7 @@
 #ifndef PNEUMO_TRAIN_TRAIN_H
 #define PNEUMO_TRAIN_TRAIN_H
 
-#include "pneumo/comm/comm.h"
-#include "pneumo/io/checkpoint.h"
-#include "pneumo/io/dataset.h"
-#include "pneumo/train/job.h"
-
-typedef struct pd_train_options {
-    pd_comm *comm;
-    const pd_job *job;
-    const char *folder; /* the run's folder */
-    bool resume;        /* go on from folder/last.h5, or previous.h5, if there is one */
-    int threads;
-} pd_train_options;
+#include "pneumo/train/run.h"
 
 typedef struct pd_train_result {
     int64_t epochs, best_epoch, parameters;
@@ -27,9 +16,6 @@ typedef struct pd_train_result {
  * best.h5, history.csv and time.csv. Every rank returns the same status, agreed on; PD_STOPPED when
  * a signal ended it after saving. An error in the middle of a step that other ranks cannot know of
  * ends all ranks. Collective. */
-pd_status pd_train(const pd_train_options *options, pd_train_result *result);
-
-/* folder/last.h5 and folder/best.h5; free(). */
-pd_status pd_train_path(char **out, const char *folder, const char *name);
+pd_status pd_train(const pd_run_options *options, pd_train_result *result);
 
 #endif

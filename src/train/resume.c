@@ -1,0 +1,145 @@
+#include "resume.h"
+
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/io/file.h"
+#include "snapshot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where the first line begins in which two texts differ. */
+static size_t differing_line(const char *a, const char *b)
+{
+    size_t line = 0;
+    for (size_t i = 0; a[i] != '\0' && a[i] == b[i]; i++)
+        if (a[i] == '\n')
+            line = i + 1;
+    return line;
+}
+
+/* Whether a run of this job can have been saved with these counters. */
+static bool counters_fit(const pd_trainer *trainer, const pd_checkpoint *loaded)
+{
+    int64_t steps = pd_lanes_epoch_steps(trainer->lanes);
+    int64_t last = trainer->job->schedule.epochs - (loaded->state.finished ? 0 : 1);
+    return loaded->state.epoch <= last && loaded->state.epoch == loaded->state.history_count &&
+           loaded->state.epoch_step < steps &&
+           loaded->state.step == loaded->state.epoch * steps + loaded->state.epoch_step;
+}
+
+/* Loads last.h5 or, where any rank cannot read it, previous.h5 on all ranks; *path says which.
+ * Collective. */
+static pd_status load_checkpoint(pd_trainer *trainer, pd_checkpoint **out, const char **path)
+{
+    char why[1024];
+    uint32_t any_previous;
+    *path = trainer->files.last;
+    pd_status status = pd_comm_agree(trainer->comm, pd_checkpoint_load(out, *path));
+    if (status == PD_OK)
+        return PD_OK;
+    snprintf(why, sizeof why, "%s", pd_error_message());
+    pd_checkpoint_destroy(out);
+    PD_TRY(
+        pd_comm_bitwise_or(trainer->comm, pd_file_exists(trainer->files.previous), &any_previous));
+    if (any_previous) {
+        *path = trainer->files.previous;
+        status = pd_comm_agree(trainer->comm, pd_checkpoint_load(out, *path));
+        if (status == PD_OK) {
+            trainer->last_unreadable = true;
+            if (pd_comm_rank(trainer->comm) == 0)
+                pd_log_warn("%s: going on from the checkpoint before, %s", why, *path);
+            return PD_OK;
+        }
+        pd_fail("%s; the checkpoint before is no better: %s", why, pd_error_message());
+    } else {
+        status = pd_fail("%s", why);
+    }
+    if (pd_file_exists(trainer->files.best))
+        pd_fail("%s; or copy %s over %s, to go on from the best epoch", pd_error_message(),
+                trainer->files.best, trainer->files.last);
+cleanup:
+    return status;
+}
+
+/* Takes over everything that the checkpoint at `path` holds. */
+static pd_status take_over(pd_trainer *trainer, const pd_checkpoint *loaded, const char *path)
+{
+    const char *digest = pd_dataset_get_info(trainer->dataset)->digest;
+    if (strcmp(loaded->job, trainer->job_text) != 0) {
+        size_t line = differing_line(loaded->job, trainer->job_text);
+        const char *was = loaded->job + line, *is = trainer->job_text + line;
+        return pd_fail("%s: it was made by another job ('%.*s' there, '%.*s' now): use that job, "
+                       "or another folder with --run",
+                       path, (int)strcspn(was, "\n"), was, (int)strcspn(is, "\n"), is);
+    }
+    if (strcmp(loaded->data_digest, digest) != 0)
+        return pd_fail("%s: it was trained on other data (digest %s, but %s has %s): pack the same "
+                       "folder in the same way, or use another folder with --run",
+                       path, loaded->data_digest, trainer->job->file, digest);
+    pd_status status = pd_snapshot_restore(loaded, trainer->step.network, trainer->step.optimizer);
+    if (status != PD_OK)
+        return pd_error_prefix(status, "%s", path);
+    if (!counters_fit(trainer, loaded))
+        return pd_fail("%s: its epoch and steps do not fit the job: use another folder with --run",
+                       path);
+    memcpy(trainer->history, loaded->state.history,
+           (size_t)loaded->state.history_count * sizeof *trainer->history);
+    /* The scalars are the loaded ones; the arrays and the version stay this run's own. */
+    pd_checkpoint own = trainer->checkpoint;
+    trainer->checkpoint = *loaded;
+    trainer->checkpoint.arrays = own.arrays;
+    trainer->checkpoint.state.history = trainer->history;
+    trainer->checkpoint.job = trainer->job_text;
+    memcpy(trainer->checkpoint.version, own.version, sizeof own.version);
+    trainer->checkpoint.test_looks = 0;               /* at the weights to come */
+    trainer->checkpoint.site = (pd_site){.count = 0}; /* the next validation decides anew */
+    return PD_OK;
+}
+
+static void read_time(pd_trainer *trainer)
+{
+    if (pd_run_files_read_time(&trainer->files, &trainer->seconds, &trainer->images_seen) != PD_OK)
+        pd_log_warn("%s: how long training took before is not known", pd_error_message());
+}
+
+pd_status pd_trainer_resume(pd_trainer *trainer)
+{
+    pd_status status = PD_OK;
+    pd_checkpoint *loaded = NULL;
+    const char *path;
+    uint32_t any;
+    PD_TRY(pd_comm_bitwise_or(trainer->comm, pd_run_files_exist(&trainer->files), &any));
+    if (!any)
+        goto cleanup;
+    PD_TRY(load_checkpoint(trainer, &loaded, &path));
+    PD_TRY(pd_comm_agree(trainer->comm, take_over(trainer, loaded, path)));
+    if (pd_comm_rank(trainer->comm) == 0)
+        read_time(trainer);
+cleanup:
+    pd_checkpoint_destroy(&loaded);
+    return status;
+}
+
+pd_status pd_trainer_check_alike(const pd_trainer *trainer)
+{
+    pd_status status = PD_OK;
+    char *own = NULL, *root = NULL;
+    PD_TRY(pd_comm_agree(trainer->comm, pd_format(&own, "%s\ndata %s\nstep %lld", trainer->job_text,
+                                                  trainer->checkpoint.data_digest,
+                                                  (long long)trainer->checkpoint.state.step)));
+    PD_TRY(pd_comm_broadcast_text(trainer->comm, &root, own, 0));
+    if (strcmp(own, root) != 0) {
+        size_t line = differing_line(own, root);
+        status = pd_fail("it starts with '%.*s' but rank 0 with '%.*s': every rank needs the same "
+                         "job, data set and %s",
+                         (int)strcspn(own + line, "\n"), own + line,
+                         (int)strcspn(root + line, "\n"), root + line, trainer->files.last);
+    }
+    status = pd_comm_agree(trainer->comm, status);
+cleanup:
+    free(own);
+    free(root);
+    return status;
+}

@@ -1,0 +1,16 @@
+/* Continuing a run from its checkpoint. */
+#ifndef PNEUMO_TRAIN_RESUME_H
+#define PNEUMO_TRAIN_RESUME_H
+
+#include "trainer.h"
+
+/* Continues the run that the folder holds, if there is one: from last.h5 or, where any rank cannot
+ * read it, from previous.h5 on all ranks. A checkpoint of another job or data set is an error.
+ * Collective; all ranks return the same status. */
+pd_status pd_trainer_resume(pd_trainer *trainer);
+
+/* Fails unless all ranks start with the same job, data set and step: each rank reads its own files.
+ * Collective; all ranks return the same status. */
+pd_status pd_trainer_check_alike(const pd_trainer *trainer);
+
+#endif

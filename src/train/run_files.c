@@ -1,0 +1,91 @@
+#include "run_files.h"
+
+#include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
+#include "pneumo/io/file.h"
+#include "pneumo/train/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TIME_HEADER "seconds,images\n"
+
+pd_status pd_run_files_name(pd_run_files *files, const char *folder)
+{
+    pd_status status = PD_OK;
+    *files = (pd_run_files){0};
+    PD_TRY(pd_strdup(&files->folder, folder));
+    PD_TRY(pd_run_path(&files->last, folder, "last.h5"));
+    PD_TRY(pd_run_path(&files->previous, folder, "previous.h5"));
+    PD_TRY(pd_run_path(&files->best, folder, "best.h5"));
+    PD_TRY(pd_run_path(&files->history, folder, "history.csv"));
+    PD_TRY(pd_run_path(&files->time, folder, "time.csv"));
+cleanup:
+    return status;
+}
+
+void pd_run_files_free(pd_run_files *files)
+{
+    free(files->folder);
+    free(files->last);
+    free(files->previous);
+    free(files->best);
+    free(files->history);
+    free(files->time);
+}
+
+bool pd_run_files_exist(const pd_run_files *files)
+{
+    return pd_file_exists(files->last) || pd_file_exists(files->previous);
+}
+
+pd_status pd_run_files_write_history(const pd_run_files *files, const pd_train_state *state)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return pd_fail("out of memory: cannot write %s", files->history);
+    fprintf(out, "epoch,learning_rate,train_loss,val_loss,val_auc,val_accuracy,val_sensitivity,"
+                 "val_specificity,gradient_norm,val_stress_auc\n");
+    for (int i = 0; i < state->history_count; i++) {
+        const pd_history_row *row = &state->history[i];
+        fprintf(out, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6g,%.6f\n", row->epoch,
+                row->learning_rate, row->train_loss, row->val_loss, row->val_auc, row->val_accuracy,
+                row->val_sensitivity, row->val_specificity, row->gradient_norm,
+                row->val_stress_auc);
+    }
+    fclose(out);
+    pd_status status = pd_file_write(files->history, text, size);
+    free(text);
+    return status;
+}
+
+pd_status pd_run_files_write_time(const pd_run_files *files, double seconds, int64_t images)
+{
+    char text[128], number[PD_TEXT_NUMBER];
+    int size = snprintf(text, sizeof text, TIME_HEADER "%s,%lld\n", pd_text_number(number, seconds),
+                        (long long)images);
+    return pd_file_write(files->time, text, (size_t)size);
+}
+
+pd_status pd_run_files_read_time(const pd_run_files *files, double *seconds, int64_t *images)
+{
+    unsigned char *text = NULL;
+    size_t size;
+    double read_seconds;
+    long long read_images;
+    pd_status status = pd_file_read(&text, &size, files->time, 4096);
+    if (status != PD_OK)
+        return status;
+    if (sscanf((char *)text, TIME_HEADER "%lf,%lld", &read_seconds, &read_images) == 2 &&
+        read_seconds > 0 && isfinite(read_seconds) && read_images >= 1) {
+        *seconds = read_seconds;
+        *images = read_images;
+    } else {
+        status = pd_fail("%s: is damaged", files->time);
+    }
+    free(text);
+    return status;
+}

@@ -1,0 +1,60 @@
+#include "save.h"
+
+#include "audit.h"
+#include "pneumo/base/clock.h"
+#include "snapshot.h"
+
+#include <math.h>
+
+/* A step with a finite gradient can still make weights overflow, which the next step would tell. */
+static pd_status check_weights(const pd_trainer *trainer)
+{
+    size_t count;
+    const float *weights = pd_network_weights(trainer->step.network, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(weights[i]))
+            return pd_fail("epoch %lld, step %lld: a weight is not finite, so nothing is saved; "
+                           "lower train.learning_rate or set train.clip_norm",
+                           (long long)trainer->checkpoint.state.epoch + 1,
+                           (long long)trainer->checkpoint.state.epoch_step);
+    return PD_OK;
+}
+
+pd_status pd_trainer_save(pd_trainer *trainer, bool best)
+{
+    pd_status status = PD_OK;
+    if (trainer->checkpoint.state.epoch_step > 0)
+        pd_comm_set_position(trainer->comm, "epoch %lld, step %lld, saving",
+                             (long long)trainer->checkpoint.state.epoch + 1,
+                             (long long)trainer->checkpoint.state.epoch_step);
+    else
+        pd_comm_set_position(trainer->comm, "epoch %lld, saving",
+                             (long long)trainer->checkpoint.state.epoch);
+    if (trainer->job->audit_steps > 0)
+        status = pd_audit(&trainer->step, trainer->checkpoint.state.epoch,
+                          trainer->checkpoint.state.step);
+    if (status != PD_OK)
+        return status;
+    if (pd_comm_rank(trainer->comm) == 0) {
+        pd_optimizer_swap_average(trainer->step.optimizer);
+        PD_TRY(check_weights(trainer));
+        PD_TRY(
+            pd_snapshot_view(&trainer->checkpoint, trainer->step.network, trainer->step.optimizer));
+        if (best)
+            PD_TRY(pd_checkpoint_save(trainer->files.best, &trainer->checkpoint));
+        PD_TRY(pd_run_files_write_history(&trainer->files, &trainer->checkpoint.state));
+        PD_TRY(pd_checkpoint_replace(trainer->files.last,
+                                     trainer->last_unreadable ? NULL : trainer->files.previous,
+                                     &trainer->checkpoint));
+        trainer->last_unreadable = false;
+        pd_clock_lap(&trainer->counted_at, &trainer->seconds);
+        PD_TRY(pd_run_files_write_time(&trainer->files, trainer->seconds, trainer->images_seen));
+    }
+cleanup:
+    if (pd_comm_rank(trainer->comm) == 0) {
+        pd_snapshot_release(&trainer->checkpoint);
+        pd_optimizer_swap_average(trainer->step.optimizer);
+    }
+    trainer->saved_at = pd_clock_now();
+    return pd_comm_agree(trainer->comm, status);
+}

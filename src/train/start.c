@@ -1,0 +1,251 @@
+#include "start.h"
+
+#include "pneumo/base/clock.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/io/file.h"
+#include "pneumo/train/footprint.h"
+#include "pneumo/train/setup.h"
+#include "resume.h"
+#include "survey.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The ids and classes of the train fold's usable samples. */
+static pd_status train_samples(const pd_trainer *trainer, int64_t **ids, int32_t **labels,
+                               size_t *count)
+{
+    pd_status status = PD_OK;
+    const pd_dataset_info *info = pd_dataset_get_info(trainer->dataset);
+    const pd_sample *samples = pd_dataset_samples(trainer->dataset);
+    *count = 0;
+    PD_TRY(pd_alloc(ids, (size_t)info->count, sizeof **ids));
+    PD_TRY(pd_alloc(labels, (size_t)info->count, sizeof **labels));
+    for (int64_t i = 0; i < info->count; i++) {
+        int class = trainer->step.task->class_of(&samples[i]);
+        if (samples[i].fold != PD_TRAIN || class < 0)
+            continue;
+        (*ids)[*count] = i;
+        (*labels)[(*count)++] = class;
+    }
+cleanup:
+    return status;
+}
+
+/* Loss weights inverse to the class counts, with mean 1 over the train fold. */
+static pd_status weigh_classes(pd_trainer *trainer, const int32_t *labels, size_t count)
+{
+    const pd_task *task = trainer->step.task;
+    size_t counts[PD_CLASSES_MAX] = {0};
+    for (size_t i = 0; i < count; i++)
+        counts[labels[i]]++;
+    for (int i = 0; i < task->classes; i++) {
+        if (counts[i] == 0)
+            return pd_fail("%s: the train fold has no image of the class %s: pack the images again "
+                           "with other --folds",
+                           trainer->job->file, task->class_names[i]);
+        trainer->class_weight[i] =
+            trainer->job->sampling.balance == PD_BALANCE_WEIGHTS
+                ? (float)((double)count / (double)task->classes / (double)counts[i])
+                : 1.0f;
+    }
+    return PD_OK;
+}
+
+static pd_status set_up_lanes(pd_trainer *trainer)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = trainer->job;
+    int64_t *ids = NULL;
+    int32_t *labels = NULL;
+    size_t count;
+    PD_TRY(train_samples(trainer, &ids, &labels, &count));
+    PD_TRY(weigh_classes(trainer, labels, count));
+    PD_TRY(pd_lanes_create(&trainer->lanes, &job->sampling, job->seed, trainer->step.task->classes,
+                           ids, labels, count));
+cleanup:
+    free(ids);
+    free(labels);
+    return status;
+}
+
+/* Reads the images of the lanes held here, or makes ready to. */
+static pd_status set_up_images(pd_trainer *trainer)
+{
+    pd_status status = PD_OK;
+    int64_t *ids = NULL;
+    size_t count = 0;
+    PD_TRY(pd_alloc(&ids, (size_t)pd_dataset_get_info(trainer->dataset)->count, sizeof *ids));
+    for (int i = 0; i < pd_comm_lane_count(trainer->comm); i++) {
+        const int64_t *lane_ids;
+        size_t lane_count =
+            pd_lanes_samples(trainer->lanes, pd_comm_first_lane(trainer->comm) + i, &lane_ids);
+        memcpy(ids + count, lane_ids, lane_count * sizeof *ids);
+        count += lane_count;
+    }
+    PD_TRY(pd_images_create(&trainer->images, trainer->dataset, ids, count, !trainer->stream,
+                            (size_t)trainer->step.samples));
+cleanup:
+    free(ids);
+    return status;
+}
+
+/* No threshold can be chosen without both classes: better known now than after the first epoch. */
+static pd_status check_validation_fold(const pd_trainer *trainer)
+{
+    const pd_sample *samples = pd_dataset_samples(trainer->dataset);
+    long long images[PD_LABELS] = {0};
+    size_t count;
+    const int64_t *ids = pd_scorer_ids(trainer->scorer, &count);
+    for (size_t i = 0; i < count; i++)
+        images[samples[ids[i]].label]++;
+    if (images[PD_NORMAL] > 0 && images[PD_PNEUMONIA] > 0)
+        return PD_OK;
+    return pd_fail(
+        "%s: the validation fold has %lld normal and %lld pneumonia images, but to choose "
+        "a threshold takes both: pack the images again with other --folds",
+        trainer->job->file, images[PD_NORMAL], images[PD_PNEUMONIA]);
+}
+
+static pd_status set_up_state(pd_trainer *trainer)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = trainer->job;
+    PD_TRY(pd_alloc(&trainer->history, (size_t)job->schedule.epochs, sizeof *trainer->history));
+    trainer->checkpoint = (pd_checkpoint){.state.history = trainer->history,
+                                          .state.seed = job->seed,
+                                          .state.lanes = job->sampling.lanes,
+                                          .state.best_metric = NAN,
+                                          .state.patience_left = job->patience,
+                                          .state.plateau_left = job->plateau_epochs,
+                                          .pixel_mean = (double)trainer->input.mean,
+                                          .pixel_deviation = (double)trainer->input.deviation,
+                                          .image_height = trainer->input.height,
+                                          .image_width = trainer->input.width,
+                                          .state.learning_scale = 1.0,
+                                          .job = trainer->job_text};
+    snprintf(trainer->checkpoint.data_digest, sizeof trainer->checkpoint.data_digest, "%s",
+             pd_dataset_get_info(trainer->dataset)->digest);
+    snprintf(trainer->checkpoint.job_name, sizeof trainer->checkpoint.job_name, "%s", job->name);
+    snprintf(trainer->checkpoint.model, sizeof trainer->checkpoint.model, "%s", job->model.name);
+    snprintf(trainer->checkpoint.version, sizeof trainer->checkpoint.version, "%s", PNEUMO_VERSION);
+    if (!trainer->resume && pd_run_files_exist(&trainer->files))
+        status = pd_fail("%s holds a run already: go on with it by --resume, or choose another "
+                         "folder with --run",
+                         trainer->files.folder);
+cleanup:
+    return status;
+}
+
+/* Decides whether images are streamed, alike for all ranks, and notes why. Asked when every rank
+ * has the memory that training takes, but its images. Collective. */
+static pd_status place_images(pd_trainer *trainer)
+{
+    const pd_dataset_info *info = pd_dataset_get_info(trainer->dataset);
+    double bytes = pd_footprint_image_bytes(trainer->comm, trainer->job, info);
+    double percent = 0;
+    char why[96];
+    pd_status status =
+        pd_comm_max(trainer->comm, pd_footprint_image_percent(trainer->comm, bytes), &percent);
+    if (status != PD_OK)
+        return status;
+    trainer->stream = pd_footprint_streams(trainer->job, percent);
+    if (trainer->job->images == PD_IMAGES_AUTO)
+        snprintf(why, sizeof why, "%.0f %% of a rank's share of the free memory, %s than %d %%",
+                 percent, trainer->stream ? "more" : "not more", PD_IMAGES_PERCENT);
+    else
+        snprintf(why, sizeof why, "as run.images says");
+    snprintf(trainer->images_note, sizeof trainer->images_note,
+             "%.1f MiB of images per rank %s: %s", bytes / (1 << 20),
+             trainer->stream ? "streamed from the file" : "held in memory", why);
+    return PD_OK;
+}
+
+/* What this rank can do without the others, once there are a data set and a network. */
+static pd_status set_up_alone(pd_trainer *trainer)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = trainer->job;
+    PD_TRY(pd_job_text(&trainer->job_text, job));
+    trainer->input = pd_setup_input(job, pd_dataset_get_info(trainer->dataset));
+    PD_TRY(pd_alloc(&trainer->picks, (size_t)trainer->step.samples, sizeof *trainer->picks));
+    PD_TRY(pd_alloc(&trainer->ids, (size_t)trainer->step.samples, sizeof *trainer->ids));
+    PD_TRY(pd_alloc(&trainer->pixels, (size_t)trainer->step.samples, sizeof *trainer->pixels));
+    PD_TRY(pd_alloc(&trainer->scratch, (size_t)trainer->step.threads,
+                    pd_view_scratch(trainer->input.height, trainer->input.width) *
+                        sizeof *trainer->scratch));
+    PD_TRY(pd_alloc(&trainer->pairs, (size_t)trainer->step.lane_samples, sizeof *trainer->pairs));
+    PD_TRY(pd_alloc(&trainer->order, (size_t)trainer->step.lane_samples, sizeof *trainer->order));
+    PD_TRY(set_up_lanes(trainer));
+    PD_TRY(set_up_state(trainer));
+    const pd_scorer_options scorer = {.job = job,
+                                      .input = trainer->input,
+                                      .dataset = trainer->dataset,
+                                      .fold = PD_VAL,
+                                      .chunk = trainer->step.lane_samples,
+                                      .views = pd_views_count(job->decision.views),
+                                      .threads = trainer->step.threads,
+                                      .hold = !trainer->stream};
+    PD_TRY(pd_scorer_create(&trainer->scorer, trainer->comm, &scorer));
+    PD_TRY(check_validation_fold(trainer));
+    PD_TRY(set_up_images(trainer));
+    if (pd_comm_rank(trainer->comm) == 0)
+        PD_TRY(pd_folder_make(trainer->files.folder));
+cleanup:
+    return status;
+}
+
+/* Describes the train fold for the checkpoints that rank 0 writes, unless it goes on from one that
+ * has a profile: the same data give the same. Collective. */
+static pd_status describe(pd_trainer *trainer)
+{
+    pd_status status = PD_OK;
+    bool known = trainer->checkpoint.has_profile;
+    PD_TRY(pd_comm_broadcast(trainer->comm, &known, sizeof known, 0));
+    if (known)
+        goto cleanup;
+    PD_TRY(pd_survey(&trainer->checkpoint.profile, trainer->comm, trainer->dataset, trainer->lanes,
+                     trainer->images, (size_t)trainer->step.samples, trainer->step.threads));
+    trainer->checkpoint.has_profile = true;
+cleanup:
+    return status;
+}
+
+pd_status pd_trainer_start(pd_trainer *trainer, const pd_run_options *options)
+{
+    pd_status status = PD_OK;
+    const pd_job *job = options->job;
+    *trainer = (pd_trainer){.job = job, .comm = options->comm, .resume = options->resume};
+    PD_TRY(pd_comm_agree(trainer->comm, pd_run_files_name(&trainer->files, options->folder)));
+    PD_TRY(pd_comm_agree(trainer->comm, pd_setup_dataset(&trainer->dataset, job)));
+    PD_TRY(pd_step_set_up(&trainer->step, trainer->comm, job, pd_dataset_get_info(trainer->dataset),
+                          options->threads));
+    PD_TRY(place_images(trainer));
+    PD_TRY(pd_comm_agree(trainer->comm, set_up_alone(trainer)));
+    PD_TRY(pd_trainer_resume(trainer));
+    PD_TRY(pd_trainer_check_alike(trainer));
+    PD_TRY(describe(trainer));
+    trainer->saved_at = trainer->counted_at = pd_clock_now();
+cleanup:
+    return status;
+}
+
+void pd_trainer_release(pd_trainer *trainer)
+{
+    pd_scorer_destroy(&trainer->scorer);
+    pd_images_destroy(&trainer->images);
+    pd_lanes_destroy(&trainer->lanes);
+    pd_step_tear_down(&trainer->step);
+    pd_dataset_destroy(&trainer->dataset);
+    free(trainer->job_text);
+    pd_run_files_free(&trainer->files);
+    free(trainer->picks);
+    free(trainer->ids);
+    free(trainer->pixels);
+    free(trainer->scratch);
+    free(trainer->pairs);
+    free(trainer->order);
+    free(trainer->history);
+}

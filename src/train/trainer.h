@@ -1,0 +1,51 @@
+/* The state of training: a run in memory. The files start, resume, batch, validate and save work on
+ * it. */
+#ifndef PNEUMO_TRAIN_TRAINER_H
+#define PNEUMO_TRAIN_TRAINER_H
+
+#include "pneumo/data/images.h"
+#include "pneumo/data/lanes.h"
+#include "pneumo/data/mixup.h"
+#include "pneumo/train/scorer.h"
+#include "pneumo/train/step.h"
+#include "run_files.h"
+
+typedef struct pd_trainer {
+    const pd_job *job; /* borrowed */
+    pd_comm *comm;     /* borrowed */
+    bool resume;       /* an existing run may be continued */
+    char *job_text;
+    pd_run_files files;
+
+    pd_dataset *dataset;
+    pd_step step;      /* network, optimiser, and the buffers of one step */
+    pd_scorer *scorer; /* of the validation fold */
+    pd_lanes *lanes;
+    pd_images *images;     /* of the lanes held here */
+    bool stream;           /* read images from the file for each step */
+    char images_note[192]; /* where images are and why, for the log */
+    int64_t prefetched;    /* steps of the run whose images have been prefetched */
+
+    pd_input input;
+    float class_weight[PD_CLASSES_MAX];
+    pd_pick *picks;         /* [step.samples] */
+    int64_t *ids;           /* [step.samples], of picks */
+    const uint8_t **pixels; /* [step.samples], of ids */
+    float *scratch;         /* [threads][pd_view_scratch] */
+    pd_mixup_pair *pairs;   /* [step.lane_samples / 2] */
+    int64_t *order;         /* [step.lane_samples] */
+
+    /* What the next checkpoint holds; its arrays are set only while it is written. */
+    pd_checkpoint checkpoint;
+    pd_history_row *history; /* [job->schedule.epochs] */
+    double saved_at;         /* clock of the last checkpoint */
+    bool last_unreadable;    /* the run continued from previous.h5, which must not be replaced by
+                                the unreadable last.h5 */
+
+    /* Over all processes of this run, as in time.csv: */
+    double seconds;      /* of training, up to the last checkpoint */
+    int64_t images_seen; /* trained on, up to the last step */
+    double counted_at;   /* clock time up to which `seconds` counts */
+} pd_trainer;
+
+#endif

@@ -1,0 +1,92 @@
+#include "validate.h"
+
+#include "not_finite.h"
+#include "pneumo/base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const pd_scoring clean_scoring = {.label = "validating", .change = PD_CHANGE_NONE};
+
+/* Scores the validation fold with the weights to be saved. Collective. */
+static pd_status score(pd_trainer *trainer, const pd_scoring *scoring, pd_score **scores,
+                       size_t *count)
+{
+    pd_optimizer_swap_average(trainer->step.optimizer);
+    pd_status status =
+        pd_scorer_run(trainer->scorer, trainer->step.network, scoring, scores, count);
+    pd_optimizer_swap_average(trainer->step.optimizer);
+    return status;
+}
+
+/* Weights that overflow in the last step of an epoch are first seen here, and must not be saved
+ * over good ones. Collective. */
+static pd_status check_finite(pd_trainer *trainer, const pd_score *scores, size_t count)
+{
+    pd_status status = PD_OK;
+    pd_score *again = NULL;
+    uint32_t own = 0, any = 0;
+    for (size_t i = 0; i < count; i++)
+        own |= !isfinite(scores[i].probability) || !isfinite(scores[i].loss);
+    PD_TRY(pd_comm_bitwise_or(trainer->comm, own, &any));
+    if (any == 0)
+        goto cleanup;
+    pd_network_watch(trainer->step.network, true);
+    PD_TRY(score(trainer, &clean_scoring, &again, &count));
+    status = pd_trainer_fail_not_finite(
+        trainer, "after step", trainer->checkpoint.state.epoch_step - 1, "the validation loss");
+cleanup:
+    free(again);
+    return status;
+}
+
+/* Scores the validation fold under dealt acquisition changes, if the job decides by them.
+ * Collective. */
+static pd_status score_changed(pd_trainer *trainer, pd_validation_scores *out)
+{
+    pd_status status = PD_OK;
+    pd_score *scores = NULL;
+    size_t count;
+    if (trainer->job->monitor != PD_MONITOR_STRESS &&
+        trainer->job->threshold_on != PD_THRESHOLD_STRESS)
+        return PD_OK;
+    PD_TRY(pd_comm_agree(trainer->comm,
+                         pd_alloc(&out->changed, (size_t)trainer->job->stress_rounds * out->count,
+                                  sizeof *out->changed)));
+    for (; out->rounds < trainer->job->stress_rounds; out->rounds++) {
+        const pd_scoring scoring = {.label = "validating on changed images",
+                                    .change = PD_CHANGE_DEALT,
+                                    .round = out->rounds};
+        free(scores);
+        PD_TRY(score(trainer, &scoring, &scores, &count));
+        if (count > out->count)
+            status = pd_fail("%zu scores of %zu validation images", count, out->count);
+        else if (count > 0) /* rank 0 */
+            memcpy(out->changed + out->changed_count, scores, count * sizeof *scores);
+        PD_TRY(pd_comm_agree(trainer->comm, status));
+        out->changed_count += count;
+    }
+cleanup:
+    free(scores);
+    return status;
+}
+
+pd_status pd_trainer_validate(pd_trainer *trainer, pd_validation *out)
+{
+    pd_status status = PD_OK;
+    pd_validation_scores scores = {0};
+    memset(out, 0, sizeof *out);
+    scores.ids = pd_scorer_ids(trainer->scorer, &scores.count);
+    PD_TRY(score(trainer, &clean_scoring, &scores.clean, &scores.clean_count));
+    PD_TRY(check_finite(trainer, scores.clean, scores.clean_count));
+    PD_TRY(score_changed(trainer, &scores));
+    if (pd_comm_rank(trainer->comm) == 0)
+        status = pd_validation_compute(trainer->job, &scores, out);
+    PD_TRY(pd_comm_agree(trainer->comm, status));
+    PD_TRY(pd_comm_broadcast(trainer->comm, out, sizeof *out, 0));
+cleanup:
+    free(scores.clean);
+    free(scores.changed);
+    return status;
+}
