@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""How good a decision is that `calibrate` makes by few images of a site.
+"""Evaluates the decisions that `calibrate` derives from few images of a site.
 
-Draws 10, 25, 50 and 100 images of each class from the scores of a site, 200 times each, decides by
-them, and judges the decision on all other images: mean and worst tenth (the 10 % quantile) of
+Draws 10, 25, 50 and 100 images of each class from the scores of a site, 200 times each, derives a
+decision from them and evaluates it on all other images: mean and worst tenth (the 10 % quantile) of
 sensitivity and specificity, and how often both targets are met.
 
     pneumo-dist evaluate best.h5 --data site.h5 --scores site.csv
     calibrate_draws.py site.csv [more.csv ...] [--rule both]
 
-The rule is written anew here in numpy. --check PROGRAM CHECKPOINT DATA holds it against the program's
-on one draw: it calibrates on fold val of DATA, finds the images that were drawn as those that
-`evaluate` then leaves out, and compares temperature and threshold.
+The rule is implemented independently in numpy. --check PROGRAM CHECKPOINT DATA compares it with the
+program on one draw: it calibrates on fold val of DATA, identifies the drawn images as those that
+`evaluate` then excludes, and compares temperature and threshold.
 
-Needs numpy and scipy; --check also h5py. Scores of a checkpoint that averages mirror images hold the
-logit of the plain image only, and are refused by --check.
+Needs numpy and scipy; --check also h5py. Scores of a checkpoint that averages mirrored images
+contain only the logit of the original image, so --check rejects such checkpoints.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def read_scores(path, fold=None):
     with open(path, newline="") as file:
         rows = [row for row in csv.DictReader(file) if fold is None or row["fold"] == fold]
     if not rows:
-        sys.exit(f"{path}: no scores in it")
+        sys.exit(f"{path}: contains no scores")
     return {"name": np.array([row["name"] for row in rows]),
             "logit": np.array([float(row["logit"]) for row in rows]),
             "positive": np.array([row["label"] == "PNEUMONIA" for row in rows]),
@@ -41,7 +41,7 @@ def read_scores(path, fold=None):
 
 
 def fit_temperature(logit, positive):
-    """Least cross-entropy with T in [1/20, 20]; 1 where all signs are right."""
+    """The T in [1/20, 20] of least cross-entropy; 1 if all predictions are correct."""
     if np.all((logit > 0) == positive) and np.all(logit != 0):
         return 1.0
 
@@ -57,7 +57,7 @@ def fit_temperature(logit, positive):
 
 
 def candidates(probability, positive):
-    """Thresholds from the highest to the lowest, with the calls at each: TP, FP."""
+    """Thresholds in descending order, with the true and false positives at each."""
     levels = np.unique(probability)[::-1]
     thresholds = np.concatenate([[np.nextafter(levels[0], np.inf)],
                                  (levels[:-1] + levels[1:]) / 2, [levels[-1]]])
@@ -66,7 +66,7 @@ def candidates(probability, positive):
 
 
 def decide(logit, positive, rule, sensitivity, specificity, margin=0.0):
-    """Temperature and threshold, as src/metrics/decision.c."""
+    """Temperature and threshold, as in src/metrics/decision.c."""
     temperature = fit_temperature(logit, positive)
     thresholds, tp, fp = candidates(expit(logit / temperature), positive)
     p, n = positive.sum(), (~positive).sum()
@@ -80,7 +80,7 @@ def decide(logit, positive, rule, sensitivity, specificity, margin=0.0):
 
 
 def draw(scores, each, random):
-    """Whole patients in a random order, but for those who would bring a class above `each`."""
+    """Takes whole patients in random order, skipping those that would exceed `each` in a class."""
     taken = np.zeros(len(scores["logit"]), bool)
     counts = np.zeros(2, int)
     order = np.argsort(scores["patient"], kind="stable")
@@ -108,7 +108,7 @@ def simulate(path, options):
           "   both met")
     for each in options.images:
         if min(classes) < each + 10:
-            print(f"  {each:20}   too few images to judge by")
+            print(f"  {each:20}   too few images to evaluate")
             continue
         random = np.random.default_rng([options.seed, each])
         figures = []
@@ -125,7 +125,7 @@ def simulate(path, options):
 
 
 def check(program, checkpoint, data, options):
-    """One draw by the program, and the same images decided here."""
+    """Compares the program's decision on one draw with ours."""
     import h5py
     with tempfile.TemporaryDirectory() as folder:
         new, before, after = (os.path.join(folder, name) for name in ("new.h5", "all.csv", "left.csv"))
@@ -143,7 +143,7 @@ def check(program, checkpoint, data, options):
             decision = dict(file["decision"].attrs)
             del file["calibration"]
         if decision["flip_average"]:
-            sys.exit(f"{checkpoint}: averages mirror images, whose logits are not in the scores")
+            sys.exit(f"{checkpoint}: averages mirrored images, whose logits are not in the scores")
         run("evaluate", new, "-d", data, "--fold", "val", "--scores", before)
         scores = read_scores(before, "VAL")
         taken = ~np.isin(scores["name"], read_scores(after, "VAL")["name"])
@@ -153,7 +153,7 @@ def check(program, checkpoint, data, options):
           f"{temperature:.9f}, threshold {decision['threshold']:.9f} and {threshold:.9f}")
     if not (np.isclose(temperature, decision["temperature"], rtol=1e-6) and
             np.isclose(threshold, decision["threshold"], rtol=1e-6)):
-        sys.exit("the program decides otherwise")
+        sys.exit("the program's decision differs")
 
 
 def main():

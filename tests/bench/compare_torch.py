@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Compares the training steps of pneumo-dist with PyTorch's, on this machine.
+"""Compares the training steps of pneumo-dist and PyTorch on this machine.
 
-Runs `pneumo-dist bench` and a PyTorch step of the same model by turns, each in a fresh process, and
-prints a table of medians in Markdown: images per second, peak resident memory, and their ratios.
-The faster of PyTorch's two memory layouts counts. Two more tables tell what a second rank brings in
-place of a second thread, and what the exact sum of the gradient costs over MPI's own.
+Alternates between `pneumo-dist bench` and a PyTorch step of the same model, each in a fresh
+process, and prints a Markdown table of medians: images per second, peak resident memory, and their
+ratios. The faster of PyTorch's two memory layouts counts. Two more tables compare a second rank
+with a second thread, and the exact sum of the gradient with MPI's own.
 
-Both sides take the same step: binary cross-entropy on one logit, SGD with momentum 0.9, no decay.
---job-optimizer times the job with its own optimiser instead. Models are compared only if both sides
-have the same number of weights. Needs python3-torch (not torchvision).
+Both sides compute the same step: binary cross-entropy on one logit, SGD with momentum 0.9, no
+decay. --job-optimizer keeps the optimiser of the job instead. Models are compared only if both
+sides have the same number of weights. Needs python3-torch (not torchvision).
 """
 import argparse
 import json
@@ -26,7 +26,7 @@ PLAIN_STEP = ["train.optimizer=sgd", "train.momentum=0.9", "train.nesterov=no", 
               "regularise.weight_decay=0", "regularise.label_smoothing=0"]
 
 
-# --- The models, in plain torch.nn. This part runs in a process of its own. ---
+# --- The models in plain torch.nn. This part runs in a separate process. ---
 
 def vgg(nn, blocks, channels, _size):
     """Simonyan and Zisserman, arXiv:1409.1556, with global average pooling for a head."""
@@ -54,7 +54,7 @@ def xception(nn, channels, _size):
             body, at = [], c
             for i, k in enumerate(widths):
                 if i > 0 or first_relu:
-                    # Not in place: the shortcut reads the same input.
+                    # Not in place, since the shortcut reads the same input.
                     body.append(nn.ReLU())
                 body += separable(at, k)
                 at = k
@@ -107,7 +107,7 @@ MODELS = {
 
 
 def torch_step(model, layout, batch, size, channels, threads, steps):
-    """Times PyTorch in this process; prints what bench prints, as far as it is compared."""
+    """Times PyTorch in this process; prints those keys of bench's output that are compared."""
     import torch
     torch.manual_seed(0)
     torch.set_num_threads(threads)
@@ -132,7 +132,7 @@ def torch_step(model, layout, batch, size, channels, threads, steps):
         "version": torch.__version__}))
 
 
-# --- The comparison. It never imports torch, whose memory a child would seem to have used. ---
+# --- The comparison. It does not import torch, whose memory would count for child processes. ---
 
 def run(command):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -142,7 +142,7 @@ def run(command):
 
 
 class Contenders:
-    """The command lines that are compared for one model."""
+    """The command lines to compare for one model."""
 
     def __init__(self, options, model):
         self.model, self.options = model, options
@@ -178,8 +178,8 @@ class Contenders:
 
 
 def measure(options):
-    """results[model][contender]: one result per round. Rounds go through all models, and every
-    other one the other way round, so that a slow minute does not hit one contender alone."""
+    """results[model][contender]: one result per round. Each round runs everything, every other
+    one in reverse order, so that a slow minute does not affect a single contender."""
     commands = {model: Contenders(options, model).all() for model in options.models}
     turns = [(model, name) for model in commands for name in commands[model]]
     results = {model: {name: [] for name in commands[model]} for model in commands}
@@ -200,7 +200,7 @@ def median(results, key):
 def check_weights(model, results):
     counts = {name: of[0]["parameters"] for name, of in results.items()}
     if len(set(counts.values())) > 1:
-        sys.exit(f"{model}: not the same network on both sides: " +
+        sys.exit(f"{model}: the networks differ: " +
                  ", ".join(f"{name} has {count} weights" for name, count in counts.items()))
 
 
@@ -239,30 +239,30 @@ def parse():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: tests/bench/compare_torch.py vgg16 xception --rounds 5 --size 224")
     p.add_argument("models", nargs="*", metavar="MODEL", default=["vgg16", "vgg19", "xception"],
-                   help=f"of {', '.join(MODELS)}; also the name of a job (default: the last three)")
+                   help=f"{', '.join(MODELS)}; also the name of a job (default: the last three)")
     p.add_argument("--rounds", type=int, default=5, help="runs of each contender (default 5)")
     p.add_argument("--batch", type=int, default=8, help="images per step (default 8)")
     p.add_argument("--size", type=int, default=224, help="side of the images (default 224)")
     p.add_argument("--channels", type=int, choices=(1, 3), default=3, help="default 3")
-    p.add_argument("--threads", type=int, default=2, help="of both sides (default 2)")
+    p.add_argument("--threads", type=int, default=2, help="on both sides (default 2)")
     p.add_argument("--steps", type=int, default=5, help="timed steps per run (default 5)")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                   help="override a key of the job; may be given often")
-    p.add_argument("--job-optimizer", action="store_true", help="leave the job its own optimiser")
+                   help="override a key of the job; repeatable")
+    p.add_argument("--job-optimizer", action="store_true", help="keep the optimiser of the job")
     p.add_argument("--no-ranks", dest="ranks", action="store_false",
-                   help="only the comparison with PyTorch, nothing on two ranks")
+                   help="compare with PyTorch only; skip the runs on two ranks")
     p.add_argument("--program", default=None, help="pneumo-dist (default build/pneumo-dist)")
     options = p.parse_args()
     for model in options.models:
         if model not in MODELS:
-            p.error(f"model '{model}' is none of {', '.join(MODELS)}")
+            p.error(f"unknown model '{model}'; models are {', '.join(MODELS)}")
     for name in ("rounds", "batch", "size", "threads", "steps"):
         if getattr(options, name) < 1:
             p.error(f"--{name} must be at least 1")
     if options.program is None:
         options.program = str(pathlib.Path(__file__).resolve().parents[2] / "build/pneumo-dist")
     if not os.access(options.program, os.X_OK):
-        p.error(f"{options.program} is no program: build it, or give --program")
+        p.error(f"{options.program} is not a program: build it or pass --program")
     return options
 
 

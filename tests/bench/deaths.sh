@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The table of deaths: each fault, how long until all ranks had ended, exit code, message, and state
-# of the checkpoint. Then KILLS (default 100) times SIGKILL of a random rank or of all, half of them
-# at random moments and half while a checkpoint is being written, each followed by --resume at another
-# number of ranks: counts what was lost or damaged, and compares the end with that of a run left alone.
+# Prints a table of faults: the time until all ranks have ended, exit code, message, and state of
+# the checkpoint. Then sends SIGKILL to a random rank or to all, KILLS times (default 100), half of
+# them at random moments and half while a checkpoint is being written, each followed by --resume
+# with another number of ranks. Counts lost and damaged checkpoints, and compares the final files
+# with those of an uninterrupted run.
 #
 #   PNEUMO_DIST=build/pneumo-dist tests/bench/deaths.sh [KILLS]
 #
-# WATCHDOG is the watchdog's seconds in the table (default 10), SEED that of the kills.
+# Environment: WATCHDOG, seconds of the watchdog in the table (default 10); SEED of the kills.
 PNEUMO_SOURCE=$(cd "$(dirname "$0")/../.." && pwd)
 PNEUMO_DIST=$(realpath "${PNEUMO_DIST:-$PNEUMO_SOURCE/build/pneumo-dist}")
 . "$PNEUMO_SOURCE/tests/cli/common.sh"
@@ -18,7 +19,7 @@ write_small_job
 
 # --- The table ---
 
-# The state of the last checkpoint in the run at $1.
+# Prints the state of the last checkpoint of run $1.
 state_of() {
     if [[ ! -e $1/last.h5 ]]; then
         echo "none was due"
@@ -29,7 +30,8 @@ state_of() {
     fi
 }
 
-# row FAULT RUN: after `finish`. The message is ours, without its prefix, and the launcher's on death.
+# row FAULT RUN: prints a row, after `finish`. The message is ours without its prefix, and the
+# launcher's if a rank died.
 row() {
     local message
     message=$({ grep -E "^pneumo-dist: error: |termination signal|exited on signal" log || echo none; } |
@@ -48,8 +50,9 @@ lose STOP 0 stopped-0 && row "rank 0 stopped" stopped-0
 limited -v $((peak + 65536)) train small.ini --run poor --set model.name=mlp2 --set model.hidden=8192
 row "rank 1 without memory" poor
 
-# Room for two epochs' checkpoints of a large network, as the limit must not meet Open MPI's own
-# files; on a disk of that size if mounting is allowed, else by a limit on rank 0's files.
+# Space for the checkpoints of two epochs. The network is large so that the limit does not affect
+# Open MPI's own files. A small disk if mounting is permitted, otherwise a file size limit for rank
+# 0.
 large=(--set model.name=mlp2 --set model.hidden=2048)
 mkdir disk
 if mount -t tmpfs -o size=80m tmpfs disk 2>/dev/null; then
@@ -87,7 +90,7 @@ since=$(milliseconds)
 ranks 2 train small.ini --run alone "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
 length=$(($(milliseconds) - since))
 
-# Steps in the last checkpoint of the run at $1; 0 without one, -1 if it is damaged.
+# Prints the steps of the last checkpoint of run $1; 0 without one, -1 if it is damaged.
 steps_of() {
     [[ -e $1/last.h5 ]] || { echo 0; return; }
     pneumo inspect "$1/last.h5" 2>/dev/null | sed -n 's/^  trained .* \([0-9]*\) steps in all.*/\1/p' |
@@ -100,7 +103,7 @@ writing() { compgen -G 'broken/*.h5.*.tmp' >/dev/null; }
 counts=(1 2 3 5 2 1 4)
 random=0 in_writing=0 finished=0 lost=0 damaged=0 differ=0 hung=0 before=0
 while ((random + in_writing < kills)); do
-    rm -f broken/*.tmp # so that one that is there afterwards is of this kill
+    rm -f broken/*.tmp # so that a file that exists afterwards is from this kill
     : >log
     ranks "${counts[RANDOM % 7]}" train small.ini --run broken --resume "${settings[@]}" \
         >/dev/null 2>log &
@@ -116,7 +119,7 @@ while ((random + in_writing < kills)); do
         sleep 0.001
     done
     ((${#victims[@]} == 0)) || ! kill -9 "${victims[@]}" 2>/dev/null || killed=1
-    # Ranks that die while they start can leave Open MPI 4.1's launcher waiting for ever.
+    # If ranks die during startup, the launcher of Open MPI 4.1 may wait forever.
     for ((t = 0; t < 200; t++)); do
         kill -0 "$launcher" 2>/dev/null || break
         ((killed == 0 || t < 150)) || kill -9 "$launcher" 2>/dev/null || true
@@ -143,7 +146,7 @@ while ((random + in_writing < kills)); do
             random=$((random + 1))
         fi
     fi
-    if ((code == 0)); then # through before the kill
+    if ((code == 0)); then # finished before the kill
         for file in last.h5 best.h5 history.csv; do
             cmp -s "alone/$file" "broken/$file" || differ=$((differ + 1))
         done
@@ -156,7 +159,7 @@ for file in last.h5 best.h5 history.csv; do
     cmp -s "alone/$file" "broken/$file" || differ=$((differ + 1))
 done
 echo
-echo "$((random + in_writing)) kills in $((finished + 1)) runs, $in_writing of them left a half-written" \
-    "checkpoint beside the last: $lost checkpoints lost, $damaged damaged, $hung times ranks lived on;" \
-    "$differ files differ from those of the run left alone"
+echo "$((random + in_writing)) kills in $((finished + 1)) runs, $in_writing of them left a partially" \
+    "written checkpoint: $lost checkpoints lost, $damaged damaged, ranks survived $hung times;" \
+    "$differ files differ from those of the uninterrupted run"
 ((lost + damaged + differ + hung == 0))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measures how often a heat map's maximum lies within the opacity, on phantoms, where its place is
-known.
+"""Measures how often the maximum of a heat map lies within the opacity, on phantoms, whose
+opacities are known.
 
-Draws and packs phantoms, trains a job on them, draws others with another seed, and lets the model
-explain those with a focal opacity. Of the ones that it calls PNEUMONIA, a hit is one whose map's
-largest value lies within the ellipse that truth.csv tells. Needs nothing but Python.
+Draws and packs phantoms, trains a job on them, draws more phantoms with another seed, and explains
+those with a focal opacity. Among those classified as PNEUMONIA, a hit is a map whose maximum lies
+within the ellipse given in truth.csv. Needs only Python.
 """
 import argparse
 import csv
@@ -23,7 +23,7 @@ def parse_arguments():
     parser.add_argument("--program", default="build/pneumo-dist", help="(%(default)s)")
     parser.add_argument("--job", default="cnn-deep-plain", help="a job of jobs/ (%(default)s)")
     parser.add_argument("--images", type=int, default=2000, help="to train on (%(default)s)")
-    parser.add_argument("--others", type=int, default=400, help="to draw anew (%(default)s)")
+    parser.add_argument("--others", type=int, default=400, help="to test on (%(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                         help="override a key of the job")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(%(default)s)")
@@ -32,7 +32,7 @@ def parse_arguments():
 
 
 def explain(arguments, work):
-    """Returns explain's rows, and the truth by path."""
+    """Returns the rows of `explain`, and the ellipses by path."""
     program = pathlib.Path(arguments.program).resolve()
     job = pathlib.Path(__file__).resolve().parents[2] / "jobs" / f"{arguments.job}.ini"
 
@@ -68,7 +68,7 @@ def main():
         rows, truth = explain(arguments, work)
     found = [row for row in rows if row["label"] == "PNEUMONIA"]
     if not found:
-        sys.exit(f"{arguments.job} finds none of {len(rows)} focal pneumonias: train it longer")
+        sys.exit(f"{arguments.job} detects none of {len(rows)} focal pneumonias: train it longer")
     hits = sum(row["peak_row"] != "" and is_hit(row, truth[row["path"]]) for row in found)
     borders = [float(row["border"]) for row in found if row["border"]]
     print(f"{arguments.job}: {len(found)} of {len(rows)} focal pneumonias detected; the map's "

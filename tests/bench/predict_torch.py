@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Compares `pneumo-dist predict` with PyTorch on the same network, images and machine.
 
-Both read the same files, decode and shrink them, and score them; they take turns, each time in a
-fresh process, and the median of their images per second counts, without loading program and
-weights. PyTorch decodes by Pillow in as many threads as it computes with, and the faster of its two
-memory layouts counts. The network is read from the checkpoint: vgg16, vgg19 or cnn-deep, any width.
-It is the same network only if it says the same, so the probabilities of both are held together;
-they differ a little, since Pillow shrinks images by another filter. Needs python3-torch,
-python3-h5py, python3-pil.
+Both read, decode, shrink and score the same files. They alternate, each time in a fresh process;
+the median images per second count, without loading the program and the weights. PyTorch uses Pillow
+to decode, in as many threads as it computes with, and the faster of its two memory layouts. The
+network is read from the checkpoint: vgg16, vgg19 or cnn-deep of any width. To verify that the
+networks are the same, the probabilities are compared; they differ slightly, since Pillow shrinks
+images with another filter. Needs python3-torch, python3-h5py, python3-pil.
 """
 import argparse
 import configparser
@@ -28,10 +27,10 @@ LAYOUTS = ("contiguous", "channels_last")
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
-# --- PyTorch. This part runs in a process of its own. ---
+# --- PyTorch. This part runs in a separate process. ---
 
 class Checkpoint:
-    """What a checkpoint says of the network and its decision."""
+    """The network and the decision of a checkpoint."""
 
     def __init__(self, path):
         import h5py
@@ -46,7 +45,7 @@ class Checkpoint:
             self.temperature = float(decision.get("temperature", 1))
             self.flip = int(decision.get("views", 1)) > 1
             weights = file["model_weights"]
-            self.layers = []  # (name, {"kernel": array, ...}), from the input on
+            self.layers = []  # (name, {"kernel": array, ...}), in forward order
             for layer in weights.attrs["layer_names"]:
                 names = weights[layer].attrs["weight_names"]
                 arrays = {re.split("[/:]", name.decode())[-2]: weights[layer][name][...]
@@ -77,7 +76,7 @@ def build(checkpoint):
             fill(conv.weight, arrays["kernel"], 3, 2, 0, 1)
             modules.append(conv)
             if "bias" not in arrays:
-                continue  # batch normalisation comes before the ReLU
+                continue  # batch normalisation precedes the ReLU
             fill(conv.bias, arrays["bias"])
         else:
             norm = nn.BatchNorm2d(len(arrays["gamma"]), eps=1e-3)
@@ -155,7 +154,7 @@ def run_torch(options, listed, layout):
 
 
 def measure(options, images, listed):
-    """results[contender]: one result per round; every other round goes the other way round."""
+    """results[contender]: one result per round. Every other round runs in reverse order."""
     turns = {"ours": lambda: run_ours(options, images)}
     turns.update({layout: lambda layout=layout: run_torch(options, listed, layout)
                   for layout in LAYOUTS})
@@ -176,8 +175,8 @@ def find_images(options, folder):
     found = sorted(path for path in pathlib.Path(options.images).rglob("*")
                    if path.suffix.lower() in SUFFIXES)
     if not found:
-        sys.exit(f"{options.images}: holds no images")
-    # Evenly from the whole folder, so that both classes are there.
+        sys.exit(f"{options.images}: contains no images")
+    # Spaced evenly over the whole folder, so that both classes occur.
     step = max(1, len(found) // options.count)
     return [str(path) for path in found[::step][:options.count]]
 
@@ -188,22 +187,22 @@ def parse():
         epilog="example: tests/bench/predict_torch.py runs/cnn-deep/best.h5 chest_xray")
     p.add_argument("checkpoint")
     p.add_argument("images", nargs="?", help="a folder of images (default: phantoms)")
-    p.add_argument("--count", type=int, default=1000, help="images of it to predict (default 1000)")
+    p.add_argument("--count", type=int, default=1000, help="images to predict (default 1000)")
     p.add_argument("--rounds", type=int, default=5, help="runs of each contender (default 5)")
-    p.add_argument("--threads", type=int, default=2, help="of both sides (default 2)")
-    p.add_argument("--batch", type=int, default=16, help="images per forward of PyTorch (16)")
+    p.add_argument("--threads", type=int, default=2, help="on both sides (default 2)")
+    p.add_argument("--batch", type=int, default=16, help="images per PyTorch forward pass (default 16)")
     p.add_argument("--program", default=None, help="pneumo-dist (default build/pneumo-dist)")
     options = p.parse_args()
     if options.program is None:
         options.program = str(pathlib.Path(__file__).resolve().parents[2] / "build/pneumo-dist")
     if not os.access(options.program, os.X_OK):
-        p.error(f"{options.program} is no program: build it, or give --program")
+        p.error(f"{options.program} is not a program: build it or pass --program")
     checkpoint = Checkpoint(options.checkpoint)
     if checkpoint.model not in ("cnn-deep", "vgg16", "vgg19") or checkpoint.dense_head:
-        p.error(f"{options.checkpoint}: this script does not know its network")
+        p.error(f"{options.checkpoint}: this script does not support its network")
     options.model, options.size = checkpoint.model, checkpoint.size
     if options.size == 0:
-        p.error(f"{options.checkpoint}: its job does not fix the size of images (data.size)")
+        p.error(f"{options.checkpoint}: its job does not set the image size (data.size)")
     return options
 
 
@@ -223,11 +222,11 @@ def main():
                                               results[layout][0]["probabilities"], strict=True)]
     middle = statistics.median(differences)
     if middle > 0.02:
-        sys.exit(f"not the same network: the probabilities differ by {middle:.3f} (median)")
+        sys.exit(f"the networks differ: the probabilities differ by {middle:.3f} (median)")
     print(f"{len(images)} images, {options.model} at {options.size}x{options.size}, "
           f"{options.threads} threads, median of {options.rounds}, against PyTorch "
           f"{results[layout][0]['version']} ({layout}); probabilities differ by {middle:.4f} "
-          f"(median), {max(differences):.3f} (most):\n")
+          f"(median), {max(differences):.3f} (maximum):\n")
     ours, peer = speed["ours"], speed[layout]
     print("| images/s | PyTorch | ratio |\n| ---: | ---: | ---: |")
     print(f"| {ours:.1f} | {peer:.1f} | **{ours / peer:.2f}** |")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What each part of a training recipe brings, by the stress test of the validation fold.
+"""Measures the effect of each part of a training recipe on the stress test of the val fold.
 
-Trains variants of a job, one after the other, and prints a row for each:
+Trains variants of a job one after the other and prints a row for each:
 
     tests/bench/recipe.py cnn-deep -d data/chest_xray.h5 --run runs/recipe --set train.epochs=12 \\
         all= no-sharpness=augment.blur=0,augment.resample_min=1,augment.noise=0,augment.sharpen=0
 
-A variant is NAME=KEY=VALUE,...; the part behind the first = may be empty. A variant whose report is
-there already is not trained again. The test fold is not looked at.
+A variant is NAME=KEY=VALUE,...; the part after the first = may be empty. A variant that already has
+a report is not trained again. The test fold is not used.
 """
 import argparse
 import json
@@ -15,7 +15,7 @@ import pathlib
 import subprocess
 import sys
 
-# Columns beside the clean row: name, and the rows of the catalogue of which the worst counts.
+# Columns after the clean one: name, and the rows of the catalogue of which the worst counts.
 COLUMNS = (
     ("zoom 0.85", ("zoom-in-0.85",)),
     ("stretch 0.85", ("stretch-width-0.85", "stretch-height-0.85")),
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 def train(arguments, name, overrides):
-    """Trains a variant unless it is there, and returns the report of its stress test."""
+    """Trains a variant unless it has a report, and returns its stress test."""
     program, run = arguments.program, arguments.run / name
     report = run / "stress.json"
     settings = [f"--set={setting}" for setting in arguments.set + overrides]

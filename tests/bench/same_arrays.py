@@ -4,9 +4,9 @@
     tests/bench/same_arrays.py OLD NEW
 
 trains a list of small jobs with both programs on synthetic radiographs: every model, optimiser,
-schedule, regulariser and augmentation, each on 1, 3 and 8 ranks. Then it compares every array of the
-last and of the best checkpoint, except times and texts, and the scores. Takes about five minutes on
-2 cores. OLD may be a folder of an earlier run's results (--keep) instead of a program.
+schedule, regulariser and augmentation, each on 1, 3 and 8 ranks. Then it compares all arrays of the
+last and best checkpoints, except times and texts, and the scores. Takes about five minutes on 2
+cores. OLD may be a folder with the results of an earlier run (--keep) instead of a program.
 """
 import argparse
 import os
@@ -46,7 +46,7 @@ CASES = {
     "xception": ["model.name=xception", "model.width=0.1", "train.monitor=loss"],
 }
 RANKS = (1, 3, 8)
-TEXTS = ("state", "job", "profile")  # arrays that hold times, texts or paths
+TEXTS = ("state", "job", "profile")  # arrays of times, texts or paths
 
 
 def run(*command):
@@ -72,7 +72,7 @@ def train_all(program, data, folder):
 
 
 def arrays(path):
-    """Name and bytes of every numeric array of a checkpoint."""
+    """The name and bytes of every numeric array of a checkpoint."""
     found = {}
 
     def visit(name, item):

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Holds doctor's model of a training step against measured steps, and tells where it leads.
+"""Compares doctor's predictions of a training step with measured steps, and extrapolates them.
 
-First part: `pneumo-dist bench` at several numbers of ranks on this machine, beside what doctor,
-measured at two ranks, predicts for them. Weak scaling: every rank keeps its number of images, and
-has one lane. More ranks than cores share them: a step takes ranks x threads / cores times as long,
-so the prediction is multiplied by that factor, and efficiencies are per core: one rank's step over
-a step divided by that factor. Rounds go by turns, and the fastest step counts.
+First part: `pneumo-dist bench` with several numbers of ranks on this machine, compared with the
+prediction of doctor from measurements with two ranks. Weak scaling: the number of images per rank
+is constant, and each rank has one lane. If there are more ranks than cores, a step takes ranks x
+threads / cores times as long; the prediction is multiplied by that factor, and efficiencies are per
+core: the step time of one rank, times that factor, over the step time. Rounds alternate in order,
+and the fastest step counts.
 
-Second part: the scale table. Efficiency at 8 to 4,096 ranks and what costs most of it, for networks
-of several speeds, as doctor predicts them from one rank's steps on this machine. --launch puts a
-launcher before both commands in place of mpirun, for ranks on several hosts.
+Second part: the scale table. The efficiency with 8 to 4,096 ranks and its largest cost, for several
+network speeds, as predicted by doctor from steps of one rank on this machine. --launch replaces
+mpirun as the launcher of both commands, for ranks on several hosts.
 """
 import argparse
 import json
@@ -44,7 +45,7 @@ class Program:
         launch = []
         if ranks > 1:
             launch = shlex.split(o.launch.format(ranks=ranks))
-        # One lane of so many images per rank.
+        # Each rank has one lane.
         sizes = {"train.lanes": ranks, "train.batch": ranks * o.images, "run.threads": o.threads,
                  "train.epoch_images": 0, "data.size": o.size, "data.channels": o.channels}
         settings = [f"{key}={value}" for key, value in sizes.items()] + o.set
@@ -55,8 +56,8 @@ class Program:
         return run(self.command(ranks, "bench", "--steps", str(self.options.steps)))
 
     def doctor(self, ranks, cases, *words):
-        """doctor's figures; a check that fails, such as for a data set that is not there, does not
-        matter here."""
+        """The figures of doctor, whose exit code is ignored: a failed check, such as for a missing
+        data set, does not affect them."""
         command = self.command(ranks, "doctor", "--steps", str(self.options.steps), "--ranks",
                                ",".join(map(str, cases)), *words)
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -67,8 +68,8 @@ class Program:
         return figures
 
 
-def crowd(options, ranks):
-    """How many threads share a core."""
+def threads_per_core(options, ranks):
+    """The number of threads that share a core, at least 1."""
     return max(1, ranks * options.threads / options.cores)
 
 
@@ -91,14 +92,14 @@ def print_measured(options):
                 fastest[ranks] = min(fastest[ranks], seconds)
                 print(f"round {number + 1}/{options.rounds}  {model:10} {ranks} ranks "
                       f"{seconds:.3f} s", file=sys.stderr)
-            told = program.doctor(2, options.ranks, "--spread", "0", "--per-host",
+            figures = program.doctor(2, options.ranks, "--spread", "0", "--per-host",
                                   str(options.per_host or max(options.ranks)))
-            best = told if best is None else min(best, told, key=computing)
+            best = figures if best is None else min(best, figures, key=computing)
         predicted = {row["ranks"]: row["seconds_per_step"] - row["parts"]["checkpoint"]
                      for row in best["predictions"]}
         first = options.ranks[0]
         for ranks in options.ranks:
-            factor = crowd(options, ranks)
+            factor = threads_per_core(options, ranks)
             print(f"| {model} | {ranks} | {factor:g} | {fastest[ranks]:.3f} | "
                   f"{factor * predicted[ranks]:.3f} | "
                   f"{factor * predicted[ranks] / fastest[ranks]:.2f} | "
@@ -111,7 +112,7 @@ def computing(figures):
 
 
 def latency(options, gbit):
-    """Microseconds: of Ethernet over TCP, and of a fabric from 100 Gbit/s on."""
+    """Microseconds: of TCP over Ethernet below 100 Gbit/s, of a fabric from there on."""
     return options.fabric_latency if gbit >= 100 else options.latency
 
 
@@ -119,7 +120,7 @@ def print_table(options):
     print(f"\nPredicted weak scaling, {options.images} images of {options.size}x{options.size}x"
           f"{options.channels} per rank, {options.table_per_host} ranks of {options.threads} thread"
           f"{'s' if options.threads > 1 else ''} on a host, latency {options.latency:g} us "
-          f"({options.fabric_latency:g} us from 100 Gbit/s on), computing times within "
+          f"({options.fabric_latency:g} us from 100 Gbit/s on), compute times within "
           f"{options.spread:g} %:\n")
     head = [f"{ranks} ranks" for ranks in options.table]
     print(f"| model | Gbit/s | {' | '.join(head)} |")
@@ -130,9 +131,9 @@ def print_table(options):
                 1, options.table, "--bandwidth", f"{gbit:g}", "--latency",
                 f"{latency(options, gbit):g}", "--per-host", str(options.table_per_host),
                 "--spread", f"{options.spread:g}") for _ in range(options.rounds)]
-            told = min(tries, key=computing)
+            figures = min(tries, key=computing)
             cells = [f"{100 * row['efficiency']:.0f} %, {row['limit']}"
-                     if row["possible"] else "not possible" for row in told["predictions"]]
+                     if row["possible"] else "not possible" for row in figures["predictions"]]
             print(f"| {model} | {gbit:g} | {' | '.join(cells)} |")
 
 
@@ -147,7 +148,7 @@ def parse():
     p.add_argument("models", nargs="*", metavar="JOB", default=["vgg16", "xception"],
                    help="names of jobs (default: vgg16 xception)")
     p.add_argument("--ranks", type=numbers, default=MEASURED, metavar="N,N,...",
-                   help="to measure, 1 first (default 1,2,4,8)")
+                   help="to measure, beginning with 1 (default 1,2,4,8)")
     p.add_argument("--table", type=numbers, default=TABLE, metavar="N,N,...",
                    help="to predict (default 8,64,512,4096)")
     p.add_argument("--images", type=int, default=8, help="per rank and step (default 8)")
@@ -155,28 +156,29 @@ def parse():
     p.add_argument("--channels", type=int, choices=(1, 3), default=1, help="default 1")
     p.add_argument("--threads", type=int, default=1, help="per rank (default 1)")
     p.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)),
-                   help="that the ranks share (default: those of this machine)")
+                   help="shared by the ranks (default: those of this machine)")
     p.add_argument("--rounds", type=int, default=3, help="default 3")
     p.add_argument("--steps", type=int, default=5, help="timed steps per run (default 5)")
     p.add_argument("--per-host", type=int, default=None,
-                   help="ranks on a host while measuring (default: all)")
-    p.add_argument("--table-per-host", type=int, default=8, help="in the table (default 8)")
+                   help="ranks per host in the measurement (default: all)")
+    p.add_argument("--table-per-host", type=int, default=8,
+                   help="ranks per host in the table (default 8)")
     p.add_argument("--bandwidths", type=numbers, default=[1, 10, 100], metavar="GBIT,...",
                    help="default 1,10,100")
     p.add_argument("--latency", type=float, default=30, help="us, TCP (default 30)")
     p.add_argument("--fabric-latency", type=float, default=2, help="us (default 2)")
     p.add_argument("--spread", type=float, default=2, help="percent (default 2)")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                   help="override a key of the job; may be given often")
+                   help="override a key of the job; repeatable")
     p.add_argument("--launch", default="mpirun --oversubscribe --bind-to none -np {ranks}",
-                   help="what starts {ranks} ranks")
-    p.add_argument("--no-measure", action="store_true", help="only the scale table")
+                   help="command that starts {ranks} ranks")
+    p.add_argument("--no-measure", action="store_true", help="print only the scale table")
     p.add_argument("--program", default=None, help="pneumo-dist (default build/pneumo-dist)")
     options = p.parse_args()
     if options.program is None:
         options.program = str(pathlib.Path(__file__).resolve().parents[2] / "build/pneumo-dist")
     if not os.access(options.program, os.X_OK):
-        p.error(f"{options.program} is no program: build it, or give --program")
+        p.error(f"{options.program} is not a program: build it or pass --program")
     return options
 
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Training with images streamed from the file against images held in memory.
+"""Compares training from images streamed from the file with training from images in memory.
 
-Makes a synthetic data set of --images images (80,000 of 224 x 224 pixels are 4 GB): phantoms, drawn
-and packed by the program, and repeated as other patients of the train fold. Then trains a job on it
-for some steps, by turns with run.images = memory, = stream, and = stream after the system has
-dropped the file from its cache. Prints medians in Markdown: images per second, processor time per
-image, peak resident memory, and the time until the first step; and whether all checkpoints are the
-same. Needs python3-h5py, and room for the file in --folder; it is removed in the end.
+Creates a synthetic data set of --images images (80,000 of 224 x 224 pixels are 4 GB): phantoms,
+drawn and packed by the program, and repeated as further patients of the train fold. Then trains a
+job on it for some steps, alternating between run.images = memory, = stream, and = stream after the
+file has been dropped from the page cache. Prints medians in Markdown: images per second, CPU time
+per image, peak resident memory, and the time until the first step; and whether all checkpoints are
+equal. Needs python3-h5py, and space for the file in --folder, which is removed afterwards.
 
---together is for a machine that others work on, too: each streamed run has a run with images in
-memory beside it, at the same time, and the ratio is the median of those of the pairs.
+--together is for a machine with other load: each streamed run is paired with a simultaneous run
+from memory, and the ratio is the median over the pairs.
 """
 import argparse
 import concurrent.futures
@@ -34,7 +34,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 # --- The data set ---
 
 def repeat(small_path, big_path, count):
-    """Writes the images of `small_path` again and again. The copies are of the train fold."""
+    """Writes the images of `small_path` repeatedly. The copies belong to the train fold."""
     import h5py
     import numpy as np
     with h5py.File(small_path, "r") as small, \
@@ -52,7 +52,7 @@ def repeat(small_path, big_path, count):
                 values[copy > 0] = 0
             elif key == "patient":
                 values += copy.astype(values.dtype) * patients
-            # By the low level, which keeps the exact type of the names.
+            # The low-level interface preserves the exact type of the names.
             settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             settings.set_chunk((min(count, 1 << 14), *values.shape[1:]))
             settings.set_fletcher32()
@@ -79,12 +79,12 @@ def make_data(options, folder):
     subprocess.run([options.program, "pack", phantoms, "-o", small], check=True,
                    capture_output=True)
     print(f"repeating them {options.images} times", file=sys.stderr)
-    # In a process of its own: a child begins with the peak memory of its parent.
+    # In a separate process: a child inherits the peak memory of its parent.
     worker = multiprocessing.Process(target=repeat, args=(small, big, options.images))
     worker.start()
     worker.join()
     if worker.exitcode != 0:
-        sys.exit("the data set could not be made")
+        sys.exit("cannot create the data set")
     with open(big, "rb") as file:
         os.fsync(file.fileno())
     return big
@@ -103,7 +103,7 @@ def processor_seconds(pid):
 
 
 def train(options, data, way, folder, ready):
-    """`ready` is set when the first step begins, or the run has failed."""
+    """Sets `ready` when the first step begins or the run has failed."""
     place, cold = WAYS[way]
     if cold:
         drop_from_cache(data)
@@ -143,7 +143,7 @@ def measure(options, data, folder):
     def note(number, way, found):
         results[way].append(found)
         print(f"round {number + 1}, {way}: {found['rate']:.1f} images/s, "
-              f"{found['processor']:.2f} ms of processor time per image, "
+              f"{found['processor']:.2f} ms of CPU time per image, "
               f"{found['mib']:.0f} MiB, first step after {found['start']:.1f} s", file=sys.stderr)
 
     for number in range(options.rounds):
@@ -172,7 +172,7 @@ def print_table(results):
     def median(way, key):
         return statistics.median(r[key] for r in results[way])
 
-    print("| images | images/s | ratio | processor ms per image | peak MiB | first step after s |")
+    print("| images | images/s | ratio | CPU ms per image | peak MiB | first step after s |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for way in WAYS:
         print(f"| {way} | {median(way, 'rate'):.1f} | "
@@ -187,23 +187,23 @@ def parse():
                                 epilog="example: tests/bench/stream.py cnn --images 20000")
     p.add_argument("job", nargs="?", default="cnn-deep-plain", help="default cnn-deep-plain")
     p.add_argument("--images", type=int, default=80000, help="default 80000")
-    p.add_argument("--phantoms", type=int, default=400, help="different ones (default 400)")
+    p.add_argument("--phantoms", type=int, default=400, help="distinct images (default 400)")
     p.add_argument("--steps", type=int, default=100, help="per run (default 100)")
     p.add_argument("--batch", type=int, default=64, help="images per step (default 64)")
-    p.add_argument("--rounds", type=int, default=3, help="runs of each way (default 3)")
+    p.add_argument("--rounds", type=int, default=3, help="runs per mode (default 3)")
     p.add_argument("--threads", type=int, default=2, help="default 2")
-    p.add_argument("--together", action="store_true", help="runs in pairs, at the same time")
+    p.add_argument("--together", action="store_true", help="run pairs simultaneously")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                   help="override a key of the job; may be given often")
-    p.add_argument("--folder", default=None, help="where to work (default: the system's)")
-    p.add_argument("--data", default=None, help="take this packed data set instead")
+                   help="override a key of the job; repeatable")
+    p.add_argument("--folder", default=None, help="for temporary files (default: the system's)")
+    p.add_argument("--data", default=None, help="use this packed data set instead")
     p.add_argument("--program", default=None, help="pneumo-dist (default build/pneumo-dist)")
     options = p.parse_args()
     root = pathlib.Path(__file__).resolve().parents[2]
     if options.program is None:
         options.program = str(root / "build/pneumo-dist")
     if not os.access(options.program, os.X_OK):
-        p.error(f"{options.program} is no program: build it, or give --program")
+        p.error(f"{options.program} is not a program: build it or pass --program")
     if not options.job.endswith(".ini"):
         options.job = str(root / "jobs" / f"{options.job}.ini")
     return options
@@ -221,7 +221,7 @@ def main():
     digests = {r["digest"] for way in WAYS for r in results[way]}
     if len(digests) > 1:
         sys.exit("the checkpoints differ")
-    print("\nall checkpoints are the same")
+    print("\nall checkpoints are equal")
 
 
 if __name__ == "__main__":

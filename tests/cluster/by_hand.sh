@@ -1,5 +1,6 @@
-# Sourced by the tests of this folder, with the packages that they need beside those of the program.
-# By hand, without PNEUMO_DIST in the environment, they first install what is missing and build.
+# Sourced by the tests of this folder. The arguments are packages that the test needs in addition to
+# those of the program. If PNEUMO_DIST is not set (a test started by hand), installs missing
+# packages and builds the program first.
 if [[ -z ${PNEUMO_DIST:-} ]]; then
     export PNEUMO_SOURCE=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
     export PNEUMO_DIST=$PNEUMO_SOURCE/build/pneumo-dist

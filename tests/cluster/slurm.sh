@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# A real SLURM on this machine, on loopback and out of a folder of its own: no configuration, key,
-# port or service of an installed one is touched.
+# Runs a real SLURM on this machine, on loopback and in its own folder. It does not affect the
+# configuration, key, ports or services of an installed SLURM.
 #
-# slurm.sh start FOLDER       makes FOLDER and starts munged, slurmctld and four slurmd (pd1 to pd4,
-#                             8 CPUs each) until `stop`, or until the calling process has ended in
-#                             whatever way. Installs SLURM where it is missing. Exit code 77, and a
-#                             line that says why, where it cannot.
-# slurm.sh fail FOLDER NODE   what a power cut does: everything on that node is killed.
-# slurm.sh stop FOLDER        kills the daemons and everything that they started.
+# slurm.sh start FOLDER       creates FOLDER and starts munged, slurmctld and four slurmd (pd1 to
+#                             pd4, 8 CPUs each) until `stop` or until the calling process ends. Installs
+#                             SLURM if it is missing. Exit code 77 and a message if it cannot.
+# slurm.sh fail FOLDER NODE   kills all processes of that node, like a power failure.
+# slurm.sh stop FOLDER        kills the daemons and all processes that they started.
 #
-# With SLURM_CONF=FOLDER/slurm.conf in the environment, sbatch and all others work with it.
+# With SLURM_CONF=FOLDER/slurm.conf in the environment, sbatch and the other commands use it.
 set -euo pipefail
-# It is known by this variable who belongs to the cluster: not this script.
+# This variable marks the processes of the cluster, to which this script does not belong.
 [[ -z ${SLURM_CONF:-} ]] || exec env -u SLURM_CONF bash "$0" "$@"
 PATH=$PATH:/usr/sbin:/sbin
 if (($# < 2)); then
@@ -27,9 +26,9 @@ skip() {
     exit 77
 }
 
-# ours [NODE]: the daemons and everything that they have started, or those of a node, by process id.
-# All inherit these variables; step managers overwrite theirs, but stay in the folder where their
-# daemon was started.
+# ours [NODE]: prints the process ids of the daemons and of all processes that they started, or of
+# those of a node. All inherit these variables; step managers overwrite theirs but stay in the
+# folder in which their daemon was started.
 ours() {
     local files
     files=$(grep -slzFx "SLURM_CONF=$folder/slurm.conf" /proc/[0-9]*/environ || true)
@@ -38,8 +37,8 @@ ours() {
     tr -cs 0-9 ' ' <<<"$files"
 }
 
-# Again until there are none, since what is killed may just have started another. All are stopped
-# before the first is killed, so that none lives to report the end of another.
+# Repeats until there are none left, since a process may just have started another. Stops all before
+# killing the first, so that none can report the end of another.
 kill_ours() {
     local pids
     while pids=$(ours "$@") && [[ $pids == *[0-9]* ]]; do
@@ -51,7 +50,7 @@ kill_ours() {
 
 check() {
     local program
-    # Names do not resolve, not even addresses.
+    # Without one, SLURM cannot resolve any name or address.
     [[ -n $(hostname -I) ]] || skip "SLURM needs a network interface besides loopback"
     getent hosts "$(hostname -s)" >/dev/null ||
         skip "SLURM looks up the machine's own name: put $(hostname -s) into /etc/hosts"
@@ -63,7 +62,7 @@ check() {
     done
 }
 
-# The first of a row of ports that nobody listens at, below those that the system hands out.
+# Prints the first of a range of unused ports, below the range of ephemeral ports.
 free_ports() {
     local first port
     while true; do
@@ -108,7 +107,7 @@ MpiDefault=pmix
 SwitchType=switch/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-# There need not be as many CPUs as the nodes promise.
+# The nodes may declare more CPUs than the machine has.
 SlurmdParameters=config_overrides
 SchedulerType=sched/builtin
 SchedulerParameters=sched_interval=1
@@ -129,7 +128,7 @@ PartitionName=urgent Nodes=ALL PriorityTier=2
 CONF
 }
 
-# Runs the daemons until process $1 has ended.
+# Runs the daemons until process $1 ends.
 keep() {
     local node
     echo $$ >"$folder/keeper.pid"
@@ -154,7 +153,7 @@ start() {
     check
     mkdir -p "$folder"
     configure
-    # A session of its own: what kills the caller with all its children does not reach it.
+    # In a separate session, so that killing the caller's process group does not affect it.
     setsid -f bash "$0" keep "$folder" "$PPID" </dev/null >"$folder/daemons.log" 2>&1
     while ((SECONDS < 60)) && kill -0 "$PPID" 2>/dev/null; do
         ! is_ready || return 0
