@@ -22,7 +22,7 @@ static const char *const part_names[PD_STEP_PARTS] = {
     [PD_STEP_REDUCTION] = "reduction",   [PD_STEP_WAITING] = "waiting",
     [PD_STEP_STATISTICS] = "statistics", [PD_STEP_UPDATE] = "update"};
 
-/* All layers of one type; "lane fold" is a row of its own. */
+/* The layers of one type, or the row "lane fold". */
 typedef struct kind {
     const char *name;
     int layers;
@@ -30,9 +30,9 @@ typedef struct kind {
     double forward_flops, backward_flops; /* of the whole batch */
 } kind;
 
-/* What was measured, known on rank 0. Parts and kinds are those of the median step. */
+/* The results, set on rank 0. Parts and kinds are those of the median step. */
 typedef struct figures {
-    double seconds, fastest, slowest; /* of a step: each step's is that of its slowest rank */
+    double seconds, fastest, slowest; /* of a step on its slowest rank */
     double parts[PD_STEP_PARTS];      /* mean over the ranks */
     double least[PD_STEP_PARTS], most[PD_STEP_PARTS];
     kind *kinds; /* [kind_count] */
@@ -40,7 +40,7 @@ typedef struct figures {
     double peak_mib; /* of the largest rank */
 } figures;
 
-/* The clocks of this rank, one row per step; row 0 is the warm-up. */
+/* The times measured on this rank, one row per step; row 0 is the warm-up. */
 typedef struct clocks {
     int rows, layers;
     double *seconds;       /* [rows], of the slowest rank */
@@ -50,7 +50,7 @@ typedef struct clocks {
 
 /* --- Measuring --- */
 
-/* Takes and times step `row`. Collective. */
+/* Times step `row`. Collective. */
 static pd_status time_step(pd_step *step, clocks *out, int row)
 {
     pd_layer_times *layer = out->layer + (size_t)row * (size_t)out->layers;
@@ -59,7 +59,7 @@ static pd_status time_step(pd_step *step, clocks *out, int row)
     return status;
 }
 
-/* Takes all steps. Collective. */
+/* Times all steps. Collective. */
 static pd_status time_steps(pd_step *step, clocks *out, int steps)
 {
     pd_status status = PD_OK;
@@ -91,7 +91,7 @@ static int compare_rows(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The row of the median step; of an even number, the faster of the two in the middle. */
+/* Finds the row of the median step; for an even number, the faster of the two in the middle. */
 static pd_status find_median(const clocks *clock, figures *out, int *row)
 {
     int *rows = NULL;
@@ -121,7 +121,7 @@ static kind *find_kind(figures *out, const char *name)
     return added;
 }
 
-/* Adds up the layers of each kind, from the times [ranks][layers] of all ranks. */
+/* Sums the layers of each kind over times[ranks][layers]. */
 static void sum_kinds(figures *out, const pd_step *step, const pd_layer_times *times)
 {
     int ranks = pd_comm_size(step->comm), layers = pd_network_layer_count(step->network);
@@ -143,7 +143,7 @@ static void sum_kinds(figures *out, const pd_step *step, const pd_layer_times *t
     find_kind(out, "lane fold")->backward = fold;
 }
 
-/* Mean, least and most of each part, from the parts [ranks][PD_STEP_PARTS] of all ranks. */
+/* Computes mean, minimum and maximum of each part over parts[ranks][PD_STEP_PARTS]. */
 static void sum_parts(figures *out, int ranks, const double *parts)
 {
     for (int i = 0; i < PD_STEP_PARTS; i++) {
@@ -164,7 +164,7 @@ static double peak_mib(void)
     return (double)usage.ru_maxrss / 1024; /* Linux counts in KiB */
 }
 
-/* Brings together what the ranks have measured. Collective. */
+/* Gathers the times of all ranks on rank 0. Collective. */
 static pd_status collect(figures *out, const pd_step *step, const clocks *clock)
 {
     pd_status status = PD_OK;
@@ -193,7 +193,8 @@ cleanup:
 
 /* --- Printing --- */
 
-/* What is left of a step beside its parts: those of the slowest rank are larger than their mean. */
+/* The time of a step that its parts do not cover: a step takes as long as its slowest rank, but the
+ * parts are means over the ranks. */
 static double rest(const figures *of)
 {
     double sum = 0;
@@ -202,7 +203,7 @@ static double rest(const figures *of)
     return of->seconds - sum;
 }
 
-/* Operations per nanosecond; NAN where nothing is counted. */
+/* NAN if no operations are counted. */
 static double gflops(double flops, double seconds)
 {
     return flops > 0 && seconds > 0 ? flops / seconds * 1e-9 : (double)NAN;
@@ -361,7 +362,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
         pd_log_set_quiet(true);
     PD_TRY(choose_job(comm, &job, operands[0], &given->overrides));
     pd_comm_set_watchdog(comm, job.watchdog_seconds, NULL);
-    /* The images stand in for a data set of their size. */
+    /* Describes a data set of images of that size. */
     const pd_dataset_info info = {.height = job.input.size, .width = job.input.size};
     PD_TRY(pd_step_set_up(&step, comm, &job, &info, pd_threads_choose(comm, job.threads)));
     pd_benchmark_fill(&step);

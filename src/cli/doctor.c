@@ -1,4 +1,5 @@
-/* pneumo-dist doctor: whether a job can run here, how fast, and what more ranks would bring. */
+/* pneumo-dist doctor: checks whether a job can run here, measures its speed, and predicts that on
+ * other numbers of ranks. */
 #include "doctor.h"
 #include "command.h"
 #include "pneumo/base/clock.h"
@@ -20,8 +21,8 @@ enum { READ_IMAGES = 128 };
 
 /* --- Facts --- */
 
-/* Reads some images of this rank's share of the data set. */
-static pd_status read_some(pd_doctor *doctor, const pd_dataset *dataset)
+/* Reads some images of this rank's slice of the data set. */
+static pd_status read_images(pd_doctor *doctor, const pd_dataset *dataset)
 {
     pd_status status = PD_OK;
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
@@ -45,9 +46,9 @@ cleanup:
     return status;
 }
 
-/* Opens the data set on every rank, and takes rank 0's description for all. Where there is none,
- * images of the network's own size stand in. Collective. */
-static pd_status look_at_data(pd_doctor *doctor)
+/* Opens the data set on every rank; all ranks use rank 0's description of it. Without a data set,
+ * the images have the size of the network's input. Collective. */
+static pd_status query_data(pd_doctor *doctor)
 {
     pd_status status = PD_OK;
     pd_dataset *dataset = NULL;
@@ -55,7 +56,7 @@ static pd_status look_at_data(pd_doctor *doctor)
     pd_status opened = pd_setup_dataset(&dataset, &doctor->job);
     doctor->own.open = pd_clock_now() - start;
     if (opened == PD_OK)
-        opened = read_some(doctor, dataset);
+        opened = read_images(doctor, dataset);
     if (opened != PD_OK)
         snprintf(doctor->own.data_error, sizeof doctor->own.data_error, "%s", pd_error_message());
     if (dataset != NULL) {
@@ -74,7 +75,7 @@ cleanup:
 }
 
 /* Plans the job without allocating it. */
-static void look_at_plan(pd_doctor *doctor)
+static void plan_job(pd_doctor *doctor)
 {
     pd_facts *own = &doctor->own;
     pd_status status = pd_comm_set_lanes(doctor->comm, doctor->job.sampling.lanes);
@@ -90,8 +91,9 @@ static void look_at_plan(pd_doctor *doctor)
         snprintf(own->plan_error, sizeof own->plan_error, "%s", pd_error_message());
 }
 
-/* Rank 0 tries the folder, and leaves a file there for the others to see. Collective. */
-static pd_status look_at_folder(pd_doctor *doctor)
+/* Rank 0 tests the folder and writes a file there, which the other ranks try to read. Collective.
+ */
+static pd_status query_folder(pd_doctor *doctor)
 {
     pd_status status = PD_OK;
     char *folder = NULL, *path = NULL, *shared = NULL;
@@ -126,7 +128,8 @@ cleanup:
 
 static void check_folder(pd_doctor *doctor)
 {
-    const double slow = 1, copies = 3; /* last.h5, best.h5, and the one being written */
+    const double slow = 1;   /* seconds */
+    const double copies = 3; /* last.h5, best.h5, and the file being written */
     const pd_storage *disk = &doctor->storage;
     const char *folder = doctor->job.folder;
     pd_checks *checks = &doctor->checks;
@@ -137,11 +140,11 @@ static void check_folder(pd_doctor *doctor)
             continue;
         if (rank == 0)
             pd_checks_add(checks, PD_CHECK_FAIL, "run folder",
-                          "%s (rank 0 on %s): make it writable, or give another by --run",
+                          "%s (rank 0 on %s): make it writable, or give another folder with --run",
                           facts->folder_error, facts->host);
         else
             pd_checks_add(checks, PD_CHECK_FAIL, "run folder",
-                          "rank %d on %s does not see what rank 0 on %s writes (%s): put %s on a "
+                          "rank %d on %s cannot read what rank 0 on %s writes (%s): put %s on a "
                           "file system that all hosts share",
                           rank, facts->host, doctor->all[0].host, facts->folder_error, folder);
         return;
@@ -151,13 +154,13 @@ static void check_folder(pd_doctor *doctor)
     snprintf(path, sizeof path, "%s/last.h5", folder);
     if (disk->free_bytes < copies * doctor->checkpoint_bytes)
         pd_checks_add(checks, PD_CHECK_FAIL, "run folder",
-                      "%s has %s free, but three checkpoints take %s: make room, or give another "
-                      "by --run",
+                      "%s has %s free, but three checkpoints take %s: free space, or give "
+                      "another folder with --run",
                       folder, free_text, need);
     else if (disk->flush > slow)
         pd_checks_add(checks, PD_CHECK_WARN, "run folder",
-                      "%s: writing and flushing a small file takes %.1f s: give a faster disk by "
-                      "--run, or raise run.checkpoint_minutes",
+                      "%s: writing and flushing a small file takes %.1f s: give a folder on a "
+                      "faster disk with --run, or raise run.checkpoint_minutes",
                       folder, disk->flush);
     else
         pd_checks_add(checks, PD_CHECK_OK, "run folder",
@@ -166,34 +169,37 @@ static void check_folder(pd_doctor *doctor)
                       folder, free_text, need, 1e-6 * disk->write, 1e3 * disk->flush);
     if (!disk->locks)
         pd_checks_add(checks, PD_CHECK_WARN, "file locks",
-                      "there are none in %s; this program needs none, but for other HDF5 programs "
-                      "set HDF5_USE_FILE_LOCKING=FALSE",
+                      "%s does not support file locks; this program does not need them, but for "
+                      "other HDF5 programs set HDF5_USE_FILE_LOCKING=FALSE",
                       folder);
     if (pd_file_exists(path))
-        pd_checks_add(checks, PD_CHECK_WARN, "run folder",
-                      "%s holds a run already: go on with it by --resume, or give another by --run",
-                      folder);
+        pd_checks_add(
+            checks, PD_CHECK_WARN, "run folder",
+            "%s already contains a run: continue it with --resume, or give another folder "
+            "with --run",
+            folder);
 }
 
-/* How ranks of a host add up gradients. */
+/* Reports how the ranks of a host sum gradients. */
 static void check_sharing(pd_doctor *doctor, int host_ranks)
 {
     const char *obstacle = pd_comm_group_obstacle(doctor->comm);
     int group = pd_comm_group_size(doctor->comm);
     if (obstacle[0] != '\0')
-        pd_checks_add(&doctor->checks, PD_CHECK_WARN, "shared sums",
-                      "ranks of a host do not add up gradients in shared memory, so that each "
-                      "sends all of its own: %s",
-                      obstacle);
+        pd_checks_add(
+            &doctor->checks, PD_CHECK_WARN, "shared sums",
+            "the ranks of a host do not sum gradients in shared memory, so each sends its "
+            "whole gradient: %s",
+            obstacle);
     else if (group > 1)
         pd_checks_add(&doctor->checks, PD_CHECK_OK, "shared sums",
-                      "groups of %d ranks add up gradients in shared memory", group);
+                      "groups of %d ranks sum gradients in shared memory", group);
     else if (host_ranks > 1)
         pd_checks_add(&doctor->checks, PD_CHECK_OK, "shared sums", "none: run.share_ranks = %d",
                       doctor->job.share_ranks);
 }
 
-/* Gathers the facts and judges them. Collective. */
+/* Gathers the facts and checks them. Collective. */
 static pd_status examine(pd_doctor *doctor)
 {
     pd_status status = PD_OK;
@@ -202,10 +208,10 @@ static pd_status examine(pd_doctor *doctor)
     int ranks = pd_comm_size(doctor->comm), hosts;
     pd_checks *checks = &doctor->checks;
     pd_facts_look(&doctor->own, doctor->comm, doctor->threads);
-    PD_TRY(look_at_data(doctor));
+    PD_TRY(query_data(doctor));
     PD_TRY(pd_comm_set_group_size(doctor->comm, doctor->job.share_ranks));
-    look_at_plan(doctor);
-    PD_TRY(look_at_folder(doctor));
+    plan_job(doctor);
+    PD_TRY(query_folder(doctor));
     PD_TRY(pd_comm_gather(doctor->comm, &doctor->own, sizeof doctor->own, &all, &size));
     doctor->all = all;
     if (doctor->all != NULL) {
@@ -244,7 +250,7 @@ static pd_status measure_network(pd_doctor *doctor)
     pd_facts_host_ranks(doctor->all, ranks, &hosts);
     if (ranks == 1)
         pd_checks_add(&doctor->checks, PD_CHECK_OK, "network",
-                      "not measured: one rank; start it like the job, with mpirun or srun");
+                      "not measured with one rank; start doctor like the job, with mpirun or srun");
     else
         pd_checks_add(&doctor->checks, PD_CHECK_OK, "network",
                       "%s: a sum of one number takes %.1f us, a message %.1f us of work; the "
@@ -295,7 +301,7 @@ static void print_json(const pd_doctor *doctor)
     printf("}\n");
 }
 
-/* The results, and the verdict as a status. Collective. */
+/* Prints the results. PD_FAILED if a check failed. Collective. */
 static pd_status conclude(pd_doctor *doctor)
 {
     pd_status status = PD_OK;

@@ -22,16 +22,16 @@ typedef struct pd_doctor_options {
     bool strong, json;
 } pd_doctor_options;
 
-/* The examination. What is marked is known on rank 0 only. */
+/* The state of the examination. Members marked "rank 0" are set on rank 0 only. */
 typedef struct pd_doctor {
     pd_comm *comm;
     const pd_doctor_options *given;
     pd_job job;
     int threads;
-    pd_dataset_info info; /* of rank 0's data set, or one that stands in for it */
+    pd_dataset_info info; /* of rank 0's data set, or a substitute for it */
     bool has_data, planned;
     double checkpoint_bytes;
-    bool fits; /* nothing was found that keeps steps from being tried */
+    bool fits; /* no check failed that rules out training steps */
 
     pd_facts own;       /* of this rank */
     pd_facts *all;      /* rank 0: [ranks] */
@@ -43,16 +43,16 @@ typedef struct pd_doctor {
     double step_seconds;      /* of the median step */
     pd_scaling_layer *layers; /* rank 0: of the model */
     pd_scaling model;         /* rank 0 */
-    int64_t epoch_images;     /* rank 0; 0: not known */
-    const char *network;      /* rank 0: where the model's network comes from */
+    int64_t epoch_images;     /* rank 0; 0: unknown */
+    const char *network;      /* rank 0: where the figures of the network come from */
 } pd_doctor;
 
-/* Trains a few steps on random images, adds a check of them, and on rank 0 makes the model. After
- * the facts and the probe. Collective. */
+/* Trains a few steps on random images, adds a check of them, and on rank 0 builds the scaling
+ * model. Requires the facts and the probe. Collective. */
 pd_status pd_forecast_measure(pd_doctor *doctor);
 
-/* The table of predictions, and the same as members of a JSON object. After pd_forecast_measure, on
- * rank 0. */
+/* Prints the table of predictions, or the same as members of a JSON object. After
+ * pd_forecast_measure, on rank 0. */
 void pd_forecast_print(const pd_doctor *doctor);
 void pd_forecast_print_json(const pd_doctor *doctor);
 

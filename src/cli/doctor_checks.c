@@ -41,7 +41,7 @@ char *pd_check_bytes(char text[16], double bytes)
     return text;
 }
 
-/* The first rank whose text at `offset` differs from rank 0's; -1: none. */
+/* Returns the first rank whose text at `offset` differs from rank 0's, -1 if there is none. */
 static int first_other(const pd_facts *facts, int ranks, size_t offset)
 {
     const char *first = (const char *)facts + offset;
@@ -51,9 +51,9 @@ static int first_other(const pd_facts *facts, int ranks, size_t offset)
     return -1;
 }
 
-/* One line for a library's version on all ranks. */
+/* Adds a check that a text, such as a library's version, is the same on all ranks. */
 static void check_version(pd_checks *checks, const pd_facts *facts, int ranks, pd_check_state state,
-                          const char *name, size_t offset, const char *also, const char *mend)
+                          const char *name, size_t offset, const char *also, const char *remedy)
 {
     const char *first = (const char *)facts + offset;
     int other = first_other(facts, ranks, offset);
@@ -63,7 +63,7 @@ static void check_version(pd_checks *checks, const pd_facts *facts, int ranks, p
     else
         pd_checks_add(checks, state, name, "%s on %s, but %s on %s (rank %d): %s", first,
                       facts[0].host, (const char *)&facts[other] + offset, facts[other].host, other,
-                      mend);
+                      remedy);
 }
 
 void pd_check_programs(pd_checks *checks, const pd_facts *facts, int ranks)
@@ -72,22 +72,22 @@ void pd_check_programs(pd_checks *checks, const pd_facts *facts, int ranks)
     int other = first_other(facts, ranks, offsetof(pd_facts, program));
     for (int rank = 1; rank < ranks && other < 0; rank++)
         if (facts[rank].build != facts[0].build)
-            other = -1 - rank; /* the same version, another build */
+            other = -1 - rank; /* same version, different build */
     if (other < -1)
         pd_checks_add(checks, PD_CHECK_WARN, "program",
-                      "rank %d on %s runs another build of %s than rank 0 on %s, and may compute "
-                      "other bits: start the same file on all hosts",
+                      "rank %d on %s runs a different build of %s than rank 0 on %s; its bits may "
+                      "differ: start the same file on all hosts",
                       -1 - other, facts[-1 - other].host, facts[0].program, facts[0].host);
     else
         check_version(checks, facts, ranks, PD_CHECK_FAIL, "program", offsetof(pd_facts, program),
                       "", "start the same file on all hosts");
     snprintf(text, sizeof text, ", %s", facts[0].threading);
     check_version(checks, facts, ranks, PD_CHECK_FAIL, "MPI", offsetof(pd_facts, mpi), text,
-                  "install or load the same one on all hosts");
+                  "install or load the same version on all hosts");
     check_version(checks, facts, ranks, PD_CHECK_WARN, "BLAS", offsetof(pd_facts, blas), "",
-                  "bits will differ; install or load the same one on all hosts");
+                  "bits will differ; install or load the same version on all hosts");
     check_version(checks, facts, ranks, PD_CHECK_WARN, "HDF5", offsetof(pd_facts, hdf5), "",
-                  "install or load the same one on all hosts");
+                  "install or load the same version on all hosts");
 }
 
 /* The newest OPENBLAS_CORETYPE that all ranks' processors can run; "" if there is none. */
@@ -108,19 +108,20 @@ static void check_cores(pd_checks *checks, const pd_facts *facts, int ranks)
         pd_checks_add(checks, PD_CHECK_OK, "BLAS core", "%s%s", facts[0].core,
                       ranks > 1 ? ", on all ranks" : "");
     else
-        pd_checks_add(checks, PD_CHECK_WARN, "BLAS core",
-                      "OpenBLAS computes as for %s on %s (rank 0) but as for %s on %s (rank %d): "
-                      "bits will depend on where ranks run; set OPENBLAS_CORETYPE=%s for all",
-                      facts[0].core, facts[0].host, facts[other].core, facts[other].host, other,
-                      common[0] == '\0' ? "NEHALEM" : common);
+        pd_checks_add(
+            checks, PD_CHECK_WARN, "BLAS core",
+            "OpenBLAS uses kernels for %s on %s (rank 0) but for %s on %s (rank %d): bits "
+            "will depend on where ranks run; set OPENBLAS_CORETYPE=%s for all",
+            facts[0].core, facts[0].host, facts[other].core, facts[other].host, other,
+            common[0] == '\0' ? "NEHALEM" : common);
     for (int rank = 0; rank < ranks; rank++) {
         if (facts[rank].better[0] == '\0')
             continue;
         pd_checks_add(checks, PD_CHECK_WARN, "BLAS core",
-                      "rank %d on %s computes as for %s, several times slower than its processor "
-                      "can: unset OPENBLAS_CORETYPE, or set it to %s",
-                      rank, facts[rank].host, facts[rank].core, facts[rank].better);
-        break; /* one of many says it all */
+                      "OpenBLAS uses kernels for %s on %s (rank %d), several times slower than the "
+                      "processor allows: unset OPENBLAS_CORETYPE, or set it to %s",
+                      facts[rank].core, facts[rank].host, rank, facts[rank].better);
+        break; /* one rank is enough */
     }
 }
 
@@ -129,11 +130,11 @@ void pd_check_processors(pd_checks *checks, const pd_facts *facts, int ranks)
     check_cores(checks, facts, ranks);
     check_version(checks, facts, ranks, PD_CHECK_WARN, "instructions",
                   offsetof(pd_facts, instructions), "",
-                  "bits will depend on where ranks run; use hosts of one kind, or remove "
+                  "bits will depend on where ranks run; use hosts of the same kind, or remove "
                   "glibc-hwcaps/x86-64-v4 beside the program");
 }
 
-/* Threads against cores on the host that rank `leader` is the first of. */
+/* Compares threads with cores on the host whose first rank is `leader`. */
 static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ranks, int leader)
 {
     cpu_set_t cores;
@@ -165,7 +166,7 @@ static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ran
                       usable == 1 ? "" : "s");
     else if (threads > ceil(processors))
         pd_checks_add(checks, PD_CHECK_WARN, "binding",
-                      "%s: %d threads, but the control group allows the time of %.1f processors: "
+                      "%s: %d threads, but the control group limits them to %.1f processors: "
                       "raise its limit (cpu.max), or use --threads",
                       facts[leader].host, threads, processors);
     else if (leader == 0)
@@ -176,18 +177,18 @@ static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ran
 
 void pd_check_binding(pd_checks *checks, const pd_facts *facts, int ranks)
 {
-    const int besides = 100; /* files that a rank has open besides connections */
+    const int others = 100; /* files that a rank opens besides connections */
     for (int rank = 0; rank < ranks; rank++)
         if (pd_facts_leads_host(facts, rank))
             check_host_binding(checks, facts, ranks, rank);
     for (int rank = 0; rank < ranks; rank++) {
-        if (facts[rank].limits.open_files >= ranks + besides)
+        if (facts[rank].limits.open_files >= ranks + others)
             continue;
         pd_checks_add(checks, PD_CHECK_WARN, "open files",
-                      "rank %d on %s may open %.0f, but over TCP every one of %d ranks is a "
+                      "rank %d on %s may open %.0f files, but over TCP each of %d ranks takes a "
                       "connection: ulimit -n %d",
                       rank, facts[rank].host, facts[rank].limits.open_files, ranks,
-                      2 * (ranks + besides));
+                      2 * (ranks + others));
         return;
     }
 }
@@ -205,8 +206,8 @@ void pd_check_lanes(pd_checks *checks, const pd_facts *facts, int ranks, const p
         pd_checks_add(checks, PD_CHECK_FAIL, "job", "%s", facts[0].plan_error);
     else if (busy < 1)
         pd_checks_add(checks, PD_CHECK_WARN, "lanes",
-                      "%d lanes over %d ranks: some have %d and others wait, %.0f %% are at work; "
-                      "make train.lanes a multiple of the ranks",
+                      "%d lanes over %d ranks: some ranks have %d and the others wait for them; "
+                      "utilisation is %.0f %%; make train.lanes a multiple of the ranks",
                       job->sampling.lanes, ranks, most, 100 * busy);
     else
         pd_checks_add(checks, PD_CHECK_OK, "lanes", "%d, %d on each of %d rank%s, %d images each",
@@ -234,7 +235,7 @@ void pd_check_data(pd_checks *checks, const pd_facts *facts, int ranks, const pd
     if (other >= 0)
         pd_checks_add(checks, PD_CHECK_FAIL, "data set",
                       "%s has digest %s on %s, but %s on %s (rank %d): pack it once, and put it "
-                      "where all hosts see it",
+                      "where all hosts can read it",
                       job->file, facts[0].digest, facts[0].host, facts[other].digest,
                       facts[other].host, other);
     else if (train < job->sampling.lanes)
@@ -250,7 +251,8 @@ void pd_check_data(pd_checks *checks, const pd_facts *facts, int ranks, const pd
                       slowest > 0 ? 1e-6 * bytes / slowest : 0);
 }
 
-/* What the ranks of a host need together, and the least that any of them is given. */
+/* Returns the bytes that the ranks of a host need together, and sets *given to the smallest limit
+ * of any of them. */
 static double host_need(const pd_facts *facts, int ranks, int leader, double *given)
 {
     double need = 0;
@@ -266,7 +268,7 @@ static double host_need(const pd_facts *facts, int ranks, int leader, double *gi
 
 void pd_check_memory(pd_checks *checks, const pd_facts *facts, int ranks)
 {
-    static const char mend[] = "more hosts, a smaller train.batch or data.size, a smaller model";
+    static const char remedy[] = "more hosts, a smaller train.batch or data.size, a smaller model";
     char a[16], b[16], c[16], d[16], e[16], f[16];
     const double tight = 0.8;
     int worst = 0;
@@ -278,7 +280,7 @@ void pd_check_memory(pd_checks *checks, const pd_facts *facts, int ranks)
                           "rank %d on %s needs %s but may map only %s more (ulimit -v): raise "
                           "that limit, or use %s",
                           rank, facts[rank].host, pd_check_bytes(a, own), pd_check_bytes(b, room),
-                          mend);
+                          remedy);
             return;
         }
         if (!pd_facts_leads_host(facts, rank))
@@ -296,7 +298,7 @@ void pd_check_memory(pd_checks *checks, const pd_facts *facts, int ranks)
     if (need > tight * given)
         pd_checks_add(checks, need > given ? PD_CHECK_FAIL : PD_CHECK_WARN, "memory",
                       "%s: the job needs %s, and %s are free within all limits: use %s",
-                      facts[worst].host, a, b, mend);
+                      facts[worst].host, a, b, remedy);
     else
         pd_checks_add(checks, PD_CHECK_OK, "memory",
                       "%s of the %s free on %s (a rank: network %s, gradients %s, optimiser %s, "
@@ -321,10 +323,11 @@ void pd_check_products(pd_checks *checks, const pd_facts *facts, int ranks)
     qsort(speeds, (size_t)ranks, sizeof *speeds, pd_compare_doubles);
     double median = speeds[ranks / 2], least = speeds[0];
     if (least < slow * median)
-        pd_checks_add(checks, PD_CHECK_WARN, "products",
-                      "rank %d on %s computes %.0f GFLOP/s, the median rank %.0f: all wait for it; "
-                      "see what else runs there, or leave that host out",
-                      slowest, facts[slowest].host, least, median);
+        pd_checks_add(
+            checks, PD_CHECK_WARN, "products",
+            "rank %d on %s computes %.0f GFLOP/s, the median rank %.0f, and all ranks wait "
+            "for it: check what else runs on that host, or leave the host out",
+            slowest, facts[slowest].host, least, median);
     else if (ranks == 1)
         pd_checks_add(checks, PD_CHECK_OK, "products", "%.0f GFLOP/s", least);
     else

@@ -1,4 +1,4 @@
-/* The checks of doctor: rank 0 judges the facts of all ranks, and prints a line for each check. */
+/* The checks of doctor: rank 0 compares the facts of all ranks and prints a line per check. */
 #ifndef PNEUMO_CLI_CHECKUP_H
 #define PNEUMO_CLI_CHECKUP_H
 
@@ -34,7 +34,7 @@ void pd_check_data(pd_checks *checks, const pd_facts *facts, int ranks, const pd
 void pd_check_memory(pd_checks *checks, const pd_facts *facts, int ranks);
 void pd_check_products(pd_checks *checks, const pd_facts *facts, int ranks);
 
-/* Writes "12.3 GiB" and the like, and returns `text`. */
+/* Writes a size such as "12.3 GiB" and returns `text`. */
 char *pd_check_bytes(char text[16], double bytes);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a (Fowler, Noll, Vo) of the program's own file: enough to tell builds apart. */
+/* FNV-1a (Fowler, Noll, Vo) of the program's own file: enough to distinguish builds. */
 static uint64_t digest_program(void)
 {
     uint64_t digest = 0xcbf29ce484222325u;
@@ -23,7 +23,7 @@ static uint64_t digest_program(void)
     return digest;
 }
 
-/* GFLOP/s of square products, as many at a time as there are threads. */
+/* Measures the GFLOP/s of square matrix products, one per thread at a time. */
 static double time_products(int threads)
 {
     enum { SIDE = 384, WARM = 2 };

@@ -1,4 +1,4 @@
-/* What doctor finds out about each rank. */
+/* The facts that doctor collects on each rank. */
 #ifndef PNEUMO_CLI_DOCTOR_FACTS_H
 #define PNEUMO_CLI_DOCTOR_FACTS_H
 
@@ -14,9 +14,10 @@ typedef struct pd_facts {
     char program[32]; /* version */
     uint64_t build;   /* digest of the program file */
     char mpi[128], threading[32], blas[64], hdf5[32];
-    char core[32];     /* the processor type whose kernels OpenBLAS uses */
-    char possible[32]; /* the OPENBLAS_CORETYPE for the newest instructions; "" without any */
-    char better[32];   /* the same where OpenBLAS' choice is an old one */
+    char core[32]; /* the processor type whose kernels OpenBLAS uses */
+    char
+        possible[32]; /* OPENBLAS_CORETYPE for the newest instructions of the processor; "": none */
+    char better[32];  /* the same if OpenBLAS has chosen an older one, else "" */
     char instructions[32];
     int threads;
     cpu_set_t cores; /* that the rank may run on */
@@ -37,7 +38,7 @@ typedef struct pd_facts {
  * collective. */
 void pd_facts_look(pd_facts *out, const pd_comm *comm, int threads);
 
-/* The most ranks that any host has, and the number of hosts. */
+/* Returns the largest number of ranks on a host, and sets *hosts to the number of hosts. */
 int pd_facts_host_ranks(const pd_facts *facts, int ranks, int *hosts);
 
 /* Whether two ranks are on one host, and whether `rank` is the first rank of its host. */

@@ -1,4 +1,4 @@
-/* How long a training step takes here, and on other numbers of ranks. */
+/* Measures a training step here, and predicts it on other numbers of ranks. */
 #include "doctor.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/number.h"
@@ -12,19 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Links that are neither measured nor given: memory of a common server; Ethernet of 10 Gbit/s over
- * TCP. Work on a message grows with its latency, since both are mostly the software's; networks of
- * less latency than `fabric_latency` move bytes by themselves. */
+/* Defaults of links that are neither measured nor given: the memory of a typical server, and 10
+ * Gbit/s Ethernet over TCP. The work per message is taken as proportional to the latency, since
+ * software causes most of both; networks with a latency below `fabric_latency` move bytes without
+ * the processor. */
 static const pd_link common_local = {1e-6, 2e-6, 5e9, 0};
 static const pd_link common_network = {30e-6, 6e-6, 1.25e9, 1e-9};
 static const double overhead_per_latency = 0.2, fabric_latency = 10e-6;
 
-/* The times of a trial, [ranks][steps][PD_STEP_PARTS] on rank 0; `seconds` are each step's. */
-typedef struct trial {
-    double *parts, *seconds;
-    double *all;
-    pd_layer_times *times; /* of this rank's layers, all steps together */
-} trial;
+/* The times of the steps. */
+typedef struct step_times {
+    double *parts;          /* [steps][PD_STEP_PARTS], of this rank */
+    double *seconds;        /* [steps] */
+    double *all;            /* rank 0: [ranks][steps][PD_STEP_PARTS] */
+    pd_layer_times *layers; /* [layers]: of this rank, summed over the steps */
+} step_times;
 
 /* Reorders values[count]. */
 static double median(double *values, int count)
@@ -33,21 +35,21 @@ static double median(double *values, int count)
     return values[(count - 1) / 2];
 }
 
-/* Forward and backward of one rank in one step. */
+/* The time of forward and backward of one rank in one step. */
 static double compute_seconds(const double parts[PD_STEP_PARTS])
 {
     return parts[PD_STEP_FORWARD] + parts[PD_STEP_BACKWARD];
 }
 
 /* A rank's median over the steps of the sum of parts [first, last]. */
-static double rank_median(const pd_doctor *doctor, const trial *tried, int rank, int first,
+static double rank_median(const pd_doctor *doctor, const step_times *times, int rank, int first,
                           int last)
 {
     int steps = doctor->given->steps;
     double sums[steps];
     for (int i = 0; i < steps; i++) {
         const double *parts =
-            tried->all + ((size_t)rank * (size_t)steps + (size_t)i) * PD_STEP_PARTS;
+            times->all + ((size_t)rank * (size_t)steps + (size_t)i) * PD_STEP_PARTS;
         sums[i] = 0;
         for (int part = first; part <= last; part++)
             sums[i] += parts[part];
@@ -56,78 +58,80 @@ static double rank_median(const pd_doctor *doctor, const trial *tried, int rank,
 }
 
 /* The mean over the ranks of rank_median. */
-static double mean_median(const pd_doctor *doctor, const trial *tried, int first, int last)
+static double mean_median(const pd_doctor *doctor, const step_times *times, int first, int last)
 {
     int ranks = pd_comm_size(doctor->comm);
     double sum = 0;
     for (int rank = 0; rank < ranks; rank++)
-        sum += rank_median(doctor, tried, rank, first, last);
+        sum += rank_median(doctor, times, rank, first, last);
     return sum / ranks;
 }
 
 /* Standard deviation of the computing times of all ranks and steps, as a share of their mean. */
-static double measure_spread(const pd_doctor *doctor, const trial *tried)
+static double measure_spread(const pd_doctor *doctor, const step_times *times)
 {
     int count = pd_comm_size(doctor->comm) * doctor->given->steps;
     double sum = 0, squares = 0;
     for (int i = 0; i < count; i++)
-        sum += compute_seconds(tried->all + (size_t)i * PD_STEP_PARTS);
+        sum += compute_seconds(times->all + (size_t)i * PD_STEP_PARTS);
     double mean = sum / count;
     for (int i = 0; i < count; i++) {
-        double off = compute_seconds(tried->all + (size_t)i * PD_STEP_PARTS) - mean;
+        double off = compute_seconds(times->all + (size_t)i * PD_STEP_PARTS) - mean;
         squares += off * off;
     }
     return count < 2 ? 0 : sqrt(squares / (count - 1)) / mean;
 }
 
-static void check_step(pd_doctor *doctor, const trial *tried)
+static void check_step(pd_doctor *doctor, const step_times *times)
 {
     const double slow = 1.25;
     int ranks = pd_comm_size(doctor->comm), slowest = 0;
     double most = 0;
-    double mean = mean_median(doctor, tried, PD_STEP_FORWARD, PD_STEP_BACKWARD);
+    double mean = mean_median(doctor, times, PD_STEP_FORWARD, PD_STEP_BACKWARD);
     for (int rank = 0; rank < ranks; rank++) {
-        double own = rank_median(doctor, tried, rank, PD_STEP_FORWARD, PD_STEP_BACKWARD);
+        double own = rank_median(doctor, times, rank, PD_STEP_FORWARD, PD_STEP_BACKWARD);
         if (own > most) {
             most = own;
             slowest = rank;
         }
     }
-    /* Ranks with more lanes than others have been warned of. */
+    /* With uneven lanes, the check of lanes has already warned. */
     bool even = doctor->job.sampling.lanes % ranks == 0;
     if (even && most > slow * mean)
-        pd_checks_add(&doctor->checks, PD_CHECK_WARN, "step",
-                      "%.3f s for %d images; rank %d on %s computes %.3f s of it, the ranks' mean "
-                      "is %.3f s: all wait for it; see what else runs there, or leave it out",
-                      doctor->step_seconds, doctor->job.sampling.batch, slowest,
-                      doctor->all[slowest].host, most, mean);
+        pd_checks_add(
+            &doctor->checks, PD_CHECK_WARN, "step",
+            "%.3f s for %d images; rank %d on %s computes %.3f s of it, the ranks' mean "
+            "is %.3f s: all ranks wait for it; check what else runs on that host, or leave it out",
+            doctor->step_seconds, doctor->job.sampling.batch, slowest, doctor->all[slowest].host,
+            most, mean);
     else
         pd_checks_add(&doctor->checks, PD_CHECK_OK, "step",
                       "%.3f s for %d images (%.1f images/s), median of %d; a rank computes %.3f s "
-                      "of it, give or take %.0f %%",
+                      "of it, with a standard deviation of %.0f %%",
                       doctor->step_seconds, doctor->job.sampling.batch,
                       doctor->job.sampling.batch / doctor->step_seconds, doctor->given->steps, mean,
-                      100 * measure_spread(doctor, tried));
+                      100 * measure_spread(doctor, times));
 }
 
-/* Fills in model->layers from rank 0's times, so that together they take `backward`. */
-static pd_status model_layers(pd_doctor *doctor, const pd_step *step, const trial *tried,
+/* Sets model->layers from rank 0's times, scaled to add up to `backward`. */
+static pd_status model_layers(pd_doctor *doctor, const pd_step *step, const step_times *times,
                               double backward)
 {
     int layers = pd_network_layer_count(step->network), count = 0;
     pd_status status = pd_alloc(&doctor->layers, (size_t)layers, sizeof *doctor->layers);
     if (status != PD_OK)
         return status;
-    double all = 0, until = 0;
+    double all = 0, pending = 0;
     for (int i = layers - 1; i >= 0; i--) {
         size_t weights = pd_layer_trainable(pd_network_layer(step->network, i));
-        double seconds = tried->times[i].backward + tried->times[i].fold;
+        double seconds = times->layers[i].backward + times->layers[i].fold;
         all += seconds;
-        until += seconds;
+        pending += seconds;
         if (weights == 0)
             continue;
-        doctor->layers[count++] = (pd_scaling_layer){.weights = (double)weights, .backward = until};
-        until = 0;
+        doctor->layers[count++] =
+            (pd_scaling_layer){.weights = (double)weights, .backward = pending};
+        pending = 0;
     }
     for (int i = 0; i < count && all > 0; i++)
         doctor->layers[i].backward *= backward / all;
@@ -136,8 +140,8 @@ static pd_status model_layers(pd_doctor *doctor, const pd_step *step, const tria
     return PD_OK;
 }
 
-/* The lane sums of short vectors in a step: statistics of batch normalisation on the way forward
- * and, over the whole batch, backward; the loss; and the agreement on signals. */
+/* Counts the lane sums of short vectors in a step: those of the layers, of the loss, and of the
+ * agreement on signals. */
 static void model_sums(pd_doctor *doctor, const pd_step *step)
 {
     pd_scaling *model = &doctor->model;
@@ -150,7 +154,7 @@ static void model_sums(pd_doctor *doctor, const pd_step *step)
     }
 }
 
-/* Links as measured where they were, else as given, else as is common. */
+/* Sets the links: the given ones, else the measured ones, else the defaults. */
 static void model_links(pd_doctor *doctor)
 {
     const pd_doctor_options *given = doctor->given;
@@ -160,12 +164,12 @@ static void model_links(pd_doctor *doctor)
     int host_ranks = pd_facts_host_ranks(doctor->all, ranks, &hosts);
     model->local = common_local;
     model->network = common_network;
-    doctor->network = "taken for 10 Gbit/s, not measured";
+    doctor->network = "assumed to have 10 Gbit/s, not measured";
     if (hosts > 1 && probe->transfer > 0) {
         double far = (double)(ranks - host_ranks) / (ranks - 1);
         model->network = (pd_link){probe->latency, probe->overhead,
                                    host_ranks * far / probe->transfer, probe->work / far};
-        /* What stays within a host went along; its share is not known. */
+        /* The measurement includes the traffic within a host, which cannot be separated. */
         model->local = (pd_link){probe->latency, probe->overhead, (double)INFINITY, 0};
         doctor->network = "as measured";
     } else if (ranks > 1 && probe->transfer > 0) {
@@ -210,19 +214,19 @@ static void model_files(pd_doctor *doctor)
         model->checkpoint = doctor->checkpoint_bytes / doctor->storage.write;
     if (!doctor->has_data || bytes == 0)
         return;
-    model->open = open / ranks; /* all opened it at once */
+    model->open = open / ranks; /* all ranks opened it at the same time */
     model->read =
         (double)doctor->info.count * doctor->info.height * doctor->info.width * slowest / bytes;
 }
 
-static pd_status build_model(pd_doctor *doctor, const pd_step *step, const trial *tried)
+static pd_status build_model(pd_doctor *doctor, const pd_step *step, const step_times *times)
 {
-    double backward = mean_median(doctor, tried, PD_STEP_BACKWARD, PD_STEP_BACKWARD);
+    double backward = mean_median(doctor, times, PD_STEP_BACKWARD, PD_STEP_BACKWARD);
     doctor->model =
         (pd_scaling){.samples = (double)doctor->job.sampling.batch / pd_comm_size(doctor->comm),
-                     .forward = mean_median(doctor, tried, PD_STEP_FORWARD, PD_STEP_FORWARD),
-                     .update = mean_median(doctor, tried, PD_STEP_UPDATE, PD_STEP_UPDATE),
-                     .spread = isnan(doctor->given->spread) ? measure_spread(doctor, tried)
+                     .forward = mean_median(doctor, times, PD_STEP_FORWARD, PD_STEP_FORWARD),
+                     .update = mean_median(doctor, times, PD_STEP_UPDATE, PD_STEP_UPDATE),
+                     .spread = isnan(doctor->given->spread) ? measure_spread(doctor, times)
                                                             : doctor->given->spread,
                      .fold = doctor->probe.fold,
                      .batch = doctor->job.sampling.batch,
@@ -232,11 +236,11 @@ static pd_status build_model(pd_doctor *doctor, const pd_step *step, const trial
     model_sums(doctor, step);
     model_links(doctor);
     model_files(doctor);
-    return model_layers(doctor, step, tried, backward);
+    return model_layers(doctor, step, times, backward);
 }
 
-/* Times training steps; the first one warms up. Collective. */
-static pd_status take_steps(pd_doctor *doctor, pd_step *step, trial *out)
+/* Times training steps after a warm-up step. Collective. */
+static pd_status take_steps(pd_doctor *doctor, pd_step *step, step_times *out)
 {
     pd_status status = PD_OK;
     int steps = doctor->given->steps, layers = pd_network_layer_count(step->network);
@@ -247,13 +251,13 @@ static pd_status take_steps(pd_doctor *doctor, pd_step *step, trial *out)
     if (status == PD_OK)
         status = pd_alloc(&out->seconds, (size_t)steps, sizeof(double));
     if (status == PD_OK)
-        status = pd_alloc(&out->times, (size_t)layers, sizeof *out->times);
+        status = pd_alloc(&out->layers, (size_t)layers, sizeof *out->layers);
     if (status == PD_OK)
         status = pd_alloc(&warm_up, (size_t)layers, sizeof *warm_up);
     PD_TRY(pd_comm_agree(doctor->comm, status));
     PD_TRY(pd_benchmark_step(step, 0, warm_up, out->seconds));
     for (int i = 0; i < steps; i++) {
-        PD_TRY(pd_benchmark_step(step, i + 1, out->times, &out->seconds[i]));
+        PD_TRY(pd_benchmark_step(step, i + 1, out->layers, &out->seconds[i]));
         memcpy(out->parts + (size_t)i * PD_STEP_PARTS, step->seconds, row);
     }
     PD_TRY(pd_comm_gather(doctor->comm, out->parts, (size_t)steps * row, &all, &size));
@@ -264,27 +268,26 @@ cleanup:
     return status;
 }
 
-/* Trains a few steps, says how they went, and makes the model. Collective. */
 pd_status pd_forecast_measure(pd_doctor *doctor)
 {
     pd_status status = PD_OK;
     pd_step step = {0};
-    trial tried = {0};
+    step_times times = {0};
     PD_TRY(pd_step_set_up(&step, doctor->comm, &doctor->job, &doctor->info, doctor->threads));
     pd_benchmark_fill(&step);
-    PD_TRY(take_steps(doctor, &step, &tried));
+    PD_TRY(take_steps(doctor, &step, &times));
     if (pd_comm_rank(doctor->comm) == 0) {
-        check_step(doctor, &tried);
-        status = build_model(doctor, &step, &tried);
+        check_step(doctor, &times);
+        status = build_model(doctor, &step, &times);
     }
     PD_TRY(pd_comm_agree(doctor->comm, status));
     doctor->stepped = true;
 cleanup:
     pd_step_tear_down(&step);
-    free(tried.parts);
-    free(tried.seconds);
-    free(tried.all);
-    free(tried.times);
+    free(times.parts);
+    free(times.seconds);
+    free(times.all);
+    free(times.layers);
     return status;
 }
 
@@ -305,19 +308,19 @@ void pd_forecast_print(const pd_doctor *doctor)
     for (int i = 0; i < given->ranks.count; i++) {
         int ranks = given->ranks.values[i];
         pd_scaling_case of;
-        pd_prediction told;
+        pd_prediction predicted;
         if (!pd_scaling_grow(model, ranks, given->strong, &of)) {
             printf("%6d  not possible: %s\n", ranks,
                    ranks > PD_LANES_MAX ? "more ranks than a job can have lanes"
                                         : "more ranks than images in a batch");
             continue;
         }
-        pd_scaling_predict(model, &of, given->strong, &told);
+        pd_scaling_predict(model, &of, given->strong, &predicted);
         printf("%6d %6d %8lld %8lld %9.4f %10.1f %8.0f %%  %-11s %8.1f\n", ranks,
                (ranks + model->host_ranks - 1) / model->host_ranks, (long long)of.batch,
-               (long long)of.lanes, told.seconds, (double)of.batch / told.seconds,
-               100 * told.efficiency, ranks == 1 ? "-" : pd_scaling_part_names[told.limit],
-               told.start);
+               (long long)of.lanes, predicted.seconds, (double)of.batch / predicted.seconds,
+               100 * predicted.efficiency,
+               ranks == 1 ? "-" : pd_scaling_part_names[predicted.limit], predicted.start);
     }
     printf("\nBatch and lanes are the keys train.batch and train.lanes to set for so many ranks.");
     if (doctor->epoch_images > 0)
@@ -325,7 +328,7 @@ void pd_forecast_print(const pd_doctor *doctor)
     printf("\n");
 }
 
-/* A number, or null for one that JSON cannot write. */
+/* Prints a number, or null if it is not finite. */
 static void print_json_number(const char *key, double value)
 {
     if (isfinite(value))
@@ -366,20 +369,21 @@ static void print_json_prediction(const pd_doctor *doctor, int ranks)
 {
     const pd_scaling *model = &doctor->model;
     pd_scaling_case of;
-    pd_prediction told;
+    pd_prediction predicted;
     printf("{\"ranks\": %d, ", ranks);
     if (!pd_scaling_grow(model, ranks, doctor->given->strong, &of)) {
         printf("\"possible\": false}");
         return;
     }
-    pd_scaling_predict(model, &of, doctor->given->strong, &told);
+    pd_scaling_predict(model, &of, doctor->given->strong, &predicted);
     printf("\"possible\": true, \"batch\": %lld, \"lanes\": %lld, \"seconds_per_step\": %.9g, "
            "\"images_per_second\": %.9g, \"efficiency\": %.9g, \"limit\": \"%s\", \"start\": %.9g, "
            "\"parts\": {",
-           (long long)of.batch, (long long)of.lanes, told.seconds, (double)of.batch / told.seconds,
-           told.efficiency, pd_scaling_part_names[told.limit], told.start);
+           (long long)of.batch, (long long)of.lanes, predicted.seconds,
+           (double)of.batch / predicted.seconds, predicted.efficiency,
+           pd_scaling_part_names[predicted.limit], predicted.start);
     for (int i = 0; i < PD_SCALING_PARTS; i++)
-        printf("%s\"%s\": %.9g", i == 0 ? "" : ", ", pd_scaling_part_names[i], told.parts[i]);
+        printf("%s\"%s\": %.9g", i == 0 ? "" : ", ", pd_scaling_part_names[i], predicted.parts[i]);
     printf("}}");
 }
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-/* The checkpoint that a run or a path stands for; free(). */
+/* Sets *out to the path of a checkpoint, or of a run's best checkpoint; free(). */
 static pd_status find_checkpoint(char **out, const char *path)
 {
     struct stat about;
@@ -57,7 +57,7 @@ cleanup:
     return status;
 }
 
-/* Puts the paths of all checkpoints into paths[count]. */
+/* Fills paths[count] with the paths of all checkpoints. */
 static pd_status find_checkpoints(char **paths, char *const *given, int count)
 {
     pd_status status = PD_OK;

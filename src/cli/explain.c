@@ -1,4 +1,4 @@
-/* pneumo-dist explain: shows where a convolutional network looked. */
+/* pneumo-dist explain: draws maps of where a convolutional network looks. */
 #include "checkpoint_operand.h"
 #include "command.h"
 #include "pneumo/base/log.h"
@@ -26,7 +26,7 @@ typedef struct request {
 
 /* --- The files that are written --- */
 
-/* The file name without folder and ending, and its length. */
+/* Returns the file name without its folder, and sets *length to that without its extension. */
 static const char *stem_of(const char *path, int *length)
 {
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
@@ -35,7 +35,8 @@ static const char *stem_of(const char *path, int *length)
     return name;
 }
 
-/* Names the outputs of image `index`, without their endings, other than those before it. */
+/* Names the outputs of image `index`, without extensions, different from those of earlier images.
+ */
 static pd_status name_output(char **outputs, int index, const request *options)
 {
     int length, other, number = 1;
@@ -103,7 +104,8 @@ cleanup:
     return status;
 }
 
-/* NumPy's file format, version 1.0 (NEP 1): a preamble of 10 bytes and a text, padded to 128. */
+/* NumPy's file format, version 1.0 (NEP 1): a preamble of 10 bytes and a text, padded to 128
+ * bytes. */
 static pd_status write_array(const char *path, const pd_heatmap *map)
 {
     enum { PREAMBLE = 10, HEADER = 128 };
@@ -135,7 +137,7 @@ static void print_row(const char *path, const char *picture, const pd_heatmap *m
 {
     pd_text_write_csv(stdout, path);
     printf(",%.6f,%s,", probability, pd_label_names[label]);
-    if (isnan(map->border)) /* and so is the peak */
+    if (isnan(map->border)) /* then the peak is unknown too */
         printf(",,,");
     else
         printf("%.4f,%d,%d,", map->border, (int)(map->peak_y * image->height),
@@ -146,7 +148,7 @@ static void print_row(const char *path, const char *picture, const pd_heatmap *m
 
 /* --- The work --- */
 
-/* `square` has room for one packed image. */
+/* `square` is scratch for one packed image. */
 static pd_status explain_image(pd_classifier *classifier, const char *path, const char *output,
                                const pd_image *square)
 {
@@ -186,7 +188,7 @@ cleanup:
     return status;
 }
 
-/* Makes the folder, and a name in it for every image. */
+/* Creates the folder and names the outputs of every image. */
 static pd_status prepare_outputs(char **outputs, const request *options)
 {
     pd_status status = PD_OK;
@@ -224,7 +226,7 @@ static pd_status explain(const request *options)
     }
     pd_progress_end(&progress);
     if (failed == options->count && !found)
-        rmdir(options->folder); /* leaves nothing half-done behind */
+        rmdir(options->folder); /* nothing was written */
     if (failed > 0)
         status = pd_fail("%d of %d images could not be explained", failed, options->count);
 cleanup:

@@ -30,7 +30,7 @@ static int compare_patients(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One line of the table: the samples of that fold and label, or of any where negative. `patients`
+/* Prints a line of the table: the samples of that fold and label, -1 standing for any. patients[]
  * is scratch for one entry per sample. */
 static void print_samples(const pd_dataset *dataset, int fold, int label, int32_t *patients)
 {
@@ -55,7 +55,7 @@ static void print_samples(const pd_dataset *dataset, int fold, int label, int32_
     putchar('\n');
 }
 
-/* The range of the images' own shapes. */
+/* Prints the range of the shapes that the images had before packing. */
 static void print_shapes(const pd_dataset *dataset)
 {
     const pd_sample *samples = pd_dataset_samples(dataset);
@@ -152,7 +152,7 @@ static void print_weights(const pd_checkpoint *checkpoint)
            total);
 }
 
-/* A number in a column of that width; "-" where it is not known. */
+/* Prints a number in a column of that width, "-" if it is unknown. */
 static void print_cell(int width, const char *format, double value)
 {
     char text[32] = "-";
@@ -217,7 +217,7 @@ static void print_decision(const pd_checkpoint *checkpoint)
            checkpoint->test_looks == 1 ? "" : "s");
 }
 
-/* Members of an average, a line each. */
+/* Prints the members of an average, a line each. */
 static void print_members(const pd_ensemble *ensemble)
 {
     printf("\n  %6s  %-16s  %-12s  %20s  %5s  %9s  %11s  %5s\n", "member", "job", "model", "seed",
@@ -252,7 +252,7 @@ static void print_profile(const pd_checkpoint *checkpoint)
 {
     const pd_profile *profile = &checkpoint->profile;
     if (!checkpoint->has_profile) {
-        print_text("profile", "none: images unlike the training images are not noticed");
+        print_text("profile", "none: images unlike the training images are not detected");
         return;
     }
     printf("  %-14s of %" PRId64 " training images; those beyond the limits are unlike them\n",
@@ -362,7 +362,7 @@ static pd_status inspect(const char *path, bool job_only)
     else if (is_checkpoint)
         PD_TRY(inspect_checkpoint(path, job_only));
     else if (job_only)
-        status = pd_fail("%s: is not a checkpoint, and only checkpoints hold a job", path);
+        status = pd_fail("%s: is not a checkpoint; only checkpoints contain a job", path);
     else
         PD_TRY(inspect_dataset(path));
 

@@ -32,7 +32,8 @@ static bool find_program_folder(char folder[PATH_MAX])
 }
 
 /* Finds a job by its path, or by its name: in ./jobs, in the jobs folder beside the program's build
- * folder, or where the jobs of an installed program are. *out is free()d. */
+ * folder, or in share/pneumo-dist/jobs of an installed program. free() *out, also after a failure.
+ */
 static pd_status find_job(char **out, const char *name)
 {
     static const char *const places[] = {"%s/../jobs/%s.ini",

@@ -19,7 +19,7 @@ typedef struct pd_overrides {
 
 pd_status pd_overrides_add(pd_overrides *overrides, const char *key, const char *value);
 
-/* Reads a job on rank 0, for all ranks: the one of that name or path (pd_job_find), or the default
+/* Reads a job on rank 0, for all ranks: the one of that name or path or the default
  * job where `name` is NULL. The `count` overrides of `first`, "section.key=value", come before the
  * user's. Collective. */
 pd_status pd_command_read_job(pd_job *job, pd_comm *comm, const char *name,

@@ -1,4 +1,5 @@
-/* Command-line options as a table, from which parsing, help, man page and completion are made. */
+/* Command-line options as a table, from which parsing, help, man page and completion are derived.
+ */
 #ifndef PNEUMO_CLI_OPTIONS_H
 #define PNEUMO_CLI_OPTIONS_H
 

@@ -38,7 +38,7 @@ static void print_separation(const char *name, const char *measure, const char *
            s->medians[!s->higher]);
 }
 
-/* What a model could learn from the images' outlines. */
+/* Prints how well the images' shapes alone separate the classes. */
 static void print_shapes(const pd_shapes *shapes)
 {
     if (!shapes->known)

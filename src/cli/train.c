@@ -23,7 +23,8 @@
 static const char phantom_folder[] = "data/phantoms";
 static const char phantom_file[] = "data/phantoms.h5";
 
-/* A short course on phantoms: they are easier than radiographs, and a first try should end soon. */
+/* A short training on phantoms: they are easier than radiographs, and a first run should be short.
+ */
 static const char *const phantom_overrides[] = {
     "data.file=data/phantoms.h5", "data.size=64",     "train.epochs=8",
     "train.epoch_images=1600",    "train.patience=0",
@@ -62,7 +63,7 @@ cleanup:
 }
 
 /* Reads the job to train; `name` is NULL if none was named. The default job without its packed data
- * set becomes a short course on phantoms. Collective. */
+ * set becomes a short training on phantoms. Collective. */
 static pd_status choose_job(pd_comm *comm, pd_job *job, const char *name, const arguments *given)
 {
     pd_status status = PD_OK;

@@ -1,14 +1,13 @@
-/* What the files of the command train share: src/cli/train.c, and src/cli/cross.c, which trains the
- * parts of a cross-validation. */
+/* What the files of the command train share: train.c, and train_cross.c, which trains the models of
+ * a cross-validation. */
 #ifndef PNEUMO_CLI_TRAIN_H
 #define PNEUMO_CLI_TRAIN_H
 
 #include "pneumo/train/train.h"
 
 /* Evaluates the job's trained model at `path` on the val and test folds: prints the table and
- * writes the reports into job->folder, report.json, which says that the run is complete, last.
- * Collective.
- */
+ * writes the reports into job->folder; report.json, which marks the run as complete, comes last.
+ * Collective. */
 pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const char *path,
                           const pd_train_result *trained);
 
@@ -19,10 +18,11 @@ typedef struct pd_cross_options {
     int threads;
 } pd_cross_options;
 
-/* Trains the parts of a cross-validation into job->folder/cross-1, cross-2, ..., but for those that
- * are finished. With all of them: prints their validation figures, writes these to cross.csv, the
- * parts' average to ensemble.h5, and its reports; only the average looks at the test fold.
- * PD_STOPPED when a signal ended it after saving. Collective; all ranks return the same status. */
+/* Trains the models of a cross-validation, one for each part, into job->folder/cross-1, cross-2,
+ * ..., except those that are finished. After all of them, prints their validation figures, writes
+ * these to cross.csv, the models' average to ensemble.h5, and the reports of the average; only the
+ * average is evaluated on the test fold. PD_STOPPED if a signal stopped it after saving.
+ * Collective; all ranks return the same status. */
 pd_status pd_cross_train(pd_comm *comm, const pd_job *job, const pd_cross_options *options);
 
 #endif

@@ -1,4 +1,4 @@
-/* pneumo-dist train --cross: trains the parts of a cross-validation, then evaluates their average.
+/* pneumo-dist train --cross: trains the models of a cross-validation and evaluates their average.
  */
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
@@ -7,6 +7,7 @@
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
+#include "pneumo/train/validation.h"
 #include "train.h"
 
 #include <math.h>
@@ -14,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The figures that the table shows, of the epoch that a part calls its best. */
+/* The figures in the table, those of each part's best epoch. */
 enum { LOSS, AUC, ACCURACY, SENSITIVITY, SPECIFICITY, FIGURES };
 static const char *const figure_names[FIGURES] = {"val_loss", "val_auc", "val_accuracy",
                                                   "val_sensitivity", "val_specificity"};
 
-typedef struct cross {
+typedef struct cross_run {
     pd_comm *comm;
     const pd_job *job;
     const pd_cross_options *options;
@@ -27,7 +28,7 @@ typedef struct cross {
     double figures[PD_CROSS_MOST][FIGURES]; /* on rank 0 */
     int64_t epochs[PD_CROSS_MOST];          /* the best one of each part */
     pd_train_result trained;                /* all parts together */
-} cross;
+} cross_run;
 
 /* --- Training --- */
 
@@ -42,7 +43,7 @@ static pd_status job_of_part(pd_job *out, const pd_job *job, int parts, int part
     return PD_OK;
 }
 
-/* Whether the folder holds a run that came to its end. */
+/* Whether the folder contains a finished run. */
 static pd_status is_finished(bool *is, const char *folder)
 {
     char *last = NULL;
@@ -56,22 +57,21 @@ static pd_status is_finished(bool *is, const char *folder)
     return status;
 }
 
-/* Trains a part, or takes note of a finished one, which is checked to be of this job. Collective.
- */
-static pd_status train_part(cross *self, int part)
+/* Trains a part. Of a finished part, only checks that it is of this job. Collective. */
+static pd_status train_part(cross_run *cross, int part)
 {
     pd_status status = PD_OK;
-    const pd_cross_options *given = self->options;
+    const pd_cross_options *given = cross->options;
     pd_job job;
     pd_train_result result;
     bool finished = false;
-    PD_TRY(pd_comm_agree(self->comm, job_of_part(&job, self->job, given->parts, part)));
-    if (pd_comm_rank(self->comm) == 0)
+    PD_TRY(pd_comm_agree(cross->comm, job_of_part(&job, cross->job, given->parts, part)));
+    if (pd_comm_rank(cross->comm) == 0)
         status = is_finished(&finished, job.folder);
-    PD_TRY(pd_comm_agree(self->comm, status));
-    PD_TRY(pd_comm_broadcast(self->comm, &finished, sizeof finished, 0));
-    pd_log_info("part %d of %d%s", part, given->parts, finished ? " is trained already" : "");
-    const pd_run_options options = {.comm = self->comm,
+    PD_TRY(pd_comm_agree(cross->comm, status));
+    PD_TRY(pd_comm_broadcast(cross->comm, &finished, sizeof finished, 0));
+    pd_log_info("part %d of %d%s", part, given->parts, finished ? " is already trained" : "");
+    const pd_run_options options = {.comm = cross->comm,
                                     .job = &job,
                                     .folder = job.folder,
                                     .resume = given->resume || finished,
@@ -80,31 +80,31 @@ static pd_status train_part(cross *self, int part)
     if (status == PD_STOPPED)
         pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
     PD_TRY(status);
-    self->trained.seconds += result.seconds;
-    self->trained.images_per_second += result.images_per_second * result.seconds;
+    cross->trained.seconds += result.seconds;
+    cross->trained.images_per_second += result.images_per_second * result.seconds;
 cleanup:
     return status;
 }
 
 /* --- The parts' figures --- */
 
-static pd_status read_figures(cross *self, int index)
+static pd_status read_figures(cross_run *cross, int index)
 {
     pd_status status = PD_OK;
     pd_checkpoint *checkpoint = NULL;
     const pd_history_row *row = NULL;
-    PD_TRY(pd_checkpoint_load(&checkpoint, self->best[index]));
+    PD_TRY(pd_checkpoint_load(&checkpoint, cross->best[index]));
     for (int i = 0; i < checkpoint->state.history_count; i++)
         if (checkpoint->state.history[i].epoch == checkpoint->state.best_epoch)
             row = &checkpoint->state.history[i];
     if (row == NULL) {
-        status = pd_fail("%s: its history lacks its best epoch", self->best[index]);
+        status = pd_fail("%s: its history lacks its best epoch", cross->best[index]);
         goto cleanup;
     }
     const double figures[FIGURES] = {row->val_loss, row->val_auc, row->val_accuracy,
                                      row->val_sensitivity, row->val_specificity};
-    memcpy(self->figures[index], figures, sizeof figures);
-    self->epochs[index] = row->epoch;
+    memcpy(cross->figures[index], figures, sizeof figures);
+    cross->epochs[index] = row->epoch;
 cleanup:
     pd_checkpoint_destroy(&checkpoint);
     return status;
@@ -114,20 +114,20 @@ typedef struct summary {
     double mean, deviation, least, most;
 } summary;
 
-/* The deviation is that of a sample: the root of the sum of squares over count - 1. */
-static summary summarise(const cross *self, int figure)
+/* The deviation is the sample standard deviation, with count - 1. */
+static summary summarise(const cross_run *cross, int figure)
 {
-    int parts = self->options->parts;
+    int parts = cross->options->parts;
     summary out = {.least = INFINITY, .most = -INFINITY};
     for (int i = 0; i < parts; i++) {
-        double value = self->figures[i][figure];
+        double value = cross->figures[i][figure];
         out.mean += value / parts;
         out.least = fmin(out.least, value);
         out.most = fmax(out.most, value);
     }
     for (int i = 0; i < parts; i++) {
-        double far = self->figures[i][figure] - out.mean;
-        out.deviation += far * far / (parts - 1);
+        double difference = cross->figures[i][figure] - out.mean;
+        out.deviation += difference * difference / (parts - 1);
     }
     out.deviation = sqrt(out.deviation);
     return out;
@@ -141,13 +141,13 @@ static void print_row(const char *name, const double *figures)
     putchar('\n');
 }
 
-static void print_figures(const cross *self)
+static void print_figures(const cross_run *cross)
 {
     double mean[FIGURES], deviation[FIGURES], least[FIGURES], most[FIGURES];
     printf("validation of %d parts, each at its own best epoch and threshold\n\n  %-18s",
-           self->options->parts, "");
+           cross->options->parts, "");
     for (int i = 0; i < FIGURES; i++) {
-        const summary of = summarise(self, i);
+        const summary of = summarise(cross, i);
         mean[i] = of.mean;
         deviation[i] = of.deviation;
         least[i] = of.least;
@@ -155,10 +155,10 @@ static void print_figures(const cross *self)
         printf("  %11s", figure_names[i] + strlen("val_"));
     }
     putchar('\n');
-    for (int i = 0; i < self->options->parts; i++) {
+    for (int i = 0; i < cross->options->parts; i++) {
         char name[48];
-        snprintf(name, sizeof name, "part %d, epoch %lld", i + 1, (long long)self->epochs[i]);
-        print_row(name, self->figures[i]);
+        snprintf(name, sizeof name, "part %d, epoch %lld", i + 1, (long long)cross->epochs[i]);
+        print_row(name, cross->figures[i]);
     }
     print_row("mean", mean);
     print_row("standard deviation", deviation);
@@ -168,7 +168,7 @@ static void print_figures(const cross *self)
 }
 
 /* cross.csv: a row per part. */
-static pd_status write_figures(const cross *self)
+static pd_status write_figures(const cross_run *cross)
 {
     pd_status status = PD_OK;
     char *text = NULL, *path = NULL, number[PD_TEXT_NUMBER];
@@ -179,14 +179,14 @@ static pd_status write_figures(const cross *self)
     fputs("part,epoch", out);
     for (int i = 0; i < FIGURES; i++)
         fprintf(out, ",%s", figure_names[i]);
-    for (int part = 0; part < self->options->parts; part++) {
-        fprintf(out, "\n%d,%lld", part + 1, (long long)self->epochs[part]);
+    for (int part = 0; part < cross->options->parts; part++) {
+        fprintf(out, "\n%d,%lld", part + 1, (long long)cross->epochs[part]);
         for (int i = 0; i < FIGURES; i++)
-            fprintf(out, ",%s", pd_text_number(number, self->figures[part][i]));
+            fprintf(out, ",%s", pd_text_number(number, cross->figures[part][i]));
     }
     fputc('\n', out);
     fclose(out);
-    PD_TRY(pd_run_path(&path, self->job->folder, "cross.csv"));
+    PD_TRY(pd_run_path(&path, cross->job->folder, "cross.csv"));
     PD_TRY(pd_file_write(path, text, size));
 cleanup:
     free(text);
@@ -194,20 +194,21 @@ cleanup:
     return status;
 }
 
-static pd_status tell_figures(cross *self)
+static pd_status report_figures(cross_run *cross)
 {
     pd_status status = PD_OK;
-    for (int i = 0; i < self->options->parts; i++)
-        PD_TRY(read_figures(self, i));
-    PD_TRY(write_figures(self));
-    print_figures(self);
+    for (int i = 0; i < cross->options->parts; i++)
+        PD_TRY(read_figures(cross, i));
+    PD_TRY(write_figures(cross));
+    print_figures(cross);
 cleanup:
     return status;
 }
 
 /* --- Their average --- */
 
-/* Writes the average. Looks that were counted in the same file before still count. */
+/* Writes the average. Keeps the number of looks at the test fold that an earlier file has counted.
+ */
 static pd_status save_average(pd_classifier *classifier, const char *path)
 {
     pd_ensemble *before = NULL;
@@ -220,49 +221,50 @@ static pd_status save_average(pd_classifier *classifier, const char *path)
 }
 
 /* Collective. */
-static pd_status average(cross *self)
+static pd_status average(cross_run *cross)
 {
     pd_status status = PD_OK;
     pd_classifier *classifier = NULL;
     char *path = NULL;
-    const pd_ensemble_options options = {.paths = (const char *const *)self->best,
-                                         .count = self->options->parts,
-                                         .data = self->job->file,
-                                         .threads = self->options->threads};
-    PD_TRY(pd_run_path(&path, self->job->folder, "ensemble.h5"));
-    PD_TRY(pd_ensemble_assemble(&classifier, self->comm, &options));
-    if (pd_comm_rank(self->comm) == 0)
+    const pd_ensemble_options options = {.paths = (const char *const *)cross->best,
+                                         .count = cross->options->parts,
+                                         .data = cross->job->file,
+                                         .threads = cross->options->threads};
+    PD_TRY(pd_run_path(&path, cross->job->folder, "ensemble.h5"));
+    PD_TRY(pd_ensemble_assemble(&classifier, cross->comm, &options));
+    if (pd_comm_rank(cross->comm) == 0)
         status = save_average(classifier, path);
-    PD_TRY(pd_comm_agree(self->comm, status));
+    PD_TRY(pd_comm_agree(cross->comm, status));
     pd_classifier_destroy(&classifier);
-    PD_TRY(pd_train_report(self->comm, self->job, self->options->threads, path, &self->trained));
+    PD_TRY(
+        pd_train_report(cross->comm, cross->job, cross->options->threads, path, &cross->trained));
 cleanup:
     pd_classifier_destroy(&classifier);
     free(path);
     return status;
 }
 
-static pd_status gather(cross *self)
+static pd_status gather(cross_run *cross)
 {
     pd_status status = PD_OK;
-    self->trained.images_per_second /= self->trained.seconds;
-    for (int i = 0; i < self->options->parts && status == PD_OK; i++)
-        status = pd_format(&self->best[i], "%s/cross-%d/best.h5", self->job->folder, i + 1);
-    if (status == PD_OK && pd_comm_rank(self->comm) == 0)
-        status = tell_figures(self);
-    PD_TRY(pd_comm_agree(self->comm, status));
-    PD_TRY(average(self));
+    cross->trained.images_per_second /= cross->trained.seconds;
+    for (int i = 0; i < cross->options->parts && status == PD_OK; i++)
+        status = pd_format(&cross->best[i], "%s/cross-%d/best.h5", cross->job->folder, i + 1);
+    if (status == PD_OK && pd_comm_rank(cross->comm) == 0)
+        status = report_figures(cross);
+    PD_TRY(pd_comm_agree(cross->comm, status));
+    PD_TRY(average(cross));
 cleanup:
     return status;
 }
 
-/* The reports of a run would be overwritten. */
+/* Fails if the folder contains a run, whose reports would be overwritten. */
 static pd_status check_folder(const char *folder)
 {
     char *last = NULL;
     pd_status status = pd_run_path(&last, folder, "last.h5");
     if (status == PD_OK && pd_file_exists(last))
-        status = pd_fail("%s holds a run already: choose another folder with --run", folder);
+        status = pd_fail("%s already contains a run; choose another folder with --run", folder);
     free(last);
     return status;
 }
@@ -270,18 +272,18 @@ static pd_status check_folder(const char *folder)
 pd_status pd_cross_train(pd_comm *comm, const pd_job *job, const pd_cross_options *options)
 {
     pd_status status = PD_OK;
-    cross self = {.comm = comm, .job = job, .options = options};
+    cross_run cross = {.comm = comm, .job = job, .options = options};
     int first = options->part > 0 ? options->part : 1;
     int last = options->part > 0 ? options->part : options->parts;
     if (pd_comm_rank(comm) == 0)
         status = check_folder(job->folder);
     PD_TRY(pd_comm_agree(comm, status));
     for (int part = first; part <= last; part++)
-        PD_TRY(train_part(&self, part));
+        PD_TRY(train_part(&cross, part));
     if (options->part == 0)
-        status = gather(&self);
+        status = gather(&cross);
 cleanup:
     for (int i = 0; i < PD_CROSS_MOST; i++)
-        free(self.best[i]);
+        free(cross.best[i]);
     return status;
 }

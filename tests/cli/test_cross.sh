@@ -181,7 +181,7 @@ refused 2 "sets data.cross and data.cross_part" train small.ini --cross 5 \
 refused 1 "made by another job ('cross = 5' there, 'cross = 4' now)" \
     train small.ini --run all --cross 4 --resume "${settings[@]}"
 pneumo train small.ini --run plain "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
-refused 1 "plain holds a run already: choose another folder" train small.ini --run plain --cross 5
+refused 1 "plain already contains a run; choose another folder" train small.ini --run plain --cross 5
 refused 1 "the one was trained with data.cross = 5, the other with 0" \
     ensemble all/cross-1 plain -o wrong.h5
 pneumo pack phantoms -o other.h5 --size 32 --seed 2 >/dev/null 2>log || fail "$(cat log)"

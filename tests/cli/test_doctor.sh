@@ -72,7 +72,7 @@ broken 'run folder' "data.h5.*: make it writable, or give another by --run"
 mkdir held
 touch held/last.h5
 examine 0 "$PNEUMO_DIST" doctor "${short[@]}" --run held
-finds warn 'run folder' 'holds a run already: .*--resume'
+finds warn 'run folder' 'already contains a run: .*--resume'
 
 mkdir disk
 if mount -t tmpfs -o size=1m tmpfs disk 2>/dev/null; then
