@@ -7,7 +7,6 @@
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
-#include "pneumo/train/validation.h"
 #include "train.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
-# Sourced by the scripts in this folder: a folder of its own to work in, and short names.
+# Sourced by the scripts in this folder: creates a working folder, and defines short names.
 set -euo pipefail
 : "${PNEUMO_DIST:?the program}" "${PNEUMO_SOURCE:?the checkout}"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-# Ranks share cores here: whoever waits must not keep others from working.
+# Ranks share cores here: a waiting rank must yield its core.
 export OMP_WAIT_POLICY=passive OMPI_MCA_mpi_yield_when_idle=1
 unset OMP_NUM_THREADS
 
@@ -12,7 +12,7 @@ cd "$here"
 
 pneumo() { "$PNEUMO_DIST" "$@"; }
 
-# ranks N ARGUMENT...: the program on N ranks.
+# ranks N ARGUMENT...: runs the program on N ranks.
 ranks() {
     local count=$1
     shift
@@ -24,7 +24,7 @@ fail() {
     exit 1
 }
 
-# The program's processes that work in our folder.
+# Lists the processes of the program in the working folder.
 ours() {
     local pid
     for pid in $(pgrep -x "$(basename "$PNEUMO_DIST" | cut -c1-15)" || true); do
@@ -33,14 +33,14 @@ ours() {
     return 0
 }
 
-# A packed set of a few small phantoms at ./data.h5.
+# Packs a few small phantoms into ./data.h5.
 make_data() {
     pneumo synth phantoms --images "${1:-240}" --seed 3 2>/dev/null
     pneumo pack phantoms -o data.h5 --size 32 >/dev/null 2>&1
 }
 
-# A job that uses everything that could tell ranks apart: dropout, augmentation, batch normalisation
-# over the whole batch, classes in turn, a moving average. Small enough to take seconds.
+# Writes a job with every feature whose result could depend on the ranks: dropout, augmentation,
+# batch normalisation over the whole batch, oversampling, a moving average. Takes seconds.
 write_small_job() {
     cat >small.ini <<'INI'
 [data]

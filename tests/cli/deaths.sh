@@ -1,10 +1,9 @@
-# Sourced by test_deaths.sh and by tests/bench/deaths.sh: runs of three ranks that lose one of them,
-# or one of whose ranks cannot go on. After common.sh. Needs a folder of its own with data.h5 and
-# small.ini.
+# Sourced by test_deaths.sh and by tests/bench/deaths.sh: runs of three ranks of which one is
+# lost or cannot continue. Source common.sh first; the working folder must hold data.h5 and small.ini.
 
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 
-# The process of rank $1.
+# Prints the process of rank $1.
 process_of() {
     local pid
     for pid in $(ours); do
@@ -13,7 +12,7 @@ process_of() {
     return 0
 }
 
-# begin RUN ARGUMENT...: three ranks train in the background; their words go to `log`.
+# begin RUN ARGUMENT...: starts training on three ranks in the background, with output to `log`.
 begin() {
     local run=$1
     shift
@@ -22,7 +21,7 @@ begin() {
     launcher=$!
 }
 
-# Waits for the launcher for a minute; sets `code`, and `took` to the milliseconds since `since`.
+# Waits up to a minute for the launcher; sets `code`, and `took` to the milliseconds since `since`.
 finish() {
     local t
     for ((t = 0; t < 600; t++)); do
@@ -55,8 +54,8 @@ until_epoch() {
     fail "the run did not get to epoch $2: $(cat log)"
 }
 
-# lose SIGNAL RANK RUN: a run that loses a rank in mid-epoch. Sets `peak` to the KiB of addresses
-# that this rank has had.
+# lose SIGNAL RANK RUN: a run that loses a rank in the middle of an epoch. Sets `peak` to the peak
+# size of that rank's address space in KiB.
 lose() {
     begin "$3" --set train.epochs=100000 --set run.watchdog_seconds="$watchdog"
     until_epoch "$3" 2
@@ -68,7 +67,8 @@ lose() {
     finish
 }
 
-# limited LIMIT ARGUMENT...: three ranks, of which rank 1 (0 if LIMIT is of files) has the limit.
+# limited LIMIT ARGUMENT...: starts three ranks; the limit applies to rank 1, or to rank 0 if it is
+# a limit of file sizes.
 limited() {
     cat >limited <<'SH'
 #!/usr/bin/env bash

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Whatever is wrong with the input, the program ends with code 1 (2: wrong usage) and one line that
-# says what was wrong with what; it leaves nothing half-written behind. Prints a table: the case, the
-# exit code, the line.
+# On any wrong input, the program ends with code 1 (2: wrong usage) and one line that names the problem
+# and its place, and leaves no partial files. Prints a table: the case, the exit code, the line.
 . "$(dirname "$0")/common.sh"
 logs=$(mktemp -d)
 trap 'umount "$here"/disk 2>/dev/null || true; rm -rf "$here" "$logs"' EXIT
@@ -15,7 +14,7 @@ run() {
     shift
     code=0
     timeout -k 5 120 "$@" >"$logs/out" 2>"$logs/err" || code=$?
-    # The launcher's own words on a rank that failed are not ours.
+    # Drops the launcher's messages about a failed rank.
     grep -vE '^-+$|^Primary job|^a non-zero exit code|^mpirun |^the job to be |^  Process name:|^  Exit code:|^$' \
         "$logs/err" >"$logs/lines" || true
     line=$(grep '^pneumo-dist: error: ' "$logs/lines" || true)
@@ -24,14 +23,14 @@ run() {
     [[ -z $(find "$here" -name '*.tmp') ]] || fail "$case: left $(find "$here" -name '*.tmp')"
 }
 
-# judge CASE CODE REGEX: how the last run must have ended.
+# judge CASE CODE REGEX: checks exit code and error of the last run.
 judge() {
     ((code == $2)) || fail "$1: exit code $code, not $2: $(cat "$logs/err")"
     [[ $(wc -l <<<"$line") == 1 && -n $line ]] || fail "$1: not one error: $(cat "$logs/err")"
     [[ ${line#pneumo-dist: error: } =~ $3 ]] || fail "$1: the line does not match '$3': $line"
 }
 
-# refuse CASE CODE REGEX COMMAND...: one line in all, and no file made, changed or removed.
+# refuse CASE CODE REGEX COMMAND...: expects one line of output, and no file created, changed or removed.
 refuse() {
     local case=$1 expected=$2 regex=$3 before
     shift 3
@@ -39,20 +38,20 @@ refuse() {
     run "$case" "$@"
     judge "$case" "$expected" "$regex"
     [[ $(wc -l <"$logs/lines") == 1 ]] || fail "$case: more than one line: $(cat "$logs/err")"
-    [[ ! -s $logs/out ]] || fail "$case: results in spite of a failure: $(cat "$logs/out")"
+    [[ ! -s $logs/out ]] || fail "$case: results despite a failure: $(cat "$logs/out")"
     [[ $before == "$(contents)" ]] || fail "$case: files: $(diff <(echo "$before") <(contents))"
 }
 
-# break_off CASE REGEX COMMAND...: a failure in the midst of work; log lines may precede the error.
+# break_off CASE REGEX COMMAND...: expects a failure during the work; log lines may precede the error.
 break_off() {
     local case=$1 regex=$2
     shift 2
     run "$case" "$@"
     judge "$case" 1 "$regex"
-    [[ $(tail -n 1 "$logs/lines") == "$line" ]] || fail "$case: words after the error"
+    [[ $(tail -n 1 "$logs/lines") == "$line" ]] || fail "$case: output after the error"
 }
 
-# accept CASE COMMAND...
+# accept CASE COMMAND...: expects success.
 accept() {
     local case=$1
     shift
@@ -60,7 +59,7 @@ accept() {
     ((code == 0)) || fail "$case: exit code $code: $(cat "$logs/err")"
 }
 
-# Every file with its size and time.
+# Lists every file with its size and modification time.
 contents() {
     find "$here" -type d -printf '%p\n' -o -printf '%p %s %T@\n' | sort
 }
@@ -183,7 +182,7 @@ refuse "predict: rows below a file" 1 '^small.ini: cannot create the folder: a f
 refuse "predict: rows onto a folder" 1 '^phantoms: cannot write: it is not a regular file' \
     "$p" predict good/best.h5 "$radiograph" -o phantoms
 
-# A full standard output must not pass for success.
+# Failing to write standard output must be an error.
 stdout_full() { "$p" inspect data.h5 >/dev/full; }
 predict_full() { "$p" predict good/best.h5 phantoms >/dev/full; }
 export -f stdout_full predict_full
@@ -191,7 +190,7 @@ export p
 refuse "inspect: standard output is full" 1 '^standard output: cannot write: No space left' bash -c stdout_full
 refuse "predict: standard output is full" 1 '^standard output: cannot write: No space left' bash -c predict_full
 
-# disk OPTIONS: an empty disk of that size at ./disk; false where mounting is not allowed.
+# disk OPTIONS: mounts an empty disk with these options at ./disk; fails where mounting is not allowed.
 disk() {
     mkdir -p disk
     mount -t tmpfs -o "$1" tmpfs disk 2>/dev/null
@@ -366,7 +365,7 @@ refuse "inspect --job: a data set" 1 '^data.h5: is not a checkpoint, and only' "
 
 # --- Bad jobs ---
 
-# job CASE REGEX: the job on standard input.
+# job CASE REGEX: expects an error of the job on standard input.
 job() {
     cat >job.ini
     refuse "job: $1" 1 "$2" "$p" train job.ini --run run --data data.h5
@@ -389,8 +388,8 @@ refuse "job: no such name" 1 "^unknown job 'nowhere': it is neither in jobs nor 
 # --- Bad checkpoints ---
 
 other="; use another checkpoint, or the program version that wrote it"
-# spoil PYTHON: makes spoilt/ from good/, with last.h5, the only checkpoint of the run besides best.h5,
-# as `file` changed by those lines.
+# spoil PYTHON: copies good/ to spoilt/ without previous.h5, and changes last.h5, open as `file`, with
+# these lines.
 spoil() {
     rm -rf spoilt
     cp -r good spoilt
@@ -489,7 +488,7 @@ refuse "evaluate: no data set" 1 "^nowhere.h5: cannot open.*; create it with 'pn
 
 # --- Bad runs ---
 
-# report PYTHON: makes odd/ from good/, with the report changed by those lines as `r`.
+# report PYTHON: copies good/ to odd/ and changes its report, loaded as `r`, with these lines.
 report() {
     rm -rf odd
     cp -r good odd
@@ -554,7 +553,7 @@ refuse "compare: a probability of 2" 1 "^odd/scores.csv:[0-9]+: its probability 
 explode=(--set model.name=dense1 --set train.optimizer=sgd --set train.momentum=0
     --set train.schedule=constant --set train.learning_rate=1000 --set regularise.l2=1 --epochs 40)
 not_finite='not finite, first in the (output|weight gradient) of layer .*; lower train.learning_rate or set train.clip_norm; the last good checkpoint is'
-# By the length of an epoch, the overflow shows in a step or only in the validation after one.
+# Depending on the length of an epoch, the overflow appears in a step or only in validation.
 for steps in 5 1; do
     words=$( ((steps == 1)) && echo 'after step 1 of 1: the validation loss' ||
         echo 'step [0-9] of 5: the loss or its gradient')
@@ -568,7 +567,7 @@ for steps in 5 1; do
     done
 done
 
-# A model with one answer: said in the log, in the table and in the report.
+# A model with a constant prediction causes a warning in the log, the table and the report.
 accept "train: one answer for every image" "$p" train small.ini --run one --epochs 1 \
     --set model.init=zeros --set train.learning_rate=1e-12
 says='predicts (PNEUMONIA for every image: specificity|NORMAL for every image: recall) 0'
@@ -584,7 +583,7 @@ assert len(warnings) == len(set(warnings)) == 2, warnings
 assert all(re.search(sys.argv[1], warning) for warning in warnings), warnings
 PY
 
-# Pneumonia of unknown cause has no place among the causes, and does no harm.
+# Pneumonia of unknown cause is left out when causes are learned.
 fresh
 for file in bad/train/PNEUMONIA/person*_bacteria_*[135].jpeg; do
     mv "$file" "bad/train/PNEUMONIA/scan-${file##*_}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# bench times any job, alone and on two ranks, without a data set: its JSON is one line whose figures
-# agree with each other and with the network, its tables line up, and it refuses nonsense in one line.
+# bench times any job, on one and two ranks, without a data set: its JSON is one line whose figures are
+# consistent with each other and with the network, its tables are aligned, and wrong usage gives one line.
 . "$(dirname "$0")/common.sh"
 small=(--batch 16 --size 32 --channels 3 --threads 1 --steps 3)
 mkdir work
@@ -107,7 +107,7 @@ assert check("mlp2", 1) == PIXELS * 128 + 128 + 128 + 1
 PY
 
 cd work
-# refuse CODE PATTERN ARGUMENT...: fails with that code and one line that matches.
+# refuse CODE PATTERN ARGUMENT...: expects that exit code and one line that matches.
 refuse() {
     local code=$1 pattern=$2 got=0
     shift 2
@@ -130,7 +130,7 @@ refuse 1 "unknown job 'nowhere'" nowhere
 ! ranks 2 bench mlp2.ini --batch 4 --set train.lanes=1 >out 2>log || fail "2 ranks for 1 lane"
 grep -q "raise lanes\|train.lanes" log || fail "2 ranks for 1 lane: $(cat log)"
 
-# The comparison with PyTorch explains itself, with or without PyTorch.
+# The comparison with PyTorch prints its help with or without PyTorch.
 /usr/bin/python3 "$PNEUMO_SOURCE/tests/bench/compare_torch.py" --help >out || fail "compare_torch.py"
 grep -q "^usage: compare_torch.py" out && grep -q "^example: " out || fail "$(cat out)"
 echo "bench: two jobs, one and two ranks"

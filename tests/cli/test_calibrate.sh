@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# calibrate: a new decision and the same weights, the same from a data set and from two folders and on
-# any number of ranks; evaluation leaves out the images that chose it; nothing is written on failure.
+# calibrate writes a new decision with the same weights: identical from a data set and from two folders,
+# and on any number of ranks. Evaluation leaves out the images it used. Nothing is written on failure.
 . "$(dirname "$0")/common.sh"
 python=/usr/bin/python3
 make_data 160
@@ -9,7 +9,7 @@ pneumo train small.ini --run run >/dev/null 2>log || fail "$(cat log)"
 model=run/best.h5
 cp $model before.h5
 
-# Another hospital: other patients, and brighter images.
+# Images of another site: other patients, and brighter.
 pneumo synth other --images 160 --seed 8 2>/dev/null
 mkdir -p site/NORMAL site/PNEUMONIA
 $python - <<'PY'
@@ -22,7 +22,7 @@ PY
 pneumo pack site -o site.h5 --size 32 --folds 50/25/25 >/dev/null 2>&1
 folders=(--normal site/NORMAL --pneumonia site/PNEUMONIA)
 
-# calibrate CODE ARGUMENT...: one run, whose exit code must be CODE; the table goes to out, the log to log.
+# calibrate CODE ARGUMENT...: expects exit code CODE; writes the table to out and the log to log.
 calibrate() {
     local expected=$1 code=0
     shift
@@ -30,7 +30,7 @@ calibrate() {
     ((code == expected)) || fail "calibrate $*: exit code $code, not $expected: $(cat log)"
 }
 
-# refuse CODE TEXT ARGUMENT...: one line that holds TEXT, and no file.
+# refuse CODE TEXT ARGUMENT...: expects one line that contains TEXT, and no file.
 refuse() {
     local code=$1 text=$2
     shift 2
@@ -70,7 +70,7 @@ assert data["calibration"].attrs["data_digest"] == site.attrs["content_digest"]
 assert data["calibration"].attrs["source"] == b"all folds of a data set"
 assert folders["calibration"].attrs["source"] == b"two folders"
 assert data["calibration"].attrs["normal"] == (site["label"][:] == 0).sum()
-# No name, and nobody's number.
+# Contains neither names nor numbers of patients.
 assert list(folders["calibration"]) == ["images"] and set(folders["calibration"].attrs) == {
     "source", "data_digest", "rule", "target_sensitivity", "target_specificity", "normal", "pneumonia",
     "image_height", "image_width"}
@@ -79,7 +79,7 @@ PY
 pneumo inspect data.new.h5 >out
 grep -q "calibrated .* pneumonia images of 32 x 32 pixels: all folds of a data set" out || fail "$(cat out)"
 
-# --- The decision is the program's rule on the program's scores ---
+# --- The decision follows the rule on the scores of evaluate ---
 
 calibrate 0 $model -d site.h5 --rule sensitivity --target-sensitivity 0.9 -o val.new.h5
 pneumo evaluate $model -d site.h5 --scores scores.csv >/dev/null 2>log
@@ -121,11 +121,11 @@ calibrate 0 $model -d site.h5 --fold all -n 20 --seed 6 -o again.h5
 ! h5diff -q drawn.h5 again.h5 /calibration/images || fail "another seed drew the same"
 refuse 1 "100 images of each class cannot be drawn" $model -d site.h5 --fold all -n 100
 
-# A site without a val fold is used whole.
+# Of a data set without a val fold, all images are used.
 pneumo pack site -o whole.h5 --size 32 --folds 100/0/0 >/dev/null 2>&1
 calibrate 0 $model -d whole.h5 --rule both -o whole.new.h5
 h5diff -q whole.new.h5 made/folders.new.h5 /decision || fail "another decision from one fold"
-# A second calibration takes the place of the first.
+# A second calibration replaces the first.
 calibrate 0 drawn.h5 "${folders[@]}" --rule both -o twice.h5
 h5diff -q twice.h5 made/folders.new.h5 /calibration || fail "the first calibration is still there"
 
@@ -146,7 +146,7 @@ count = sum(row["fold"] == "VAL" for row in csv.DictReader(open("part.csv")))
 everything = sum(row["fold"] == "VAL" for row in csv.DictReader(open("scores.csv")))
 assert count == everything - 24, (count, everything)
 PY
-# Counting a look at the test fold keeps what the checkpoint knows.
+# Counting a look at the test fold keeps the calibration.
 calibrate 0 $model -d data.h5 -o own.h5
 pneumo evaluate own.h5 >out 2>log || fail "$(cat log)"
 grep -q "its val fold is left out: all its NORMAL images were used for calibration" log || fail "$(cat log)"
@@ -157,12 +157,12 @@ pneumo evaluate own.h5 --fold val >out 2>log || code=$?
 ((code == 1)) || fail "exit code $code"
 grep -q "error: .*data.h5: its val fold cannot be evaluated: all its NORMAL images were used for calibration" log ||
     fail "$(cat log)"
-# At another size the images cannot be recognised, which the report says.
+# Images packed at another size cannot be recognised, and the report says so.
 pneumo pack site -o large.h5 --size 48 --folds 50/25/25 >/dev/null 2>&1
 pneumo evaluate part.h5 -d large.h5 >out 2>log || fail "$(cat log)"
 grep -q "WARNING: images of the calibration cannot be recognised" out || fail "$(cat out)"
 
-# --- Files that are no images, and duplicates ---
+# --- Files that are not images, and duplicates ---
 
 cp -r site odd
 echo 'not an image' >odd/NORMAL/notes.txt
@@ -182,7 +182,7 @@ h5diff -q odd.h5 made/folders.new.h5 /calibration/images || fail "duplicates and
 cp "$twin" odd/NORMAL/twin.jpeg
 refuse 1 "are the same image under two labels" $model --normal odd/NORMAL --pneumonia odd/PNEUMONIA --skip-bad
 
-# --- Too few, and mistakes ---
+# --- Too few images, and wrong usage ---
 
 mkdir few
 normals=(site/NORMAL/*.jpeg)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs side by side: trained ones, whose table repeats their reports, and made-up ones, of which is
-# known what must be said.
+# compare: for trained runs the table repeats their reports; for synthetic runs the expected statements
+# are known.
 . "$(dirname "$0")/common.sh"
 python=/usr/bin/python3
 
@@ -54,9 +54,9 @@ cmp table.txt twice.txt || fail "another table on 2 ranks"
 pneumo compare runs/dense1 >alone.txt || fail "a run alone"
 ! grep -qE '\*[0-9]|differ' alone.txt || fail "a run alone is the best of what? $(cat alone.txt)"
 
-# --- Made-up runs ---
+# --- Synthetic runs ---
 
-# The first two differ in one image of 300, the third in many; the fourth comes from elsewhere.
+# The first two differ in one image of 300, the third in many; the fourth has other test images.
 $python - <<'PY'
 import json, os
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A cross-validation: every patient is once in a validation fold and the test fold in none, only the
-# average looks at the test fold, once; parts trained one by one, stopped, or on several ranks end in
-# the same files.
+# A cross-validation: every patient is in exactly one validation fold, and the test fold in none; only
+# the average is evaluated on the test fold, once; parts trained one by one, after a stop, or on several
+# ranks give the same files.
 . "$(dirname "$0")/common.sh"
 python=/usr/bin/python3
 make_data 200
@@ -48,8 +48,8 @@ for label in (0, 1):
     assert max(sizes) - min(sizes) <= 2, sizes
 assert all(set(test) == set(range(len(folds))) - outside for val, test in parts)
 
-# Out of fold: of each validation image the score of the only part that was not trained on it; of
-# the test images the mean of all.
+# Out-of-fold scores: for a validation image, the score of the only model that was not trained on it;
+# for a test image, the mean of all models.
 val, test = read("all/scores.csv")
 assert set(val) == outside
 worst = max(abs(float(val[i]["logit"]) - odds(own[i])) for own, _ in parts for i in own)
@@ -96,7 +96,7 @@ cp -r all looked
 pneumo train small.ini --run looked --cross 5 "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
 looks looked/ensemble.h5 2
 
-# same FOLDER: it ended as the first one did.
+# same FOLDER: its files equal those of the first run.
 pneumo ensemble all/cross-? -o expected.h5 >/dev/null 2>log || fail "$(cat log)"
 same() {
     local file
@@ -121,7 +121,7 @@ ranks 3 train small.ini --run single --cross 5 "${settings[@]}" >out 2>log || fa
 same single
 looks single/ensemble.h5 1
 
-# --- In a queue, which is stood in for ---
+# --- In a queue, with a substitute for SLURM ---
 
 mkdir -p slurm build tools
 cp "$PNEUMO_SOURCE"/slurm/{cross,train}.sbatch slurm
@@ -146,7 +146,7 @@ same queued
 
 # --- Stopped and resumed ---
 
-# Shot when the third part has begun; where that came too late, the run is through.
+# Stopped once the third part has started; if the signal came too late, the run has finished.
 code=0
 "$PNEUMO_DIST" train small.ini --run stopped --cross 5 "${settings[@]}" >/dev/null 2>stop.log &
 worker=$!
@@ -164,7 +164,7 @@ ranks 3 train small.ini --run stopped --cross 5 --resume "${settings[@]}" >/dev/
     fail "$(cat log)"
 same stopped
 
-# --- What is refused ---
+# --- Errors ---
 
 refused() { # CODE MESSAGE ARGUMENT...
     local expected=$1 message=$2 code=0
@@ -188,7 +188,7 @@ pneumo pack phantoms -o other.h5 --size 32 --seed 2 >/dev/null 2>log || fail "$(
 refused 1 "other.h5: is not the data set that all/cross-1/best.h5 was trained on" \
     ensemble all/cross-1 all/cross-2 -d other.h5 -o wrong.h5
 [[ ! -e wrong.h5 ]] || fail "a wrong average was written"
-# Of another data set an average of parts judges the file's own folds.
+# On another data set, the average is evaluated on that file's own folds.
 pneumo evaluate all/ensemble.h5 -d other.h5 --fold val >out 2>log || fail "$(cat log)"
 grep -q "^WARNING: this is not the data set of the training" out || fail "$(cat out)"
 pneumo inspect other.h5 >about

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A rank that is killed or stopped, that has no memory or disk left, or reads damaged data, and a
-# loss that is not finite: all ranks end in bounded time, one message says what happened where, no
-# process stays, and the last checkpoint loads.
+# If a rank is killed, is stopped, runs out of memory or disk or reads damaged data, or the loss is not
+# finite, then all ranks end in bounded time, one message says what happened where, no process remains,
+# and the last checkpoint loads.
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/deaths.sh"
 watchdog=5
@@ -9,7 +9,7 @@ make_data 160
 write_small_job
 sed -i 's/^\[data\]/[run]\ncheckpoint_minutes = 0\n&/' small.ini
 
-# expect CODE MESSAGE RUN: how it ended.
+# expect CODE MESSAGE RUN: checks how the run ended.
 expect() {
     ((code == $1)) || fail "exit code $code, not $1: $(cat log)"
     (($(grep -c "^pneumo-dist: .*rank [0-9]* on" log) == 1)) || fail "not one message: $(cat log)"
@@ -17,7 +17,7 @@ expect() {
     [[ -z $3 ]] || pneumo inspect "$3/last.h5" >/dev/null || fail "$3/last.h5 is damaged"
 }
 
-# expect_lost CODE MESSAGE RUN: in bounded time too; the launcher has some seconds of its own.
+# expect_lost CODE MESSAGE RUN: also checks the time; the launcher takes some seconds itself.
 expect_lost() {
     expect "$@"
     ((took < 1000 * watchdog + 10000)) || fail "it took $took ms"
@@ -27,7 +27,7 @@ host=$(hostname)
 step="epoch [0-9]+, (step [0-9]+(, saving)?|validation|saving)"
 waits="$step: waiting for .+, but"
 
-# Stopped, with the message of rank 0, or of rank 1 where it is rank 0 that stopped.
+# Stopped: the message is that of rank 0, or of rank 1 if rank 0 is stopped.
 lose STOP 2 stopped
 expect_lost 1 "rank 0 on $host: $waits rank 2 on $host has not responded for 3 s; check that rank" stopped
 lose STOP 0 stopped-0
@@ -39,7 +39,7 @@ expect_lost 137 "rank 0 on $host: $step: received a termination signal while wai
 grep -q "rank 2 .* on node .* exited on signal 9" log || fail "nobody names the dead: $(cat log)"
 pneumo evaluate killed/best.h5 >/dev/null 2>log || fail "killed/best.h5: $(cat log)"
 
-# A damaged image: its rank alone reads it.
+# A damaged image, read by one rank only.
 cp data.h5 damaged.h5
 damage damaged.h5
 since=$(milliseconds)
@@ -48,8 +48,8 @@ finish
 expect 1 "rank [0-2] on $host: reading the data set: damaged.h5: .*" ""
 [[ ! -e damaged ]] || [[ -z $(ls damaged) ]] || fail "damaged data left $(ls damaged)"
 
-# No room for the checkpoint of the second epoch. The network is large, so that the limit does not
-# meet what Open MPI puts into files.
+# No space for the checkpoint of the second epoch. The network is large, so that the limit does not
+# affect the files of Open MPI.
 large=(--set model.name=mlp2 --set model.hidden=2048)
 pneumo train small.ini --run full "${large[@]}" --epochs 1 >/dev/null 2>log || fail "$(cat log)"
 size=$(($(stat -c %s full/last.h5) / 1024))
@@ -59,7 +59,7 @@ limited -f $((size * 3 / 4)) train small.ini --run full "${large[@]}"
 expect 1 "rank 0 on $host: epoch 1, saving: full/(last|best).h5: cannot write: .*" ""
 [[ -z $(ls full) ]] || fail "half a checkpoint is left: $(ls full)"
 
-# No memory for a larger network. (The sanitizers' own addresses leave no room for a limit.)
+# No memory for a larger network. (Under the sanitizers, the address space cannot be limited.)
 if [[ ${PNEUMO_SANITIZE:-0} != 1 ]]; then
     limited -v $((peak + 65536)) train small.ini --run poor --set model.name=mlp2 \
         --set model.hidden=8192
@@ -67,7 +67,7 @@ if [[ ${PNEUMO_SANITIZE:-0} != 1 ]]; then
     [[ ! -e poor ]] || [[ -z $(ls poor) ]] || fail "a run without memory left $(ls poor)"
 fi
 
-# The loss is not finite after some good epochs: all ranks see it, so the message names none. With
+# The loss is not finite after some good epochs: all ranks detect it, so the message names no rank. With
 # these settings a step multiplies the weights by about -9, which overflows in epoch 3 or 4.
 since=$(milliseconds)
 begin infinite --set train.learning_rate=1 --set train.schedule=constant --set regularise.l2=5 \

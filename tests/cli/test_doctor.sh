@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# doctor finds what is wrong before a run does, says in one line what and how to mend it, fails only
-# where the job would, predicts what agrees with what it measured, and leaves nothing behind.
+# doctor finds problems before a run does, says in one line what is wrong and how to solve it, fails only
+# if the job would fail, makes predictions consistent with its measurements, and leaves no files behind.
 . "$(dirname "$0")/common.sh"
 trap 'umount "$here"/disk 2>/dev/null || true; rm -rf "$here"' EXIT
 make_data 120
@@ -11,7 +11,7 @@ cd work
 short=(small.ini --threads 1 --steps 2)
 pair=(mpirun --oversubscribe --bind-to none -np 2 "$PNEUMO_DIST")
 
-# examine CODE COMMAND...: ends with that code, leaves no file, and says each thing in one line.
+# examine CODE COMMAND...: expects that exit code, no files, and one line per check.
 examine() {
     local expected=$1 got=0 before
     shift
@@ -22,12 +22,12 @@ examine() {
     ! grep -nE 'Sanitizer|runtime error|Segmentation' ../log || fail "$*: it crashed"
 }
 
-# finds STATE NAME REGEX: the last examination has that line.
+# finds STATE NAME REGEX: checks that the last output has that line.
 finds() {
     grep -qE "^$1 +$2 .*$3" ../out || fail "no line '$1 $2 ... $3' in: $(cat ../out ../log)"
 }
 
-# --- All is well ---
+# --- No problems ---
 
 examine 0 "$PNEUMO_DIST" doctor "${short[@]}"
 for name in ranks program MPI BLAS HDF5 instructions products 'data set' 'run folder' lanes memory \
@@ -54,9 +54,9 @@ done
 examine 0 "$PNEUMO_DIST" doctor "${short[@]}" --json --strong --ranks 1,16,32,33
 cp ../out ../strong.json
 
-# --- What would go wrong ---
+# --- Problems ---
 
-# The job fails, and so does doctor: the reason is in its line, the count on standard error.
+# Where the job fails, doctor fails: the check's line gives the reason, standard error the count.
 broken() {
     finds FAIL "$@"
     grep -qE '^pneumo-dist: error: .*job small: [0-9]+ of [0-9]+ checks failed' ../log ||
@@ -81,7 +81,7 @@ if mount -t tmpfs -o size=1m tmpfs disk 2>/dev/null; then
     umount disk
 fi
 
-# A job for no machine: found by planning, without an allocation.
+# A job too large for any machine is found by planning, without allocating.
 examine 1 "$PNEUMO_DIST" doctor "${short[@]}" --set data.size=4096 --set train.batch=1024 \
     --set train.epoch_images=1024
 broken memory 'the job needs .*TiB, and .* are free within all limits: use more hosts'
@@ -99,7 +99,7 @@ broken lanes '2 ranks are more than train.lanes = 1: raise it to 2'
 examine 0 "${pair[@]}" doctor "${short[@]}" --set train.lanes=3 --set train.batch=33
 finds warn lanes '3 lanes over 2 ranks: .*75 % are at work'
 
-# Ranks that do not see the same: a data set of their own, a folder that others do not see.
+# Ranks with different file systems: another data set, a folder that other ranks cannot read.
 mkdir other
 pneumo synth ../more --images 80 --seed 4 2>/dev/null
 pneumo pack ../more -o other/data.h5 --size 32 >/dev/null 2>&1
@@ -110,7 +110,7 @@ examine 1 "${two[@]}"
 broken 'data set' 'data.h5 has digest .*, but .*rank 1.*where all hosts see it'
 broken 'run folder' 'rank 1 on .* does not see what rank 0 .* writes .*that all hosts share'
 
-# A mixed cluster, and OpenBLAS on an old processor's kernels.
+# Hosts with different processors, and OpenBLAS with the kernels of an old processor.
 if [[ $(uname -m) == x86_64 ]]; then
     old=Prescott
     grep -q "BLAS core *$old" ../alone && old=Nehalem
@@ -122,11 +122,11 @@ if [[ $(uname -m) == x86_64 ]]; then
     fi
 fi
 
-# More threads than cores to run them on.
+# More threads than cores.
 examine 0 "$PNEUMO_DIST" doctor "${short[@]}" --threads $(($(nproc) + 1))
 finds warn binding "mpirun --bind-to none, or srun --cpus-per-task=$(($(nproc) + 1))"
 
-# --- The figures agree with each other ---
+# --- Consistency of the figures ---
 
 /usr/bin/python3 - <<'PY'
 import json, math
@@ -177,7 +177,7 @@ PY
 
 # --- Wrong usage ---
 
-# refuse PATTERN ARGUMENT...: exit code 2 and one line.
+# refuse PATTERN ARGUMENT...: expects exit code 2 and one line.
 refuse() {
     local pattern=$1 got=0
     shift

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Averages: their scores are the mean of the members' as made by hand, with a threshold by training's
-# rule; one model stays as it is; the file is the same on any ranks; what does not go together is
-# refused.
+# Ensembles: scores are the mean of the members' scores, checked independently; the threshold follows
+# the rule of training; an average of one equals the model; the file is the same on any number of ranks;
+# incompatible members are errors.
 . "$(dirname "$0")/common.sh"
 python=/usr/bin/python3
 make_data 200
@@ -32,7 +32,7 @@ for run in a b c; do
     pneumo evaluate alone/$run.h5 --scores $run.csv >/dev/null 2>log || fail "$(cat log)"
 done
 
-# refused MESSAGE ARGUMENT...: exit code 1, one line, and nothing written.
+# refused MESSAGE ARGUMENT...: expects exit code 1, one line, and no file.
 refused() {
     local message=$1 code=0
     shift
@@ -43,7 +43,7 @@ refused() {
     [[ ! -e wrong.h5 ]] || fail "$*: something was written"
 }
 
-# --- The mean, by hand ---
+# --- The mean, computed independently ---
 
 pneumo ensemble a b/best.h5 c -o average.h5 >out 2>log || fail "$(cat log)"
 grep -q "^average.h5: average of 3 models, threshold 0\.[0-9]*: highest specificity" out || fail "$(cat out)"
@@ -85,12 +85,12 @@ report = json.load(open("average.json"))
 assert report["members"] == 3 and report["decision"]["threshold"] == decision["threshold"]
 worst = 0
 for key, row in rows["average"].items():
-    # The probabilities of the members are calibrated, and so have their log odds.
+    # The members' probabilities are calibrated, so their log odds are too.
     mean = sum(odds(float(rows[run][key]["probability"])) for run in "abc") / 3
     worst = max(worst, abs(mean - float(row["logit"])),
                 abs(mean / decision["temperature"] - odds(float(row["probability"]))))
 assert len(rows["average"]) == len(rows["a"]) and worst < 1e-9, worst
-# The threshold has the sensitivity that the job asks for, and the next higher one has not.
+# The threshold reaches the job's target sensitivity, and the next higher score does not.
 ill = sorted(float(r["probability"]) for r in rows["average"].values()
              if r["fold"] == "VAL" and r["label"] == "PNEUMONIA")
 share = lambda t: sum(p >= t for p in ill) / len(ill)
@@ -100,7 +100,7 @@ assert share(above[len(ill) // 20 + 1]) < 0.95
 PY
 $python check.py
 
-# Loose checkpoints give the same, and each of them counts the look.
+# Evaluating the checkpoints directly gives the same, and each of them counts the look.
 pneumo evaluate alone/a.h5 b/best.h5 c/best.h5 --scores loose.csv >out 2>log || fail "$(cat log)"
 cmp loose.csv average.csv || fail "other scores of loose checkpoints"
 grep -q "^WARNING: the test fold was looked at 3 times" out || fail "$(cat out)"
@@ -109,7 +109,7 @@ for file in alone/a.h5:3 b/best.h5:2; do
     grep -q "looked at ${file#*:} times$" about || fail "$file: $(cat about)"
 done
 
-# predict and explain: the same files as training's images.
+# predict and explain on the original images.
 pneumo predict average.h5 phantoms -o predictions.csv 2>log || fail "$(cat log)"
 $python - <<'PY'
 import csv
@@ -129,7 +129,7 @@ for run in a c; do
 done
 pneumo ensemble a c -o two.h5 >/dev/null 2>log || fail "$(cat log)"
 pneumo explain two.h5 "$image" -o maps-two >/dev/null 2>log || fail "$(cat log)"
-# The stress test's images as they are give the figures of the fold.
+# The unchanged images of the stress test give the figures of the fold.
 pneumo evaluate two.h5 --fold val --stress >out 2>log || fail "$(cat log)"
 clean=$(awk '$1 == "clean" { printf "%.1f %.1f", 100 * $2, $5 }' out)
 [[ -n $clean && $clean == "$(awk '$1 == "auc" && !a { a = $2 }
@@ -140,13 +140,13 @@ import sys, h5py, numpy
 maps = [numpy.load(f"maps-{run}/{sys.argv[1]}.npy").astype(float) for run in ("a", "c", "two")]
 with h5py.File("two.h5", "r") as file:
     heat = [file[f"members/{i}/decision"].attrs["temperature"] for i in (1, 2)]
-# Coarse maps are smoothed to the finer size, which keeps their sum but for the edges.
+# Coarse maps are interpolated to the finer size, which keeps their sum except at the edges.
 sums = [m.sum() / t for m, t in zip(maps, heat)]
 assert maps[2].shape == tuple(max(a, b) for a, b in zip(maps[0].shape, maps[1].shape))
 assert abs(maps[2].sum() - sum(sums) / 2) < 0.35 * max(sums) + 1e-6, (maps[2].sum(), sums)
 PY
 
-# --- One is what it was ---
+# --- An average of one ---
 
 pneumo ensemble a -o one.h5 >out 2>log || fail "$(cat log)"
 grep -qx "pneumo-dist: warning: a is the only checkpoint: the average has one member" log ||
@@ -157,7 +157,7 @@ pneumo predict a/best.h5 phantoms >alone.csv 2>log || fail "$(cat log)"
 pneumo predict one.h5 phantoms >one.csv 2>log || fail "$(cat log)"
 cmp one.csv alone.csv || fail "an average of one predicts something else"
 
-# --- What is refused ---
+# --- Errors ---
 
 before=$(sha256sum a/best.h5)
 refused "a/best.h5: is given twice" ensemble a b a/best.h5 -o wrong.h5
@@ -176,7 +176,7 @@ train other.ini --run wide --data wide.h5
 refused "wide/best.h5: it was trained on packed images of 40 x 40, but a/best.h5 of 32 x 32" \
     ensemble a wide -o wrong.h5
 
-# Other folds of the same images. A data set that agrees with them is none the worse for being another.
+# Other folds of the same images. A different data set with the same folds is accepted.
 pneumo pack phantoms -o shuffled.h5 --size 32 --seed 2 >/dev/null 2>log || fail "$(cat log)"
 train other.ini --run shuffled --data shuffled.h5
 refused "their folds contradict each other" ensemble a shuffled -o wrong.h5
@@ -192,7 +192,7 @@ refused "elsewhere/best.h5: its folds cannot be compared: elsewhere.h5: cannot o
 pneumo evaluate a/best.h5 b/best.h5 -d moved.h5 --fold test >out 2>log || fail "$(cat log)"
 grep -q "^WARNING: this is not the data set of the training" out || fail "$(cat out)"
 
-# Another rule is told.
+# Members chosen by different rules cause a message.
 train other.ini --run strict --set evaluate.target_sensitivity=0.8
 pneumo ensemble a strict -o rules.h5 >/dev/null 2>log || fail "$(cat log)"
 grep -q "strict/best.h5: its job chooses a threshold by other" log || fail "$(cat log)"

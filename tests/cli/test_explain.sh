@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# explain writes a picture and an array for every image that can be read, whatever its name, and a
-# row that agrees with them; it says what is wrong with the others, and harms no image.
+# explain writes a picture and an array for every readable image, whatever its name, and a row consistent
+# with them; it reports the errors of other files, and never overwrites an image.
 . "$(dirname "$0")/common.sh"
 
 pneumo synth phantoms --images 120 --seed 3 --truth 2>/dev/null >log
@@ -83,12 +83,12 @@ same = [row for row in rows if row["path"] != "b/chest.jpeg"]
 assert len({row["probability"] for row in same}) == 1, "one image, several answers"
 PY
 
-# Once more: the same files, and nothing else; on two ranks too.
+# A second run, and one on two ranks, write the same files and no others.
 sum=$(sha256sum new/maps/*)
 ranks 2 explain run/best.h5 a/chest.jpeg b/chest.jpeg -o new/maps -t 1 >again.csv 2>log || fail "$(cat log)"
 [[ $(wc -l <again.csv) == 3 && $sum == "$(sha256sum new/maps/*)" ]] || fail "another answer"
 
-# refuse CODE REGEX ARGUMENT...: fails with that code and one line, and makes no file.
+# refuse CODE REGEX ARGUMENT...: expects that exit code and one line, and no file.
 refuse() {
     local expected=$1 regex=$2 code=0 files
     shift 2
@@ -113,7 +113,7 @@ refuse 2 "unknown option '--frob'" run/best.h5 a/chest.jpeg -o x --frob
 refuse 2 "option '--output' requires a value" run/best.h5 a/chest.jpeg --output
 refuse 2 "--threads '0' is not a whole number" run/best.h5 a/chest.jpeg -o x -t 0
 
-# Where no image could be read, no folder is left either.
+# If no image can be read, the folder is removed.
 code=0
 pneumo explain run/best.h5 nowhere.jpeg -o x >out 2>log || code=$?
 ((code == 1)) && [[ ! -e x ]] && grep -q "1 of 1 images could not be explained" log ||

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# last.h5 that cannot be read, in whatever way, is said so in one line, and the run goes on from
-# previous.h5, at any number of ranks, to the same end as if nothing had happened. A run tells how
-# long training took, all its processes together.
+# If last.h5 cannot be read, one line says so, and the run continues from previous.h5, on any number of
+# ranks, to the same result. The reported training time covers all processes of a run.
 . "$(dirname "$0")/common.sh"
 make_data 160
 write_small_job
@@ -11,7 +10,7 @@ for file in last previous best; do
 done
 ! cmp -s alone/last.h5 alone/previous.h5 || fail "previous.h5 is not the one before"
 
-# One bit of one weight.
+# Flips one bit of one weight.
 flip_bit() {
     /usr/bin/python3 - "$1" <<'PY'
 import h5py, sys
@@ -53,7 +52,7 @@ for how in cut empty flipped removed; do
     echo "last.h5 $how, $count ranks: the same end"
 done
 
-# previous.h5 alone is a run; without a readable one there is one clear error, and nothing changes.
+# previous.h5 alone makes a run; if it cannot be read either, there is one error, and nothing changes.
 rm broken/last.h5
 ! pneumo train small.ini --run broken >/dev/null 2>log || fail "a run was overwritten"
 grep -q "broken holds a run already" log || fail "$(cat log)"
@@ -71,7 +70,7 @@ for how in flipped cut; do
     [[ $sums == "$(sha256sum broken/*)" ]] || fail "a failed resume changed the folder"
 done
 
-# The figures of a finished run stay, byte for byte, however often it is evaluated again.
+# Evaluating a finished run again leaves its figures unchanged, byte for byte.
 figures() { grep -E '"(seconds|images_per_second)":' "$1/report.json"; }
 figures alone >before
 ! grep -q null before || fail "no time of training: $(cat before)"
@@ -90,7 +89,7 @@ assert float(row["seconds"]) == report["seconds"] == float(seconds) > 0, (row, s
 assert report["images_per_second"] == float(images) / float(seconds)
 PY
 
-# A run in pieces adds up its processes' time; what was done again counts again.
+# The time of an interrupted run is the sum over its processes, repeated work included.
 cp -r alone pieces
 damage cut pieces/last.h5
 printf 'seconds,images\n1000,480\n' >pieces/time.csv
@@ -101,7 +100,7 @@ seconds, images = open("pieces/time.csv").read().split()[1].split(",")
 assert int(images) == 480 + 160, images
 assert 1000 < float(seconds) == json.load(open("pieces/report.json"))["seconds"], seconds
 PY
-# Where the time before is not known, that is said, and the run goes on all the same.
+# If the earlier time is unknown, a message says so, and the run continues.
 echo garbage >pieces/time.csv
 pneumo train small.ini --run pieces --resume >/dev/null 2>log || fail "$(cat log)"
 grep -q "warning: pieces/time.csv: is damaged: how long training took before is not known" log ||

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every job of the folder jobs trains, here for a moment on a few small phantoms, and leaves a whole
-# run behind: checkpoints that h5py and h5dump read, a history, a report with every figure.
+# Every job in jobs trains, here briefly on a few small phantoms, and writes a complete run: checkpoints
+# that h5py and h5dump read, a history, a report with every figure.
 . "$(dirname "$0")/common.sh"
 make_data 120 >/dev/null
 short=(--data data.h5 --set data.size=32 --set model.width=0.3 --set train.batch=32
@@ -24,7 +24,7 @@ for job in "$PNEUMO_SOURCE"/jobs/*.ini; do
         h5dump -H "runs/$name/$file" >/dev/null || fail "$name: h5dump cannot read $file"
     done
     pneumo inspect "runs/$name/best.h5" >/dev/null || fail "$name: inspect"
-    # What a run keeps of its job is a job again, and the same.
+    # The job stored in a run reads back to the same job.
     mkdir again
     pneumo inspect --job "runs/$name/best.h5" >"again/$name.ini"
     pneumo train "again/$name.ini" --run again/run >/dev/null 2>log || fail "$name again: $(cat log)"

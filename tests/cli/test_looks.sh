@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The test fold stays a test: every look at it is counted in the checkpoint and told, the one with
-# which training ends just once, and looks at other folds or other data are none.
+# Every evaluation on the test fold is counted in the checkpoint and reported; the one at the end of
+# training counts once; evaluations on other folds or other data do not count.
 . "$(dirname "$0")/common.sh"
 make_data 160
 write_small_job
 run=(train small.ini --run run --set train.epochs=1)
 
-# counted N: so many looks stand in the checkpoint.
+# counted N: checks the number of looks stored in the checkpoint.
 counted() {
     pneumo inspect run/best.h5 >about 2>log || fail "$(cat log)"
     grep -qE "test fold +looked at $1 time$( (($1 == 1)) || echo s)$" about || fail "not $1: $(grep "test fold" about)"
@@ -25,7 +25,7 @@ ranks 2 evaluate run/best.h5 --fold test >out 2>log || fail "$(cat log)"
 counted 2
 grep -q "^WARNING: the test fold was looked at 2 times" out || fail "no warning at the second look"
 
-# Other images are another test.
+# Other images do not count.
 pneumo pack phantoms -o other.h5 --size 32 --seed 2 >/dev/null 2>log || fail "$(cat log)"
 pneumo evaluate run/best.h5 --data other.h5 --fold test >out 2>log || fail "$(cat log)"
 counted 2

@@ -70,7 +70,6 @@ refuse "--fold: unknown fold 'tests'; choices are val, test, both" evaluate a --
 # --- Man page ---
 
 pneumo --print-man >pneumo-dist.1 || fail "--print-man"
-# words FILE: its text without layout, hyphenation off.
 commands=$(pneumo --help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | grep -vxE 'help|version')
 [[ $(wc -w <<<"$commands") -ge 12 ]] || fail "commands: $commands"
 if command -v groff >/dev/null; then

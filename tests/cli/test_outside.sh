@@ -36,10 +36,10 @@ write("tiny", [[random.randrange(256) for _ in range(12)] for _ in range(10)])
 write("long", [[x % 256 for x in range(5000)]])
 write("tall", [[y % 256] * 40 for y in range(5000)])
 write("gradient", [[255 * x // size for x in range(size)] for y in range(size)])
-# Lines of words.
+# Lines of text.
 write("text", [[0 if y % 20 < 9 and (x * 7919 + y // 20 * 104729) % 13 < 6 else 255
                 for x in range(size)] for y in range(size)])
-# Discs of many greys, as of coins on a table.
+# Grey discs, like coins on a table.
 write("coins", [[60 + (x // 40 * 37 + y // 40 * 59) % 190
                  if (x % 40 - 20) ** 2 + (y % 40 - 20) ** 2 < 260 else 40
                  for x in range(size)] for y in range(size)])
@@ -69,7 +69,7 @@ for row in rows:
     print(name + ": " + row["reason"])
 PY
 
-# Phantoms that the model has not seen are like those that it has.
+# New phantoms are like the training images.
 pneumo synth others --images 200 --seed 7 2>/dev/null
 pneumo predict $model others phantoms -o like.csv 2>log || fail "$(cat log)"
 $python - <<'PY'
@@ -107,7 +107,7 @@ done
 pneumo evaluate $model >out 2>log || fail "$(cat log)"
 [[ $(grep -c "^unlike the training images: 0$" out) == 2 ]] || fail "$(cat out)"
 
-# Another hospital's images may be packed at another size.
+# Images of another site may be packed at another size.
 pneumo pack others -o large.h5 --size 80 >/dev/null 2>&1
 pneumo evaluate $model --data large.h5 --fold test >out 2>log || fail "$(cat log)"
 grep -q "^unlike the training images: 0$" out || fail "$(cat out)"
@@ -127,7 +127,7 @@ pneumo evaluate old.h5 --data data-odd.h5 --fold test >out 2>log || fail "$(cat 
 grep -q "^images unlike the training images are not counted" out || fail "$(cat out)"
 pneumo inspect old.h5 >out
 grep -q "^  profile        none" out || fail "$(cat out)"
-# Training goes on from one, and gives it the profile that it would have had.
+# Resuming from such a checkpoint adds the profile that training would have stored.
 code=0
 pneumo train small.ini --run whole >/dev/null 2>log || fail "$(cat log)"
 >log # or the last run's words would pass for those of a program that has not started

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# report.html of a run, as a browser sees it: no error on the console, no request to anywhere,
-# nothing wider than a phone's screen, and the numbers of report.json.
+# report.html of a run in a browser: no error on the console, no network request, nothing wider than a
+# phone's screen, and the figures of report.json.
 . "$(dirname "$0")/common.sh"
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 if [[ -z $browser ]]; then
@@ -13,8 +13,8 @@ write_small_job
 pneumo train small.ini --run run --epochs 2 >/dev/null 2>log || fail "$(cat log)"
 [[ -s run/report.html ]] || fail "train left no report.html: $(ls run)"
 
-# browse NAME URL: leaves the document after loading in NAME.html, the browser's log in NAME.log and
-# that of its network in NAME.net. No name resolves: nothing can be asked of outside.
+# browse NAME URL: saves the loaded document in NAME.html, the browser's log in NAME.log and its
+# network log in NAME.net. No host name resolves.
 browse() {
     timeout -k 5 120 "$browser" --headless --no-sandbox --disable-gpu --no-first-run \
         --disable-background-networking --disable-component-update --disable-sync \
@@ -25,8 +25,7 @@ browse() {
     ! grep "CONSOLE" "$1.log" || fail "$1: errors on the console"
 }
 
-# requests NAME: what the document asked of outside, a line each; the browser's own errands are left
-# out.
+# requests NAME: lists the document's network requests, without those of the browser itself.
 requests() {
     grep -F '{site=file://' "$1.net" | grep -oE '"url":"(http|ws|ftp)[^"]*"' || true
 }
@@ -80,7 +79,7 @@ class Page(html.parser.HTMLParser):
             self.numbers += 1
 
 
-# The phantoms have shapes of their own, which the report must look into.
+# The phantoms have different shapes, which the report must cover.
 for fold in report["folds"].values():
     assert set(fold["shape"]) == {"aspect", "area"}, fold["shape"]
 page = Page()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# predict: a row for every file whatever it holds, in order, the same bytes on any ranks and threads,
-# and the probabilities that training gave the same images from the packed file.
+# predict writes a row for every file, whatever its content, in order, the same bytes on any number of
+# ranks and threads, with the probabilities that training computed from the packed file.
 . "$(dirname "$0")/common.sh"
 python=/usr/bin/python3
 make_data 160
@@ -9,7 +9,7 @@ pneumo train small.ini --run run >/dev/null 2>log || fail "$(cat log)"
 model=run/best.h5
 radiograph=$(find phantoms/train/NORMAL -type f | sort | sed -n 1p)
 
-# predict CODE ARGUMENT...: one run, whose exit code must be CODE; rows go to out, the log to log.
+# predict CODE ARGUMENT...: expects exit code CODE; writes the rows to out and the log to log.
 predict() {
     local expected=$1 code=0
     shift
@@ -17,7 +17,7 @@ predict() {
     ((code == expected)) || fail "predict $*: exit code $code, not $expected: $(cat log)"
 }
 
-# --- Every file has its row ---
+# --- A row for every file ---
 
 mkdir -p four/.hidden
 echo 'not an image' >four/notes.txt
@@ -42,7 +42,7 @@ PY
 grep -q "^pneumo-dist: error: 3 of 4 files have no prediction" log || fail "$(cat log)"
 grep -qE "^1 images in .*, [0-9.]+ images/s" log || fail "no speed: $(cat log)"
 
-# Files that are named are tried, whatever they are called; what is not there has a row, too.
+# Named files are read whatever their extension; a missing file has a row too.
 mkfifo pipe
 cp "$radiograph" radiograph.dat
 predict 0 $model radiograph.dat four/.hidden.jpeg
@@ -81,7 +81,7 @@ $python - <<'PY'
 import csv, json
 
 rows = list(csv.DictReader(open("one.csv", newline="")))
-# JSON lines say the same.
+# JSON lines have the same content.
 lines = [json.loads(line) for line in open("one.jsonl")]
 assert len(lines) == len(rows) > 160
 for row, line in zip(rows, lines):
@@ -91,7 +91,7 @@ for row, line in zip(rows, lines):
                     "label": row["label"] or None, "refer": None if bad else row["refer"] == "yes",
                     "reason": None if bad else row["reason"],
                     "error": row["error"] or None}, (row, line)
-# So does training, of the images that it scored.
+# Training computed the same for the images that it scored.
 predicted = {row["path"].removeprefix("many/"): row for row in rows if not row["error"]}
 compared = 0
 for score in csv.DictReader(open("run/scores.csv", newline="")):
@@ -103,7 +103,7 @@ assert compared > 30 and len({row["probability"] for row in predicted.values()})
 print(f"{compared} probabilities equal those from the packed file")
 PY
 
-# An image's neighbours do not matter to it.
+# The result does not depend on the other images of a batch.
 head -n 1 one.csv >expected
 grep -F "IM-" one.csv | sed -n 38,40p >>expected
 predict 0 $model $(tail -n +2 expected | cut -d, -f1)
@@ -114,7 +114,7 @@ for a, b in zip(csv.DictReader(open("expected")), csv.DictReader(open("out")), s
     assert abs(float(a["probability"]) - float(b["probability"])) < 1e-6, (a, b)
 PY
 
-# The threshold is PNEUMONIA's, and both ends of the band belong to it.
+# The threshold itself means PNEUMONIA, and both ends belong to the band of doubt.
 $python - <<'PY'
 import csv, h5py, shutil
 good = [row for row in csv.DictReader(open("one.csv", newline="")) if not row["error"]]
@@ -145,7 +145,7 @@ for row in csv.DictReader(open("out", newline="")):
 assert len(seen) == 3
 PY
 
-# --- Names of any bytes ---
+# --- Names with arbitrary bytes ---
 
 mkdir odd
 for name in 'a,b.jpeg' 'say "ah".jpeg' $'two\nlines.jpeg' $'caf\xe9.jpeg' 'über.jpeg' $'tab\there.jpeg'; do

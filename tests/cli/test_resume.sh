@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Nothing is lost: kill -9 of one rank or of all at random moments, then --resume at another number
-# of ranks, ends in the checkpoint of the run that was left alone. So does stopping by a signal.
-# PNEUMO_KILLS says how many kills (default 6); a run that came to its end is compared and begun
-# again until there were so many.
+# After kill -9 of one rank or of all at random moments, --resume on another number of ranks gives the
+# checkpoint of an uninterrupted run. So does stopping by a signal. PNEUMO_KILLS is the number of kills
+# (default 6); a run that finishes earlier is compared and started again.
 . "$(dirname "$0")/common.sh"
 kills=${PNEUMO_KILLS:-6}
 RANDOM=${PNEUMO_KILL_SEED:-1}
@@ -34,7 +33,7 @@ while ((killed < kills)); do
         ((round % 2)) || victims=("${victims[RANDOM % ${#victims[@]}]}")
         kill -9 "${victims[@]}" 2>/dev/null && killed=$((killed + 1))
     fi
-    # Ranks that die while they start can leave Open MPI 4.1's launcher waiting for ever.
+    # Open MPI 4.1's launcher can hang if ranks die during startup.
     for ((t = 0; t < 150 && ${#victims[@]} > 0; t++)); do
         kill -0 "$launcher" 2>/dev/null || break
         sleep 0.1
@@ -59,7 +58,7 @@ ranks 3 train small.ini --run broken --resume "${settings[@]}" >/dev/null 2>log 
 compare broken
 echo "$killed kills in $((finished + 1)) runs: the same checkpoints"
 
-# A signal: exit code 75 after saving, and the same end in however many pieces.
+# A signal: exit code 75 after saving, and the same result after any number of stops.
 stopped=0
 while true; do
     code=0
@@ -81,7 +80,7 @@ compare stopped
 [[ $(sed -n '2s/.*,//p' stopped/time.csv) == 1280 ]] || fail "8 epochs: $(cat stopped/time.csv)"
 echo "$stopped stops: the same checkpoints"
 
-# A signal that comes while the program still starts, here to read its job, does the same.
+# A signal during startup, here while the job is read, has the same effect.
 mkfifo early.ini
 "$PNEUMO_DIST" train early.ini --run early "${settings[@]}" >/dev/null 2>stop.log &
 worker=$!
@@ -93,14 +92,14 @@ code=0
 wait "$worker" || code=$?
 ((code == 75)) || fail "exit code $code after an early SIGUSR1: $(cat stop.log)"
 
-# What is there is never overwritten, nor continued by another job.
+# An existing run is neither overwritten nor continued by another job.
 before=$(sha256sum alone/last.h5)
 ! pneumo train small.ini --run alone "${settings[@]}" >/dev/null 2>log || fail "a run was overwritten"
 grep -q "alone holds a run already" log || fail "$(cat log)"
 ! pneumo train small.ini --run alone --resume "${settings[@]}" --set train.batch=64 >/dev/null \
     2>log || fail "another job went on"
 grep -q "made by another job ('batch = 32' there, 'batch = 64' now)" log || fail "$(cat log)"
-# A finished run is only evaluated again.
+# A finished run is only re-evaluated.
 pneumo train small.ini --run alone --resume "${settings[@]}" >out.txt 2>log || fail "$(cat log)"
 [[ $before == "$(sha256sum alone/last.h5)" ]] || fail "the finished run changed"
 grep -q "test fold" out.txt || fail "no evaluation"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One seed, one model: the same checkpoints, bit for bit, on 1, 2, 3, 5 and 8 ranks and on 1 and 2
+# The same seed gives the same checkpoints, bit for bit, on 1, 2, 3, 5 and 8 ranks and on 1 and 2
 # threads, with dropout, augmentation, batch normalisation and a moving average on.
 . "$(dirname "$0")/common.sh"
 make_data
@@ -10,26 +10,26 @@ same() {
     for file in last.h5 best.h5; do
         cmp "one/$file" "$1/$file" || fail "$1/$file differs from that of one rank"
     done
-    # The figures, too: all but where and how fast they were made.
+    # The report is the same too, except for place and speed.
     diff <(grep -E '%|truly' one.txt) <(grep -E '%|truly' "$1.txt") || fail "the figures of $1 differ"
 }
 pneumo train small.ini --run two-threads --threads 2 >two-threads.txt 2>log || fail "$(cat log)"
 same two-threads
 for count in 2 3 5 8; do
     threads=$((count == 3 ? 2 : 1))
-    # Comparing the ranks' weights after every step, or never, changes nothing either.
+    # Comparing the ranks' weights after every step, or never, changes nothing.
     ranks "$count" train small.ini --run "r$count" --threads $threads \
         --set run.audit_steps=$((count == 5 ? 0 : 1)) >"r$count.txt" 2>log || fail "$(cat log)"
     same "r$count"
     echo "$count ranks of $threads threads: the same"
 done
 
-# Another seed gives another model: the comparison can fail.
+# The comparison must be able to fail: another seed gives another model.
 pneumo train small.ini --run other --seed 2 >/dev/null 2>&1
 ! cmp -s one/last.h5 other/last.h5 || fail "two seeds gave one model"
 
-# Statistics per lane and the plain all-reduce work, too, and leave all ranks with the same weights;
-# lane statistics keep the promise.
+# Statistics per lane and the plain all-reduce leave all ranks with the same weights; with statistics
+# per lane the bits do not depend on the ranks.
 for count in 1 3; do
     ranks "$count" train small.ini --run "lane$count" --epochs 1 --set model.batchnorm=lane \
         --set run.audit_steps=1 >/dev/null 2>log || fail "$(cat log)"
@@ -39,7 +39,7 @@ cmp lane1/last.h5 lane3/last.h5 || fail "batchnorm = lane depends on the ranks"
 ranks 3 train small.ini --run mpi3 --set run.reduction=mpi --epochs 1 \
     --set run.audit_steps=1 >/dev/null 2>log || fail "$(cat log)"
 
-# So do the published networks, whoever shares memory with whom.
+# Nor do those of the published networks, for any groups that share memory.
 for model in vgg16 vgg19 xception; do
     for count in 1 2 3 5 8; do
         ranks "$count" train small.ini --run "$model-$count" --epochs 1 --threads $((1 + count % 2)) \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Images held in memory and streamed from the file: the same checkpoints, bit for bit, on 1 and 2
-# ranks; the log says which way was taken and why; a file that is damaged or changes under a run
-# ends all ranks with one line.
+# Images held in memory and streamed from the file give the same checkpoints, bit for bit, on 1 and 2
+# ranks; the log says which was chosen and why; if the file is damaged or changes during a run, all ranks
+# end with one line.
 . "$(dirname "$0")/common.sh"
 make_data
 write_small_job
@@ -26,7 +26,7 @@ ranks 2 train small.ini --run held2 --set run.images=memory >/dev/null 2>log || 
 same held2
 echo "streamed and held on 1 and 2 ranks: the same"
 
-# Where the images are is nothing that makes a run another one.
+# A run can be resumed with images in the other place.
 code=0
 : >log # or the last run's words would pass for those of a program that has not started
 "$PNEUMO_DIST" train small.ini --run both --set run.images=stream >/dev/null 2>log &
@@ -39,7 +39,7 @@ pneumo train small.ini --run both --resume --set run.images=memory >/dev/null 2>
     fail "$(cat log)"
 same both
 
-# By itself: in memory where there is room, streamed where there is not.
+# Automatic choice: in memory if there is space, else streamed.
 pneumo train small.ini --run auto --epochs 1 >/dev/null 2>log || fail "$(cat log)"
 grep -q "MiB of images per rank held in memory: 0 % of a rank's share" log || fail "$(cat log)"
 echo "MemAvailable:    300 kB" >meminfo
@@ -71,7 +71,7 @@ for count in 1 2; do
 done
 [[ ! -e damaged2/last.h5 ]] || fail "a checkpoint of an epoch that was not"
 
-# Cut short under a run: it ends, and is not ended by a signal.
+# A file truncated during a run ends it with an error, not by a signal.
 for count in 1 2; do
     cp data.h5 cut.h5
     code=0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The stress test: the same figures on any ranks and threads; training that watches changed images
-# gives the same bits on any ranks and through a kill; a look at the test fold counts once; and the
-# test can be bounded or left out.
+# The stress test: the same figures on any number of ranks and threads; training that monitors changed
+# images gives the same bits on any number of ranks and after a kill; a look at the test fold counts once;
+# and the test can be limited or left out.
 . "$(dirname "$0")/common.sh"
 make_data 120
 write_small_job
@@ -33,7 +33,7 @@ same() {
 ranks 3 train small.ini --run three "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
 same three
 
-# Killed once there is a checkpoint, and gone on with at another number of ranks.
+# Killed once there is a checkpoint, and resumed on another number of ranks.
 pneumo train small.ini --run killed --threads 1 "${settings[@]}" >/dev/null 2>log &
 for ((t = 0; t < 600; t++)); do
     [[ -e killed/last.h5 ]] && break
@@ -44,7 +44,7 @@ wait $! 2>/dev/null || true
 ranks 3 train small.ini --run killed --resume "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
 same killed
 
-# figures NAME: what the report has but for who worked on it.
+# figures NAME: the report without ranks and speed.
 figures() {
     /usr/bin/python3 - "$1.json" <<'PY'
 import json, sys

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# jobs/all.sh and slurm/sweep.sbatch train all jobs, leave alone what is finished, go on with what
-# is not, and end with the comparison. In a small checkout of two jobs, with the program in its place;
-# what builds, installs and queues is stood in for. tests/cluster/test_slurm.sh has a real queue.
+# jobs/all.sh and slurm/sweep.sbatch train all jobs, skip finished ones, continue the others, and end with
+# the comparison. Uses a small checkout with two jobs and substitutes for the tools that build, install
+# and queue. tests/cluster/test_slurm.sh uses a real queue.
 . "$(dirname "$0")/common.sh"
 
 mkdir -p jobs slurm build data tools
@@ -26,7 +26,7 @@ done
 make_data 120 >/dev/null
 mv data.h5 data/chest_xray.h5
 printf '#!/bin/sh\nexit 0\n' | tee jobs/install.sh tools/cmake >/dev/null
-# The options are the queue's; the program comes last.
+# The options are those of the queue; the program comes last.
 cat >tools/srun <<'SH'
 #!/usr/bin/env bash
 while [[ $1 == --* ]]; do shift; done
@@ -46,7 +46,7 @@ check_runs all.sh
 grep -q '"seed":.3,' runs/one/report.json || fail "the options did not reach the trainings"
 cp -r runs whole
 
-# Started again, finished runs stay as they are; one that was stopped goes on to the same end.
+# Started again, finished runs stay unchanged; a stopped one continues to the same result.
 touch -d '2001-01-01' runs/*/*.h5
 rm runs/two/report.json
 jobs/all.sh --seed 3 >out 2>log || fail "all.sh again: $(cat log)"
@@ -54,7 +54,7 @@ check_runs "all.sh again"
 [[ -n $(find runs/one/last.h5 ! -newermt 2002-01-01) ]] || fail "a finished run was touched"
 cmp runs/two/last.h5 whole/two/last.h5 || fail "the run that went on ended elsewhere"
 
-# The same in a queue: whichever task ends last compares.
+# The same in a queue: the task that ends last compares.
 rm -r runs
 export SLURM_CPUS_PER_TASK=1 SLURM_JOB_ID=1 SLURM_ARRAY_TASK_ID
 for SLURM_ARRAY_TASK_ID in 2 1; do
