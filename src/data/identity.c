@@ -4,7 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-static pd_identity hash(const void *bytes, size_t size)
+pd_identity pd_identity_of_bytes(const void *bytes, size_t size)
 {
     pd_identity identity;
     XXH128_canonical_t canonical;
@@ -16,7 +16,7 @@ static pd_identity hash(const void *bytes, size_t size)
 
 pd_identity pd_identity_of(const uint8_t *pixels, int height, int width)
 {
-    return hash(pixels, (size_t)height * (size_t)width);
+    return pd_identity_of_bytes(pixels, (size_t)height * (size_t)width);
 }
 
 int pd_identity_compare(const void *a, const void *b)
@@ -26,7 +26,7 @@ int pd_identity_compare(const void *a, const void *b)
 
 void pd_identity_digest(char text[33], const pd_identity *identities, size_t count)
 {
-    pd_identity digest = hash(identities, count * sizeof *identities);
+    pd_identity digest = pd_identity_of_bytes(identities, count * sizeof *identities);
     for (size_t i = 0; i < sizeof digest.bytes; i++)
         snprintf(text + 2 * i, 3, "%02x", digest.bytes[i]);
 }

@@ -1,13 +1,13 @@
 #include "pneumo/data/overlap.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/data/identity.h"
 
 #include <stdlib.h>
-#include <xxhash.h>
 
 /* An image of one of the data sets. */
 typedef struct picture {
-    XXH128_hash_t hash;
+    pd_identity identity;
     int64_t id;
     int32_t patient;
     unsigned folds; /* of the patient: bit f for fold f */
@@ -19,14 +19,14 @@ static int by_patient(const void *a, const void *b)
     return (x->patient > y->patient) - (x->patient < y->patient);
 }
 
-static int by_hash(const void *a, const void *b)
+static int by_identity(const void *a, const void *b)
 {
     const picture *x = a, *y = b;
-    int order = XXH128_cmp(&x->hash, &y->hash);
-    return order ? order : (x->id > y->id) - (x->id < y->id);
+    int order = pd_identity_compare(&x->identity, &y->identity);
+    return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
 }
 
-/* Gives every image the folds of its patient. */
+/* Sets the folds of every image to those of its patient. */
 static void find_folds(picture *pictures, int64_t count, const pd_sample *samples)
 {
     qsort(pictures, (size_t)count, sizeof *pictures, by_patient);
@@ -39,7 +39,7 @@ static void find_folds(picture *pictures, int64_t count, const pd_sample *sample
     }
 }
 
-/* The data set's images, ascending by hash; *out is released with free(). */
+/* Lists the images of a data set in order of identity; *out is released with free(). */
 static pd_status list_pictures(picture **out, const pd_dataset *dataset)
 {
     pd_status status = PD_OK;
@@ -51,11 +51,12 @@ static pd_status list_pictures(picture **out, const pd_dataset *dataset)
     PD_TRY(pd_alloc(&image, bytes, 1));
     for (int64_t id = 0; id < info->count; id++) {
         PD_TRY(pd_dataset_read(dataset, &id, 1, image));
-        (*out)[id] =
-            (picture){.hash = XXH3_128bits(image, bytes), .id = id, .patient = samples[id].patient};
+        (*out)[id] = (picture){.identity = pd_identity_of_bytes(image, bytes),
+                               .id = id,
+                               .patient = samples[id].patient};
     }
     find_folds(*out, info->count, samples);
-    qsort(*out, (size_t)info->count, sizeof **out, by_hash);
+    qsort(*out, (size_t)info->count, sizeof **out, by_identity);
 cleanup:
     free(image);
     return status;
@@ -70,8 +71,8 @@ static pd_status compare(const pd_overlap_side *a, const picture *x, const pd_ov
     const pd_sample *left = &pd_dataset_samples(a->dataset)[x->id];
     const pd_sample *right = &pd_dataset_samples(b->dataset)[y->id];
     return pd_fail("%s and %s: their folds contradict each other: the patient of '%s' (%s) in the "
-                   "one has images in another fold than that of '%s' (%s) in the other; train on "
-                   "one data set",
+                   "first has images in another fold than the patient of '%s' (%s) in the second; "
+                   "train on one data set",
                    a->name, b->name, left->name, pd_fold_names[left->fold], right->name,
                    pd_fold_names[right->fold]);
 }
@@ -85,12 +86,12 @@ pd_status pd_overlap_check(const pd_overlap_side *a, const pd_overlap_side *b)
     PD_TRY(list_pictures(&left, a->dataset));
     PD_TRY(list_pictures(&right, b->dataset));
     for (int64_t i = 0, j = 0; i < left_count && j < right_count;) {
-        int order = XXH128_cmp(&left[i].hash, &right[j].hash);
+        int order = pd_identity_compare(&left[i].identity, &right[j].identity);
         if (order == 0)
             PD_TRY(compare(a, &left[i], b, &right[j]));
-        /* Of several images with the same pixels, each meets the last of the others. */
-        if (order < 0 ||
-            (order == 0 && i + 1 < left_count && XXH128_isEqual(left[i + 1].hash, right[j].hash)))
+        /* Of several images with the same pixels, compare each with the last of the other side. */
+        if (order < 0 || (order == 0 && i + 1 < left_count &&
+                          pd_identity_compare(&left[i + 1].identity, &right[j].identity) == 0))
             i++;
         else
             j++;

@@ -143,7 +143,7 @@ refuse "pack: one image with two labels" 1 \
 mkdir -p junk/NORMAL junk/PNEUMONIA
 echo a >junk/NORMAL/a.png
 echo b >junk/PNEUMONIA/b.png
-break_off "pack --skip-bad: no good image" '^junk holds no image that can be read' \
+break_off "pack --skip-bad: no good image" '^junk contains no readable image' \
     "$p" pack junk -o x.h5 --skip-bad
 cp "$radiograph" junk/PNEUMONIA/a.jpeg
 break_off "pack --skip-bad: one good image" 'junk: the data set is too small to be split: 15 percent of the images leave no NORMAL image for the fold VAL' "$p" pack junk -o x.h5 --skip-bad

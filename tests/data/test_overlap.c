@@ -77,7 +77,7 @@ static void test_image_in_another_fold(void **state)
     assert_int_equal(check(moved, 1), PD_FAILED);
     assert_message(
         "a.h5 and b.h5: their folds contradict each other: the patient of '20.jpeg' (VAL) "
-        "in the one has images in another fold than that of '20.jpeg' (TRAIN)");
+        "in the first has images in another fold than the patient of '20.jpeg' (TRAIN)");
     const given tested[] = {{30, 1, PD_VAL}};
     assert_int_equal(check(tested, 1), PD_FAILED);
 }

@@ -1,4 +1,4 @@
-/* Recognising an image that was seen before, without its name. */
+/* Identities of images: hashes that recognise an image without its name. */
 #ifndef PNEUMO_DATA_IDENTITY_H
 #define PNEUMO_DATA_IDENTITY_H
 
@@ -6,11 +6,14 @@
 
 #include <stddef.h>
 
-/* The XXH3-128 hash of packed pixels [height][width], in canonical (big-endian) byte order. The
- * same image packed to another size has another identity. */
+/* The XXH3-128 hash of bytes, in canonical (big-endian) byte order. */
+pd_identity pd_identity_of_bytes(const void *bytes, size_t size);
+
+/* The identity of packed pixels [height][width]. The same image packed to another size has another
+ * identity. */
 pd_identity pd_identity_of(const uint8_t *pixels, int height, int width);
 
-/* By bytes, for qsort and bsearch. */
+/* Compares by bytes; for qsort and bsearch. */
 int pd_identity_compare(const void *a, const void *b);
 
 /* The 32 hexadecimal digits of XXH3-128 over `count` identities in their order. */

@@ -1,0 +1,197 @@
+#include "draft.h"
+
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/base/progress.h"
+#include "pneumo/data/image.h"
+#include "pneumo/io/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Decoding --- */
+
+_Static_assert(PD_IMAGE_SIDE_MAX <= UINT16_MAX, "/shape has 16 bits per side");
+
+/* Reads one file: its identity, the shape of its image, and the resized image out [size][size]. */
+static pd_status decode_file(pd_draft *draft, uint8_t *out, const char *name,
+                             const pd_draft_options *options)
+{
+    pd_status status;
+    char *path = NULL;
+    unsigned char *bytes = NULL;
+    size_t size;
+    pd_image image = {0};
+
+    PD_TRY(pd_format(&path, "%s/%s", options->folder, name));
+    PD_TRY(pd_file_read(&bytes, &size, path, PD_IMAGE_FILE_MAX));
+    draft->identity = pd_identity_of_bytes(bytes, size);
+    status = pd_image_decode(&image, bytes, size);
+    if (status != PD_OK) {
+        pd_error_prefix(status, "%s", path);
+        goto cleanup;
+    }
+    draft->height = (uint16_t)image.height;
+    draft->width = (uint16_t)image.width;
+    PD_TRY(pd_image_resize(out, options->size, options->size, &image));
+
+cleanup:
+    pd_image_free(&image);
+    free(bytes);
+    free(path);
+    return status;
+}
+
+/* Decodes `count` images from `first` on into spool->images; messages[i] is set for bad ones. */
+static void decode_block(pd_draft *drafts, const pd_spool *spool, int64_t first, int64_t count,
+                         const pd_scan *scan, const pd_draft_options *options, char **messages)
+{
+#pragma omp parallel for schedule(dynamic) num_threads(options->threads)
+    for (int64_t i = 0; i < count; i++) {
+        pd_draft *draft = &drafts[first + i];
+        draft->slot = first + i;
+        draft->bad = decode_file(draft, spool->images + (size_t)i * spool->image_bytes,
+                                 scan->samples[first + i].name, options) != PD_OK;
+        if (draft->bad && pd_strdup(&messages[i], pd_error_message()) != PD_OK)
+            messages[i] = NULL;
+    }
+}
+
+/* Fails because of the first bad draft, or warns of and counts all of them. Frees messages[i]. */
+static pd_status handle_bad(const pd_draft *drafts, int64_t count, int64_t *bad, bool skip_bad,
+                            char **messages)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (!drafts[i].bad)
+            continue;
+        const char *message = messages[i] != NULL ? messages[i] : "out of memory";
+        if (!skip_bad)
+            return pd_fail("%s; --skip-bad leaves such images out", message);
+        pd_log_warn("left out: %s", message);
+        ++*bad;
+        free(messages[i]);
+        messages[i] = NULL;
+    }
+    return PD_OK;
+}
+
+pd_status pd_drafts_decode(pd_draft *drafts, pd_spool *spool, int64_t *bad, const pd_scan *scan,
+                           const pd_draft_options *options)
+{
+    pd_status status;
+    char **messages = NULL; /* [block] */
+    pd_progress progress;
+
+    pd_progress_begin(&progress, "packing", 0, (uint64_t)scan->count);
+    PD_TRY(pd_alloc(&messages, (size_t)spool->block, sizeof *messages));
+    for (int64_t first = 0; first < scan->count; first += spool->block) {
+        int64_t left = scan->count - first, count = left < spool->block ? left : spool->block;
+        decode_block(drafts, spool, first, count, scan, options, messages);
+        PD_TRY(handle_bad(drafts + first, count, bad, options->skip_bad, messages));
+        PD_TRY(pd_spool_write(spool, first, count));
+        pd_progress_update(&progress, (uint64_t)(first + count), NULL);
+    }
+
+cleanup:
+    for (int64_t i = 0; messages != NULL && i < spool->block; i++)
+        free(messages[i]);
+    free(messages);
+    pd_progress_end(&progress);
+    return status;
+}
+
+/* --- Duplicates --- */
+
+static int compare_slots(const void *a, const void *b)
+{
+    const pd_draft *x = a, *y = b;
+    return (x->slot > y->slot) - (x->slot < y->slot);
+}
+
+static int compare_identities(const void *a, const void *b)
+{
+    const pd_draft *x = a, *y = b;
+    int order = pd_identity_compare(&x->identity, &y->identity);
+    return order != 0 ? order : compare_slots(a, b);
+}
+
+/* The root of a patient's group (union-find with path halving). */
+static int32_t find_root(int32_t *parent, int32_t patient)
+{
+    while (parent[patient] != patient) {
+        parent[patient] = parent[parent[patient]];
+        patient = parent[patient];
+    }
+    return patient;
+}
+
+/* Joins the duplicate of a draft to it: label, cause and patient. */
+static pd_status join_duplicate(int32_t *parent, pd_scan *scan, int64_t kept, int64_t duplicate,
+                                const char *folder)
+{
+    pd_sample *first = &scan->samples[kept];
+    const pd_sample *again = &scan->samples[duplicate];
+    if (first->label != again->label)
+        return pd_fail("%s/%s and %s/%s are the same image under two labels; remove the wrong one",
+                       folder, first->name, folder, again->name);
+    if (first->cause != again->cause)
+        first->cause = PD_CAUSE_UNKNOWN;
+    int32_t a = find_root(parent, first->patient), b = find_root(parent, again->patient);
+    parent[a > b ? a : b] = a < b ? a : b;
+    return PD_OK;
+}
+
+pd_status pd_drafts_deduplicate(pd_draft *drafts, int64_t *count, int64_t *duplicates,
+                                pd_scan *scan, const char *folder)
+{
+    pd_status status;
+    int32_t *parent = NULL; /* [patients] */
+    int64_t good = 0, kept = 0;
+
+    PD_TRY(pd_alloc(&parent, (size_t)scan->patients, sizeof *parent));
+    for (int32_t p = 0; p < scan->patients; p++)
+        parent[p] = p;
+    for (int64_t i = 0; i < *count; i++)
+        if (!drafts[i].bad)
+            drafts[good++] = drafts[i];
+    qsort(drafts, (size_t)good, sizeof *drafts, compare_identities);
+    for (int64_t i = 0; i < good; i++) {
+        if (kept == 0 || pd_identity_compare(&drafts[i].identity, &drafts[kept - 1].identity) != 0)
+            drafts[kept++] = drafts[i];
+        else
+            PD_TRY(join_duplicate(parent, scan, drafts[kept - 1].slot, drafts[i].slot, folder));
+    }
+    qsort(drafts, (size_t)kept, sizeof *drafts, compare_slots);
+    for (int64_t i = 0; i < scan->count; i++)
+        scan->samples[i].patient = find_root(parent, scan->samples[i].patient);
+    *duplicates = good - kept;
+    *count = kept;
+
+cleanup:
+    free(parent);
+    return status;
+}
+
+pd_status pd_drafts_collect(pd_sample **out, int32_t *patients, const pd_draft *drafts,
+                            int64_t count, const pd_scan *scan)
+{
+    pd_status status;
+    int32_t *number = NULL; /* [patients]: the new number + 1 */
+
+    *patients = 0;
+    PD_TRY(pd_alloc(out, (size_t)count, sizeof **out));
+    PD_TRY(pd_alloc(&number, (size_t)scan->patients, sizeof *number));
+    for (int64_t i = 0; i < count; i++) {
+        pd_sample *sample = &(*out)[i];
+        *sample = scan->samples[drafts[i].slot];
+        sample->height = drafts[i].height;
+        sample->width = drafts[i].width;
+        if (number[sample->patient] == 0)
+            number[sample->patient] = ++*patients;
+        sample->patient = number[sample->patient] - 1;
+    }
+
+cleanup:
+    free(number);
+    return status;
+}
