@@ -481,7 +481,7 @@ done
 many 2 predict nowhere.h5 phantoms
 refuse "predict: no such checkpoint, 2 ranks" 1 '^rank 0 on [^ ]+: reading the checkpoint: nowhere.h5: cannot open' "${ranked[@]}"
 mkdir empty
-refuse "predict: an empty folder" 1 '^empty: there are no files in it' "$p" predict good/best.h5 empty
+refuse "predict: an empty folder" 1 '^empty: no files found' "$p" predict good/best.h5 empty
 break_off "predict: no such image" '^1 of 1 files has no prediction' "$p" predict good/best.h5 nowhere.png
 refuse "evaluate: no data set" 1 "^nowhere.h5: cannot open.*; create it with 'pneumo-dist pack" \
     "$p" evaluate good/best.h5 --data nowhere.h5
