@@ -130,16 +130,19 @@ pd_status pd_hdf5_get_texts(const pd_hdf5 *file, const char *object, const char 
     char **texts = NULL;
     *out = NULL;
     PD_TRY(open_attribute(&attribute, &stored, &items, file, object, name, 1));
-    if (!pd_hdf5_is_fixed_text(stored)) {
+    /* h5py, and so Keras, stores an empty list as numbers. */
+    if (items > 0 && !pd_hdf5_is_fixed_text(stored)) {
         status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is not text of fixed width", name,
                                    object);
         goto cleanup;
     }
     PD_TRY(pd_hdf5_alloc_texts(&texts, (size_t)items, H5Tget_size(stored)));
-    memory = pd_hdf5_memory_text_type(stored, H5Tget_size(stored));
-    if (items > 0 && H5Aread(attribute, memory, texts[0]) < 0) {
-        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is damaged", name, object);
-        goto cleanup;
+    if (items > 0) {
+        memory = pd_hdf5_memory_text_type(stored, H5Tget_size(stored));
+        if (H5Aread(attribute, memory, texts[0]) < 0) {
+            status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is damaged", name, object);
+            goto cleanup;
+        }
     }
     *out = texts;
     *count = (int64_t)items;
