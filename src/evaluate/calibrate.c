@@ -21,14 +21,14 @@
  * of several chunks, so that many threads have work. */
 enum { CHUNK = 8, BLOCK = 8 * CHUNK };
 
-/* An image as its rank knows it; all zero but for the id if it could not be read. */
+/* A scored image; only the id is set if it could not be read. */
 typedef struct scored {
     pd_score score;
     pd_identity identity;
     bool good;
 } scored;
 
-typedef struct calibrator {
+typedef struct pd_calibrator {
     pd_comm *comm;
     const pd_calibrate_options *options;
     int threads;
@@ -38,17 +38,17 @@ typedef struct calibrator {
     size_t pixels;
     uint8_t *images;     /* [BLOCK][pixels] */
     char *failed[BLOCK]; /* why a file cannot be read; NULL: it can */
-    scored *own;         /* this rank's; then on rank 0: */
-    scored *all;         /* [count], good ones without duplicates, as labelled */
+    scored *own;         /* of this rank; the following are on rank 0: */
+    scored *all;         /* [count], readable ones without duplicates, in the order of labelled */
     pd_score *scores;    /* [count], the same */
     size_t count;
     pd_calibrate_result *result;
-} calibrator;
+} pd_calibrator;
 
 /* --- Scoring --- */
 
-/* Scores the good images among `count` of the block from `begin` on. */
-static pd_status score_chunk(calibrator *self, size_t begin, size_t count, scored *out)
+/* Scores the readable images among `count` of the block from `begin` on. */
+static pd_status score_chunk(pd_calibrator *calibrator, size_t begin, size_t count, scored *out)
 {
     const uint8_t *images[CHUNK];
     pd_score scores[CHUNK];
@@ -56,12 +56,12 @@ static pd_status score_chunk(calibrator *self, size_t begin, size_t count, score
     for (size_t i = 0; i < count; i++) {
         if (!out[i].good)
             continue;
-        images[good] = self->images + (begin + i) * self->pixels;
+        images[good] = calibrator->images + (begin + i) * calibrator->pixels;
         places[good++] = i;
     }
     if (good == 0)
         return PD_OK;
-    pd_status status = pd_inference_run(&self->inference, images, (int)good, scores);
+    pd_status status = pd_inference_run(&calibrator->inference, images, (int)good, scores);
     for (size_t i = 0; i < good && status == PD_OK; i++) {
         out[places[i]].score.logit = scores[i].logit;
         memcpy(out[places[i]].score.views, scores[i].views, sizeof scores[i].views);
@@ -69,70 +69,72 @@ static pd_status score_chunk(calibrator *self, size_t begin, size_t count, score
     return status;
 }
 
-/* What cannot be read is an error, or a warning. */
-static pd_status judge_files(calibrator *self, size_t count)
+/* A file that cannot be read is an error, or with skip_bad a warning. */
+static pd_status judge_files(pd_calibrator *calibrator, size_t count)
 {
     pd_status status = PD_OK;
     for (size_t i = 0; i < count; i++) {
-        if (self->failed[i] == NULL)
+        if (calibrator->failed[i] == NULL)
             continue;
-        if (self->options->skip_bad)
-            pd_log_warn("%s; it is left out", self->failed[i]);
+        if (calibrator->options->skip_bad)
+            pd_log_warn("%s; it is left out", calibrator->failed[i]);
         else if (status == PD_OK)
-            status = pd_fail("%s (--skip-bad goes on without such files)", self->failed[i]);
+            status = pd_fail("%s (--skip-bad skips such files)", calibrator->failed[i]);
     }
     return status;
 }
 
 /* Reads and scores samples [first, first + count) of the list into out[count]. */
-static pd_status score_block(calibrator *self, size_t first, size_t count, scored *out)
+static pd_status score_block(pd_calibrator *calibrator, size_t first, size_t count, scored *out)
 {
     pd_status status = PD_OK;
-    PD_TRY(
-        pd_labelled_read(&self->labelled, first, count, self->threads, self->images, self->failed));
-    PD_TRY(judge_files(self, count));
+    PD_TRY(pd_labelled_read(&calibrator->labelled, first, count, calibrator->threads,
+                            calibrator->images, calibrator->failed));
+    PD_TRY(judge_files(calibrator, count));
     for (size_t i = 0; i < count; i++) {
-        out[i].score = self->labelled.samples[first + i];
-        out[i].good = self->failed[i] == NULL;
+        out[i].score = calibrator->labelled.samples[first + i];
+        out[i].good = calibrator->failed[i] == NULL;
         if (out[i].good)
-            out[i].identity =
-                pd_identity_of(self->images + i * self->pixels, self->inference.input.height,
-                               self->inference.input.width);
+            out[i].identity = pd_identity_of(calibrator->images + i * calibrator->pixels,
+                                             calibrator->inference.input.height,
+                                             calibrator->inference.input.width);
     }
     for (size_t i = 0; i < count; i += CHUNK)
-        PD_TRY(score_chunk(self, i, count - i < CHUNK ? count - i : CHUNK, out + i));
+        PD_TRY(score_chunk(calibrator, i, count - i < CHUNK ? count - i : CHUNK, out + i));
 cleanup:
     for (size_t i = 0; i < count; i++) {
-        free(self->failed[i]);
-        self->failed[i] = NULL;
+        free(calibrator->failed[i]);
+        calibrator->failed[i] = NULL;
     }
     return status;
 }
 
-/* Scores this rank's whole chunks of the list, and gathers all on rank 0. Collective. */
-static pd_status score_all(calibrator *self)
+/* Scores this rank's chunks of the list, and gathers all scores on rank 0. Collective. */
+static pd_status score_all(pd_calibrator *calibrator)
 {
     pd_status status = PD_OK;
     pd_progress progress;
     void *all;
-    size_t bytes, count = self->labelled.count, chunks = (count + CHUNK - 1) / CHUNK;
-    size_t rank = (size_t)pd_comm_rank(self->comm), ranks = (size_t)pd_comm_size(self->comm);
+    size_t bytes, count = calibrator->labelled.count, chunks = (count + CHUNK - 1) / CHUNK;
+    size_t rank = (size_t)pd_comm_rank(calibrator->comm),
+           ranks = (size_t)pd_comm_size(calibrator->comm);
     size_t begin = rank * chunks / ranks * CHUNK, end = (rank + 1) * chunks / ranks * CHUNK;
     end = end < count ? end : count;
     begin = begin < end ? begin : end;
-    pd_comm_set_position(self->comm, "scoring the images");
-    status = pd_alloc(&self->own, end - begin, sizeof *self->own);
+    pd_comm_set_position(calibrator->comm, "scoring the images");
+    status = pd_alloc(&calibrator->own, end - begin, sizeof *calibrator->own);
     pd_progress_begin(&progress, "scoring", 0, end - begin);
     for (size_t i = begin; i < end && status == PD_OK; i += BLOCK) {
         size_t block = end - i < BLOCK ? end - i : BLOCK;
-        status = score_block(self, i, block, self->own + (i - begin));
+        status = score_block(calibrator, i, block, calibrator->own + (i - begin));
         pd_progress_update(&progress, i + block - begin, NULL);
     }
     pd_progress_end(&progress);
-    PD_TRY(pd_comm_agree(self->comm, status));
-    PD_TRY(pd_comm_gather(self->comm, self->own, (end - begin) * sizeof *self->own, &all, &bytes));
-    self->all = all;
-    self->count = bytes / sizeof *self->all;
+    PD_TRY(pd_comm_agree(calibrator->comm, status));
+    PD_TRY(pd_comm_gather(calibrator->comm, calibrator->own,
+                          (end - begin) * sizeof *calibrator->own, &all, &bytes));
+    calibrator->all = all;
+    calibrator->count = bytes / sizeof *calibrator->all;
 cleanup:
     return status;
 }
@@ -146,16 +148,16 @@ static int compare_identities(const void *a, const void *b)
     return order != 0 ? order : (x > y) - (x < y);
 }
 
-/* Of images with the same pixels the first of the list stays good. */
-static pd_status drop_duplicates(calibrator *self)
+/* Of images with the same pixels, keeps the first of the list. */
+static pd_status drop_duplicates(pd_calibrator *calibrator)
 {
     pd_status status = PD_OK;
     scored **order = NULL;
     size_t good = 0;
-    PD_TRY(pd_alloc(&order, self->count, sizeof(scored *)));
-    for (size_t i = 0; i < self->count; i++)
-        if (self->all[i].good)
-            order[good++] = &self->all[i];
+    PD_TRY(pd_alloc(&order, calibrator->count, sizeof(scored *)));
+    for (size_t i = 0; i < calibrator->count; i++)
+        if (calibrator->all[i].good)
+            order[good++] = &calibrator->all[i];
     qsort(order, good, sizeof *order, compare_identities);
     for (size_t i = 1, first = 0; i < good; i++) {
         if (pd_identity_compare(&order[i]->identity, &order[first]->identity) != 0) {
@@ -164,44 +166,44 @@ static pd_status drop_duplicates(calibrator *self)
         }
         if (order[i]->score.positive != order[first]->score.positive) {
             status = pd_fail("%s and %s are the same image under two labels",
-                             pd_labelled_name(&self->labelled, order[first]->score.id),
-                             pd_labelled_name(&self->labelled, order[i]->score.id));
+                             pd_labelled_name(&calibrator->labelled, order[first]->score.id),
+                             pd_labelled_name(&calibrator->labelled, order[i]->score.id));
             goto cleanup;
         }
         order[i]->good = false;
-        self->result->duplicates++;
+        calibrator->result->duplicates++;
     }
 cleanup:
     free(order);
     return status;
 }
 
-/* Leaves the good ones, counts them, and refuses too few. */
-static pd_status collect(calibrator *self)
+/* Keeps the readable images without duplicates and counts them; too few are an error. */
+static pd_status collect(pd_calibrator *calibrator)
 {
     pd_status status = PD_OK;
-    pd_calibrate_result *result = self->result;
-    size_t kept = 0, listed = self->count;
-    PD_TRY(drop_duplicates(self));
+    pd_calibrate_result *result = calibrator->result;
+    size_t kept = 0, listed = calibrator->count;
+    PD_TRY(drop_duplicates(calibrator));
     for (size_t i = 0; i < listed; i++)
-        if (self->all[i].good)
-            self->all[kept++] = self->all[i];
-    self->count = kept;
+        if (calibrator->all[i].good)
+            calibrator->all[kept++] = calibrator->all[i];
+    calibrator->count = kept;
     result->bad = (int64_t)(listed - kept) - result->duplicates;
-    PD_TRY(pd_alloc(&self->scores, kept, sizeof *self->scores));
+    PD_TRY(pd_alloc(&calibrator->scores, kept, sizeof *calibrator->scores));
     for (size_t i = 0; i < kept; i++) {
-        self->scores[i] = self->all[i].score;
-        result->images[self->scores[i].positive]++;
+        calibrator->scores[i] = calibrator->all[i].score;
+        result->images[calibrator->scores[i].positive]++;
     }
     for (int label = PD_NORMAL; label < PD_LABELS; label++)
         if (result->images[label] < PD_CALIBRATE_LEAST) {
-            status =
-                pd_fail("%s: there are %" PRId64 " %s images to calibrate by; at least %d of "
-                        "each class are needed",
-                        self->options->images.data != NULL ? self->options->images.data
-                                                           : self->options->images.folders[label],
-                        result->images[label], label == PD_NORMAL ? "normal" : "pneumonia",
-                        PD_CALIBRATE_LEAST);
+            status = pd_fail("%s: there are %" PRId64 " %s images to calibrate by; at least %d of "
+                             "each class are needed",
+                             calibrator->options->images.data != NULL
+                                 ? calibrator->options->images.data
+                                 : calibrator->options->images.folders[label],
+                             result->images[label], label == PD_NORMAL ? "normal" : "pneumonia",
+                             PD_CALIBRATE_LEAST);
             goto cleanup;
         }
 cleanup:
@@ -214,36 +216,36 @@ static int compare_numbers(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static pd_status count_patients(calibrator *self)
+static pd_status count_patients(pd_calibrator *calibrator)
 {
     int32_t *patients = NULL;
-    pd_status status = pd_alloc(&patients, self->count, sizeof *patients);
-    for (size_t i = 0; i < self->count && status == PD_OK; i++)
-        patients[i] = self->scores[i].patient;
+    pd_status status = pd_alloc(&patients, calibrator->count, sizeof *patients);
+    for (size_t i = 0; i < calibrator->count && status == PD_OK; i++)
+        patients[i] = calibrator->scores[i].patient;
     if (status == PD_OK)
-        qsort(patients, self->count, sizeof *patients, compare_numbers);
-    for (size_t i = 0; i < self->count && status == PD_OK; i++)
-        self->result->patients += i == 0 || patients[i] != patients[i - 1];
+        qsort(patients, calibrator->count, sizeof *patients, compare_numbers);
+    for (size_t i = 0; i < calibrator->count && status == PD_OK; i++)
+        calibrator->result->patients += i == 0 || patients[i] != patients[i - 1];
     free(patients);
     return status;
 }
 
 /* The checkpoint's own decision on these images. */
-static pd_status judge_before(calibrator *self)
+static pd_status judge_before(pd_calibrator *calibrator)
 {
-    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    pd_decision *before = &self->result->before;
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(calibrator->classifier);
+    pd_decision *before = &calibrator->result->before;
     *before = checkpoint->decision;
-    pd_scores_decide(self->scores, self->count, before->temperature, before->views);
-    return pd_metrics_compute(&self->result->judged_before, self->scores, self->count,
-                              before->threshold);
+    pd_scores_decide(calibrator->scores, calibrator->count, before->temperature, before->views);
+    return pd_metrics_compute(&calibrator->result->judged_before, calibrator->scores,
+                              calibrator->count, before->threshold);
 }
 
-/* The job's rule, with what the options say otherwise. */
-static pd_decision_rule make_rule(const calibrator *self, const char *where)
+/* The job's rule, overridden by the options. */
+static pd_decision_rule make_rule(const pd_calibrator *calibrator, const char *where)
 {
-    const pd_calibrate_options *options = self->options;
-    pd_decision_rule rule = pd_decision_rule_of(pd_classifier_job(self->classifier), where);
+    const pd_calibrate_options *options = calibrator->options;
+    pd_decision_rule rule = pd_decision_rule_of(pd_classifier_job(calibrator->classifier), where);
     if (options->rule != NULL)
         rule.threshold =
             strcmp(options->rule, "both") == 0 ? PD_THRESHOLD_BOTH : PD_THRESHOLD_SENSITIVITY;
@@ -251,80 +253,83 @@ static pd_decision_rule make_rule(const calibrator *self, const char *where)
         rule.target_sensitivity = options->target_sensitivity;
     if (!isnan(options->target_specificity))
         rule.target_specificity = options->target_specificity;
-    rule.views = pd_views_of(pd_classifier_checkpoint(self->classifier)->decision.views);
+    rule.views = pd_views_of(pd_classifier_checkpoint(calibrator->classifier)->decision.views);
     return rule;
 }
 
-static void store_decision(calibrator *self)
+static void store_decision(pd_calibrator *calibrator)
 {
-    pd_decision *decision = &pd_classifier_checkpoint(self->classifier)->decision;
-    *decision = self->result->after;
+    pd_decision *decision = &pd_classifier_checkpoint(calibrator->classifier)->decision;
+    *decision = calibrator->result->after;
     snprintf(decision->fold, sizeof decision->fold, "calibration");
 }
 
-/* The digest of a folder is that of its images: the normal ones, then the others, each ascending.
+/* The digest of folders is that of their images: first normal, then pneumonia, each in ascending
+ * order.
  */
-static pd_status store_site(calibrator *self, const pd_decision_rule *rule)
+static pd_status store_site(pd_calibrator *calibrator, const pd_decision_rule *rule)
 {
     pd_status status = PD_OK;
-    const pd_calibrate_result *result = self->result;
-    pd_site *site = &pd_classifier_checkpoint(self->classifier)->site;
+    const pd_calibrate_result *result = calibrator->result;
+    pd_site *site = &pd_classifier_checkpoint(calibrator->classifier)->site;
     size_t normal = (size_t)result->images[PD_NORMAL];
     free(site->images);
     *site = (pd_site){.target_sensitivity = rule->target_sensitivity,
                       .target_specificity = rule->target_specificity,
                       .normal = result->images[PD_NORMAL],
                       .pneumonia = result->images[PD_PNEUMONIA],
-                      .image_height = self->inference.input.height,
-                      .image_width = self->inference.input.width};
-    PD_TRY(pd_alloc(&site->images, self->count, sizeof *site->images));
-    site->count = (int64_t)self->count;
-    for (size_t i = 0; i < self->count; i++)
-        site->images[i] = self->all[i].identity;
+                      .image_height = calibrator->inference.input.height,
+                      .image_width = calibrator->inference.input.width};
+    PD_TRY(pd_alloc(&site->images, calibrator->count, sizeof *site->images));
+    site->count = (int64_t)calibrator->count;
+    for (size_t i = 0; i < calibrator->count; i++)
+        site->images[i] = calibrator->all[i].identity;
     snprintf(site->source, sizeof site->source, "%s", result->source);
     snprintf(site->rule, sizeof site->rule, "%s",
              rule->threshold == PD_THRESHOLD_BOTH ? "both" : "sensitivity");
     qsort(site->images, normal, sizeof *site->images, pd_identity_compare);
-    qsort(site->images + normal, self->count - normal, sizeof *site->images, pd_identity_compare);
-    if (self->labelled.dataset != NULL)
+    qsort(site->images + normal, calibrator->count - normal, sizeof *site->images,
+          pd_identity_compare);
+    if (calibrator->labelled.dataset != NULL)
         snprintf(site->data_digest, sizeof site->data_digest, "%s",
-                 pd_dataset_get_info(self->labelled.dataset)->digest);
+                 pd_dataset_get_info(calibrator->labelled.dataset)->digest);
     else
-        pd_identity_digest(site->data_digest, site->images, self->count);
-    qsort(site->images, self->count, sizeof *site->images, pd_identity_compare);
+        pd_identity_digest(site->data_digest, site->images, calibrator->count);
+    qsort(site->images, calibrator->count, sizeof *site->images, pd_identity_compare);
 cleanup:
     return status;
 }
 
-/* All that rank 0 does with the scores. */
-static pd_status decide(calibrator *self)
+/* Chooses the decision and writes the checkpoint; on rank 0. */
+static pd_status decide(pd_calibrator *calibrator)
 {
     pd_status status = PD_OK;
     char where[80];
-    pd_calibrate_result *result = self->result;
+    pd_calibrate_result *result = calibrator->result;
     *result = (pd_calibrate_result){0};
-    snprintf(result->source, sizeof result->source, "%s", self->labelled.source);
-    snprintf(result->grouping, sizeof result->grouping, "%s", self->labelled.grouping);
-    PD_TRY(collect(self));
-    PD_TRY(count_patients(self));
+    snprintf(result->source, sizeof result->source, "%s", calibrator->labelled.source);
+    snprintf(result->grouping, sizeof result->grouping, "%s", calibrator->labelled.grouping);
+    PD_TRY(collect(calibrator));
+    PD_TRY(count_patients(calibrator));
     snprintf(where, sizeof where, "%" PRId64 " normal and %" PRId64 " pneumonia calibration images",
              result->images[PD_NORMAL], result->images[PD_PNEUMONIA]);
-    pd_decision_rule rule = make_rule(self, where);
-    PD_TRY(judge_before(self));
-    PD_TRY(pd_decision_make(&result->after, NULL, &rule, self->scores, self->count));
-    PD_TRY(pd_metrics_compute(&result->judged_after, self->scores, self->count,
+    pd_decision_rule rule = make_rule(calibrator, where);
+    PD_TRY(judge_before(calibrator));
+    PD_TRY(pd_decision_make(&result->after, NULL, &rule, calibrator->scores, calibrator->count));
+    PD_TRY(pd_metrics_compute(&result->judged_after, calibrator->scores, calibrator->count,
                               result->after.threshold));
-    PD_TRY(
-        pd_calibrate_cross(result, &rule, self->scores, self->count, self->options->images.seed));
-    store_decision(self);
-    PD_TRY(store_site(self, &rule));
-    PD_TRY(pd_folder_make_above(self->options->output));
-    PD_TRY(pd_checkpoint_save(self->options->output, pd_classifier_checkpoint(self->classifier)));
+    PD_TRY(pd_calibrate_cross(result, &rule, calibrator->scores, calibrator->count,
+                              calibrator->options->images.seed));
+    store_decision(calibrator);
+    PD_TRY(store_site(calibrator, &rule));
+    PD_TRY(pd_folder_make_above(calibrator->options->output));
+    PD_TRY(pd_checkpoint_save(calibrator->options->output,
+                              pd_classifier_checkpoint(calibrator->classifier)));
 cleanup:
     return status;
 }
 
-/* --- All of it --- */
+/* --- The command --- */
 
 static bool is_same_file(const char *a, const char *b)
 {
@@ -333,42 +338,43 @@ static bool is_same_file(const char *a, const char *b)
            x.st_ino == y.st_ino;
 }
 
-static pd_status set_up(calibrator *self)
+static pd_status set_up(pd_calibrator *calibrator)
 {
     pd_status status = PD_OK;
-    const pd_calibrate_options *options = self->options;
+    const pd_calibrate_options *options = calibrator->options;
     if (is_same_file(options->output, options->checkpoint) ||
         is_same_file(options->output, options->images.data))
         return pd_fail("%s: would be overwritten; give another file with --output",
                        options->output);
-    self->threads = pd_threads_choose(self->comm, options->threads);
-    PD_TRY(pd_classifier_load(&self->classifier, options->checkpoint, CHUNK, self->threads));
-    if (pd_classifier_count(self->classifier) > 1) {
+    calibrator->threads = pd_threads_choose(calibrator->comm, options->threads);
+    PD_TRY(pd_classifier_load(&calibrator->classifier, options->checkpoint, CHUNK,
+                              calibrator->threads));
+    if (pd_classifier_count(calibrator->classifier) > 1) {
         status =
             pd_fail("%s: is an average of %d checkpoints, which cannot be calibrated: give one "
                     "of its members",
-                    options->checkpoint, pd_classifier_count(self->classifier));
+                    options->checkpoint, pd_classifier_count(calibrator->classifier));
         goto cleanup;
     }
-    pd_decision_rule rule = make_rule(self, "");
+    pd_decision_rule rule = make_rule(calibrator, "");
     if (rule.threshold == PD_THRESHOLD_BOTH &&
         (rule.target_sensitivity >= 1 || rule.target_specificity >= 1))
-        status = pd_fail("%s: rule both needs targets below 1; its job asks for %g and %g",
+        status = pd_fail("%s: rule 'both' needs targets below 1; its job has %g and %g",
                          options->checkpoint, rule.target_sensitivity, rule.target_specificity);
 cleanup:
     return status;
 }
 
-/* After the list is known, which tells the size of the images. */
-static pd_status make_room(calibrator *self)
+/* Allocates for the size of the listed images. */
+static pd_status allocate(pd_calibrator *calibrator)
 {
     pd_status status = PD_OK;
-    self->inference = pd_classifier_at(self->classifier, 0)->inference;
-    self->inference.input.height = self->labelled.height;
-    self->inference.input.width = self->labelled.width;
-    PD_TRY(pd_inference_prepare(&self->inference, CHUNK));
-    self->pixels = (size_t)self->labelled.height * (size_t)self->labelled.width;
-    PD_TRY(pd_alloc(&self->images, BLOCK * self->pixels, sizeof *self->images));
+    calibrator->inference = pd_classifier_at(calibrator->classifier, 0)->inference;
+    calibrator->inference.input.height = calibrator->labelled.height;
+    calibrator->inference.input.width = calibrator->labelled.width;
+    PD_TRY(pd_inference_prepare(&calibrator->inference, CHUNK));
+    calibrator->pixels = (size_t)calibrator->labelled.height * (size_t)calibrator->labelled.width;
+    PD_TRY(pd_alloc(&calibrator->images, BLOCK * calibrator->pixels, sizeof *calibrator->images));
 cleanup:
     return status;
 }
@@ -377,23 +383,23 @@ pd_status pd_calibrate(pd_comm *comm, const pd_calibrate_options *options,
                        pd_calibrate_result *result)
 {
     pd_status status = PD_OK;
-    calibrator self = {.comm = comm, .options = options, .result = result};
+    pd_calibrator calibrator = {.comm = comm, .options = options, .result = result};
     pd_comm_set_position(comm, "reading the checkpoint");
-    PD_TRY(pd_comm_agree(comm, set_up(&self)));
-    PD_TRY(pd_labelled_open(&self.labelled, comm, &options->images,
-                            pd_classifier_checkpoint(self.classifier)));
-    PD_TRY(pd_comm_agree(comm, make_room(&self)));
-    PD_TRY(score_all(&self));
+    PD_TRY(pd_comm_agree(comm, set_up(&calibrator)));
+    PD_TRY(pd_labelled_open(&calibrator.labelled, comm, &options->images,
+                            pd_classifier_checkpoint(calibrator.classifier)));
+    PD_TRY(pd_comm_agree(comm, allocate(&calibrator)));
+    PD_TRY(score_all(&calibrator));
     if (pd_comm_rank(comm) == 0)
-        status = decide(&self);
+        status = decide(&calibrator);
     PD_TRY(pd_comm_agree(comm, status));
 cleanup:
-    pd_labelled_close(&self.labelled);
-    pd_classifier_destroy(&self.classifier);
-    free(self.images);
-    pd_inference_free(&self.inference);
-    free(self.own);
-    free(self.all);
-    free(self.scores);
+    pd_labelled_close(&calibrator.labelled);
+    pd_classifier_destroy(&calibrator.classifier);
+    free(calibrator.images);
+    pd_inference_free(&calibrator.inference);
+    free(calibrator.own);
+    free(calibrator.all);
+    free(calibrator.scores);
     return status;
 }

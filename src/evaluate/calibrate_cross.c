@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Adds one part's calls at its own decision to *counts. */
+/* Adds to *counts the calls of one part, with a decision made on the other parts. */
 static pd_status judge_part(pd_confusion *counts, const pd_decision_rule *rule,
                             const pd_score *scores, const int *part, size_t count, int number)
 {

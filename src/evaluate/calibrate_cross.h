@@ -4,8 +4,8 @@
 
 #include "pneumo/evaluate/calibrate.h"
 
-/* Sets held_out and parts: deals the patients of scores[count] to PD_CALIBRATE_PARTS parts, judges
- * each by a decision that the others make by `rule`, and adds up the counts. */
+/* Sets held_out and parts: assigns the patients of scores[count] to PD_CALIBRATE_PARTS parts,
+ * classifies each with a decision made on the others by `rule`, and adds up the counts. */
 pd_status pd_calibrate_cross(pd_calibrate_result *result, const pd_decision_rule *rule,
                              const pd_score *scores, size_t count, uint64_t seed);
 

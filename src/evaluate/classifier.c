@@ -14,7 +14,7 @@ struct pd_classifier {
     int count;
     pd_classifier_member members[PD_MEMBERS_MAX]; /* inferences own their networks */
     int chunk;
-    pd_score *scores; /* [count][chunk]: of the members of an average; else NULL */
+    pd_score *scores; /* [count][chunk]: of the members of an average; NULL for a single one */
 };
 
 static pd_status check_decision(const pd_decision *decision, const char *path)
@@ -24,30 +24,30 @@ static pd_status check_decision(const pd_decision *decision, const char *path)
                        "another checkpoint",
                        path, decision->temperature);
     if (decision->views < 1 || decision->views > PD_VIEWS_MAX)
-        return pd_fail("%s: '/decision/views' is %d, which is not from 1 to %d; use another "
+        return pd_fail("%s: '/decision/views' is %d, expected 1 to %d; use another "
                        "checkpoint",
                        path, decision->views, PD_VIEWS_MAX);
     return PD_OK;
 }
 
-/* What later arithmetic takes for granted of a file that anybody may have written. */
+/* Checks the values of a possibly foreign file that later arithmetic relies on. */
 static pd_status check(const pd_checkpoint *checkpoint, const char *path)
 {
     if (!checkpoint->has_decision)
-        return pd_fail("%s: it was saved before its first validation and has no threshold yet: "
-                       "train on with --resume",
+        return pd_fail("%s: saved before its first validation, so it has no threshold yet: "
+                       "continue training with --resume",
                        path);
     const int64_t sides[] = {checkpoint->image_height, checkpoint->image_width};
     for (int i = 0; i < 2; i++)
         if (sides[i] < 1 || sides[i] > PD_IMAGE_SIDE_MAX)
-            return pd_fail("%s: '/state/image_%s' is %lld, where 1 to %d are possible; use another "
+            return pd_fail("%s: '/state/image_%s' is %lld, expected 1 to %d; use another "
                            "checkpoint",
                            path, i == 0 ? "height" : "width", (long long)sides[i],
                            PD_IMAGE_SIDE_MAX);
     return check_decision(&checkpoint->decision, path);
 }
 
-static pd_status prepare(pd_classifier *self, pd_classifier_member *member, int chunk)
+static pd_status prepare(pd_classifier *classifier, pd_classifier_member *member, int chunk)
 {
     pd_status status = PD_OK;
     const pd_checkpoint *checkpoint = member->checkpoint;
@@ -59,7 +59,7 @@ static pd_status prepare(pd_classifier *self, pd_classifier_member *member, int 
                             .deviation = checkpoint->pixel_deviation};
     pd_inference *inference = &member->inference;
     inference->task = &pd_tasks[member->job.task];
-    inference->threads = self->threads;
+    inference->threads = classifier->threads;
     inference->input = pd_setup_input(&member->job, &info);
     inference->views = checkpoint->decision.views;
     PD_TRY(pd_setup_network(&inference->network, &member->job, &info));
@@ -70,7 +70,8 @@ static pd_status prepare(pd_classifier *self, pd_classifier_member *member, int 
                     .threads = inference->threads};
     PD_TRY(pd_network_plan(inference->network, &plan, 0, false));
     PD_TRY(pd_inference_prepare(inference, plan.lane_samples));
-    self->chunk = plan.lane_samples > self->chunk ? plan.lane_samples : self->chunk;
+    classifier->chunk =
+        plan.lane_samples > classifier->chunk ? plan.lane_samples : classifier->chunk;
     status = pd_setup_load_weights(inference->network, checkpoint);
     if (status != PD_OK)
         pd_error_prefix(status, "%s", member->name);
@@ -78,7 +79,7 @@ cleanup:
     return status;
 }
 
-/* Whether a mean of this member's and the first one's answers makes sense. */
+/* Fails if this member and the first one cannot be averaged. */
 static pd_status check_alike(const pd_classifier_member *first, const pd_classifier_member *member)
 {
     const pd_input *a = &first->inference.input, *b = &member->inference.input;
@@ -94,28 +95,28 @@ static pd_status check_alike(const pd_classifier_member *first, const pd_classif
     return PD_OK;
 }
 
-static pd_status set_up(pd_classifier *self, int chunk)
+static pd_status set_up(pd_classifier *classifier, int chunk)
 {
     pd_status status = PD_OK;
-    const pd_ensemble *ensemble = self->ensemble;
-    for (; self->count < ensemble->count; self->count++) {
-        pd_classifier_member *member = &self->members[self->count];
-        member->name = ensemble->names[self->count];
-        member->checkpoint = ensemble->members[self->count];
-        PD_TRY(prepare(self, member, chunk));
-        PD_TRY(check_alike(&self->members[0], member));
+    const pd_ensemble *ensemble = classifier->ensemble;
+    for (; classifier->count < ensemble->count; classifier->count++) {
+        pd_classifier_member *member = &classifier->members[classifier->count];
+        member->name = ensemble->names[classifier->count];
+        member->checkpoint = ensemble->members[classifier->count];
+        PD_TRY(prepare(classifier, member, chunk));
+        PD_TRY(check_alike(&classifier->members[0], member));
     }
     if (ensemble->whole.has_decision)
         PD_TRY(check_decision(&ensemble->whole.decision, ensemble->names[0]));
-    if (self->count > 1 && ensemble->whole.decision.views != 1) {
-        status = pd_fail("%s: '/decision/views' of the average is %d, where only 1 is possible; "
-                         "make it again by 'pneumo-dist ensemble'",
+    if (classifier->count > 1 && ensemble->whole.decision.views != 1) {
+        status = pd_fail("%s: '/decision/views' of the average is %d, which is not 1; create it "
+                         "again with 'pneumo-dist ensemble'",
                          ensemble->names[0], ensemble->whole.decision.views);
         goto cleanup;
     }
-    if (self->count > 1)
-        PD_TRY(pd_alloc(&self->scores, (size_t)self->count * (size_t)self->chunk,
-                        sizeof *self->scores));
+    if (classifier->count > 1)
+        PD_TRY(pd_alloc(&classifier->scores, (size_t)classifier->count * (size_t)classifier->chunk,
+                        sizeof *classifier->scores));
 cleanup:
     return status;
 }
@@ -123,18 +124,18 @@ cleanup:
 pd_status pd_classifier_create(pd_classifier **out, pd_ensemble **ensemble, int chunk, int threads)
 {
     pd_status status = PD_OK;
-    pd_classifier *self = NULL;
+    pd_classifier *classifier = NULL;
     *out = NULL;
-    PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->ensemble = *ensemble;
+    PD_TRY(pd_alloc(&classifier, 1, sizeof *classifier));
+    classifier->ensemble = *ensemble;
     *ensemble = NULL;
-    self->threads = threads;
-    PD_TRY(set_up(self, chunk));
-    *out = self;
-    self = NULL;
+    classifier->threads = threads;
+    PD_TRY(set_up(classifier, chunk));
+    *out = classifier;
+    classifier = NULL;
 cleanup:
     pd_ensemble_destroy(ensemble);
-    pd_classifier_destroy(&self);
+    pd_classifier_destroy(&classifier);
     return status;
 }
 
@@ -207,13 +208,13 @@ pd_status pd_classifier_pack(const pd_classifier *classifier, const pd_image *im
 
 /* --- Scores --- */
 
-/* The mean of the members' answers to packed[count]. */
-static pd_status score_mean(pd_classifier *self, const uint8_t *const *packed, int count,
+/* The mean of the members' scores of packed[count]. */
+static pd_status score_mean(pd_classifier *classifier, const uint8_t *const *packed, int count,
                             pd_score *scores)
 {
-    for (int m = 0; m < self->count; m++) {
-        pd_classifier_member *member = &self->members[m];
-        pd_score *own = self->scores + (size_t)m * (size_t)self->chunk;
+    for (int m = 0; m < classifier->count; m++) {
+        pd_classifier_member *member = &classifier->members[m];
+        pd_score *own = classifier->scores + (size_t)m * (size_t)classifier->chunk;
         pd_status status = pd_inference_run(&member->inference, packed, count, own);
         if (status != PD_OK)
             return status;
@@ -222,9 +223,9 @@ static pd_status score_mean(pd_classifier *self, const uint8_t *const *packed, i
     }
     for (int i = 0; i < count; i++) {
         const pd_score *same[PD_MEMBERS_MAX];
-        for (int m = 0; m < self->count; m++)
-            same[m] = self->scores + (size_t)m * (size_t)self->chunk + i;
-        scores[i] = pd_score_mean(same, self->count);
+        for (int m = 0; m < classifier->count; m++)
+            same[m] = classifier->scores + (size_t)m * (size_t)classifier->chunk + i;
+        scores[i] = pd_score_mean(same, classifier->count);
     }
     return PD_OK;
 }

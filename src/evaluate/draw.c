@@ -8,27 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the random numbers are for: majors of PD_PURPOSE_CALIBRATE. */
+/* Uses of random numbers: majors of PD_PURPOSE_CALIBRATE. */
 enum { DRAW = 0, DEAL = 1 };
 
-/* A sample's place among the others, and whose it is. */
+/* A sample's index, and its patient. */
 typedef struct place {
     int32_t patient;
     size_t index;
 } place;
 
-/* A patient: places [begin, begin + counts[0] + counts[1]), by class. */
+/* A patient: places [begin, begin + counts[0] + counts[1]) and the samples of each class. */
 typedef struct group {
     size_t begin;
     int64_t counts[2];
 } group;
 
-typedef struct groups {
+typedef struct pd_patient_groups {
     place *places;   /* [count], by patient */
     group *patients; /* [patient_count] */
-    int64_t *order;  /* [patient_count], drawn */
+    int64_t *order;  /* [patient_count], in drawn order */
     size_t patient_count;
-} groups;
+} pd_patient_groups;
 
 static int compare_places(const void *a, const void *b)
 {
@@ -38,35 +38,35 @@ static int compare_places(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
-static void groups_free(groups *self)
+static void groups_free(pd_patient_groups *groups)
 {
-    free(self->places);
-    free(self->patients);
-    free(self->order);
+    free(groups->places);
+    free(groups->patients);
+    free(groups->order);
 }
 
 /* Released by groups_free, also after a failure. */
-static pd_status groups_make(groups *self, const pd_score *samples, size_t count, uint64_t seed,
-                             uint32_t major)
+static pd_status groups_make(pd_patient_groups *groups, const pd_score *samples, size_t count,
+                             uint64_t seed, uint32_t major)
 {
     pd_status status = PD_OK;
-    *self = (groups){0};
-    PD_TRY(pd_alloc(&self->places, count, sizeof *self->places));
-    PD_TRY(pd_alloc(&self->patients, count, sizeof *self->patients));
-    PD_TRY(pd_alloc(&self->order, count, sizeof *self->order));
+    *groups = (pd_patient_groups){0};
+    PD_TRY(pd_alloc(&groups->places, count, sizeof *groups->places));
+    PD_TRY(pd_alloc(&groups->patients, count, sizeof *groups->patients));
+    PD_TRY(pd_alloc(&groups->order, count, sizeof *groups->order));
     for (size_t i = 0; i < count; i++)
-        self->places[i] = (place){samples[i].patient, i};
-    qsort(self->places, count, sizeof *self->places, compare_places);
+        groups->places[i] = (place){samples[i].patient, i};
+    qsort(groups->places, count, sizeof *groups->places, compare_places);
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || self->places[i].patient != self->places[i - 1].patient)
-            self->patients[self->patient_count++].begin = i;
-        group *patient = &self->patients[self->patient_count - 1];
-        patient->counts[samples[self->places[i].index].positive != 0]++;
+        if (i == 0 || groups->places[i].patient != groups->places[i - 1].patient)
+            groups->patients[groups->patient_count++].begin = i;
+        group *patient = &groups->patients[groups->patient_count - 1];
+        patient->counts[samples[groups->places[i].index].positive != 0]++;
     }
-    for (size_t i = 0; i < self->patient_count; i++)
-        self->order[i] = (int64_t)i;
+    for (size_t i = 0; i < groups->patient_count; i++)
+        groups->order[i] = (int64_t)i;
     pd_random random = pd_random_stream(seed, PD_PURPOSE_CALIBRATE, major, 0);
-    pd_random_shuffle(&random, self->order, self->patient_count);
+    pd_random_shuffle(&random, groups->order, groups->patient_count);
 cleanup:
     return status;
 }
@@ -86,7 +86,7 @@ static pd_status check_draw(const pd_score *samples, size_t count, int64_t each)
 pd_status pd_draw_patients(pd_score *samples, size_t *count, int64_t each, uint64_t seed)
 {
     pd_status status = PD_OK;
-    groups all = {0};
+    pd_patient_groups all = {0};
     bool *taken = NULL;
     int64_t counts[2] = {0};
     size_t kept = 0;
@@ -113,7 +113,7 @@ cleanup:
 }
 
 /* Patients of the rarer class. */
-static int64_t rarer_patients(const groups *all)
+static int64_t rarer_patients(const pd_patient_groups *all)
 {
     int64_t patients[2] = {0};
     for (size_t i = 0; i < all->patient_count; i++)
@@ -125,7 +125,7 @@ pd_status pd_draw_parts(int *part, int *parts, const pd_score *samples, size_t c
                         uint64_t seed)
 {
     pd_status status = PD_OK;
-    groups all = {0};
+    pd_patient_groups all = {0};
     int64_t(*sizes)[2] = NULL; /* samples of patients of each class, by part */
     *parts = 0;
     PD_TRY(groups_make(&all, samples, count, seed, DEAL));

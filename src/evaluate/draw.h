@@ -1,4 +1,4 @@
-/* Choosing among scored or unscored samples by whole patients. */
+/* Drawing samples by whole patients. */
 #ifndef PNEUMO_EVALUATE_DRAW_H
 #define PNEUMO_EVALUATE_DRAW_H
 
@@ -6,16 +6,16 @@
 #include "pneumo/metrics/scores.h"
 
 /* Keeps `each` samples of each class of samples[*count], in their order: patients are taken in an
- * order drawn by `seed`, each with all samples, but for those who would bring a class above `each`.
- * Where patients' sizes do not allow it, a class gets fewer. Fails if a class has fewer than `each`
- * in all. Looks at id, positive and patient; a pure function of these and the seed. */
+ * order drawn by `seed`, each with all its samples, skipping patients that would bring a class
+ * above `each`. A class gets fewer where the sizes of patients do not allow it. Fails if a class
+ * has fewer than `each` in all. A pure function of id, positive, patient and the seed. */
 pd_status pd_draw_patients(pd_score *samples, size_t *count, int64_t each, uint64_t seed);
 
-/* Deals samples[count] to parts 0 ... *parts - 1 for cross-validation: part[i] is that of sample i.
- * Patients stay whole and come in an order drawn by `seed`, each into the part with the fewest
- * samples of its class (PNEUMONIA if any of its samples is). *parts is `most`, or the number of
- * patients of the rarer class if that is less. From two parts on, the samples outside of any part
- * are of both classes; with fewer, cross-validation is not possible. */
+/* Assigns samples[count] to parts 0 ... *parts - 1 for cross-validation: part[i] is that of sample
+ * i. Patients stay whole and are taken in an order drawn by `seed`, each into the part with the
+ * fewest samples of its class (PNEUMONIA if any of its samples is). *parts is `most`, or the number
+ * of patients of the rarer class if that is less. With two or more parts, the samples outside of
+ * any part include both classes; with fewer, cross-validation is not possible. */
 pd_status pd_draw_parts(int *part, int *parts, const pd_score *samples, size_t count, int most,
                         uint64_t seed);
 

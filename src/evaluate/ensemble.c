@@ -14,18 +14,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* --- Which checkpoints go together --- */
+/* --- Compatible checkpoints --- */
 
-/* An average of a checkpoint and itself is hardly what is meant. */
+/* Fails if a checkpoint is given twice. */
 static pd_status check_others(const char *const *paths, int index)
 {
     struct stat about, other;
     if (stat(paths[index], &about) != 0)
-        return PD_OK; /* the reader says so */
+        return PD_OK; /* loading it reports the error */
     for (int i = 0; i < index; i++)
         if (stat(paths[i], &other) == 0 && about.st_dev == other.st_dev &&
             about.st_ino == other.st_ino)
-            return pd_fail("%s: is given twice", paths[index]);
+            return pd_fail("%s: given twice", paths[index]);
     return PD_OK;
 }
 
@@ -42,10 +42,10 @@ static pd_status load_members(pd_ensemble *ensemble, const pd_ensemble_options *
             goto cleanup;
         }
         PD_TRY(pd_checkpoint_load(&member, options->paths[i]));
-        /* An ensemble does not keep which images calibration has seen. */
+        /* An ensemble does not store the images that calibration used. */
         if (member->site.count > 0) {
-            status = pd_fail("%s: was calibrated for another site: give the checkpoint that it was "
-                             "made from",
+            status = pd_fail("%s: was calibrated for another site: give the original "
+                             "checkpoint",
                              options->paths[i]);
             goto cleanup;
         }
@@ -71,26 +71,26 @@ cleanup:
     return status;
 }
 
-/* Either all members are of one cross-validation, or none is of any. */
+/* Fails unless all members are parts of one cross-validation, or none is. */
 static pd_status check_cross(const pd_classifier *classifier)
 {
     const pd_classifier_member *first = pd_classifier_at(classifier, 0);
     for (int i = 1; i < pd_classifier_count(classifier); i++) {
         const pd_classifier_member *other = pd_classifier_at(classifier, i);
         if (first->job.cross != other->job.cross)
-            return pd_fail("%s and %s: the one was trained with data.cross = %d, the other with "
-                           "%d: each knows images by which the other would be judged",
+            return pd_fail("%s and %s: trained with data.cross = %d and %d: each was trained on "
+                           "images that the other would be evaluated on",
                            first->name, other->name, first->job.cross, other->job.cross);
         if (first->job.cross > 0 &&
             strcmp(first->checkpoint->data_digest, other->checkpoint->data_digest) != 0)
-            return pd_fail("%s and %s: they are parts of the cross-validations of two data sets: "
-                           "each knows images by which the other would be judged",
+            return pd_fail("%s and %s: parts of cross-validations of two data sets: each was "
+                           "trained on images that the other would be evaluated on",
                            first->name, other->name);
     }
     return PD_OK;
 }
 
-/* The data set that a member was trained on, as it is in its file. */
+/* Opens the data set that a member was trained on, with the folds of the file. */
 static pd_status open_own(pd_dataset **out, const pd_classifier_member *member)
 {
     pd_status status = pd_dataset_open(out, member->job.file);
@@ -98,7 +98,7 @@ static pd_status open_own(pd_dataset **out, const pd_classifier_member *member)
         return pd_error_prefix(status, "%s: its folds cannot be compared", member->name);
     if (strcmp(pd_dataset_get_info(*out)->digest, member->checkpoint->data_digest) == 0)
         return PD_OK;
-    return pd_fail("%s: its folds cannot be compared: %s is not the data set any more that it was "
+    return pd_fail("%s: its folds cannot be compared: %s is no longer the data set that it was "
                    "trained on",
                    member->name, member->job.file);
 }
@@ -132,7 +132,8 @@ cleanup:
     return status;
 }
 
-/* Parts of a cross-validation know all but the test fold of their data set, in another one too. */
+/* Together, the parts of a cross-validation were trained on all but the test fold of their data
+ * set; another data set may contain the same images. */
 static pd_status check_cross_data(const pd_classifier *classifier, const pd_dataset *dataset,
                                   const char *path)
 {
@@ -140,10 +141,9 @@ static pd_status check_cross_data(const pd_classifier *classifier, const pd_data
     if (first->job.cross == 0 ||
         strcmp(pd_dataset_get_info(dataset)->digest, first->checkpoint->data_digest) == 0)
         return PD_OK;
-    return pd_fail(
-        "%s: is not the data set that %s was trained on, which the decision of parts of a "
-        "cross-validation is chosen on",
-        path, first->name);
+    return pd_fail("%s: is not the data set that %s was trained on; the decision of parts of a "
+                   "cross-validation must be chosen on that one",
+                   path, first->name);
 }
 
 /* --- The decision --- */
@@ -158,22 +158,21 @@ static void warn_of_rules(const pd_classifier *classifier)
             job->decision.sensitivity_margin != first->decision.sensitivity_margin ||
             job->threshold_on != first->threshold_on ||
             job->decision.target_specificity != first->decision.target_specificity)
-            pd_log_warn(
-                "%s: its job chooses a threshold by other [evaluate] keys; the average's is "
-                "chosen by those of %s",
-                member->name, pd_classifier_at(classifier, 0)->name);
+            pd_log_warn("%s: its job has other [evaluate] keys for the threshold; the average uses "
+                        "those of "
+                        "%s",
+                        member->name, pd_classifier_at(classifier, 0)->name);
     }
 }
 
-/* Damaged weights must not decide on a threshold. */
+/* Damaged weights must not choose a threshold. */
 static pd_status check_finite(const pd_score *scores, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!isfinite(scores[i].logit))
-            return pd_fail(
-                "the mean of the models' answers to validation image %lld is not finite: "
-                "one of the checkpoints is damaged",
-                (long long)scores[i].id);
+            return pd_fail("the mean of the models' logits of validation image %lld is not finite: "
+                           "one of the checkpoints is damaged",
+                           (long long)scores[i].id);
     return PD_OK;
 }
 
@@ -228,7 +227,7 @@ static pd_status decide(pd_classifier *classifier, pd_comm *comm, const pd_ensem
     pd_validation_scores scores = {0};
     pd_validation chosen = {0};
     pd_job job = *pd_classifier_job(classifier);
-    job.decision.views = PD_VIEWS_PLAIN; /* each member has averaged over its own */
+    job.decision.views = PD_VIEWS_PLAIN; /* each member averages over its own views */
     pd_ensemble_data_members(members, classifier, data, PD_VAL);
     for (int i = 0; i < data->count; i++)
         members[i].options.hold = job.threshold_on == PD_THRESHOLD_STRESS;
@@ -248,7 +247,7 @@ cleanup:
     return status;
 }
 
-/* Whether options->data is to be used rather than the first member's own data set. */
+/* Whether to use options->data rather than the first member's own data set. */
 static pd_status is_asked_for(bool *is, const pd_classifier *classifier,
                               const pd_ensemble_options *options)
 {

@@ -8,22 +8,22 @@
 /* A data set as each member of a classifier sees it. */
 typedef struct pd_ensemble_data {
     int count;
-    pd_dataset *datasets[PD_MEMBERS_MAX]; /* of each member; the same where their folds are */
-    pd_dataset *shown; /* the same for people: an image is in its val fold if it is in that of any
-                          member */
-    bool out_of_fold;  /* the folds are not the same for all members */
+    pd_dataset
+        *datasets[PD_MEMBERS_MAX]; /* of each member; the same handle where folds are equal */
+    pd_dataset *shown; /* the same data set to show: an image is in its val fold if it is in that of
+                          any member */
+    bool out_of_fold;  /* the members' folds differ */
 } pd_ensemble_data;
 
-/* Opens the data set at `path` for every member: one trained by parts of a cross-validation of it
- * (by its digest) sees its own folds, any other those of the file. Release with
+/* Opens the data set at `path` for every member. A member trained on a part of a cross-validation
+ * of it (by its digest) gets its own folds, any other member those of the file. Release with
  * pd_ensemble_data_close, also after a failure. */
 pd_status pd_ensemble_data_open(pd_ensemble_data *out, const pd_classifier *classifier,
                                 const char *path);
 void pd_ensemble_data_close(pd_ensemble_data *data);
 
-/* How the members score a fold of the data set: members[pd_classifier_count]. Another hospital's
- * images are normalised as those were that the members know. Borrows from the classifier and the
- * data. */
+/* Sets members[pd_classifier_count] to score a fold of the data set. Images of another data set are
+ * normalised like the training images. Borrows from the classifier and the data. */
 void pd_ensemble_data_members(pd_member *members, const pd_classifier *classifier,
                               const pd_ensemble_data *data, pd_fold fold);
 

@@ -21,35 +21,38 @@
 struct pd_evaluation {
     pd_classifier *classifier;
     pd_ensemble_data data;
-    uint8_t *seen; /* by pd_seen_find; NULL: no image was */
+    uint8_t *seen; /* from pd_seen_find; NULL: none */
     pd_results results;
 };
 
-static const pd_dataset *dataset_of(const pd_evaluation *self)
+static const pd_dataset *dataset_of(const pd_evaluation *evaluation)
 {
-    return self->data.shown;
+    return evaluation->data.shown;
 }
 
-/* The members, to score `most` images of a fold together (0: all); see pd_scorer_options. */
-static void set_up_members(const pd_evaluation *self, pd_member *members, pd_fold fold, size_t most)
+/* Sets members to score `most` images of a fold in total (0: all); see pd_scorer_options. */
+static void set_up_members(const pd_evaluation *evaluation, pd_member *members, pd_fold fold,
+                           size_t most)
 {
-    size_t parts = self->data.out_of_fold && fold == PD_VAL ? (size_t)self->data.count : 1;
-    pd_ensemble_data_members(members, self->classifier, &self->data, fold);
-    for (int i = 0; i < self->data.count; i++)
+    size_t parts =
+        evaluation->data.out_of_fold && fold == PD_VAL ? (size_t)evaluation->data.count : 1;
+    pd_ensemble_data_members(members, evaluation->classifier, &evaluation->data, fold);
+    for (int i = 0; i < evaluation->data.count; i++)
         members[i].options.most = (most + parts - 1) / parts;
 }
 
 /* Scores a fold under every acquisition change; on rank 0 fills *out. Collective. */
-static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, pd_stress *out)
+static pd_status stress_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold fold, pd_stress *out)
 {
     pd_member members[PD_MEMBERS_MAX];
-    set_up_members(self, members, fold, (size_t)pd_classifier_job(self->classifier)->stress_images);
-    for (int i = 0; i < self->data.count; i++)
+    set_up_members(evaluation, members, fold,
+                   (size_t)pd_classifier_job(evaluation->classifier)->stress_images);
+    for (int i = 0; i < evaluation->data.count; i++)
         members[i].options.hold = true;
     pd_comm_set_position(comm, "stress test of the %s fold",
                          fold == PD_VAL ? "validation" : "test");
-    pd_status status = pd_stress_run(out, comm, members, self->data.count,
-                                     &pd_classifier_checkpoint(self->classifier)->decision);
+    pd_status status = pd_stress_run(out, comm, members, evaluation->data.count,
+                                     &pd_classifier_checkpoint(evaluation->classifier)->decision);
     if (status == PD_OK)
         pd_log_info("stress test of the %s fold: %lld of %lld images under %d changes",
                     fold == PD_VAL ? "validation" : "test", (long long)out->images,
@@ -58,7 +61,7 @@ static pd_status stress_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold, p
 }
 
 /* Scores one fold; on rank 0 fills *out. Collective. */
-static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
+static pd_status evaluate_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold fold,
                                pd_results_fold *out)
 {
     pd_status status = PD_OK;
@@ -66,25 +69,26 @@ static pd_status evaluate_fold(pd_evaluation *self, pd_comm *comm, pd_fold fold,
     pd_score *scores = NULL;
     size_t count, id_count;
     pd_member members[PD_MEMBERS_MAX];
-    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(evaluation->classifier);
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
     pd_comm_set_position(comm, "%s", name);
     const pd_scoring scoring = {.label = name, .change = PD_CHANGE_NONE};
-    set_up_members(self, members, fold, 0);
-    PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&scorer, comm, members, self->data.count)));
+    set_up_members(evaluation, members, fold, 0);
+    PD_TRY(
+        pd_comm_agree(comm, pd_mean_scorer_create(&scorer, comm, members, evaluation->data.count)));
     PD_TRY(pd_mean_scorer_run(scorer, &scoring, &scores, &count));
     const int64_t *ids = pd_mean_scorer_ids(scorer, &id_count);
-    PD_TRY(pd_outside_count(&out->outside, comm, checkpoint, dataset_of(self), ids, id_count,
-                            self->results.threads));
+    PD_TRY(pd_outside_count(&out->outside, comm, checkpoint, dataset_of(evaluation), ids, id_count,
+                            evaluation->results.threads));
     if (pd_comm_rank(comm) == 0) {
         const pd_fold_basis basis = {
             .decision = &checkpoint->decision,
             .ids = ids,
             .id_count = id_count,
-            .samples = self->results.samples,
-            .seen = self->seen,
-            .seed = self->results.seed,
-            .has_causes = pd_tasks[pd_classifier_job(self->classifier)->task].has_causes};
+            .samples = evaluation->results.samples,
+            .seen = evaluation->seen,
+            .seed = evaluation->results.seed,
+            .has_causes = pd_tasks[pd_classifier_job(evaluation->classifier)->task].has_causes};
         out->scores = scores;
         out->score_count = count;
         scores = NULL;
@@ -99,41 +103,41 @@ cleanup:
     return status;
 }
 
-/* Whether a fold that is asked for has images. */
-static bool is_usable(const pd_evaluation *self, pd_fold fold, bool asked)
+/* Whether a requested fold has images. */
+static bool is_usable(const pd_evaluation *evaluation, pd_fold fold, bool asked)
 {
-    const pd_job *job = pd_classifier_job(self->classifier);
-    const pd_sample *samples = pd_dataset_samples(dataset_of(self));
-    int64_t count = pd_dataset_get_info(dataset_of(self))->count;
+    const pd_job *job = pd_classifier_job(evaluation->classifier);
+    const pd_sample *samples = pd_dataset_samples(dataset_of(evaluation));
+    int64_t count = pd_dataset_get_info(dataset_of(evaluation))->count;
     for (int64_t i = 0; asked && i < count; i++)
         if (samples[i].fold == fold && pd_tasks[job->task].class_of(&samples[i]) >= 0)
             return true;
     return false;
 }
 
-/* Finds which images of the folds calibration has seen. Collective. */
-static pd_status find_seen(pd_evaluation *self, pd_comm *comm, bool val, bool test)
+/* Finds the images of the folds that calibration used. Collective. */
+static pd_status find_seen(pd_evaluation *evaluation, pd_comm *comm, bool val, bool test)
 {
-    const pd_site *site = &pd_classifier_checkpoint(self->classifier)->site;
+    const pd_site *site = &pd_classifier_checkpoint(evaluation->classifier)->site;
     const bool folds[PD_FOLDS] = {[PD_VAL] = val, [PD_TEST] = test};
     if (site->count == 0)
         return PD_OK;
-    self->results.unrecognised = !pd_seen_comparable(site, dataset_of(self));
-    if (self->results.unrecognised)
+    evaluation->results.unrecognised = !pd_seen_comparable(site, dataset_of(evaluation));
+    if (evaluation->results.unrecognised)
         return PD_OK;
-    pd_comm_set_position(comm, "looking for images of the calibration");
-    return pd_seen_find(&self->seen, comm, site, dataset_of(self), folds);
+    pd_comm_set_position(comm, "searching for images of the calibration");
+    return pd_seen_find(&evaluation->seen, comm, site, dataset_of(evaluation), folds);
 }
 
-/* The class of which calibration has seen all images of the fold; PD_LABELS: there is none. */
-static pd_label find_used_up(const pd_evaluation *self, pd_fold fold)
+/* The class of which calibration used all images of the fold; PD_LABELS: none. */
+static pd_label find_used_up(const pd_evaluation *evaluation, pd_fold fold)
 {
-    const pd_job *job = pd_classifier_job(self->classifier);
-    const pd_sample *samples = pd_dataset_samples(dataset_of(self));
+    const pd_job *job = pd_classifier_job(evaluation->classifier);
+    const pd_sample *samples = pd_dataset_samples(dataset_of(evaluation));
     int64_t seen[PD_LABELS] = {0}, fresh[PD_LABELS] = {0};
-    for (int64_t i = 0; i < pd_dataset_get_info(dataset_of(self))->count; i++)
+    for (int64_t i = 0; i < pd_dataset_get_info(dataset_of(evaluation))->count; i++)
         if (samples[i].fold == fold && pd_tasks[job->task].class_of(&samples[i]) >= 0)
-            (self->seen[i] ? seen : fresh)[samples[i].label]++;
+            (evaluation->seen[i] ? seen : fresh)[samples[i].label]++;
     for (pd_label label = PD_NORMAL; label < PD_LABELS; label++)
         if (seen[label] > 0 && fresh[label] == 0)
             return label;
@@ -142,19 +146,21 @@ static pd_label find_used_up(const pd_evaluation *self, pd_fold fold)
 
 /* Clears *usable if calibration has used up a class of the fold, and fails if there is no other
  * fold to evaluate. */
-static pd_status check_used_up(const pd_evaluation *self, pd_fold fold, bool *usable, bool other)
+static pd_status check_used_up(const pd_evaluation *evaluation, pd_fold fold, bool *usable,
+                               bool other)
 {
     const char *name = fold == PD_VAL ? "val" : "test";
-    pd_label label = *usable && self->seen != NULL ? find_used_up(self, fold) : PD_LABELS;
+    pd_label label =
+        *usable && evaluation->seen != NULL ? find_used_up(evaluation, fold) : PD_LABELS;
     if (label == PD_LABELS)
         return PD_OK;
     *usable = false;
     if (!other)
         return pd_fail("%s: its %s fold cannot be evaluated: all its %s images were used for "
                        "calibration",
-                       self->results.data_path, name, pd_label_names[label]);
+                       evaluation->results.data_path, name, pd_label_names[label]);
     pd_log_info("%s: its %s fold is left out: all its %s images were used for calibration",
-                self->results.data_path, name, pd_label_names[label]);
+                evaluation->results.data_path, name, pd_label_names[label]);
     return PD_OK;
 }
 
@@ -170,27 +176,28 @@ static int64_t count_parameters(const pd_classifier *classifier)
     return sum;
 }
 
-static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_options *options)
+static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
+                        const pd_evaluate_options *options)
 {
     pd_status status = PD_OK;
     int32_t example;
-    pd_results *results = &self->results;
-    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(self->classifier);
-    const pd_job *job = pd_classifier_job(self->classifier);
-    PD_TRY(pd_ensemble_data_open(&self->data, self->classifier,
+    pd_results *results = &evaluation->results;
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(evaluation->classifier);
+    const pd_job *job = pd_classifier_job(evaluation->classifier);
+    PD_TRY(pd_ensemble_data_open(&evaluation->data, evaluation->classifier,
                                  options->data != NULL ? options->data : job->file));
-    const pd_dataset_info *info = pd_dataset_get_info(dataset_of(self));
-    results->members = self->data.count;
+    const pd_dataset_info *info = pd_dataset_get_info(dataset_of(evaluation));
+    results->members = evaluation->data.count;
     results->job_name = checkpoint->job_name;
     results->model = checkpoint->model;
     results->data_path = options->data != NULL ? options->data : job->file;
     results->data_digest = info->digest;
-    results->samples = pd_dataset_samples(dataset_of(self));
+    results->samples = pd_dataset_samples(dataset_of(evaluation));
     results->version = PNEUMO_VERSION;
     results->seed = job->seed;
     results->ranks = pd_comm_size(comm);
     results->lanes = job->sampling.lanes;
-    results->parameters = count_parameters(self->classifier);
+    results->parameters = count_parameters(evaluation->classifier);
     results->best_epoch = checkpoint->state.best_epoch;
     results->epochs = checkpoint->state.epoch;
     results->seconds = results->images_per_second = (double)NAN;
@@ -209,13 +216,13 @@ static pd_status set_up(pd_evaluation *self, pd_comm *comm, const pd_evaluate_op
     results->test_looks = checkpoint->test_looks;
     results->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
     results->other_threshold = checkpoint->state.epoch_step > 0;
-    PD_TRY(pd_folds_leaks(&results->leaks, &example, pd_dataset_samples(dataset_of(self)),
+    PD_TRY(pd_folds_leaks(&results->leaks, &example, pd_dataset_samples(dataset_of(evaluation)),
                           info->count));
 cleanup:
     return status;
 }
 
-/* Counts a look in each of the checkpoints that an average was made of for this evaluation. */
+/* Counts the evaluation of the test fold in each member of an average. */
 static pd_status count_in_members(pd_ensemble *ensemble)
 {
     pd_status status = PD_OK;
@@ -226,7 +233,7 @@ static pd_status count_in_members(pd_ensemble *ensemble)
     return status;
 }
 
-/* Looks that were counted in the members of an average before it was made. */
+/* Evaluations that were counted in the members before they were averaged. */
 static int64_t looks_before(const pd_ensemble *ensemble)
 {
     int64_t most = 0;
@@ -236,69 +243,69 @@ static int64_t looks_before(const pd_ensemble *ensemble)
     return most;
 }
 
-/* Writes into the file, or the files, that their test fold was looked at. */
-static void count_look(pd_evaluation *self, const pd_evaluate_options *options)
+/* Counts the evaluation of the test fold in the checkpoint files. */
+static void count_look(pd_evaluation *evaluation, const pd_evaluate_options *options)
 {
-    pd_ensemble *ensemble = pd_classifier_ensemble(self->classifier);
-    pd_checkpoint *whole = pd_classifier_checkpoint(self->classifier);
-    if (self->results.other_data ||
+    pd_ensemble *ensemble = pd_classifier_ensemble(evaluation->classifier);
+    pd_checkpoint *whole = pd_classifier_checkpoint(evaluation->classifier);
+    if (evaluation->results.other_data ||
         (options->by_training && whole->test_looks > looks_before(ensemble)))
         return;
-    self->results.test_looks = ++whole->test_looks;
+    evaluation->results.test_looks = ++whole->test_looks;
     pd_status status = options->checkpoint_count > 1 ? count_in_members(ensemble)
                        : ensemble->is_file ? pd_ensemble_save(options->checkpoints[0], ensemble)
                                            : pd_checkpoint_save(options->checkpoints[0], whole);
     if (status != PD_OK)
-        pd_log_warn("this look at the test fold is not counted: %s", pd_error_message());
+        pd_log_warn("this evaluation of the test fold is not counted: %s", pd_error_message());
 }
 
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options)
 {
     pd_status status = PD_OK;
-    pd_evaluation *self = NULL;
+    pd_evaluation *evaluation = NULL;
     *out = NULL;
-    PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->results.threads = pd_threads_choose(comm, options->threads);
+    PD_TRY(pd_alloc(&evaluation, 1, sizeof *evaluation));
+    evaluation->results.threads = pd_threads_choose(comm, options->threads);
     const pd_ensemble_options assembly = {.paths = options->checkpoints,
                                           .count = options->checkpoint_count,
                                           .data = options->data,
                                           .only_own = true,
-                                          .threads = self->results.threads};
-    PD_TRY(pd_ensemble_assemble(&self->classifier, comm, &assembly));
-    PD_TRY(pd_comm_agree(comm, set_up(self, comm, options)));
-    if (pd_comm_rank(comm) == 0 && !pd_classifier_checkpoint(self->classifier)->has_profile)
+                                          .threads = evaluation->results.threads};
+    PD_TRY(pd_ensemble_assemble(&evaluation->classifier, comm, &assembly));
+    PD_TRY(pd_comm_agree(comm, set_up(evaluation, comm, options)));
+    if (pd_comm_rank(comm) == 0 && !pd_classifier_checkpoint(evaluation->classifier)->has_profile)
         pd_log_warn("%s: no profile of the training images: images unlike them are not counted",
                     options->checkpoints[0]);
-    bool val = is_usable(self, PD_VAL, options->val);
-    bool test = is_usable(self, PD_TEST, options->test);
+    bool val = is_usable(evaluation, PD_VAL, options->val);
+    bool test = is_usable(evaluation, PD_TEST, options->test);
     if (!val && !test) {
-        status = pd_fail("%s: there are no images in its %s: give another data set or fold",
-                         self->results.data_path,
+        status = pd_fail("%s: no images in its %s: give another data set or fold",
+                         evaluation->results.data_path,
                          !options->test  ? "val fold"
                          : !options->val ? "test fold"
                                          : "val and test folds");
         goto cleanup;
     }
     if (options->val != val || options->test != test)
-        pd_log_info("%s has no images in its %s fold, which is left out", self->results.data_path,
-                    val ? "test" : "val");
-    PD_TRY(find_seen(self, comm, val, test));
-    PD_TRY(check_used_up(self, PD_VAL, &val, test));
-    PD_TRY(check_used_up(self, PD_TEST, &test, val));
+        pd_log_info("%s has no images in its %s fold, which is left out",
+                    evaluation->results.data_path, val ? "test" : "val");
+    PD_TRY(find_seen(evaluation, comm, val, test));
+    PD_TRY(check_used_up(evaluation, PD_VAL, &val, test));
+    PD_TRY(check_used_up(evaluation, PD_TEST, &test, val));
     if (val)
-        PD_TRY(evaluate_fold(self, comm, PD_VAL, &self->results.val));
+        PD_TRY(evaluate_fold(evaluation, comm, PD_VAL, &evaluation->results.val));
     if (test)
-        PD_TRY(evaluate_fold(self, comm, PD_TEST, &self->results.test));
+        PD_TRY(evaluate_fold(evaluation, comm, PD_TEST, &evaluation->results.test));
     if (options->stress && val)
-        PD_TRY(stress_fold(self, comm, PD_VAL, &self->results.val.stress));
+        PD_TRY(stress_fold(evaluation, comm, PD_VAL, &evaluation->results.val.stress));
     if (options->stress && test && !options->by_training)
-        PD_TRY(stress_fold(self, comm, PD_TEST, &self->results.test.stress));
+        PD_TRY(stress_fold(evaluation, comm, PD_TEST, &evaluation->results.test.stress));
     if (test && pd_comm_rank(comm) == 0)
-        count_look(self, options);
-    *out = self;
-    self = NULL;
+        count_look(evaluation, options);
+    *out = evaluation;
+    evaluation = NULL;
 cleanup:
-    pd_evaluation_destroy(&self);
+    pd_evaluation_destroy(&evaluation);
     return status;
 }
 

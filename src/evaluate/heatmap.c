@@ -8,8 +8,8 @@
 
 /* --- The map --- */
 
-/* Equations 1 and 2 of the paper: every channel of the activation, weighted by the mean of its
- * gradient, added up; what speaks against pneumonia is left out. */
+/* Equations 1 and 2 of the paper: the sum of the activation's channels, each weighted by the mean
+ * of its gradient; negative values, evidence against pneumonia, become 0. */
 static pd_status combine_channels(float *map, pd_shape shape, const float *activation,
                                   const float *gradient)
 {
@@ -26,14 +26,13 @@ static pd_status combine_channels(float *map, pd_shape shape, const float *activ
             sum += weights[c] * (double)activation[i * channels + c];
         map[i] = sum > 0 ? (float)sum : 0;
         if (!isfinite(sum) || !isfinite(map[i]))
-            status =
-                pd_fail("the network's numbers for it are not finite; its weights are no good");
+            status = pd_fail("the heat map is not finite; the network's weights are damaged");
     }
     free(weights);
     return status;
 }
 
-/* The share of cell i of n that lies further than a tenth of the side from both ends. */
+/* The share of cell i of n that is further than a tenth of the side from both ends. */
 static double inner_share(int i, int n)
 {
     double begin = fmax(0.1, (double)i / n), end = fmin(0.9, (double)(i + 1) / n);
@@ -61,7 +60,7 @@ static size_t largest_of(const float *values, size_t count)
     return largest;
 }
 
-/* To a sixteenth of a cell. */
+/* Resolution: a sixteenth of a cell. */
 static pd_status find_peak(pd_heatmap *map)
 {
     int height = 16 * map->height, width = 16 * map->width;
@@ -152,15 +151,15 @@ void pd_heatmap_free(pd_heatmap *heatmap)
     *heatmap = (pd_heatmap){0};
 }
 
-/* --- Its picture --- */
+/* --- The picture --- */
 
 typedef struct colour {
     float channel[3]; /* red, green, blue, 0 to 255 */
 } colour;
 
 /* "plasma" by Nathaniel Smith and Stefan van der Walt, perceptually uniform, CC0
- * (https://bids.github.io/colormap), at ninths. It has no grey, and ends in a yellow that shows on
- * the white of an opacity too. */
+ * (https://bids.github.io/colormap), at ninths. It contains no grey and ends in a yellow that is
+ * visible on a white opacity. */
 static colour colour_of(float value)
 {
     static const colour ninths[] = {
@@ -182,7 +181,7 @@ static uint8_t *pixel_at(const pd_picture *picture, int row, int column)
     return picture->pixels + 3 * ((size_t)row * (size_t)picture->width + (size_t)column);
 }
 
-/* The hotter, the less of the grey shows through: what is cold looks as it is. `heat` is
+/* The opacity rises with the heat, so that cold regions show the image alone. `heat` is
  * [height][width] of the image. */
 static void lay_over(const pd_picture *picture, const float *heat, const pd_image *image)
 {
@@ -199,7 +198,7 @@ static void lay_over(const pd_picture *picture, const float *heat, const pd_imag
         }
 }
 
-/* The scale is a bar with a mark at each end, on black. Each is as wide as the gaps around. */
+/* The scale: a bar with a mark at each end, on black; bar, marks and gaps are equally wide. */
 static int scale_unit(int height)
 {
     return height < 96 ? 2 : height / 48;
@@ -249,7 +248,7 @@ cleanup:
     return status;
 }
 
-/* `image` made smaller by a factor. */
+/* `image` scaled down by a factor. */
 static pd_status shrink(pd_image *out, const pd_image *image, double factor)
 {
     out->height = (int)fmax(1, image->height * factor);

@@ -21,7 +21,7 @@ static bool has_both(const pd_dataset_info *info, pd_fold fold)
     return info->counts[fold][PD_NORMAL] > 0 && info->counts[fold][PD_PNEUMONIA] > 0;
 }
 
-/* Sets fold to PD_FOLDS for all of them. */
+/* Sets *fold; PD_FOLDS stands for all folds. */
 static pd_status choose_fold(pd_fold *fold, const pd_labelled_options *options,
                              const pd_dataset_info *info, const pd_checkpoint *checkpoint)
 {
@@ -31,32 +31,33 @@ static pd_status choose_fold(pd_fold *fold, const pd_labelled_options *options,
             if (strcasecmp(options->fold, pd_fold_names[*fold]) == 0)
                 break;
     if (*fold != PD_VAL && strcmp(info->digest, checkpoint->data_digest) == 0)
-        return pd_fail("%s: is the data set of the training, of which only the val fold serves to "
-                       "calibrate: use --fold val, or images of another site",
-                       options->data);
+        return pd_fail(
+            "%s: the model was trained on this data set, so only its val fold can be used "
+            "for calibration: give --fold val, or images of another site",
+            options->data);
     return PD_OK;
 }
 
-static pd_status list_dataset(pd_labelled *self, const pd_labelled_options *options,
+static pd_status list_dataset(pd_labelled *labelled, const pd_labelled_options *options,
                               const pd_checkpoint *checkpoint)
 {
     static const char *const names[PD_FOLDS + 1] = {"fold train", "fold val", "fold test",
                                                     "all folds"};
     pd_status status = PD_OK;
     pd_fold fold;
-    PD_TRY(pd_dataset_open(&self->dataset, options->data));
-    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
-    const pd_sample *samples = pd_dataset_samples(self->dataset);
+    PD_TRY(pd_dataset_open(&labelled->dataset, options->data));
+    const pd_dataset_info *info = pd_dataset_get_info(labelled->dataset);
+    const pd_sample *samples = pd_dataset_samples(labelled->dataset);
     PD_TRY(choose_fold(&fold, options, info, checkpoint));
-    self->height = info->height;
-    self->width = info->width;
-    snprintf(self->source, sizeof self->source, "%s of a data set", names[fold]);
-    snprintf(self->grouping, sizeof self->grouping, "%s", info->grouping);
-    PD_TRY(pd_alloc(&self->samples, (size_t)info->count, sizeof *self->samples));
+    labelled->height = info->height;
+    labelled->width = info->width;
+    snprintf(labelled->source, sizeof labelled->source, "%s of a data set", names[fold]);
+    snprintf(labelled->grouping, sizeof labelled->grouping, "%s", info->grouping);
+    PD_TRY(pd_alloc(&labelled->samples, (size_t)info->count, sizeof *labelled->samples));
     for (int label = PD_NORMAL; label < PD_LABELS; label++)
         for (int64_t i = 0; i < info->count; i++)
             if ((int)samples[i].label == label && (fold == PD_FOLDS || samples[i].fold == fold))
-                self->samples[self->count++] =
+                labelled->samples[labelled->count++] =
                     (pd_score){.id = i, .positive = label, .patient = samples[i].patient};
 cleanup:
     return status;
@@ -64,7 +65,7 @@ cleanup:
 
 /* --- Two folders --- */
 
-static pd_status find_files(pd_labelled *self, const pd_labelled_options *options)
+static pd_status find_files(pd_labelled *labelled, const pd_labelled_options *options)
 {
     for (int label = PD_NORMAL; label < PD_LABELS; label++) {
         struct stat about;
@@ -72,26 +73,26 @@ static pd_status find_files(pd_labelled *self, const pd_labelled_options *option
         if (stat(folder, &about) != 0 || !S_ISDIR(about.st_mode))
             return pd_fail("%s: is not a folder; give the folder of the %s images", folder,
                            label == PD_NORMAL ? "normal" : "pneumonia");
-        pd_status status = pd_files_find(&self->files[label], &folder, 1);
+        pd_status status = pd_files_find(&labelled->files[label], &folder, 1);
         if (status != PD_OK)
             return status;
     }
     return PD_OK;
 }
 
-/* A patient's number is that of its first sample. */
-static pd_status find_patients(pd_labelled *self)
+/* A patient's id is that of its first sample. */
+static pd_status find_patients(pd_labelled *labelled)
 {
     pd_status status = PD_OK;
     const char **names = NULL;
     int64_t *first = NULL;
-    PD_TRY(pd_alloc(&names, self->count, sizeof *names));
-    PD_TRY(pd_alloc(&first, self->count, sizeof *first));
-    for (size_t i = 0; i < self->count; i++)
-        names[i] = pd_labelled_name(self, (int64_t)i);
-    PD_TRY(pd_patients_group(first, NULL, names, (int64_t)self->count));
-    for (size_t i = 0; i < self->count; i++)
-        self->samples[i].patient = (int32_t)first[i];
+    PD_TRY(pd_alloc(&names, labelled->count, sizeof *names));
+    PD_TRY(pd_alloc(&first, labelled->count, sizeof *first));
+    for (size_t i = 0; i < labelled->count; i++)
+        names[i] = pd_labelled_name(labelled, (int64_t)i);
+    PD_TRY(pd_patients_group(first, NULL, names, (int64_t)labelled->count));
+    for (size_t i = 0; i < labelled->count; i++)
+        labelled->samples[i].patient = (int32_t)first[i];
 cleanup:
     free(names);
     free(first);
@@ -99,46 +100,47 @@ cleanup:
 }
 
 /* Collective. */
-static pd_status share_files(pd_labelled *self, pd_comm *comm, const pd_labelled_options *options)
+static pd_status share_files(pd_labelled *labelled, pd_comm *comm,
+                             const pd_labelled_options *options)
 {
     pd_status status = PD_OK;
     if (pd_comm_rank(comm) == 0)
-        status = find_files(self, options);
+        status = find_files(labelled, options);
     PD_TRY(pd_comm_agree(comm, status));
     for (int label = PD_NORMAL; label < PD_LABELS; label++)
-        PD_TRY(pd_listing_share(comm, &self->files[label]));
+        PD_TRY(pd_listing_share(comm, &labelled->files[label]));
 cleanup:
     return status;
 }
 
-static pd_status list_folders(pd_labelled *self, const pd_checkpoint *checkpoint)
+static pd_status list_folders(pd_labelled *labelled, const pd_checkpoint *checkpoint)
 {
     pd_status status = PD_OK;
-    self->height = (int)checkpoint->image_height;
-    self->width = (int)checkpoint->image_width;
-    snprintf(self->source, sizeof self->source, "two folders");
-    snprintf(self->grouping, sizeof self->grouping, "patient by file name, where it is known");
-    size_t normal = (size_t)self->files[PD_NORMAL].count;
-    PD_TRY(pd_alloc(&self->samples, normal + (size_t)self->files[PD_PNEUMONIA].count,
-                    sizeof *self->samples));
-    self->count = normal + (size_t)self->files[PD_PNEUMONIA].count;
-    for (size_t i = 0; i < self->count; i++)
-        self->samples[i] = (pd_score){.id = (int64_t)i, .positive = i >= normal};
-    PD_TRY(find_patients(self));
+    labelled->height = (int)checkpoint->image_height;
+    labelled->width = (int)checkpoint->image_width;
+    snprintf(labelled->source, sizeof labelled->source, "two folders");
+    snprintf(labelled->grouping, sizeof labelled->grouping, "patient by file name, where known");
+    size_t normal = (size_t)labelled->files[PD_NORMAL].count;
+    PD_TRY(pd_alloc(&labelled->samples, normal + (size_t)labelled->files[PD_PNEUMONIA].count,
+                    sizeof *labelled->samples));
+    labelled->count = normal + (size_t)labelled->files[PD_PNEUMONIA].count;
+    for (size_t i = 0; i < labelled->count; i++)
+        labelled->samples[i] = (pd_score){.id = (int64_t)i, .positive = i >= normal};
+    PD_TRY(find_patients(labelled));
 cleanup:
     return status;
 }
 
 /* --- Both --- */
 
-static pd_status draw(pd_labelled *self, const pd_labelled_options *options)
+static pd_status draw(pd_labelled *labelled, const pd_labelled_options *options)
 {
     pd_status status = PD_OK;
     if (options->each == 0)
         return PD_OK;
-    PD_TRY(pd_draw_patients(self->samples, &self->count, options->each, options->seed));
-    size_t used = strlen(self->source);
-    snprintf(self->source + used, sizeof self->source - used, ", drawn by seed %" PRIu64,
+    PD_TRY(pd_draw_patients(labelled->samples, &labelled->count, options->each, options->seed));
+    size_t used = strlen(labelled->source);
+    snprintf(labelled->source + used, sizeof labelled->source - used, ", drawn by seed %" PRIu64,
              options->seed);
 cleanup:
     if (status != PD_OK)
@@ -181,17 +183,17 @@ const char *pd_labelled_name(const pd_labelled *labelled, int64_t id)
                        : labelled->files[PD_PNEUMONIA].paths[id - normal];
 }
 
-static pd_status read_file(const pd_labelled *self, const char *path, uint8_t *pixels)
+static pd_status read_file(const pd_labelled *labelled, const char *path, uint8_t *pixels)
 {
     pd_image image = {0};
     pd_status status = pd_image_read(&image, path);
     if (status == PD_OK)
-        status = pd_image_resize(pixels, self->height, self->width, &image);
+        status = pd_image_resize(pixels, labelled->height, labelled->width, &image);
     pd_image_free(&image);
     return status;
 }
 
-/* The last failure as a line that begins with the path; never NULL but for want of memory. */
+/* The last error message as a line that begins with the path; NULL only when memory runs out. */
 static char *describe_failure(const char *path)
 {
     char *line = NULL;

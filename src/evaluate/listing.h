@@ -5,7 +5,7 @@
 #include "pneumo/comm/comm.h"
 #include "pneumo/data/files.h"
 
-/* Gives rank 0's list to the other ranks, whose *files is empty before. Each rank frees its own.
+/* Copies rank 0's list to the other ranks, whose *files is empty before. Each rank frees its copy.
  * Collective; all ranks return the same status. */
 pd_status pd_listing_share(pd_comm *comm, pd_files *files);
 

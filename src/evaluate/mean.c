@@ -39,7 +39,7 @@ pd_score pd_score_mean(const pd_score *const *scores, int count)
     return mean;
 }
 
-/* A score and the list that it is in. */
+/* A score and the list that holds it. */
 typedef struct entry {
     const pd_score *score;
     int list;
@@ -88,7 +88,7 @@ struct pd_mean_scorer {
     int count;
     pd_member members[PD_MEMBERS_MAX];
     pd_scorer *scorers[PD_MEMBERS_MAX];
-    int64_t *ids; /* [id_count]: of any member */
+    int64_t *ids; /* [id_count]: those of all members */
     size_t id_count;
 };
 
@@ -98,26 +98,26 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static pd_status list_ids(pd_mean_scorer *self)
+static pd_status list_ids(pd_mean_scorer *scorer)
 {
     size_t count, total = 0, used = 0;
-    for (int i = 0; i < self->count; i++) {
-        pd_scorer_ids(self->scorers[i], &count);
+    for (int i = 0; i < scorer->count; i++) {
+        pd_scorer_ids(scorer->scorers[i], &count);
         total += count;
     }
-    pd_status status = pd_alloc(&self->ids, total, sizeof *self->ids);
+    pd_status status = pd_alloc(&scorer->ids, total, sizeof *scorer->ids);
     if (status != PD_OK)
         return status;
-    for (int i = 0; i < self->count; i++) {
-        const int64_t *ids = pd_scorer_ids(self->scorers[i], &count);
+    for (int i = 0; i < scorer->count; i++) {
+        const int64_t *ids = pd_scorer_ids(scorer->scorers[i], &count);
         if (count > 0)
-            memcpy(self->ids + used, ids, count * sizeof *ids);
+            memcpy(scorer->ids + used, ids, count * sizeof *ids);
         used += count;
     }
-    qsort(self->ids, total, sizeof *self->ids, by_value);
+    qsort(scorer->ids, total, sizeof *scorer->ids, by_value);
     for (size_t i = 0; i < total; i++)
-        if (i == 0 || self->ids[i] != self->ids[i - 1])
-            self->ids[self->id_count++] = self->ids[i];
+        if (i == 0 || scorer->ids[i] != scorer->ids[i - 1])
+            scorer->ids[scorer->id_count++] = scorer->ids[i];
     return PD_OK;
 }
 
@@ -125,20 +125,20 @@ pd_status pd_mean_scorer_create(pd_mean_scorer **out, pd_comm *comm, const pd_me
                                 int count)
 {
     pd_status status = PD_OK;
-    pd_mean_scorer *self = NULL;
+    pd_mean_scorer *scorer = NULL;
     *out = NULL;
-    PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->comm = comm;
+    PD_TRY(pd_alloc(&scorer, 1, sizeof *scorer));
+    scorer->comm = comm;
     for (int i = 0; i < count; i++) {
-        self->members[i] = members[i];
-        PD_TRY(pd_scorer_create(&self->scorers[i], comm, &members[i].options));
-        self->count++;
+        scorer->members[i] = members[i];
+        PD_TRY(pd_scorer_create(&scorer->scorers[i], comm, &members[i].options));
+        scorer->count++;
     }
-    PD_TRY(list_ids(self));
-    *out = self;
-    self = NULL;
+    PD_TRY(list_ids(scorer));
+    *out = scorer;
+    scorer = NULL;
 cleanup:
-    pd_mean_scorer_destroy(&self);
+    pd_mean_scorer_destroy(&scorer);
     return status;
 }
 
@@ -159,18 +159,18 @@ const int64_t *pd_mean_scorer_ids(const pd_mean_scorer *scorer, size_t *count)
     return scorer->ids;
 }
 
-/* Scores with one of several members; on rank 0 the scores are calibrated. Collective. */
-static pd_status run_member(pd_mean_scorer *self, int index, const pd_scoring *scoring,
+/* Scores with one of several members; calibrates the scores on rank 0. Collective. */
+static pd_status run_member(pd_mean_scorer *scorer, int index, const pd_scoring *scoring,
                             pd_score **scores, size_t *count)
 {
-    const pd_member *member = &self->members[index];
+    const pd_member *member = &scorer->members[index];
     pd_scoring own = *scoring;
     char label[96];
     if (scoring->label != NULL) {
-        snprintf(label, sizeof label, "%s, model %d/%d", scoring->label, index + 1, self->count);
+        snprintf(label, sizeof label, "%s, model %d/%d", scoring->label, index + 1, scorer->count);
         own.label = label;
     }
-    pd_status status = pd_scorer_run(self->scorers[index], member->network, &own, scores, count);
+    pd_status status = pd_scorer_run(scorer->scorers[index], member->network, &own, scores, count);
     if (status == PD_OK && *scores != NULL)
         pd_scores_calibrate(*scores, *count, member->temperature, member->options.views);
     return status;

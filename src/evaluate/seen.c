@@ -14,7 +14,8 @@ bool pd_seen_comparable(const pd_site *site, const pd_dataset *dataset)
     return info->height == site->image_height && info->width == site->image_width;
 }
 
-/* Marks those of ids[count] whose images are known; images [count][height][width] is scratch. */
+/* Marks those of ids[count] whose images are in site->images; images [count][height][width] is
+ * scratch. */
 static pd_status mark(uint8_t *seen, const pd_site *site, const pd_dataset *dataset,
                       const int64_t *ids, int64_t count, uint8_t *images)
 {
@@ -29,7 +30,7 @@ static pd_status mark(uint8_t *seen, const pd_site *site, const pd_dataset *data
     return status;
 }
 
-/* Samples [begin, end) of the folds that are asked for. */
+/* Samples [begin, end) of the requested folds. */
 static pd_status mark_slice(uint8_t *seen, const pd_site *site, const pd_dataset *dataset,
                             const bool folds[PD_FOLDS], int64_t begin, int64_t end)
 {

@@ -1,4 +1,4 @@
-/* Which images of a data set calibration has seen, and so cannot judge it. */
+/* Finding the images of a data set that were used for calibration, which must not evaluate it. */
 #ifndef PNEUMO_EVALUATE_SEEN_H
 #define PNEUMO_EVALUATE_SEEN_H
 
@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* Whether images of this data set can be recognised: those of another size have other hashes. */
+/* Whether images of this data set can be recognised: images of another size have other hashes. */
 bool pd_seen_comparable(const pd_site *site, const pd_dataset *dataset);
 
 /* Stores at *seen [count of the data set] (free()) a 1 for every sample whose image is among

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct stress_test {
+typedef struct pd_stress_test {
     pd_comm *comm;
     const pd_decision *decision;
     pd_mean_scorer *scorer;
     const int64_t *ids;
     size_t count;
     pd_score *pool; /* rank 0: [PD_CHANGES][count] */
-} stress_test;
+} pd_stress_test;
 
 const char *pd_stress_name(const pd_stress_row *row)
 {
@@ -31,21 +31,21 @@ const char *pd_stress_family(const pd_stress_row *row)
                                          : pd_change_family_names[pd_changes[row->change].family];
 }
 
-/* Judges one row's scores, and keeps those of changed images for the pool. */
-static pd_status judge(stress_test *self, pd_stress_row *row, pd_score *scores, size_t count)
+/* Computes one row's figures, and keeps the scores of changed images for the pooled AUC. */
+static pd_status judge(pd_stress_test *test, pd_stress_row *row, pd_score *scores, size_t count)
 {
-    const pd_decision *decision = self->decision;
-    pd_status status = pd_scores_check(scores, count, self->ids, self->count);
+    const pd_decision *decision = test->decision;
+    pd_status status = pd_scores_check(scores, count, test->ids, test->count);
     if (status != PD_OK)
         return pd_error_prefix(status, "change %s", pd_stress_name(row));
     pd_scores_decide(scores, count, decision->temperature, decision->views);
     if (row->change != PD_CHANGE_NONE)
-        memcpy(self->pool + (size_t)row->change * self->count, scores, count * sizeof *scores);
+        memcpy(test->pool + (size_t)row->change * test->count, scores, count * sizeof *scores);
     return pd_metrics_compute(&row->metrics, scores, count, decision->threshold);
 }
 
 /* Scores the images under one change. Collective. */
-static pd_status run_row(stress_test *self, pd_stress_row *row, int change)
+static pd_status run_row(pd_stress_test *test, pd_stress_row *row, int change)
 {
     char label[64];
     pd_score *scores = NULL;
@@ -53,11 +53,11 @@ static pd_status run_row(stress_test *self, pd_stress_row *row, int change)
     *row = (pd_stress_row){.change = change};
     snprintf(label, sizeof label, "stress test %d/%d", change + 2, PD_STRESS_ROWS);
     const pd_scoring scoring = {.label = label, .change = change};
-    pd_status status = pd_mean_scorer_run(self->scorer, &scoring, &scores, &count);
-    if (status == PD_OK && pd_comm_rank(self->comm) == 0)
-        status = judge(self, row, scores, count);
+    pd_status status = pd_mean_scorer_run(test->scorer, &scoring, &scores, &count);
+    if (status == PD_OK && pd_comm_rank(test->comm) == 0)
+        status = judge(test, row, scores, count);
     free(scores);
-    return pd_comm_agree(self->comm, status);
+    return pd_comm_agree(test->comm, status);
 }
 
 static double balanced(const pd_stress_row *row)
@@ -65,16 +65,16 @@ static double balanced(const pd_stress_row *row)
     return row->metrics.balanced_accuracy.value;
 }
 
-static pd_status summarise(const stress_test *self, pd_stress *out)
+static pd_status summarise(const pd_stress_test *test, pd_stress *out)
 {
     for (int i = 1; i < PD_STRESS_ROWS; i++)
         if (balanced(&out->rows[i]) < balanced(&out->rows[out->worst]))
             out->worst = i;
     out->present = true;
-    return pd_auc(&out->pooled_auc, self->pool, PD_CHANGES * self->count);
+    return pd_auc(&out->pooled_auc, test->pool, PD_CHANGES * test->count);
 }
 
-/* The images that the fold has for any of the members. */
+/* The number of images in the fold of any member. */
 static int64_t fold_images(const pd_member *members, int count)
 {
     int64_t images = 0, total = pd_dataset_get_info(members[0].options.dataset)->count;
@@ -93,21 +93,21 @@ pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_member *members,
                         const pd_decision *decision)
 {
     pd_status status = PD_OK;
-    stress_test self = {.comm = comm, .decision = decision};
+    pd_stress_test test = {.comm = comm, .decision = decision};
     *out = (pd_stress){.fold_images = fold_images(members, count)};
-    PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&self.scorer, comm, members, count)));
-    self.ids = pd_mean_scorer_ids(self.scorer, &self.count);
-    out->images = (int64_t)self.count;
+    PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&test.scorer, comm, members, count)));
+    test.ids = pd_mean_scorer_ids(test.scorer, &test.count);
+    out->images = (int64_t)test.count;
     if (pd_comm_rank(comm) == 0)
-        status = pd_alloc(&self.pool, PD_CHANGES * self.count, sizeof *self.pool);
+        status = pd_alloc(&test.pool, PD_CHANGES * test.count, sizeof *test.pool);
     PD_TRY(pd_comm_agree(comm, status));
     for (int i = 0; i < PD_STRESS_ROWS; i++)
-        PD_TRY(run_row(&self, &out->rows[i], i - 1));
+        PD_TRY(run_row(&test, &out->rows[i], i - 1));
     if (pd_comm_rank(comm) == 0)
-        status = summarise(&self, out);
+        status = summarise(&test, out);
     status = pd_comm_agree(comm, status);
 cleanup:
-    pd_mean_scorer_destroy(&self.scorer);
-    free(self.pool);
+    pd_mean_scorer_destroy(&test.scorer);
+    free(test.pool);
     return status;
 }

@@ -7,9 +7,9 @@
 
 #include "mean.h"
 
-/* Scores a fold under every change by the mean of members[count] (pd_mean_scorer), whose options
- * hold the subset and the views. Each score is checked to be there exactly once. On rank 0 *out is
- * filled. Collective; all ranks return the same status. */
+/* Scores a fold under every change with the mean of members[count] (pd_mean_scorer), whose options
+ * specify the subset and the views. A missing or repeated score is an error. *out is set on rank 0.
+ * Collective; all ranks return the same status. */
 pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_member *members, int count,
                         const pd_decision *decision);
 

@@ -3,12 +3,13 @@
 #include <float.h>
 #include <math.h>
 
-/* Enough for a + b = 1e11; the fraction needs some sqrt(a + b) terms where it converges slowest. */
+/* Enough for a + b = 1e11; the fraction needs about sqrt(a + b) terms where it converges slowest.
+ */
 enum { TERMS_MAX = 1 << 20 };
 
 static const double half_log_2pi = 0.91893853320467274178;
 
-/* What Stirling's formula leaves of log(gamma(z)): DLMF 5.11.1. */
+/* The remainder of Stirling's formula for log(gamma(z)): DLMF 5.11.1. */
 static double stirling_rest(double z)
 {
     if (z < 16)
@@ -76,7 +77,7 @@ pd_beta_tails pd_beta_log_tails(double a, double b, double x)
         return (pd_beta_tails){-INFINITY, 0};
     if (x == 1)
         return (pd_beta_tails){0, -INFINITY};
-    /* The fraction serves the smaller tail, or nearly so; the other one is its complement. */
+    /* The fraction is used for the smaller tail, approximately; the other is its complement. */
     if (x < (a + 1) / (a + b + 2)) {
         double below = log_tail(a, b, x);
         return (pd_beta_tails){below, log_complement(below)};

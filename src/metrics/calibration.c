@@ -50,8 +50,8 @@ cleanup:
     return status;
 }
 
-/* The derivative of the mean cross-entropy after 1 / T. Each term is written so that it loses no
- * digits where the network is very sure. */
+/* The derivative of the mean cross-entropy with respect to 1 / T. Each term is computed without
+ * cancellation for large logits. */
 static double slope(const double *logits, const int32_t *positive, size_t count, double temperature)
 {
     double mean = 0;
@@ -67,31 +67,31 @@ pd_status pd_temperature_fit(double *out, const double *logits, const int32_t *p
                              size_t count)
 {
     size_t positives = 0;
-    bool apart = true;
+    bool separated = true;
     *out = NAN;
     for (size_t i = 0; i < count; i++) {
         if (!isfinite(logits[i]))
-            return pd_fail("no temperature can be fitted: logit %zu is %g; the network's weights "
+            return pd_fail("cannot fit a temperature: logit %zu is %g; the network's weights "
                            "are probably not finite",
                            i, logits[i]);
         if (positive[i] != 0 && positive[i] != 1)
-            return pd_fail("no temperature can be fitted: label %zu is %" PRId32 "; labels are 0 "
+            return pd_fail("cannot fit a temperature: label %zu is %" PRId32 "; labels are 0 "
                            "(normal) and 1 (pneumonia)",
                            i, positive[i]);
         positives += (size_t)positive[i];
-        apart = apart && (positive[i] ? logits[i] > 0 : logits[i] < 0);
+        separated = separated && (positive[i] ? logits[i] > 0 : logits[i] < 0);
     }
     if (positives == 0 || positives == count)
-        return pd_fail("no temperature can be fitted: all %zu samples are %s; it needs both "
-                       "classes",
+        return pd_fail("cannot fit a temperature: all %zu samples are %s; both classes "
+                       "are needed",
                        count, positives == 0 ? "normal" : "pneumonia");
-    if (apart) {
+    if (separated) {
         *out = 1;
         return PD_OK;
     }
 
-    /* The cross-entropy is convex in 1 / T, so its slope changes sign once, and halving the range
-     * (by ratio: the first middle is 1) closes in on where. */
+    /* The cross-entropy is convex in 1 / T, so its slope changes sign once: bisect on a log scale,
+     * where the first middle is 1. */
     double low = 1.0 / 20, high = 20;
     for (int i = 0; i < 60; i++) {
         double middle = sqrt(low * high), at = slope(logits, positive, count, middle);
@@ -104,8 +104,9 @@ pd_status pd_temperature_fit(double *out, const double *logits, const int32_t *p
     return PD_OK;
 }
 
-/* One bound of the band: of the samples called PNEUMONIA (called = 1) or NORMAL (0). Goes from the
- * surest sample towards the threshold and keeps the last place where the error is low enough. */
+/* One bound of the band, for the samples called PNEUMONIA (called = 1) or NORMAL (0): the bound
+ * closest to the threshold, coming from the most confident sample, outside of which the error is
+ * low enough. */
 static double bound_choose(const pd_score *sorted, size_t count, int called, double threshold,
                            double error)
 {
@@ -137,9 +138,9 @@ pd_status pd_band_choose(double *low, double *high, const pd_score *scores, size
     size_t positives;
     *low = *high = NAN;
     if (isnan(threshold))
-        return pd_fail("the decision threshold is not a number");
+        return pd_fail("the decision threshold is NaN");
     if (!(error >= 0 && error <= 1))
-        return pd_fail("the error %g that the band of doubt may leave is not between 0 and 1",
+        return pd_fail("the error %g allowed outside the band of doubt is not between 0 and 1",
                        error);
     PD_TRY(pd_ranking_sort(&sorted, &positives, scores, count));
     *low = bound_choose(sorted, count, 0, threshold, error);

@@ -25,11 +25,11 @@ static pd_status levels_find(level **out, size_t *out_count, const pd_score *sco
     *out_count = 0;
     PD_TRY(pd_ranking_sort(&sorted, &positives, scores, count));
     if (positives == 0 || positives == count) {
-        status = pd_fail("no curve can be drawn: all %zu samples are %s; it needs both classes",
+        status = pd_fail("cannot draw a curve: all %zu samples are %s; both classes are needed",
                          count, positives == 0 ? "normal" : "pneumonia");
         goto cleanup;
     }
-    PD_TRY(pd_alloc(out, count + 1, sizeof(**out)));
+    PD_TRY(pd_alloc(out, count + 1, sizeof **out));
 
     level at = {.threshold = INFINITY};
     for (size_t i = count; i > 0; i--) {
@@ -44,7 +44,7 @@ cleanup:
     return status;
 }
 
-/* In whole numbers, so that no rounding bends the line. */
+/* In integers, without rounding. */
 static bool on_a_line(const level *a, const level *b, const level *c)
 {
     return (b->positives - a->positives) * (c->negatives - b->negatives) ==
@@ -65,7 +65,7 @@ pd_status pd_curve_roc(pd_curve *out, const pd_score *scores, size_t count)
             kept--;
         levels[kept++] = levels[i];
     }
-    PD_TRY(pd_alloc(&out->points, kept, sizeof(*out->points)));
+    PD_TRY(pd_alloc(&out->points, kept, sizeof *out->points));
     out->count = kept;
     for (size_t i = 0; i < kept; i++)
         out->points[i] = (pd_curve_point){(double)levels[i].negatives / (double)all.negatives,
@@ -76,8 +76,8 @@ cleanup:
     return status;
 }
 
-static bool level_or_upright(const pd_curve_point *a, const pd_curve_point *b,
-                             const pd_curve_point *c)
+static bool horizontal_or_vertical(const pd_curve_point *a, const pd_curve_point *b,
+                                   const pd_curve_point *c)
 {
     return (a->x == b->x && b->x == c->x) || (a->y == b->y && b->y == c->y);
 }
@@ -89,7 +89,7 @@ pd_status pd_curve_precision_recall(pd_curve *out, const pd_score *scores, size_
     size_t level_count, kept = 0;
     *out = (pd_curve){0};
     PD_TRY(levels_find(&levels, &level_count, scores, count));
-    PD_TRY(pd_alloc(&out->points, level_count, sizeof(*out->points)));
+    PD_TRY(pd_alloc(&out->points, level_count, sizeof *out->points));
 
     pd_curve_point *points = out->points;
     double positives = (double)levels[level_count - 1].positives;
@@ -97,7 +97,7 @@ pd_status pd_curve_precision_recall(pd_curve *out, const pd_score *scores, size_
         double hits = (double)levels[i].positives, called = hits + (double)levels[i].negatives;
         pd_curve_point point = {hits / positives, called > 0 ? hits / called : 1,
                                 levels[i].threshold};
-        if (kept > 1 && level_or_upright(&points[kept - 2], &points[kept - 1], &point))
+        if (kept > 1 && horizontal_or_vertical(&points[kept - 2], &points[kept - 1], &point))
             kept--;
         points[kept++] = point;
     }

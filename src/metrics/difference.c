@@ -23,18 +23,18 @@ static int compare_placement_ids(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Stores at *out (free()) a copy in ascending order of ids, each of which is there once. */
+/* Stores at *out (free()) a copy in ascending order of ids; a repeated id is an error. */
 static pd_status sort_by_id(pd_score **out, const pd_score *scores, size_t count)
 {
     pd_status status = PD_OK;
     size_t positives;
     *out = NULL;
     PD_TRY(pd_ranking_check(&positives, scores, count));
-    PD_TRY(pd_alloc(out, count, sizeof(**out)));
+    PD_TRY(pd_alloc(out, count, sizeof **out));
     if (count == 0)
         goto cleanup;
-    memcpy(*out, scores, count * sizeof(**out));
-    qsort(*out, count, sizeof(**out), compare_ids);
+    memcpy(*out, scores, count * sizeof **out);
+    qsort(*out, count, sizeof **out, compare_ids);
     for (size_t i = 1; i < count; i++)
         if ((*out)[i].id == (*out)[i - 1].id) {
             status = pd_fail("two models cannot be compared: sample %" PRId64 " has two scores of "
@@ -63,7 +63,7 @@ static pd_status pair(pd_score **sorted_a, pd_score **sorted_b, const pd_score *
             goto cleanup;
         }
         if (of_a->positive != of_b->positive) {
-            status = pd_fail("two models cannot be compared: sample %" PRId64 " is %s for the one "
+            status = pd_fail("two models cannot be compared: sample %" PRId64 " is %s for one "
                              "and %s for the other; both must be evaluated on the same images",
                              of_a->id, of_a->positive ? "pneumonia" : "normal",
                              of_b->positive ? "pneumonia" : "normal");
@@ -86,7 +86,7 @@ static pd_difference subtract(pd_figure a, pd_figure b)
 }
 
 /* The difference of the areas is the mean, over either class, of the difference of a sample's two
- * placements, so that its variance follows from theirs without the covariances of the paper. */
+ * placements, so its variance follows from theirs without the covariances of the paper. */
 pd_status pd_difference_auc(pd_difference *out, const pd_score *a, const pd_score *b, size_t count)
 {
     pd_status status = PD_OK;
@@ -101,8 +101,8 @@ pd_status pd_difference_auc(pd_difference *out, const pd_score *a, const pd_scor
     if (placements_a == NULL)
         goto cleanup;
 
-    qsort(placements_a, count, sizeof(*placements_a), compare_placement_ids);
-    qsort(placements_b, count, sizeof(*placements_b), compare_placement_ids);
+    qsort(placements_a, count, sizeof *placements_a, compare_placement_ids);
+    qsort(placements_b, count, sizeof *placements_b, compare_placement_ids);
     double value = auc_a - auc_b;
     for (size_t i = 0; i < count; i++) {
         double lead = placements_a[i].share - placements_b[i].share;
@@ -150,7 +150,7 @@ pd_status pd_difference_accuracy(pd_difference *out, const pd_score *a, double t
     int64_t cells[2][2] = {0}; /* [a is right][b is right] */
     *out = undefined;
     if (isnan(threshold_a) || isnan(threshold_b))
-        return pd_fail("two models cannot be compared: a decision threshold is not a number");
+        return pd_fail("two models cannot be compared: a decision threshold is NaN");
     PD_TRY(pair(&sorted_a, &sorted_b, a, b, count));
     if (count == 0)
         goto cleanup;
@@ -163,8 +163,8 @@ pd_status pd_difference_accuracy(pd_difference *out, const pd_score *a, double t
     int64_t only_a = cells[1][0], only_b = cells[0][1], n = (int64_t)count;
     pd_figure of_a = pd_wilson(cells[1][1] + only_a, n), of_b = pd_wilson(cells[1][1] + only_b, n);
 
-    /* Newcombe: distances to Wilson's limits add as vectors do at the angle whose cosine is the
-     * correlation of the two, which a continuity correction takes down when it is positive. */
+    /* Newcombe: the distances to Wilson's limits add like vectors at an angle whose cosine is the
+     * correlation of the two, which a continuity correction reduces when it is positive. */
     double together = (double)cells[1][1] * (double)cells[0][0] - (double)only_a * (double)only_b;
     if (together > 0)
         together = fmax(0, together - (double)n / 2);

@@ -21,8 +21,8 @@ pd_status pd_scores_check(pd_score *scores, size_t count, const int64_t *expecte
                           size_t expected_count)
 {
     if (count > 0)
-        qsort(scores, count, sizeof(*scores), compare_ids);
-    /* Both lists ascend, so the first place where they differ tells which id is at fault. */
+        qsort(scores, count, sizeof *scores, compare_ids);
+    /* Both lists ascend, so the first difference identifies the id at fault. */
     for (size_t i = 0; i < count || i < expected_count; i++) {
         if (i == count || (i < expected_count && scores[i].id > expected[i]))
             return pd_fail("sample %" PRId64 " has no score: there are %zu scores for %zu samples",
@@ -39,7 +39,7 @@ pd_status pd_scores_check(pd_score *scores, size_t count, const int64_t *expecte
     return PD_OK;
 }
 
-/* Half the width of the Wilson interval of proportion p; falls with n. */
+/* Half the width of the Wilson interval of proportion p; decreases with n. */
 static double wilson_half(double p, double n)
 {
     return z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
@@ -53,7 +53,7 @@ pd_figure pd_wilson(int64_t successes, int64_t trials)
     double p = (double)successes / n;
     double center = (p + z * z / (2 * n)) / (1 + z * z / n);
     double half = wilson_half(p, n);
-    /* In exact arithmetic p lies inside; at 0 and 1 rounding could push it out. */
+    /* In exact arithmetic p lies inside; at 0 and 1 rounding could move it outside. */
     return (pd_figure){p, fmax(0, fmin(center - half, p)), fmin(1, fmax(center + half, p))};
 }
 
@@ -134,8 +134,8 @@ static pd_figure balanced(pd_figure a, pd_figure b)
 
 /* Of the samples that are positive or called positive, f = TP / (TP + FP + FN) is a plain
  * proportion, and F1 = 2f / (1 + f) rises with it, so that Wilson's limits for f give limits for
- * F1: the "Wilson indirect" interval of Lam, Gopal and Qian, arXiv:2309.14621, 2023. Unlike the
- * delta method's it has a width at F1 = 0 and 1, too. */
+ * F1: the "Wilson indirect" interval of Lam, Gopal and Qian, arXiv:2309.14621, 2023. Unlike that of
+ * the delta method, its width is not 0 at F1 = 0 and 1. */
 static pd_figure f1(const pd_confusion *c)
 {
     pd_figure f =
@@ -163,7 +163,7 @@ pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t cou
     pd_status status = PD_OK;
     *out = (pd_metrics){.threshold = threshold};
     if (isnan(threshold))
-        return pd_fail("the decision threshold is not a number");
+        return pd_fail("the decision threshold is NaN");
     PD_TRY(pd_auc(&out->auc, scores, count));
 
     pd_confusion c = {0};

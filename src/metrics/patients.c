@@ -17,8 +17,8 @@ static int compare_patients(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* By truth and id within a patient, so that the order of the scores does not matter to a rounded
- * sum. */
+/* By truth and id within a patient, so that a rounded sum does not depend on the order of the
+ * scores. */
 static int compare_images(const void *a, const void *b)
 {
     const pd_score *left = a, *right = b;
@@ -28,7 +28,7 @@ static int compare_images(const void *a, const void *b)
     return order != 0 ? order : (left->id > right->id) - (left->id < right->id);
 }
 
-/* pd_patients_merge; with `by_truth`, a patient who has images of both classes counts as two. */
+/* pd_patients_merge; with `by_truth`, a patient with images of both classes counts as two. */
 static pd_status merge(pd_score **out, size_t *out_count, const pd_score *scores, size_t count,
                        bool by_truth)
 {
@@ -38,11 +38,11 @@ static pd_status merge(pd_score **out, size_t *out_count, const pd_score *scores
     *out = NULL;
     *out_count = 0;
     PD_TRY(pd_ranking_check(&positives, scores, count));
-    PD_TRY(pd_alloc(&sorted, count, sizeof(*sorted)));
-    PD_TRY(pd_alloc(out, count, sizeof(**out)));
+    PD_TRY(pd_alloc(&sorted, count, sizeof *sorted));
+    PD_TRY(pd_alloc(out, count, sizeof **out));
     if (count > 0) {
-        memcpy(sorted, scores, count * sizeof(*sorted));
-        qsort(sorted, count, sizeof(*sorted), compare_images);
+        memcpy(sorted, scores, count * sizeof *sorted);
+        qsort(sorted, count, sizeof *sorted, compare_images);
     }
     for (size_t start = 0, end = 0; start < count; start = end) {
         pd_score first = sorted[start];
@@ -75,9 +75,9 @@ pd_status pd_patients_merge(pd_score **out, size_t *out_count, const pd_score *s
     return merge(out, out_count, scores, count, false);
 }
 
-/* What a replicate looks at of an image. */
+/* The properties of an image that a replicate uses. */
 typedef struct item {
-    uint32_t patient; /* its place among the patients */
+    uint32_t patient; /* index among the patients */
     bool positive, called;
     bool ends_run; /* the last one of equal scores */
 } item;
@@ -91,10 +91,10 @@ static pd_status items_create(item **out, const pd_score *patients, size_t patie
     size_t positives;
     *out = NULL;
     PD_TRY(pd_ranking_sort(&sorted, &positives, scores, count));
-    PD_TRY(pd_alloc(out, count, sizeof(**out)));
+    PD_TRY(pd_alloc(out, count, sizeof **out));
     for (size_t i = 0; i < count; i++) {
         const pd_score *patient =
-            bsearch(&sorted[i], patients, patient_count, sizeof(*patients), compare_patients);
+            bsearch(&sorted[i], patients, patient_count, sizeof *patients, compare_patients);
         (*out)[i] = (item){
             .patient = (uint32_t)(patient - patients),
             .positive = sorted[i].positive,
@@ -107,8 +107,8 @@ cleanup:
     return status;
 }
 
-/* The values (not the intervals) of the images' figures, were the images of patient p there
- * times[p] times. The area counts as pd_ranking_placements does: in whole numbers. */
+/* The values (not the intervals) of the figures when the images of patient p count times[p] times.
+ * The area is counted in integers, as in pd_ranking_placements. */
 static void replicate_compute(pd_metrics *out, const item *items, size_t count,
                               const uint32_t *times)
 {
@@ -133,7 +133,7 @@ static void replicate_compute(pd_metrics *out, const item *items, size_t count,
     out->auc.value = (double)wins_twice / (2 * (double)before[1] * (double)before[0]);
 }
 
-/* Linear between the two nearest of sorted[count]. */
+/* By linear interpolation between the two nearest of sorted[count]. */
 static double percentile(const double *sorted, size_t count, double share)
 {
     double place = share * (double)(count - 1);
@@ -142,7 +142,7 @@ static double percentile(const double *sorted, size_t count, double share)
     return sorted[below] + (place - (double)below) * (sorted[above] - sorted[below]);
 }
 
-/* Sets the interval of a figure from its values in all replicates, which get sorted. */
+/* Sets the interval of a figure from its values in all replicates, which are sorted in place. */
 static void interval_set(pd_figure *figure, double *values, int replicates, pd_figure fallback)
 {
     size_t defined = 0;
@@ -152,7 +152,7 @@ static void interval_set(pd_figure *figure, double *values, int replicates, pd_f
     figure->low = figure->high = NAN;
     if (defined == 0)
         return;
-    qsort(values, defined, sizeof(*values), pd_compare_doubles);
+    qsort(values, defined, sizeof *values, pd_compare_doubles);
     double low = percentile(values, defined, 0.025), high = percentile(values, defined, 0.975);
     if (low < high) {
         figure->low = low;
@@ -174,19 +174,18 @@ pd_status pd_bootstrap_patients(pd_metrics *metrics, const pd_score *scores, siz
     size_t patient_count, unit_count;
     pd_metrics of_units;
     if (replicates < 1)
-        return pd_fail("a bootstrap of %d replicates was asked for; it needs at least 1",
-                       replicates);
+        return pd_fail("%d bootstrap replicates: at least 1 is needed", replicates);
     PD_TRY(pd_patients_merge(&patients, &patient_count, scores, count));
     PD_TRY(merge(&units, &unit_count, scores, count, true));
     PD_TRY(pd_metrics_compute(&of_units, units, unit_count, metrics->threshold));
     PD_TRY(items_create(&items, patients, patient_count, scores, count, metrics->threshold));
-    PD_TRY(pd_alloc(&times, (size_t)omp_get_max_threads() * patient_count, sizeof(*times)));
-    PD_TRY(pd_alloc(&values, (size_t)PD_FIGURES * (size_t)replicates, sizeof(*values)));
+    PD_TRY(pd_alloc(&times, (size_t)omp_get_max_threads() * patient_count, sizeof *times));
+    PD_TRY(pd_alloc(&values, (size_t)PD_FIGURES * (size_t)replicates, sizeof *values));
 
 #pragma omp parallel for schedule(static)
     for (int r = 0; r < replicates; r++) {
         uint32_t *mine = times + (size_t)omp_get_thread_num() * patient_count;
-        memset(mine, 0, patient_count * sizeof(*mine));
+        memset(mine, 0, patient_count * sizeof *mine);
         pd_random random = pd_random_stream(seed, PD_PURPOSE_BOOTSTRAP, 0, (uint64_t)r);
         for (size_t draw = 0; draw < patient_count; draw++)
             mine[pd_random_below(&random, (uint32_t)patient_count)]++;

@@ -37,18 +37,18 @@ pd_status pd_ranking_sort(pd_score **sorted, size_t *positives, const pd_score *
     pd_status status = PD_OK;
     *sorted = NULL;
     PD_TRY(pd_ranking_check(positives, scores, count));
-    PD_TRY(pd_alloc(sorted, count, sizeof(**sorted)));
+    PD_TRY(pd_alloc(sorted, count, sizeof **sorted));
     if (count > 0) {
-        memcpy(*sorted, scores, count * sizeof(**sorted));
-        qsort(*sorted, count, sizeof(**sorted), compare_probabilities);
+        memcpy(*sorted, scores, count * sizeof **sorted);
+        qsort(*sorted, count, sizeof **sorted, compare_probabilities);
     }
 cleanup:
     return status;
 }
 
-/* Sun and Xu get DeLong's components from midranks among all scores and within a class. Their
- * difference is a count, and in sorted order all members of a run of equal scores share it: a
- * positive beats every negative before the run and half of those in it. */
+/* Sun and Xu compute DeLong's components from midranks among all scores and within a class. Their
+ * difference is a count, the same for all of a run of equal scores: a positive beats every negative
+ * before the run and half of those in it. */
 pd_status pd_ranking_placements(pd_placement **out, double *auc, size_t *positives,
                                 const pd_score *scores, size_t count)
 {
@@ -59,7 +59,7 @@ pd_status pd_ranking_placements(pd_placement **out, double *auc, size_t *positiv
     PD_TRY(pd_ranking_sort(&sorted, positives, scores, count));
     if (*positives == 0 || *positives == count)
         goto cleanup;
-    PD_TRY(pd_alloc(out, count, sizeof(**out)));
+    PD_TRY(pd_alloc(out, count, sizeof **out));
 
     double m = (double)*positives, n = (double)(count - *positives);
     double positives_before = 0, negatives_before = 0, wins_twice = 0;
@@ -80,7 +80,7 @@ pd_status pd_ranking_placements(pd_placement **out, double *auc, size_t *positiv
         positives_before += run_positives;
         negatives_before += run_negatives;
     }
-    *auc = wins_twice / (2 * m * n); /* whole numbers above and below: rounded once */
+    *auc = wins_twice / (2 * m * n); /* integer numerator and denominator: rounded once */
 cleanup:
     free(sorted);
     return status;

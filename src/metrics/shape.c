@@ -1,6 +1,7 @@
 #include "pneumo/metrics/shape.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/metrics/holm.h"
 #include "pneumo/metrics/ranking.h"
 
 #include <math.h>
@@ -13,7 +14,7 @@ const char *const pd_shape_third_names[PD_SHAPE_THIRDS] = {"lowest", "middle", "
 
 static const double significant = 0.05;
 
-/* Least expected count for which the chi-square distribution serves. */
+/* Smallest expected count for which the chi-square distribution is used. */
 static const double least_expected = 5;
 
 static const pd_figure undefined = {NAN, NAN, NAN};
@@ -26,7 +27,7 @@ typedef struct pd_shaped {
     const pd_score *score;
 } pd_shaped;
 
-/* ---- do thirds differ ---- */
+/* ---- difference between thirds ---- */
 
 typedef struct pd_table {
     int64_t counts[PD_SHAPE_THIRDS];
@@ -62,9 +63,9 @@ static double log_choose(int64_t n, int64_t k)
     return lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1);
 }
 
-/* The chance of a table with these margins that is no likelier than this one. It is only asked for
+/* The probability of a table with these margins that is at most as likely as this one. Only used
  * when the smallest third times the rarer outcome is less than 5 times the images, which bounds the
- * tables by as many. */
+ * number of tables by the same. */
 static double exact(const pd_table *t)
 {
     double all = log_choose(t->count, t->rares), observed = -all, p = 0;
@@ -77,7 +78,7 @@ static double exact(const pd_table *t)
                 continue;
             double chance = log_choose(t->counts[0], a) + log_choose(t->counts[1], b) +
                             log_choose(t->counts[2], c) - all;
-            if (chance <= observed + 1e-7) /* as likely, but for rounding */
+            if (chance <= observed + 1e-7) /* as likely, up to rounding */
                 p += exp(chance);
         }
     }
@@ -109,29 +110,22 @@ static double test_thirds(const int64_t *right, const pd_shape_third *thirds)
     return expected < least_expected ? exact(&t) : chi_square(&t, filled);
 }
 
-static int compare_p(const void *a, const void *b)
-{
-    double left = **(double *const *)a, right = **(double *const *)b;
-    return (left > right) - (left < right);
-}
-
-/* Holm: the i-th lowest of m is multiplied by m - i, and none falls below one before it. */
+/* Corrects the tests of all classes and measures for their number. */
 static void adjust(pd_shape_report *report)
 {
-    double *tests[PD_SHAPE_MEASURES * PD_LABELS], floor = 0;
+    double *tests[PD_SHAPE_MEASURES * PD_LABELS], p[PD_SHAPE_MEASURES * PD_LABELS];
     int count = 0;
-    for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
+    for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++)
         for (int label = 0; label < PD_LABELS; label++) {
-            double *p = &report->measures[measure].classes[label].p;
-            if (report->measures[measure].known && !isnan(*p))
-                tests[count++] = p;
+            double *test = &report->measures[measure].classes[label].p;
+            if (!report->measures[measure].known || isnan(*test))
+                continue;
+            p[count] = *test;
+            tests[count++] = test;
         }
-    }
-    qsort(tests, (size_t)count, sizeof(tests[0]), compare_p);
-    for (int i = 0; i < count; i++) {
-        floor = fmin(1, fmax(floor, (count - i) * *tests[i]));
-        *tests[i] = floor;
-    }
+    pd_holm_adjust(p, count);
+    for (int i = 0; i < count; i++)
+        *tests[i] = p[i];
 }
 
 /* ---- correlation ---- */
@@ -148,8 +142,8 @@ static int compare_probabilities(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The ranks of sorted images, less the mean rank, go to the member at `offset`; equal ones share
- * the mean of theirs. */
+/* Stores the ranks of the images, less the mean rank, in the member at `offset`; equal values share
+ * their mean rank. */
 static void rank(pd_shaped *images, size_t count, int (*compare)(const void *, const void *),
                  size_t offset)
 {
@@ -191,8 +185,8 @@ static pd_figure correlate(pd_shaped *images, size_t count)
 
 /* ---- thirds ---- */
 
-/* Where the thirds of images in ascending order of value begin; begins[PD_SHAPE_THIRDS] is their
- * number. */
+/* The first image of each third, for images in ascending order of value; begins[PD_SHAPE_THIRDS] is
+ * their number. */
 static void cut(size_t *begins, const pd_shaped *images, size_t count)
 {
     begins[0] = 0;
@@ -317,7 +311,7 @@ static const char *const outlines[PD_SHAPE_MEASURES] = {"shape", "size"};
 static const char *const shares[PD_LABELS] = {"specificity", "sensitivity"};
 static const char *const members[PD_LABELS] = {"normal images", "pneumonias"};
 
-/* A class of one measure, and what speaks most for a dependence among those looked at. */
+/* A class of one measure that shows a dependence. */
 typedef struct pd_sign {
     const pd_shape_class *group;
     int measure, label;
@@ -328,18 +322,18 @@ static bool is_correlated(const pd_figure *r)
     return r->low > PD_SHAPE_CORRELATION || r->high < -PD_SHAPE_CORRELATION;
 }
 
-/* A comparison with NAN is false: what is not known is no sign. */
-static void weigh(pd_sign *thirds, pd_sign *correlation, pd_sign sign)
+/* Keeps the stronger evidence. A comparison with NAN is false, so undefined figures are skipped. */
+static void keep_stronger(pd_sign *thirds, pd_sign *correlation, pd_sign sign)
 {
     const pd_figure *r = &sign.group->correlation;
-    if (sign.group->p < significant && (!thirds->group || sign.group->p < thirds->group->p))
+    if (sign.group->p < significant && (thirds->group == NULL || sign.group->p < thirds->group->p))
         *thirds = sign;
-    if (is_correlated(r) &&
-        (!correlation->group || fabs(r->value) > fabs(correlation->group->correlation.value)))
+    if (is_correlated(r) && (correlation->group == NULL ||
+                             fabs(r->value) > fabs(correlation->group->correlation.value)))
         *correlation = sign;
 }
 
-static void tell_thirds(char *line, size_t size, pd_sign sign)
+static void describe_thirds(char *line, size_t size, pd_sign sign)
 {
     char text[64] = "";
     size_t used = 0;
@@ -356,7 +350,7 @@ static void tell_thirds(char *line, size_t size, pd_sign sign)
              outlines[sign.measure]);
 }
 
-static void tell_correlation(char *line, size_t size, pd_sign sign)
+static void describe_correlation(char *line, size_t size, pd_sign sign)
 {
     const pd_figure *r = &sign.group->correlation;
     snprintf(line, size,
@@ -372,11 +366,12 @@ bool pd_shape_warn(char *line, size_t size, const pd_shape_report *report)
     for (int measure = 0; report->known && measure < PD_SHAPE_MEASURES; measure++) {
         const pd_shape_figures *figures = &report->measures[measure];
         for (int label = 0; figures->known && label < PD_LABELS; label++)
-            weigh(&thirds, &correlation, (pd_sign){&figures->classes[label], measure, label});
+            keep_stronger(&thirds, &correlation,
+                          (pd_sign){&figures->classes[label], measure, label});
     }
-    if (thirds.group)
-        tell_thirds(line, size, thirds);
-    else if (correlation.group)
-        tell_correlation(line, size, correlation);
-    return thirds.group || correlation.group;
+    if (thirds.group != NULL)
+        describe_thirds(line, size, thirds);
+    else if (correlation.group != NULL)
+        describe_correlation(line, size, correlation);
+    return thirds.group != NULL || correlation.group != NULL;
 }

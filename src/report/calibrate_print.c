@@ -66,7 +66,7 @@ static void print_images(FILE *out, const pd_calibrate_result *result)
     fprintf(out, "rule: %s\n", result->after.rule);
 }
 
-/* How far the figures can be trusted, and what it would take to trust them more. */
+/* The width of the intervals, and how many images more make them narrow enough. */
 static void print_width(FILE *out, const char *name, const char *class, pd_figure figure,
                         int64_t images)
 {
@@ -92,11 +92,12 @@ void pd_calibrate_print(FILE *out, const pd_calibrate_result *result)
               result->held_out.sensitivity);
     print_row(out, "specificity", before->specificity, after->specificity,
               result->held_out.specificity);
-    fputs("\n'after' is judged by the images that chose it, which flatters it.\n", out);
+    fputs("\n'after' is evaluated on the images that it was chosen on, which is optimistic.\n",
+          out);
     if (crossed)
         fprintf(out,
-                "'cross-validated' is what to expect of other images of this site: %d parts of "
-                "whole patients,\neach judged by a decision made on the other parts.\n",
+                "'cross-validated' estimates the figures on other images of this site: %d parts of "
+                "whole patients,\neach classified with a decision made on the other parts.\n",
                 result->parts);
     else
         fputs("There is no cross-validation: all images of a class are of one patient.\n", out);

@@ -10,7 +10,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Axes of shares, a little wider so that dots at 0 and 1 are whole. */
+/* Axes for shares, wide enough for whole dots at 0 and 1. */
 #define SHARES(text)                                                                               \
     {                                                                                              \
         .label = (text), .low = -0.02, .high = 1.02                                                \
@@ -23,7 +23,7 @@ typedef struct legend {
     const char *text;
 } legend;
 
-/* Writes the figure; the caption follows, and then figure_end. */
+/* Opens the figure; the caption and figure_end follow. */
 static void figure_begin(FILE *out, const char *title, const pd_plot *plot, const legend *entries,
                          size_t count)
 {
@@ -47,7 +47,7 @@ static void figure_end(FILE *out)
 
 static pd_status copy_points(pd_plot_point **out, const pd_curve *curve)
 {
-    pd_status status = pd_alloc(out, curve->count, sizeof(**out));
+    pd_status status = pd_alloc(out, curve->count, sizeof **out);
     for (size_t i = 0; status == PD_OK && i < curve->count; i++)
         (*out)[i] = (pd_plot_point){curve->points[i].x, curve->points[i].y};
     return status;
@@ -117,8 +117,8 @@ pd_status pd_chart_precision_recall(FILE *out, const pd_results_fold *fold)
     figure_begin(out, "Precision and recall", &plot, entries, COUNT(entries));
     pd_html_print(
         out,
-        "Average precision %.3f; by chance it is the share of pneumonia, %.3f, so figures "
-        "of folds with other shares do not compare.",
+        "Average precision %.3f. By chance it is the share of pneumonia, %.3f, so figures "
+        "of folds with different shares are not comparable.",
         pd_curve_average_precision(&curve), share);
     figure_end(out);
 cleanup:
@@ -127,7 +127,7 @@ cleanup:
     return status;
 }
 
-/* The bins' means as points, and their intervals as bars, for which `bars` may be NULL. */
+/* The bins' means as points and their intervals as bars; `bars` may be NULL. */
 static void reliability(const pd_calibration *calibration, pd_plot_point *points,
                         pd_plot_point *bars)
 {
@@ -135,7 +135,7 @@ static void reliability(const pd_calibration *calibration, pd_plot_point *points
         const pd_calibration_bin *bin = &calibration->bins[i];
         bool empty = bin->count == 0;
         points[i] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.value};
-        if (!bars)
+        if (bars == NULL)
             continue;
         bars[3 * i] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.low};
         bars[3 * i + 1] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.high};
@@ -156,15 +156,15 @@ void pd_chart_calibration(FILE *out, const pd_results_fold *fold)
         {PD_PLOT_LINE, PD_PLOT_FIRST, bars, COUNT(bars)},
         {PD_PLOT_DOTS, PD_PLOT_FIRST, after, COUNT(after)},
     };
-    const pd_plot plot = {"Reliability: share that is pneumonia against the probability told",
-                          SHARES("probability told"), SHARES("share that is pneumonia"), marks,
+    const pd_plot plot = {"Reliability: share that is pneumonia against the predicted probability",
+                          SHARES("predicted probability"), SHARES("share that is pneumonia"), marks,
                           COUNT(marks)};
     const legend entries[] = {{PD_PLOT_FIRST, "as used, 95 % intervals"},
                               {PD_PLOT_THIRD, "before temperature scaling"},
-                              {PD_PLOT_MUTED, "probabilities that can be taken at their word"}};
+                              {PD_PLOT_MUTED, "perfect calibration"}};
     figure_begin(out, "Calibration", &plot, entries, COUNT(entries));
-    fputs("Images in ten bins by probability. On the dashed line, of images with probability 0.7 "
-          "seven in ten are pneumonia.",
+    fputs("Images in ten bins by probability. On the dashed line, seven in ten of the "
+          "images with probability 0.7 are pneumonia.",
           out);
     figure_end(out);
 }
@@ -182,7 +182,7 @@ void pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double 
         int64_t count = ++counts[fold->scores[i].positive == 1][bin];
         most = count > most ? count : most;
     }
-    /* On a logarithmic axis nothing is 0: a single image must still be a bar. */
+    /* A logarithmic axis has no 0: start below 1, so that a single image is a visible bar. */
     const double floor = 0.5, ceiling = 2.0 * (double)most;
     pd_plot_point bars[2][2 * SCORE_BINS];
     for (int label = 0; label < 2; label++)
@@ -213,7 +213,7 @@ void pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double 
                               {PD_PLOT_INK, "threshold in use"},
                               {PD_PLOT_BAND, "band of doubt"}};
     figure_begin(out, "Scores by class", &plot, entries, COUNT(entries));
-    fputs("The count is on a logarithmic scale, so that single images can be seen.", out);
+    fputs("Counts are on a logarithmic scale, which shows single images.", out);
     figure_end(out);
 }
 
@@ -231,7 +231,7 @@ static double history_value(const pd_history_row *row, const series *of)
     return *(const double *)((const char *)row + of->offset);
 }
 
-/* The range of all curves; [0, 1] if nothing is known. */
+/* The range of all curves; [0, 1] without finite values. */
 static void find_range(pd_plot_axis *axis, const pd_history_row *history, int count,
                        const series *all, size_t series_count)
 {
@@ -248,7 +248,7 @@ static void find_range(pd_plot_axis *axis, const pd_history_row *history, int co
         low = 0;
         high = 1;
     }
-    /* Room above and below, and for curves that stay where they are. */
+    /* A margin above and below, also for constant curves. */
     double margin = fmax(0.04 * (high - low), 1e-3 * fmax(1, fabs(high)));
     axis->low = low - margin;
     axis->high = high + margin;
@@ -264,7 +264,7 @@ static pd_status chart_history(FILE *out, const char *title, const char *label,
     legend entries[SERIES_MAX + 1];
     size_t mark_count = 0;
     pd_plot plot = {.description = title, .x = {.label = "epoch"}, .y = {.label = label}};
-    PD_TRY(pd_alloc(&points, series_count * (size_t)count, sizeof(*points)));
+    PD_TRY(pd_alloc(&points, series_count * (size_t)count, sizeof *points));
 
     find_range(&plot.y, history, count, all, series_count);
     plot.x.low = history[0].epoch - 0.5;
@@ -278,7 +278,7 @@ static pd_status chart_history(FILE *out, const char *title, const char *label,
             curve[i] = (pd_plot_point){history[i].epoch, history_value(&history[i], &all[s])};
         pd_plot_mark mark = {PD_PLOT_LINE, all[s].colour, curve, (size_t)count};
         marks[mark_count++] = mark;
-        /* Where epochs are few, dots show also what no line joins. */
+        /* With few epochs, dots also show values that no line joins. */
         mark.shape = PD_PLOT_DOTS;
         if (count <= 12)
             marks[mark_count++] = mark;

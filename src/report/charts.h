@@ -16,7 +16,7 @@ void pd_chart_calibration(FILE *out, const pd_results_fold *fold);
 /* The band of doubt is [low, high]; not finite: none. */
 void pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double high);
 
-/* Over the epochs, at least one; a gap where a figure is not known. */
+/* Over at least one epoch; a gap where a figure is NAN. */
 pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int64_t best_epoch);
 pd_status pd_chart_validation(FILE *out, const pd_history_row *history, int count,
                               int64_t best_epoch);

@@ -4,6 +4,7 @@
 #include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
 #include "pneumo/metrics/difference.h"
+#include "pneumo/metrics/holm.h"
 #include "pneumo/report/score_file.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@ static const double significance = 0.05;
 
 /* ---- order ---- */
 
-/* Whether figure a is better than b; one that is not known is worse than any. */
+/* Whether figure a is better than b; an unknown one is worse than any. */
 static bool is_better(pd_column column, double a, double b)
 {
     if (isnan(a) || isnan(b))
@@ -25,7 +26,7 @@ static bool is_better(pd_column column, double a, double b)
     return column == PD_COLUMN_PARAMETERS || column == PD_COLUMN_SECONDS ? a < b : a > b;
 }
 
-/* Equal runs are in the order of their jobs and folders, so that the order given does not count. */
+/* Ties are broken by job and folder, so that the result does not depend on the given order. */
 static int compare_runs(const void *a, const void *b, void *column)
 {
     const pd_outcome *left = a, *right = b;
@@ -48,12 +49,12 @@ bool pd_comparison_is_best(const pd_comparison *comparison, int run, pd_column c
     return true;
 }
 
-static pd_status name_run(char **out, const pd_comparison *self, int run)
+static pd_status name_run(char **out, const pd_comparison *comparison, int run)
 {
-    const pd_outcome *own = &self->runs[run];
+    const pd_outcome *own = &comparison->runs[run];
     int namesakes = 0;
-    for (int i = 0; i < self->count; i++)
-        namesakes += strcmp(self->runs[i].job, own->job) == 0;
+    for (int i = 0; i < comparison->count; i++)
+        namesakes += strcmp(comparison->runs[i].job, own->job) == 0;
     pd_status status =
         namesakes > 1 ? pd_format(out, "%s (%s)", own->job, own->folder) : pd_strdup(out, own->job);
     if (status == PD_OK)
@@ -65,7 +66,7 @@ static pd_status name_run(char **out, const pd_comparison *self, int run)
 
 typedef struct pair {
     int a, b;
-    const char *obstacle; /* why there is no statement; NULL: there is */
+    const char *obstacle; /* why there is no statement; NULL: there is one */
     bool has_auc;         /* both classes have images */
     pd_difference auc, accuracy;
 } pair;
@@ -93,8 +94,8 @@ static pd_status read_scores(contender *out, const pd_outcome *run)
             *(called ? &c.false_positive : &c.true_negative) += 1;
     }
     if (memcmp(&c, &run->confusion, sizeof c) != 0)
-        status = pd_fail("%s: its scores do not lead to the counts of report.json beside it: the "
-                         "two are not of one evaluation; 'train --resume' writes both anew",
+        status = pd_fail("%s: its scores do not yield the counts of report.json beside it: the "
+                         "two are of different evaluations; write both again with 'train --resume'",
                          path);
 cleanup:
     free(path);
@@ -118,7 +119,7 @@ static pd_status compare_pair(pair *out, const pd_outcome *a, const contender *o
     if (strcmp(a->digest, b->digest) != 0)
         out->obstacle = "they were tested on different data sets";
     else if (ours->scores == NULL || theirs->scores == NULL)
-        out->obstacle = "scores.csv is missing; 'train --resume' writes it anew";
+        out->obstacle = "scores.csv is missing; write it again with 'train --resume'";
     else if (ours->count == 0 || !same_images(ours, theirs))
         out->obstacle = "they were not tested on the same images of the data set";
     if (out->obstacle != NULL)
@@ -136,47 +137,32 @@ cleanup:
     return status;
 }
 
-void pd_holm(double *out, const double *p, int count)
-{
-    /* Each p counts as often as there are p no smaller than it, and no less than smaller ones. */
-    for (int i = 0; i < count; i++) {
-        out[i] = 0;
-        for (int j = 0; j < count; j++) {
-            int left = 0;
-            for (int k = 0; k < count; k++)
-                left += p[k] >= p[j];
-            if (p[j] <= p[i])
-                out[i] = fmax(out[i], fmin(1, left * p[j]));
-        }
-    }
-}
-
 static void correct(pd_difference *const *differences, int count)
 {
-    double given[MOST_PAIRS] = {0}, corrected[MOST_PAIRS];
+    double p[MOST_PAIRS];
     for (int i = 0; i < count; i++)
-        given[i] = differences[i]->p;
-    pd_holm(corrected, given, count);
+        p[i] = differences[i]->p;
+    pd_holm_adjust(p, count);
     for (int i = 0; i < count; i++)
-        differences[i]->p = corrected[i];
+        differences[i]->p = p[i];
 }
 
 /* The pairs of the first runs, with corrected p. */
-static pd_status compare_first(pair *pairs, int *pair_count, const pd_comparison *self)
+static pd_status compare_first(pair *pairs, int *pair_count, const pd_comparison *comparison)
 {
     pd_status status = PD_OK;
     contender contenders[PD_COMPARISON_FIRST] = {0};
     pd_difference *auc[MOST_PAIRS], *accuracy[MOST_PAIRS];
-    int first = self->count < PD_COMPARISON_FIRST ? self->count : PD_COMPARISON_FIRST;
+    int first = comparison->count < PD_COMPARISON_FIRST ? comparison->count : PD_COMPARISON_FIRST;
     int count = 0, auc_count = 0, accuracy_count = 0;
     for (int i = 0; i < first && first > 1; i++)
-        PD_TRY(read_scores(&contenders[i], &self->runs[i]));
+        PD_TRY(read_scores(&contenders[i], &comparison->runs[i]));
     for (int a = 0; a < first; a++) {
         for (int b = a + 1; b < first; b++) {
             pair *out = &pairs[count++];
             *out = (pair){.a = a, .b = b};
-            PD_TRY(
-                compare_pair(out, &self->runs[a], &contenders[a], &self->runs[b], &contenders[b]));
+            PD_TRY(compare_pair(out, &comparison->runs[a], &contenders[a], &comparison->runs[b],
+                                &contenders[b]));
             if (out->obstacle == NULL && out->has_auc)
                 auc[auc_count++] = &out->auc;
             if (out->obstacle == NULL)
@@ -194,7 +180,7 @@ cleanup:
 
 /* ---- sentences ---- */
 
-/* What would print as -0 becomes 0. */
+/* Replaces values that would print as -0 by 0. */
 static double no_minus_zero(double value, int digits)
 {
     return fabs(value) < 0.5 * pow(10, -digits) ? 0 : value;
@@ -216,53 +202,55 @@ static pd_status describe(char **out, const pd_difference *d, double factor, int
                      d->p < significance ? "more than noise" : "no more than noise");
 }
 
-static char **next_line(pd_comparison *self)
+static char **next_line(pd_comparison *comparison)
 {
-    return &self->lines[self->line_count++];
+    return &comparison->lines[comparison->line_count++];
 }
 
-static pd_status tell_pair(pd_comparison *self, const pair *of)
+static pd_status describe_pair(pd_comparison *comparison, const pair *of)
 {
     pd_status status = PD_OK;
-    const char *a = self->names[of->a], *b = self->names[of->b];
+    const char *a = comparison->names[of->a], *b = comparison->names[of->b];
     char *auc = NULL, *accuracy = NULL;
     if (of->obstacle != NULL)
-        return pd_format(next_line(self), "%s and %s: no statement: %s", a, b, of->obstacle);
+        return pd_format(next_line(comparison), "%s and %s: no statement: %s", a, b, of->obstacle);
     if (of->has_auc)
         PD_TRY(describe(&auc, &of->auc, 1, 4, ""));
     else
         PD_TRY(pd_strdup(&auc, "is not defined, as all images are of one class"));
     PD_TRY(describe(&accuracy, &of->accuracy, 100, 1, " points"));
-    PD_TRY(pd_format(next_line(self), "%s and %s: AUC %s; accuracy %s", a, b, auc, accuracy));
+    PD_TRY(pd_format(next_line(comparison), "%s and %s: AUC %s; accuracy %s", a, b, auc, accuracy));
 cleanup:
     free(auc);
     free(accuracy);
     return status;
 }
 
-static pd_status tell(pd_comparison *self, const pair *pairs, int count)
+static pd_status tell(pd_comparison *comparison, const pair *pairs, int count)
 {
     pd_status status = PD_OK;
     int compared = 0;
     bool mixed = false;
-    for (int i = 1; i < self->count; i++)
-        mixed = mixed || strcmp(self->runs[i].digest, self->runs[0].digest) != 0;
+    for (int i = 1; i < comparison->count; i++)
+        mixed = mixed || strcmp(comparison->runs[i].digest, comparison->runs[0].digest) != 0;
     if (mixed)
-        PD_TRY(pd_strdup(next_line(self), "The runs were not all tested on the same data set: "
-                                          "figures of different ones cannot be compared."));
+        PD_TRY(pd_strdup(next_line(comparison),
+                         "The runs were not all tested on the same data set: "
+                         "figures of different data sets cannot be compared."));
     for (int i = 0; i < count; i++) {
-        PD_TRY(tell_pair(self, &pairs[i]));
+        PD_TRY(describe_pair(comparison, &pairs[i]));
         compared += pairs[i].obstacle == NULL;
     }
     if (compared > 0)
-        PD_TRY(pd_format(next_line(self),
-                         "Differences are of the first less the second on the same test images, "
+        PD_TRY(pd_format(next_line(comparison),
+                         "Differences are first minus second on the same test images, "
                          "with 95 %% intervals; p by DeLong for AUC and by McNemar for accuracy, "
                          "each with Holm's correction over %d pair%s; more than noise: p < %g.",
                          compared, compared == 1 ? "" : "s", significance));
-    if (self->count > 1)
-        PD_TRY(pd_strdup(next_line(self), "The first of many on one test fold looks better than it "
-                                          "is: choose a model by its validation fold."));
+    if (comparison->count > 1)
+        PD_TRY(pd_strdup(next_line(comparison),
+                         "The best of many on one test fold looks better than it "
+                         "is: choose a model by its validation fold."));
 cleanup:
     return status;
 }
@@ -270,38 +258,38 @@ cleanup:
 pd_status pd_compare(pd_comparison **out, const char *const *folders, int count, pd_column sort)
 {
     pd_status status = PD_OK;
-    pd_comparison *self = NULL;
+    pd_comparison *comparison = NULL;
     pair pairs[MOST_PAIRS];
     int pair_count = 0;
     *out = NULL;
-    PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    PD_TRY(pd_alloc(&self->runs, (size_t)count, sizeof *self->runs));
-    PD_TRY(pd_alloc(&self->names, (size_t)count, sizeof *self->names));
-    for (; self->count < count; self->count++)
-        PD_TRY(pd_outcome_read(&self->runs[self->count], folders[self->count]));
-    qsort_r(self->runs, (size_t)count, sizeof *self->runs, compare_runs, &sort);
+    PD_TRY(pd_alloc(&comparison, 1, sizeof *comparison));
+    PD_TRY(pd_alloc(&comparison->runs, (size_t)count, sizeof *comparison->runs));
+    PD_TRY(pd_alloc(&comparison->names, (size_t)count, sizeof *comparison->names));
+    for (; comparison->count < count; comparison->count++)
+        PD_TRY(pd_outcome_read(&comparison->runs[comparison->count], folders[comparison->count]));
+    qsort_r(comparison->runs, (size_t)count, sizeof *comparison->runs, compare_runs, &sort);
     for (int i = 0; i < count; i++)
-        PD_TRY(name_run(&self->names[i], self, i));
-    PD_TRY(compare_first(pairs, &pair_count, self));
-    PD_TRY(tell(self, pairs, pair_count));
-    *out = self;
-    self = NULL;
+        PD_TRY(name_run(&comparison->names[i], comparison, i));
+    PD_TRY(compare_first(pairs, &pair_count, comparison));
+    PD_TRY(tell(comparison, pairs, pair_count));
+    *out = comparison;
+    comparison = NULL;
 cleanup:
-    pd_comparison_destroy(&self);
+    pd_comparison_destroy(&comparison);
     return status;
 }
 
 void pd_comparison_destroy(pd_comparison **comparison)
 {
-    pd_comparison *self = *comparison;
-    if (self == NULL)
+    pd_comparison *old = *comparison;
+    if (old == NULL)
         return;
-    for (int i = 0; i < self->count; i++)
-        free(self->names[i]);
-    for (int i = 0; i < self->line_count; i++)
-        free(self->lines[i]);
-    free(self->names);
-    free(self->runs);
-    free(self);
+    for (int i = 0; i < old->count; i++)
+        free(old->names[i]);
+    for (int i = 0; i < old->line_count; i++)
+        free(old->lines[i]);
+    free(old->names);
+    free(old->runs);
+    free(old);
     *comparison = NULL;
 }

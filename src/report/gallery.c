@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Mistakes that are shown, and the side of the two pictures of one, in pixels. */
+/* The number of mistakes shown, and the side of both pictures of each, in pixels. */
 enum { GALLERY_MOST = 12, PICTURE_SIDE = 224 };
 
 /* Names are borrowed from the evaluation, pictures are owned. */
@@ -16,7 +16,7 @@ typedef struct gallery {
     pd_page_mistake mistakes[GALLERY_MOST];
 } gallery;
 
-/* How sure the model was of a wrong answer, 0 to 1; negative if it was right. */
+/* The model's confidence in a wrong decision, 0 to 1; negative if the decision is correct. */
 static double wrongness(const pd_score *score, double threshold)
 {
     bool called = score->probability >= threshold;
@@ -27,7 +27,7 @@ static double wrongness(const pd_score *score, double threshold)
     return room > 0 ? far / room : 0;
 }
 
-/* Puts the worst mistakes into worst[], most confident first, and returns how many there are. */
+/* Stores the mistakes in worst[], most confident first, and returns their number. */
 static int choose(const pd_results_fold *fold, const pd_score *worst[GALLERY_MOST])
 {
     double threshold = fold->chosen.threshold;

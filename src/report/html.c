@@ -76,7 +76,7 @@ void pd_html_print(FILE *out, const char *format, ...)
     char text[512];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     pd_html_text(out, text);
 }
@@ -99,7 +99,7 @@ static void write_base64(FILE *out, const unsigned char *bytes, size_t size)
         char four[4] = {digits[three >> 18], digits[three >> 12 & 63],
                         left > 1 ? digits[three >> 6 & 63] : '=',
                         left > 2 ? digits[three & 63] : '='};
-        fwrite(four, 1, sizeof(four), out);
+        fwrite(four, 1, sizeof four, out);
     }
 }
 

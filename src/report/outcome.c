@@ -23,10 +23,10 @@ const char *const pd_column_names[PD_COLUMNS + 1] = {"accuracy",
                                                      "seconds",
                                                      "images_per_second"};
 
-/* Bytes; a report has some thousands. */
+/* Limit in bytes; reports have tens of thousands. */
 enum { LARGEST = 1 << 24 };
 
-/* JSON's numbers are doubles here: whole ones are exact up to this. */
+/* cJSON's numbers are doubles: integers are exact up to this. */
 static const double largest_whole = 9007199254740992.0;
 
 typedef struct reader {
@@ -48,8 +48,8 @@ static const cJSON *find(const reader *r, const char *key)
                  : cJSON_GetObjectItemCaseSensitive(at, name);
         from += length;
         if (at == NULL)
-            pd_fail("%s: '%.*s' is missing: it is not the report of a run with a test fold",
-                    r->path, (int)(from - key), key);
+            pd_fail("%s: '%.*s' is missing: not the report of a run with a test fold", r->path,
+                    (int)(from - key), key);
         if (at == NULL || *from == '\0')
             return at;
     }
@@ -57,7 +57,7 @@ static const cJSON *find(const reader *r, const char *key)
 
 static pd_status refuse(const reader *r, const char *key, const char *what)
 {
-    return pd_fail("%s: '%s' is not %s: the file is damaged; 'train --resume' writes it anew",
+    return pd_fail("%s: '%s' is not %s: the file is damaged; write it again with 'train --resume'",
                    r->path, key, what);
 }
 
@@ -69,7 +69,7 @@ static pd_status read_text(char *out, size_t size, const reader *r, const char *
         return PD_FAILED;
     const char *text = cJSON_GetStringValue(item);
     if (text == NULL || text[0] == '\0' || strlen(text) >= size)
-        return refuse(r, key, "a text of fitting length");
+        return refuse(r, key, "a text of valid length");
     strcpy(out, text);
     pd_text_make_printable(out);
     return PD_OK;
@@ -125,7 +125,7 @@ static pd_status read_worst(double *out, const reader *r, const char *name, int 
     for (int i = 0; i < rows; i++) {
         snprintf(key, sizeof key, "folds.val.stress.rows.%d.%s.value", i, name);
         PD_TRY(read_number(&value, r, key, 1));
-        *out = fmin(*out, value); /* of a NAN and a number the number */
+        *out = fmin(*out, value); /* fmin ignores NAN */
     }
 cleanup:
     return status;
@@ -202,17 +202,17 @@ pd_status pd_outcome_read(pd_outcome *out, const char *folder)
     *out = (pd_outcome){.folder = folder};
     PD_TRY(pd_format(&path, "%s/report.json", folder));
     if (!pd_file_exists(path)) {
-        status = pd_fail("%s: is not there: %s is no finished run; train it to its end, or leave "
+        status = pd_fail("%s: not found: %s is not a finished run; finish its training or leave "
                          "it out",
                          path, folder);
         goto cleanup;
     }
     PD_TRY(pd_file_read(&bytes, &size, path, LARGEST));
-    /* cJSON limits the depth itself, and stops at a byte 0. */
+    /* cJSON limits the depth itself and stops at a 0 byte. */
     root = strlen((char *)bytes) == size ? cJSON_ParseWithOpts((char *)bytes, NULL, 1) : NULL;
     if (root == NULL) {
-        status =
-            pd_fail("%s: is not JSON: the file is damaged; 'train --resume' writes it anew", path);
+        status = pd_fail(
+            "%s: is not JSON: the file is damaged; write it again with 'train --resume'", path);
         goto cleanup;
     }
     PD_TRY(read_members(out, &(reader){.path = path, .root = root}));

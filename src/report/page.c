@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The colours on paper and on light screens. */
+/* Colours for print and light screens. */
 #define LIGHT                                                                                      \
     "--good:#1d6b3c;--bad:#a8321f;--mark:#e8f3ec;--wrong:#fbebe7;--plot-ink:#3a4148;"              \
     "--plot-grid:#e4e7ea;--plot-band:#eef0f2;--plot-muted:#8a929a;--plot-first:#1f5fa8;"           \
@@ -87,7 +87,7 @@ static const char style[] =
 
 static void write_target(FILE *out, const char *of, const char *name, double value, double target)
 {
-    /* 94.96 % must not be shown as 95.0 % and missed. */
+    /* More decimals close to the target: 94.96 % must not read as 95.0 % and missed. */
     int decimals = fabs(value - target) < 0.001 ? 3 : 1;
     fputs("<b>", out);
     pd_page_put_number(
@@ -96,7 +96,7 @@ static void write_target(FILE *out, const char *of, const char *name, double val
     fprintf(out, "&nbsp;%%</b> of %s (target %g&nbsp;%%)", of, 100 * target);
 }
 
-/* Says of a target that is met that it is not certain. */
+/* Notes an interval that reaches below a target that is met. */
 static void write_doubt(FILE *out, const char *name, const pd_figure *figure, double target)
 {
     if (figure->value < target || !(figure->low < target))
@@ -104,7 +104,7 @@ static void write_doubt(FILE *out, const char *name, const pd_figure *figure, do
     fputs("<p>", out);
     pd_html_print(out,
                   "The 95 %% interval of the %s reaches down to %.1f %%: other images of the same "
-                  "kind could miss its target.",
+                  "kind may miss the target.",
                   name, 100 * figure->low);
     fputs("</p>\n", out);
 }
@@ -118,7 +118,7 @@ static void write_verdict(FILE *out, const pd_results *results)
                           : !isfinite(sensitivity->value) || !isfinite(specificity->value)
                               ? "No verdict: the test fold lacks images of a class."
                               : NULL;
-    if (unknown) {
+    if (unknown != NULL) {
         pd_html_element(out, "p class=\"verdict\"", unknown);
         return;
     }
@@ -139,14 +139,14 @@ static void write_verdict(FILE *out, const pd_results *results)
     write_doubt(out, "specificity", specificity, results->target_specificity);
 }
 
-/* How the figures hold when images are taken otherwise. */
+/* The verdict of the stress test. */
 static void write_stress_verdict(FILE *out, const pd_results *results)
 {
     const pd_verdict verdict = pd_verdict_of_results(results);
     if (verdict.count == 0) {
         pd_html_element(out, "p",
-                        "No stress test was run: how the figures hold on images that are taken "
-                        "otherwise is not known.");
+                        "No stress test was run: the figures on images that are acquired "
+                        "differently are unknown.");
         return;
     }
     pd_html_element(out, verdict.missed ? "p class=\"verdict missed\"" : "p class=\"verdict met\"",
@@ -163,15 +163,15 @@ static void write_top(FILE *out, const pd_results *results)
     pd_html_element(out, "h1", pd_page_known(results->job_name));
     write_verdict(out, results);
     write_stress_verdict(out, results);
-    fputs("<p>Test fold looked at <b>", out);
+    fputs("<p>Test fold evaluated <b>", out);
     pd_page_put_count(out, results->test_looks, "test_looks");
     fprintf(out,
-            "</b> time%s. Only the first look is free of bias: who looks, changes something and "
-            "looks again fits the model to the test fold, and the figures promise more than new "
-            "patients will keep.</p>\n",
+            "</b> time%s. Only the first evaluation is unbiased: changing the model after an "
+            "evaluation and evaluating again fits it to the test fold, and the figures become too "
+            "optimistic for new patients.</p>\n",
             results->test_looks == 1 ? "" : "s");
     pd_warnings warnings = pd_warnings_of(results);
-    int others = warnings.count - warnings.stress; /* the stress test has had its say */
+    int others = warnings.count - warnings.stress; /* those of the stress test are above */
     if (others > 0) {
         fputs("<ul class=\"warnings\">\n", out);
         for (int i = 0; i < others; i++)
@@ -186,12 +186,12 @@ static void write_top(FILE *out, const pd_results *results)
 static void write_mistake(FILE *out, const pd_page_mistake *mistake)
 {
     fputs("<figure>\n", out);
-    if (mistake->picture)
+    if (mistake->picture != NULL)
         pd_html_png(out, mistake->picture, mistake->picture_size,
                     "the radiograph beside its heat map");
     fputs("<figcaption>", out);
     pd_html_element(out, "bdi", pd_page_known(mistake->name));
-    pd_html_print(out, "truly %s, probability of pneumonia %.3f",
+    pd_html_print(out, "actually %s, probability of pneumonia %.3f",
                   mistake->label == PD_PNEUMONIA ? "pneumonia" : "normal", mistake->probability);
     if (isfinite(mistake->border))
         pd_html_print(out, "; %.0f %% of the heat map's weight near the border",
@@ -207,8 +207,8 @@ static void write_mistakes(FILE *out, const pd_page *page)
         return;
     }
     pd_html_element(out, "p class=\"soft note\"",
-                    "Images decided wrongly, the most confident first. A heat map shows what spoke "
-                    "for pneumonia; much weight near the border hints at markers and edges rather "
+                    "Misclassified images, the most confident first. A heat map shows the evidence "
+                    "for pneumonia; much weight near the border suggests markers and edges rather "
                     "than lungs.");
     fputs("\n<div class=\"grid small\">\n", out);
     for (int i = 0; i < page->mistake_count; i++)
@@ -224,7 +224,7 @@ static pd_status write_learning(FILE *out, const pd_page *page)
     if (page->history_count == 0) {
         pd_html_element(out, "p class=\"soft\"",
                         page->results->members > 1
-                            ? "This is the average of several models; their own reports have them."
+                            ? "This is an average of several models; see their own reports."
                             : "No epoch was completed.");
         return PD_OK;
     }
@@ -255,8 +255,8 @@ static void write_run(FILE *out, const pd_results *results)
 {
     char seconds[32] = "unknown", seed[24], views[32];
     if (isfinite(results->seconds))
-        pd_clock_format(seconds, sizeof(seconds), results->seconds);
-    snprintf(seed, sizeof(seed), "%" PRIu64, results->seed);
+        pd_clock_format(seconds, sizeof seconds, results->seconds);
+    snprintf(seed, sizeof seed, "%" PRIu64, results->seed);
     snprintf(views, sizeof views, "%d", results->views);
     fputs("<section>\n<h3>Run</h3>\n<dl>\n", out);
     describe(out, "model", results->model);
@@ -329,10 +329,10 @@ static pd_status write_page(FILE *out, const pd_page *page)
     pd_html_begin(out, pd_page_known(results->job_name), style);
     write_top(out, results);
     PD_TRY(pd_page_write_fold(out, results, &results->test, "Test fold", "test"));
-    pd_page_write_stress(out, results, &results->test.stress, "Test images taken otherwise",
-                         "test");
-    pd_page_write_stress(out, results, &results->val.stress, "Validation images taken otherwise",
-                         "val");
+    pd_page_write_stress(out, results, &results->test.stress,
+                         "Test images under acquisition changes", "test");
+    pd_page_write_stress(out, results, &results->val.stress,
+                         "Validation images under acquisition changes", "val");
     write_mistakes(out, page);
     PD_TRY(pd_page_write_fold(out, results, &results->val, "Validation fold", "val"));
     PD_TRY(write_learning(out, page));
@@ -349,11 +349,11 @@ pd_status pd_page_write(const char *path, const pd_page *page)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)
-        return pd_fail("%s: out of memory while the page was put together", path);
+        return pd_fail("%s: out of memory for the page", path);
     status = write_page(out, page);
     bool complete = !ferror(out);
     if (fclose(out) != 0 || !complete)
-        status = pd_fail("%s: out of memory while the page was put together", path);
+        status = pd_fail("%s: out of memory for the page", path);
     PD_TRY(status);
     PD_TRY(pd_file_write(path, text, size));
 cleanup:

@@ -1,4 +1,4 @@
-/* report.html: one file that shows a run to people. */
+/* report.html: a run as a page of one file. */
 #ifndef PNEUMO_REPORT_PAGE_H
 #define PNEUMO_REPORT_PAGE_H
 
@@ -6,7 +6,7 @@
 #include "pneumo/io/checkpoint.h"
 #include "pneumo/io/dataset.h"
 
-/* An image that was decided wrongly. */
+/* A misclassified image. */
 typedef struct pd_page_mistake {
     const char *name;
     pd_label label;
@@ -27,11 +27,11 @@ typedef struct pd_page {
     int mistake_count;
 } pd_page;
 
-/* Writes the page, by pd_file_write: no script, no request to anywhere, every text escaped, vector
- * plots inside. A number that report.json has too carries its place there and its digits:
- * data-key="folds.test.chosen.auc.value" data-value="0.98". Texts may hold any bytes; NULL is
- * "unknown", and what is not defined a dash. Fails when memory runs out, a plot cannot be drawn or
- * the file cannot be written. */
+/* Writes the page with pd_file_write: without scripts and requests, all texts escaped, plots as
+ * SVG. A number that is also in report.json carries its key there and its digits:
+ * data-key="folds.test.chosen.auc.value" data-value="0.98". Texts may hold any bytes; NULL shows as
+ * "unknown", an undefined number as a dash. Fails when memory runs out or the file cannot be
+ * written. */
 pd_status pd_page_write(const char *path, const pd_page *page);
 
 #endif

@@ -20,23 +20,23 @@ static const struct {
     {"precision", "precision", offsetof(pd_metrics, precision)},
     {"F1", "f1", offsetof(pd_metrics, f1)},
 };
-enum { FIGURES = sizeof(figures) / sizeof(figures[0]) };
+enum { FIGURES = sizeof figures / sizeof *figures };
 
 static const pd_figure *figure_of(const pd_metrics *metrics, int i)
 {
     return (const pd_figure *)((const char *)metrics + figures[i].offset);
 }
 
-/* `bootstrap`, at its own key: the same figures with the other intervals. NULL: none. */
+/* `bootstrap`, at its own key: the same figures with bootstrap intervals. NULL: none. */
 static void write_figures(FILE *out, const pd_metrics *metrics, const char *at,
                           const pd_metrics *bootstrap, const char *bootstrap_at)
 {
     static const char *const both_columns[] = {"%", "95&nbsp;% interval", "over patients", NULL};
-    pd_page_open_table(out, bootstrap ? both_columns : pd_page_figure_columns);
+    pd_page_open_table(out, bootstrap != NULL ? both_columns : pd_page_figure_columns);
     for (int i = 0; i < FIGURES; i++) {
         pd_page_open_figure_row(out, figures[i].title, figure_of(metrics, i),
                                 pd_page_key_of(at, figures[i].name).text);
-        if (bootstrap) {
+        if (bootstrap != NULL) {
             fputs("<td>", out);
             pd_page_put_interval(out, figure_of(bootstrap, i),
                                  pd_page_key_of(bootstrap_at, figures[i].name).text);
@@ -47,16 +47,16 @@ static void write_figures(FILE *out, const pd_metrics *metrics, const char *at,
     fputs("</table>\n", out);
 }
 
-/* counts [size][size], by true and by called class. */
+/* counts [size][size], by true and predicted class. */
 static void write_confusion(FILE *out, int size, const char *const *classes, const int64_t *counts,
                             const pd_page_key *keys)
 {
     fputs("<table class=\"confusion\">\n<thead><tr><td></td>", out);
     for (int called = 0; called < size; called++)
-        fprintf(out, "<th scope=\"col\">called %s</th>", classes[called]);
+        fprintf(out, "<th scope=\"col\">predicted %s</th>", classes[called]);
     fputs("</tr></thead>\n", out);
     for (int truth = 0; truth < size; truth++) {
-        fprintf(out, "<tr><th scope=\"row\">truly %s</th>", classes[truth]);
+        fprintf(out, "<tr><th scope=\"row\">actually %s</th>", classes[truth]);
         for (int called = 0; called < size; called++) {
             fprintf(out, "<td class=\"%s\">", truth == called ? "right" : "wrong");
             pd_page_put_count(out, counts[truth * size + called], keys[truth * size + called].text);
@@ -98,7 +98,7 @@ static void write_three_classes(FILE *out, const pd_results_fold *fold, const ch
         keys[i] = pd_page_key_of(pd_page_key_of(truth.text, "predicted").text,
                                  names[i % PD_RESULTS_CLASSES]);
     }
-    fputs("<section class=\"card\">\n<h4>Three classes, the likeliest called</h4>\n", out);
+    fputs("<section class=\"card\">\n<h4>Three classes, the most likely predicted</h4>\n", out);
     write_confusion(out, PD_RESULTS_CLASSES, classes, &fold->causes[0][0], keys);
     fputs("</section>\n", out);
 }
@@ -108,7 +108,7 @@ static void write_by_cause(FILE *out, const pd_results_fold *fold, const char *a
     static const char *const titles[PD_CAUSES] = {"normal", "bacterial pneumonia",
                                                   "viral pneumonia", "pneumonia of unknown cause"};
     pd_page_key group = pd_page_key_of(at, "by_cause");
-    fputs("<section class=\"card\">\n<h4>Decided rightly, by cause</h4>\n", out);
+    fputs("<section class=\"card\">\n<h4>Classified correctly, by cause</h4>\n", out);
     pd_page_open_table(out, pd_page_figure_columns);
     for (int cause = 0; cause < PD_CAUSES; cause++) {
         if (!isfinite(fold->by_cause[cause].value))
@@ -129,7 +129,7 @@ static void write_band(FILE *out, const pd_results *results, const pd_results_fo
         pd_page_put_number(out, results->refer_low, 1, 3, "decision.refer_low");
         fputs(" to ", out);
         pd_page_put_number(out, results->refer_high, 1, 3, "decision.refer_high");
-        fputs(" are referred to a person.</p>\n", out);
+        fputs(" are referred to a human.</p>\n", out);
     } else {
         fprintf(out,
                 "None: the model was wrong about at most %g %% of the validation fold on either "
@@ -140,7 +140,7 @@ static void write_band(FILE *out, const pd_results *results, const pd_results_fo
     pd_page_open_figure_row(out, "images referred", &fold->referred,
                             pd_page_key_of(at, "referred").text);
     fputs("</tr>\n", out);
-    pd_page_open_figure_row(out, "of the others, decided rightly", &fold->decided,
+    pd_page_open_figure_row(out, "of the others, classified correctly", &fold->decided,
                             pd_page_key_of(at, "decided").text);
     fputs("</tr>\n</table>\n</section>\n", out);
 }
@@ -152,12 +152,12 @@ static void write_outside(FILE *out, const pd_outside *outside, const char *at)
     pd_page_key traits = pd_page_key_of(group.text, "by_trait");
     fputs("<section class=\"card\">\n<h4>Unlike the training images</h4>\n<p class=\"soft\">", out);
     if (!outside->checked) {
-        fputs("Not known: the checkpoint has no profile of its training images.</p>\n</section>\n",
+        fputs("Unknown: the checkpoint has no profile of the training images.</p>\n</section>\n",
               out);
         return;
     }
-    fputs("Images beyond the limits of the train fold are referred to a person, too; each is "
-          "counted by the first trait that tells it apart.</p>\n",
+    fputs("Images outside the limits of the train fold are also referred to a human. Each is "
+          "counted under the first trait outside its limits.</p>\n",
           out);
     pd_page_open_table(out, columns);
     fputs("<tr><th scope=\"row\">all</th><td>", out);
@@ -186,7 +186,7 @@ static void write_calibration(FILE *out, const pd_results *results, const pd_res
         "are divided by the temperature ",
         out);
     pd_page_put_number(out, results->temperature, 1, 3, "decision.temperature");
-    fputs(", fitted on validation. Of both measures lower is better.</p>\n", out);
+    fputs(", fitted on validation. For both measures, lower is better.</p>\n", out);
     pd_page_open_table(out, columns);
     for (int i = 0; i < 2; i++) {
         pd_page_key group = pd_page_key_of(at, rows[i].name);
@@ -205,13 +205,13 @@ static pd_status write_plots(FILE *out, const pd_results *results, const pd_resu
 {
     pd_status status = PD_OK;
     fputs("<h3>Curves</h3>\n<div class=\"grid small\">\n", out);
-    /* The AUC is known when both classes have images, and only then are there curves. */
+    /* Curves need images of both classes, and so does the AUC. */
     if (isfinite(fold->chosen.auc.value) && fold->score_count > 0) {
         PD_TRY(pd_chart_roc(out, fold));
         PD_TRY(pd_chart_precision_recall(out, fold));
     } else {
         pd_html_element(out, "p class=\"soft\"",
-                        "No ROC and no precision-recall curve: they need images of both classes.");
+                        "No ROC and precision-recall curves: they need images of both classes.");
     }
     pd_chart_calibration(out, fold);
     pd_chart_scores(out, fold, results->refer_low, results->refer_high);
@@ -237,9 +237,9 @@ pd_status pd_page_write_fold(FILE *out, const pd_results *results, const pd_resu
     pd_html_print(out,
                   "%" PRId64 " images of %" PRId64 " patients: %" PRId64 " pneumonia, %" PRId64
                   " normal. The threshold in use was chosen on the validation fold. Images of one "
-                  "patient resemble each other, so an interval that takes them for independent can "
-                  "be too narrow; the one over patients draws whole patients (bootstrap). A "
-                  "patient's probability is the mean over the patient's images.",
+                  "patient resemble each other, so an interval that treats them as independent can "
+                  "be too narrow; the interval over patients resamples whole patients (bootstrap). "
+                  "A patient's probability is the mean over the patient's images.",
                   total(c), total(&fold->patients.confusion), c->true_positive + c->false_negative,
                   c->true_negative + c->false_positive);
     fputs("</p>\n<h3>Decisions</h3>\n<div class=\"grid\">\n", out);

@@ -8,7 +8,7 @@
 pd_page_key pd_page_key_of(const char *object, const char *name)
 {
     pd_page_key k;
-    snprintf(k.text, sizeof(k.text), "%.63s.%.31s", object, name);
+    snprintf(k.text, sizeof k.text, "%.63s.%.31s", object, name);
     return k;
 }
 
@@ -43,7 +43,7 @@ void pd_page_put_interval(FILE *out, const pd_figure *figure, const char *at)
 void pd_page_open_table(FILE *out, const char *const *columns)
 {
     fputs("<table>\n<thead><tr><td></td>", out);
-    for (; *columns; columns++)
+    for (; *columns != NULL; columns++)
         fprintf(out, "<th scope=\"col\">%s</th>", *columns);
     fputs("</tr></thead>\n", out);
 }

@@ -13,7 +13,7 @@ static const struct {
     {"width times height", "megapixels", 1e-6, 3, "large normal, small pneumonia",
      "small normal, large pneumonia"}};
 
-/* The row of a third: its range, how many, the share decided rightly. */
+/* The row of a third: its range, its images, the share classified correctly. */
 static void write_third(FILE *out, const pd_shape_third *third, int measure, const char *title,
                         const char *at)
 {
@@ -60,7 +60,8 @@ static void write_shape_class(FILE *out, const pd_shape_class *group, int measur
     fputs(").</p>\n</section>\n", out);
 }
 
-/* The AUC where shape speaks against the truth and where it speaks for it, or the reverse. */
+/* The AUC where the shape suggests the wrong class and where it suggests the right one, or the
+ * reverse. */
 static void write_crossed(FILE *out, const pd_results_fold *fold, int measure, const char *fold_at,
                           const char *at)
 {
@@ -85,11 +86,11 @@ void pd_page_write_shape(FILE *out, const pd_results_fold *fold, const char *fol
     fputs("<h3>Shape and size of the images</h3>\n", out);
     pd_html_element(
         out, "p class=\"soft note\"",
-        "Every image is squeezed into a square, in which a model can still see how "
-        "wide or how large it was. Where that differs by class it can be a shortcut. "
-        "Within a class it should change nothing: here are thirds of each class, of "
-        "n images, at the threshold in use. A model that reads the shape ranks images worse where "
-        "the shape speaks for the other class.");
+        "Every image is resized to a square, from which a model can still tell how "
+        "wide or how large the original was. Where classes differ in that it can be a shortcut. "
+        "Within a class it should make no difference: the tables show thirds of each class, of "
+        "n images, at the threshold in use. A model that uses the shape ranks images worse where "
+        "the shape suggests the other class.");
     for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
         const pd_shape_figures *of_measure = &fold->shape.measures[measure];
         pd_page_key at =

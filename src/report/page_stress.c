@@ -55,7 +55,7 @@ void pd_page_write_stress(FILE *out, const pd_results *results, const pd_stress 
     pd_page_put_count(out, stress->images, pd_page_key_of(at.text, "images").text);
     fputs(" of ", out);
     pd_page_put_count(out, stress->fold_images, pd_page_key_of(at.text, "fold_images").text);
-    fputs(" images, changed as another machine, room or archive could have given them, at the "
+    fputs(" images, changed as another machine, room or archive might produce them, at the "
           "threshold in use. AUC of all changed images together ",
           out);
     pd_page_put_number(out, stress->pooled_auc.value, 1, 4,

@@ -27,8 +27,8 @@ static void print_figure(FILE *out, pd_figure figure)
 static void print_metrics(FILE *out, const pd_metrics *chosen, const pd_metrics *half)
 {
     char heading[2][CELL + 1];
-    snprintf(heading[0], sizeof(heading[0]), "threshold %.6g", chosen->threshold);
-    snprintf(heading[1], sizeof(heading[1]), "threshold %.6g", half->threshold);
+    snprintf(heading[0], sizeof *heading, "threshold %.6g", chosen->threshold);
+    snprintf(heading[1], sizeof heading[1], "threshold %.6g", half->threshold);
     fprintf(out, "  %-18s    %*s    %*s\n", "", CELL, heading[0], CELL, heading[1]);
 
     const pd_confusion *a = &chosen->confusion, *b = &half->confusion;
@@ -92,12 +92,11 @@ static void print_outside(FILE *out, const pd_outside *outside)
     fprintf(out, "%s\n", outside->count > 0 ? ")" : "");
 }
 
-/* What the table of both thresholds does not tell, at the chosen one: by cause, by patient, how
- * sure. */
+/* Figures at the chosen threshold only: by cause, by patient, and the band of doubt. */
 static void print_more(FILE *out, const pd_results *results, const pd_results_fold *fold)
 {
-    static const char *const causes[PD_CAUSES] = {"right of normal", "right of bacteria",
-                                                  "right of virus", "right of unknown"};
+    static const char *const causes[PD_CAUSES] = {"correct, normal", "correct, bacteria",
+                                                  "correct, virus", "correct, unknown"};
     fprintf(out, "\n  %-18s    %*s\n", "", CELL, "value  95 % interval");
     for (int cause = 0; cause < PD_CAUSES; cause++)
         if (!isnan(fold->by_cause[cause].value))
@@ -106,7 +105,7 @@ static void print_more(FILE *out, const pd_results *results, const pd_results_fo
     print_share(out, "patients' spec.", fold->patients.specificity);
     print_share(out, "patients' auc", fold->patients.auc);
     print_share(out, "in doubt", fold->referred);
-    print_share(out, "right of the rest", fold->decided);
+    print_share(out, "correct, others", fold->decided);
     fprintf(
         out,
         "\nin doubt are probabilities from %.6g to %.6g; Brier score %.4f, expected calibration "
@@ -116,7 +115,7 @@ static void print_more(FILE *out, const pd_results *results, const pd_results_fo
     print_outside(out, &fold->outside);
 }
 
-/* The range of thirds: the least value of the lowest, then the greatest of each. */
+/* The limits of the thirds: the smallest value of the lowest, then the largest of each. */
 static void print_limits(FILE *out, const pd_shape_class *group, double unit, int digits)
 {
     char text[64], *at = text;
@@ -166,7 +165,7 @@ static void print_shape_rows(FILE *out, const pd_shape_report *shape, int label)
     }
 }
 
-/* How the answers depend on the images' own shape and size. */
+/* How the predictions depend on the shape and size of the original images. */
 static void print_shape(FILE *out, const pd_shape_report *shape)
 {
     const pd_shape_figures *m = shape->measures;
@@ -185,7 +184,7 @@ static void print_shape(FILE *out, const pd_shape_report *shape)
         fputc('\n', out);
     }
     fputs("\nThirds are within each class. auc, high normal: the highest third of normal images "
-          "against the\nlowest third of pneumonias; low normal: the other way round.\n",
+          "against the\nlowest third of pneumonias; low normal: the reverse.\n",
           out);
 }
 
@@ -211,10 +210,10 @@ static void print_fold(FILE *out, const char *name, const pd_results *results,
 static void print_verdict(FILE *out, const char *name, double value, double target)
 {
     if (isnan(value)) {
-        fprintf(out, "%s (target %g %%): not known, no such images", name, 100 * target);
+        fprintf(out, "%s (target %g %%): unknown, no such images", name, 100 * target);
         return;
     }
-    /* 94.96 % must not print as 95.0 % and missed. */
+    /* More decimals close to the target: 94.96 % must not print as 95.0 % and missed. */
     int digits = fabs(value - target) < 0.001 ? 3 : 1;
     fprintf(out, "%s %.*f %% (target %g %%): %s", name, digits, 100 * value, 100 * target,
             value >= target ? "met" : "missed");
@@ -266,14 +265,16 @@ static void print_stress(FILE *out, const char *fold, const pd_results *results,
             pd_stress_phrase(worst));
 }
 
+static const char *known(const char *text)
+{
+    return text != NULL ? text : "unknown";
+}
+
 void pd_report_print(FILE *out, const pd_results *results)
 {
-    const char *unknown = "unknown";
     fprintf(out, "job %s: %s with %" PRId64 " parameters, seed %" PRIu64 "\n",
-            results->job_name ? results->job_name : unknown,
-            results->model ? results->model : unknown, results->parameters, results->seed);
-    fprintf(out, "data %s, digest %s\n", results->data_path ? results->data_path : unknown,
-            results->data_digest ? results->data_digest : unknown);
+            known(results->job_name), known(results->model), results->parameters, results->seed);
+    fprintf(out, "data %s, digest %s\n", known(results->data_path), known(results->data_digest));
     if (results->members > 1)
         fprintf(out, "average of %d models", results->members);
     else
@@ -282,10 +283,10 @@ void pd_report_print(FILE *out, const pd_results *results)
             results->lanes);
     char duration[64];
     if (isfinite(results->seconds))
-        fprintf(out, "; %s", pd_clock_format(duration, sizeof(duration), results->seconds));
+        fprintf(out, "; %s", pd_clock_format(duration, sizeof duration, results->seconds));
     if (isfinite(results->images_per_second))
         fprintf(out, ", %.1f images/s", results->images_per_second);
-    fprintf(out, "\nthreshold: %s\n", results->decision_rule ? results->decision_rule : unknown);
+    fprintf(out, "\nthreshold: %s\n", known(results->decision_rule));
     pd_verdict verdict = pd_verdict_of_results(results);
     for (int i = 0; i < verdict.count; i++)
         fprintf(out, "stress test: %s\n", verdict.lines[i]);

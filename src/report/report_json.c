@@ -1,4 +1,4 @@
-/* report.json, the other half of report.h. */
+/* report.json. */
 #include "pneumo/base/memory.h"
 #include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* cJSON's calls take NULL for an object or item and then return NULL or false, so a failed
- * allocation anywhere ends in `ok` being false. */
+/* cJSON's functions accept NULL for an object or item and then return NULL or false, so any failed
+ * allocation leaves `ok` false. */
 
 typedef struct json {
     bool ok;
@@ -22,14 +22,14 @@ typedef struct json {
 static cJSON *add_object(json *j, cJSON *parent, const char *key)
 {
     cJSON *object = cJSON_AddObjectToObject(parent, key);
-    j->ok = j->ok && object;
+    j->ok = j->ok && object != NULL;
     return object;
 }
 
 static cJSON *add_array(json *j, cJSON *parent, const char *key)
 {
     cJSON *array = cJSON_AddArrayToObject(parent, key);
-    j->ok = j->ok && array;
+    j->ok = j->ok && array != NULL;
     return array;
 }
 
@@ -41,7 +41,7 @@ static void append(json *j, cJSON *array, cJSON *item)
     }
 }
 
-/* cJSON's own numbers are content with a relative error of one rounding, and cannot hold 64-bit
+/* cJSON prints numbers with a relative error of up to one rounding, and cannot hold 64-bit
  * integers. */
 static void add_number(json *j, cJSON *parent, const char *key, double value)
 {
@@ -53,16 +53,16 @@ static void add_number(json *j, cJSON *parent, const char *key, double value)
 static void add_integer(json *j, cJSON *parent, const char *key, int64_t value)
 {
     char text[24];
-    snprintf(text, sizeof(text), "%" PRId64, value);
+    snprintf(text, sizeof text, "%" PRId64, value);
     j->ok = cJSON_AddRawToObject(parent, key, text) && j->ok;
 }
 
-/* A JSON string; null for NULL. File names may hold any bytes but JSON only UTF-8: what is not
- * becomes '?'. */
+/* A JSON string; null for NULL. File names may hold any bytes, JSON only UTF-8: other bytes become
+ * '?'. */
 static cJSON *make_string(const char *text)
 {
     char *clean = NULL;
-    if (!text)
+    if (text == NULL)
         return cJSON_CreateNull();
     if (pd_strdup(&clean, text) != PD_OK)
         return NULL;
@@ -130,7 +130,7 @@ static void add_calibration(json *j, cJSON *parent, const char *key,
     }
 }
 
-/* causes.NORMAL.predicted.VIRUS is the number of normal images that were called virus. */
+/* causes.NORMAL.predicted.VIRUS is the number of normal images predicted as virus. */
 static void add_causes(json *j, cJSON *parent, const pd_results_fold *fold)
 {
     cJSON *causes = add_object(j, parent, "causes");
@@ -173,7 +173,7 @@ static void add_shape(json *j, cJSON *parent, const pd_shape_report *shape)
     }
 }
 
-/* Null where nothing is known. */
+/* null if not checked. */
 static void add_outside(json *j, cJSON *parent, const pd_outside *outside)
 {
     if (!outside->checked) {
@@ -250,7 +250,7 @@ static double report_threshold(const pd_results *results)
                                    : NAN;
 }
 
-/* The job, the model and what training took. */
+/* The job, the model and the cost of training. */
 static void add_run(json *j, cJSON *root, const pd_results *results)
 {
     char seed[24];

@@ -38,7 +38,7 @@ pd_status pd_score_file_write(const char *path, const pd_results *results)
     size_t size;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)
-        return pd_fail("%s: out of memory while the scores were put together", path);
+        return pd_fail("%s: out of memory for the scores", path);
     fputs(header, out);
     for (pd_fold fold = PD_VAL; fold <= PD_TEST; fold++) {
         for (size_t i = 0; folds[fold]->present && i < folds[fold]->score_count; i++) {
@@ -48,7 +48,7 @@ pd_status pd_score_file_write(const char *path, const pd_results *results)
     }
     bool whole = ferror(out) == 0;
     if (fclose(out) != 0 || !whole)
-        status = pd_fail("%s: out of memory while the scores were put together", path);
+        status = pd_fail("%s: out of memory for the scores", path);
     else
         status = pd_file_write(path, text, size);
     free(text);
@@ -57,24 +57,24 @@ pd_status pd_score_file_write(const char *path, const pd_results *results)
 
 /* ---- reading ----
  *
- * Numbers are compared with what would be written for them, so that nothing else passes. */
+ * A number must be spelled as it would be written; anything else is an error. */
 
-/* Bytes: some millions of rows, and the fewest that a row has. */
+/* Bytes: a limit of some millions of rows, and the minimum of a row. */
 enum { LARGEST = 1 << 28, SHORTEST_ROW = 25 };
 
 typedef struct reader {
     const char *path;
-    char *at;      /* what is not yet read; a 0 byte ends it */
-    long line;     /* in which the row begins */
-    long next_row; /* the line of the row after it: a name may hold line breaks */
+    char *at;      /* the unread rest, ended by a 0 byte */
+    long line;     /* where the row begins */
+    long next_row; /* where the next row begins: a name may hold line breaks */
 } reader;
 
 static pd_status fail_at(const reader *r, const char *what)
 {
-    return pd_fail("%s:%ld: %s; 'train --resume' writes it anew", r->path, r->line, what);
+    return pd_fail("%s:%ld: %s; write it again with 'train --resume'", r->path, r->line, what);
 }
 
-/* Whether `field` is a whole number from 0 to `most`. */
+/* Whether `field` is an integer from 0 to `most`. */
 static bool read_integer(int64_t *out, const char *field, int64_t most)
 {
     char text[PD_TEXT_NUMBER];
@@ -90,7 +90,7 @@ static bool read_number(double *out, const char *field)
     return strcmp(pd_text_number(text, *out), field) == 0 && !isnan(*out);
 }
 
-/* Whether `field` is one of the names; *out is which. */
+/* Whether `field` is one of the names; *out is its index. */
 static bool read_name(int *out, const char *field, const char *const *names, int count)
 {
     for (*out = 0; *out < count; ++*out)
@@ -99,7 +99,7 @@ static bool read_name(int *out, const char *field, const char *const *names, int
     return false;
 }
 
-/* Steps over an image's name, which nobody asks for. What has quotes needs them. */
+/* Skips an image's name, which is not used. Only a name that needs quotes may have them. */
 static bool skip_image_name(reader *r)
 {
     static const char special[] = ",\"\r\n";
@@ -131,7 +131,7 @@ static pd_status read_row(reader *r, pd_fold *fold, pd_score *out)
         else
             r->at += strcspn(r->at, ",\n");
         if (!fine || *r->at != (i == COLUMNS - 1 ? '\n' : ','))
-            return fail_at(r, "it is no whole row of eight fields");
+            return fail_at(r, "not a complete row of eight fields");
         *r->at++ = '\0';
     }
     *out = (pd_score){0};
@@ -152,7 +152,7 @@ static pd_status read_row(reader *r, pd_fold *fold, pd_score *out)
     for (int i = 0; i < COLUMNS; i++)
         if (!known[i])
             return pd_fail(
-                "%s:%ld: its %s is none that is ever written; 'train --resume' writes it anew",
+                "%s:%ld: its %s has an invalid value; write it again with 'train --resume'",
                 r->path, r->line, columns[i]);
     out->patient = (int32_t)patient;
     out->positive = label == PD_PNEUMONIA;
@@ -173,7 +173,7 @@ pd_status pd_score_file_read(pd_score **out, size_t *count, const char *path, pd
     PD_TRY(pd_file_read(&bytes, &size, path, LARGEST));
     reader r = {.path = path, .at = (char *)bytes, .line = 1, .next_row = 2};
     if (strlen(r.at) != size || strncmp(r.at, header, sizeof header - 1) != 0) {
-        status = fail_at(&r, "it is no table of scores");
+        status = fail_at(&r, "not a table of scores");
         goto cleanup;
     }
     r.at += sizeof header - 1;

@@ -25,7 +25,7 @@ static bool has_interval(pd_column column)
     return column <= PD_COLUMN_AUC;
 }
 
-/* Shares are percentages, but AUC needs its digits. */
+/* Shares are shown in percent, except AUC, which needs more digits. */
 static void format_share(char *text, size_t size, pd_column column, double value)
 {
     if (column == PD_COLUMN_AUC || column == PD_COLUMN_STRESS_AUC)
@@ -34,7 +34,7 @@ static void format_share(char *text, size_t size, pd_column column, double value
         snprintf(text, size, "%.1f", 100 * value);
 }
 
-/* "97.1", "12 min 05 s"; "-" for what is not known. */
+/* "97.1", "12 min 05 s"; "-" if unknown. */
 static void format_value(char text[CELL], const pd_outcome *run, pd_column column)
 {
     double value = run->columns[column].value;
@@ -50,7 +50,7 @@ static void format_value(char text[CELL], const pd_outcome *run, pd_column colum
         format_share(text, CELL, column, value);
 }
 
-/* "94.6-98.4"; empty where there is none. */
+/* "94.6-98.4"; empty without an interval. */
 static void format_interval(char text[CELL], const pd_outcome *run, pd_column column)
 {
     const pd_figure *figure = &run->columns[column];
@@ -66,17 +66,18 @@ static void format_interval(char text[CELL], const pd_outcome *run, pd_column co
 /* ---- screen ---- */
 
 /* "*97.1 (94.6-98.4)" */
-static void format_cell(char text[CELL], const pd_comparison *self, int run, pd_column column)
+static void format_cell(char text[CELL], const pd_comparison *comparison, int run, pd_column column)
 {
     char value[CELL], interval[CELL];
-    format_value(value, &self->runs[run], column);
-    format_interval(interval, &self->runs[run], column);
+    format_value(value, &comparison->runs[run], column);
+    format_interval(interval, &comparison->runs[run], column);
     bool bracketed = interval[0] != '\0';
-    snprintf(text, CELL, "%s%.20s%s%.32s%s", pd_comparison_is_best(self, run, column) ? "*" : "",
-             value, bracketed ? " (" : "", interval, bracketed ? ")" : "");
+    snprintf(text, CELL, "%s%.20s%s%.32s%s",
+             pd_comparison_is_best(comparison, run, column) ? "*" : "", value,
+             bracketed ? " (" : "", interval, bracketed ? ")" : "");
 }
 
-/* Characters of a UTF-8 text. */
+/* The number of characters of a UTF-8 text. */
 static int text_width(const char *text)
 {
     int width = 0;
@@ -85,55 +86,56 @@ static int text_width(const char *text)
     return width;
 }
 
-void pd_table_print(FILE *out, const pd_comparison *self)
+void pd_table_print(FILE *out, const pd_comparison *comparison)
 {
     static const char heading[] = "run";
     char cell[CELL];
     int name_width = (int)strlen(heading), widths[PD_COLUMNS];
-    for (int run = 0; run < self->count; run++) {
-        int width = text_width(self->names[run]);
+    for (int run = 0; run < comparison->count; run++) {
+        int width = text_width(comparison->names[run]);
         name_width = width > name_width ? width : name_width;
     }
     fprintf(out, "%-*s", name_width, heading);
     for (pd_column column = 0; column < PD_COLUMNS; column++) {
         widths[column] = (int)strlen(titles[column]);
-        for (int run = 0; run < self->count; run++) {
-            format_cell(cell, self, run, column);
+        for (int run = 0; run < comparison->count; run++) {
+            format_cell(cell, comparison, run, column);
             int width = (int)strlen(cell);
             widths[column] = width > widths[column] ? width : widths[column];
         }
         fprintf(out, "  %*s", widths[column], titles[column]);
     }
     fputc('\n', out);
-    for (int run = 0; run < self->count; run++) {
-        fprintf(out, "%s%*s", self->names[run], name_width - text_width(self->names[run]), "");
+    for (int run = 0; run < comparison->count; run++) {
+        fprintf(out, "%s%*s", comparison->names[run],
+                name_width - text_width(comparison->names[run]), "");
         for (pd_column column = 0; column < PD_COLUMNS; column++) {
-            format_cell(cell, self, run, column);
+            format_cell(cell, comparison, run, column);
             fprintf(out, "  %*s", widths[column], cell);
         }
         fputc('\n', out);
     }
     fprintf(out, "\n%s\n", legend);
-    for (int i = 0; i < self->line_count; i++)
-        fprintf(out, "%s\n", self->lines[i]);
+    for (int i = 0; i < comparison->line_count; i++)
+        fprintf(out, "%s\n", comparison->lines[i]);
 }
 
 /* ---- files ---- */
 
-/* Writes what `put` prints to `path`. */
-static pd_status write_file(const char *path, const pd_comparison *self,
-                            void (*put)(FILE *out, const pd_comparison *self))
+/* Writes the output of `put` to `path`. */
+static pd_status write_file(const char *path, const pd_comparison *comparison,
+                            void (*put)(FILE *out, const pd_comparison *comparison))
 {
     pd_status status = PD_OK;
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)
-        return pd_fail("%s: out of memory while the table was put together", path);
-    put(out, self);
+        return pd_fail("%s: out of memory for the table", path);
+    put(out, comparison);
     bool whole = ferror(out) == 0;
     if (fclose(out) != 0 || !whole)
-        status = pd_fail("%s: out of memory while the table was put together", path);
+        status = pd_fail("%s: out of memory for the table", path);
     else
         status = pd_file_write(path, text, size);
     free(text);
@@ -146,7 +148,7 @@ static void put_number(FILE *out, double value)
     fprintf(out, ",%s", isnan(value) ? "" : pd_text_number(number, value));
 }
 
-static void put_csv(FILE *out, const pd_comparison *self)
+static void put_csv(FILE *out, const pd_comparison *comparison)
 {
     fputs("run,job,data_digest", out);
     for (pd_column column = 0; column < PD_COLUMNS; column++) {
@@ -156,8 +158,8 @@ static void put_csv(FILE *out, const pd_comparison *self)
             fprintf(out, ",%s_low,%s_high", name, name);
     }
     fputc('\n', out);
-    for (int i = 0; i < self->count; i++) {
-        const pd_outcome *run = &self->runs[i];
+    for (int i = 0; i < comparison->count; i++) {
+        const pd_outcome *run = &comparison->runs[i];
         pd_text_write_csv(out, run->folder);
         fputc(',', out);
         pd_text_write_csv(out, run->job);
@@ -174,7 +176,7 @@ static void put_csv(FILE *out, const pd_comparison *self)
     }
 }
 
-/* On a narrow screen a run is a block of lines, each with its column's title. */
+/* On a narrow screen a run is a block of lines, each with the title of its column. */
 static const char style[] =
     "td{text-align:right;white-space:nowrap}\n"
     "thead th{text-align:right;color:var(--soft);font-weight:600;overflow-wrap:normal}\n"
@@ -190,14 +192,14 @@ static const char style[] =
     "td small{display:inline;margin-left:.5rem}}\n"
     "@media print{body{font-size:8pt}th,td{padding:.2rem .3rem}}\n";
 
-static void put_html_cell(FILE *out, const pd_comparison *self, int run, pd_column column)
+static void put_html_cell(FILE *out, const pd_comparison *comparison, int run, pd_column column)
 {
     char text[CELL];
-    bool best = pd_comparison_is_best(self, run, column);
+    bool best = pd_comparison_is_best(comparison, run, column);
     fprintf(out, "<td data-title=\"%s\"%s>", titles[column], best ? " class=\"best\"" : "");
-    format_value(text, &self->runs[run], column);
+    format_value(text, &comparison->runs[run], column);
     fprintf(out, "%s%s", best ? "* " : "", text);
-    format_interval(text, &self->runs[run], column);
+    format_interval(text, &comparison->runs[run], column);
     if (text[0] != '\0') {
         fputc(' ', out);
         pd_html_element(out, "small", text);
@@ -205,11 +207,11 @@ static void put_html_cell(FILE *out, const pd_comparison *self, int run, pd_colu
     fputs("</td>\n", out);
 }
 
-static void put_html(FILE *out, const pd_comparison *self)
+static void put_html(FILE *out, const pd_comparison *comparison)
 {
     char title[CELL];
-    snprintf(title, sizeof title, "Comparison of %d run%s", self->count,
-             self->count == 1 ? "" : "s");
+    snprintf(title, sizeof title, "Comparison of %d run%s", comparison->count,
+             comparison->count == 1 ? "" : "s");
     pd_html_begin(out, title, style);
     pd_html_element(out, "h1", title);
     fputs("\n", out);
@@ -218,19 +220,19 @@ static void put_html(FILE *out, const pd_comparison *self)
     for (pd_column column = 0; column < PD_COLUMNS; column++)
         pd_html_element(out, "th", titles[column]);
     fputs("</tr></thead>\n<tbody>\n", out);
-    for (int run = 0; run < self->count; run++) {
+    for (int run = 0; run < comparison->count; run++) {
         fputs("<tr>", out);
-        pd_html_element(out, "th", self->names[run]);
+        pd_html_element(out, "th", comparison->names[run]);
         fputc('\n', out);
         for (pd_column column = 0; column < PD_COLUMNS; column++)
-            put_html_cell(out, self, run, column);
+            put_html_cell(out, comparison, run, column);
         fputs("</tr>\n", out);
     }
     fputs("</tbody>\n</table>\n", out);
-    if (self->line_count > 0) {
+    if (comparison->line_count > 0) {
         fputs("<h2>Is it more than noise?</h2>\n<ul>\n", out);
-        for (int i = 0; i < self->line_count; i++) {
-            pd_html_element(out, "li", self->lines[i]);
+        for (int i = 0; i < comparison->line_count; i++) {
+            pd_html_element(out, "li", comparison->lines[i]);
             fputc('\n', out);
         }
         fputs("</ul>\n", out);

@@ -3,10 +3,10 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Images on which a model that misses a target under a family of changes is not to be trusted. */
-static const char *const families[PD_CHANGE_FAMILIES] = {"framed otherwise", "exposed otherwise",
-                                                         "of other sharpness or compression",
-                                                         "changed in several ways at once"};
+/* By family: the images on which a model that misses a target is not to be trusted. */
+static const char *const families[PD_CHANGE_FAMILIES] = {
+    "framed differently", "exposed differently", "with other sharpness or compression",
+    "changed in several ways at once"};
 
 bool pd_verdict_misses_sensitivity(const pd_stress_row *row, pd_targets targets)
 {
@@ -29,7 +29,7 @@ static double balanced(const pd_stress_row *row)
     return row->metrics.balanced_accuracy.value;
 }
 
-/* Whether a change makes a figure miss its target, or miss it by more than before. */
+/* Whether a change makes a figure miss its target, or miss it by more than without. */
 static bool hurts(const pd_stress *stress, const pd_stress_row *row, pd_targets targets)
 {
     const pd_metrics *m = &row->metrics, *clean = &stress->rows[0].metrics;
@@ -39,7 +39,7 @@ static bool hurts(const pd_stress *stress, const pd_stress_row *row, pd_targets 
             m->specificity.value < clean->specificity.value);
 }
 
-/* The row of the family that hurts with the lowest balanced accuracy; NULL: none does. */
+/* Of the harmful rows of the family, the one with the lowest balanced accuracy; NULL: none. */
 static const pd_stress_row *worst_of(const pd_stress *stress, pd_change_family family,
                                      pd_targets targets)
 {
@@ -58,7 +58,7 @@ enum { CLAUSE = 64 };
 /* "falls to 50.0 % (target 90 %)"; "is" where it does not fall. */
 static void tell_figure(char text[CLAUSE], double value, double clean, double target)
 {
-    /* 94.96 % must not be told as 95.0 % and missed. */
+    /* More decimals close to the target: 94.96 % must not read as 95.0 % and missed. */
     int decimals = fabs(value - target) < 0.001 ? 3 : 1;
     snprintf(text, CLAUSE, "%s %.*f %% (target %g %%)", value < clean ? "falls to" : "is", decimals,
              100 * value, 100 * target);
@@ -102,7 +102,7 @@ static void tell_worst(pd_verdict *out, const pd_stress *stress, const char *ima
 {
     const pd_stress_row *worst = &stress->rows[stress->worst];
     snprintf(out->lines[out->count++], sizeof out->lines[0],
-             "No change of the catalogue brings the sensitivity below %g %% or the specificity "
+             "No change of the catalogue reduces the sensitivity below %g %% or the specificity "
              "below %g %% on %simages; the worst are images %s (sensitivity %.1f %%, specificity "
              "%.1f %%).",
              100 * targets.sensitivity, 100 * targets.specificity, images, pd_stress_phrase(worst),
@@ -118,7 +118,7 @@ pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets
         return out;
     if (isnan(balanced(&stress->rows[0]))) {
         snprintf(out.lines[out.count++], sizeof out.lines[0],
-                 "The stress test has no verdict: its %simages are all of one class.", images);
+                 "The stress test has no verdict: all its %simages are of one class.", images);
         return out;
     }
     if (pd_verdict_misses(&stress->rows[0], targets))

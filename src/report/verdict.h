@@ -1,4 +1,4 @@
-/* What the stress test says in words. */
+/* The verdict of the stress test, in sentences. */
 #ifndef PNEUMO_REPORT_VERDICT_H
 #define PNEUMO_REPORT_VERDICT_H
 
@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* Whether a row's figure is below its target. A figure that is not defined is not. */
+/* Whether a row's figure is below its target; false for an undefined figure. */
 bool pd_verdict_misses_sensitivity(const pd_stress_row *row, pd_targets targets);
 bool pd_verdict_misses_specificity(const pd_stress_row *row, pd_targets targets);
 bool pd_verdict_misses(const pd_stress_row *row, pd_targets targets);
@@ -19,17 +19,17 @@ typedef struct pd_verdict {
     char lines[PD_VERDICT_LINES][256];
 } pd_verdict;
 
-/* If a target is missed, a line on the images as they are where they miss one, then a line for each
- * family of changes that lowers a figure to below its target: the row of the lowest balanced
- * accuracy among those that do, its figures below their targets, and on which images the model is
- * not to be trusted. The families are in the order of those balanced accuracies. Else one line that
- * names the worst row of all.
+/* If a target is missed: a line on the unchanged images if they miss one, then a line for each
+ * family of changes that lowers a figure below its target, on the harmful row with the lowest
+ * balanced accuracy, its figures below their targets, and the images on which the model is not to
+ * be trusted. Families are in the order of these balanced accuracies. Otherwise one line on the
+ * worst row of all.
  *
- * `images` stands before the word "images": "validation ", or "". */
+ * `images` precedes the word "images": "validation ", or "". */
 pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets targets);
 
-/* What the stress test says: that of the test fold if it was run, else that of the validation fold,
- * which the lines then say. */
+/* The verdict on the test fold if it was stress-tested, otherwise that on the validation fold, in
+ * lines that say so. */
 pd_verdict pd_verdict_of_results(const pd_results *results);
 
 #endif

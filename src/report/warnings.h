@@ -1,14 +1,13 @@
-/* What a reader of an evaluation must know. */
+/* Warnings about the results of an evaluation. */
 #ifndef PNEUMO_REPORT_WARNINGS_H
 #define PNEUMO_REPORT_WARNINGS_H
 
 #include "pneumo/evaluate/results.h"
 #include "verdict.h"
 
-/* What a reader of the figures must know, a line each. At most one per decision of each fold (two
- * thresholds and the three-class answer), one on the shapes of each, one on what calibration has
- * seen of each, five on the data and the threshold, and those of a stress test that misses a
- * target, which are the last. */
+/* One line each. For each fold at most one per decision (two thresholds and the three classes), one
+ * on the shape of images and one on images used for calibration; five on the data and the
+ * threshold; last the lines of a stress test that misses a target. */
 typedef struct pd_warnings {
     int count;
     int stress; /* how many are the stress test's */

@@ -98,7 +98,7 @@ image() {
 }
 
 refuse "pack: no such folder" 1 '^there is no folder nowhere; give' "$p" pack nowhere -o x.h5
-refuse "pack: a file for a folder" 1 '^data.h5 is not a folder; give' "$p" pack data.h5 -o x.h5
+refuse "pack: a file for a folder" 1 '^data.h5 is nott a folder; give' "$p" pack data.h5 -o x.h5
 refuse "pack: a folder of something else" 1 'contains none of the folders' "$p" pack phantoms/train/NORMAL -o x.h5
 fresh
 rm bad/train/NORMAL/*
@@ -467,15 +467,15 @@ refuse "evaluate: its job names another width" 1 "^wider.h5: its weights 'hidden
     "$p" evaluate wider.h5
 refuse "evaluate: its job is none" 1 '^nojob.h5:2: batch = 7 is not a multiple' "$p" evaluate nojob.h5
 refuse "evaluate: a layer is missing" 1 "^layer.h5: .*missing.*$other" "$p" evaluate layer.h5
-refuse "evaluate: no threshold yet" 1 '^undecided.h5: it was saved before its first validation' "$p" evaluate undecided.h5
-refuse "evaluate: images of an impossible height" 1 "^tall.h5: '/state/image_height' is 1099511627776, where" "$p" evaluate tall.h5
-refuse "evaluate: images without width" 1 "^flat.h5: '/state/image_width' is 0, where" "$p" evaluate flat.h5
+refuse "evaluate: no threshold yet" 1 '^undecided.h5: saved before its first validation' "$p" evaluate undecided.h5
+refuse "evaluate: images of an impossible height" 1 "^tall.h5: '/state/image_height' is 1099511627776, expected" "$p" evaluate tall.h5
+refuse "evaluate: images without width" 1 "^flat.h5: '/state/image_width' is 0, expected" "$p" evaluate flat.h5
 refuse "evaluate: no temperature" 1 "^cold.h5: '/decision/temperature' is 0, which is not a positive number" "$p" evaluate cold.h5
 for case in "nowhere.h5: cannot open: No such" "small.ini: is not an HDF5 file" \
     "data.h5: is a pneumo-dist data set, not a pneumo-dist checkpoint" \
     "model.h5: it has 4 weight arrays where the model has 2" \
     "wider.h5: its weights 'hidden/kernel' have another shape" "nojob.h5:2: batch = 7 is not" \
-    "layer.h5: .*missing" "undecided.h5: it was saved before its first validation"; do
+    "layer.h5: .*missing" "undecided.h5: saved before its first validation"; do
     refuse "predict: ${case##*: }" 1 "^$case" "$p" predict "${case%%:*}" phantoms -o new/rows.csv
 done
 many 2 predict nowhere.h5 phantoms
@@ -501,13 +501,13 @@ json.dump(r, open("odd/report.json", "w"))
 PY
 }
 compare=("$p" compare good odd --csv odd.csv --html odd.html)
-again="'train --resume' writes it anew\$"
+again="write it again with 'train --resume'\$"
 report pass
 accept "compare: a run and its copy" "${compare[@]}"
 rm odd.csv odd.html
-refuse "compare: no such run" 1 '^nowhere/report.json: is not there: nowhere is no finished run; train' \
+refuse "compare: no such run" 1 '^nowhere/report.json: not found: nowhere is not a finished run; finish' \
     "$p" compare good nowhere
-refuse "compare: a file for a run" 1 '^data.h5/report.json: is not there: data.h5 is no' "$p" compare data.h5
+refuse "compare: a file for a run" 1 '^data.h5/report.json: not found: data.h5 is not' "$p" compare data.h5
 refuse "compare: a table below a file" 1 '^data.h5: cannot create the folder: a file' \
     "$p" compare good --csv data.h5/x.csv
 refuse "compare: a page onto a folder" 1 '^good: cannot write: it is not a regular file' \
@@ -525,7 +525,7 @@ refuse "compare: a checkpoint as report" 1 "^odd/report.json: is not JSON: .*; $
 rm odd/report.json && mkdir odd/report.json
 refuse "compare: a folder as report" 1 '^odd/report.json: cannot read: Is a directory' "${compare[@]}"
 report 'del r["folds"]["test"]'
-refuse "compare: a report without test fold" 1 "^odd/report.json: 'folds.test' is missing: it is not" "${compare[@]}"
+refuse "compare: a report without test fold" 1 "^odd/report.json: 'folds.test' is missing: not" "${compare[@]}"
 report 'chosen["auc"] = 0.9'
 refuse "compare: a number for a figure" 1 "^odd/report.json: 'folds.test.chosen.auc.value' is missing" "${compare[@]}"
 report 'chosen["auc"]["value"] = "0.9"'
@@ -535,16 +535,16 @@ refuse "compare: a huge number" 1 "^odd/report.json: 'folds.test.chosen.auc.valu
 report 'chosen["confusion"]["true_positive"] = 1.5'
 refuse "compare: one and a half images" 1 "^odd/report.json: '[a-z_.]*true_positive' is not a whole number: " "${compare[@]}"
 report 'r["job"] = "x" * 5000'
-refuse "compare: a name of 5000 letters" 1 "^odd/report.json: 'job' is not a text of fitting length: " "${compare[@]}"
+refuse "compare: a name of 5000 letters" 1 "^odd/report.json: 'job' is not a text of valid length: " "${compare[@]}"
 report 'chosen["confusion"]["true_positive"] += 1'
-refuse "compare: scores of another evaluation" 1 "^odd/scores.csv: its scores do not lead to .*; 'train --resume' writes both anew$" "${compare[@]}"
+refuse "compare: scores of another evaluation" 1 "^odd/scores.csv: its scores do not yield .*; write both again with 'train --resume'$" "${compare[@]}"
 report pass
 sed -i '$d' odd/scores.csv
-refuse "compare: scores cut short" 1 '^odd/scores.csv: its scores do not lead to the counts of report.json beside it: ' "${compare[@]}"
+refuse "compare: scores cut short" 1 '^odd/scores.csv: its scores do not yield the counts of report.json beside it: ' "${compare[@]}"
 cp good/best.h5 odd/scores.csv
-refuse "compare: a checkpoint as scores" 1 "^odd/scores.csv:1: it is no table of scores; $again" "${compare[@]}"
+refuse "compare: a checkpoint as scores" 1 "^odd/scores.csv:1: not a table of scores; $again" "${compare[@]}"
 sed '$s/[^,]*$/2/' good/scores.csv >odd/scores.csv
-refuse "compare: a probability of 2" 1 "^odd/scores.csv:[0-9]+: its probability is none that is ever written; $again" \
+refuse "compare: a probability of 2" 1 "^odd/scores.csv:[0-9]+: its probability has an invalid value; $again" \
     "${compare[@]}"
 
 # --- Training that goes wrong ---

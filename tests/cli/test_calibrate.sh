@@ -160,7 +160,7 @@ grep -q "error: .*data.h5: its val fold cannot be evaluated: all its NORMAL imag
 # Images packed at another size cannot be recognised, and the report says so.
 pneumo pack site -o large.h5 --size 48 --folds 50/25/25 >/dev/null 2>&1
 pneumo evaluate part.h5 -d large.h5 >out 2>log || fail "$(cat log)"
-grep -q "WARNING: images of the calibration cannot be recognised" out || fail "$(cat out)"
+grep -q "WARNING: images used for calibration cannot be recognised" out || fail "$(cat out)"
 
 # --- Files that are not images, and duplicates ---
 
@@ -188,7 +188,7 @@ mkdir few
 normals=(site/NORMAL/*.jpeg)
 cp "${normals[@]:0:9}" few
 refuse 1 "few: there are 9 normal images to calibrate by; at least 10" $model --normal few --pneumonia site/PNEUMONIA
-refuse 1 "is the data set of the training" $model -d data.h5 --fold all
+refuse 1 "the model was trained on this data set" $model -d data.h5 --fold all
 refuse 1 "nowhere.h5" $model -d nowhere.h5
 refuse 1 "nowhere.h5" nowhere.h5 -d site.h5
 refuse 1 "nowhere: is not a folder" $model --normal nowhere --pneumonia site/PNEUMONIA

@@ -182,7 +182,7 @@ refused 1 "made by another job ('cross = 5' there, 'cross = 4' now)" \
     train small.ini --run all --cross 4 --resume "${settings[@]}"
 pneumo train small.ini --run plain "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
 refused 1 "plain already contains a run; choose another folder" train small.ini --run plain --cross 5
-refused 1 "the one was trained with data.cross = 5, the other with 0" \
+refused 1 "trained with data.cross = 5 and 0" \
     ensemble all/cross-1 plain -o wrong.h5
 pneumo pack phantoms -o other.h5 --size 32 --seed 2 >/dev/null 2>log || fail "$(cat log)"
 refused 1 "other.h5: is not the data set that all/cross-1/best.h5 was trained on" \

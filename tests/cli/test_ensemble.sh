@@ -57,7 +57,7 @@ pneumo inspect --job average.h5 >about
 [[ $(grep -c "^\[data\]" about) == 3 ]] || fail "not three jobs: $(cat about)"
 pneumo evaluate average.h5 --scores average.csv -o average.json --html average.html >out 2>log ||
     fail "$(cat log)"
-grep -q "^WARNING: the test fold was looked at 2 times" out || fail "the look was not counted"
+grep -q "^WARNING: the test fold was evaluated 2 times" out || fail "the evaluation was not counted"
 ranks 3 evaluate average.h5 --scores again.csv >out 2>log || fail "$(cat log)"
 cmp average.csv again.csv || fail "other scores on 3 ranks"
 grep -q "^average of 3 models; ranks 3" out || fail "$(cat out)"
@@ -103,7 +103,7 @@ $python check.py
 # Evaluating the checkpoints directly gives the same, and each of them counts the look.
 pneumo evaluate alone/a.h5 b/best.h5 c/best.h5 --scores loose.csv >out 2>log || fail "$(cat log)"
 cmp loose.csv average.csv || fail "other scores of loose checkpoints"
-grep -q "^WARNING: the test fold was looked at 3 times" out || fail "$(cat out)"
+grep -q "^WARNING: the test fold was evaluated 3 times" out || fail "$(cat out)"
 for file in alone/a.h5:3 b/best.h5:2; do
     pneumo inspect ${file%:*} >about
     grep -q "looked at ${file#*:} times$" about || fail "$file: $(cat about)"
@@ -160,7 +160,7 @@ cmp one.csv alone.csv || fail "an average of one predicts something else"
 # --- Errors ---
 
 before=$(sha256sum a/best.h5)
-refused "a/best.h5: is given twice" ensemble a b a/best.h5 -o wrong.h5
+refused "a/best.h5: given twice" ensemble a b a/best.h5 -o wrong.h5
 refused "average.h5: is an average itself" ensemble a average.h5 -o wrong.h5
 refused "a/best.h5: is one of the members" ensemble a b -o a/best.h5
 [[ $before == "$(sha256sum a/best.h5)" ]] || fail "a member was overwritten"

@@ -17,13 +17,13 @@ counted 1
 grep -q '"test_looks":[[:space:]]*1,' run/report.json || fail "report.json does not tell of the look"
 pneumo "${run[@]}" --resume >out 2>log || fail "$(cat log)"
 counted 1
-! grep -q "was looked at" out || fail "a warning at the first look"
+! grep -q "fold was evaluated" out || fail "a warning at the first evaluation"
 
 pneumo evaluate run/best.h5 --fold val >out 2>log || fail "$(cat log)"
 counted 1
 ranks 2 evaluate run/best.h5 --fold test >out 2>log || fail "$(cat log)"
 counted 2
-grep -q "^WARNING: the test fold was looked at 2 times" out || fail "no warning at the second look"
+grep -q "^WARNING: the test fold was evaluated 2 times" out || fail "no warning at the second evaluation"
 
 # Other images do not count.
 pneumo pack phantoms -o other.h5 --size 32 --seed 2 >/dev/null 2>log || fail "$(cat log)"

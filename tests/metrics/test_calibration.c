@@ -73,7 +73,7 @@ static void test_calibration_refused(void **state)
     for (size_t i = 0; i < COUNT(bad); i++) {
         const pd_score scores[] = {SCORE(1, 0.5, 1), bad[i]};
         char name[32];
-        snprintf(name, sizeof(name), "sample %d", (int)bad[i].id);
+        snprintf(name, sizeof name, "sample %d", (int)bad[i].id);
         pd_calibration c;
         assert_int_equal(pd_calibration_compute(&c, scores, 2), PD_FAILED);
         assert_non_null(strstr(pd_error_message(), name));

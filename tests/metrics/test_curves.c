@@ -16,7 +16,7 @@ static void check_curve(size_t number, const char *name, const pd_curve *curve,
     if (curve->count != (size_t)count)
         fail_msg("case %zu: %s has %zu points, expected %d", number, name, curve->count, count);
     for (size_t i = 0; i < curve->count; i++) {
-        snprintf(what, sizeof(what), "case %zu: point %zu of %s", number, i, name);
+        snprintf(what, sizeof what, "case %zu: point %zu of %s", number, i, name);
         check_close(what, curve->points[i].x, expected[i][0], 1e-12);
         check_close(what, curve->points[i].y, expected[i][1], 1e-12);
         check_close(what, curve->points[i].threshold, expected[i][2], 0);

@@ -111,7 +111,7 @@ static void test_refused(void **state)
     pd_decision_rule rule = pd_decision_rule_of(&job, "a fold");
     make_logits(scores);
     assert_int_equal(pd_decision_make(&decision, NULL, &rule, scores, EACH), PD_FAILED);
-    assert_non_null(strstr(pd_error_message(), "it needs both classes"));
+    assert_non_null(strstr(pd_error_message(), "both classes are needed"));
 }
 
 int main(void)

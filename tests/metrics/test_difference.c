@@ -14,7 +14,7 @@ static void check_difference(const char *what, pd_difference d, const double exp
     const double values[] = {d.value, d.low, d.high, d.p};
     const char *parts[] = {"value", "low", "high", "p"};
     for (size_t i = 0; i < COUNT(parts); i++) {
-        snprintf(name, sizeof(name), "%s: %s", what, parts[i]);
+        snprintf(name, sizeof name, "%s: %s", what, parts[i]);
         check_close(name, values[i], expected[i], 1e-9);
     }
 }
@@ -169,7 +169,7 @@ static void test_auc_interval_and_p(void **state)
         pd_score a[MOST], b[MOST];
         size_t count = make_scores(a, number, 60, 1000);
         pd_random random = pd_random_stream(3, PD_PURPOSE_TEST, 3, number);
-        memcpy(b, a, count * sizeof(*b));
+        memcpy(b, a, count * sizeof *b);
         for (size_t i = 0; i < count; i++)
             b[i].probability += number % 3 ? (double)pd_random_uniform(&random) : b[i].positive;
         pd_difference d;
@@ -200,7 +200,7 @@ static void test_refused(void **state)
     const pd_score nan[] = {SCORE(5, NAN, 0), SCORE(3, 0.9, 1)};
     check_refused(good, other, 2, "sample 3;");
     check_refused(other, good, 2, "sample 3;");
-    check_refused(good, truth, 2, "sample 5 is normal for the one and pneumonia for the other");
+    check_refused(good, truth, 2, "sample 5 is normal for one and pneumonia for the other");
     check_refused(good, twice, 2, "sample 5 has two scores");
     check_refused(twice, good, 2, "sample 5 has two scores");
     check_refused(good, nan, 2, "sample 5");

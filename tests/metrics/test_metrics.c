@@ -24,7 +24,7 @@ static void check_figure(const char *name, const char *metric, pd_figure figure,
     const double values[3] = {figure.value, figure.low, figure.high};
     const char *parts[3] = {"value", "low", "high"};
     for (int i = 0; i < 3; i++) {
-        snprintf(what, sizeof(what), "%s: %s.%s", name, metric, parts[i]);
+        snprintf(what, sizeof what, "%s: %s.%s", name, metric, parts[i]);
         check_close(what, values[i], expected[i], 1e-9);
     }
 }

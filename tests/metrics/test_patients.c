@@ -19,7 +19,7 @@ static void list(pd_figure figures[FIGURES], const pd_metrics *m)
     const pd_figure all[FIGURES] = {m->accuracy,    m->balanced_accuracy, m->sensitivity,
                                     m->specificity, m->precision,         m->f1,
                                     m->auc};
-    memcpy(figures, all, sizeof(all));
+    memcpy(figures, all, sizeof all);
 }
 
 static const char *const names[FIGURES] = {

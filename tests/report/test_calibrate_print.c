@@ -50,7 +50,7 @@ static void test_table(void **state)
     check_has(text, "exact duplicates left out: 2");
     assert_null(strstr(text, "unreadable"));
     check_has(text, "75.0 % [ 70.5,  79.0]     99.0 % [ 97.5,  99.6]     98.0 % [ 96.1,  99.0]");
-    check_has(text, "which flatters it");
+    check_has(text, "which is optimistic");
     check_has(text, "10 parts of whole patients");
     /* The half-width at 98 % of 400, and at 90 % of 50. */
     check_has(text, "sensitivity: the interval is +-1.4 points; that is under +-3 points");

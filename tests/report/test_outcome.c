@@ -287,11 +287,11 @@ static void test_no_file(void **state)
     (void)state;
     pd_outcome out;
     fresh_folder(folder);
-    check_refused("is no finished run");
+    check_refused("is not a finished run");
     assert_int_equal(mkdir(path, 0777), 0);
     check_refused("cannot read: Is a directory");
     assert_int_equal(pd_outcome_read(&out, "no/such/run"), PD_FAILED);
-    assert_message("no/such/run/report.json: is not there");
+    assert_message("no/such/run/report.json: not found");
     fresh_folder(folder);
     assert_int_equal(rmdir(folder), 0);
 }

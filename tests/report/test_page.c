@@ -124,7 +124,7 @@ static void make_stress(pd_stress *stress)
 static void make_run(run *r)
 {
     static const unsigned char picture[] = "\x89PNG\r\n\x1a\nnot much of a picture";
-    memset(r, 0, sizeof(*r));
+    memset(r, 0, sizeof *r);
     next_figure = 0;
     for (int i = 0; i < SCORES; i++)
         r->scores[i] = (pd_score){.id = i,
@@ -153,7 +153,7 @@ static void make_run(run *r)
                                 .counts = {{123, 277}, {101, 102}, {103, 104}},
                                 .version = "0.0.9"};
     r->mistakes[0] =
-        (pd_page_mistake){"a/one.jpeg", PD_NORMAL, 0.987, picture, sizeof(picture), 0.42};
+        (pd_page_mistake){"a/one.jpeg", PD_NORMAL, 0.987, picture, sizeof picture, 0.42};
     r->mistakes[1] = (pd_page_mistake){"b/two.jpeg", PD_PNEUMONIA, 0.012, NULL, 0, NAN};
     r->results = (pd_results){.job_name = "first",
                               .model = "cnn",
@@ -204,9 +204,9 @@ static void check_elements(const char *html)
         const char *end = strchr(at, '>');
         assert_non_null(end);
         size_t length = strcspn(at + 1 + closes, " />");
-        assert_in_range(length, 1, sizeof(tag) - 1);
-        snprintf(tag, sizeof(tag), "%.*s", (int)length, at + 1 + closes);
-        snprintf(spaced, sizeof(spaced), " %s ", tag);
+        assert_in_range(length, 1, sizeof tag - 1);
+        snprintf(tag, sizeof tag, "%.*s", (int)length, at + 1 + closes);
+        snprintf(spaced, sizeof spaced, " %s ", tag);
         if (!strstr(allowed, spaced))
             fail_msg("element %s: %.60s", tag, at);
         if (closes) {
@@ -231,7 +231,7 @@ static void check_page(const char *html)
     check_elements(html);
     const char *const forbidden[] = {"<script", "javascript:", "http:", "https:", "href", "url(",
                                      "@import", "srcset",      ">nan",  "nan<",   ">inf", "\"nan"};
-    for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
+    for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++)
         if (strstr(html, forbidden[i]))
             fail_msg("'%s' in the page: %.80s", forbidden[i], strstr(html, forbidden[i]));
     for (const char *at = html; (at = strstr(at, " src=\"")) != NULL; at++)
@@ -286,8 +286,8 @@ static void test_all_parts(void **state)
         "<th scope=\"row\">small normal, large pneumonia</th>",
         "<h2>Learning curves</h2>",
         "<h2>Most confident mistakes</h2>",
-        "<bdi>a/one.jpeg</bdi>truly normal, probability of pneumonia 0.987; 42 % of",
-        "<bdi>b/two.jpeg</bdi>truly pneumonia, probability of pneumonia 0.012</figcaption>",
+        "<bdi>a/one.jpeg</bdi>actually normal, probability of pneumonia 0.987; 42 % of",
+        "<bdi>b/two.jpeg</bdi>actually pneumonia, probability of pneumonia 0.012</figcaption>",
         "200 images of 200 patients: 100 pneumonia, 100 normal.",
         "data-key=\"test_looks\" data-value=\"3\">3</span></b> times.",
         "2 patients have images in more than one fold",
@@ -301,7 +301,7 @@ static void test_all_parts(void **state)
         "<td>103</td><td>104</td><td>207</td>",
         "name = cnn",
     };
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         check_has(html, parts[i]);
     /* Four curves of each fold, two over epochs, the stress test and the marks of its legend. */
     assert_int_equal(occurrences(html, "<svg "), 4 + 4 + 2 + 3);
@@ -316,7 +316,7 @@ static const cJSON *find(const cJSON *root, const char *key)
     char part[64];
     for (const char *at = key; root && *at;) {
         size_t length = strcspn(at, ".");
-        snprintf(part, sizeof(part), "%.*s", (int)length, at);
+        snprintf(part, sizeof part, "%.*s", (int)length, at);
         root = cJSON_IsArray(root) ? cJSON_GetArrayItem(root, atoi(part))
                                    : cJSON_GetObjectItemCaseSensitive(root, part);
         at += length + (at[length] == '.');
@@ -370,9 +370,9 @@ static void test_stress(void **state)
     const char *warnings = strstr(html, "class=\"warnings\"");
     assert_non_null(warnings);
     assert_null(strstr(warnings, "do not trust")); /* once is enough */
-    check_has(html, "<h2>Validation images taken otherwise</h2>");
+    check_has(html, "<h2>Validation images under acquisition changes</h2>");
     check_has(html, "120</span> of <span");
-    assert_null(strstr(html, "Test images taken otherwise"));
+    assert_null(strstr(html, "Test images under acquisition changes"));
     const char *plot = strstr(html, "<figure class=\"stress\">"),
                *table = strstr(html, "changes\">");
     assert_true(plot != NULL && table > plot);
@@ -396,7 +396,7 @@ static void test_stress(void **state)
     r.results.val.stress.present = false;
     html = write_page(&r);
     check_has(html, "No stress test was run");
-    assert_null(strstr(html, "taken otherwise</h2>"));
+    assert_null(strstr(html, "under acquisition changes</h2>"));
     free(html);
 }
 
@@ -420,7 +420,7 @@ static void test_verdict(void **state)
     r.results.target_sensitivity = 0.95;
     r.results.target_specificity = 0.9;
     r.results.test_looks = 1;
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         double a = table[i].sensitivity, b = table[i].specificity;
         r.results.test.chosen.sensitivity = (pd_figure){a, a - 0.01, a + 0.01};
         r.results.test.chosen.specificity = (pd_figure){b, b - 0.01, b + 0.01};
@@ -451,15 +451,15 @@ static void test_hostile_texts(void **state)
         "right \xe2\x80\xae to left, NUL-like \xc0\x80",
         "",
     };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         run r;
         make_run(&r);
         r.results.job_name = r.results.model = r.results.data_path = r.results.data_digest =
             r.results.version = r.results.decision_rule = r.page.job_text = texts[i];
         r.mistakes[0].name = r.mistakes[1].name = texts[i];
-        snprintf(r.data.fold_policy, sizeof(r.data.fold_policy), "%s", texts[i]);
-        snprintf(r.data.grouping, sizeof(r.data.grouping), "%s", texts[i]);
-        snprintf(r.data.version, sizeof(r.data.version), "%s", texts[i]);
+        snprintf(r.data.fold_policy, sizeof r.data.fold_policy, "%s", texts[i]);
+        snprintf(r.data.grouping, sizeof r.data.grouping, "%s", texts[i]);
+        snprintf(r.data.version, sizeof r.data.version, "%s", texts[i]);
         /* A warning that names the model. */
         r.results.test.chosen.confusion = (pd_confusion){100, 0, 0, 100};
         free(write_page(&r));
@@ -482,8 +482,8 @@ static void test_missing_parts(void **state)
     check_has(html, "<h2>Validation fold");
     free(html);
 
-    memset(&r.results, 0, sizeof(r.results));
-    memset(&r.data, 0, sizeof(r.data));
+    memset(&r.results, 0, sizeof r.results);
+    memset(&r.data, 0, sizeof r.data);
     r.page = (pd_page){.results = &r.results, .data = &r.data};
     html = write_page(&r);
     check_has(html, "<h1>unknown</h1>");
@@ -528,7 +528,7 @@ static void test_nothing_defined(void **state)
     r.results.temperature = r.results.refer_low = r.results.refer_high = NAN;
     char *html = write_page(&r);
     check_has(html, "they need images of both classes");
-    check_has(html, "Not known: the checkpoint has no profile of its training images.");
+    check_has(html, "Unknown: the checkpoint has no profile of the training images.");
     check_has(html, "data-key=\"folds.test.chosen.auc.value\" data-value=\"null\">–</span>");
     free(html);
 

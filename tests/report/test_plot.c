@@ -52,7 +52,7 @@ static void test_svg_is_fit_for_a_page(void **state)
     assert_non_null(strstr(svg, "aria-label=\"a &lt;plot&gt;\""));
     for (int i = 0; i < PD_PLOT_COLOURS; i++) {
         char name[32];
-        snprintf(name, sizeof(name), "var(--plot-%s)", pd_plot_colour_names[i]);
+        snprintf(name, sizeof name, "var(--plot-%s)", pd_plot_colour_names[i]);
         if (i == PD_PLOT_MUTED || i == PD_PLOT_FOURTH)
             assert_null(strstr(svg, name));
         else
@@ -60,7 +60,7 @@ static void test_svg_is_fit_for_a_page(void **state)
     }
     /* No fixed colour, no prolog, no id that another plot could have too, no request. */
     const char *const strangers[] = {"\"#", "<?", "<!", " id=", "url(", "href", "http", "\n "};
-    for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
+    for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++)
         if (strstr(svg, strangers[i]))
             fail_msg("'%s' in %s", strangers[i], svg);
     free(svg);
@@ -123,7 +123,7 @@ static void test_odd_axes(void **state)
                                   {PD_PLOT_DOTS, PD_PLOT_FIRST, points, 4},
                                   {PD_PLOT_BOXES, PD_PLOT_FIRST, points, 4},
                                   {PD_PLOT_LINE, PD_PLOT_FIRST, NULL, 0}};
-    for (size_t i = 0; i < sizeof(axes) / sizeof(axes[0]); i++) {
+    for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
         pd_plot plot = {"odd", axes[i], axes[(i + 1) % 6], marks, 4};
         char *svg = draw(&plot);
         assert_null(strstr(svg, "nan,"));

@@ -361,7 +361,7 @@ static void test_json_hostile_strings(void **state)
         {"too large \xf4\x90\x80\x80 \xff", "too large ???? ?"},
         {"", NULL},
     };
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         const char *kept = table[i].kept ? table[i].kept : table[i].given;
         pd_results r = make_report();
         r.job_name = r.model = r.data_path = r.data_digest = r.version = r.decision_rule =
@@ -513,7 +513,7 @@ static void test_print_stress_of_one_class(void **state)
     r.val.stress.pooled_auc = none;
     r.val.stress.worst = 0;
     char *text = print(&r);
-    check_has(text, "stress test: The stress test has no verdict: its validation images are all of "
+    check_has(text, "stress test: The stress test has no verdict: all its validation images are of "
                     "one class.\n");
     assert_null(strstr(text, "nan"));
     assert_null(strstr(text, "WARNING: The stress"));
@@ -570,9 +570,9 @@ static void test_print_verdict(void **state)
         {0.94999, "sensitivity 94.999 % (target 95 %): missed; "},
         {0.9496, "sensitivity 94.960 % (target 95 %): missed; "},
         {0.9, "sensitivity 90.0 % (target 95 %): missed; "},
-        {NAN, "sensitivity (target 95 %): not known, no such images; "},
+        {NAN, "sensitivity (target 95 %): unknown, no such images; "},
     };
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         pd_results r = make_report();
         r.test.chosen.sensitivity.value = table[i].value;
         char *text = print(&r);
@@ -592,7 +592,7 @@ static void test_one_class_is_called_out(void **state)
     r.test.half.confusion = (pd_confusion){0, 10, 10, 0};
     r.test.half.threshold = 0.5;
     memcpy(r.test.causes, (int64_t[3][3]){{0, 10, 0}, {0, 10, 0}, {0, 10, 0}},
-           sizeof(r.test.causes));
+           sizeof r.test.causes);
     const char *expected[] = {
         "val fold, threshold 0.25: cnn predicts PNEUMONIA for every image: specificity 0",
         "test fold, threshold 0.5: cnn predicts NORMAL for every image: recall 0",
@@ -654,8 +654,8 @@ static void test_shape_is_called_out(void **state)
     free(text);
 }
 
-/* What makes the figures better than they are stands in both outputs. */
-static void test_flattering_data_are_called_out(void **state)
+/* Warnings of figures that are too good are in both outputs. */
+static void test_warnings_of_data(void **state)
 {
     (void)state;
     pd_results r = make_report();
@@ -666,7 +666,7 @@ static void test_flattering_data_are_called_out(void **state)
     const char *expected[] = {
         "3 patients have images in more than one fold",
         "this is not the data set of the training",
-        "images of the calibration cannot be recognised in this data set",
+        "images used for calibration cannot be recognised in this data set",
         "saved in the middle of an epoch",
         "val fold: 17 images are left out, since they were used for calibration",
     };
@@ -699,7 +699,7 @@ int main(void)
         cmocka_unit_test(test_print_verdict),
         cmocka_unit_test(test_one_class_is_called_out),
         cmocka_unit_test(test_shape_is_called_out),
-        cmocka_unit_test(test_flattering_data_are_called_out),
+        cmocka_unit_test(test_warnings_of_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

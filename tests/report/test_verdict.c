@@ -61,7 +61,7 @@ static void test_holds(void **state)
     set_row(&stress, "turn-10", 0.95, 0.9); /* just so */
     pd_verdict verdict = pd_verdict_of(&stress, "", targets);
     check_lines(&verdict, false,
-                (const char *[]){"No change of the catalogue brings the sensitivity below 95 % or "
+                (const char *[]){"No change of the catalogue reduces the sensitivity below 95 % or "
                                  "the specificity below 90 % on images; the worst are images "
                                  "turned by 10 degrees (sensitivity 95.0 %, specificity 90.0 %).",
                                  NULL});
@@ -85,11 +85,11 @@ static void test_families(void **state)
         (const char *[]){
             "On validation images compressed at JPEG quality 10 the sensitivity falls to 94.9 % "
             "(target 95 %) and the specificity falls to 40.0 % (target 90 %): do not trust this "
-            "model on images of other sharpness or compression.",
+            "model on images with other sharpness or compression.",
             "On validation images zoomed in by 15 % the specificity falls to 50.0 % (target 90 %): "
-            "do not trust this model on images framed otherwise.",
+            "do not trust this model on images framed differently.",
             "On validation images darkened by a gamma of 1.4 the sensitivity falls to 94.0 % "
-            "(target 95 %): do not trust this model on images exposed otherwise.",
+            "(target 95 %): do not trust this model on images exposed differently.",
             NULL});
     set_row(&stress, "zoom-0.85-gamma-1.4", 0.9, 0.2);
     verdict = pd_verdict_of(&stress, "", targets);
@@ -113,7 +113,7 @@ static void test_clean_misses(void **state)
                     "On images as they are the specificity is 89.996 % (target 90 %), before any "
                     "change.",
                     "On images mirrored the specificity falls to 89.990 % (target 90 %): do not "
-                    "trust this model on images framed otherwise.",
+                    "trust this model on images framed differently.",
                     NULL});
 }
 
@@ -126,7 +126,7 @@ static void test_one_class(void **state)
             (double)NAN;
     pd_verdict verdict = pd_verdict_of(&stress, "validation ", targets);
     check_lines(&verdict, false,
-                (const char *[]){"The stress test has no verdict: its validation images are all of "
+                (const char *[]){"The stress test has no verdict: all its validation images are of "
                                  "one class.",
                                  NULL});
 }

@@ -113,7 +113,7 @@ static pd_checkpoint *load(const char *path)
     return loaded;
 }
 
-/* Without both classes no threshold can be chosen: known at the start, not after an epoch. */
+/* Without both classes cannot choose a threshold: known at the start, not after an epoch. */
 static void test_validation_fold_of_one_class(void **state)
 {
     (void)state;

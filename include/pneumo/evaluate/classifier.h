@@ -1,4 +1,4 @@
-/* A trained network with its decision, or the average of several, ready for images of any size. */
+/* A trained network with its decision, or the average of several, for images of any size. */
 #ifndef PNEUMO_EVALUATE_CLASSIFIER_H
 #define PNEUMO_EVALUATE_CLASSIFIER_H
 
@@ -17,8 +17,8 @@ typedef struct pd_classifier pd_classifier;
  * threads. Needs no data set. The caller owns *out. */
 pd_status pd_classifier_load(pd_classifier **out, const char *path, int chunk, int threads);
 
-/* The same of members in memory, which the classifier owns afterwards, also after a failure. The
- * decision of several may still be missing; then only pd_classifier_score may not be called.
+/* The same for members in memory, of which the classifier takes ownership, also on failure. The
+ * decision of several may still be missing; pd_classifier_score must not be called then.
  * Members that differ in task or in the size of packed images are an error that names them. */
 pd_status pd_classifier_create(pd_classifier **out, pd_ensemble **ensemble, int chunk, int threads);
 void pd_classifier_destroy(pd_classifier **classifier);
@@ -44,23 +44,21 @@ const pd_input *pd_classifier_input(const pd_classifier *classifier);
 /* Bytes of a packed image: height * width of pd_classifier_input. */
 size_t pd_classifier_packed_size(const pd_classifier *classifier);
 
-/* Brings a decoded radiograph to the packed form that `pack` gives it: packed [height][width]. May
- * be called by many threads at once. */
+/* Packs a decoded radiograph as `pack` does: packed [height][width]. Thread-safe. */
 pd_status pd_classifier_pack(const pd_classifier *classifier, const pd_image *image,
                              uint8_t *packed);
 
 /* Scores packed images packed[count], count <= chunk: sets logit, views, probability and predicted
- * of scores[count]; the probabilities are the ones that the checkpoint's threshold and band are for
- * (temperature and views applied). Of several members, logit is the mean (evaluate/mean.h). */
+ * of scores[count]; the probabilities are those that the checkpoint's threshold and band apply to
+ * (temperature and views applied). For several members, logit is the mean (src/evaluate/mean.h). */
 pd_status pd_classifier_score(pd_classifier *classifier, const uint8_t *const *packed, int count,
                               pd_score *scores);
 
-/* Whether every member has a convolution, so that there are heat maps. */
+/* Whether every member has a convolution, which heat maps need. */
 bool pd_classifier_has_heatmap(const pd_classifier *classifier);
 
-/* Where the classifier looks on a square image of any size, such as a packed one. Of several
- * members it is pd_heatmap_mean of their maps, each divided by the member's temperature as its
- * logit is. */
+/* The heat map of a square image of any size, such as a packed one. For several members it is
+ * pd_heatmap_mean of their maps, each divided by the member's temperature, like its logit. */
 pd_status pd_classifier_heatmap(pd_heatmap *out, pd_classifier *classifier, const pd_image *square);
 
 #endif

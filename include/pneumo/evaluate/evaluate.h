@@ -1,4 +1,4 @@
-/* Judging a checkpoint on the folds of a data set. */
+/* Evaluating a checkpoint on the folds of a data set. */
 #ifndef PNEUMO_EVALUATE_EVALUATE_H
 #define PNEUMO_EVALUATE_EVALUATE_H
 
@@ -12,22 +12,23 @@ typedef struct pd_evaluate_options {
     const char *const *checkpoints; /* [checkpoint_count] paths; of several, the average */
     int checkpoint_count;
     const char *data; /* NULL: the data set of the checkpoint's job */
-    bool val, test;   /* which folds; one of both may be empty and is then left out */
-    bool stress;      /* also the stress test of these folds; by training, of val only */
+    bool val, test;   /* which folds; if one of the two is empty it is left out */
+    bool stress; /* also run the stress test on these folds; at the end of training only on val */
     bool by_training; /* see pd_evaluate */
     int threads;      /* per rank; 0: chosen by pd_threads_choose */
 } pd_evaluate_options;
 
-/* Scores the folds over all ranks. On rank 0 the report is filled but for what only training knows
- * (seconds, images_per_second). What pd_evaluation_results borrows is owned by *out.
+/* Scores the folds over all ranks. On rank 0 the results are filled except for seconds and
+ * images_per_second, which only training measures. What the results borrow is owned by *out.
  *
- * Each look at the test fold of the training's data set is counted in the checkpoint, since who
- * chooses by it no longer tests. The look with which training ends is the first one, however often
- * it is repeated. A checkpoint that cannot be written is left as it is, with a warning. Of several
- * checkpoints each one counts.
+ * Each evaluation of the test fold of the training data set is counted in the checkpoint, since a
+ * model chosen by it is no longer tested by it. The evaluation at the end of training counts once,
+ * however often it is repeated. If the checkpoint cannot be written, a warning says so. For several
+ * checkpoints each one is counted.
  *
- * The decision of several checkpoints is chosen on the data set that they were trained on, whatever
- * data is evaluated (pd_ensemble_assemble). Collective; all ranks return the same status. */
+ * The decision of several checkpoints is chosen on the data set that they were trained on,
+ * whichever data is evaluated (pd_ensemble_assemble). Collective; all ranks return the same status.
+ */
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options);
 void pd_evaluation_destroy(pd_evaluation **evaluation);
 

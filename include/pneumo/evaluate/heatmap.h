@@ -1,4 +1,4 @@
-/* Where a convolutional network looked: Grad-CAM (Selvaraju et al., arXiv:1610.02391). */
+/* Heat maps of convolutional networks: Grad-CAM (Selvaraju et al., arXiv:1610.02391). */
 #ifndef PNEUMO_EVALUATE_HEATMAP_H
 #define PNEUMO_EVALUATE_HEATMAP_H
 
@@ -13,8 +13,8 @@
 typedef struct pd_heatmap {
     int height, width;
     float *values; /* released by pd_heatmap_free */
-    double border; /* share of the values' sum within a tenth of the side from the border, to which
-                      a cell that lies there in part counts in part; NAN if all are 0 */
+    double border; /* share of the sum of values within a tenth of the side from the border; cells
+                      that are partly inside count in proportion; NAN if all are 0 */
     double peak_y, peak_x; /* where the map, smoothed as in the overlay, is largest: 0 to 1 from
                               the top and the left; NAN if all are 0 */
 } pd_heatmap;
@@ -26,8 +26,9 @@ pd_status pd_heatmap_compute(pd_heatmap *out, pd_network *network, const pd_task
                              const float *x);
 
 /* The mean of maps[count] with weights[count], at the height and width of the largest of each. A
- * map of another size is brought to it by smoothing, and its values made smaller by as much as it
- * then has more cells: by its sum over all cells, a map says how much of a logit it explains. */
+ * map of another size is interpolated to that size and its values are divided by the increase in
+ * cells, so that the sum over all cells, which measures the contribution to the logit, stays the
+ * same. */
 pd_status pd_heatmap_mean(pd_heatmap *out, const pd_heatmap *maps, const double *weights,
                           int count);
 void pd_heatmap_free(pd_heatmap *heatmap);

@@ -13,7 +13,7 @@ typedef struct pd_labelled_options {
     const char *fold;               /* train, val, test or all; NULL: val if it has both classes,
                                        else all; data sets only */
     const char *folders[PD_LABELS]; /* of normal and of pneumonia images */
-    int64_t each;                   /* draw so many of each class (pd_draw_patients); 0: all */
+    int64_t each;                   /* draw this many of each class (pd_draw_patients); 0: all */
     uint64_t seed;
 } pd_labelled_options;
 
@@ -25,24 +25,25 @@ typedef struct pd_labelled {
     size_t count;
     int height, width; /* of an image as packed */
     char source[64];   /* such as "fold val of a data set" or "two folders" */
-    char grouping[64]; /* how patients are told apart */
+    char grouping[64]; /* how patients are identified */
 } pd_labelled;
 
-/* Lists the images. Those of folders are to be packed to the size that `checkpoint` knows; a file's
- * name gives its patient (pd_patient_parse), else it is its own patient. Of the data set of the
- * checkpoint's training only the val fold is allowed, since the network knows the train fold, and
- * the test fold must stay unseen. Both classes have an image. Collective; all ranks return the same
+/* Lists the images. Images of folders will be packed to the size in `checkpoint`; the patient is
+ * parsed from the file name (pd_patient_parse), and otherwise each file is its own patient. Of the
+ * data set that the checkpoint was trained on only the val fold is allowed, since the network was
+ * trained on the train fold, and the test fold must stay unseen. A class without images is an
+ * error. Collective; all ranks return the same
  * status. *out is released by pd_labelled_close, also after a failure. */
 pd_status pd_labelled_open(pd_labelled *out, pd_comm *comm, const pd_labelled_options *options,
                            const pd_checkpoint *checkpoint);
 void pd_labelled_close(pd_labelled *labelled);
 
-/* What messages call that sample: the file's path, or its name in the data set. */
+/* The name of a sample for messages: the file's path, or the name in the data set. */
 const char *pd_labelled_name(const pd_labelled *labelled, int64_t id);
 
 /* Reads the images of samples[first, first + count) into images [count][height][width], decoding
- * files with `threads` threads. failed[i] (each free()) is a line on why file i cannot be read, or
- * NULL; a damaged data set fails at once. */
+ * files with `threads` threads. failed[i] (each free()) is a line that says why file i cannot be
+ * read, or NULL; a damaged data set fails immediately. */
 pd_status pd_labelled_read(const pd_labelled *labelled, size_t first, size_t count, int threads,
                            uint8_t *images, char **failed);
 

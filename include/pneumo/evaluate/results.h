@@ -13,9 +13,9 @@
 
 enum { PD_RESULTS_CLASSES = 3 };
 
-/* Images unlike the training images, each counted by the first trait that tells it apart. */
+/* Images unlike the training images, each counted under the first trait outside its limits. */
 typedef struct pd_outside {
-    bool checked; /* false: the checkpoint has no profile, and nothing is known */
+    bool checked; /* false: the checkpoint has no profile */
     int64_t count;
     int64_t by_trait[PD_TRAITS];
 } pd_outside;
@@ -27,18 +27,20 @@ typedef struct pd_results_fold {
     pd_metrics half;             /* at 0.5 */
     pd_metrics chosen_bootstrap; /* the same with intervals by bootstrap over patients */
     pd_metrics half_bootstrap;
-    pd_metrics patients;           /* of patients' mean probabilities, at the chosen threshold */
-    pd_figure by_cause[PD_CAUSES]; /* share decided rightly of normal images and of each cause */
-    pd_figure referred;            /* share of images in the checkpoint's band of doubt */
-    pd_figure decided;             /* accuracy on the others */
-    pd_outside outside;            /* images of any kind that predict would refer as well */
-    pd_calibration calibration;    /* of the probabilities as they are used */
-    pd_calibration uncalibrated;   /* with temperature 1 */
-    pd_shape_report shape;         /* at the chosen threshold, by the images' own shape and size */
-    pd_stress stress;              /* of the fold's images taken otherwise */
-    pd_score *scores;              /* [score_count], in the order of ids; borrowed */
+    pd_metrics patients; /* of patients' mean probabilities, at the chosen threshold */
+    pd_figure
+        by_cause[PD_CAUSES];     /* share classified correctly of normal images and of each cause */
+    pd_figure referred;          /* share of images in the checkpoint's band of doubt */
+    pd_figure decided;           /* accuracy on the others */
+    pd_outside outside;          /* images that predict would also refer */
+    pd_calibration calibration;  /* of the calibrated probabilities */
+    pd_calibration uncalibrated; /* with temperature 1 */
+    pd_shape_report
+        shape;        /* at the chosen threshold, by the shape and size of the original images */
+    pd_stress stress; /* of the fold's images under acquisition changes */
+    pd_score *scores; /* [score_count], in the order of ids; borrowed */
     size_t score_count;
-    int64_t left_out; /* images without a score, since calibration has seen them */
+    int64_t left_out; /* images without a score, since calibration used them */
     bool has_causes;
     int64_t causes[PD_RESULTS_CLASSES][PD_RESULTS_CLASSES]; /* [true][predicted]; normal, bacteria,
                                                              virus */
@@ -47,17 +49,17 @@ typedef struct pd_results_fold {
 /* The classes of task = cause: NORMAL, BACTERIA, VIRUS. */
 extern const char *const pd_results_classes[PD_RESULTS_CLASSES];
 
-/* The share of class `truth` that was called so. */
+/* The recall of class `truth`. */
 pd_figure pd_results_recall(const pd_results_fold *fold, int truth);
 
 typedef struct pd_results {
     const char *job_name, *model, *data_path, *data_digest, *version; /* borrowed */
     uint64_t seed;
     int ranks, threads, lanes;
-    int members; /* networks whose mean it is; then there is no epoch */
+    int members; /* number of averaged networks; above 1 there is no epoch */
     int64_t parameters;
     int64_t best_epoch, epochs;
-    double seconds, images_per_second; /* of training; NAN when not known */
+    double seconds, images_per_second; /* of training; NAN: unknown */
     double target_sensitivity, target_specificity;
     const char *decision_rule; /* how the threshold was chosen; borrowed */
     const char *decision_fold; /* on which fold, or "calibration"; NULL: val; borrowed */
@@ -68,8 +70,8 @@ typedef struct pd_results {
     pd_results_fold val, test;
     bool other_data;      /* the data set is not the one that the model was trained on */
     bool other_threshold; /* the threshold was chosen for the weights of an earlier step */
-    bool unrecognised;    /* images of the calibration may be among these, at another size */
-    int64_t leaks;        /* patients with images in more than one fold of the data set */
+    bool unrecognised; /* the data set may contain images used for calibration, at another size */
+    int64_t leaks;     /* patients with images in more than one fold of the data set */
 } pd_results;
 
 pd_targets pd_results_targets(const pd_results *results);

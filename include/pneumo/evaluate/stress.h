@@ -1,4 +1,4 @@
-/* The stress test: how the figures of a fold hold when its images are taken otherwise. */
+/* The stress test: the figures of a fold under acquisition changes. */
 #ifndef PNEUMO_EVALUATE_STRESS_H
 #define PNEUMO_EVALUATE_STRESS_H
 
@@ -16,7 +16,7 @@ enum { PD_STRESS_ROWS = PD_CHANGES + 1 };
 typedef struct pd_stress {
     bool present;
     int64_t images, fold_images;        /* scored under each change, and in the fold */
-    pd_stress_row rows[PD_STRESS_ROWS]; /* the images as they are first, then the catalogue */
+    pd_stress_row rows[PD_STRESS_ROWS]; /* the unchanged images first, then the catalogue */
     pd_figure pooled_auc;               /* of the scores under all changes together */
     int worst;                          /* row with the lowest balanced accuracy */
 } pd_stress;
@@ -24,10 +24,10 @@ typedef struct pd_stress {
 /* "clean", or the name of the change. */
 const char *pd_stress_name(const pd_stress_row *row);
 
-/* What the row's images are: "as they are", or the phrase of the change. */
+/* Describes the row's images: "as they are", or the phrase of the change. */
 const char *pd_stress_phrase(const pd_stress_row *row);
 
-/* The family's name; "none" of the images as they are. */
+/* The family's name; "none" for the unchanged images. */
 const char *pd_stress_family(const pd_stress_row *row);
 
 #endif

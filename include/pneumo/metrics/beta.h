@@ -8,8 +8,8 @@ typedef struct pd_beta_tails {
 } pd_beta_tails;
 
 /* The tails of Beta(a, b) at x, that is the regularised incomplete beta function I_x(a, b) and its
- * complement, for a > 0, b > 0 and 0 <= x <= 1; all NAN otherwise. Each is accurate by itself, also
- * where the probability is too small for a double or the other one rounds to 1. The error of a
+ * complement, for a > 0, b > 0 and 0 <= x <= 1; all NAN otherwise. Each is accurate on its own,
+ * even where the probability underflows a double or the other one rounds to 1. The error of a
  * logarithm is about 1e-16 * (a + b), and 1e-14 at least.
  *
  * Continued fraction: NIST Digital Library of Mathematical Functions, 8.17.22 and 8.17.4, by

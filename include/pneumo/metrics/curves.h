@@ -26,10 +26,10 @@ typedef struct pd_curve {
 pd_status pd_curve_roc(pd_curve *out, const pd_score *scores, size_t count);
 
 /* x: recall, y: precision, from (0, 1) by convention, as scikit-learn, to recall 1 at the lowest
- * score. Points on a level or upright line between their neighbours are left out. */
+ * score. Points on a horizontal or vertical line between their neighbours are left out. */
 pd_status pd_curve_precision_recall(pd_curve *out, const pd_score *scores, size_t count);
 
-/* Average precision: sum over thresholds of the gain in recall times the precision there. */
+/* Average precision: the sum over thresholds of the increase in recall times the precision. */
 double pd_curve_average_precision(const pd_curve *precision_recall);
 
 #endif

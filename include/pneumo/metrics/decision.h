@@ -1,4 +1,4 @@
-/* Deciding by scores: from what is asked of a model to threshold, temperature and band of doubt. */
+/* The decision: choosing views, temperature, threshold and band of doubt from scores. */
 #ifndef PNEUMO_METRICS_DECISION_H
 #define PNEUMO_METRICS_DECISION_H
 
@@ -11,7 +11,7 @@ typedef struct pd_decision_rule {
     pd_threshold_rule threshold;
     double target_sensitivity, target_specificity;
     double sensitivity_margin; /* added to the target by PD_THRESHOLD_SENSITIVITY */
-    pd_views views;            /* PD_VIEWS_AUTO: those that make the scores' cross-entropy least */
+    pd_views views;            /* PD_VIEWS_AUTO: those with the lowest cross-entropy */
     double copies;             /* scores per image, as in pd_threshold_both */
     const char *where;         /* for the text, such as "the validation fold"; borrowed */
 } pd_decision_rule;

@@ -12,18 +12,19 @@ typedef struct pd_difference {
     double p;         /* two-sided */
 } pd_difference;
 
-/* In both, a[count] and b[count] are scores of the same ids with the same truth, each id once, in
- * any order; what is not is an error that names the id. Other errors as pd_ranking_check. Images
- * count as independent, which those of one patient are not quite. */
+/* In both, a[count] and b[count] hold one score per id, for the same ids with the same truth, in
+ * any order; a violation is an error that names the id. Other errors as pd_ranking_check. Images
+ * are treated as independent, although those of one patient are not quite. */
 
 /* AUC of a minus AUC of b by DeLong's test for correlated curves (DeLong, DeLong, Clarke-Pearson,
  * Biometrics 1988; fast form of Sun and Xu, IEEE SPL 2014).
  *
- * DeLong's variance is undefined for a class of one sample and 0 when both rank every sample alike,
- * such as two models that are never wrong. An interval without width would claim certainty, so it
- * is then made from the two of pd_auc as if the curves were independent (their distances add in
- * squares: Zou and Donner, Statistics in Medicine 2008), and p is that of a normal deviate whose
- * 95 % interval reaches as far towards 0; p is 1 for equal areas. All NAN when a class is missing.
+ * DeLong's variance is undefined for a class of one sample and 0 when both models rank every sample
+ * alike, such as two models that are never wrong. An interval of width 0 would claim certainty, so
+ * it is then combined from the two intervals of pd_auc as if the curves were independent (distances
+ * to the limits add in squares: Zou and Donner, Statistics in Medicine 2008). p is then that of a
+ * normal deviate whose 95 % interval reaches equally far towards 0, and 1 for equal areas. All NAN
+ * when a class is missing.
  */
 pd_status pd_difference_auc(pd_difference *out, const pd_score *a, const pd_score *b, size_t count);
 

@@ -31,8 +31,8 @@ typedef struct pd_metrics {
     pd_figure accuracy, balanced_accuracy, sensitivity, specificity, precision, f1, auc;
 } pd_metrics;
 
-/* Sorts by id and checks that each id in expected[count] (ascending) is there exactly once: a score
- * missing, counted twice or not asked for is an error that names the id. */
+/* Sorts by id and checks that each id in expected[count] (ascending) occurs exactly once: a
+ * missing, repeated or unexpected score is an error that names the id. */
 pd_status pd_scores_check(pd_score *scores, size_t count, const int64_t *expected,
                           size_t expected_count);
 
@@ -46,22 +46,22 @@ int64_t pd_wilson_trials(double rate, double half_width);
 /* Area under the ROC curve with ties counted half, and DeLong's interval (DeLong, DeLong,
  * Clarke-Pearson, Biometrics 1988; fast form of Sun and Xu, IEEE SPL 2014), clipped to [0, 1].
  *
- * DeLong's variance is 0 when the classes are fully apart or all scores are equal, and undefined
- * for a class of one sample. An interval without width would claim certainty, so it is then
- * Newcombe's score interval (method 5, Statistics in Medicine 2006), which depends on the area and
- * the class sizes only: an area of 1 from 50 + 50 samples gets [0.960, 1].
+ * DeLong's variance is 0 when the classes are fully separated or all scores are equal, and
+ * undefined for a class of one sample. An interval of width 0 would claim certainty, so the
+ * interval is then Newcombe's score interval (method 5, Statistics in Medicine 2006), which depends
+ * on the area and the class sizes only: an area of 1 from 50 + 50 samples gets [0.960, 1].
  *
  * All NAN when a class is missing. Here and below, a score that is not finite or a label other than
  * 0 and 1 is an error that names the sample. */
 pd_status pd_auc(pd_figure *out, const pd_score *scores, size_t count);
 
-/* Sets the confusion and what follows from it: every figure but the AUC. Proportions have Wilson
+/* Sets the confusion and the figures that follow from it: all but the AUC. Proportions have Wilson
  * intervals. Balanced accuracy has Newcombe's hybrid score interval (method 10, Statistics in
- * Medicine 1998), F1 the "Wilson indirect" one of Lam, Gopal and Qian (arXiv:2309.14621). What has
- * no samples to count is NAN. */
+ * Medicine 1998), F1 the "Wilson indirect" one of Lam, Gopal and Qian (arXiv:2309.14621). Figures
+ * without samples are NAN. */
 void pd_metrics_from_confusion(pd_metrics *out, pd_confusion confusion);
 
-/* Everything at one threshold: pd_auc and pd_metrics_from_confusion. */
+/* All figures at one threshold: pd_auc and pd_metrics_from_confusion. */
 pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t count,
                              double threshold);
 
@@ -71,7 +71,8 @@ extern const char *const pd_figure_names[PD_FIGURES]; /* accuracy, balanced_accu
 pd_figure pd_metrics_figure(const pd_metrics *metrics, int i);
 pd_figure *pd_metrics_figure_at(pd_metrics *metrics, int i);
 
-/* A line such as "predicts NORMAL for every image: recall 0", or NULL if both answers occur. */
+/* A line such as "predicts NORMAL for every image: recall 0", or NULL if both classes are
+ * predicted. */
 const char *pd_metrics_one_class(const pd_metrics *metrics);
 
 #endif

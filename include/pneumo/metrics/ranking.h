@@ -1,4 +1,4 @@
-/* Scores in order of probability, which most figures of merit are made from. */
+/* Scores in order of probability, the basis of most figures of merit. */
 #ifndef PNEUMO_METRICS_RANKING_H
 #define PNEUMO_METRICS_RANKING_H
 
@@ -16,16 +16,16 @@ pd_status pd_ranking_check(size_t *positives, const pd_score *scores, size_t cou
 pd_status pd_ranking_sort(pd_score **sorted, size_t *positives, const pd_score *scores,
                           size_t count);
 
-/* How a sample stands against the other class. */
+/* How a sample ranks against the other class. */
 typedef struct pd_placement {
     int64_t id;
     int32_t positive;
-    double share; /* of the other class that it is on the right side of, ties counted half */
+    double share; /* of the other class that it is ordered correctly against, ties counted half */
 } pd_placement;
 
 /* DeLong's placements, (*out)[count] (free()) in ascending order of probability, and the area under
- * the ROC curve, which is their mean over either class. A class is missing: *out is NULL and *auc
- * NAN. Errors as pd_ranking_check. */
+ * the ROC curve, which is their mean over either class. If a class is missing, *out is NULL and
+ * *auc NAN. Errors as pd_ranking_check. */
 pd_status pd_ranking_placements(pd_placement **out, double *auc, size_t *positives,
                                 const pd_score *scores, size_t count);
 

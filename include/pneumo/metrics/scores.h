@@ -1,4 +1,4 @@
-/* Scores of samples: what a model says of each, and the truth. */
+/* Scores: a model's output for each sample, with the sample's label. */
 #ifndef PNEUMO_METRICS_SCORES_H
 #define PNEUMO_METRICS_SCORES_H
 
@@ -7,22 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Over which views of an image logits are averaged (pd_view_standard). */
+/* The views of an image over which logits are averaged (pd_view_standard). */
 typedef enum pd_views {
-    PD_VIEWS_PLAIN = 0,  /* the image alone */
-    PD_VIEWS_MIRROR = 1, /* and its mirror image */
-    PD_VIEWS_ZOOM = 2,   /* and fields of 0.9 and 1.1 of the side, mirrored too */
-    PD_VIEWS_AUTO = 3    /* whichever the validation fold gains most by */
+    PD_VIEWS_PLAIN = 0,  /* the image itself */
+    PD_VIEWS_MIRROR = 1, /* also its mirror image */
+    PD_VIEWS_ZOOM = 2,   /* also fields of 0.9 and 1.1 of the side, and their mirror images */
+    PD_VIEWS_AUTO = 3    /* chosen on the validation fold */
 } pd_views;
 
 /* One scored sample. */
 typedef struct pd_score {
-    int64_t id;   /* sample id in the data set */
-    double logit; /* log-odds of pneumonia as the network gives them, of the plain view */
+    int64_t id;                 /* sample id in the data set */
+    double logit;               /* log-odds of pneumonia of the plain view, uncalibrated */
     double views[PD_VIEWS_MAX]; /* the same of each view (pd_view_standard), [0] of the plain one;
-                                   NAN beyond those asked for */
+                                   NAN beyond the computed ones */
     double probability;         /* of pneumonia; see pd_scores_decide */
-    int32_t positive;           /* 1: truly pneumonia */
+    int32_t positive;           /* 1: pneumonia, 0: normal */
     int32_t truth;     /* the class: 0 normal, 1 pneumonia; task = cause: 0 normal, 1 bacteria,
                           2 virus */
     int32_t predicted; /* the likeliest class */
@@ -34,13 +34,13 @@ typedef struct pd_score {
 double pd_score_logit(const pd_score *score, int views);
 
 /* From logits to probabilities: the mean logit of the first `views` views, divided by `temperature`
- * (1: as the network says). */
+ * (1: uncalibrated). */
 void pd_scores_decide(pd_score *scores, size_t count, double temperature, int views);
 
-/* How many views a job's scores need: those of PD_VIEWS_AUTO are all. */
+/* The number of views that the scores need; PD_VIEWS_AUTO needs all. */
 int pd_views_count(pd_views views);
 
-/* The choice of so many views. */
+/* The inverse of pd_views_count for a number of views. */
 pd_views pd_views_of(int count);
 
 #endif

@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-/* The table: before and after, the cross-validated figures, how wide the intervals are and how many
- * images more make them narrower than PD_CALIBRATE_HALF_WIDTH. */
+/* Prints the figures before, after and cross-validated, the width of their intervals, and how many
+ * more images make them narrower than PD_CALIBRATE_HALF_WIDTH. */
 void pd_calibrate_print(FILE *out, const pd_calibrate_result *result);
 
 #endif

@@ -1,12 +1,12 @@
-/* The most confident mistakes of an evaluation, with what the model looked at. */
+/* The page of an evaluation, with its most confident mistakes. */
 #ifndef PNEUMO_REPORT_GALLERY_H
 #define PNEUMO_REPORT_GALLERY_H
 
 #include "pneumo/evaluate/evaluate.h"
 
-/* Writes the page of an evaluation (report/page.h). Its gallery shows the wrongly decided images
+/* Writes the page of an evaluation (src/report/page.h). Its gallery shows the misclassified images
  * of the test fold (without one, of the val fold) whose probability lies farthest from the
- * threshold, as a share of the way to 0 or 1; each, from a convolutional network, with its packed
+ * threshold, relative to the distance to 0 or 1; for a convolutional network each with its packed
  * image and heat map. On rank 0. */
 pd_status pd_gallery_write_page(const char *path, pd_evaluation *evaluation);
 

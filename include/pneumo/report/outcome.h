@@ -1,4 +1,4 @@
-/* What a finished run says of itself: the figures of its test fold and what they cost. */
+/* The outcome of a finished run: the figures of its test fold, and its cost. */
 #ifndef PNEUMO_REPORT_OUTCOME_H
 #define PNEUMO_REPORT_OUTCOME_H
 
@@ -28,12 +28,12 @@ typedef struct pd_outcome {
     char digest[33];    /* of the data set */
     double threshold;
     pd_confusion confusion;        /* of the test fold at the threshold */
-    pd_figure columns[PD_COLUMNS]; /* value NAN: not known; low and high NAN: no interval */
+    pd_figure columns[PD_COLUMNS]; /* value NAN: unknown; low and high NAN: no interval */
 } pd_outcome;
 
-/* Reads folder/report.json. `folder` is borrowed for as long as *out is used. A file that is not
- * there, damaged, or none that pd_report_write_json writes of a run with a test fold is an error
- * that names the file and the member. A run without a stress test does not know those columns. */
+/* Reads folder/report.json. `folder` is borrowed for as long as *out is used. A missing or damaged
+ * file and a report without a test fold are errors that name the file and the member. Without a
+ * stress test its columns are unknown. */
 pd_status pd_outcome_read(pd_outcome *out, const char *folder);
 
 #endif

@@ -15,7 +15,7 @@ typedef struct pd_prediction_file pd_prediction_file;
 pd_status pd_prediction_file_create(pd_prediction_file **out, const char *path,
                                     pd_prediction_format format);
 
-/* Removes what was written if the sink has not seen its end. NULL-safe; nulls the handle. */
+/* Removes an unfinished file. NULL-safe; nulls the handle. */
 void pd_prediction_file_destroy(pd_prediction_file **file);
 
 /* Writes a row per prediction: CSV (RFC 4180, but lines end in \n) below the header

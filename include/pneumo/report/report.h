@@ -1,4 +1,4 @@
-/* What a run tells at its end: a table on standard output and report.json. */
+/* The report of an evaluation: a table as text, and report.json. */
 #ifndef PNEUMO_REPORT_REPORT_H
 #define PNEUMO_REPORT_REPORT_H
 
@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* Writes the report as JSON, by pd_file_write:
+/* Writes the report as JSON with pd_file_write:
  *
  *   job, model, seed, data {path, digest}, version, ranks, threads, lanes, members, parameters,
  *   epochs, best_epoch, seconds, images_per_second, targets {sensitivity, specificity},
@@ -17,18 +17,18 @@
  * confusion {true_positive, false_negative, true_negative, false_positive} and, each as
  * {value, low, high}, accuracy, balanced_accuracy, sensitivity, specificity, precision, f1, auc;
  * `patients`, the same at the chosen threshold; `chosen_bootstrap` and `half_bootstrap`, figures
- * only; `left_out`, how many images calibration has seen; `by_cause` {NONE, BACTERIA, VIRUS,
+ * only; `left_out`, the number of images that calibration used; `by_cause` {NONE, BACTERIA, VIRUS,
  * UNKNOWN}, `referred` and `decided`, each {value, low, high}; `outside` {count, by_trait {side,
  * ratio, ...}}, null if not checked; `calibration` and `uncalibrated`: brier, ece, bins [{low,
  * high, count, mean_probability, positive}]; with has_causes `causes`: per true class NORMAL,
  * BACTERIA, VIRUS the counts `predicted` by class and `recall`. With shape.known `shape`, as
- * pd_shape_report: {aspect, area}, of which one without differences has no member; in each `normal`
- * and `pneumonia`: per third `lowest`, `middle`, `highest` {low, high, count, right}, `p`,
+ * pd_shape_report: {aspect, area}, of which a measure without differences has no member; in each
+ * `normal` and `pneumonia`: per third `lowest`, `middle`, `highest` {low, high, count, right}, `p`,
  * `correlation`; and `auc_high_normal`, `auc_low_normal`. An aspect is width over height, an area
  * in pixels. After a stress test `stress`: images (scored under each change), fold_images,
  * pooled_auc {value, low, high} of all changed images together, worst (the name of the row with the
  * lowest balanced accuracy), verdict [text], rows [{name, phrase, family, and what `chosen`
- * holds}], the row "clean" of the images as they are first. Shares are 0..1. Numbers read back to
+ * holds}], first the row "clean" of the unchanged images. Shares are 0..1. Numbers read back to
  * the same bits; NAN and NULL are null; bytes that are not UTF-8 become '?'. Fails when memory runs
  * out or the file cannot be written. */
 pd_status pd_report_write_json(const char *path, const pd_results *results);
@@ -36,8 +36,8 @@ pd_status pd_report_write_json(const char *path, const pd_results *results);
 /* Prints the table: what was trained, then a block per fold with the confusion and a line per
  * metric (percent, with its 95 % interval) at the chosen threshold and at 0.5, columns that line up
  * for counts below 10^11, and with shape.known one by shape and size; the stress test, a row per
- * change; warnings, such as a model that answers one class only, by name; last the verdict of the
- * test fold against the targets. The verdict of the stress test is at the head. */
+ * change; warnings, such as a model that predicts one class only; last the verdict of the test fold
+ * against the targets. The verdict of the stress test is at the top. */
 void pd_report_print(FILE *out, const pd_results *results);
 
 #endif

@@ -1,18 +1,18 @@
-/* scores.csv: what a model said of every image of the validation and test folds. */
+/* scores.csv: the scores of all images of the validation and test folds. */
 #ifndef PNEUMO_REPORT_SCORE_FILE_H
 #define PNEUMO_REPORT_SCORE_FILE_H
 
 #include "pneumo/evaluate/results.h"
 
-/* Writes, by pd_file_write, RFC 4180 with the header
+/* Writes CSV (RFC 4180) with pd_file_write, with the header
  *     fold,id,name,patient,label,cause,logit,probability
  * and a row per image of the folds that are present; fold, label and cause as in the data set
- * (VAL, PNEUMONIA, VIRUS), numbers such that they read back to the same bits. */
+ * (VAL, PNEUMONIA, VIRUS); numbers read back to the same bits. */
 pd_status pd_score_file_write(const char *path, const pd_results *results);
 
 /* Reads the rows of `fold` back: id, patient, positive, logit and probability of (*out)[*count]
- * (free()), in the order of the file. Anything that pd_score_file_write cannot have written is an
- * error that names the file and line. */
+ * (free()), in the order of the file. Anything that pd_score_file_write does not write is an error
+ * that names the file and line. */
 pd_status pd_score_file_read(pd_score **out, size_t *count, const char *path, pd_fold fold);
 
 #endif

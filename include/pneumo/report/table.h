@@ -1,4 +1,4 @@
-/* A comparison as a table: on the screen, as CSV, as a page. */
+/* A comparison as a table: as text, CSV or HTML. */
 #ifndef PNEUMO_REPORT_TABLE_H
 #define PNEUMO_REPORT_TABLE_H
 
@@ -9,8 +9,8 @@
 /* A line per run, '*' before the best figure of each column, and the sentences below. */
 void pd_table_print(FILE *out, const pd_comparison *comparison);
 
-/* Both by pd_file_write. CSV (RFC 4180): a header and a row per run; figures have a column each for
- * value, low and high; numbers read back to the same bits; what is not known is empty. */
+/* Both with pd_file_write. CSV (RFC 4180): a header and a row per run; figures have a column each
+ * for value, low and high; numbers read back to the same bits; unknown figures are empty. */
 pd_status pd_table_write_csv(const char *path, const pd_comparison *comparison);
 pd_status pd_table_write_html(const char *path, const pd_comparison *comparison);
 
