@@ -11,12 +11,6 @@
 
 static const pd_difference undefined = {NAN, NAN, NAN, NAN};
 
-static int compare_ids(const void *a, const void *b)
-{
-    int64_t left = ((const pd_score *)a)->id, right = ((const pd_score *)b)->id;
-    return (left > right) - (left < right);
-}
-
 static int compare_placement_ids(const void *a, const void *b)
 {
     int64_t left = ((const pd_placement *)a)->id, right = ((const pd_placement *)b)->id;
@@ -34,7 +28,7 @@ static pd_status sort_by_id(pd_score **out, const pd_score *scores, size_t count
     if (count == 0)
         goto cleanup;
     memcpy(*out, scores, count * sizeof **out);
-    qsort(*out, count, sizeof **out, compare_ids);
+    qsort(*out, count, sizeof **out, pd_score_compare_ids);
     for (size_t i = 1; i < count; i++)
         if ((*out)[i].id == (*out)[i - 1].id) {
             status = pd_fail("two models cannot be compared: sample %" PRId64 " has two scores of "

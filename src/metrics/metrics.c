@@ -11,17 +11,11 @@ static const double z = PD_Z95;
 
 static const pd_figure undefined = {NAN, NAN, NAN};
 
-static int compare_ids(const void *a, const void *b)
-{
-    int64_t left = ((const pd_score *)a)->id, right = ((const pd_score *)b)->id;
-    return (left > right) - (left < right);
-}
-
 pd_status pd_scores_check(pd_score *scores, size_t count, const int64_t *expected,
                           size_t expected_count)
 {
     if (count > 0)
-        qsort(scores, count, sizeof *scores, compare_ids);
+        qsort(scores, count, sizeof *scores, pd_score_compare_ids);
     /* Both lists ascend, so the first difference identifies the id at fault. */
     for (size_t i = 0; i < count || i < expected_count; i++) {
         if (i == count || (i < expected_count && scores[i].id > expected[i]))

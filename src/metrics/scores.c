@@ -26,3 +26,9 @@ void pd_scores_decide(pd_score *scores, size_t count, double temperature, int vi
         scores[i].probability =
             pd_loss_probability(pd_score_logit(&scores[i], views) / temperature);
 }
+
+int pd_score_compare_ids(const void *a, const void *b)
+{
+    int64_t left = ((const pd_score *)a)->id, right = ((const pd_score *)b)->id;
+    return (left > right) - (left < right);
+}

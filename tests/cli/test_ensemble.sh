@@ -192,10 +192,10 @@ refused "elsewhere/best.h5: its folds cannot be compared: elsewhere.h5: cannot o
 pneumo evaluate a/best.h5 b/best.h5 -d moved.h5 --fold test >out 2>log || fail "$(cat log)"
 grep -q "^WARNING: this is not the data set of the training" out || fail "$(cat out)"
 
-# Members chosen by different rules cause a message.
+# A warning names a member with another rule.
 train other.ini --run strict --set evaluate.target_sensitivity=0.8
 pneumo ensemble a strict -o rules.h5 >/dev/null 2>log || fail "$(cat log)"
-grep -q "strict/best.h5: its job chooses a threshold by other" log || fail "$(cat log)"
+grep -q "strict/best.h5: its job has other .evaluate. keys" log || fail "$(cat log)"
 
 # A threshold on changed images.
 for seed in 1 2; do

@@ -43,4 +43,7 @@ int pd_views_count(pd_views views);
 /* The inverse of pd_views_count for a number of views. */
 pd_views pd_views_of(int count);
 
+/* For qsort: ascending ids. */
+int pd_score_compare_ids(const void *a, const void *b);
+
 #endif
