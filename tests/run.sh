@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and passes all tests: once as the program is shipped, once under
-# AddressSanitizer and UndefinedBehaviorSanitizer.
+# Installs what is missing, builds with warnings as errors, and runs all tests: as the program is
+# shipped, and under AddressSanitizer and UndefinedBehaviorSanitizer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ./jobs/install.sh libcmocka-dev hdf5-tools python3-h5py chromium slurm-wlm munge \
@@ -9,10 +9,10 @@ cd "$(dirname "$0")/.."
 if ((EUID == 0)); then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
-cmake -S . -B build -G Ninja >/dev/null
+cmake -S . -B build -G Ninja -DPNEUMO_WERROR=ON >/dev/null
 cmake --build build
-cmake -S . -B build-sanitize -G Ninja -DPNEUMO_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-      >/dev/null
+cmake -S . -B build-sanitize -G Ninja -DPNEUMO_WERROR=ON -DPNEUMO_SANITIZE=ON -DPNEUMO_NATIVE=ON \
+      -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
 cmake --build build-sanitize
 
 ctest --no-tests=error --test-dir build-sanitize --output-on-failure -j "$(nproc)"
