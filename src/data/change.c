@@ -55,8 +55,8 @@ static float or_one(float value)
     return value > 0 ? value : 1;
 }
 
-/* Turns the view about the image's centre and shifts it, both in a direction drawn per sample. */
-static void move(pd_view *view, const pd_change *change, pd_random *random)
+/* Rotates the view about the image's centre and shifts it, each in a random direction. */
+static void rotate_and_shift(pd_view *view, const pd_change *change, pd_random *random)
 {
     float side = pd_random_uniform(random) < 0.5f ? -1.0f : 1.0f;
     float angle = side * change->turn * 0.01745329252f;
@@ -76,7 +76,7 @@ pd_view pd_change_view(const pd_change *change, uint64_t seed, int64_t sample)
                                         (uint64_t)sample);
     pd_view view = pd_view_plain();
     pd_view_frame(&view, or_one(change->width), or_one(change->height), change->mirror);
-    move(&view, change, &random);
+    rotate_and_shift(&view, change, &random);
     view.fill = change->black ? 0 : NAN;
     view.gamma = or_one(change->gamma);
     view.gain = or_one(change->contrast);
@@ -92,7 +92,7 @@ pd_view pd_change_view(const pd_change *change, uint64_t seed, int64_t sample)
     return view;
 }
 
-/* Replaces the pixels by those that JPEG leaves of them. */
+/* Encodes the pixels as JPEG and decodes them again, in place. */
 static pd_status compress(uint8_t *pixels, int height, int width, int quality)
 {
     pd_status status = PD_OK;
@@ -115,11 +115,12 @@ size_t pd_change_scratch(int height, int width)
 }
 
 pd_status pd_change_apply(const pd_change *change, uint64_t seed, int64_t sample,
-                          const uint8_t *image, int height, int width, uint8_t *out, float *scratch)
+                          const pd_grey_image *image, uint8_t *out, float *scratch)
 {
+    int height = image->height, width = image->width;
     size_t pixels = (size_t)height * (size_t)width;
     pd_view view = pd_change_view(change, seed, sample);
-    pd_view_render_grey(&view, image, height, width, scratch, height, width, scratch + pixels);
+    pd_view_render_grey(&view, image, scratch, height, width, scratch + pixels);
     for (size_t i = 0; i < pixels; i++)
         out[i] = (uint8_t)lrintf(scratch[i]);
     return change->jpeg > 0 ? compress(out, height, width, change->jpeg) : PD_OK;

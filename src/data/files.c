@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A byte of the paths that an entry of a folder leads to, from its name on. */
+/* Byte `at` of the paths of an entry, counted from its name: a folder continues with a slash. */
 static int path_byte(const FTSENT *entry, size_t at)
 {
     if (at < entry->fts_namelen)

@@ -20,15 +20,15 @@ static int by_value(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-static pd_status hold_images(pd_images *self, const int64_t *ids, size_t count)
+static pd_status hold_images(pd_images *images, const int64_t *ids, size_t count)
 {
     pd_status status;
-    self->count = count;
-    PD_TRY(pd_alloc(&self->ids, count, sizeof *self->ids));
-    PD_TRY(pd_alloc(&self->pixels, count, self->image_bytes));
-    memcpy(self->ids, ids, count * sizeof *ids);
-    qsort(self->ids, count, sizeof *self->ids, by_value);
-    PD_TRY(pd_dataset_read(self->dataset, self->ids, (int64_t)count, self->pixels));
+    images->count = count;
+    PD_TRY(pd_alloc(&images->ids, count, sizeof *images->ids));
+    PD_TRY(pd_alloc(&images->pixels, count, images->image_bytes));
+    memcpy(images->ids, ids, count * sizeof *ids);
+    qsort(images->ids, count, sizeof *images->ids, by_value);
+    PD_TRY(pd_dataset_read(images->dataset, images->ids, (int64_t)count, images->pixels));
 cleanup:
     return status;
 }
@@ -38,20 +38,20 @@ pd_status pd_images_create(pd_images **out, const pd_dataset *dataset, const int
 {
     pd_status status = PD_OK;
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
-    pd_images *self = NULL;
+    pd_images *images = NULL;
     *out = NULL;
-    PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->dataset = dataset;
-    self->image_bytes = (size_t)info->height * (size_t)info->width;
-    self->most = most;
+    PD_TRY(pd_alloc(&images, 1, sizeof *images));
+    images->dataset = dataset;
+    images->image_bytes = (size_t)info->height * (size_t)info->width;
+    images->most = most;
     if (hold)
-        PD_TRY(hold_images(self, ids, count));
+        PD_TRY(hold_images(images, ids, count));
     else
-        PD_TRY(pd_alloc(&self->pixels, most, self->image_bytes));
-    *out = self;
-    self = NULL;
+        PD_TRY(pd_alloc(&images->pixels, most, images->image_bytes));
+    *out = images;
+    images = NULL;
 cleanup:
-    pd_images_destroy(&self);
+    pd_images_destroy(&images);
     return status;
 }
 
@@ -69,7 +69,7 @@ pd_status pd_images_fetch(pd_images *images, const int64_t *ids, size_t count,
                           const uint8_t **pixels)
 {
     if (count > images->most)
-        return pd_fail("%zu images at a time are more than %zu", count, images->most);
+        return pd_fail("cannot fetch %zu images at a time; the limit is %zu", count, images->most);
     for (size_t i = 0; i < count; i++) {
         size_t place = i;
         if (images->ids != NULL) {

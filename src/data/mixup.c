@@ -12,7 +12,7 @@ static float draw_beta(pd_random *random, double alpha)
         double x = pow(u, 1 / alpha), y = pow(v, 1 / alpha);
         if (x + y > 0 && x + y <= 1)
             return (float)(x / (x + y));
-        /* Of powers that vanish one is as good as all. */
+        /* Both powers underflow: the larger one dominates. */
         if (x + y <= 0 && u != v)
             return u > v ? 1 : 0;
     }

@@ -50,7 +50,7 @@ static double laplacian_deviation(const uint8_t *packed, int height, int width)
     return deviation_of(sum, squares, count);
 }
 
-/* The cell's pixels along one axis; at least one, also of images smaller than the grid. */
+/* The pixels of a cell along one axis; at least one, even if the image is smaller than the grid. */
 static void cell_span(int cell, int side, int *begin, int *end)
 {
     *begin = cell * side / GRID;
@@ -95,8 +95,8 @@ void pd_traits_measure(pd_traits *out, const uint8_t *packed, int height, int wi
 static const double zooms[] = {0.7, 0.85, 1, 1 / 0.85, 1 / 0.7};
 enum { ZOOMS = sizeof zooms / sizeof *zooms };
 
-/* Where the middle of a cell lies on the zoomed axis: between cells *low and *low + 1, at *part of
- * the way. False if that is outside of the grid. */
+/* Maps the centre of a cell to the zoomed axis: at the fraction *part between the cells *low and
+ * *low + 1. False if it is outside of the grid. */
 static bool zoom_cell(int cell, double zoom, int *low, double *part)
 {
     double at = (cell + 0.5 - GRID / 2.0) * zoom + GRID / 2.0 - 0.5;
@@ -125,13 +125,13 @@ static void add_pair(sums *s, double x, double y)
 static double correlation(const sums *s)
 {
     double xx = s->xx - s->x * s->x / s->count, yy = s->yy - s->y * s->y / s->count;
-    /* Grey values are at most 255: less than this is rounding. */
+    /* Grey values are at most 255, so smaller sums are rounding errors. */
     if (xx < 1e-6 || yy < 1e-6)
         return 0;
     return fmin(fmax((s->xy - s->x * s->y / s->count) / sqrt(xx * yy), -1), 1);
 }
 
-/* The correlation of the thumbnail, or its mirror image, with the mean image zoomed so. */
+/* The correlation of the thumbnail, or its mirror image, with the zoomed mean image. */
 static double correlate(const uint8_t *thumbnail, const float *mean, double down, double across,
                         bool mirrored)
 {
@@ -171,7 +171,7 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Of sorted[count]. */
+/* The quantile of sorted[count]. */
 static double quantile(const double *sorted, size_t count, double share)
 {
     double place = share * (double)(count - 1);
@@ -204,7 +204,7 @@ static void limit(pd_trait_range *range, double least, double most)
     range->most = most;
 }
 
-/* Comparisons with NAN, of what is not known, are false; fmin ignores it. */
+/* Unknown ranges are NAN: comparisons with it are false, and fmin ignores it. */
 static void set_limits(pd_trait_range *ranges, int side_packed)
 {
     pd_trait_range *ratio = &ranges[PD_TRAIT_RATIO], *black = &ranges[PD_TRAIT_BLACK],
@@ -251,21 +251,23 @@ pd_trait pd_profile_check(const pd_profile *profile, const pd_traits *traits)
 
 enum { NUMBER = 24, VALUES = 128 }; /* bytes */
 
-/* Three digits, but no power of ten for what is large. */
+/* Writes three significant digits, and large numbers without an exponent. */
 static const char *number(char text[NUMBER], double value)
 {
     snprintf(text, NUMBER, fabs(value) < 1000 ? "%.3g" : "%.0f", value);
     return text;
 }
 
-/* "100 (training 0 to 30)"; the limits where training tells nothing. `scale` 100: percent. */
+/* Writes "100, training 0 to 30", or the limits if the training range is unknown. `scale` 100:
+ * percent. */
 static void write_values(char text[VALUES], const pd_trait_range *range, double value, double scale)
 {
     char own[NUMBER], low[NUMBER], high[NUMBER];
-    bool told = range->low < range->high;
+    bool known = range->low < range->high;
     snprintf(text, VALUES, "%s%s, %s %s to %s%s", number(own, scale * value), scale > 1 ? " %" : "",
-             told ? "training" : "limits", number(low, scale * (told ? range->low : range->least)),
-             number(high, scale * (told ? range->high : range->most)), scale > 1 ? " %" : "");
+             known ? "training" : "limits",
+             number(low, scale * (known ? range->low : range->least)),
+             number(high, scale * (known ? range->high : range->most)), scale > 1 ? " %" : "");
 }
 
 void pd_profile_reason(char text[PD_REASON_SIZE], const pd_profile *profile,
@@ -282,8 +284,9 @@ void pd_profile_reason(char text[PD_REASON_SIZE], const pd_profile *profile,
     char values[VALUES];
     write_values(values, range, value, trait == PD_TRAIT_BLACK ? 100 : 1);
     if (trait == PD_TRAIT_SIDE)
-        snprintf(text, PD_REASON_SIZE, "image is %d x %d: its shorter side has less than %g pixels",
-                 traits->width, traits->height, range->least);
+        snprintf(text, PD_REASON_SIZE,
+                 "image is %d x %d: its shorter side has fewer than %g pixels", traits->width,
+                 traits->height, range->least);
     else if (trait == PD_TRAIT_RATIO)
         snprintf(text, PD_REASON_SIZE,
                  "image is %d x %d: unlike the training images (width/height %s)", traits->width,

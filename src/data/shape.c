@@ -25,8 +25,8 @@ static int compare_values(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The chance that a pneumonia has the higher value: Mann and Whitney's count of pairs, ties half.
- * Whole numbers until the division. */
+/* The probability that a pneumonia image has the higher value: the Mann-Whitney count of pairs,
+ * ties counted half. All sums are whole numbers, hence exact. */
 static double find_auc(const pd_measured *sorted, int64_t count, const int64_t *counts)
 {
     double wins_twice = 0, normals_before = 0;
@@ -56,9 +56,9 @@ static double find_median(const pd_measured *sorted, int64_t count, pd_label lab
     return (low + high) / 2;
 }
 
-/* Newcombe's interval is the set of areas that are within z standard errors of the estimate, with
- * the error that Hanley and McNeil give for the area in question. So its lower limit is above an
- * area if and only if the estimate is that far above it. */
+/* Newcombe's interval contains the areas within z standard errors of the estimate, with the
+ * standard error of Hanley and McNeil for each area. Its lower limit is above the area `least` if
+ * and only if the estimate is more than z standard errors of `least` above `least`. */
 static bool is_above(double auc, double least, double m, double n)
 {
     double variance = least * (1 - least) / (m * n) *

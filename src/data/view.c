@@ -40,7 +40,7 @@ static float clamp_grey(float value)
     return value < 0.0f ? 0.0f : value > white ? white : value;
 }
 
-/* Shrinks the image by `factor` and enlarges it again. */
+/* Shrinks the image by the factor `by` and enlarges it again. */
 static void resample_image(float *image, int h, int w, float by, float *scratch)
 {
     int small_h = (int)lrintf((float)h * by), small_w = (int)lrintf((float)w * by);
@@ -70,8 +70,8 @@ static void sharpen_image(float *image, int h, int w, float amount, float *scrat
         image[i] = clamp_grey(image[i] + amount * (image[i] - scratch[i]));
 }
 
-/* Each sample is the sum of four uniform numbers of 256 steps, scaled to the deviation: nearly
- * normal, and an eighth of the cost of a logarithm and a sine. */
+/* Each sample is the scaled sum of four random bytes: approximately normal, at an eighth of the
+ * cost of the Box-Muller method. */
 static void add_noise(float *image, size_t pixels, float deviation, uint64_t seed)
 {
     const float scale = deviation / 147.8f; /* sqrt(4 (256^2 - 1) / 12) */
@@ -103,7 +103,7 @@ static void change_exposure(const pd_view *view, float *image, size_t pixels)
         image[i] = clamp_grey(view->gain * image[i] + view->bias);
 }
 
-/* Sets the pixels whose centres lie in [left, right) x [top, bottom), shares of the sides. */
+/* Fills the pixels with centres in box [left, top, right, bottom], in fractions of the sides. */
 static void fill_box(float *image, int h, int w, const float box[4], float grey)
 {
     int left = (int)lrintf(box[0] * (float)w), top = (int)lrintf(box[1] * (float)h);
@@ -126,28 +126,29 @@ static void apply_masks(const pd_view *view, float *image, int h, int w)
         fill_box(image, h, w, erased, view->erase_grey);
 }
 
-void pd_view_render_grey(const pd_view *view, const uint8_t *image, int height, int width,
-                         float *out, int out_height, int out_width, float *scratch)
+void pd_view_render_grey(const pd_view *view, const pd_grey_image *image, float *out, int height,
+                         int width, float *scratch)
 {
-    size_t pixels = (size_t)height * (size_t)width;
+    int h = image->height, w = image->width;
+    size_t pixels = (size_t)h * (size_t)w;
     for (size_t i = 0; i < pixels; i++)
-        scratch[i] = image[i];
-    change_sharpness(view, scratch, height, width, scratch + pixels);
+        scratch[i] = image->pixels[i];
+    change_sharpness(view, scratch, h, w, scratch + pixels);
 
-    /* Image pixels per output pixel along the more shrunken side. */
-    pd_affine affine = {.image = scratch, .h = height, .w = width, .fill = view->fill};
+    /* Sample as many points per output pixel as the more strongly shrunk side has image pixels. */
+    pd_affine affine = {.image = scratch, .h = h, .w = w, .fill = view->fill};
     memcpy(affine.map, view->map, sizeof affine.map);
-    float across = hypotf(view->map[0], view->map[3]) * (float)width / (float)out_width;
-    float down = hypotf(view->map[1], view->map[4]) * (float)height / (float)out_height;
+    float across = hypotf(view->map[0], view->map[3]) * (float)w / (float)width;
+    float down = hypotf(view->map[1], view->map[4]) * (float)h / (float)height;
     int points = (int)ceilf(fmaxf(across, down) - 0.01f);
     affine.points = points < 1 ? 1 : points;
-    pd_affine_sample(&affine, out, out_height, out_width);
+    pd_affine_sample(&affine, out, height, width);
 
-    change_exposure(view, out, (size_t)out_height * (size_t)out_width);
-    apply_masks(view, out, out_height, out_width);
+    change_exposure(view, out, (size_t)height * (size_t)width);
+    apply_masks(view, out, height, width);
 }
 
-/* The image's own mean and deviation; the latter at least 1 grey value. */
+/* Measures mean and deviation of an image; the deviation is at least 1 grey value. */
 static void measure_grey(const float *image, size_t pixels, float *mean, float *deviation)
 {
     double sum = 0, squares = 0;
@@ -165,12 +166,12 @@ void pd_view_render(const pd_view *view, const pd_input *input, const uint8_t *i
 {
     size_t pixels = (size_t)input->size * (size_t)input->size, channels = (size_t)input->channels;
     float mean = input->mean, deviation = input->deviation;
-    pd_view_render_grey(view, image, input->height, input->width, out, input->size, input->size,
-                        scratch);
+    const pd_grey_image packed = {.height = input->height, .width = input->width, .pixels = image};
+    pd_view_render_grey(view, &packed, out, input->size, input->size, scratch);
     if (input->scaling == PD_GREY_IMAGE)
         measure_grey(out, pixels, &mean, &deviation);
     float scale = 1.0f / deviation;
-    /* From the end, since the grey values lie at the beginning of `out`. */
+    /* Backwards, since the grey values are at the beginning of `out`. */
     for (size_t i = pixels; i-- > 0;) {
         float value = (out[i] - mean) * scale;
         for (size_t c = 0; c < channels; c++)

@@ -183,9 +183,10 @@ static pd_status change_images(pd_scorer *self, const pd_scoring *scoring, size_
         if (change == NULL)
             continue;
         uint8_t *out = self->changed + i * bytes;
+        const pd_grey_image image = {
+            .height = input->height, .width = input->width, .pixels = self->pixels[i]};
         failures +=
-            pd_change_apply(change, self->options.job->seed, self->ids[place + i], self->pixels[i],
-                            input->height, input->width, out,
+            pd_change_apply(change, self->options.job->seed, self->ids[place + i], &image, out,
                             self->scratch + (size_t)omp_get_thread_num() * scratch) != PD_OK;
         self->pixels[i] = out;
     }

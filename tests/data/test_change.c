@@ -20,6 +20,7 @@
 enum { H = GOLDEN_HEIGHT, W = GOLDEN_WIDTH, PIXELS = H * W };
 
 static uint8_t image[PIXELS];
+static const pd_grey_image original = {.height = H, .width = W, .pixels = image};
 static float *scratch;
 
 static int set_up(void **state)
@@ -51,7 +52,7 @@ static const pd_change *find(const char *name)
 
 static void apply(const pd_change *change, uint64_t seed, int64_t sample, uint8_t *out)
 {
-    assert_int_equal(pd_change_apply(change, seed, sample, image, H, W, out, scratch), PD_OK);
+    assert_int_equal(pd_change_apply(change, seed, sample, &original, out, scratch), PD_OK);
 }
 
 static int pick(int i)
@@ -89,7 +90,7 @@ static void maps_equal_scipys(void **state)
         pd_view view = pd_view_plain();
         memcpy(view.map, golden_maps[c].map, sizeof view.map);
         view.fill = golden_maps[c].fill;
-        pd_view_render_grey(&view, image, H, W, out, H, W, scratch);
+        pd_view_render_grey(&view, &original, out, H, W, scratch);
         for (int i = 0; i < GOLDEN_PICKS; i++)
             if (fabsf(out[pick(i)] - golden_maps[c].greys[i]) > 0.02f)
                 fail_msg("%s, pixel %d: %g instead of %g", golden_maps[c].name, pick(i),
@@ -130,7 +131,8 @@ static void noise_has_its_deviation(void **state)
     uint8_t grey[PIXELS], out[PIXELS];
     double sum = 0, squares = 0;
     memset(grey, 128, sizeof grey);
-    assert_int_equal(pd_change_apply(find("noise-0.04"), 1, 5, grey, H, W, out, scratch), PD_OK);
+    const pd_grey_image even = {.height = H, .width = W, .pixels = grey};
+    assert_int_equal(pd_change_apply(find("noise-0.04"), 1, 5, &even, out, scratch), PD_OK);
     for (int i = 0; i < PIXELS; i++) {
         double d = out[i] - 128.0;
         sum += d;

@@ -95,7 +95,7 @@ static void test_same_pixels(void **state)
         }
         assert_int_equal(pd_images_fetch(self, asked, 0, pixels), PD_OK);
         assert_int_equal(pd_images_fetch(self, ids, 5, pixels), PD_FAILED);
-        assert_message("5 images at a time are more than 4");
+        assert_message("cannot fetch 5 images at a time; the limit is 4");
         pd_images_destroy(&self);
         assert_null(self);
         pd_images_destroy(&self);

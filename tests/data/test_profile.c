@@ -332,7 +332,7 @@ static void test_reasons(void **state)
     profile.ranges[PD_TRAIT_RATIO].low = 0.8; /* the middle 99.9 % of two images are narrower */
     profile.ranges[PD_TRAIT_RATIO].high = 2;
     check_reason(&profile, PD_TRAIT_SIDE, 1,
-                 "image is 5000 x 1: its shorter side has less than 32 pixels");
+                 "image is 5000 x 1: its shorter side has fewer than 32 pixels");
     check_reason(&profile, PD_TRAIT_RATIO, 5000,
                  "image is 5000 x 1: unlike the training images (width/height 5000, training 0.8 "
                  "to 2)");

@@ -134,8 +134,8 @@ static double logit_by_hand(const pd_change *change, int id)
     memcpy(changed, images[id], PIXELS);
     if (change != NULL) {
         float *scratch = malloc(pd_change_scratch(SIDE, SIDE) * sizeof *scratch);
-        assert_int_equal(
-            pd_change_apply(change, job.seed, id, images[id], SIDE, SIDE, changed, scratch), PD_OK);
+        const pd_grey_image image = {.height = SIDE, .width = SIDE, .pixels = images[id]};
+        assert_int_equal(pd_change_apply(change, job.seed, id, &image, changed, scratch), PD_OK);
         free(scratch);
     }
     for (int p = 0; p < PIXELS; p++)

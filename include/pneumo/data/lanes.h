@@ -25,10 +25,10 @@ typedef struct pd_sampling {
     pd_balance balance;
 } pd_sampling;
 
-/* One place of a batch. */
+/* One element of a batch. */
 typedef struct pd_pick {
     int64_t id;      /* sample id */
-    uint32_t repeat; /* times that it came before in this epoch */
+    uint32_t repeat; /* how often it was already used in this epoch */
 } pd_pick;
 
 /* Divides ids[count], of class labels[i] each in [0, classes), into lanes with equal shares of each

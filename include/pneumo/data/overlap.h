@@ -1,19 +1,18 @@
-/* Whether two data sets put the same patients into different folds. */
+/* Checking that two data sets have the same patients in the same folds. */
 #ifndef PNEUMO_DATA_OVERLAP_H
 #define PNEUMO_DATA_OVERLAP_H
 
 #include "pneumo/io/dataset.h"
 
-/* A data set, and what to call it in messages. */
+/* A data set and its name in messages. */
 typedef struct pd_overlap_side {
     const pd_dataset *dataset;
     const char *name;
 } pd_overlap_side;
 
-/* Fails if a patient that both data sets have is not in one and the same fold in both, with an
- * image of that patient as the example. Numbers of patients mean something in their own file only:
- * two patients are the same if an image of each has the same pixels (XXH3, 128 bits). Reads all
- * images of both. */
+/* Fails unless every patient of both data sets is in one and the same fold in both; the message
+ * gives an image as example. Patient numbers have no meaning across files: two patients are the
+ * same if an image of each has the same pixels (pd_identity_of). Reads all images of both. */
 pd_status pd_overlap_check(const pd_overlap_side *a, const pd_overlap_side *b);
 
 #endif

@@ -12,35 +12,35 @@ typedef struct pd_pack_options {
     const char *folder, *output;
     int size; /* side of the packed images in pixels */
     pd_fold_options folds;
-    bool skip_bad; /* go on without unreadable images */
+    bool skip_bad; /* leave out unreadable images */
     int threads;
 } pd_pack_options;
 
-/* Sides that can be asked for. */
+/* Limits of pd_pack_options.size. */
 enum { PD_PACK_SIZE_MIN = 8, PD_PACK_SIZE_MAX = 2048 };
 
 /* 224 pixels, pd_folds_defaults, one thread per available core. */
 pd_pack_options pd_pack_defaults(void);
 
-/* What was done, for the table. */
+/* What was packed, for the table that the command prints. */
 typedef struct pd_pack_result {
     pd_dataset_info info;
     int64_t bad;     /* left out by skip_bad */
-    int64_t skipped; /* files in the folder that are no images */
-    int64_t leaks;   /* patients with images in two folds; only policy keep has them */
+    int64_t skipped; /* files in the folder that are not images (pd_scan) */
+    int64_t leaks;   /* patients with images in two folds; always 0 for policy split */
     int64_t images[PD_FOLDS][PD_LABELS][PD_CAUSES];
     int64_t patients[PD_FOLDS][PD_LABELS];
     pd_shapes shapes; /* of all packed images */
 } pd_pack_result;
 
-/* Writes options->output, or nothing. Shows progress. Same folder and options, same bytes, for any
- * number of threads. Warns of what makes figures too good: patients in two folds, and shapes that
- * tell the classes apart (pd_shapes_compare).
+/* Packs a folder into options->output; after a failure that file is unchanged. Shows progress. The
+ * same folder and options give the same bytes on any number of threads. Warns of patients in two
+ * folds and of shapes that separate the classes (pd_shapes_compare): both make figures too good.
  *
- * Exact duplicates (by the bytes of the files) are kept once, the first by name; their patients
- * become one, and their cause UNKNOWN if the names differ in it. Errors name the file: a folder or
- * class that is missing or empty (pd_scan_folder), an image that cannot be read (unless skip_bad),
- * a duplicate under two labels, a class too small for the folds (pd_folds_assign). */
+ * Of exact duplicates (files with the same bytes) the first by name is kept; their patients become
+ * one, and their cause UNKNOWN if the names differ in it. Errors name the file: a folder or class
+ * that is missing or empty (pd_scan_folder), an image that cannot be read (unless skip_bad), a
+ * duplicate under two labels, a class too small for the folds (pd_folds_assign). */
 pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result);
 
 #endif

@@ -1,4 +1,4 @@
-/* Pictures in colour, for people. */
+/* Colour pictures for reports. */
 #ifndef PNEUMO_DATA_PICTURE_H
 #define PNEUMO_DATA_PICTURE_H
 
@@ -9,15 +9,15 @@
 
 typedef struct pd_picture {
     int height, width;
-    uint8_t *pixels; /* RGB, [height][width][3]; released by pd_picture_free */
+    uint8_t *pixels; /* RGB, [height][width][3]; released with pd_picture_free */
 } pd_picture;
 
-/* Brings values [rows][columns] to out [height][width] by cubic B-splines: smooth, and nowhere
- * outside of their range. */
+/* Resamples values [rows][columns] to out [height][width] by cubic B-splines: smooth, and within
+ * the range of the values. */
 pd_status pd_picture_smooth(float *out, int height, int width, const float *values, int rows,
                             int columns);
 
-/* The picture as PNG in memory; *bytes is released by free(). */
+/* Encodes as PNG in memory; *bytes is released with free(). */
 pd_status pd_picture_encode(unsigned char **bytes, size_t *size, const pd_picture *picture);
 void pd_picture_free(pd_picture *picture);
 

@@ -1,4 +1,4 @@
-/* What the height and width of the images tell of their class. */
+/* How well the height and width of the images predict their class. */
 #ifndef PNEUMO_DATA_SHAPE_H
 #define PNEUMO_DATA_SHAPE_H
 
@@ -17,28 +17,28 @@ double pd_shape_value(pd_shape_measure measure, const pd_sample *sample);
 
 /* How well one measure alone separates the classes. */
 typedef struct pd_shape_separation {
-    double auc;      /* 0.5 to 1: the chance that an image of class `higher` has the higher value,
-                        ties counted half */
+    double auc;      /* 0.5 to 1: the probability that an image of class `higher` has the higher
+                        value; ties count half */
     pd_label higher; /* PD_NORMAL when auc is 0.5 */
     double medians[PD_LABELS];
-    bool is_shortcut; /* the AUC exceeds PD_SHAPE_AUC by more than chance */
+    bool is_shortcut; /* the AUC is significantly above PD_SHAPE_AUC */
 } pd_shape_separation;
 
-/* An AUC that disease alone hardly gives to a shape. */
+/* Disease alone is unlikely to give a shape a higher AUC than this. */
 #define PD_SHAPE_AUC 0.6
 
 typedef struct pd_shapes {
-    bool known; /* false: some image has no height and width, or an image of some class is missing;
-                   nothing below is set */
-    bool same;  /* all have one height and width, which is then more likely that of an earlier
-                   scaling than their own; nothing else is set */
+    bool known; /* false: the shape of an image is unknown, or a class has no images; nothing below
+                   is set */
+    bool same;  /* all images have the same height and width, most likely from an earlier resize;
+                   separations is not set */
     int height, width;                                  /* of the first image */
     pd_shape_separation separations[PD_SHAPE_MEASURES]; /* by pd_shape_measure */
 } pd_shapes;
 
 /* Compares the classes of samples[count]. is_shortcut is whether Newcombe's score interval of the
  * AUC (method 5, Statistics in Medicine 25, 559-573, 2006; 95 %) lies above PD_SHAPE_AUC. Fails
- * only when memory runs out. */
+ * when memory runs out. */
 pd_status pd_shapes_compare(pd_shapes *out, const pd_sample *samples, int64_t count);
 
 #endif
