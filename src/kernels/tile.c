@@ -1,5 +1,7 @@
 #include "tile.h"
 
+#include "transpose.h"
+
 #include <string.h>
 
 int pd_tile_panel_vectors(int columns)
@@ -149,17 +151,13 @@ void pd_tile_pack(const pd_tile_panel *panel, int steps, const float *source, si
 static void tile_pack_transposed(const pd_tile_panel *panel, int steps, const float *source,
                                  float *packed)
 {
-    /* In squares, so that what is read and what is written both stay in cache. */
-    enum { SQUARE = 16 };
-    const int width = panel->width, columns = panel->columns;
-    for (int t = 0; t < steps; t += SQUARE) {
-        int end = pd_min_int(t + SQUARE, steps);
-        for (int j = 0; j < width; j++) {
-            const float *row =
-                source + (size_t)(panel->first + pd_min_int(j, columns - 1)) * (size_t)steps;
-            for (int i = t; i < end; i++)
-                packed[(size_t)i * (size_t)width + (size_t)j] = j < columns ? row[i] : 0;
-        }
+    const size_t width = (size_t)panel->width;
+    for (int t = 0; t < steps; t += PD_VECTOR_WIDTH) {
+        int count = pd_min_int(PD_VECTOR_WIDTH, steps - t);
+        for (int j = 0; j < panel->width; j += PD_VECTOR_WIDTH)
+            pd_transpose(source + (size_t)(panel->first + j) * (size_t)steps + t, (size_t)steps,
+                         pd_min_int(PD_VECTOR_WIDTH, panel->columns - j), count,
+                         packed + (size_t)t * width + j, width);
     }
 }
 

@@ -1,52 +1,12 @@
 #include "winograd_kernel.h"
 
 #include "tile.h"
+#include "transpose.h"
 
 enum { TAPS = KERNEL * KERNEL };
 
 /* Rows of a square block of a kernel: its columns are one vector. */
 enum { SQUARE = PD_VECTOR_WIDTH };
-
-/* Transposes from[SQUARE][stride] to to[SQUARE][SQUARE]: swaps the off-diagonal quarters of squares
- * that grow from 2 x 2 to the whole. */
-PD_INLINE void transpose_square(const float *from, size_t stride, float *to)
-{
-    pd_vector rows[SQUARE];
-    for (size_t i = 0; i < SQUARE; i++)
-        rows[i] = *(const pd_vector *)(from + i * stride);
-#pragma GCC unroll 4
-    for (int half = 1; half < SQUARE; half *= 2) {
-        pd_vector_mask upper, lower;
-#pragma GCC unroll 16
-        for (int j = 0; j < SQUARE; j++) {
-            upper[j] = j & half ? SQUARE + j - half : j;
-            lower[j] = j & half ? SQUARE + j : j + half;
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < SQUARE; i++) {
-            if (i & half)
-                continue;
-            pd_vector above = rows[i], below = rows[i + half];
-            rows[i] = __builtin_shuffle(above, below, upper);
-            rows[i + half] = __builtin_shuffle(above, below, lower);
-        }
-    }
-    for (int i = 0; i < SQUARE; i++)
-        *(pd_vector *)(to + i * SQUARE) = rows[i];
-}
-
-/* The same for from[rows][columns] only; the other columns of `to` are zeros. */
-static void transpose(const float *from, size_t stride, int rows, int columns, float *to)
-{
-    if (rows == SQUARE && columns == SQUARE) {
-        transpose_square(from, stride, to);
-        return;
-    }
-    for (int j = 0; j < columns; j++) {
-        for (int i = 0; i < SQUARE; i++)
-            to[j * SQUARE + i] = i < rows ? from[(size_t)i * stride + j] : 0;
-    }
-}
 
 /* A kernel being transformed. */
 typedef struct kernel_pass {
@@ -91,8 +51,8 @@ static void transpose_taps(const kernel_pass *pass, int first, int rows, int col
     const size_t c = (size_t)pass->plan->c, k = (size_t)pass->plan->k;
     int columns = pd_min_int(PD_VECTOR_WIDTH, pass->plan->k - column);
     for (size_t tap = 0; tap < TAPS; tap++)
-        transpose(pass->kernel + ((TAPS - 1 - tap) * k + (size_t)column) * c + first, c, columns,
-                  rows, buffer + tap * SQUARE * PD_VECTOR_WIDTH);
+        pd_transpose(pass->kernel + ((TAPS - 1 - tap) * k + (size_t)column) * c + first, c, columns,
+                     rows, buffer + tap * SQUARE * PD_VECTOR_WIDTH, PD_VECTOR_WIDTH);
 }
 
 /* Transforms one row of a block, a patch of 3 x 3 taps, to `row`. */
