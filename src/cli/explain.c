@@ -268,7 +268,7 @@ const pd_command pd_command_explain = {
     .summary = "show where a network looks, as a map over each image",
     .description =
         "Shows where a convolutional network looks for pneumonia: Grad-CAM (Selvaraju et al., "
-        "arXiv:1610.02391) at its last convolution. For every JPEG or PNG image it writes\n\n"
+        "arXiv:1610.02391) at its last convolution. For every image it writes\n\n"
         "  DIR/NAME.png  the image at its own size under the map in colours, with\n"
         "                their scale from 0 (bottom) to the map's largest value (top)\n"
         "  DIR/NAME.npy  the map itself, float32, for NumPy\n\n"

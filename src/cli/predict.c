@@ -49,7 +49,7 @@ const pd_command pd_command_predict = {
     .name = "predict",
     .summary = "classify images",
     .description =
-        "Writes a row for every JPEG or PNG image: path, probability (of pneumonia), label (NORMAL "
+        "Writes a row for every image: path, probability (of pneumonia), label (NORMAL "
         "or PNEUMONIA, at the threshold that the checkpoint chose on its validation fold), refer, "
         "reason, error. A folder stands for all files in it and below it, sorted, except hidden "
         "ones. A file that is not a readable image has a row with an error; the other files are "

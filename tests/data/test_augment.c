@@ -75,14 +75,14 @@ static void crops_stay_inside_and_keep_their_area(void **state)
         float top = view.map[5], bottom = view.map[4] + view.map[5];
         assert_true(left > -1e-5f && right < 1 + 1e-5f && top > -1e-5f && bottom < 1 + 1e-5f);
         float area = (right - left) * (bottom - top);
-        assert_true(area > 0.24f); /* sides are cut at 1, which may take a little */
+        assert_true(area > 0.24f); /* sides are limited to 1, which can reduce the area */
         least = fminf(least, area);
         assert_true(view.gain == 1 && view.bias == 0);
     }
     assert_true(least < 0.35f);
 }
 
-/* The area is log-uniform: as many views zoom in by a factor as zoom out by it. */
+/* The area is log-uniform: zooming in and out by a factor are equally likely. */
 static void crops_zoom_in_as_often_as_out(void **state)
 {
     (void)state;
@@ -101,7 +101,7 @@ static void crops_zoom_in_as_often_as_out(void **state)
     assert_in_range(below_two, count * 0.73, count * 0.77);
 }
 
-static void brightness_and_contrast_keep_to_their_range(void **state)
+static void brightness_and_contrast_stay_in_range(void **state)
 {
     (void)state;
     const pd_augment augment = {
@@ -110,14 +110,14 @@ static void brightness_and_contrast_keep_to_their_range(void **state)
     for (int64_t sample = 0; sample < 500; sample++) {
         pd_view view = pd_augment_draw(&augment, 1, 0, sample, 0);
         assert_true(view.gain >= 0.8f && view.gain <= 1.2f);
-        float grey = view.gain * 127.5f + view.bias - 127.5f; /* what happens to mid-grey */
+        float grey = view.gain * 127.5f + view.bias - 127.5f; /* the change of mid-grey */
         low = fminf(low, grey);
         high = fmaxf(high, grey);
     }
     assert_true(low >= -25.6f && low < -22 && high <= 25.6f && high > 22);
 }
 
-static void a_view_is_pure(void **state)
+static void a_view_is_a_pure_function(void **state)
 {
     (void)state;
     pd_view a = pd_augment_draw(&everything, 7, 2, 100, 0);
@@ -131,7 +131,7 @@ static void a_view_is_pure(void **state)
         assert_memory_not_equal(&a, &others[i], sizeof a);
 }
 
-/* Turning one augmentation off leaves all others as they were, bit for bit. */
+/* Switching one augmentation off does not change a bit of the others. */
 static void augmentations_are_independent(void **state)
 {
     (void)state;
@@ -146,7 +146,7 @@ static void augmentations_are_independent(void **state)
         pd_view whole = pd_augment_draw(&everything, 7, 2, sample, 0);
         for (int i = 0; i < 12; i++) {
             pd_view view = pd_augment_draw(&a[i], 7, 2, sample, 0);
-            if (i == 1) { /* mirrored or not: the same in v, and in contrast and brightness */
+            if (i == 1) { /* mirroring leaves v, contrast and brightness unchanged */
                 assert_true(fabsf(whole.map[0]) == fabsf(view.map[0]));
                 assert_true(fabsf(whole.map[3]) == fabsf(view.map[3]));
                 assert_true(whole.map[1] == view.map[1] && whole.map[4] == view.map[4]);
@@ -166,7 +166,7 @@ static void augmentations_are_independent(void **state)
     }
 }
 
-/* Beyond an area of 1 a crop shows the whole image and what lies around it. */
+/* A crop with an area above 1 contains the whole image and its surroundings. */
 static void zooming_out_keeps_the_image_in_view(void **state)
 {
     (void)state;
@@ -182,8 +182,9 @@ static void zooming_out_keeps_the_image_in_view(void **state)
     assert_in_range(black, 150, 250);
 }
 
-/* What is drawn for the halves of the views stays within its range, and is off in the other. */
-static void sharpness_and_masks_keep_to_their_range(void **state)
+/* Changes that apply to half of the views stay within their ranges, and are off in the other half.
+ */
+static void sharpness_and_masks_stay_in_range(void **state)
 {
     (void)state;
     int blurred = 0, erased = 0, framed = 0;
@@ -209,11 +210,11 @@ int main(void)
         cmocka_unit_test(a_flip_mirrors),
         cmocka_unit_test(crops_stay_inside_and_keep_their_area),
         cmocka_unit_test(crops_zoom_in_as_often_as_out),
-        cmocka_unit_test(brightness_and_contrast_keep_to_their_range),
-        cmocka_unit_test(a_view_is_pure),
+        cmocka_unit_test(brightness_and_contrast_stay_in_range),
+        cmocka_unit_test(a_view_is_a_pure_function),
         cmocka_unit_test(augmentations_are_independent),
         cmocka_unit_test(zooming_out_keeps_the_image_in_view),
-        cmocka_unit_test(sharpness_and_masks_keep_to_their_range),
+        cmocka_unit_test(sharpness_and_masks_stay_in_range),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }

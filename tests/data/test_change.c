@@ -1,5 +1,5 @@
-/* Acquisition changes: what each does to an image, against scipy and libjpeg; that they are pure
- * functions of seed and sample; and that the catalogue can be relied on. */
+/* Acquisition changes: their effect compared with SciPy and libjpeg, that they are pure functions
+ * of seed and sample, and the consistency of the catalogue. */
 #include "pneumo/base/random.h"
 #include "pneumo/data/augment.h"
 #include "pneumo/data/change.h"
@@ -60,9 +60,9 @@ static int pick(int i)
     return i * 1153 % PIXELS;
 }
 
-/* Rounded to whole greys, hence half of one. JPEG decoders and encoders may differ by some greys in
- * single pixels. */
-static void changes_equal_scipys(void **state)
+/* Rounding to whole grey values allows 0.5. JPEG codecs can differ by a few greys in single pixels.
+ */
+static void changes_match_scipy(void **state)
 {
     (void)state;
     uint8_t out[PIXELS];
@@ -82,7 +82,7 @@ static void changes_equal_scipys(void **state)
     }
 }
 
-static void maps_equal_scipys(void **state)
+static void maps_match_scipy(void **state)
 {
     (void)state;
     float out[PIXELS];
@@ -98,9 +98,9 @@ static void maps_equal_scipys(void **state)
     }
 }
 
-/* Turns go to both sides, by the same angle about the centre; shifts go the same way far in all
+/* Rotations go either way by the same angle about the centre; shifts have the same length in all
  * directions. */
-static void directions_are_drawn_per_sample(void **state)
+static void directions_are_random_per_sample(void **state)
 {
     (void)state;
     int left = 0, quadrants[4] = {0};
@@ -124,8 +124,8 @@ static void directions_are_drawn_per_sample(void **state)
         assert_in_range(quadrants[i], 60, 140);
 }
 
-/* Noise has the mean and deviation asked for, here on a grey that none of it is cut off from. */
-static void noise_has_its_deviation(void **state)
+/* Noise has the requested mean and deviation, measured on a grey at which nothing is clipped. */
+static void noise_has_the_requested_deviation(void **state)
 {
     (void)state;
     uint8_t grey[PIXELS], out[PIXELS];
@@ -138,13 +138,13 @@ static void noise_has_its_deviation(void **state)
         sum += d;
         squares += d * d;
     }
-    /* Rounding to whole greys adds 1/12; limits of four standard errors. */
+    /* Rounding to whole greys adds a variance of 1/12; the limits are four standard errors. */
     double deviation = sqrt(0.04 * 255 * 0.04 * 255 + 1.0 / 12);
     assert_true(fabs(sum / PIXELS) < 4 * deviation / sqrt(PIXELS));
     assert_true(fabs(sqrt(squares / PIXELS) - deviation) < 4 * deviation / sqrt(2.0 * PIXELS));
 }
 
-/* The picture is what decoding the compressed one gives, and a lower quality costs more. */
+/* The result equals encoding and decoding by hand, and a lower quality has a larger error. */
 static void jpeg_is_compressed_and_decoded(void **state)
 {
     (void)state;
@@ -170,9 +170,9 @@ static void jpeg_is_compressed_and_decoded(void **state)
     assert_true(errors[0] > 1 && errors[1] > 1.5 * errors[0]);
 }
 
-/* What does not depend on chance is the same for every sample, the rest differs between samples,
- * seeds and changes, and nothing depends on what was done before. */
-static void changes_are_pure(void **state)
+/* Deterministic changes are the same for every sample; random ones differ between samples, seeds
+ * and changes. Nothing depends on previous calls. */
+static void changes_are_pure_functions(void **state)
 {
     (void)state;
     uint8_t first[PIXELS], again[PIXELS], other[PIXELS];
@@ -183,7 +183,7 @@ static void changes_are_pure(void **state)
         apply(&pd_changes[(i + 1) % PD_CHANGES], 3, 12, other);
         apply(change, 3, 11, again);
         assert_memory_equal(first, again, PIXELS);
-        bool by_sample = false, by_seed = false; /* a turn has but two sides */
+        bool by_sample = false, by_seed = false; /* a rotation has only two directions */
         for (int k = 1; k < 16; k++) {
             apply(change, 3, 11 + k, other);
             by_sample = by_sample || memcmp(first, other, PIXELS) != 0;
@@ -195,8 +195,8 @@ static void changes_are_pure(void **state)
     }
 }
 
-/* Every row changes the image, says what it does, and has a name of its own. */
-static void the_catalogue_is_sound(void **state)
+/* Every row changes the image, has a description, and has a unique name. */
+static void the_catalogue_is_consistent(void **state)
 {
     (void)state;
     static uint8_t out[PD_CHANGES][PIXELS];
@@ -218,7 +218,7 @@ static void the_catalogue_is_sound(void **state)
         assert_true(families[i] > 0);
 }
 
-/* A model that is trained with noise does not know the noise that it is tested with. */
+/* The noise of training differs from the noise of the stress test. */
 static void augmentation_shares_no_random_numbers(void **state)
 {
     (void)state;
@@ -229,7 +229,7 @@ static void augmentation_shares_no_random_numbers(void **state)
         pd_view trained = pd_augment_draw(&augment, 1, epoch, 9, 0);
         assert_true(trained.noise_seed != tested.noise_seed);
     }
-    /* Nor does another change of the same sample. */
+    /* So does the noise of another change of the same sample. */
     pd_view other = pd_change_view(find("sharpen-1"), 1, 9);
     assert_true(other.noise_seed != tested.noise_seed);
 }
@@ -237,13 +237,13 @@ static void augmentation_shares_no_random_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(changes_equal_scipys),
-        cmocka_unit_test(maps_equal_scipys),
-        cmocka_unit_test(directions_are_drawn_per_sample),
-        cmocka_unit_test(noise_has_its_deviation),
+        cmocka_unit_test(changes_match_scipy),
+        cmocka_unit_test(maps_match_scipy),
+        cmocka_unit_test(directions_are_random_per_sample),
+        cmocka_unit_test(noise_has_the_requested_deviation),
         cmocka_unit_test(jpeg_is_compressed_and_decoded),
-        cmocka_unit_test(changes_are_pure),
-        cmocka_unit_test(the_catalogue_is_sound),
+        cmocka_unit_test(changes_are_pure_functions),
+        cmocka_unit_test(the_catalogue_is_consistent),
         cmocka_unit_test(augmentation_shares_no_random_numbers),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,4 +1,4 @@
-/* Cross-validation deals every patient once, evenly, and leaves the test fold alone. */
+/* Cross-validation puts every patient in one part, evenly, and does not change the test fold. */
 #include "pneumo/data/cross.h"
 
 #include "pneumo/base/random.h"
@@ -23,7 +23,7 @@ enum { COUNT = 900, PATIENTS = 400, PARTS = 5 };
 
 static pd_sample samples[COUNT];
 
-/* The label and cause of a patient, and its fold: a fifth are in test. */
+/* The label, cause and fold of a patient; a fifth of the patients are in test. */
 static pd_sample sample_of(int32_t patient)
 {
     pd_random random = pd_random_stream(3, PD_PURPOSE_TEST, 0, (uint64_t)patient);
@@ -44,7 +44,7 @@ static pd_dataset *open_new(int64_t count)
     pd_dataset_info info = {.count = count, .height = 1, .width = 1, .deviation = 1};
     pd_random random = pd_random_stream(4, PD_PURPOSE_TEST, 0, 0);
     fresh_folder(FOLDER);
-    for (int i = 0; i < count; i++) /* patients' images are not side by side */
+    for (int i = 0; i < count; i++) /* the images of a patient are not adjacent */
         samples[i] = sample_of(i < PATIENTS ? i : (int32_t)pd_random_below(&random, PATIENTS));
     assert_int_equal(pd_dataset_create(&dataset, FILE_NAME, &info, samples), PD_OK);
     assert_int_equal(pd_dataset_write(dataset, 0, count, images), PD_OK);
@@ -54,8 +54,8 @@ static pd_dataset *open_new(int64_t count)
     return dataset;
 }
 
-/* Every image outside test is in val in exactly one part and in train in all others, whole patients
- * move, and the counts tell. */
+/* Every image outside test is in val in exactly one part and in train in all others, patients are
+ * kept whole, and the counts agree. */
 static void test_every_patient_once(void **state)
 {
     (void)state;
@@ -82,8 +82,8 @@ static void test_every_patient_once(void **state)
     pd_dataset_destroy(&dataset);
 }
 
-/* Each label and cause has about the same number of images in every part: the last patients dealt
- * have few. */
+/* Each label and cause has about the same number of images in every part, since the patients that
+ * are dealt last have few. */
 static void test_parts_are_even(void **state)
 {
     (void)state;
@@ -116,7 +116,7 @@ static void folds_of(pd_dataset *dataset, int part, uint64_t seed, pd_fold *fold
         folds[i] = pd_dataset_samples(dataset)[i].fold;
 }
 
-/* What was assigned before does not matter, the seed does. */
+/* The result depends on the seed, not on the previous assignment. */
 static void test_pure_function(void **state)
 {
     (void)state;

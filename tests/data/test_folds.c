@@ -1,4 +1,4 @@
-/* Dealing patients to folds: never one patient in two, and the shares that were asked for. */
+/* Assigning patients to folds: no patient is in two, and the folds have the requested shares. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -21,7 +21,7 @@ typedef struct pd_made {
     int32_t patients;
 } pd_made;
 
-/* Appends patients of one kind, with images as sizes[kinds] says, over and over. */
+/* Appends patients of one label and cause, with sizes[kinds] images in rotation. */
 static void add_patients(pd_made *made, int patients, const int *sizes, int kinds, pd_label label,
                          pd_cause cause)
 {
@@ -41,7 +41,7 @@ static pd_made make_samples(void)
     return made;
 }
 
-/* About the published data set: few normals, many with several images, one with 30. */
+/* Similar to the public data set: few normal patients, many with several images, one with 30. */
 static pd_made make_published(void)
 {
     static const int several[] = {1, 2, 1, 1, 5, 1, 3}, one_large[] = {30};
@@ -116,8 +116,8 @@ static void stratified_shares_are_exact(void **state)
     free(made.samples);
 }
 
-/* 15 percent of 40 in threes and fours: 6 = 3 + 3 has to be searched for. */
-static void awkward_sizes_are_met(void **state)
+/* 15 percent of 40 from patients with 3 and 4 images: 6 = 3 + 3 must be found. */
+static void awkward_sizes_are_matched_exactly(void **state)
 {
     (void)state;
     static const int sizes[] = {4, 3, 3};
@@ -138,7 +138,7 @@ static void awkward_sizes_are_met(void **state)
     free(made.samples);
 }
 
-static void the_seed_and_nothing_else_decides(void **state)
+static void only_the_seed_decides(void **state)
 {
     (void)state;
     pd_made a = make_published(), b = make_published();
@@ -146,7 +146,7 @@ static void the_seed_and_nothing_else_decides(void **state)
     int64_t differing = 0;
     assert_int_equal(pd_folds_assign(a.samples, a.count, a.patients, &options), PD_OK);
     for (int64_t i = 0; i < b.count; i++)
-        b.samples[i].fold = PD_TEST; /* what was there before */
+        b.samples[i].fold = PD_TEST; /* the previous fold */
     assert_int_equal(pd_folds_assign(b.samples, b.count, b.patients, &options), PD_OK);
     for (int64_t i = 0; i < a.count; i++)
         assert_int_equal(a.samples[i].fold, b.samples[i].fold);
@@ -183,7 +183,7 @@ static void refuse(const pd_made *made, const pd_fold_options *options, const ch
         fail_msg("'%s' does not say '%s'", pd_error_message(), words);
 }
 
-static void a_class_too_small_is_named(void **state)
+static void a_class_that_is_too_small_is_an_error(void **state)
 {
     (void)state;
     static const int one[] = {1}, hundred[] = {100};
@@ -197,7 +197,7 @@ static void a_class_too_small_is_named(void **state)
     assert_int_equal(pd_folds_assign(made.samples, made.count, made.patients, &options), PD_OK);
     free(made.samples);
 
-    /* One normal patient with all images cannot be in three folds. */
+    /* A single normal patient cannot be in three folds. */
     made = make_samples();
     add_patients(&made, 1, hundred, 1, PD_NORMAL, PD_CAUSE_NONE);
     add_patients(&made, 100, one, 1, PD_PNEUMONIA, PD_CAUSE_VIRUS);
@@ -254,10 +254,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(balanced_shares_are_exact),
         cmocka_unit_test(stratified_shares_are_exact),
-        cmocka_unit_test(awkward_sizes_are_met),
-        cmocka_unit_test(the_seed_and_nothing_else_decides),
+        cmocka_unit_test(awkward_sizes_are_matched_exactly),
+        cmocka_unit_test(only_the_seed_decides),
         cmocka_unit_test(a_patient_of_both_classes_stays_in_train),
-        cmocka_unit_test(a_class_too_small_is_named),
+        cmocka_unit_test(a_class_that_is_too_small_is_an_error),
         cmocka_unit_test(keep_moves_patients_of_train_to_val),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

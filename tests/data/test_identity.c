@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* XXH3-128 with seed 0, as libxxhash 0.8 gives it: stored identities must stay what they are. */
+/* XXH3-128 with seed 0, from libxxhash 0.8: identities are stored in files and must not change. */
 static void test_golden(void **state)
 {
     (void)state;

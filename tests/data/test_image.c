@@ -1,4 +1,4 @@
-/* Decoding, resizing and encoding: what is right, and what must be refused with a clear message. */
+/* Decoding, resizing and encoding images, and the errors for bad ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A smooth image, which JPEG keeps well. */
+/* A smooth image, on which JPEG has a small error. */
 static pd_image make_image(int height, int width)
 {
     pd_image image = {.height = height, .width = width};
@@ -44,7 +44,7 @@ static void refuse(const unsigned char *bytes, size_t size, const char *words)
         fail_msg("'%s' does not say '%s'", pd_error_message(), words);
 }
 
-static void jpeg_and_png_come_back(void **state)
+static void jpeg_and_png_are_written_and_read(void **state)
 {
     (void)state;
     pd_image image = make_image(37, 61), again;
@@ -61,7 +61,7 @@ static void jpeg_and_png_come_back(void **state)
     remove("image.png");
 }
 
-/* Red in a PNG of 2 x 1 pixels, 8 bits with alpha, and mid-grey in one of 16 bits. */
+/* Red in a PNG of 2 x 1 pixels of 8 bits with alpha, and mid-grey in one of 16 bits. */
 static void colour_alpha_and_16_bits_become_grey(void **state)
 {
     (void)state;
@@ -87,7 +87,7 @@ static void colour_alpha_and_16_bits_become_grey(void **state)
     pd_image_free(&image);
 }
 
-static void what_is_no_image_is_refused(void **state)
+static void other_files_are_refused(void **state)
 {
     (void)state;
     static const char text[] = "This is a text file with a wrong name.";
@@ -120,7 +120,7 @@ static void a_jpeg_cut_short_is_refused(void **state)
     refuse(bytes, size - 2, "cut short");
     refuse(bytes, size - 40, "cut short");
 
-    /* Bytes behind the end do no harm. */
+    /* Bytes after the end are ignored. */
     unsigned char *padded;
     assert_int_equal(pd_alloc(&padded, size + 3000, 1), PD_OK);
     memcpy(padded, bytes, size);
@@ -133,8 +133,8 @@ static void a_jpeg_cut_short_is_refused(void **state)
     remove("cut.jpeg");
 }
 
-/* Any bytes may be refused, none may crash. */
-static void damaged_bytes_do_no_harm(void **state)
+/* Damaged bytes may be an error but must not crash. */
+static void damaged_bytes_do_not_crash(void **state)
 {
     (void)state;
     pd_image image = make_image(40, 40), again;
@@ -168,20 +168,20 @@ static void shrinking_uses_every_pixel(void **state)
 {
     (void)state;
     uint8_t small[8 * 8];
-    /* Stripes one pixel wide: a filter that leaves pixels out gives black or white. */
+    /* Stripes of one pixel: a filter that skips pixels gives black or white. */
     pd_image image = make_image(160, 240);
     for (int i = 0; i < 160 * 240; i++)
         image.pixels[i] = i % 2 ? 255 : 0;
     assert_int_equal(pd_image_resize(small, 8, 8, &image), PD_OK);
     for (int i = 0; i < 64; i++) {
         bool border =
-            i % 8 == 0 || i % 8 == 7; /* where the last stripe counts for what is beyond */
+            i % 8 == 0 || i % 8 == 7; /* except where the last stripe is repeated beyond the edge */
         assert_in_range(small[i], border ? 100 : 126, border ? 155 : 129);
     }
     pd_image_free(&image);
 }
 
-static void resizing_keeps_what_is_where(void **state)
+static void resizing_keeps_positions(void **state)
 {
     (void)state;
     uint8_t out[50 * 20];
@@ -211,13 +211,13 @@ static void writing_into_a_missing_folder_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(jpeg_and_png_come_back),
+        cmocka_unit_test(jpeg_and_png_are_written_and_read),
         cmocka_unit_test(colour_alpha_and_16_bits_become_grey),
-        cmocka_unit_test(what_is_no_image_is_refused),
+        cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(a_jpeg_cut_short_is_refused),
-        cmocka_unit_test(damaged_bytes_do_no_harm),
+        cmocka_unit_test(damaged_bytes_do_not_crash),
         cmocka_unit_test(shrinking_uses_every_pixel),
-        cmocka_unit_test(resizing_keeps_what_is_where),
+        cmocka_unit_test(resizing_keeps_positions),
         cmocka_unit_test(writing_into_a_missing_folder_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Images held and streamed: the same pixels, in bounded memory, and no damage goes unseen. */
+/* Images held in memory and streamed: the same pixels, bounded memory, and damage is detected. */
 #include "pneumo/data/images.h"
 
 #include "pneumo/base/random.h"
@@ -83,7 +83,7 @@ static pd_images *create(bool hold, size_t most)
 static void test_same_pixels(void **state)
 {
     (void)state;
-    const int64_t asked[] = {7, 59, 7, 3}; /* an image may come twice in a batch */
+    const int64_t asked[] = {7, 59, 7, 3}; /* an image can occur twice in a batch */
     const uint8_t *pixels[4];
     for (int hold = 0; hold < 2; hold++) {
         pd_images *self = create(hold, 4);
@@ -102,7 +102,7 @@ static void test_same_pixels(void **state)
     }
 }
 
-static void test_only_held_images_are_there(void **state)
+static void test_only_held_images_are_available(void **state)
 {
     (void)state;
     const int64_t other = 4, none = COUNT;
@@ -117,7 +117,7 @@ static void test_only_held_images_are_there(void **state)
     pd_images_destroy(&self);
 }
 
-/* Bytes of memory that this process has taken, or -1. */
+/* The resident memory of this process in bytes, or -1. */
 static long resident(void)
 {
     long size, pages = -1;
@@ -129,12 +129,12 @@ static long resident(void)
     return pages < 0 ? -1 : pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Streaming takes the memory of `most` images, however many there are. */
+/* Streaming needs memory for `most` images, regardless of their total number. */
 static void test_bounded_memory(void **state)
 {
     (void)state;
 #ifdef __SANITIZE_ADDRESS__
-    skip(); /* it keeps what is released for a while */
+    skip(); /* it delays the release of memory */
 #endif
     const uint8_t *pixels[2];
     long before = resident();
@@ -156,7 +156,7 @@ static void test_bounded_memory(void **state)
     pd_images_destroy(&self);
 }
 
-/* Where the pixels of image `id` lie in the file. */
+/* The offset of the pixels of image `id` in the file. */
 static off_t offset_of(int64_t id)
 {
     bytes file = slurp(FILE_NAME);
@@ -167,7 +167,7 @@ static off_t offset_of(int64_t id)
     return offset;
 }
 
-/* The share of the file's pages from `start` on, for `size` bytes, that are in memory. */
+/* The fraction of the file's pages from `start` on, for `size` bytes, that are in memory. */
 static double cached_share(int file, off_t start, size_t size)
 {
     long page = sysconf(_SC_PAGESIZE);
@@ -186,10 +186,10 @@ static double cached_share(int file, off_t start, size_t size)
     return (double)found / (double)pages;
 }
 
-static void test_prefetch_brings_the_images(void **state)
+static void test_prefetch_loads_the_images(void **state)
 {
     (void)state;
-    /* Far apart, so that what the system reads around one image is not the next. */
+    /* Far apart, so that reading around one image does not include the next. */
     const int64_t asked[] = {0, 20, 45, COUNT - 1};
     pd_images *self = create(false, 1);
     int file = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
@@ -199,7 +199,7 @@ static void test_prefetch_brings_the_images(void **state)
         off_t at = offset_of(asked[i]);
         assert_int_equal(posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED), 0);
         if (cached_share(file, at, PIXELS) > 0.1)
-            skip(); /* a file system in memory, or another reader */
+            skip(); /* a file system in memory, or another process reads the file */
         pd_images_prefetch(self, &asked[i], 1);
         for (int wait = 0; cached_share(file, at, PIXELS) < 0.9 && wait < 3000; wait++)
             nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
@@ -209,7 +209,7 @@ static void test_prefetch_brings_the_images(void **state)
     pd_images_destroy(&self);
 }
 
-static void test_damage_is_seen(void **state)
+static void test_damage_is_detected(void **state)
 {
     (void)state;
     const uint8_t *pixels;
@@ -230,7 +230,7 @@ static void test_damage_is_seen(void **state)
     pd_images_destroy(&self);
 }
 
-/* HDF5 takes what lies behind the end of a file for zeros, and their checksum is right. */
+/* HDF5 reads zeros beyond the end of a file, and their checksum is correct. */
 static void test_file_cut_short_in_use(void **state)
 {
     (void)state;
@@ -251,12 +251,12 @@ static void test_file_written_in_use(void **state)
     const uint8_t *pixels;
     pd_images *self = create(false, 1);
     bytes whole = slurp(FILE_NAME);
-    /* The clock of file times ticks every few milliseconds. */
+    /* The resolution of file times is a few milliseconds. */
     nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     spill(FILE_NAME, whole.data, whole.size);
     assert_int_equal(pd_images_fetch(self, ids, 1, &pixels), PD_FAILED);
     assert_message(FILE_NAME ": was changed while it was in use");
-    /* A file that is replaced is another file: the one in use is as it was. */
+    /* Replacing a file creates another one: the open file is unchanged. */
     pd_dataset_destroy(&dataset);
     assert_int_equal(pd_dataset_open(&dataset, FILE_NAME), PD_OK);
     pd_images_destroy(&self);
@@ -273,10 +273,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_same_pixels, open_new, close_it),
-        cmocka_unit_test_setup_teardown(test_only_held_images_are_there, open_new, close_it),
+        cmocka_unit_test_setup_teardown(test_only_held_images_are_available, open_new, close_it),
         cmocka_unit_test_setup_teardown(test_bounded_memory, open_new, close_it),
-        cmocka_unit_test_setup_teardown(test_prefetch_brings_the_images, open_new, close_it),
-        cmocka_unit_test_setup_teardown(test_damage_is_seen, open_new, close_it),
+        cmocka_unit_test_setup_teardown(test_prefetch_loads_the_images, open_new, close_it),
+        cmocka_unit_test_setup_teardown(test_damage_is_detected, open_new, close_it),
         cmocka_unit_test_setup_teardown(test_file_cut_short_in_use, open_new, close_it),
         cmocka_unit_test_setup_teardown(test_file_written_in_use, open_new, close_it),
     };

@@ -1,5 +1,5 @@
-/* Lanes: equal shares, every sample in one lane, orders that depend on nothing but seed and epoch.
- */
+/* Lanes: equal shares of the classes, every sample in one lane, and orders that depend only on seed
+ * and epoch. */
 #include "pneumo/data/lanes.h"
 
 #include <setjmp.h>
@@ -115,8 +115,8 @@ static bool same_picks(const pd_pick *a, const pd_pick *b)
     return true;
 }
 
-/* Two orders asked for in different sequences agree; two epochs, seeds or lanes do not. */
-static void the_order_is_pure(void **state)
+/* An order does not depend on the sequence of calls, but on epoch, seed and lane. */
+static void the_order_is_a_pure_function(void **state)
 {
     (void)state;
     pd_lanes *a = make(4, true, 0), *b = make(4, true, 0);
@@ -156,7 +156,7 @@ int main(void)
         cmocka_unit_test(every_sample_is_in_one_lane),
         cmocka_unit_test(an_epoch_takes_each_sample_about_once),
         cmocka_unit_test(classes_take_turns),
-        cmocka_unit_test(the_order_is_pure),
+        cmocka_unit_test(the_order_is_a_pure_function),
         cmocka_unit_test(too_few_samples_is_an_error),
     };
     return cmocka_run_group_tests(tests, fill, NULL);

@@ -1,4 +1,4 @@
-/* Mixup: who is paired with whom and by which shares, and what blending gives. */
+/* Mixup: the pairs, the distribution of their shares, and the result of blending. */
 #include "pneumo/data/mixup.h"
 
 #include <math.h>
@@ -36,10 +36,9 @@ static void every_sample_is_in_one_pair_at_most(void **state)
     }
 }
 
-/* A share s and 1 - s are the same pair, so shares are those of the distribution folded at 1/2. The
- * variance of Beta(a, a) is 1 / (4 (2 a + 1)), which folding leaves as the mean square distance
- * from 1/2. */
-static void shares_are_of_the_beta_distribution(void **state)
+/* Shares s and 1 - s describe the same pair, so the distribution is folded at 1/2. The variance of
+ * Beta(a, a) is 1 / (4 (2 a + 1)), and folding keeps it as the mean square distance from 1/2. */
+static void shares_follow_the_beta_distribution(void **state)
 {
     (void)state;
     const double alphas[] = {1, 0.4, 0.2, 0.01};
@@ -59,8 +58,8 @@ static void shares_are_of_the_beta_distribution(void **state)
     }
 }
 
-/* Shares so near to 0 and 1 that their powers vanish still come to an end. */
-static void tiny_alphas_end(void **state)
+/* Drawing terminates even if the powers underflow. */
+static void drawing_terminates_for_tiny_alphas(void **state)
 {
     (void)state;
     const double alphas[] = {1e-5, 1e-12, 4.9e-324};
@@ -74,7 +73,7 @@ static void tiny_alphas_end(void **state)
     }
 }
 
-static void drawing_is_pure(void **state)
+static void drawing_is_a_pure_function(void **state)
 {
     (void)state;
     pd_mixup_pair first[COUNT / 2], other[COUNT / 2];
@@ -92,7 +91,7 @@ static void drawing_is_pure(void **state)
     assert_memory_not_equal(first, other, sizeof first);
 }
 
-/* What a loses to b, b loses to a. */
+/* a and b exchange equal parts. */
 static void blending_is_symmetric(void **state)
 {
     (void)state;
@@ -106,16 +105,16 @@ static void blending_is_symmetric(void **state)
     assert_true(c[0] == 3 && d[0] == 5);
 }
 
-/* A normal image of weight 3 and a pneumonia of weight 1: the loss of either mixed sample is the
- * mean of the two weighted losses, whatever the network says. */
-static void weights_count_in_targets(void **state)
+/* A normal image of weight 3 and a pneumonia image of weight 1: for any output of the network, the
+ * loss of a mixed sample is the mean of the two weighted losses. */
+static void targets_include_weights(void **state)
 {
     (void)state;
     float t_a = 0, w_a = 3, t_b = 1, w_b = 1;
     pd_mixup_blend_targets((pd_mixup_target){&t_a, &w_a}, (pd_mixup_target){&t_b, &w_b}, 0.75f);
     assert_true(fabsf(w_a - 2.5f) < 1e-6f && fabsf(w_b - 1.5f) < 1e-6f);
     for (double p = 0.1; p < 1; p += 0.2) {
-        double of_a = 3 * -log(1 - p), of_b = -log(p); /* as they were */
+        double of_a = 3 * -log(1 - p), of_b = -log(p); /* the originals */
         double mixed_a = (double)w_a * -((double)t_a * log(p) + (1 - (double)t_a) * log(1 - p));
         double mixed_b = (double)w_b * -((double)t_b * log(p) + (1 - (double)t_b) * log(1 - p));
         assert_true(fabs(mixed_a - (0.75 * of_a + 0.25 * of_b)) < 1e-5);
@@ -127,11 +126,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_is_in_one_pair_at_most),
-        cmocka_unit_test(shares_are_of_the_beta_distribution),
-        cmocka_unit_test(tiny_alphas_end),
-        cmocka_unit_test(drawing_is_pure),
+        cmocka_unit_test(shares_follow_the_beta_distribution),
+        cmocka_unit_test(drawing_terminates_for_tiny_alphas),
+        cmocka_unit_test(drawing_is_a_pure_function),
         cmocka_unit_test(blending_is_symmetric),
-        cmocka_unit_test(weights_count_in_targets),
+        cmocka_unit_test(targets_include_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Two data sets that put a patient into different folds are told apart from those that agree. */
+/* Detecting two data sets that have a patient in different folds. */
 #include "pneumo/data/overlap.h"
 
 #include <setjmp.h>
@@ -47,7 +47,7 @@ static pd_dataset *open_new(const char *path, const given *images, int count)
     return dataset;
 }
 
-/* Compares the base with others, both ways round. */
+/* Compares the base with another data set, in both orders. */
 static pd_status check(const given *images, int count)
 {
     fresh_folder(FOLDER);
@@ -64,7 +64,7 @@ static pd_status check(const given *images, int count)
 static void test_agree(void **state)
 {
     (void)state;
-    /* Other numbers of patients, another order, and images that only one of them has. */
+    /* Other patient numbers, another order, and images that are in only one data set. */
     const given same[] = {{30, 0, PD_TEST}, {22, 7, PD_VAL}, {11, 5, PD_TRAIN}, {40, 1, PD_VAL}};
     assert_int_equal(check(base, COUNT), PD_OK);
     assert_int_equal(check(same, 4), PD_OK);
@@ -82,7 +82,7 @@ static void test_image_in_another_fold(void **state)
     assert_int_equal(check(tested, 1), PD_FAILED);
 }
 
-/* The image that both have is in one fold, but another of its patient is not. */
+/* The common image is in the same fold, but another image of its patient is not. */
 static void test_patient_in_another_fold(void **state)
 {
     (void)state;
@@ -92,7 +92,7 @@ static void test_patient_in_another_fold(void **state)
     assert_int_equal(check(others, 2), PD_OK);
 }
 
-/* Images with the same pixels within one file, too. */
+/* Images with the same pixels within one file. */
 static void test_repeated_pixels(void **state)
 {
     (void)state;

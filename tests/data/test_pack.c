@@ -1,4 +1,4 @@
-/* Packing a small synthetic folder from end to end. */
+/* Packing a small synthetic folder. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@
 
 enum { IMAGES = 40, SIZE = 24 };
 
-static char drawn[] = "drawn-XXXXXX"; /* the synthetic folder that each test gets a copy of */
+static char drawn[] = "drawn-XXXXXX"; /* the synthetic folder that is copied for each test */
 static char root[64], folder[128], output[128];
 
 static int draw_folder(void **state)
@@ -82,7 +82,7 @@ static pd_pack_options make_options(void)
     return options;
 }
 
-/* Puts bytes, or a copy of the file `from`, at folder/below. */
+/* Writes bytes, or a copy of the file `from`, to folder/below. */
 static void put(const char *below, const char *from)
 {
     char path[256], source[256];
@@ -116,11 +116,11 @@ static void refuse(const pd_pack_options *options, const char *words)
     assert_int_equal(pd_pack(options, &result), PD_FAILED);
     if (!strstr(pd_error_message(), words))
         fail_msg("'%s' does not say '%s'", pd_error_message(), words);
-    /* Only the folder of images: no output, nothing half-written. */
+    /* Only the folder of images is left: no output and no temporary file. */
     assert_int_equal(entries_in_root(), 1);
 }
 
-static void the_file_holds_what_the_folder_held(void **state)
+static void the_file_contains_the_folder(void **state)
 {
     (void)state;
     pd_pack_options options = make_options();
@@ -164,7 +164,7 @@ static void the_file_holds_what_the_folder_held(void **state)
     pd_dataset_destroy(&dataset);
 }
 
-/* Packs the folder with one more image, of one grey, and finds its shape in the file. */
+/* Packs the folder with an additional image of one grey and checks its shape in the file. */
 static void pack_with_blank(char *digest, int height, int width)
 {
     pd_pack_options options = make_options();
@@ -193,7 +193,7 @@ static void pack_with_blank(char *digest, int height, int width)
     strcpy(digest, result.info.digest);
 }
 
-/* Two files that differ in nothing but the shape of one image are not the same data. */
+/* The digest depends on the shapes of the original images. */
 static void shapes_are_kept_and_digested(void **state)
 {
     (void)state;
@@ -279,7 +279,7 @@ static void a_bad_image_is_named_or_left_out(void **state)
     pd_pack_options options = make_options();
     pd_pack_result result;
     put("train/NORMAL/IM-9000-0001.jpeg", NULL);
-    put("train/NORMAL/IM-9001-0001.jpeg", NULL); /* the same bytes: bad, and no duplicate */
+    put("train/NORMAL/IM-9001-0001.jpeg", NULL); /* the same bytes: bad, but not a duplicate */
     refuse(&options, "images/train/NORMAL/IM-9000-0001.jpeg: not a JPEG or PNG");
     assert_non_null(strstr(pd_error_message(), "--skip-bad"));
     options.skip_bad = true;
@@ -289,7 +289,7 @@ static void a_bad_image_is_named_or_left_out(void **state)
     assert_int_equal(result.info.count, IMAGES);
 }
 
-static void kept_folds_tell_of_patients_in_two(void **state)
+static void kept_folds_count_patients_in_two(void **state)
 {
     (void)state;
     char from[256], to[256], name[256];
@@ -301,13 +301,13 @@ static void kept_folds_tell_of_patients_in_two(void **state)
     snprintf(name, sizeof name, "%s/test/PNEUMONIA", folder);
     assert_int_equal(pd_folder_make(name), PD_OK);
     put("test/NORMAL/IM-9000-0001.jpeg", "train/NORMAL/IM-0001-0001.jpeg");
-    /* Another image of patient virus 1, who is in train. */
+    /* Another image of patient virus 1, whose other images are in train. */
     snprintf(from, sizeof from, "%s/train/PNEUMONIA/person1_virus_1.jpeg", folder);
     snprintf(to, sizeof to, "%s/test/PNEUMONIA/person1_virus_777.jpeg", folder);
     assert_int_equal(rename(from, to), 0);
     put("train/PNEUMONIA/person1_virus_888.jpeg", "train/PNEUMONIA/person1_bacteria_1.jpeg");
     assert_int_equal(pd_pack(&options, &result), PD_OK);
-    /* Of an image in test and in train, the one in test is kept: it is the first by name. */
+    /* Of duplicates in test and train, the one in test is kept: it is the first by name. */
     assert_int_equal(result.info.counts[PD_TEST][PD_NORMAL], 1);
     assert_int_equal(result.info.counts[PD_TEST][PD_PNEUMONIA], 1);
     assert_int_equal(result.info.duplicates, 2);
@@ -315,7 +315,7 @@ static void kept_folds_tell_of_patients_in_two(void **state)
     assert_non_null(strstr(result.info.fold_policy, "in two folds"));
 }
 
-static void the_folder_of_the_output_is_made(void **state)
+static void the_output_folder_is_created(void **state)
 {
     (void)state;
     pd_pack_options options = make_options();
@@ -327,7 +327,7 @@ static void the_folder_of_the_output_is_made(void **state)
     assert_true(pd_file_exists(below));
 }
 
-static void impossible_wishes_are_refused(void **state)
+static void invalid_options_are_refused(void **state)
 {
     (void)state;
     pd_pack_options options = make_options();
@@ -359,15 +359,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter_copy, leave_copy)
     const struct CMUnitTest tests[] = {
-        TEST(the_file_holds_what_the_folder_held),
+        TEST(the_file_contains_the_folder),
         TEST(shapes_are_kept_and_digested),
         TEST(threads_do_not_change_a_byte),
         TEST(duplicates_are_kept_once_and_join_patients),
         TEST(a_duplicate_under_two_labels_is_refused),
         TEST(a_bad_image_is_named_or_left_out),
-        TEST(kept_folds_tell_of_patients_in_two),
-        TEST(the_folder_of_the_output_is_made),
-        TEST(impossible_wishes_are_refused),
+        TEST(kept_folds_count_patients_in_two),
+        TEST(the_output_folder_is_created),
+        TEST(invalid_options_are_refused),
     };
     return cmocka_run_group_tests(tests, draw_folder, leave_drawn);
 }

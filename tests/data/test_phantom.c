@@ -1,5 +1,5 @@
-/* Synthetic radiographs: repeatable, with the disease where it is said to be, and nothing else that
- * gives the class away. */
+/* Synthetic radiographs: reproducible, with the opacity at the stated position, and no other
+ * difference between the classes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static double mean_of(const pd_image *image)
     return sum / (image->height * image->width);
 }
 
-static void same_numbers_same_image(void **state)
+static void equal_numbers_give_equal_images(void **state)
 {
     (void)state;
     pd_image a, b;
@@ -72,7 +72,7 @@ static void the_opacity_lies_within_the_image(void **state)
     }
 }
 
-/* Mean grey inside the middle of an ellipse, less that of the whole image. */
+/* Mean grey in the centre of an ellipse minus the mean of the image. */
 static double light_at(const pd_image *image, float cx, float cy, float rx, float ry)
 {
     double sum = 0, count = 0;
@@ -87,7 +87,7 @@ static double light_at(const pd_image *image, float cx, float cy, float rx, floa
     return sum / count - mean_of(image);
 }
 
-/* The place that is named is brighter than its mirror image in the other lung. */
+/* The opacity is brighter than its mirror image in the other lung. */
 static void focal_opacities_are_bright(void **state)
 {
     (void)state;
@@ -104,7 +104,7 @@ static void focal_opacities_are_bright(void **state)
     assert_in_range(brighter, 15, 20);
 }
 
-static void the_mean_does_not_tell_the_classes(void **state)
+static void the_mean_does_not_separate_the_classes(void **state)
 {
     (void)state;
     enum { EACH = 30 };
@@ -165,8 +165,8 @@ static void synth_writes_the_published_layout_once(void **state)
     assert_int_equal(system(command), 0);
 }
 
-/* truth.csv names every image, and of the focal ones the place that pd_phantom_draw tells. */
-static void synth_tells_the_truth_when_asked(void **state)
+/* truth.csv lists every image, with the position from pd_phantom_draw for focal opacities. */
+static void synth_writes_truth_on_request(void **state)
 {
     (void)state;
     char root[] = "synth-XXXXXX", folder[32], path[64], expected[128], command[64];
@@ -198,7 +198,7 @@ static void synth_tells_the_truth_when_asked(void **state)
     pd_image_free(&image);
     free(text);
 
-    /* It does not disturb who scans the folder, and is not there unasked. */
+    /* It does not affect scanning the folder, and is written only on request. */
     pd_scan scan;
     assert_int_equal(pd_scan_folder(&scan, folder), PD_OK);
     assert_int_equal(scan.count, 20);
@@ -216,12 +216,12 @@ static void synth_tells_the_truth_when_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_numbers_same_image),
+        cmocka_unit_test(equal_numbers_give_equal_images),
         cmocka_unit_test(the_opacity_lies_within_the_image),
         cmocka_unit_test(focal_opacities_are_bright),
-        cmocka_unit_test(the_mean_does_not_tell_the_classes),
+        cmocka_unit_test(the_mean_does_not_separate_the_classes),
         cmocka_unit_test(synth_writes_the_published_layout_once),
-        cmocka_unit_test(synth_tells_the_truth_when_asked),
+        cmocka_unit_test(synth_writes_truth_on_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,7 @@ static void test_golden(void **state)
     assert_true(isnan(traits.values[PD_TRAIT_LIKENESS]));
 }
 
-/* A second, slow way: two passes in floating point, one pixel at a time. */
+/* A slow reference: two passes in floating point, one pixel at a time. */
 static double slow_deviation(const double *values, int count)
 {
     double mean = 0, squares = 0;
@@ -84,7 +84,7 @@ static double slow_sharpness(int height, int width)
     return slow_deviation(edges, count) / slow_deviation(grey, height * width);
 }
 
-/* The cell that each pixel belongs to is looked for, where the program counts off cells. */
+/* Searches the cell of each pixel, whereas the program computes the pixels of each cell. */
 static double slow_cell(int height, int width, int cell)
 {
     double sum = 0, count = 0;
@@ -113,7 +113,7 @@ static void test_against_slow(void **state)
         assert_close(traits.values[PD_TRAIT_SHARPNESS], slow_sharpness(height, width), 1e-9);
         for (int cell = 0; cell < CELLS; cell++)
             assert_int_equal(traits.thumbnail[cell], (int)slow_cell(height, width, cell));
-        /* Nothing is said of a shape that is not known. */
+        /* An unknown shape gives unknown traits. */
         assert_true(isnan(traits.values[PD_TRAIT_SIDE]) && isnan(traits.values[PD_TRAIT_RATIO]));
     }
 }
@@ -145,7 +145,7 @@ static void test_ends(void **state)
     pd_traits_measure(&traits, pixels, 20, 20, 20, 20);
     assert_close(traits.values[PD_TRAIT_DEVIATION], 127.5, 0);
     assert_close(traits.values[PD_TRAIT_SHARPNESS], 8, 1e-12);
-    /* Smaller than the grid, and than the Laplacian. */
+    /* Smaller than the grid and than the Laplacian stencil. */
     for (int side = 1; side < 9; side++) {
         pd_traits_measure(&traits, pixels, side, side, side, side);
         pd_traits_compare(&traits, mean);
@@ -169,7 +169,7 @@ static double slow_correlation(const double *a, const double *b, int count)
     return product / slow_deviation(a, count) / slow_deviation(b, count);
 }
 
-/* A value of the mean image at a place in cells, by tents; the edge goes on outside. */
+/* The mean image at a position in cells, by linear interpolation; edges are repeated outside. */
 static double slow_sample(const float *mean, double y, double x)
 {
     double sum = 0;
@@ -217,7 +217,7 @@ static void test_likeness_against_slow(void **state)
     }
 }
 
-/* Framing and side do not matter; what is not there, does. */
+/* Framing and mirroring have no effect; missing anatomy does. */
 static void test_likeness_of_phantoms(void **state)
 {
     (void)state;
@@ -264,11 +264,11 @@ static void test_quantiles(void **state)
     assert_int_equal(profile.images, COUNT);
     assert_close(profile.ranges[PD_TRAIT_MEAN].low, 0.0006497499999999999, 1e-12);
     assert_close(profile.ranges[PD_TRAIT_MEAN].high, 2496.50174965, 1e-9);
-    /* One image whose shape is not known: nothing is known of all. */
+    /* One image of unknown shape makes the range unknown. */
     assert_true(isnan(profile.ranges[PD_TRAIT_RATIO].low));
     assert_close(profile.ranges[PD_TRAIT_RATIO].least, 1.0 / 3, 0);
     assert_close(profile.ranges[PD_TRAIT_RATIO].most, 3, 0);
-    /* One image is its own range. */
+    /* A single image is its own range. */
     assert_int_equal(pd_profile_build(&profile, values + 1, 1, 224), PD_OK);
     assert_close(profile.ranges[PD_TRAIT_MEAN].low, values[1][0], 0);
     assert_close(profile.ranges[PD_TRAIT_MEAN].high, values[1][0], 0);
@@ -297,7 +297,7 @@ static void test_limits(void **state)
     check_limits(&profile.ranges[PD_TRAIT_MEAN], 40, 205);
     check_limits(&profile.ranges[PD_TRAIT_SHARPNESS], 0.033367, 0.9);
     check_limits(&profile.ranges[PD_TRAIT_LIKENESS], 0.4, 1);
-    /* A side that the data set itself has, packed or not, is no reason. */
+    /* A side that occurs in the data set, packed or not, is not a reason. */
     assert_int_equal(pd_profile_build(&profile, two, 2, 28), PD_OK);
     check_limits(&profile.ranges[PD_TRAIT_SIDE], 28, PD_IMAGE_SIDE_MAX);
     const double small[1][PD_TRAITS] = {{20, 1, 0, 10, 10, 0, -0.5}};
@@ -307,7 +307,7 @@ static void test_limits(void **state)
     check_limits(&profile.ranges[PD_TRAIT_LIKENESS], -0.6, 1);
 }
 
-/* Sets one trait of an image that is otherwise like the others, and looks for the answer. */
+/* Changes one trait of a typical image and checks the reason. */
 static void check_reason(const pd_profile *profile, pd_trait trait, double value,
                          const char *expected)
 {
@@ -319,7 +319,7 @@ static void check_reason(const pd_profile *profile, pd_trait trait, double value
     assert_int_equal(pd_profile_check(profile, &traits), trait);
     pd_profile_reason(text, profile, &traits, trait);
     assert_string_equal(text, expected);
-    /* Nothing is said of what is not known. */
+    /* Unknown traits are not checked. */
     traits.values[trait] = (double)NAN;
     assert_int_equal(pd_profile_check(profile, &traits), PD_TRAITS);
 }

@@ -31,7 +31,7 @@ static int leave_folder(void **state)
     return system(command);
 }
 
-/* Scanning looks at names only, so any bytes will do. */
+/* Creates an empty file, since scanning only looks at names. */
 static void add(const char *below)
 {
     char path[256], folder[256];
@@ -53,7 +53,7 @@ static void the_published_layout_is_found(void **state)
     add("train/NORMAL/.DS_Store");
     add("train/NORMAL/.hidden.jpeg");
     add("train/NORMAL/notes.txt");
-    add("train/NORMAL/sub.png/inner.png"); /* a folder, whatever its name */
+    add("train/NORMAL/sub.png/inner.png"); /* a folder despite its name */
     add("train/PNEUMONIA/person115_bacteria_1.jpeg");
     add("train/PNEUMONIA/person115_virus_1.jpeg");
     add("train/PNEUMONIA/IM-0007-0001.png");
@@ -91,7 +91,7 @@ static void the_published_layout_is_found(void **state)
     pd_scan_free(&scan);
 }
 
-static void classes_alone_are_a_layout(void **state)
+static void classes_without_folds_are_found(void **state)
 {
     (void)state;
     add("NORMAL/a.png");
@@ -134,7 +134,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_published_layout_is_found, enter_folder, leave_folder),
-        cmocka_unit_test_setup_teardown(classes_alone_are_a_layout, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(classes_without_folds_are_found, enter_folder,
+                                        leave_folder),
         cmocka_unit_test_setup_teardown(what_is_missing_is_named, enter_folder, leave_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* What shapes tell of classes, against a count of all pairs. */
+/* How well shapes separate the classes, compared with counting all pairs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ static pd_shapes compare(const pd_sample *samples, int64_t count)
     return shapes;
 }
 
-/* The share of pairs in which the pneumonia has the higher value. */
+/* The fraction of pairs in which the pneumonia image has the higher value. */
 static double count_pairs(pd_shape_measure measure, const pd_sample *samples, int count)
 {
     double wins = 0, pairs = 0;
@@ -61,7 +61,7 @@ static double median_of(pd_shape_measure measure, pd_label label, const pd_sampl
     return members % 2 ? values[members / 2] : (values[members / 2 - 1] + values[members / 2]) / 2;
 }
 
-/* Few different sides make many ties, also of shapes such as 10 x 20 and 20 x 40. */
+/* Few different sides give many ties, also between shapes such as 10 x 20 and 20 x 40. */
 static void test_against_all_pairs(void **state)
 {
     (void)state;
@@ -74,7 +74,7 @@ static void test_against_all_pairs(void **state)
             samples[i] = make_sample(i < 2 ? (pd_label)i : (pd_label)pd_random_below(&random, 2),
                                      10 + 10 * (int)pd_random_below(&random, 4),
                                      i ? 10 + 10 * (int)pd_random_below(&random, 4) : 15);
-        samples[1].width = 20; /* not all alike */
+        samples[1].width = 20; /* not all the same */
         pd_shapes shapes = compare(samples, count);
         assert_true(shapes.known && !shapes.same);
         for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
@@ -91,8 +91,8 @@ static void test_against_all_pairs(void **state)
     assert_true(higher[PD_NORMAL] > 100 && higher[PD_PNEUMONIA] > 100);
 }
 
-/* A difference that chance can make is no shortcut, and neither is one that is certain but small.
- * Newcombe's lower limit is 0.582 for 4 + 4 images fully apart and 0.642 for 5 + 5. */
+/* Neither an insignificant difference nor a significant but small one is a shortcut. Newcombe's
+ * lower limit is 0.582 for 4 + 4 fully separated images and 0.642 for 5 + 5. */
 static void test_shortcuts(void **state)
 {
     (void)state;
@@ -103,13 +103,13 @@ static void test_shortcuts(void **state)
         {4, 10, 20, 1, false},   {5, 10, 20, 1, true},
         {5, 20, 10, 1, true},    {3000, 10, 20, 6, false}, /* AUC 1/2 + 1/12 */
         {3000, 10, 20, 4, true},                           /* AUC 1/2 + 1/8 */
-        {30, 10, 20, 4, false},                            /* the same of few images */
+        {30, 10, 20, 4, false},                            /* the same with few images */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int count = 2 * cases[i].images;
         pd_sample *samples = calloc((size_t)count, sizeof *samples);
         assert_non_null(samples);
-        /* Of pneumonias only one in `every` has a width of its own. */
+        /* One in `every` pneumonia images has a different width. */
         for (int j = 0; j < count; j++)
             samples[j] = make_sample(j % 2 ? PD_PNEUMONIA : PD_NORMAL, 10,
                                      j % 2 && j / 2 % cases[i].every == 0 ? cases[i].pneumonia_width

@@ -47,8 +47,8 @@ static void the_plain_view_keeps_pixels(void **state)
             assert_true(fabsf(out[3 * i + c] - ((float)image[i] - 100) / 50) < 1e-4f);
 }
 
-/* Halving the side averages 2x2 pixels: nothing aliases. */
-static void shrinking_averages(void **state)
+/* Halving the side averages 2 x 2 pixels, without aliasing. */
+static void shrinking_averages_pixels(void **state)
 {
     (void)state;
     float out[SIDE * SIDE / 4];
@@ -63,7 +63,7 @@ static void shrinking_averages(void **state)
         }
 }
 
-/* With scaling = image a network sees mean 0 and deviation 1 of every image, however exposed. */
+/* With scaling = image, every rendered view has mean 0 and deviation 1 at any exposure. */
 static void own_scaling_removes_brightness_and_contrast(void **state)
 {
     (void)state;
@@ -88,7 +88,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_plain_view_keeps_pixels),
-        cmocka_unit_test(shrinking_averages),
+        cmocka_unit_test(shrinking_averages_pixels),
         cmocka_unit_test(own_scaling_removes_brightness_and_contrast),
     };
     return cmocka_run_group_tests(tests, fill, NULL);

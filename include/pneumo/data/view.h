@@ -67,7 +67,7 @@ size_t pd_view_scratch(int height, int width);
 void pd_view_render(const pd_view *view, const pd_input *input, const uint8_t *image, float *out,
                     float *scratch);
 
-/* A grey image whose pixels [height][width] belong to someone else. */
+/* A grey image with borrowed pixels [height][width]. */
 typedef struct pd_grey_image {
     int height, width;
     const uint8_t *pixels;
