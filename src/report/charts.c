@@ -45,44 +45,64 @@ static void figure_end(FILE *out)
     fputs("</figcaption>\n</figure>\n", out);
 }
 
-static pd_status copy_points(pd_plot_point **out, const pd_curve *curve)
+/* A curve with the point of the threshold in use. */
+typedef struct curve_chart {
+    const char *title, *description, *x_label, *y_label;
+    const pd_curve *curve;
+    pd_plot_point chance[2]; /* ends of the line of a model that guesses */
+    pd_figure x, y;          /* at the threshold in use */
+} curve_chart;
+
+/* Opens the figure; the caption and figure_end follow. */
+static pd_status curve_begin(FILE *out, const curve_chart *chart)
 {
-    pd_status status = pd_alloc(out, curve->count, sizeof **out);
-    for (size_t i = 0; status == PD_OK && i < curve->count; i++)
-        (*out)[i] = (pd_plot_point){curve->points[i].x, curve->points[i].y};
-    return status;
+    const pd_curve *curve = chart->curve;
+    const pd_figure *x = &chart->x, *y = &chart->y;
+    pd_plot_point *points = NULL;
+    pd_status status = pd_alloc(&points, curve->count, sizeof *points);
+    if (status != PD_OK)
+        return status;
+    for (size_t i = 0; i < curve->count; i++)
+        points[i] = (pd_plot_point){curve->points[i].x, curve->points[i].y};
+    const pd_plot_point dot[] = {{x->value, y->value}};
+    const pd_plot_point cross[] = {
+        {x->low, y->value}, {x->high, y->value}, gap, {x->value, y->low}, {x->value, y->high}};
+    const pd_plot_mark marks[] = {
+        {PD_PLOT_DASHES, PD_PLOT_MUTED, chart->chance, COUNT(chart->chance)},
+        {PD_PLOT_LINE, PD_PLOT_FIRST, points, curve->count},
+        {PD_PLOT_LINE, PD_PLOT_SECOND, cross, COUNT(cross)},
+        {PD_PLOT_DOTS, PD_PLOT_SECOND, dot, COUNT(dot)},
+    };
+    const pd_plot plot = {chart->description, SHARES(chart->x_label), SHARES(chart->y_label), marks,
+                          COUNT(marks)};
+    const legend entries[] = {{PD_PLOT_FIRST, "model"},
+                              {PD_PLOT_SECOND, "threshold in use, 95 % intervals"},
+                              {PD_PLOT_MUTED, "chance"}};
+    figure_begin(out, chart->title, &plot, entries, COUNT(entries));
+    free(points);
+    return PD_OK;
 }
 
 pd_status pd_chart_roc(FILE *out, const pd_results_fold *fold)
 {
     pd_status status = PD_OK;
     pd_curve curve = {0};
-    pd_plot_point *points = NULL;
+    const pd_figure *specificity = &fold->chosen.specificity;
     PD_TRY(pd_curve_roc(&curve, fold->scores, fold->score_count));
-    PD_TRY(copy_points(&points, &curve));
-
-    const pd_figure *y = &fold->chosen.sensitivity, *specificity = &fold->chosen.specificity;
-    pd_figure x = {1 - specificity->value, 1 - specificity->high, 1 - specificity->low};
-    const pd_plot_point chance[] = {{0, 0}, {1, 1}}, dot[] = {{x.value, y->value}};
-    const pd_plot_point cross[] = {
-        {x.low, y->value}, {x.high, y->value}, gap, {x.value, y->low}, {x.value, y->high}};
-    const pd_plot_mark marks[] = {
-        {PD_PLOT_DASHES, PD_PLOT_MUTED, chance, COUNT(chance)},
-        {PD_PLOT_LINE, PD_PLOT_FIRST, points, curve.count},
-        {PD_PLOT_LINE, PD_PLOT_SECOND, cross, COUNT(cross)},
-        {PD_PLOT_DOTS, PD_PLOT_SECOND, dot, COUNT(dot)},
-    };
-    const pd_plot plot = {"ROC curve: sensitivity against 1 - specificity",
-                          SHARES("1 - specificity"), SHARES("sensitivity"), marks, COUNT(marks)};
-    const legend entries[] = {{PD_PLOT_FIRST, "model"},
-                              {PD_PLOT_SECOND, "threshold in use, 95 % intervals"},
-                              {PD_PLOT_MUTED, "chance"}};
-    figure_begin(out, "ROC", &plot, entries, COUNT(entries));
+    const curve_chart chart = {
+        .title = "ROC",
+        .description = "ROC curve: sensitivity against 1 - specificity",
+        .x_label = "1 - specificity",
+        .y_label = "sensitivity",
+        .curve = &curve,
+        .chance = {{0, 0}, {1, 1}},
+        .x = {1 - specificity->value, 1 - specificity->high, 1 - specificity->low},
+        .y = fold->chosen.sensitivity};
+    PD_TRY(curve_begin(out, &chart));
     pd_html_print(out, "Area under the curve %.3f [%.3f, %.3f].", fold->chosen.auc.value,
                   fold->chosen.auc.low, fold->chosen.auc.high);
     figure_end(out);
 cleanup:
-    free(points);
     free(curve.points);
     return status;
 }
@@ -91,30 +111,20 @@ pd_status pd_chart_precision_recall(FILE *out, const pd_results_fold *fold)
 {
     pd_status status = PD_OK;
     pd_curve curve = {0};
-    pd_plot_point *points = NULL;
-    PD_TRY(pd_curve_precision_recall(&curve, fold->scores, fold->score_count));
-    PD_TRY(copy_points(&points, &curve));
-
-    const pd_metrics *m = &fold->chosen;
-    const pd_figure *x = &m->sensitivity, *y = &m->precision;
-    int64_t pneumonia = m->confusion.true_positive + m->confusion.false_negative;
-    int64_t normal = m->confusion.true_negative + m->confusion.false_positive;
+    const pd_confusion *c = &fold->chosen.confusion;
+    int64_t pneumonia = c->true_positive + c->false_negative;
+    int64_t normal = c->true_negative + c->false_positive;
     double share = (double)pneumonia / (double)(pneumonia + normal);
-    const pd_plot_point chance[] = {{0, share}, {1, share}}, dot[] = {{x->value, y->value}};
-    const pd_plot_point cross[] = {
-        {x->low, y->value}, {x->high, y->value}, gap, {x->value, y->low}, {x->value, y->high}};
-    const pd_plot_mark marks[] = {
-        {PD_PLOT_DASHES, PD_PLOT_MUTED, chance, COUNT(chance)},
-        {PD_PLOT_LINE, PD_PLOT_FIRST, points, curve.count},
-        {PD_PLOT_LINE, PD_PLOT_SECOND, cross, COUNT(cross)},
-        {PD_PLOT_DOTS, PD_PLOT_SECOND, dot, COUNT(dot)},
-    };
-    const pd_plot plot = {"Precision against recall", SHARES("recall"), SHARES("precision"), marks,
-                          COUNT(marks)};
-    const legend entries[] = {{PD_PLOT_FIRST, "model"},
-                              {PD_PLOT_SECOND, "threshold in use, 95 % intervals"},
-                              {PD_PLOT_MUTED, "chance"}};
-    figure_begin(out, "Precision and recall", &plot, entries, COUNT(entries));
+    PD_TRY(pd_curve_precision_recall(&curve, fold->scores, fold->score_count));
+    const curve_chart chart = {.title = "Precision and recall",
+                               .description = "Precision against recall",
+                               .x_label = "recall",
+                               .y_label = "precision",
+                               .curve = &curve,
+                               .chance = {{0, share}, {1, share}},
+                               .x = fold->chosen.sensitivity,
+                               .y = fold->chosen.precision};
+    PD_TRY(curve_begin(out, &chart));
     pd_html_print(
         out,
         "Average precision %.3f. By chance it is the share of pneumonia, %.3f, so figures "
@@ -122,7 +132,6 @@ pd_status pd_chart_precision_recall(FILE *out, const pd_results_fold *fold)
         pd_curve_average_precision(&curve), share);
     figure_end(out);
 cleanup:
-    free(points);
     free(curve.points);
     return status;
 }

@@ -5,7 +5,7 @@
 #include "page_fold.h"
 #include "page_parts.h"
 #include "pneumo/base/clock.h"
-#include "pneumo/io/file.h"
+#include "text_file.h"
 #include "warnings.h"
 
 #include <inttypes.h>
@@ -322,9 +322,10 @@ static void write_making(FILE *out, const pd_page *page)
     fputc('\n', out);
 }
 
-static pd_status write_page(FILE *out, const pd_page *page)
+static pd_status write_page(FILE *out, const void *content)
 {
     pd_status status = PD_OK;
+    const pd_page *page = content;
     const pd_results *results = page->results;
     pd_html_begin(out, pd_page_known(results->job_name), style);
     write_top(out, results);
@@ -344,19 +345,5 @@ cleanup:
 
 pd_status pd_page_write(const char *path, const pd_page *page)
 {
-    pd_status status = PD_OK;
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (out == NULL)
-        return pd_fail("%s: out of memory for the page", path);
-    status = write_page(out, page);
-    bool complete = !ferror(out);
-    if (fclose(out) != 0 || !complete)
-        status = pd_fail("%s: out of memory for the page", path);
-    PD_TRY(status);
-    PD_TRY(pd_file_write(path, text, size));
-cleanup:
-    free(text);
-    return status;
+    return pd_text_file_write(path, write_page, page);
 }

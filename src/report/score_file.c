@@ -4,6 +4,8 @@
 #include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
 
+#include "text_file.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
@@ -29,30 +31,23 @@ static void write_row(FILE *out, pd_fold fold, const pd_score *score, const pd_s
     fprintf(out, ",%s\n", pd_text_number(number, score->probability));
 }
 
-pd_status pd_score_file_write(const char *path, const pd_results *results)
+static pd_status print_scores(FILE *out, const void *content)
 {
+    const pd_results *results = content;
     const pd_results_fold *const folds[PD_FOLDS] = {
         [PD_VAL] = &results->val, [PD_TEST] = &results->test};
-    pd_status status = PD_OK;
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (out == NULL)
-        return pd_fail("%s: out of memory for the scores", path);
     fputs(header, out);
-    for (pd_fold fold = PD_VAL; fold <= PD_TEST; fold++) {
+    for (pd_fold fold = PD_VAL; fold <= PD_TEST; fold++)
         for (size_t i = 0; folds[fold]->present && i < folds[fold]->score_count; i++) {
             const pd_score *score = &folds[fold]->scores[i];
             write_row(out, fold, score, &results->samples[score->id]);
         }
-    }
-    bool whole = ferror(out) == 0;
-    if (fclose(out) != 0 || !whole)
-        status = pd_fail("%s: out of memory for the scores", path);
-    else
-        status = pd_file_write(path, text, size);
-    free(text);
-    return status;
+    return PD_OK;
+}
+
+pd_status pd_score_file_write(const char *path, const pd_results *results)
+{
+    return pd_text_file_write(path, print_scores, results);
 }
 
 /* ---- reading ----

@@ -3,7 +3,7 @@
 #include "html.h"
 #include "pneumo/base/clock.h"
 #include "pneumo/base/text.h"
-#include "pneumo/io/file.h"
+#include "text_file.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -122,34 +122,15 @@ void pd_table_print(FILE *out, const pd_comparison *comparison)
 
 /* ---- files ---- */
 
-/* Writes the output of `put` to `path`. */
-static pd_status write_file(const char *path, const pd_comparison *comparison,
-                            void (*put)(FILE *out, const pd_comparison *comparison))
-{
-    pd_status status = PD_OK;
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (out == NULL)
-        return pd_fail("%s: out of memory for the table", path);
-    put(out, comparison);
-    bool whole = ferror(out) == 0;
-    if (fclose(out) != 0 || !whole)
-        status = pd_fail("%s: out of memory for the table", path);
-    else
-        status = pd_file_write(path, text, size);
-    free(text);
-    return status;
-}
-
 static void put_number(FILE *out, double value)
 {
     char number[PD_TEXT_NUMBER];
     fprintf(out, ",%s", isnan(value) ? "" : pd_text_number(number, value));
 }
 
-static void put_csv(FILE *out, const pd_comparison *comparison)
+static pd_status put_csv(FILE *out, const void *content)
 {
+    const pd_comparison *comparison = content;
     fputs("run,job,data_digest", out);
     for (pd_column column = 0; column < PD_COLUMNS; column++) {
         const char *name = pd_column_names[column];
@@ -174,6 +155,7 @@ static void put_csv(FILE *out, const pd_comparison *comparison)
         }
         fputc('\n', out);
     }
+    return PD_OK;
 }
 
 /* On a narrow screen a run is a block of lines, each with the title of its column. */
@@ -207,8 +189,9 @@ static void put_html_cell(FILE *out, const pd_comparison *comparison, int run, p
     fputs("</td>\n", out);
 }
 
-static void put_html(FILE *out, const pd_comparison *comparison)
+static pd_status put_html(FILE *out, const void *content)
 {
+    const pd_comparison *comparison = content;
     char title[CELL];
     snprintf(title, sizeof title, "Comparison of %d run%s", comparison->count,
              comparison->count == 1 ? "" : "s");
@@ -238,14 +221,15 @@ static void put_html(FILE *out, const pd_comparison *comparison)
         fputs("</ul>\n", out);
     }
     pd_html_end(out);
+    return PD_OK;
 }
 
 pd_status pd_table_write_csv(const char *path, const pd_comparison *comparison)
 {
-    return write_file(path, comparison, put_csv);
+    return pd_text_file_write(path, put_csv, comparison);
 }
 
 pd_status pd_table_write_html(const char *path, const pd_comparison *comparison)
 {
-    return write_file(path, comparison, put_html);
+    return pd_text_file_write(path, put_html, comparison);
 }

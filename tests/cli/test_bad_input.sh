@@ -98,7 +98,7 @@ image() {
 }
 
 refuse "pack: no such folder" 1 '^there is no folder nowhere; give' "$p" pack nowhere -o x.h5
-refuse "pack: a file for a folder" 1 '^data.h5 is nott a folder; give' "$p" pack data.h5 -o x.h5
+refuse "pack: a file for a folder" 1 '^data.h5 is not a folder; give' "$p" pack data.h5 -o x.h5
 refuse "pack: a folder of something else" 1 'contains none of the folders' "$p" pack phantoms/train/NORMAL -o x.h5
 fresh
 rm bad/train/NORMAL/*
@@ -351,9 +351,9 @@ accept "pack without a val fold" "$p" pack phantoms -o noval.h5 --size 32 --fold
 accept "pack without a test fold" "$p" pack phantoms -o notest.h5 --size 32 --folds 80/20/0
 refuse "train: an empty val fold" 1 '^noval.h5: the validation fold has 0 normal and 0 pneumonia images' \
     "${train[@]}" --data noval.h5
-refuse "evaluate: an empty val fold" 1 '^noval.h5: there are no images in its val fold: give another' \
+refuse "evaluate: an empty val fold" 1 '^noval.h5: no images in its val fold: give another' \
     "$p" evaluate good/best.h5 --data noval.h5 --fold val
-refuse "evaluate: an empty test fold" 1 '^notest.h5: there are no images in its test fold: give another' \
+refuse "evaluate: an empty test fold" 1 '^notest.h5: no images in its test fold: give another' \
     "$p" evaluate good/best.h5 --data notest.h5 --fold test
 accept "evaluate both: an empty test fold" "$p" evaluate good/best.h5 --data notest.h5 -o a/b/notest.json
 $python -c 'import json; assert list(json.load(open("a/b/notest.json"))["folds"]) == ["val"]'
