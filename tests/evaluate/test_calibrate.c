@@ -16,7 +16,7 @@ static pd_decision_rule rule(void)
     return pd_decision_rule_of(&job, "these");
 }
 
-/* Classes that are apart stay so in every part. */
+/* Separated classes are separated in every part. */
 static void test_cross_apart(void **state)
 {
     (void)state;
@@ -32,8 +32,8 @@ static void test_cross_apart(void **state)
     assert_int_equal(result.held_out.confusion.true_negative, EACH);
 }
 
-/* Scores that say nothing: judged by the images that chose it, a threshold reaches its target; by
- * others it must not be much better than chance, and each image counts once. */
+/* Uninformative scores: on the images that it was chosen on, a threshold reaches its target; on
+ * others it must be close to chance, and each image counts once. */
 static void test_cross_is_honest(void **state)
 {
     (void)state;

@@ -32,7 +32,7 @@ static void count_classes(int64_t counts[2], const pd_score *samples, size_t cou
         counts[samples[i].positive]++;
 }
 
-/* As many as asked for, in order, and all images of a patient or none. */
+/* The requested number, in order, with all images of a patient or none. */
 static void test_draw(void **state)
 {
     (void)state;
@@ -57,7 +57,7 @@ static void test_draw(void **state)
             assert_true(taken[p] == 0 || taken[p] == images[p]);
         assert_int_equal(pd_draw_patients(again, &kept_again, 100, number + 1), PD_OK);
         differs = differs || memcmp(drawn, again, 20 * sizeof *drawn) != 0;
-        /* All there is fits, and is taken. */
+        /* All images fit and are taken. */
         count_classes(counts, all, count);
         kept_again = count;
         memcpy(again, all, sizeof all);
@@ -87,7 +87,8 @@ static void test_draw_special(void **state)
         assert_int_equal(samples[i].positive, 0);
 }
 
-/* Patients stay whole, parts have about equal shares of each class, and every rest has both. */
+/* Patients stay whole, parts have about equal shares of each class, and the samples outside of each
+ * part have both. */
 static void test_parts(void **state)
 {
     (void)state;
@@ -122,7 +123,7 @@ static void test_few_parts(void **state)
     pd_score samples[8];
     for (int i = 0; i < 8; i++)
         samples[i] = (pd_score){.id = i, .positive = i < 5, .patient = i < 5 ? i : 5};
-    /* All normal images are of one patient: nothing can be judged apart. */
+    /* All normal images are of one patient: cross-validation is not possible. */
     assert_int_equal(pd_draw_parts(part, &parts, samples, 8, 10, 1), PD_OK);
     assert_int_equal(parts, 1);
     samples[7].patient = 6;

@@ -1,5 +1,5 @@
-/* The mean of several models' scores and heat maps. That files and commands use it is shown by
- * cli/test_ensemble. */
+/* The mean of several models' scores and heat maps. cli/test_ensemble tests the files and commands.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,14 +31,14 @@ static void test_calibrate(void **state)
     assert_true(scores[1].logit == (-4 - 3) / 2.0 / 4);
     assert_true(scores[1].views[0] == scores[1].logit);
     assert_true(isnan(scores[0].views[1]));
-    /* What comes of it is the probability that the model gives by itself. */
+    /* The result is the probability of the single model. */
     pd_score alone = score_of(1, 2, 1);
     pd_scores_decide(&alone, 1, 4, 2);
     pd_scores_decide(scores, 1, 1, 1);
     assert_true(alone.probability == scores[0].probability);
 }
 
-/* The logits' mean; the class that most say, of several the lowest. */
+/* The mean of the logits; the most frequent class, the lowest of several. */
 static void test_mean_of_an_image(void **state)
 {
     (void)state;
@@ -55,7 +55,7 @@ static void test_mean_of_an_image(void **state)
     assert_int_equal(pd_score_mean(all + 1, 1).predicted, 1);
 }
 
-/* Each image is judged by those that have it, in whatever order. */
+/* Each image is the mean over the lists that contain it, in any order. */
 static void test_mean_of_lists(void **state)
 {
     (void)state;
@@ -99,7 +99,7 @@ static void test_mean_of_maps_of_one_size(void **state)
     pd_heatmap_free(&mean);
 }
 
-/* A coarse map weighs as much as a fine one of the same sum. */
+/* A coarse map counts as much as a fine one of the same sum. */
 static void test_mean_of_maps_of_two_sizes(void **state)
 {
     (void)state;

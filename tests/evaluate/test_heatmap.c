@@ -1,5 +1,5 @@
 /* Grad-CAM against PyTorch for every convolutional model, the share near the border, and the
- * pictures that are made of a map. */
+ * pictures of a map. */
 #include "pneumo/base/memory.h"
 #include "pneumo/evaluate/heatmap.h"
 #include "pneumo/nn/model.h"
@@ -105,8 +105,8 @@ static void maps_equal_pytorchs(void **state)
     }
 }
 
-/* Keeping the last convolution's activation must not change what the network says, nor may a map
- * depend on what was computed before. */
+/* Keeping the last convolution's activation must not change the output, and a map must not depend
+ * on earlier computations. */
 static void maps_disturb_nothing(void **state)
 {
     (void)state;
@@ -249,7 +249,7 @@ static void the_overlay_shows_heat_where_it_is(void **state)
     check(pd_heatmap_overlay(&overlay, &map, &image));
     assert_int_equal(overlay.height, 100);
     assert_in_range(overlay.width, 210 + 4, 210 + 40);
-    for (int row = 0; row < 100; row++) /* cold is as it was */
+    for (int row = 0; row < 100; row++) /* cold pixels are unchanged */
         for (int column = 0; column < 35; column++)
             assert_grey(pixel(&overlay, row, column), image.pixels[row * 210 + column]);
     const uint8_t *hot = pixel(&overlay, 99, 209);
@@ -274,7 +274,7 @@ static void the_overlay_shows_heat_where_it_is(void **state)
     pd_picture_free(&overlay);
     assert_null(overlay.pixels);
 
-    values[5] = 0; /* nothing speaks for pneumonia */
+    values[5] = 0; /* no evidence for pneumonia */
     check(pd_heatmap_overlay(&overlay, &map, &image));
     for (int column = 0; column < 210; column++)
         assert_grey(pixel(&overlay, 99, column), image.pixels[99 * 210 + column]);
@@ -324,7 +324,7 @@ static void a_png_reads_back(void **state)
     pd_image_free(&image);
     free(bytes);
 
-    /* Colours keep their order: green is the lightest of the three, blue the darkest. */
+    /* The order of brightness: green is the lightest of the three, blue the darkest. */
     memset(picture.pixels, 0, 37 * 23 * 3);
     for (int i = 0; i < 3; i++)
         picture.pixels[3 * i + i] = 255;

@@ -1,4 +1,4 @@
-/* Images of a calibration are found again, in the folds that are asked for and nowhere else. */
+/* Images of a calibration are found in the requested folds and nowhere else. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@ static uint8_t images[COUNT][PIXELS];
 static pd_dataset *dataset;
 static pd_comm *comm;
 
-/* Images 100 to 102 are one and the same. */
+/* Images 100 to 102 are identical. */
 static int setup(void **state)
 {
     (void)state;
@@ -55,7 +55,7 @@ static int teardown(void **state)
 static void test_found(void **state)
 {
     (void)state;
-    /* Of train, val, test and val again; the last is of no image here. */
+    /* Of train, val, test and val again; the last is not an image of the data set. */
     const int known[] = {0, 1, 2, 100, 299};
     enum { KNOWN = sizeof known / sizeof *known };
     const uint8_t black[PIXELS] = {0};

@@ -1,5 +1,5 @@
-/* The stress test catches a model that reads the border of images, where the images as they are
- * show nothing of it; and its figures are those of scoring by hand. */
+/* The stress test detects a model that uses the border of images, which unchanged images do not
+ * show; and its figures equal those of direct scoring. */
 #include "evaluate/stress_run.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/random.h"
@@ -38,8 +38,8 @@ static bool on_rim(int pixel)
     return x < RIM || y < RIM || x >= SIDE - RIM || y >= SIDE - RIM;
 }
 
-/* Every other image is of the validation fold, a third of which are pneumonias. Only the rim tells
- * the classes apart. */
+/* Every other image is in the validation fold, a third of which are pneumonias. The classes differ
+ * only at the rim. */
 static void make_data(void)
 {
     pd_sample samples[IMAGES];
@@ -66,7 +66,7 @@ static void make_data(void)
     assert_int_equal(pd_dataset_open(&dataset, FOLDER "/data.h5"), PD_OK);
 }
 
-/* One weight per pixel, which is 0 but on the rim. */
+/* One weight per pixel, 0 except at the rim. */
 static void make_network(void)
 {
     const pd_plan plan = {.lanes = 1, .lane_samples = 8, .total_lanes = 1, .threads = 2};
@@ -232,7 +232,7 @@ static void a_model_of_the_border_is_caught(void **state)
     assert_true(named);
 }
 
-/* Of a large fold so many images of each class as its share is, the same ones every time. */
+/* Of a large fold, a subset with the class shares of the fold, the same every time. */
 static void a_subset_keeps_the_shares(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* What the tests of figures of merit share: made-up scores and comparing numbers. */
+/* Shared by the tests of figures of merit: made-up scores, and comparing numbers. */
 #ifndef TESTS_EVALUATE_MADE_SCORES_H
 #define TESTS_EVALUATE_MADE_SCORES_H
 
@@ -14,7 +14,7 @@
 
 #include <math.h>
 
-/* A pd_score of what figures of merit look at: id, probability, truth. */
+/* A pd_score with the fields that figures of merit use: id, probability, truth. */
 #define SCORE(i, p, y)                                                                             \
     {                                                                                              \
         .id = (i), .probability = (p), .positive = (y)                                             \

@@ -12,7 +12,7 @@
 
 static void check_log(const char *name, const struct golden_beta *g, double found, double expected)
 {
-    /* As the header promises, with room for a factor of 4; relative where the logarithm is large.
+    /* The tolerance: four times the error in the header; relative where the logarithm is large.
      */
     double tolerance = 4e-16 * (g->a + g->b) + 4e-14 + 4e-15 * fabs(expected);
     if (!(fabs(found - expected) <= tolerance))
@@ -21,7 +21,7 @@ static void check_log(const char *name, const struct golden_beta *g, double foun
 }
 
 /* Against 400-digit sums, from parameters below 1 to counts of millions and from tails of 1e-300
- * million to those that round to 1. A logarithm close to 0 must be right in its own digits. */
+ * million to those that round to 1. A logarithm close to 0 must have a small relative error. */
 static void test_golden(void **state)
 {
     (void)state;
@@ -39,7 +39,7 @@ static void test_golden(void **state)
     }
 }
 
-/* What can be checked without a table: I_x(a, 1) = x^a, the symmetry, and that both add up to 1. */
+/* Checks without a table: I_x(a, 1) = x^a, the symmetry, and that both tails add up to 1. */
 static void test_identities(void **state)
 {
     (void)state;
@@ -71,7 +71,7 @@ static void test_ends(void **state)
     }
 }
 
-/* Counts of a national archive, at the place where the fraction converges slowest. */
+/* Counts of a national archive, where the fraction converges slowest. */
 static void test_billions(void **state)
 {
     (void)state;

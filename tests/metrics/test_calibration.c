@@ -36,7 +36,7 @@ static void test_golden(void **state)
     }
 }
 
-/* A bin begins at its low end, to the last bit, and the last one holds 1. */
+/* A bin contains its exact low end, and the last bin contains 1. */
 static void test_bin_ends(void **state)
 {
     (void)state;
@@ -91,7 +91,7 @@ static void test_temperature_golden(void **state)
         double temperature;
         assert_int_equal(pd_temperature_fit(&temperature, g->logit, truth, (size_t)g->count),
                          PD_OK);
-        /* The minimum is flat: the minimiser finds its place only to half the digits. */
+        /* The minimum is flat: the minimiser locates it only to half the digits. */
         check_close("temperature", temperature, g->temperature, 1e-5 * g->temperature);
         assert_true(temperature >= 0.05 * (1 - 1e-15) && temperature <= 20 * (1 + 1e-15));
     }
@@ -105,13 +105,13 @@ static void test_temperature_special(void **state)
         int32_t truth[4];
         double temperature;
     } table[] = {
-        {{-1, -2, 1, 3}, {0, 0, 1, 1}, 1},            /* fully apart: nothing to learn from */
+        {{-1, -2, 1, 3}, {0, 0, 1, 1}, 1},            /* separated: nothing to fit */
         {{-1e-3, -1e300, 1, 1e308}, {0, 0, 1, 1}, 1}, /* the same */
         {{0, 0, 0, 0}, {0, 0, 1, 1}, 1},
-        {{1, -1, 1, -1}, {0, 0, 1, 1}, 20}, /* says nothing */
-        {{1, 1, -1, -1}, {0, 0, 1, 1}, 20}, /* says the opposite */
+        {{1, -1, 1, -1}, {0, 0, 1, 1}, 20}, /* uninformative */
+        {{1, 1, -1, -1}, {0, 0, 1, 1}, 20}, /* inverted */
         {{1e308, -1e308, -1e308, 1e308}, {0, 0, 1, 1}, 20},
-        {{0, -0.01, 0.01, 0.01}, {0, 0, 1, 1}, 0.05}, /* far too shy */
+        {{0, -0.01, 0.01, 0.01}, {0, 0, 1, 1}, 0.05}, /* far underconfident */
     };
     for (size_t i = 0; i < COUNT(table); i++) {
         double temperature;
@@ -119,7 +119,7 @@ static void test_temperature_special(void **state)
                          PD_OK);
         check_close("temperature", temperature, table[i].temperature, 1e-12);
     }
-    /* Three right of four at logits of +-2: 1 / (1 + exp(-2 / T)) must be 3/4. */
+    /* Three of four correct at logits of +-2: 1 / (1 + exp(-2 / T)) must be 3/4. */
     double temperature;
     const double logits[] = {-2, -2, -2, 2, 2, 2, 2, -2};
     const int32_t truth[] = {0, 0, 0, 0, 1, 1, 1, 1};
@@ -145,7 +145,7 @@ static void test_temperature_refused(void **state)
     assert_int_equal(pd_temperature_fit(&temperature, NULL, NULL, 0), PD_FAILED);
 }
 
-/* Whether a bound leaves samples outside of it of which few enough are wrong. */
+/* Whether few enough of the samples outside of a bound are wrong. */
 static bool reaches(const pd_score *scores, size_t count, int called, double bound, double error)
 {
     int outside = 0, wrong = 0;
@@ -157,7 +157,7 @@ static bool reaches(const pd_score *scores, size_t count, int called, double bou
     return outside > 0 && (double)wrong / outside <= error;
 }
 
-/* The bound nearest to the threshold among all that could be one. */
+/* The valid bound nearest to the threshold, by trying all. */
 static double slow_bound(const pd_score *scores, size_t count, int called, double threshold,
                          double error)
 {

@@ -43,8 +43,7 @@ static void test_golden(void **state)
     }
 }
 
-/* Points left out must not change the area, and each point that stays must be what its threshold
- * gives. */
+/* Leaving out points must not change the area, and each point must match its threshold. */
 static void test_against_metrics(void **state)
 {
     (void)state;

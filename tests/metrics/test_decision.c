@@ -1,4 +1,4 @@
-/* What is decided by scores, for training and for a new site alike. */
+/* Decisions from scores, in training and for a new site. */
 #include "metrics/made_scores.h"
 #include "pneumo/metrics/calibration.h"
 #include "pneumo/metrics/decision.h"
@@ -9,7 +9,7 @@
 
 enum { EACH = 60, ALL = 2 * EACH };
 
-/* Logits of two classes that overlap; those of mirror images have the other class's sign. */
+/* Logits of two overlapping classes; those of mirror images have the sign of the other class. */
 static void make_logits(pd_score *scores)
 {
     pd_random random = pd_random_stream(4, PD_PURPOSE_TEST, 4, 0);
@@ -31,7 +31,7 @@ static pd_decision decide(double *probability, const pd_decision_rule *rule, pd_
     return decision;
 }
 
-/* Each rule is that of pd_threshold_*, on the probabilities that the temperature makes. */
+/* Each rule equals pd_threshold_* on the calibrated probabilities. */
 static void test_rules(void **state)
 {
     (void)state;
@@ -52,7 +52,7 @@ static void test_rules(void **state)
                     1 / (1 + exp(-scores[i].logit / decision.temperature)), 1e-12);
 
     job.decision.threshold = PD_THRESHOLD_BOTH;
-    job.decision.sensitivity_margin = 0.03; /* of no concern to this rule */
+    job.decision.sensitivity_margin = 0.03; /* unused by this rule */
     rule = pd_decision_rule_of(&job, "a fold");
     decision = decide(&found, &rule, scores);
     assert_int_equal(pd_threshold_both(&threshold, &probability, scores, ALL, 0.95, 0.9, 1), PD_OK);
@@ -65,12 +65,12 @@ static void test_rules(void **state)
              probability);
     assert_string_equal(decision.rule, expected);
 
-    rule.copies = 20; /* so many scores say less about new images */
+    rule.copies = 20; /* scores of copies are less informative about new images */
     decide(&found, &rule, scores);
     assert_true(found < probability);
 }
 
-/* The longest text is whole. */
+/* The longest text is not truncated. */
 static void test_text_fits(void **state)
 {
     (void)state;

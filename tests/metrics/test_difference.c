@@ -37,7 +37,7 @@ static void test_golden(void **state)
             pd_difference_accuracy(&d, a, g->thresholds[0], b, g->thresholds[1], count), PD_OK);
         check_difference("accuracy", d, g->accuracy);
 
-        /* The other order of the models, and of the samples, is the same question. */
+        /* Neither the order of the models nor that of the samples matters. */
         shuffle_scores(a, count, 1);
         shuffle_scores(b, count, 2);
         const double auc[] = {-g->auc[0], -g->auc[2], -g->auc[1], g->auc[3]};
@@ -51,8 +51,8 @@ static void test_golden(void **state)
     }
 }
 
-/* Scores of two models that are both right on e samples, only the first on f, only the second on g
- * and neither on h. */
+/* Scores of two models: both correct on e samples, only the first on f, only the second on g,
+ * neither on h. */
 static size_t make_pairs(pd_score *a, pd_score *b, int e, int f, int g, int h)
 {
     int count = e + f + g + h;
@@ -87,7 +87,7 @@ static void test_accuracy_published(void **state)
     }
 }
 
-/* An interval must stay within -1..1, hold the value, and have a width whatever the cells are. */
+/* For any cells, an interval must lie within -1..1, contain the value and have a positive width. */
 static void test_accuracy_all_tables(void **state)
 {
     (void)state;
@@ -137,7 +137,7 @@ static void test_auc_degenerate(void **state)
     pd_difference d;
     pd_figure auc;
     assert_int_equal(pd_auc(&auc, right, 40), PD_OK);
-    /* Neither was ever wrong: no difference, but not for certain. */
+    /* Neither is ever wrong: no difference, but an interval of positive width. */
     assert_int_equal(pd_difference_auc(&d, right, right, 40), PD_OK);
     assert_true(d.value == 0 && d.p == 1);
     check_close("low", d.low, auc.low - 1, 1e-12);
@@ -161,7 +161,7 @@ static void test_auc_degenerate(void **state)
     assert_true(isnan(d.value) && isnan(d.p));
 }
 
-/* p and interval must not contradict each other. */
+/* p and the interval must agree. */
 static void test_auc_interval_and_p(void **state)
 {
     (void)state;

@@ -150,7 +150,7 @@ static void test_auc_against_slow(void **state)
     assert_true(compared > 50);
 }
 
-/* No certainty from finite data, and never a wider claim from fewer samples. */
+/* Intervals of finite data have a width, and fewer samples never give a narrower one. */
 static void test_auc_degenerate(void **state)
 {
     (void)state;
@@ -175,7 +175,7 @@ static void test_auc_degenerate(void **state)
         assert_true(auc.value == 0.5 && auc.low < 0.5 && auc.high > 0.5);
         check_close("symmetric", auc.low + auc.high, 1, 1e-12);
     }
-    /* The figure that the header quotes. */
+    /* The example in the header. */
     for (size_t i = 0; i < 100; i++)
         scores[i] = (pd_score)SCORE((int64_t)i, i < 50 ? 0.2 : 0.8, i >= 50);
     pd_figure auc;
@@ -183,7 +183,7 @@ static void test_auc_degenerate(void **state)
     check_close("50 + 50 apart", auc.low, 0.960, 5e-4);
 }
 
-/* The least number, by trying one after the other; the proportions are exact where they can be. */
+/* The smallest number, by trying each; the proportions are exact where possible. */
 static void test_wilson_trials(void **state)
 {
     (void)state;

@@ -77,7 +77,7 @@ static int compare_numbers(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The bootstrap as one would tell it: draws patients, copies their images, computes everything. */
+/* A direct bootstrap: draws patients, copies their images, computes all figures. */
 static void slow_bootstrap(pd_metrics *metrics, const pd_score *scores, size_t count,
                            int replicates, uint64_t seed)
 {
@@ -159,15 +159,15 @@ static void test_against_slow(void **state)
                                         (double)(i * 37 % 101) / 101, i % 7 < 3);
         check_against_slow(scores, count, number);
     }
-    /* So few that some replicates lack a class. */
+    /* So few patients that some replicates lack a class. */
     const pd_score few[] = {IMAGE(1, 1, 0.9, 1), IMAGE(2, 2, 0.2, 1), IMAGE(3, 3, 0.1, 0),
                             IMAGE(4, 4, 0.6, 0), IMAGE(5, 5, 0.3, 0), IMAGE(6, 6, 0.8, 0)};
     for (uint64_t seed = 0; seed < 20; seed++)
         check_against_slow(few, COUNT(few), seed);
 }
 
-/* Another program's bootstrap with other random numbers: the ends differ by their own noise, which
- * at 2000 replicates is about 0.06 standard errors. */
+/* A bootstrap of another program with other random numbers: the limits differ by noise, about 0.06
+ * standard errors at 2000 replicates. */
 static void test_golden(void **state)
 {
     (void)state;
@@ -204,7 +204,7 @@ static void test_same_bits(void **state)
     assert_true(other.accuracy.low != first.accuracy.low || other.auc.low != first.auc.low);
 }
 
-/* Images of which nine in ten are decided rightly. */
+/* Images of which nine in ten are classified correctly. */
 static void make_good_images(pd_score *scores, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -217,8 +217,8 @@ static void make_good_images(pd_score *scores, size_t count)
     }
 }
 
-/* One image per patient: as if images were independent, which Wilson's interval takes for granted.
- * Each image k times under one patient: no news, while Wilson's interval shrinks. */
+/* With one image per patient, images are independent, as Wilson's interval assumes. Repeating each
+ * image k times for its patient adds no information, while Wilson's interval shrinks. */
 static void test_width(void **state)
 {
     (void)state;
@@ -252,8 +252,8 @@ static void test_width(void **state)
                     1.8 * (figures[0][f].high - figures[0][f].low));
 }
 
-/* No image decided wrongly: as sure as ten patients of each class can make one, not as sure as
- * forty images and not certain. */
+/* Without mistakes the interval is that of ten patients of each class, wider than that of forty
+ * images, and has a positive width. */
 static void test_all_right(void **state)
 {
     (void)state;
@@ -267,7 +267,7 @@ static void test_all_right(void **state)
     check_close("specificity", m.specificity.low, ten.low, 0);
     assert_true(m.auc.low > 0.7 && m.auc.low < 0.9);
     assert_true(m.accuracy.high == 1 && m.sensitivity.high == 1 && m.auc.high == 1);
-    /* Images of both classes in each of ten patients are no mistakes either. */
+    /* The same with images of both classes in each of ten patients. */
     for (int i = 0; i < 80; i++)
         scores[i].patient = i % 40 / 4;
     m = bootstrap(scores, 80, 500, 1);
@@ -278,13 +278,14 @@ static void test_all_right(void **state)
 static void test_few(void **state)
 {
     (void)state;
-    /* One patient says next to nothing, however many images there are. */
+    /* One patient gives a wide interval, however many images there are. */
     const pd_score one[] = {IMAGE(1, 5, 0.8, 1), IMAGE(2, 5, 0.7, 1), IMAGE(3, 5, 0.6, 0)};
     pd_metrics m = bootstrap(one, 3, 50, 1);
     assert_true(m.auc.value == 1 && m.auc.low < 0.5 && m.auc.high == 1);
     assert_true(m.accuracy.low <= 2 / 3.0 && m.accuracy.high >= 2 / 3.0);
     assert_true(m.accuracy.high - m.accuracy.low > 0.5);
-    /* One class: what is undefined stays so. A replicate in which it is undefined is left out. */
+    /* One class: undefined figures stay undefined. Replicates in which a figure is undefined are
+     * skipped. */
     const pd_score normal[] = {IMAGE(1, 5, 0.2, 0), IMAGE(2, 6, 0.7, 0), IMAGE(3, 7, 0.1, 0)};
     m = bootstrap(normal, 3, 200, 1);
     assert_true(isnan(m.sensitivity.low) && isnan(m.auc.low) && isnan(m.balanced_accuracy.high));

@@ -1,4 +1,4 @@
-/* Whether answers depend on shape: figures against scipy's, and models that do and do not. */
+/* Dependence on shape: figures against scipy's, and models with and without dependence. */
 #include "metrics/made_scores.h"
 
 #include "pneumo/metrics/shape.h"
@@ -70,8 +70,8 @@ static void test_golden(void **state)
     }
 }
 
-/* Height 200; pneumonias are wider on the whole, as in the public data. The logit is `skill` for
- * the truth, `reads` times the aspect and noise. */
+/* Height 200; pneumonias are wider on average, as in the public data. The logit is the sum of
+ * `skill` for the truth, `reads` times the aspect, and noise. */
 static void draw(int count, double skill, double reads, uint64_t number)
 {
     pd_random random = pd_random_stream(4, PD_PURPOSE_TEST, 4, number);
@@ -101,10 +101,10 @@ static void test_model_that_reads_the_shape(void **state)
     assert_true(normal->thirds[0].right.low > normal->thirds[2].right.high);
     assert_true(pneumonia->thirds[0].right.high < pneumonia->thirds[2].right.low);
     assert_true(normal->correlation.low > 0.5 && pneumonia->correlation.low > 0.5);
-    /* It is fooled by normal images that are wide. */
+    /* Wide normal images mislead it. */
     assert_true(aspect->auc_high_normal.high < 0.7 && aspect->auc_low_normal.low > 0.95);
 
-    /* Read the other way round, with a threshold that hides it from both shares. */
+    /* The inverse dependence, with a threshold at which both shares do not show it. */
     draw(600, 0, -8, 2);
     report = judge(600, 0);
     assert_true(pd_shape_warn(line, sizeof line, &report));
@@ -115,8 +115,9 @@ static void test_model_that_reads_the_shape(void **state)
     assert_non_null(strstr(line, " rise with width "));
 }
 
-/* As good a model that goes by the disease alone: a false alarm about once in twenty folds. The
- * classes have different shapes, so that over both of them its answers do follow the shape. */
+/* An equally good model that uses the disease alone: a false alarm in about one of twenty folds.
+ * The classes have different shapes, so over both classes its predictions correlate with the shape.
+ */
 static void test_model_that_does_not(void **state)
 {
     (void)state;
@@ -127,12 +128,12 @@ static void test_model_that_does_not(void **state)
         pd_shape_report report = judge(600, 0.5);
         alarms += pd_shape_warn(line, sizeof line, &report);
     }
-    /* Binomial with 0.05: more than 21 come once in 1000. Both measures say the same here, so
-     * Holm's adjustment leaves fewer. */
+    /* Binomial with 0.05: more than 21 come once in 1000. Both measures are equivalent here, so
+     * Holm's correction gives fewer. */
     assert_in_range(alarms, 0, 21);
 }
 
-/* A weak correlation that is certain, and a strong one of few images. */
+/* A weak but significant correlation, and a strong one of few images. */
 static void test_correlations_that_are_no_sign(void **state)
 {
     (void)state;
@@ -148,7 +149,7 @@ static void test_correlations_that_are_no_sign(void **state)
     assert_false(pd_shape_warn(line, sizeof line, &report));
 }
 
-/* Many images with one rare outcome: the exact test stays cheap, at its largest table too. */
+/* Many images with one rare outcome: the exact test is fast, also for its largest table. */
 static void test_large_fold(void **state)
 {
     (void)state;
@@ -158,7 +159,7 @@ static void test_large_fold(void **state)
     pd_shape_report report;
     assert_true(many && all);
     for (int i = 0; i < IMAGES; i++) {
-        /* The last third has nine images, and half of all are decided wrongly. */
+        /* The last third has nine images, and half of all are misclassified. */
         many[i] = (pd_score)SCORE(i, i % 2 ? 0.25 : 0.75, 0);
         all[i] = (pd_sample){.height = 100,
                              .width = i < 80000            ? 90
@@ -196,7 +197,7 @@ static void test_nothing_is_claimed_of_unknown_shapes(void **state)
         samples[i].height = samples[i].width = 224;
     assert_unknown(100);
 
-    /* Photographs of one format: sizes differ, but not their shape. */
+    /* Images of one format: sizes differ, shapes do not. */
     for (int i = 0; i < 100; i++)
         samples[i].height = samples[i].width = (uint16_t)(224 + i);
     pd_shape_report report = judge(100, 0.5);

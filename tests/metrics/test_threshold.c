@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every value between, at and around the scores is tried; nothing may beat the choice. */
+/* Every value between, at and around the scores is tried; none may be better than the choice. */
 static void test_choose_brute_force(void **state)
 {
     (void)state;
@@ -66,14 +66,14 @@ static void test_choose_special(void **state)
                             SCORE(4, 0.125, 0)};
     assert_true(choose(low, 4, 1) == 0.1875);
     assert_true(choose(low, 4, 0.5) == (0.9 + 0.75) / 2);
-    /* Classes that are apart cost no pneumonia, whatever the target. */
+    /* Separated classes lose no pneumonia, whatever the target. */
     const pd_score apart4[] = {SCORE(1, 0.9, 1), SCORE(2, 0.8, 1), SCORE(3, 0.7, 1),
                                SCORE(4, 0.3, 0)};
     assert_true(choose(apart4, 4, 0.3) == 0.5);
-    /* Tied with a negative, a positive cannot be had alone. */
+    /* A positive tied with a negative cannot be called alone. */
     const pd_score tied[] = {SCORE(1, 0.5, 1), SCORE(2, 0.5, 0), SCORE(3, 0.25, 0)};
     assert_true(choose(tied, 3, 1) == 0.375);
-    /* Nineteen of twenty is 95 %, in floating point, too. */
+    /* Nineteen of twenty is 95 %, also in floating point. */
     pd_score twenty[21];
     for (int i = 0; i < 20; i++)
         twenty[i] = (pd_score)SCORE(i, (i + 1) / 32.0, 1);
@@ -109,7 +109,7 @@ static void test_choose_refused(void **state)
         assert_int_equal(pd_threshold_choose(&threshold, both, 2, targets[i]), PD_FAILED);
 }
 
-/* The probability that both promises hold at a threshold, straight from the definition. */
+/* The probability that both targets hold at a threshold, from the definition. */
 static double joint(const pd_score *scores, size_t count, double threshold, double copies)
 {
     pd_metrics m;
@@ -161,8 +161,8 @@ static pd_score *make_many(size_t each, double levels)
     return scores;
 }
 
-/* Where the product rounds to 1, many thresholds look alike, and the best is in the middle of them:
- * as far from one promise, in standard errors, as from the other. */
+/* Where the product rounds to 1, many thresholds look equal, and the best is in their middle:
+ * equally far, in standard errors, from both targets. */
 static void test_both_large(void **state)
 {
     (void)state;
@@ -175,7 +175,7 @@ static void test_both_large(void **state)
     assert_true(probability == 1);
     assert_int_equal(pd_metrics_compute(&m, scores, 2 * EACH, threshold), PD_OK);
     /* The error with the larger odds decides: equal exponents of the two tails, by Kullback and
-     * Leibler's divergence of promise and rate. */
+     * Leibler's divergence of target and rate. */
     double s = m.sensitivity.value, p = m.specificity.value;
     double miss = s * log(s / 0.9) + (1 - s) * log((1 - s) / 0.1);
     double alarm = p * log(p / 0.8) + (1 - p) * log((1 - p) / 0.2);
@@ -188,7 +188,7 @@ static void test_both_special(void **state)
 {
     (void)state;
     double threshold, probability;
-    /* Classes that are apart: the middle of the gap, however many images there are. */
+    /* Separated classes: the middle of the gap, however many images there are. */
     for (size_t each = 1; each <= 10000; each *= 10) {
         pd_score *scores = calloc(2 * each, sizeof *scores);
         for (size_t i = 0; i < 2 * each; i++)
@@ -201,18 +201,19 @@ static void test_both_special(void **state)
         check_close("apart", probability, (1 - pow(0.95, n)) * (1 - pow(0.9, n)), 1e-13);
         free(scores);
     }
-    /* Eleven copies of an image say as much as one. */
+    /* Eleven copies of an image count as one. */
     pd_score copies[22];
     for (int i = 0; i < 22; i++)
         copies[i] = (pd_score)SCORE(i, i < 11 ? 0.25 : 0.75, i >= 11);
     assert_int_equal(pd_threshold_both(&threshold, &probability, copies, 22, 0.95, 0.9, 11), PD_OK);
     check_close("copies", probability, (1 - 0.95 * 0.95) * (1 - 0.9 * 0.9), 1e-13);
-    /* All scores equal: one promise is as good as lost, and the probability says so. */
+    /* All scores equal: one target is almost certainly missed, and the probability is low. */
     const pd_score equal[] = {SCORE(1, 0.5, 1), SCORE(2, 0.5, 0)};
     assert_int_equal(pd_threshold_both(&threshold, &probability, equal, 2, 0.95, 0.9, 1), PD_OK);
     check_close("equal", probability, fmax((1 - pow(0.95, 2)) * 0.01, 0.0025 * (1 - 0.81)), 1e-15);
     assert_true(threshold == 0.5);
-    /* Hopeless scores of many images: the product is 0 in double precision, and still compared. */
+    /* Uninformative scores of many images: the product underflows to 0, but thresholds are still
+     * compared. */
     pd_score *upside_down = make_many(20000, 8);
     for (int i = 0; i < 40000; i++)
         upside_down[i].positive = !upside_down[i].positive;

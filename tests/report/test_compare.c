@@ -24,11 +24,11 @@ static const char other_digest[] = "ff112233445566778899aabbccddeeff";
 
 static pd_sample samples[MOST];
 
-/* A run to be: what it is called and how good it is. */
+/* A run to create: its name and quality. */
 typedef struct recipe {
     const char *folder, *job, *digest;
     int first, count; /* ids of its test images */
-    double skill;     /* how far the classes are apart; negative: all images are pneumonia */
+    double skill;     /* separation of the classes; negative: all images are pneumonia */
     uint64_t noise;
     int64_t parameters;
     double seconds;
@@ -107,7 +107,7 @@ static pd_comparison *compare(pd_column sort, int count, const char *const *fold
 
 static void check_order(pd_column sort, const char *const *names)
 {
-    /* The order in which they are given does not count. */
+    /* The given order does not matter. */
     const char *const given[][4] = {{"t_best", "t_twin", "t_good", "t_poor"},
                                     {"t_poor", "t_good", "t_twin", "t_best"},
                                     {"t_good", "t_best", "t_poor", "t_twin"}};
@@ -188,7 +188,7 @@ static void test_sentences(void **state)
     pd_comparison_destroy(&c);
 }
 
-/* What is just significant for one pair is not for the best of three. */
+/* A difference that is just significant for one pair is not for the best of three pairs. */
 static void test_sentences_are_corrected(void **state)
 {
     (void)state;
@@ -198,7 +198,7 @@ static void test_sentences_are_corrected(void **state)
     pd_difference auc;
     char expected[64];
     make_scores(a, &first);
-    do { /* chance soon gives such a pair */
+    do { /* such a pair occurs by chance */
         second.noise++;
         make_scores(b, &second);
         assert_int_equal(pd_difference_auc(&auc, a, b, MOST), PD_OK);
@@ -210,8 +210,8 @@ static void test_sentences_are_corrected(void **state)
     assert_non_null(strstr(c->lines[0], expected));
     assert_non_null(strstr(c->lines[1], "over 1 pair;"));
     pd_comparison_destroy(&c);
-    /* The poor one differs from both for certain, so that this p is the largest of three, and
-     * times 1; among three alike it is the smallest, and times 3. */
+    /* The poor one differs significantly from both, so this p is the largest of three and
+     * multiplied by 1; among three similar ones it is the smallest and multiplied by 3. */
     c = compare(PD_COLUMN_AUC, 3, (const char *[]){"t_second", "t_first", "t_poor"});
     assert_non_null(strstr(c->lines[0], expected));
     pd_comparison_destroy(&c);
@@ -239,7 +239,7 @@ static void test_no_common_images(void **state)
     check_line(c, 4, "Differences", "over 1 pair; more than noise: p < 0.05.");
     pd_comparison_destroy(&c);
 
-    /* The same data set, but other images of it: one less, or as many but others. */
+    /* The same data set, but other images: one less, or as many but different ones. */
     for (int i = 0; i < 2; i++) {
         r = (recipe){"t_other", "other", digest, i, 398 + i, 3.0, 4, 1, 1};
         make_run(&r);
@@ -354,7 +354,7 @@ static void test_screen(void **state)
     check_has(text, " 123456789 ");
     check_has(text, "1 min 40 s");
     check_has(text, " *10.0\n"); /* images per second of the fastest */
-    check_has(text, " -\n");     /* and of one that nobody knows */
+    check_has(text, " -\n");     /* and of one where it is unknown */
     for (int i = 0; i < c->line_count; i++)
         check_has(text, c->lines[i]);
     char cell[64];
@@ -365,7 +365,7 @@ static void test_screen(void **state)
     pd_comparison_destroy(&c);
 }
 
-/* Runs of one job are told apart by their folders. */
+/* Runs of one job are distinguished by their folders. */
 static void test_names(void **state)
 {
     (void)state;

@@ -31,7 +31,7 @@ static void test_text_is_no_markup(void **state)
         {"\" onload='x' &amp;", "&quot; onload=&#39;x&#39; &amp;amp;"},
         {"a\tb\nc", "a\tb\nc"},
         {"\x1b[31m \x07\xc2\x85", "?[31m ??"},
-        {"\xff<\xc3<", "?&lt;?&lt;"}, /* half a character must not swallow what follows */
+        {"\xff<\xc3<", "?&lt;?&lt;"}, /* a truncated character must not consume what follows */
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         char *text = escape(table[i][0]);
@@ -55,7 +55,7 @@ static void test_element_and_print(void **state)
     free(text);
 }
 
-/* What is too long is cut, also in the middle of a character. */
+/* Long texts are truncated, also in the middle of a character. */
 static void test_print_is_bounded(void **state)
 {
     (void)state;

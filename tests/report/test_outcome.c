@@ -82,7 +82,7 @@ static void test_reads_what_report_writes(void **state)
     assert_true(c[PD_COLUMN_SECONDS].value == 1234.5 && isnan(c[PD_COLUMN_SECONDS].low));
     assert_true(isnan(c[PD_COLUMN_IMAGES_PER_SECOND].value));
 
-    /* A name that would steer a terminal does not; one that is too long is none of a job. */
+    /* Control characters of a name are replaced; a name that is too long is an error. */
     r.job_name = "a\x1b[31m\nb\xff";
     write_report(&r);
     assert_int_equal(pd_outcome_read(&out, folder), PD_OK);
@@ -102,7 +102,7 @@ static void test_reads_what_report_writes(void **state)
     check_refused("'folds.test' is missing");
 }
 
-/* The worst of all rows, each figure by itself; what is wrong in a row is refused by its name. */
+/* The worst of all rows for each figure; an invalid row is an error that names it. */
 static void test_stress(void **state)
 {
     (void)state;
@@ -158,8 +158,7 @@ static void test_stress(void **state)
     free(file.data);
 }
 
-/* Every member that is read: without it, and with something else in its place, the file is
- * refused by its name. */
+/* Every member that is read: a missing or replaced one is an error that names it. */
 static void test_members(void **state)
 {
     (void)state;
@@ -191,7 +190,7 @@ static void test_members(void **state)
     for (size_t i = 0; i < COUNT(members) * COUNT(others); i++) {
         const char *key = members[i / COUNT(others)], *other = others[i % COUNT(others)];
         if (other != NULL && strstr(key, "threshold") && strcmp(other, "1e308") == 0)
-            continue; /* a number like any other */
+            continue; /* a valid number */
         if (other != NULL && strcmp(key, "job") == 0 && strcmp(other, "\"1\"") == 0)
             continue;
         if (other != NULL && strcmp(key, "data.digest") == 0 && strcmp(other, "\"1\"") == 0)
@@ -240,7 +239,7 @@ static void test_damage(void **state)
         write_text(texts[i]);
         check_refused("");
     }
-    /* So deep that a recursion would end the process. */
+    /* So deep that recursion would overflow the stack. */
     enum { DEEP = 1 << 19 };
     char *deep = malloc(2 * DEEP + 1);
     assert_non_null(deep);
@@ -264,7 +263,7 @@ static void test_damage(void **state)
     write_report(&r);
     bytes file = slurp(path);
     for (size_t cut = 0; cut + 2 < file.size; cut += 3) { /* the last are "}\n" */
-        unlink(path); /* some file systems flush what is written over */
+        unlink(path); /* some file systems flush overwritten data */
         spill(path, file.data, cut);
         assert_int_equal(pd_outcome_read(&out, folder), PD_FAILED);
     }

@@ -20,7 +20,7 @@ static const char path[] = "test_page.html";
 
 enum { SCORES = 200, EPOCHS = 5 };
 
-/* A run with everything that a page can show; no two figures are equal. */
+/* A run with everything that a page can show; all figures differ. */
 typedef struct run {
     pd_score scores[SCORES];
     pd_history_row history[EPOCHS];
@@ -189,7 +189,7 @@ static bool is_void(const char *tag)
     return strcmp(tag, "!DOCTYPE") == 0 || strcmp(tag, "meta") == 0 || strcmp(tag, "img") == 0;
 }
 
-/* That every element is one of HTML's or SVG's that the page has use for, and is closed. */
+/* Every element is an expected one of HTML or SVG, and is closed. */
 static void check_elements(const char *html)
 {
     static const char allowed[] = " !DOCTYPE html head meta title style body main header section "
@@ -221,7 +221,7 @@ static void check_elements(const char *html)
     assert_int_equal(depth, 0);
 }
 
-/* What must be true of every page, whatever it shows. */
+/* Checks that every page must pass. */
 static void check_page(const char *html)
 {
     assert_true(strncmp(html, "<!DOCTYPE html>\n", 16) == 0);
@@ -238,7 +238,7 @@ static void check_page(const char *html)
         assert_true(strncmp(at, " src=\"data:image/png;base64,", 28) == 0);
 }
 
-/* The page's text (free()), after the checks that hold for all. */
+/* The page's text (free()), after the checks for every page. */
 static char *write_page(const run *r)
 {
     unsigned char *bytes = NULL;
@@ -324,7 +324,7 @@ static const cJSON *find(const cJSON *root, const char *key)
     return root;
 }
 
-/* Every number that the page has a key for is report.json's, to the last digit. */
+/* Every number with a key equals that of report.json to the last digit. */
 static void test_numbers_are_those_of_the_report(void **state)
 {
     (void)state;
@@ -355,8 +355,8 @@ static void test_numbers_are_those_of_the_report(void **state)
     free(html);
 }
 
-/* The stress test: its verdict at the head, a line with both marks for every row in the plot, and a
- * row in the table, with what misses a target marked. */
+/* The stress test: the verdict at the top, a row with both marks in the plot for every change, and
+ * a row in the table, with missed targets marked. */
 static void test_stress(void **state)
 {
     (void)state;
@@ -369,7 +369,7 @@ static void test_stress(void **state)
                     "specificity falls to 40.0 % (target 70 %): ");
     const char *warnings = strstr(html, "class=\"warnings\"");
     assert_non_null(warnings);
-    assert_null(strstr(warnings, "do not trust")); /* once is enough */
+    assert_null(strstr(warnings, "do not trust")); /* checked once */
     check_has(html, "<h2>Validation images under acquisition changes</h2>");
     check_has(html, "120</span> of <span");
     assert_null(strstr(html, "Test images under acquisition changes"));
@@ -429,7 +429,7 @@ static void test_verdict(void **state)
         check_has(html, "</b> time. ");
         free(html);
     }
-    /* A target that is met, but not by the whole interval. */
+    /* A target that is met, with an interval that reaches below it. */
     r.results.test.chosen.sensitivity = (pd_figure){0.97, 0.93, 0.99};
     r.results.test.chosen.specificity = (pd_figure){0.97, 0.93, 0.99};
     char *html = write_page(&r);
@@ -491,7 +491,7 @@ static void test_missing_parts(void **state)
     free(html);
 }
 
-/* Nothing known: dashes, no plot of what has none, and no "nan" anywhere. */
+/* Unknown figures: dashes, no plots without data, and no "nan" anywhere. */
 static void test_nothing_defined(void **state)
 {
     (void)state;
@@ -532,7 +532,7 @@ static void test_nothing_defined(void **state)
     check_has(html, "data-key=\"folds.test.chosen.auc.value\" data-value=\"null\">–</span>");
     free(html);
 
-    /* One epoch, one class, scores that are no probabilities. */
+    /* One epoch, one class, scores outside 0..1. */
     make_run(&r);
     r.page.history_count = 1;
     r.history[0].val_loss = INFINITY;

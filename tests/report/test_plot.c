@@ -66,7 +66,7 @@ static void test_svg_is_fit_for_a_page(void **state)
     free(svg);
 }
 
-/* A drawing depends on nothing but its plot: not on those before it. */
+/* A drawing depends only on its plot, not on earlier ones. */
 static void test_drawing_repeats(void **state)
 {
     (void)state;

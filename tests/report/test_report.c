@@ -32,7 +32,7 @@ static pd_metrics make_metrics(double seed)
                         .auc = {0.5, 0.25, 0.75}};
 }
 
-/* By shape, with nothing to warn of; of the pneumonias one third is empty. */
+/* By shape, without a warning; one third of the pneumonias is empty. */
 static pd_shape_class make_shape_class(double seed, double unit)
 {
     pd_shape_class group = {.p = 1 / (seed + 1),
@@ -72,7 +72,7 @@ static pd_results make_report(void)
         .ranks = 4,
         .threads = 2,
         .lanes = 8,
-        .parameters = INT64_C(9007199254740993), /* no double holds it */
+        .parameters = INT64_C(9007199254740993), /* not representable as a double */
         .best_epoch = 7,
         .epochs = 12,
         .seconds = 1234.5,
@@ -106,7 +106,7 @@ static pd_results make_report(void)
     };
 }
 
-/* Writes, reads and parses; *text (free()) is what the file holds. */
+/* Writes, reads and parses; *text (free()) is the content of the file. */
 static cJSON *write_and_parse(const pd_results *results, char **text)
 {
     unsigned char *bytes = NULL;
@@ -269,7 +269,7 @@ static void test_json_equals_report(void **state)
                          (double)r.test.causes[truth][called]);
         check_figure(row, "recall", pd_wilson(r.test.causes[truth][truth], 10));
     }
-    /* Whole numbers beyond a double's are in the text all the same, and so is null. */
+    /* Integers beyond the range of a double are exact in the text, and null is there. */
     assert_non_null(strstr(text, "18446744073709551615"));
     assert_non_null(strstr(text, "9007199254740993"));
     assert_null(strstr(text, "nan"));
@@ -463,8 +463,8 @@ static void test_print_alignment(void **state)
     }
 }
 
-/* The verdict at the head, then a row per change in columns; what misses its target is marked, and
- * the worst row is named. */
+/* The verdict at the top, then a row per change in columns; missed targets are marked, and the
+ * worst row is named. */
 static void test_print_stress(void **state)
 {
     (void)state;
@@ -582,7 +582,7 @@ static void test_print_verdict(void **state)
     }
 }
 
-/* Both outputs name the model and what it does. */
+/* Both outputs name the model and the class that it predicts. */
 static void test_one_class_is_called_out(void **state)
 {
     (void)state;
@@ -609,8 +609,7 @@ static void test_one_class_is_called_out(void **state)
     free(text);
 }
 
-/* A model that seems to read the shape is called out once for each fold; of what is not known
- * nothing is said. */
+/* A model that seems to use the shape gives one warning per fold; unknown shapes give none. */
 static void test_shape_is_called_out(void **state)
 {
     (void)state;

@@ -21,7 +21,7 @@ static const char path[] = "test_scores.csv";
 
 enum { SAMPLES = 10, VAL_COUNT = 3, TEST_COUNT = 7 };
 
-/* Names that a file may have and CSV does not like, and numbers that need all their digits. */
+/* Names that need quoting in CSV, and numbers that need all digits. */
 static const pd_sample samples[SAMPLES] = {
     {PD_NORMAL, PD_CAUSE_NONE, PD_VAL, 4, "NORMAL/IM-0001.jpeg", 0, 0},
     {PD_PNEUMONIA, PD_CAUSE_VIRUS, PD_TEST, 0, "a,b.png", 0, 0},
@@ -127,7 +127,7 @@ static void test_bytes(void **state)
 #define HEADER "fold,id,name,patient,label,cause,logit,probability\n"
 #define GOOD   "VAL,5,x,5,NORMAL,NONE,0,0.5\n"
 
-/* Each is one step away from a good file. */
+/* Each has one error. */
 static void test_refuses(void **state)
 {
     (void)state;
@@ -183,10 +183,10 @@ static void test_refuses(void **state)
         if (strstr(pd_error_message(), table[i].message) == NULL)
             fail_msg("'%s' for: %s", pd_error_message(), table[i].text);
     }
-    /* The file that they are one step away from. */
+    /* The file without the error. */
     spill(path, (const unsigned char *)HEADER GOOD, sizeof HEADER GOOD - 1);
     check_fold(PD_VAL, &(pd_score){.id = 5, .patient = 5, .probability = 0.5}, 1);
-    /* A byte 0 ends a text, but not a file. */
+    /* A 0 byte ends a string, but not a file. */
     spill(path, (const unsigned char *)HEADER GOOD "\0x", sizeof HEADER GOOD + 1);
     pd_score *scores;
     size_t count;
@@ -194,8 +194,8 @@ static void test_refuses(void **state)
     unlink(path);
 }
 
-/* A file cut anywhere but behind a row is refused, and behind one reads as the rows that are left;
- * no changed byte does harm. */
+/* A file truncated within a row is an error; one truncated after a row reads as the remaining rows;
+ * no changed byte crashes. */
 static void test_damage(void **state)
 {
     (void)state;
@@ -207,7 +207,7 @@ static void test_damage(void **state)
     assert_int_equal(pd_score_file_write(path, &f.results), PD_OK);
     bytes file = slurp(path);
     for (size_t cut = 0; cut < file.size; cut++) {
-        unlink(path); /* some file systems flush what is written over */
+        unlink(path); /* some file systems flush overwritten data */
         spill(path, file.data, cut);
         if (pd_score_file_read(&scores, &count, path, PD_TEST) != PD_OK)
             continue;

@@ -53,8 +53,7 @@ static int occurrences(const char *text, const char *part)
     return count;
 }
 
-/* The place across of the middle of the diamond of row `number`, which is drawn in the order of the
- * catalogue's families. */
+/* The x of the middle of the diamond of row `number`; rows are drawn in the order of families. */
 static double diamond(const char *text, int number)
 {
     double x;
@@ -92,7 +91,7 @@ static void test_places(void **state)
     double right = diamond(text, 1), middle = diamond(text, 2);
     free(text);
 
-    /* A figure far below moves the left end, not the right one. */
+    /* A low figure moves the left end of the axis, not the right one. */
     set_row(&stress, 3, 0.31, 0.96); /* its interval begins at 0.29: from 0.2 */
     text = draw(&stress);
     assert_true(fabs(diamond(text, 1) - right) < 0.11);
@@ -123,7 +122,7 @@ static void test_marks(void **state)
     free(text);
 }
 
-/* Nothing known: names, lines, no marks but the legend's. */
+/* Undefined figures: names and lines, but no marks except the legend's. */
 static void test_nothing_defined(void **state)
 {
     (void)state;

@@ -58,7 +58,7 @@ static void test_holds(void **state)
     (void)state;
     pd_stress stress = make_stress();
     set_row(&stress, "jpeg-10", 0.951, 0.92);
-    set_row(&stress, "turn-10", 0.95, 0.9); /* just so */
+    set_row(&stress, "turn-10", 0.95, 0.9); /* exactly met */
     pd_verdict verdict = pd_verdict_of(&stress, "", targets);
     check_lines(&verdict, false,
                 (const char *[]){"No change of the catalogue reduces the sensitivity below 95 % or "
@@ -78,7 +78,7 @@ static void test_families(void **state)
     set_row(&stress, "zoom-in-0.7", 0.96, 0.6);
     set_row(&stress, "jpeg-10", 0.949, 0.4);
     set_row(&stress, "gamma-1.4", 0.94, 0.99);
-    set_row(&stress, "gamma-0.7", 0.955, 0.905); /* worse on balance, but it misses nothing */
+    set_row(&stress, "gamma-0.7", 0.955, 0.905); /* lower balanced accuracy, but no target missed */
     pd_verdict verdict = pd_verdict_of(&stress, "validation ", targets);
     check_lines(
         &verdict, true,
@@ -98,7 +98,7 @@ static void test_families(void **state)
     assert_non_null(strstr(verdict.lines[0], "on images changed in several ways at once."));
 }
 
-/* Where the images as they are miss a target, a change counts if it makes that worse. */
+/* Where the unchanged images miss a target, a change counts if it lowers the figure further. */
 static void test_clean_misses(void **state)
 {
     (void)state;
@@ -131,7 +131,7 @@ static void test_one_class(void **state)
                                  NULL});
 }
 
-/* The longest line that can be fits. */
+/* The longest possible line fits. */
 static void test_nothing_is_cut(void **state)
 {
     (void)state;
