@@ -372,14 +372,14 @@ job() {
 }
 job "an unknown key" "^job.ini:3: section \[train\] has no key 'epoch'; did you mean 'epochs' in \[train\]\?$" <<<$'[train]\n# how long\nepoch = 3'
 job "an unknown section" "^job.ini:1: section 'trian' is unknown; sections are run, data," <<<$'[trian]\nepochs = 3'
-job "a key twice" "^job.ini:4: key 'epochs' was set already in line 2$" <<<$'[train]\nepochs = 3\n\nepochs = 4'
+job "a key twice" "^job.ini:4: key 'epochs' is already set in line 2$" <<<$'[train]\nepochs = 3\n\nepochs = 4'
 job "a value out of range" '^job.ini:2: learning_rate = -3 is out of range \(0, 1000\]$' <<<$'[train]\nlearning_rate = -3'
 job "a value that is no number" "^job.ini:2: batch = 'some' is not a whole number$" <<<$'[train]\nbatch = some'
 job "an unknown model" "^job.ini:2: model 'vgg61' is unknown; choices are " <<<$'[model]\nname = vgg61'
 job "no key and no section" "^job.ini:2: the line is neither '\[section\]' nor 'key = value'$" <<<$'[train]\nepochs'
 job "two keys at odds" '^job.ini:2: batch = 10 is not a multiple of lanes = 8: set train.batch to one, or ' <<<$'[train]\nbatch = 10'
 head -c 300 /dev/zero >job.ini
-refuse "job: bytes" 1 '^job.ini:1: byte 0 is no text; is this a job file\?$' "$p" train job.ini --run run
+refuse "job: bytes" 1 '^job.ini:1: byte 0 is not text; is this a job file\?$' "$p" train job.ini --run run
 refuse "job: a data set" 1 "^./data.h5:1: the line is neither '\[section\]' nor 'key = value'$" "$p" train ./data.h5 --run run
 refuse "job: a folder" 1 '^./phantoms: ' "$p" train ./phantoms --run run
 refuse "job: no such file" 1 '^nowhere.ini: cannot open: No such .*; give the path of a job or the name' "$p" train nowhere.ini
