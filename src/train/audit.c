@@ -4,36 +4,35 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* All that a rank should have in common with the others: entry i is tensor i % tensors of the
- * weights, or, from i = tensors on, of the optimiser's slots. */
-typedef struct replica {
+/* Everything that must be the same on all ranks: entry i is tensor i % tensors of the weights or,
+ * from i = tensors on, of the optimiser's slots. */
+typedef struct pd_replica {
     const pd_network *network;
     pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX];
     int tensors, entries;
-} replica;
+} pd_replica;
 
 /* The values of entry i, or NULL if a slot has none for that tensor. */
-static const float *values_of(const replica *self, int i)
+static const float *values_of(const pd_replica *replica, int i)
 {
-    const pd_tensor *tensor = pd_network_tensor(self->network, i % self->tensors);
-    if (i < self->tensors)
+    const pd_tensor *tensor = pd_network_tensor(replica->network, i % replica->tensors);
+    if (i < replica->tensors)
         return tensor->param->value;
-    const pd_optimizer_slot *slot = &self->slots[i / self->tensors - 1];
+    const pd_optimizer_slot *slot = &replica->slots[i / replica->tensors - 1];
     return slot->of_state != tensor->param->trainable ? slot->vector + tensor->offset : NULL;
 }
 
-static void digest(const replica *self, uint64_t *digests, int threads)
+static void digest(const pd_replica *replica, uint64_t *digests, int threads)
 {
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int i = 0; i < self->entries; i++) {
-        const float *values = values_of(self, i);
-        size_t size = pd_network_tensor(self->network, i % self->tensors)->size;
+    for (int i = 0; i < replica->entries; i++) {
+        const float *values = values_of(replica, i);
+        size_t size = pd_network_tensor(replica->network, i % replica->tensors)->size;
         digests[i] = values == NULL ? 0 : XXH3_64bits(values, size * sizeof *values);
     }
 }
 
-/* The rank whose word most ranks have, and how many have it; of several such words the lowest
- * rank's. */
+/* The lowest rank whose word the most ranks have, and their number. */
 static int find_reference(const uint64_t *words, int ranks, int *votes)
 {
     int reference = 0;
@@ -50,15 +49,15 @@ static int find_reference(const uint64_t *words, int ranks, int *votes)
     return reference;
 }
 
-/* Entry i of this rank is not that of rank `reference`. */
-static pd_status fail_at(const replica *self, int i, const char *when, int reference,
+/* Reports that entry i of this rank differs from that of rank `reference`. */
+static pd_status fail_at(const pd_replica *replica, int i, const char *when, int reference,
                          const char *host, bool majority)
 {
-    const pd_tensor *tensor = pd_network_tensor(self->network, i % self->tensors);
+    const pd_tensor *tensor = pd_network_tensor(replica->network, i % replica->tensors);
     char what[64] = "weights";
-    if (i >= self->tensors)
+    if (i >= replica->tensors)
         snprintf(what, sizeof what, "values in optimiser slot '%s' of the weights",
-                 self->slots[i / self->tensors - 1].name);
+                 replica->slots[i / replica->tensors - 1].name);
     return pd_fail("%s its %s '%s/%s' differ from those of rank %d on %s: memory or arithmetic of "
                    "%s",
                    when, what, tensor->layer->name, tensor->param->name, reference, host,
@@ -75,11 +74,12 @@ pd_status pd_audit(const pd_step *step, int64_t epoch, int64_t number)
     int ranks = pd_comm_size(comm), votes;
     if (ranks == 1)
         return PD_OK;
-    replica self = {.network = step->network, .tensors = pd_network_tensor_count(step->network)};
-    self.entries = self.tensors * (1 + pd_optimizer_slots(step->optimizer, self.slots));
-    uint64_t own[self.entries], others[self.entries];
+    pd_replica replica = {.network = step->network,
+                          .tensors = pd_network_tensor_count(step->network)};
+    replica.entries = replica.tensors * (1 + pd_optimizer_slots(step->optimizer, replica.slots));
+    uint64_t own[replica.entries], others[replica.entries];
     const uint64_t *words;
-    digest(&self, own, step->threads);
+    digest(&replica, own, step->threads);
     PD_TRY(pd_comm_allgather_u64(comm, XXH3_64bits(own, sizeof own), &words));
     int reference = find_reference(words, ranks, &votes);
     if (votes == ranks)
@@ -91,9 +91,9 @@ pd_status pd_audit(const pd_step *step, int64_t epoch, int64_t number)
     memcpy(others, own, sizeof own);
     PD_TRY(pd_comm_broadcast(comm, host, sizeof host, reference));
     PD_TRY(pd_comm_broadcast(comm, others, sizeof others, reference));
-    for (int i = 0; i < self.entries && status == PD_OK; i++)
+    for (int i = 0; i < replica.entries && status == PD_OK; i++)
         if (own[i] != others[i])
-            status = fail_at(&self, i, when, reference, host, votes > ranks / 2);
+            status = fail_at(&replica, i, when, reference, host, votes > ranks / 2);
     status = pd_comm_agree(comm, status);
 cleanup:
     return status;

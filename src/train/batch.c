@@ -37,7 +37,7 @@ static pd_status prefetch_steps(pd_trainer *trainer)
     return PD_OK;
 }
 
-/* Mixes pairs of samples of each lane, and their targets and weights. */
+/* Blends pairs of samples of each lane, with their targets and weights. */
 static void mix_batch(pd_trainer *trainer)
 {
     pd_step *step = &trainer->step;

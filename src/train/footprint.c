@@ -1,15 +1,15 @@
 #include "pneumo/train/footprint.h"
 
 #include "pneumo/base/host.h"
+#include "pneumo/comm/group.h"
+#include "pneumo/kernels/tree.h"
 #include "pneumo/train/optimizer.h"
 #include "pneumo/train/setup.h"
-#include "pneumo/kernels/tree.h"
-#include "pneumo/comm/group.h"
 
 #include <math.h>
 
-/* Of pd_reduction: buckets that it lets be under way. */
-enum { BUCKETS_UNDER_WAY = 64 };
+/* Buckets that pd_reduction transfers at the same time. */
+enum { BUCKETS_IN_TRANSFER = 64 };
 
 static double fold_images(const pd_dataset_info *info, pd_fold fold)
 {
@@ -17,14 +17,14 @@ static double fold_images(const pd_dataset_info *info, pd_fold fold)
 }
 
 /* A gradient for each of this rank's subtrees, and its pieces of the subtrees of other groups,
- * which have about as many as this rank. */
+ * whose number is taken to be this rank's. */
 static double reduction_bytes(const pd_comm *comm, const pd_job *job, double weights)
 {
     pd_subtree subtrees[PD_SUBTREES_MAX];
     int own = pd_tree_subtrees(job->sampling.lanes, pd_comm_first_lane(comm),
                                pd_comm_lane_count(comm), subtrees);
     double group = pd_comm_group_size(comm), others = 1 - group / pd_comm_size(comm);
-    double window = BUCKETS_UNDER_WAY * (double)pd_setup_bucket(job, pd_comm_size(comm));
+    double window = BUCKETS_IN_TRANSFER * (double)pd_setup_bucket(job, pd_comm_size(comm));
     return sizeof(float) * own * (weights + others / group * fmin(weights, window));
 }
 

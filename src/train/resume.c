@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where the first line begins in which two texts differ. */
+/* The offset of the first line in which two texts differ. */
 static size_t differing_line(const char *a, const char *b)
 {
     size_t line = 0;
@@ -19,7 +19,7 @@ static size_t differing_line(const char *a, const char *b)
     return line;
 }
 
-/* Whether a run of this job can have been saved with these counters. */
+/* Whether the counters are possible for a run of this job. */
 static bool counters_fit(const pd_trainer *trainer, const pd_checkpoint *loaded)
 {
     int64_t steps = pd_lanes_epoch_steps(trainer->lanes);
@@ -49,21 +49,21 @@ static pd_status load_checkpoint(pd_trainer *trainer, pd_checkpoint **out, const
         if (status == PD_OK) {
             trainer->last_unreadable = true;
             if (pd_comm_rank(trainer->comm) == 0)
-                pd_log_warn("%s: going on from the checkpoint before, %s", why, *path);
+                pd_log_warn("%s: continuing from the previous checkpoint, %s", why, *path);
             return PD_OK;
         }
-        pd_fail("%s; the checkpoint before is no better: %s", why, pd_error_message());
+        pd_fail("%s; the previous checkpoint failed, too: %s", why, pd_error_message());
     } else {
         status = pd_fail("%s", why);
     }
     if (pd_file_exists(trainer->files.best))
-        pd_fail("%s; or copy %s over %s, to go on from the best epoch", pd_error_message(),
+        pd_fail("%s; or copy %s over %s to continue from the best epoch", pd_error_message(),
                 trainer->files.best, trainer->files.last);
 cleanup:
     return status;
 }
 
-/* Takes over everything that the checkpoint at `path` holds. */
+/* Restores everything from the checkpoint loaded from `path`. */
 static pd_status take_over(pd_trainer *trainer, const pd_checkpoint *loaded, const char *path)
 {
     const char *digest = pd_dataset_get_info(trainer->dataset)->digest;
@@ -82,26 +82,27 @@ static pd_status take_over(pd_trainer *trainer, const pd_checkpoint *loaded, con
     if (status != PD_OK)
         return pd_error_prefix(status, "%s", path);
     if (!counters_fit(trainer, loaded))
-        return pd_fail("%s: its epoch and steps do not fit the job: use another folder with --run",
-                       path);
+        return pd_fail(
+            "%s: its counts of epochs and steps do not fit the job: use another folder with --run",
+            path);
     memcpy(trainer->history, loaded->state.history,
            (size_t)loaded->state.history_count * sizeof *trainer->history);
-    /* The scalars are the loaded ones; the arrays and the version stay this run's own. */
+    /* Everything is the loaded one, except the arrays, the texts and the version. */
     pd_checkpoint own = trainer->checkpoint;
     trainer->checkpoint = *loaded;
     trainer->checkpoint.arrays = own.arrays;
     trainer->checkpoint.state.history = trainer->history;
     trainer->checkpoint.job = trainer->job_text;
     memcpy(trainer->checkpoint.version, own.version, sizeof own.version);
-    trainer->checkpoint.test_looks = 0;               /* at the weights to come */
-    trainer->checkpoint.site = (pd_site){.count = 0}; /* the next validation decides anew */
+    trainer->checkpoint.test_looks = 0;               /* with the next weights */
+    trainer->checkpoint.site = (pd_site){.count = 0}; /* the next validation makes a new decision */
     return PD_OK;
 }
 
 static void read_time(pd_trainer *trainer)
 {
     if (pd_run_files_read_time(&trainer->files, &trainer->seconds, &trainer->images_seen) != PD_OK)
-        pd_log_warn("%s: how long training took before is not known", pd_error_message());
+        pd_log_warn("%s: the time of training before this start is unknown", pd_error_message());
 }
 
 pd_status pd_trainer_resume(pd_trainer *trainer)

@@ -9,8 +9,9 @@
  * Collective; all ranks return the same status. */
 pd_status pd_trainer_resume(pd_trainer *trainer);
 
-/* Fails unless all ranks start with the same job, data set and step: each rank reads its own files.
- * Collective; all ranks return the same status. */
+/* Fails unless all ranks start with the same job, data set and step: each rank reads its own files,
+ * and different ones would make the ranks hang or train nonsense. Collective; all ranks return the
+ * same status. */
 pd_status pd_trainer_check_alike(const pd_trainer *trainer);
 
 #endif

@@ -6,7 +6,8 @@
 
 #include <math.h>
 
-/* A step with a finite gradient can still make weights overflow, which the next step would tell. */
+/* A step with a finite gradient can still make weights overflow; without this check, only the next
+ * step would detect it. */
 static pd_status check_weights(const pd_trainer *trainer)
 {
     size_t count;

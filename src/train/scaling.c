@@ -13,18 +13,18 @@ const char *const pd_scaling_part_names[PD_SCALING_PARTS] = {
     [PD_SCALING_STRAGGLERS] = "stragglers", [PD_SCALING_UPDATE] = "update",
     [PD_SCALING_CHECKPOINT] = "checkpoint"};
 
-/* How the others lie with whom a rank talks: all ranks, or one of each group. */
+/* The ranks that a rank exchanges messages with: all ranks, or one of each group. */
 typedef struct neighbours {
     double ranks;       /* this one included */
-    double host;        /* of them on a full host */
-    double sharing;     /* ranks of the host that talk with theirs at the same time */
+    double host;        /* of them on a full host, this one included */
+    double sharing;     /* ranks of the host that communicate at the same time */
     double near, far;   /* others on the same host, and on others */
     double latency;     /* of the slowest message */
-    double per_message; /* mean seconds of work on a message */
+    double per_message; /* mean CPU seconds per message */
 } neighbours;
 
-/* Ranks of a group, as pd_comm_set_group_size makes them: a divisor of the ranks of a host, where
- * all hosts have the same number. */
+/* Ranks of a group, as pd_comm_set_group_size chooses them: a divisor of the number of ranks of a
+ * host, if all hosts have the same number. */
 static int group_of(const pd_scaling *model, int ranks)
 {
     int host = model->host_ranks < ranks ? model->host_ranks : ranks;
@@ -48,15 +48,15 @@ static neighbours look_around(const pd_scaling *model, int ranks, int group)
     return n;
 }
 
-/* Seconds for `bytes` that every rank sends to all its neighbours together, an equal part to each:
- * those to other hosts go through the host's one link, one rank after the other. */
+/* Seconds for `bytes` that every rank sends to its neighbours, an equal part to each. The parts for
+ * other hosts go through the one link of the host, one rank after another. */
 static double network_seconds(const pd_scaling *model, const neighbours *n, double bytes)
 {
     return n->far == 0 ? 0
                        : n->sharing * bytes * n->far / (n->ranks - 1) / model->network.bandwidth;
 }
 
-/* The same for those that stay on the host: copied through the memory that its ranks share. */
+/* The same for the parts within the host, copied through shared memory. */
 static double local_seconds(const pd_scaling *model, const neighbours *n, double bytes)
 {
     return n->near == 0 ? 0
@@ -79,9 +79,9 @@ static double total_backward(const pd_scaling *model)
     return seconds;
 }
 
-/* The sum of the gradient, as src/comm/reduction.c does it. */
+/* The sum of the gradient as in src/comm/reduction.c. */
 typedef struct summing {
-    neighbours column; /* the ranks of other groups that this one talks with */
+    neighbours column; /* the ranks of other groups that this one communicates with */
     double group;      /* ranks that share one copy of the group's sum */
     double bucket;     /* weights */
 } summing;
@@ -103,8 +103,8 @@ static double gradient_bytes(const summing *s, double weights)
     return 2 * sizeof(float) * weights / s->group * (groups - 1) / groups;
 }
 
-/* A rank reads its slice from every rank of its group, and its piece from every group: that is as
- * much as the vector, and as the slice. */
+/* A rank reads its slice from every rank of its group, in total as much as the vector, and its
+ * piece from every group, in total as much as the slice. */
 static double fold_seconds(const pd_scaling *model, const summing *s)
 {
     double bytes = sizeof(float) * total_weights(model);
@@ -114,7 +114,8 @@ static double fold_seconds(const pd_scaling *model, const summing *s)
 
 /* A bucket costs two messages to every other rank of the column: Open MPI's non-blocking all-to-all
  * and all-gather are linear (ompi/mca/coll/libnbc, nbc_ialltoallv.c and nbc_iallgatherv.c). Ranks
- * start and finish them themselves, and with TCP copy every byte, so nothing hides it. */
+ * start and finish them themselves, and with TCP copy every byte, so this time does not overlap
+ * with computation. */
 static double message_seconds(const pd_scaling *model, const summing *s)
 {
     double buckets = ceil(total_weights(model) / s->bucket);
@@ -125,16 +126,16 @@ static double message_seconds(const pd_scaling *model, const summing *s)
     return seconds;
 }
 
-/* What of the gradient's way through the network is left after a backward pass of `backward`
- * seconds. A bucket starts when its last layer's gradient is there, and the link serves one after
- * the other: end[i] = max(end[i - 1], ready[i]) + bytes / bandwidth, as in wait-free
+/* The transfer time of the gradient that remains after a backward pass of `backward` seconds. A
+ * bucket starts when the gradient of its last layer is complete, and the link transfers one after
+ * another: end[i] = max(end[i - 1], ready[i]) + bytes / bandwidth, as in wait-free
  * backpropagation (Zhang et al., USENIX ATC 2017, section 3). The last one ends two latencies
  * later. */
 static double exposed_seconds(const pd_scaling *model, const summing *s, double backward)
 {
     double measured = total_backward(model), scale = measured > 0 ? backward / measured : 0;
     double bucket = s->bucket;
-    double ready = 0, end = 0, waiting = 0; /* weights that wait for their bucket to be full */
+    double ready = 0, end = 0, waiting = 0; /* weights in the bucket that is not yet full */
     if (s->column.far == 0)
         return 0;
     for (int i = 0; i < model->layer_count; i++) {
@@ -148,9 +149,9 @@ static double exposed_seconds(const pd_scaling *model, const summing *s, double 
     return fmax(end - backward, 0) + 2 * model->network.latency;
 }
 
-/* Nothing hides the lane sums of short vectors (pd_comm_lane_sum). Ranks that hold nodes of the
- * lane tree swap their sums level by level, the nearest first; all ranks of a host share its link
- * (recursive doubling: Thakur, Rabenseifner, Gropp, IJHPCA 2005, section 4). */
+/* The lane sums of short vectors (pd_comm_lane_sum) do not overlap with computation. Ranks that
+ * hold nodes of the lane tree exchange their sums level by level, the nearest first; all ranks of a
+ * host share its link (recursive doubling: Thakur, Rabenseifner, Gropp, IJHPCA 2005, section 4). */
 static double swapping_seconds(const pd_scaling *model, const neighbours *n, int64_t lanes,
                                int swaps)
 {
@@ -164,7 +165,7 @@ static double swapping_seconds(const pd_scaling *model, const neighbours *n, int
     return seconds;
 }
 
-/* Other numbers of ranks gather every lane's numbers, linearly, and each adds all of them up. */
+/* With other numbers of ranks, each gathers the numbers of every lane, linearly, and sums them. */
 static double statistics_seconds(const pd_scaling *model, const neighbours *n, int64_t lanes)
 {
     int swaps = pd_comm_doubling_rounds((int)lanes, (int)n->ranks);
@@ -176,11 +177,12 @@ static double statistics_seconds(const pd_scaling *model, const neighbours *n, i
            network_seconds(model, n, sent) + local_seconds(model, n, sent) + all * model->fold;
 }
 
-double pd_scaling_slowest(int ranks)
+double pd_scaling_expected_maximum(int ranks)
 {
     /* The mean of a distribution F is the integral of 1 - F above 0 less that of F below; that of
      * the largest of R is the R-th power of the normal one (David, Nagaraja, Order Statistics,
-     * 2003, section 3.1). Midpoint rule; beyond 9 deviations there is nothing left. */
+     * 2003, section 3.1). Midpoint rule; the integrand vanishes beyond 9
+     * standard deviations. */
     const double limit = 9, width = 0.01;
     double mean = 0;
     for (double x = width / 2; x < limit; x += width) {
@@ -206,13 +208,13 @@ bool pd_scaling_grow(const pd_scaling *model, int ranks, bool strong, pd_scaling
     return out->lanes <= out->batch && out->lanes <= PD_LANES_MAX;
 }
 
-/* The parts of a step of `of` at their lengths. */
+/* The time of each part of a step of `of`. */
 static void predict_parts(const pd_scaling *model, const pd_scaling_case *of,
                           double parts[PD_SCALING_PARTS])
 {
     const neighbours all = look_around(model, of->ranks, 1);
     const summing s = sum_gradient(model, of->ranks);
-    double lanes = ceil((double)of->lanes / of->ranks); /* of the rank that has most */
+    double lanes = ceil((double)of->lanes / of->ranks); /* of the rank with the most */
     double scale = lanes * (double)of->batch / (double)of->lanes / model->samples;
     double backward = scale * total_backward(model);
     double bytes = gradient_bytes(&s, total_weights(model));
@@ -220,12 +222,12 @@ static void predict_parts(const pd_scaling *model, const pd_scaling_case *of,
     parts[PD_SCALING_MESSAGES] = message_seconds(model, &s);
     parts[PD_SCALING_LOCAL] = local_seconds(model, &s.column, bytes);
     parts[PD_SCALING_FOLD] = fold_seconds(model, &s);
-    /* Messages are started and moved on in the backward pass, which they make longer. */
+    /* Messages are started and progressed during the backward pass, which they prolong. */
     parts[PD_SCALING_NETWORK] =
         exposed_seconds(model, &s, backward + parts[PD_SCALING_MESSAGES] + parts[PD_SCALING_LOCAL]);
     parts[PD_SCALING_STATISTICS] = statistics_seconds(model, &all, of->lanes);
     parts[PD_SCALING_STRAGGLERS] =
-        model->spread * pd_scaling_slowest(of->ranks) * parts[PD_SCALING_COMPUTE];
+        model->spread * pd_scaling_expected_maximum(of->ranks) * parts[PD_SCALING_COMPUTE];
     parts[PD_SCALING_UPDATE] = model->update;
     parts[PD_SCALING_CHECKPOINT] = model->checkpoint / model->epoch_steps;
 }
@@ -250,7 +252,7 @@ void pd_scaling_predict(const pd_scaling *model, const pd_scaling_case *of, bool
     predict_parts(model, of, out->parts);
     predict_parts(model, &alone, one);
     out->seconds = sum(out->parts);
-    /* The share of what the one rank does that falls to each of the ranks. */
+    /* The fraction of the work of the single rank that each of the ranks does. */
     double share = (double)of->batch / (double)alone.batch / of->ranks;
     out->efficiency = share * sum(one) / out->seconds;
     out->limit = PD_SCALING_COMPUTE;

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Chunks whose images are asked for ahead, that being scored included. */
+/* Chunks whose images are prefetched, the current one included. */
 enum { AHEAD = 8 };
 
 struct pd_scorer {
@@ -20,7 +20,7 @@ struct pd_scorer {
     pd_scorer_options options;
     int64_t *ids; /* of all ranks */
     size_t count;
-    size_t first, own; /* this rank's ids: whole chunks, but for the last */
+    size_t first, own; /* this rank's ids: whole chunks, except at the end */
     pd_images *images;
     pd_inference inference;
     const uint8_t **pixels; /* [chunk] */
@@ -37,47 +37,47 @@ static int compare_ids(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Leaves options.most of the ids, each class with its share of the fold, drawn by seed. */
-static void draw_subset(pd_scorer *self)
+/* Reduces the ids to options.most, drawn by seed with the class ratio of the fold. */
+static void draw_subset(pd_scorer *scorer)
 {
-    const pd_sample *samples = pd_dataset_samples(self->options.dataset);
-    size_t most = self->options.most, kept = 0, begin = 0;
-    if (most == 0 || self->count <= most)
+    const pd_sample *samples = pd_dataset_samples(scorer->options.dataset);
+    size_t most = scorer->options.most, kept = 0, begin = 0;
+    if (most == 0 || scorer->count <= most)
         return;
-    /* The ids of one class after the other: first those of NORMAL. */
-    pd_random random = pd_random_stream(self->options.job->seed, PD_PURPOSE_SUBSET,
-                                        (uint32_t)self->options.fold, 0);
-    pd_random_shuffle(&random, self->ids, self->count);
+    /* For each class in turn, moves its ids to the front of the rest and keeps its share. */
+    pd_random random = pd_random_stream(scorer->options.job->seed, PD_PURPOSE_SUBSET,
+                                        (uint32_t)scorer->options.fold, 0);
+    pd_random_shuffle(&random, scorer->ids, scorer->count);
     for (int label = 0; label < PD_LABELS; label++) {
         size_t end = begin;
-        for (size_t i = begin; i < self->count; i++) {
-            int64_t id = self->ids[i];
+        for (size_t i = begin; i < scorer->count; i++) {
+            int64_t id = scorer->ids[i];
             if (samples[id].label != (pd_label)label)
                 continue;
-            self->ids[i] = self->ids[end];
-            self->ids[end++] = id;
+            scorer->ids[i] = scorer->ids[end];
+            scorer->ids[end++] = id;
         }
-        size_t share = ((end - begin) * most + self->count - 1) / self->count;
-        memmove(self->ids + kept, self->ids + begin, share * sizeof *self->ids);
+        size_t share = ((end - begin) * most + scorer->count - 1) / scorer->count;
+        memmove(scorer->ids + kept, scorer->ids + begin, share * sizeof *scorer->ids);
         kept += share;
         begin = end;
     }
-    self->count = kept;
-    qsort(self->ids, self->count, sizeof *self->ids, compare_ids);
+    scorer->count = kept;
+    qsort(scorer->ids, scorer->count, sizeof *scorer->ids, compare_ids);
 }
 
-static pd_status choose_ids(pd_scorer *self)
+static pd_status choose_ids(pd_scorer *scorer)
 {
-    const pd_scorer_options *options = &self->options;
+    const pd_scorer_options *options = &scorer->options;
     const pd_sample *samples = pd_dataset_samples(options->dataset);
     const pd_task *task = &pd_tasks[options->job->task];
     int64_t total = pd_dataset_get_info(options->dataset)->count;
-    pd_status status = pd_alloc(&self->ids, (size_t)total, sizeof *self->ids);
+    pd_status status = pd_alloc(&scorer->ids, (size_t)total, sizeof *scorer->ids);
     for (int64_t i = 0; i < total && status == PD_OK; i++)
         if (samples[i].fold == options->fold && task->class_of(&samples[i]) >= 0)
-            self->ids[self->count++] = i;
+            scorer->ids[scorer->count++] = i;
     if (status == PD_OK)
-        draw_subset(self);
+        draw_subset(scorer);
     return status;
 }
 
@@ -85,34 +85,34 @@ pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_scorer_optio
 {
     pd_status status = PD_OK;
     const pd_input *input = &options->input;
-    pd_scorer *self = NULL;
+    pd_scorer *scorer = NULL;
     *out = NULL;
-    PD_TRY(pd_alloc(&self, 1, sizeof *self));
-    self->comm = comm;
-    self->options = *options;
-    PD_TRY(choose_ids(self));
+    PD_TRY(pd_alloc(&scorer, 1, sizeof *scorer));
+    scorer->comm = comm;
+    scorer->options = *options;
+    PD_TRY(choose_ids(scorer));
 
-    size_t chunk = (size_t)options->chunk, chunks = (self->count + chunk - 1) / chunk;
+    size_t chunk = (size_t)options->chunk, chunks = (scorer->count + chunk - 1) / chunk;
     size_t rank = (size_t)pd_comm_rank(comm), ranks = (size_t)pd_comm_size(comm);
-    self->first = rank * chunks / ranks * chunk;
+    scorer->first = rank * chunks / ranks * chunk;
     size_t end = (rank + 1) * chunks / ranks * chunk;
-    self->own = (end < self->count ? end : self->count) - self->first;
-    PD_TRY(pd_images_create(&self->images, options->dataset, self->ids + self->first, self->own,
-                            options->hold, chunk));
-    self->inference = (pd_inference){.task = &pd_tasks[options->job->task],
-                                     .input = *input,
-                                     .views = options->views,
-                                     .threads = options->threads};
-    PD_TRY(pd_inference_prepare(&self->inference, options->chunk));
-    PD_TRY(pd_alloc(&self->pixels, chunk, sizeof *self->pixels));
-    PD_TRY(pd_alloc(&self->changed, chunk, (size_t)input->height * (size_t)input->width));
-    PD_TRY(pd_alloc(&self->scratch, (size_t)options->threads,
-                    pd_change_scratch(input->height, input->width) * sizeof *self->scratch));
-    PD_TRY(pd_alloc(&self->scores, self->own, sizeof *self->scores));
-    *out = self;
-    self = NULL;
+    scorer->own = (end < scorer->count ? end : scorer->count) - scorer->first;
+    PD_TRY(pd_images_create(&scorer->images, options->dataset, scorer->ids + scorer->first,
+                            scorer->own, options->hold, chunk));
+    scorer->inference = (pd_inference){.task = &pd_tasks[options->job->task],
+                                       .input = *input,
+                                       .views = options->views,
+                                       .threads = options->threads};
+    PD_TRY(pd_inference_prepare(&scorer->inference, options->chunk));
+    PD_TRY(pd_alloc(&scorer->pixels, chunk, sizeof *scorer->pixels));
+    PD_TRY(pd_alloc(&scorer->changed, chunk, (size_t)input->height * (size_t)input->width));
+    PD_TRY(pd_alloc(&scorer->scratch, (size_t)options->threads,
+                    pd_change_scratch(input->height, input->width) * sizeof *scorer->scratch));
+    PD_TRY(pd_alloc(&scorer->scores, scorer->own, sizeof *scorer->scores));
+    *out = scorer;
+    scorer = NULL;
 cleanup:
-    pd_scorer_destroy(&self);
+    pd_scorer_destroy(&scorer);
     return status;
 }
 
@@ -140,10 +140,10 @@ const int64_t *pd_scorer_ids(const pd_scorer *scorer, size_t *count)
 /* --- Scoring --- */
 
 /* Adds what the data set says of the sample, and the loss of its logits[outputs]. */
-static void complete(const pd_scorer *self, int64_t id, const float *logits, pd_score *score)
+static void complete(const pd_scorer *scorer, int64_t id, const float *logits, pd_score *score)
 {
-    const pd_sample *sample = &pd_dataset_samples(self->options.dataset)[id];
-    const pd_task *task = self->inference.task;
+    const pd_sample *sample = &pd_dataset_samples(scorer->options.dataset)[id];
+    const pd_task *task = scorer->inference.task;
     score->id = id;
     score->positive = sample->label == PD_PNEUMONIA;
     score->truth = task->class_of(sample);
@@ -169,42 +169,43 @@ static const pd_change *change_of(const pd_scoring *scoring, size_t place)
     return &pd_changes[(place + (size_t)scoring->round * PD_CHANGE_STRIDE) % PD_CHANGES];
 }
 
-/* Puts changed images in the place of pixels[count], whose first is at `place` of the ids. */
-static pd_status change_images(pd_scorer *self, const pd_scoring *scoring, size_t place,
+/* Replaces pixels[count] by changed images; the first is at `place` of the ids. */
+static pd_status change_images(pd_scorer *scorer, const pd_scoring *scoring, size_t place,
                                size_t count)
 {
-    const pd_input *input = &self->options.input;
+    const pd_input *input = &scorer->options.input;
     size_t bytes = (size_t)input->height * (size_t)input->width;
     size_t scratch = pd_change_scratch(input->height, input->width);
     int failures = 0;
-#pragma omp parallel for num_threads(self->options.threads) schedule(dynamic) reduction(+ : failures)
+#pragma omp parallel for num_threads(scorer->options.threads) schedule(dynamic) reduction(+ : failures)
     for (size_t i = 0; i < count; i++) {
         const pd_change *change = change_of(scoring, place + i);
         if (change == NULL)
             continue;
-        uint8_t *out = self->changed + i * bytes;
+        uint8_t *out = scorer->changed + i * bytes;
         const pd_grey_image image = {
-            .height = input->height, .width = input->width, .pixels = self->pixels[i]};
+            .height = input->height, .width = input->width, .pixels = scorer->pixels[i]};
         failures +=
-            pd_change_apply(change, self->options.job->seed, self->ids[place + i], &image, out,
-                            self->scratch + (size_t)omp_get_thread_num() * scratch) != PD_OK;
-        self->pixels[i] = out;
+            pd_change_apply(change, scorer->options.job->seed, scorer->ids[place + i], &image, out,
+                            scorer->scratch + (size_t)omp_get_thread_num() * scratch) != PD_OK;
+        scorer->pixels[i] = out;
     }
-    return failures == 0 ? PD_OK : pd_fail("out of memory while images are changed");
+    return failures == 0 ? PD_OK : pd_fail("out of memory while changing images");
 }
 
 /* Scores `count` samples from own index `begin` on. */
-static pd_status score_chunk(pd_scorer *self, const pd_scoring *scoring, size_t begin, size_t count)
+static pd_status score_chunk(pd_scorer *scorer, const pd_scoring *scoring, size_t begin,
+                             size_t count)
 {
     pd_status status = PD_OK;
-    const int64_t *ids = self->ids + self->first + begin;
-    pd_score *scores = self->scores + begin;
-    PD_TRY(pd_images_fetch(self->images, ids, count, self->pixels));
-    PD_TRY(change_images(self, scoring, self->first + begin, count));
-    PD_TRY(pd_inference_run(&self->inference, self->pixels, (int)count, scores));
-    size_t outputs = (size_t)self->inference.task->outputs;
+    const int64_t *ids = scorer->ids + scorer->first + begin;
+    pd_score *scores = scorer->scores + begin;
+    PD_TRY(pd_images_fetch(scorer->images, ids, count, scorer->pixels));
+    PD_TRY(change_images(scorer, scoring, scorer->first + begin, count));
+    PD_TRY(pd_inference_run(&scorer->inference, scorer->pixels, (int)count, scores));
+    size_t outputs = (size_t)scorer->inference.task->outputs;
     for (size_t i = 0; i < count; i++)
-        complete(self, ids[i], self->inference.logits + i * outputs, &scores[i]);
+        complete(scorer, ids[i], scorer->inference.logits + i * outputs, &scores[i]);
     pd_scores_decide(scores, count, 1, 1);
 cleanup:
     return status;

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* While the average is being evaluated or saved, the optimiser's slots hold the live weights. */
+/* While the average is evaluated or saved, the slots of the average hold the weights being trained.
+ */
 static const char *slot_name(const char *name)
 {
     if (strcmp(name, "average") == 0)
@@ -112,7 +113,7 @@ pd_status pd_snapshot_restore(const pd_checkpoint *checkpoint, pd_network *netwo
     int count = pd_optimizer_slots(optimizer, slots);
     for (int i = 0; i < count; i++)
         PD_TRY(restore_slot(checkpoint, &slots[i], network));
-    /* The network holds the average now, and the slots the live weights. */
+    /* The loaded weights are the average, and those in the slots are being trained. */
     pd_optimizer_swap_average(optimizer);
 cleanup:
     return status;

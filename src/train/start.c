@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The ids and classes of the train fold's usable samples. */
+/* The ids and classes of the train fold's samples that the task has a class for. */
 static pd_status train_samples(const pd_trainer *trainer, int64_t **ids, int32_t **labels,
                                size_t *count)
 {
@@ -43,9 +43,10 @@ static pd_status weigh_classes(pd_trainer *trainer, const int32_t *labels, size_
         counts[labels[i]]++;
     for (int i = 0; i < task->classes; i++) {
         if (counts[i] == 0)
-            return pd_fail("%s: the train fold has no image of the class %s: pack the images again "
-                           "with other --folds",
-                           trainer->job->file, task->class_names[i]);
+            return pd_fail(
+                "%s: the train fold has no image of class %s: pack the images again with "
+                "other --folds",
+                trainer->job->file, task->class_names[i]);
         trainer->class_weight[i] =
             trainer->job->sampling.balance == PD_BALANCE_WEIGHTS
                 ? (float)((double)count / (double)task->classes / (double)counts[i])
@@ -71,7 +72,7 @@ cleanup:
     return status;
 }
 
-/* Reads the images of the lanes held here, or makes ready to. */
+/* Reads the images of the lanes held here, or prepares to stream them. */
 static pd_status set_up_images(pd_trainer *trainer)
 {
     pd_status status = PD_OK;
@@ -92,7 +93,7 @@ cleanup:
     return status;
 }
 
-/* No threshold can be chosen without both classes: better known now than after the first epoch. */
+/* A threshold can only be chosen on both classes. Checked before the first epoch, not after it. */
 static pd_status check_validation_fold(const pd_trainer *trainer)
 {
     const pd_sample *samples = pd_dataset_samples(trainer->dataset);
@@ -104,8 +105,8 @@ static pd_status check_validation_fold(const pd_trainer *trainer)
     if (images[PD_NORMAL] > 0 && images[PD_PNEUMONIA] > 0)
         return PD_OK;
     return pd_fail(
-        "%s: the validation fold has %lld normal and %lld pneumonia images, but to choose "
-        "a threshold takes both: pack the images again with other --folds",
+        "%s: the validation fold has %lld normal and %lld pneumonia images, but choosing a "
+        "threshold requires both: pack the images again with other --folds",
         trainer->job->file, images[PD_NORMAL], images[PD_PNEUMONIA]);
 }
 
@@ -132,15 +133,15 @@ static pd_status set_up_state(pd_trainer *trainer)
     snprintf(trainer->checkpoint.model, sizeof trainer->checkpoint.model, "%s", job->model.name);
     snprintf(trainer->checkpoint.version, sizeof trainer->checkpoint.version, "%s", PNEUMO_VERSION);
     if (!trainer->resume && pd_run_files_exist(&trainer->files))
-        status = pd_fail("%s holds a run already: go on with it by --resume, or choose another "
+        status = pd_fail("%s already contains a run: continue it with --resume, or choose another "
                          "folder with --run",
                          trainer->files.folder);
 cleanup:
     return status;
 }
 
-/* Decides whether images are streamed, alike for all ranks, and notes why. Asked when every rank
- * has the memory that training takes, but its images. Collective. */
+/* Decides whether all ranks stream their images, and why. Called once each rank has allocated the
+ * memory for training, except for its images. Collective. */
 static pd_status place_images(pd_trainer *trainer)
 {
     const pd_dataset_info *info = pd_dataset_get_info(trainer->dataset);
@@ -154,16 +155,16 @@ static pd_status place_images(pd_trainer *trainer)
     trainer->stream = pd_footprint_streams(trainer->job, percent);
     if (trainer->job->images == PD_IMAGES_AUTO)
         snprintf(why, sizeof why, "%.0f %% of a rank's share of the free memory, %s than %d %%",
-                 percent, trainer->stream ? "more" : "not more", PD_IMAGES_PERCENT);
+                 percent, trainer->stream ? "more" : "no more", PD_IMAGES_PERCENT);
     else
-        snprintf(why, sizeof why, "as run.images says");
+        snprintf(why, sizeof why, "as set by run.images");
     snprintf(trainer->images_note, sizeof trainer->images_note,
              "%.1f MiB of images per rank %s: %s", bytes / (1 << 20),
              trainer->stream ? "streamed from the file" : "held in memory", why);
     return PD_OK;
 }
 
-/* What this rank can do without the others, once there are a data set and a network. */
+/* The part of the set-up that needs no communication, after the data set and the step. */
 static pd_status set_up_alone(pd_trainer *trainer)
 {
     pd_status status = PD_OK;
@@ -197,8 +198,8 @@ cleanup:
     return status;
 }
 
-/* Describes the train fold for the checkpoints that rank 0 writes, unless it goes on from one that
- * has a profile: the same data give the same. Collective. */
+/* Computes the profile of the train fold, unless the checkpoint that rank 0 resumes from has it.
+ * Collective. */
 static pd_status describe(pd_trainer *trainer)
 {
     pd_status status = PD_OK;

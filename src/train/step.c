@@ -3,219 +3,219 @@
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/train/setup.h"
 #include "pneumo/comm/group.h"
+#include "pneumo/train/setup.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What this rank can do without the others. */
-static pd_status set_up_alone(pd_step *self, const pd_dataset_info *info)
+/* The part of the set-up that needs no communication. */
+static pd_status set_up_alone(pd_step *step, const pd_dataset_info *info)
 {
     pd_status status = PD_OK;
-    const pd_job *job = self->job;
-    const pd_plan plan = {.lanes = pd_comm_lane_count(self->comm),
-                          .lane_samples = self->lane_samples,
+    const pd_job *job = step->job;
+    const pd_plan plan = {.lanes = pd_comm_lane_count(step->comm),
+                          .lane_samples = step->lane_samples,
                           .total_lanes = job->sampling.lanes,
-                          .threads = self->threads};
-    PD_TRY(pd_setup_network(&self->network, job, info));
-    PD_TRY(pd_network_plan(self->network, &plan, pd_comm_first_lane(self->comm), true));
-    pd_network_initialise(self->network, job->seed);
-    PD_TRY(pd_optimizer_create(&self->optimizer, &job->optimizer, self->network));
+                          .threads = step->threads};
+    PD_TRY(pd_setup_network(&step->network, job, info));
+    PD_TRY(pd_network_plan(step->network, &plan, pd_comm_first_lane(step->comm), true));
+    pd_network_initialise(step->network, job->seed);
+    PD_TRY(pd_optimizer_create(&step->optimizer, &job->optimizer, step->network));
 
     pd_input input = pd_setup_input(job, info);
-    size_t outputs = (size_t)self->task->outputs;
-    size_t samples = (size_t)self->samples;
-    self->sample_floats = (size_t)input.size * (size_t)input.size * (size_t)input.channels;
-    PD_TRY(pd_alloc(&self->x, samples * self->sample_floats, sizeof *self->x));
-    PD_TRY(pd_alloc(&self->targets, samples, sizeof *self->targets));
-    PD_TRY(pd_alloc(&self->weights, samples, sizeof *self->weights));
-    PD_TRY(pd_alloc(&self->labels, samples, sizeof *self->labels));
-    PD_TRY(pd_alloc(&self->dlogits, samples * outputs, sizeof *self->dlogits));
-    PD_TRY(pd_alloc(&self->lane_losses, (size_t)plan.lanes, sizeof *self->lane_losses));
+    size_t outputs = (size_t)step->task->outputs;
+    size_t samples = (size_t)step->samples;
+    step->sample_floats = (size_t)input.size * (size_t)input.size * (size_t)input.channels;
+    PD_TRY(pd_alloc(&step->x, samples * step->sample_floats, sizeof *step->x));
+    PD_TRY(pd_alloc(&step->targets, samples, sizeof *step->targets));
+    PD_TRY(pd_alloc(&step->weights, samples, sizeof *step->weights));
+    PD_TRY(pd_alloc(&step->labels, samples, sizeof *step->labels));
+    PD_TRY(pd_alloc(&step->dlogits, samples * outputs, sizeof *step->dlogits));
+    PD_TRY(pd_alloc(&step->lane_losses, (size_t)plan.lanes, sizeof *step->lane_losses));
 cleanup:
     return status;
 }
 
-pd_status pd_step_set_up(pd_step *self, pd_comm *comm, const pd_job *job,
+pd_status pd_step_set_up(pd_step *step, pd_comm *comm, const pd_job *job,
                          const pd_dataset_info *info, int threads)
 {
     pd_status status = PD_OK;
     size_t parameters;
-    *self = (pd_step){.job = job,
+    *step = (pd_step){.job = job,
                       .comm = comm,
                       .threads = threads,
                       .task = &pd_tasks[job->task],
                       .lane_samples = job->sampling.batch / job->sampling.lanes};
     PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, job->sampling.lanes)));
-    self->samples = pd_comm_lane_count(comm) * self->lane_samples;
-    PD_TRY(pd_comm_agree(comm, set_up_alone(self, info)));
-    pd_network_weights(self->network, &parameters);
+    step->samples = pd_comm_lane_count(comm) * step->lane_samples;
+    PD_TRY(pd_comm_agree(comm, set_up_alone(step, info)));
+    pd_network_weights(step->network, &parameters);
     PD_TRY(pd_comm_set_group_size(comm, job->share_ranks));
-    PD_TRY(pd_reduction_create(&self->reduction, comm, job->reduction, parameters,
+    PD_TRY(pd_reduction_create(&step->reduction, comm, job->reduction, parameters,
                                pd_setup_bucket(job, pd_comm_size(comm))));
-    pd_network_use_gradient(self->network, pd_reduction_parts(self->reduction));
+    pd_network_use_gradient(step->network, pd_reduction_parts(step->reduction));
 cleanup:
     return status;
 }
 
-void pd_step_tear_down(pd_step *self)
+void pd_step_tear_down(pd_step *step)
 {
-    pd_reduction_destroy(&self->reduction);
-    pd_optimizer_destroy(&self->optimizer);
-    pd_network_destroy(&self->network);
-    free(self->x);
-    free(self->targets);
-    free(self->weights);
-    free(self->labels);
-    free(self->dlogits);
-    free(self->lane_losses);
+    pd_reduction_destroy(&step->reduction);
+    pd_optimizer_destroy(&step->optimizer);
+    pd_network_destroy(&step->network);
+    free(step->x);
+    free(step->targets);
+    free(step->weights);
+    free(step->labels);
+    free(step->dlogits);
+    free(step->lane_losses);
 }
 
-/* --- Where the time goes --- */
+/* --- Measuring time --- */
 
-/* From now on time is spent on `part`. Returns the part until now. */
-static pd_step_part turn_to(pd_step *self, pd_step_part part)
+/* Starts to measure `part`. Returns the part measured before. */
+static pd_step_part switch_part(pd_step *step, pd_step_part part)
 {
-    pd_step_part before = self->part;
-    pd_clock_lap(&self->since, &self->seconds[before]);
-    self->part = part;
+    pd_step_part before = step->part;
+    pd_clock_lap(&step->since, &step->seconds[before]);
+    step->part = part;
     return before;
 }
 
-static void start_clock(pd_step *self, pd_step_part part)
+static void start_clock(pd_step *step, pd_step_part part)
 {
-    memset(self->seconds, 0, sizeof self->seconds);
-    self->part = part;
-    self->since = pd_clock_now();
+    memset(step->seconds, 0, sizeof step->seconds);
+    step->part = part;
+    step->since = pd_clock_now();
 }
 
 /* --- The step --- */
 
 static pd_status sum_lanes(void *context, double *parts, size_t count, double *total)
 {
-    pd_step *self = context;
-    pd_step_part before = turn_to(self, PD_STEP_STATISTICS);
-    pd_status status = pd_comm_lane_sum(self->comm, parts, count, total);
-    turn_to(self, before);
+    pd_step *step = context;
+    pd_step_part before = switch_part(step, PD_STEP_STATISTICS);
+    pd_status status = pd_comm_lane_sum(step->comm, parts, count, total);
+    switch_part(step, before);
     return status;
 }
 
-/* As late as possible: the others may still be updating their weights. */
-static pd_status begin_reduction(pd_step *self)
+/* Begun as late as possible, since other ranks may still be updating their weights. */
+static pd_status begin_reduction(pd_step *step)
 {
-    turn_to(self, PD_STEP_WAITING);
-    return pd_reduction_begin(self->reduction);
+    switch_part(step, PD_STEP_WAITING);
+    return pd_reduction_begin(step->reduction);
 }
 
 static pd_status reduce_ready(void *context, size_t offset, size_t count)
 {
-    pd_step *self = context;
-    pd_step_part before = turn_to(self, PD_STEP_REDUCTION);
-    pd_status status = pd_reduction_ready(self->reduction, offset, count);
-    turn_to(self, before);
+    pd_step *step = context;
+    pd_step_part before = switch_part(step, PD_STEP_REDUCTION);
+    pd_status status = pd_reduction_ready(step->reduction, offset, count);
+    switch_part(step, before);
     return status;
 }
 
-static pd_status finish_reduction(pd_step *self)
+static pd_status finish_reduction(pd_step *step)
 {
     double waiting, folding;
-    turn_to(self, PD_STEP_REDUCTION);
-    pd_status status = pd_reduction_finish(self->reduction);
-    turn_to(self, PD_STEP_STATISTICS);
-    pd_reduction_seconds(self->reduction, &waiting, &folding);
-    self->seconds[PD_STEP_WAITING] += waiting;
-    self->seconds[PD_STEP_REDUCTION] -= waiting;
+    switch_part(step, PD_STEP_REDUCTION);
+    pd_status status = pd_reduction_finish(step->reduction);
+    switch_part(step, PD_STEP_STATISTICS);
+    pd_reduction_seconds(step->reduction, &waiting, &folding);
+    step->seconds[PD_STEP_WAITING] += waiting;
+    step->seconds[PD_STEP_REDUCTION] -= waiting;
     return status;
 }
 
-/* Loss and its gradient for `lanes` lanes, of which `lane` is the first, counted in this rank. */
-static void compute_loss(pd_step *self, int lane, int lanes, const float *logits)
+/* Loss and its gradient for `lanes` lanes from this rank's lane number `lane`. */
+static void compute_loss(pd_step *step, int lane, int lanes, const float *logits)
 {
-    int sample = lane * self->lane_samples;
-    self->task->loss(&(const pd_loss_batch){.lanes = lanes,
-                                            .lane_samples = self->lane_samples,
-                                            .outputs = self->task->outputs,
+    int sample = lane * step->lane_samples;
+    step->task->loss(&(const pd_loss_batch){.lanes = lanes,
+                                            .lane_samples = step->lane_samples,
+                                            .outputs = step->task->outputs,
                                             .logits = logits,
-                                            .targets = self->targets + sample,
-                                            .labels = self->labels + sample,
-                                            .weights = self->weights + sample,
-                                            .smoothing = self->job->label_smoothing,
-                                            .scale = 1.0 / (double)self->job->sampling.batch,
-                                            .dlogits = self->dlogits,
-                                            .lane_losses = self->lane_losses + lane});
+                                            .targets = step->targets + sample,
+                                            .labels = step->labels + sample,
+                                            .weights = step->weights + sample,
+                                            .smoothing = step->job->label_smoothing,
+                                            .scale = 1.0 / (double)step->job->sampling.batch,
+                                            .dlogits = step->dlogits,
+                                            .lane_losses = step->lane_losses + lane});
 }
 
-static pd_exec training_exec(pd_step *self, int pass, int64_t number)
+static pd_exec training_exec(pd_step *step, int pass, int64_t number)
 {
     int first_lane, lanes;
-    pd_network_pass(self->network, pass, &first_lane, &lanes);
+    pd_network_pass(step->network, pass, &first_lane, &lanes);
     return (pd_exec){.training = true,
                      .lanes = lanes,
-                     .lane_samples = self->lane_samples,
-                     .total_lanes = self->job->sampling.lanes,
-                     .first_sample = (int64_t)first_lane * self->lane_samples,
-                     .seed = self->job->seed,
+                     .lane_samples = step->lane_samples,
+                     .total_lanes = step->job->sampling.lanes,
+                     .first_sample = (int64_t)first_lane * step->lane_samples,
+                     .seed = step->job->seed,
                      .step = (uint32_t)number,
-                     .threads = self->threads,
+                     .threads = step->threads,
                      .lane_sum = sum_lanes,
-                     .lane_sum_context = self};
+                     .lane_sum_context = step};
 }
 
 /* Forward, loss and backward of one pass. */
-static pd_status take_pass(pd_step *self, int pass, int64_t number)
+static pd_status take_pass(pd_step *step, int pass, int64_t number)
 {
     pd_status status = PD_OK;
-    pd_exec exec = training_exec(self, pass, number);
-    int lane = (int)(exec.first_sample / self->lane_samples) - pd_comm_first_lane(self->comm);
-    const float *x = self->x + (size_t)lane * (size_t)self->lane_samples * self->sample_floats;
+    pd_exec exec = training_exec(step, pass, number);
+    int lane = (int)(exec.first_sample / step->lane_samples) - pd_comm_first_lane(step->comm);
+    const float *x = step->x + (size_t)lane * (size_t)step->lane_samples * step->sample_floats;
     const float *logits;
-    turn_to(self, PD_STEP_FORWARD);
-    PD_TRY(pd_network_forward(self->network, &exec, x, &logits));
-    compute_loss(self, lane, exec.lanes, logits);
+    switch_part(step, PD_STEP_FORWARD);
+    PD_TRY(pd_network_forward(step->network, &exec, x, &logits));
+    compute_loss(step, lane, exec.lanes, logits);
     if (pass == 0)
-        PD_TRY(begin_reduction(self));
-    turn_to(self, PD_STEP_BACKWARD);
-    PD_TRY(pd_network_backward(self->network, &exec, pass, x, self->dlogits, reduce_ready, self));
+        PD_TRY(begin_reduction(step));
+    switch_part(step, PD_STEP_BACKWARD);
+    PD_TRY(pd_network_backward(step->network, &exec, pass, x, step->dlogits, reduce_ready, step));
 cleanup:
     return status;
 }
 
-pd_status pd_step_gradient(pd_step *self, int64_t number, double *loss, const float **gradient)
+pd_status pd_step_gradient(pd_step *step, int64_t number, double *loss, const float **gradient)
 {
     pd_status status = PD_OK;
-    int passes = pd_network_pass_count(self->network);
-    start_clock(self, PD_STEP_FORWARD);
+    int passes = pd_network_pass_count(step->network);
+    start_clock(step, PD_STEP_FORWARD);
     for (int i = 0; i < passes; i++)
-        PD_TRY(take_pass(self, i, number));
-    PD_TRY(finish_reduction(self));
-    *gradient = pd_reduction_result(self->reduction);
-    PD_TRY(pd_comm_lane_sum(self->comm, self->lane_losses, 1, loss));
-    turn_to(self, PD_STEP_UPDATE);
+        PD_TRY(take_pass(step, i, number));
+    PD_TRY(finish_reduction(step));
+    *gradient = pd_reduction_result(step->reduction);
+    PD_TRY(pd_comm_lane_sum(step->comm, step->lane_losses, 1, loss));
+    switch_part(step, PD_STEP_UPDATE);
 cleanup:
-    return status == PD_OK ? PD_OK : pd_step_abort_all(self, status);
+    return status == PD_OK ? PD_OK : pd_step_abort_all(step, status);
 }
 
-pd_status pd_step_take(pd_step *self, int64_t number, double learning_rate, double *loss,
+pd_status pd_step_take(pd_step *step, int64_t number, double learning_rate, double *loss,
                        double *norm)
 {
     const float *gradient;
     *norm = NAN;
-    pd_status status = pd_step_gradient(self, number, loss, &gradient);
+    pd_status status = pd_step_gradient(step, number, loss, &gradient);
     if (status != PD_OK)
         return status;
     if (isfinite(*loss))
-        pd_optimizer_step(self->optimizer, gradient, learning_rate, number, norm);
-    turn_to(self, PD_STEP_UPDATE);
+        pd_optimizer_step(step->optimizer, gradient, learning_rate, number, norm);
+    switch_part(step, PD_STEP_UPDATE);
     return PD_OK;
 }
 
-pd_status pd_step_abort_all(const pd_step *self, pd_status status)
+pd_status pd_step_abort_all(const pd_step *step, pd_status status)
 {
-    if (pd_comm_size(self->comm) == 1)
+    if (pd_comm_size(step->comm) == 1)
         return status;
-    pd_log_error("rank %d on %s: %s", pd_comm_rank(self->comm), pd_comm_host(self->comm),
+    pd_log_error("rank %d on %s: %s", pd_comm_rank(step->comm), pd_comm_host(step->comm),
                  pd_error_message());
-    pd_comm_abort(self->comm, (int)status);
+    pd_comm_abort(step->comm, (int)status);
 }

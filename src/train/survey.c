@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What this rank works on. */
-typedef struct survey {
+/* The state of a survey on this rank. */
+typedef struct pd_survey_state {
     pd_comm *comm;
     const pd_dataset *dataset;
     pd_images *images;
@@ -17,7 +17,7 @@ typedef struct survey {
     int64_t *ids; /* [count], ascending */
     pd_traits *traits;
     const uint8_t **pixels; /* [most] */
-} survey;
+} pd_survey_state;
 
 static int by_value(const void *left, const void *right)
 {
@@ -25,70 +25,70 @@ static int by_value(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-/* Lists the images of the lanes held here, in the order in which they lie in the file. */
-static pd_status set_up(survey *self, const pd_lanes *lanes)
+/* Lists the images of the lanes held here, in the order of the file. */
+static pd_status set_up(pd_survey_state *survey, const pd_lanes *lanes)
 {
     pd_status status = PD_OK;
     const int64_t *ids;
-    int first = pd_comm_first_lane(self->comm), end = first + pd_comm_lane_count(self->comm);
+    int first = pd_comm_first_lane(survey->comm), end = first + pd_comm_lane_count(survey->comm);
     size_t count = 0;
     for (int lane = first; lane < end; lane++)
         count += pd_lanes_samples(lanes, lane, &ids);
-    PD_TRY(pd_alloc(&self->ids, count, sizeof *self->ids));
-    PD_TRY(pd_alloc(&self->traits, count, sizeof *self->traits));
-    PD_TRY(pd_alloc(&self->pixels, self->most, sizeof *self->pixels));
+    PD_TRY(pd_alloc(&survey->ids, count, sizeof *survey->ids));
+    PD_TRY(pd_alloc(&survey->traits, count, sizeof *survey->traits));
+    PD_TRY(pd_alloc(&survey->pixels, survey->most, sizeof *survey->pixels));
     for (int lane = first; lane < end; lane++) {
         size_t own = pd_lanes_samples(lanes, lane, &ids);
-        memcpy(self->ids + self->count, ids, own * sizeof *ids);
-        self->count += own;
+        memcpy(survey->ids + survey->count, ids, own * sizeof *ids);
+        survey->count += own;
     }
-    qsort(self->ids, self->count, sizeof *self->ids, by_value);
+    qsort(survey->ids, survey->count, sizeof *survey->ids, by_value);
 cleanup:
     return status;
 }
 
-static size_t chunk_size(const survey *self, size_t begin)
+static size_t chunk_size(const pd_survey_state *survey, size_t begin)
 {
-    return self->count - begin < self->most ? self->count - begin : self->most;
+    return survey->count - begin < survey->most ? survey->count - begin : survey->most;
 }
 
-static pd_status measure(survey *self)
+static pd_status measure(pd_survey_state *survey)
 {
     pd_status status = PD_OK;
     pd_progress progress;
-    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
-    const pd_sample *samples = pd_dataset_samples(self->dataset);
-    pd_progress_begin(&progress, "looking at the train fold", 0, self->count);
-    for (size_t begin = 0; begin < self->count && status == PD_OK; begin += self->most) {
-        const int64_t *ids = self->ids + begin;
-        size_t count = chunk_size(self, begin);
-        status = pd_images_fetch(self->images, ids, count, self->pixels);
-        if (begin + count < self->count)
-            pd_images_prefetch(self->images, ids + count, chunk_size(self, begin + count));
-#pragma omp parallel for num_threads(self->threads)
+    const pd_dataset_info *info = pd_dataset_get_info(survey->dataset);
+    const pd_sample *samples = pd_dataset_samples(survey->dataset);
+    pd_progress_begin(&progress, "surveying the train fold", 0, survey->count);
+    for (size_t begin = 0; begin < survey->count && status == PD_OK; begin += survey->most) {
+        const int64_t *ids = survey->ids + begin;
+        size_t count = chunk_size(survey, begin);
+        status = pd_images_fetch(survey->images, ids, count, survey->pixels);
+        if (begin + count < survey->count)
+            pd_images_prefetch(survey->images, ids + count, chunk_size(survey, begin + count));
+#pragma omp parallel for num_threads(survey->threads)
         for (size_t i = 0; i < (status == PD_OK ? count : 0); i++)
-            pd_traits_measure(&self->traits[begin + i], self->pixels[i], info->height, info->width,
-                              samples[ids[i]].height, samples[ids[i]].width);
+            pd_traits_measure(&survey->traits[begin + i], survey->pixels[i], info->height,
+                              info->width, samples[ids[i]].height, samples[ids[i]].width);
         pd_progress_update(&progress, begin + count, NULL);
     }
     pd_progress_end(&progress);
     return status;
 }
 
-/* The mean image of all ranks. Sums of grey values are whole numbers, and exact in whatever order
- * they are added up, so all of this rank's may go to its first lane. Collective. */
-static pd_status average(const survey *self, float *mean)
+/* The mean image over all ranks. Sums of grey values are integers and exact in any order, so all of
+ * this rank's are added to its first lane. Collective. */
+static pd_status average(const pd_survey_state *survey, float *mean)
 {
     enum { SUMS = PD_PROFILE_CELLS + 1 };
     pd_status status = PD_OK;
     double *parts = NULL, total[SUMS];
-    size_t lanes = (size_t)pd_comm_lane_count(self->comm);
-    PD_TRY(pd_comm_agree(self->comm, pd_alloc(&parts, lanes * SUMS, sizeof *parts)));
-    for (size_t i = 0; i < self->count; i++)
+    size_t lanes = (size_t)pd_comm_lane_count(survey->comm);
+    PD_TRY(pd_comm_agree(survey->comm, pd_alloc(&parts, lanes * SUMS, sizeof *parts)));
+    for (size_t i = 0; i < survey->count; i++)
         for (int cell = 0; cell < PD_PROFILE_CELLS; cell++)
-            parts[cell] += self->traits[i].thumbnail[cell];
-    parts[PD_PROFILE_CELLS] = (double)self->count;
-    PD_TRY(pd_comm_lane_sum(self->comm, parts, SUMS, total));
+            parts[cell] += survey->traits[i].thumbnail[cell];
+    parts[PD_PROFILE_CELLS] = (double)survey->count;
+    PD_TRY(pd_comm_lane_sum(survey->comm, parts, SUMS, total));
     for (int cell = 0; cell < PD_PROFILE_CELLS; cell++)
         mean[cell] = (float)(total[cell] / total[PD_PROFILE_CELLS]);
 cleanup:
@@ -96,25 +96,25 @@ cleanup:
     return status;
 }
 
-/* Compares all images with the mean and builds the profile of them on rank 0. Collective. */
-static pd_status conclude(survey *self, pd_profile *out)
+/* Compares all images with the mean and builds the profile on rank 0. Collective. */
+static pd_status conclude(pd_survey_state *survey, pd_profile *out)
 {
     pd_status status = PD_OK;
     double(*own)[PD_TRAITS] = NULL;
     void *all = NULL;
     size_t bytes;
-    const pd_dataset_info *info = pd_dataset_get_info(self->dataset);
-    PD_TRY(pd_comm_agree(self->comm, pd_alloc(&own, self->count, sizeof *own)));
-#pragma omp parallel for num_threads(self->threads)
-    for (size_t i = 0; i < self->count; i++) {
-        pd_traits_compare(&self->traits[i], out->mean);
-        memcpy(own[i], self->traits[i].values, sizeof *own);
+    const pd_dataset_info *info = pd_dataset_get_info(survey->dataset);
+    PD_TRY(pd_comm_agree(survey->comm, pd_alloc(&own, survey->count, sizeof *own)));
+#pragma omp parallel for num_threads(survey->threads)
+    for (size_t i = 0; i < survey->count; i++) {
+        pd_traits_compare(&survey->traits[i], out->mean);
+        memcpy(own[i], survey->traits[i].values, sizeof *own);
     }
-    PD_TRY(pd_comm_gather(self->comm, own, self->count * sizeof *own, &all, &bytes));
-    if (pd_comm_rank(self->comm) == 0)
+    PD_TRY(pd_comm_gather(survey->comm, own, survey->count * sizeof *own, &all, &bytes));
+    if (pd_comm_rank(survey->comm) == 0)
         status = pd_profile_build(out, all, bytes / sizeof *own,
                                   info->height < info->width ? info->height : info->width);
-    status = pd_comm_agree(self->comm, status);
+    status = pd_comm_agree(survey->comm, status);
 cleanup:
     free(own);
     free(all);
@@ -125,18 +125,18 @@ pd_status pd_survey(pd_profile *out, pd_comm *comm, const pd_dataset *dataset,
                     const pd_lanes *lanes, pd_images *images, size_t most, int threads)
 {
     pd_status status = PD_OK;
-    survey self = {
+    pd_survey_state survey = {
         .comm = comm, .dataset = dataset, .images = images, .most = most, .threads = threads};
-    pd_comm_set_position(comm, "looking at the train fold");
-    status = set_up(&self, lanes);
+    pd_comm_set_position(comm, "surveying the train fold");
+    status = set_up(&survey, lanes);
     if (status == PD_OK)
-        status = measure(&self);
+        status = measure(&survey);
     PD_TRY(pd_comm_agree(comm, status));
-    PD_TRY(average(&self, out->mean));
-    PD_TRY(conclude(&self, out));
+    PD_TRY(average(&survey, out->mean));
+    PD_TRY(conclude(&survey, out));
 cleanup:
-    free(self.ids);
-    free(self.traits);
-    free(self.pixels);
+    free(survey.ids);
+    free(survey.traits);
+    free(survey.pixels);
     return status;
 }

@@ -18,8 +18,8 @@
 
 enum { FLAG_STOP = 1, FLAG_SAVE = 2 };
 
-/* The step that has just failed, run again to find where the first value that is not finite arose.
- * The weights have not changed since. */
+/* Repeats the step that has just failed, with the same weights, to find the first layer with a
+ * value that is not finite. */
 static pd_status explain_not_finite(pd_trainer *trainer)
 {
     double loss;
@@ -60,7 +60,7 @@ static pd_status take_step(pd_trainer *trainer)
     return status;
 }
 
-/* The figure that decides on the best epoch; larger is better. */
+/* The figure by which the best epoch is chosen; larger is better. */
 static double monitored(const pd_job *job, const pd_validation *validation)
 {
     switch (job->monitor) {
@@ -75,7 +75,8 @@ static double monitored(const pd_job *job, const pd_validation *validation)
     }
 }
 
-/* Best so far, plateau, patience. Returns whether this epoch is the best so far. */
+/* Updates the best epoch, the plateau and the patience. Returns whether this epoch is the best so
+ * far. */
 static bool decide(pd_trainer *trainer, const pd_validation *validation)
 {
     const pd_job *job = trainer->job;
@@ -91,12 +92,12 @@ static bool decide(pd_trainer *trainer, const pd_validation *validation)
     if (job->plateau_epochs > 0 && --state->plateau_left == 0) {
         state->learning_scale *= job->plateau_factor;
         state->plateau_left = job->plateau_epochs;
-        pd_log_info("no gain in %d epochs: learning rate cut to %g of the schedule's",
+        pd_log_info("no improvement in %d epochs: learning rate cut to %g of the schedule's",
                     job->plateau_epochs, state->learning_scale);
     }
     if (job->patience > 0 && --state->patience_left == 0) {
         state->finished = true;
-        pd_log_info("no gain in %d epochs: stopping early", job->patience);
+        pd_log_info("no improvement in %d epochs: stopping early", job->patience);
     }
     return false;
 }
@@ -153,7 +154,7 @@ static pd_status end_epoch(pd_trainer *trainer, double seconds)
     return pd_trainer_save(trainer, best);
 }
 
-/* What all ranks do after this step: the or of what any of them wants. */
+/* Whether the ranks stop or save after this step: if any of them requests it. Collective. */
 static pd_status agree_on_flags(pd_trainer *trainer, uint32_t *flags)
 {
     uint32_t own = 0;
@@ -224,7 +225,7 @@ static void announce(const pd_trainer *trainer)
         (info->counts[PD_TEST][PD_NORMAL] == 0 || info->counts[PD_TEST][PD_PNEUMONIA] == 0))
         pd_log_warn(
             "%s: the test fold has %lld normal and %lld pneumonia images, so specificity or "
-            "sensitivity will not be known",
+            "sensitivity will be unknown",
             trainer->job->file, (long long)info->counts[PD_TEST][PD_NORMAL],
             (long long)info->counts[PD_TEST][PD_PNEUMONIA]);
     pd_log_info("%s", trainer->images_note);

@@ -20,8 +20,8 @@ static pd_status score(pd_trainer *trainer, const pd_scoring *scoring, pd_score 
     return status;
 }
 
-/* Weights that overflow in the last step of an epoch are first seen here, and must not be saved
- * over good ones. Collective. */
+/* Detects weights that overflowed in the last step of an epoch, before they replace good ones in a
+ * checkpoint. Collective. */
 static pd_status check_finite(pd_trainer *trainer, const pd_score *scores, size_t count)
 {
     pd_status status = PD_OK;
@@ -41,8 +41,8 @@ cleanup:
     return status;
 }
 
-/* Scores the validation fold under dealt acquisition changes, if the job decides by them.
- * Collective. */
+/* Scores the validation fold under acquisition changes, if the threshold or the monitor depends on
+ * them. Collective. */
 static pd_status score_changed(pd_trainer *trainer, pd_validation_scores *out)
 {
     pd_status status = PD_OK;

@@ -172,7 +172,7 @@ epochs = 2
 batch = 16
 INI
 accept "train" "$p" train small.ini --run good
-refuse "train: over another run" 1 '^good holds a run already: go on' "$p" train small.ini --run good
+refuse "train: over another run" 1 '^good already contains a run: continue' "$p" train small.ini --run good
 refuse "train: run folder is a file" 1 '^small.ini: cannot create the folder: a file' "$p" train small.ini --run small.ini
 refuse "train: run folder below a file" 1 '^small.ini: cannot create the folder: a file' "$p" train small.ini --run small.ini/run
 refuse "evaluate: figures below a file" 1 '^small.ini: cannot create the folder: a file' \
@@ -401,7 +401,7 @@ with h5py.File("spoilt/last.h5", "r+") as file:
 PY
 }
 resume=("$p" train small.ini --run spoilt --resume)
-copy_best='; or copy spoilt/best.h5 over spoilt/last.h5, to go on from the best epoch$'
+copy_best='; or copy spoilt/best.h5 over spoilt/last.h5 to continue from the best epoch$'
 mkdir spoilt
 echo garbage >spoilt/last.h5
 refuse "resume: garbage" 1 "^spoilt/last.h5: is not an HDF5 file$other$" "${resume[@]}"
@@ -425,7 +425,7 @@ cp spoilt/best.h5 spoilt/last.h5
 accept "resume: from best.h5 in its place" "${resume[@]}"
 cmp spoilt/last.h5 good/last.h5 || fail "best.h5 led to another model"
 spoil 'file["state"].attrs["epoch"] = 5'
-refuse "resume: impossible counters" 1 '^spoilt/last.h5: its epoch and steps do not fit the job' "${resume[@]}"
+refuse "resume: impossible counters" 1 '^spoilt/last.h5: its counts of epochs and steps do not fit the job' "${resume[@]}"
 spoil pass
 refuse "resume: another model" 1 "^spoilt/last.h5: it was made by another job \('name = mlp2' there, 'name = dense1' now\)" \
     "${resume[@]}" --set model.name=dense1
@@ -598,5 +598,5 @@ accept "train: some causes unknown, 2 ranks" "${ranked[@]}"
 cmp cause1/last.h5 cause2/last.h5 || fail "causes: the ranks changed the model"
 rm bad/train/PNEUMONIA/*virus*
 accept "pack: no virus" "$p" pack bad -o novirus.h5 --size 32
-refuse "train: the causes of a set without virus" 1 '^novirus.h5: the train fold has no image of the class virus' \
+refuse "train: the causes of a set without virus" 1 '^novirus.h5: the train fold has no image of class virus' \
     "$p" "${cause[@]}" --run run --data novirus.h5

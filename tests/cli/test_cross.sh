@@ -159,7 +159,7 @@ grep -q "stopped after saving stopped/cross-.*/last.h5: run it again with --resu
 [[ ! -e stopped/report.json ]] || fail "a stopped run was evaluated"
 code=0
 pneumo train small.ini --run stopped --cross 5 "${settings[@]}" >/dev/null 2>log || code=$?
-((code == 1)) && grep -q "holds a run already: go on with it by --resume" log || fail "$code: $(cat log)"
+((code == 1)) && grep -q "already contains a run: continue it with --resume" log || fail "$code: $(cat log)"
 ranks 3 train small.ini --run stopped --cross 5 --resume "${settings[@]}" >/dev/null 2>log ||
     fail "$(cat log)"
 same stopped

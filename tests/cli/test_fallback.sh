@@ -42,7 +42,7 @@ for how in cut empty flipped removed; do
     cp -r alone broken
     damage $how broken/last.h5
     ranks $count train small.ini --run broken --resume >/dev/null 2>log || fail "$how: $(cat log)"
-    before=": going on from the checkpoint before, broken/previous.h5$"
+    before=": continuing from the previous checkpoint, broken/previous.h5$"
     [[ $(grep -c "$before" log) == 1 ]] || fail "$how: not one warning: $(cat log)"
     grep -qE "^pneumo-dist: warning: .*broken/last.h5: .+$before" log || fail "$how: $(cat log)"
     for file in last.h5 previous.h5 best.h5 history.csv; do
@@ -55,7 +55,7 @@ done
 # previous.h5 alone makes a run; if it cannot be read either, there is one error, and nothing changes.
 rm broken/last.h5
 ! pneumo train small.ini --run broken >/dev/null 2>log || fail "a run was overwritten"
-grep -q "broken holds a run already" log || fail "$(cat log)"
+grep -q "broken already contains a run" log || fail "$(cat log)"
 for how in flipped cut; do
     cp alone/*.h5 broken
     damage $how broken/last.h5
@@ -64,7 +64,7 @@ for how in flipped cut; do
     code=0
     ranks 2 train small.ini --run broken --resume >/dev/null 2>log || code=$?
     ((code == 1)) || fail "exit code $code: $(cat log)"
-    before="the checkpoint before is no better: .*broken/previous.h5: is not an HDF5 file"
+    before="the previous checkpoint failed, too: .*broken/previous.h5: is not an HDF5 file"
     advice="or copy broken/best.h5 over broken/last.h5"
     [[ $(grep -c "error: .*broken/last.h5: .*; $before.*; $advice" log) == 1 ]] || fail "$(cat log)"
     [[ $sums == "$(sha256sum broken/*)" ]] || fail "a failed resume changed the folder"
@@ -103,7 +103,7 @@ PY
 # If the earlier time is unknown, a message says so, and the run continues.
 echo garbage >pieces/time.csv
 pneumo train small.ini --run pieces --resume >/dev/null 2>log || fail "$(cat log)"
-grep -q "warning: pieces/time.csv: is damaged: how long training took before is not known" log ||
+grep -q "warning: pieces/time.csv: is damaged: the time of training before this start is unknown" log ||
     fail "$(cat log)"
 [[ $(figures pieces | grep -c null) == 2 ]] || fail "a time was made up: $(figures pieces)"
 cmp alone/last.h5 pieces/last.h5 || fail "time.csv bears on the result"

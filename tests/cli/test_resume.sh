@@ -95,7 +95,7 @@ wait "$worker" || code=$?
 # An existing run is neither overwritten nor continued by another job.
 before=$(sha256sum alone/last.h5)
 ! pneumo train small.ini --run alone "${settings[@]}" >/dev/null 2>log || fail "a run was overwritten"
-grep -q "alone holds a run already" log || fail "$(cat log)"
+grep -q "alone already contains a run" log || fail "$(cat log)"
 ! pneumo train small.ini --run alone --resume "${settings[@]}" --set train.batch=64 >/dev/null \
     2>log || fail "another job went on"
 grep -q "made by another job ('batch = 32' there, 'batch = 64' now)" log || fail "$(cat log)"

@@ -7,7 +7,7 @@ make_data
 write_small_job
 
 pneumo train small.ini --run held --set run.images=memory >held.txt 2>log || fail "$(cat log)"
-grep -q "MiB of images per rank held in memory: as run.images says" log || fail "$(cat log)"
+grep -q "MiB of images per rank held in memory: as set by run.images" log || fail "$(cat log)"
 same() {
     for file in last.h5 best.h5 history.csv; do
         cmp "held/$file" "$1/$file" || fail "$1/$file differs from that with images in memory"
@@ -16,7 +16,7 @@ same() {
 for count in 1 2; do
     ranks "$count" train small.ini --run "streamed$count" --set run.images=stream >"$count.txt" \
         2>log || fail "$(cat log)"
-    grep -q "MiB of images per rank streamed from the file: as run.images says" log ||
+    grep -q "MiB of images per rank streamed from the file: as set by run.images" log ||
         fail "$(cat log)"
     same "streamed$count"
     diff <(grep -E '%|truly' held.txt) <(grep -E '%|truly' "$count.txt") ||

@@ -221,7 +221,8 @@ static void test_rules(void **state)
                  "dir/t.ini:2: threshold_rule 'youden' is unknown; choices are sensitivity, both");
     expect_begin("[data]\ncross = 1\ncross_part = 1\n", "dir/t.ini:2: cross = 1 leaves nothing");
     expect_begin("[data]\ncross = 5\n", "dir/t.ini:2: cross_part = 0 is not a part of");
-    expect_begin("[data]\ncross = 5\ncross_part = 6\n", "dir/t.ini:3: cross_part = 6 is none of");
+    expect_begin("[data]\ncross = 5\ncross_part = 6\n",
+                 "dir/t.ini:3: cross_part = 6 is not a part of");
     expect_begin("[data]\ncross_part = 2\n", "dir/t.ini:2: cross_part = 2 is not a part");
 
     pd_job job;

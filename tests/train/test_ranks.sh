@@ -27,7 +27,7 @@ expect 3 "rank 1 on .*: it starts with 'seed = 1' but rank 0 with 'seed = 0'" jo
 expect 3 "rank 1 on .*: it starts with 'step [0-9]*' but rank 0 with 'step [1-9]" older
 expect 3 "rank 1 on .*: train-train/elsewhere/last.h5: cannot open: No such file" none
 damaged="rank 1 on .*: train-train/elsewhere/last.h5: is damaged or cut short"
-before="going on from the checkpoint before, train-train/run/previous.h5"
+before="continuing from the previous checkpoint, train-train/run/previous.h5"
 expect 0 "warning: $damaged; .*: $before$" fallback
 expect 1 "error: rank 0 on .*: train-train/data.h5: " alone
 expect 3 "rank 1 on .*: after epoch .* its .* differ from those of rank 0 on " odd

@@ -140,7 +140,7 @@ static void test_existing_run_is_kept(void **state)
 
     bytes before = slurp(FOLDER "/run/last.h5");
     assert_int_equal(train(FOLDER "/run", false), PD_FAILED);
-    assert_message("train-train/run holds a run already");
+    assert_message("train-train/run already contains a run");
     assert_int_equal(train(FOLDER "/run", true), PD_OK);
     assert_int_equal(result.epochs_here, 0);
     bytes after = slurp(FOLDER "/run/last.h5");
@@ -185,7 +185,7 @@ static void test_resume_refuses_impossible_counters(void **state)
         last->state.step = bad[i].step > 0 ? bad[i].step : 3 * bad[i].epoch + bad[i].epoch_step;
         assert_int_equal(pd_checkpoint_save(FOLDER "/run/last.h5", last), PD_OK);
         assert_int_equal(train(FOLDER "/run", true), PD_FAILED);
-        assert_message("run/last.h5: its epoch and steps do not fit the job");
+        assert_message("run/last.h5: its counts of epochs and steps do not fit the job");
     }
     pd_checkpoint_destroy(&last);
 }
@@ -315,7 +315,7 @@ static void test_previous_alone_is_a_run(void **state)
     assert_int_equal(train(FOLDER "/run", false), PD_OK);
     assert_int_equal(rename(FOLDER "/run/last.h5", FOLDER "/last.h5"), 0);
     assert_int_equal(train(FOLDER "/run", false), PD_FAILED);
-    assert_message("train-train/run holds a run already");
+    assert_message("train-train/run already contains a run");
     assert_int_equal(train(FOLDER "/run", true), PD_OK);
     assert_same_file(FOLDER "/last.h5", FOLDER "/run/last.h5");
 }
@@ -345,7 +345,8 @@ static void test_previous_outlives_a_damaged_last(void **state)
     cut_short(FOLDER "/run/previous.h5");
     assert_int_equal(train(FOLDER "/run", true), PD_FAILED);
     assert_message("run/last.h5: is damaged or cut short");
-    assert_message("; the checkpoint before is no better: train-train/run/previous.h5: is damaged");
+    assert_message(
+        "; the previous checkpoint failed, too: train-train/run/previous.h5: is damaged");
     assert_message("; or copy train-train/run/best.h5 over train-train/run/last.h5");
 }
 

@@ -11,36 +11,36 @@
 /* Bytes, of one rank. */
 typedef struct pd_footprint {
     double network;    /* weights, activations, gradients of lanes */
-    double optimizer;  /* its slots, the moving average included */
-    double reduction;  /* gradients of subtrees, here and under way */
-    double batch;      /* network input: of a step, and of a chunk of the validation fold */
-    double images;     /* of this rank's lanes and of its share of the validation fold; 0 if they
+    double optimizer;  /* its slots, with the moving average */
+    double reduction;  /* gradients of subtrees, local and in transfer */
+    double batch;      /* network input of a step, and of a chunk of the validation fold */
+    double images;     /* of this rank's lanes and its slice of the validation fold; 0 if they
                           are streamed */
     double checkpoint; /* a checkpoint in memory before it is written, on rank 0 */
     double total;
     double file; /* bytes of a checkpoint on disk, on every rank */
 } pd_footprint;
 
-/* What training `job` on images such as those of `info` takes on this rank, with `threads` threads.
- * After pd_comm_set_lanes and pd_comm_set_group_size. Not collective. */
+/* The memory for training `job` on images such as those of `info` on this rank, with `threads`
+ * threads. After pd_comm_set_lanes and pd_comm_set_group_size. Not collective. */
 pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job *job,
                             const pd_dataset_info *info, int threads);
 
 /* --- Whether images are held in memory or streamed from the data set. --- */
 
-/* The share of the free memory that images may take by themselves, in percent: checkpoints, the
- * system's cache and other programs need some, too. */
+/* The percentage of the free memory that images may occupy. The rest is for checkpoints, the
+ * system's cache and other programs. */
 enum { PD_IMAGES_PERCENT = 50 };
 
 /* Bytes of the images that this rank would hold. After pd_comm_set_lanes. */
 double pd_footprint_image_bytes(const pd_comm *comm, const pd_job *job,
                                 const pd_dataset_info *info);
 
-/* `bytes` in percent of this rank's equal share of what its host has free now. */
+/* `bytes` as a percentage of this rank's equal share of the memory that its host has free now. */
 double pd_footprint_image_percent(const pd_comm *comm, double bytes);
 
-/* Whether images that take so much of their rank's memory are streamed. In training all ranks go by
- * the largest of them. */
+/* Whether images that occupy that percentage of their rank's memory are streamed. In training all
+ * ranks use the largest percentage. */
 bool pd_footprint_streams(const pd_job *job, double percent);
 
 #endif

@@ -1,7 +1,8 @@
 /* The settings of one experiment, read from an INI file.
  *
  * Every key has a default, a range and a line of help in one table (src/train/job.c); unknown keys,
- * duplicates and values out of range are errors with file and line. */
+ * duplicates and values out of range are errors with file and line. Internally, key.h and
+ * key_file.h read it. */
 #ifndef PNEUMO_TRAIN_JOB_H
 #define PNEUMO_TRAIN_JOB_H
 
@@ -28,7 +29,7 @@ typedef enum pd_monitor {
     PD_MONITOR_STRESS = 3 /* AUC of the validation fold under acquisition changes, pooled */
 } pd_monitor;
 
-/* Where a rank's images are while it trains. */
+/* Where training keeps the images of a rank. */
 typedef enum pd_image_place {
     PD_IMAGES_AUTO = 0, /* in memory if they fit */
     PD_IMAGES_MEMORY = 1,
@@ -42,19 +43,18 @@ typedef enum pd_threshold_on {
 } pd_threshold_on;
 
 /* Grouped roughly as in the file: [run], [data], [model], [train], [regularise], [augment],
- * [evaluate]. Plain bytes without
- * pointers, so that rank 0 can broadcast it. */
+ * [evaluate]. Plain bytes without pointers, so that rank 0 can broadcast it. */
 typedef struct pd_job {
     char name[64]; /* the file's name without folder and .ini */
 
     /* [run] */
     uint64_t seed;
-    char folder[512];          /* where to write; "" means runs/<name> */
-    double checkpoint_minutes; /* besides every epoch; 0: only every epoch */
+    char folder[512];          /* to write; "" means runs/<name> */
+    double checkpoint_minutes; /* between checkpoints within an epoch; 0: only at its end */
     int audit_steps;           /* steps between comparisons of the ranks' weights; 0: never */
-    double watchdog_seconds;   /* within which all ranks end when one is gone; 0: off */
+    double watchdog_seconds;   /* within which all ranks end when one is lost; 0: off */
     pd_reduction_kind reduction;
-    int threads;     /* per rank; 0: as many as the rank may use */
+    int threads;     /* per rank; 0: one per core that the rank may use */
     int bucket_kib;  /* size of a reduction bucket */
     int share_ranks; /* pd_comm_set_group_size */
     pd_image_place images;
@@ -72,9 +72,9 @@ typedef struct pd_job {
     pd_sampling sampling; /* balance is a key of [data] */
     pd_optimizer_spec optimizer;
     pd_schedule_spec schedule;
-    int plateau_epochs; /* cut the learning rate after so many epochs without a gain; 0: never */
+    int plateau_epochs; /* without improvement, before a cut of the learning rate; 0: never */
     double plateau_factor;
-    int patience; /* stop after so many epochs without a gain; 0: never */
+    int patience; /* epochs without improvement before an early stop; 0: never */
     pd_monitor monitor;
 
     /* [regularise], the rest of which is in `optimizer` */
@@ -86,28 +86,28 @@ typedef struct pd_job {
     /* [evaluate] */
     pd_decision_rule decision; /* all but copies and where; see pd_decision_rule_of */
     pd_threshold_on threshold_on;
-    int stress_rounds; /* changes per validation image wherever they are pooled */
+    int stress_rounds; /* changes per validation image, for threshold_on and monitor */
     bool stress;       /* training ends with a stress test of the validation fold */
-    int stress_images; /* images of a fold that the stress test takes at most; 0: all */
+    int stress_images; /* most images of a fold in the stress test; 0: all */
 } pd_job;
 
-/* The defaults of every key. */
+/* Sets every key to its default. */
 void pd_job_defaults(pd_job *job);
 
-/* Reads `path` over the defaults, then applies `overrides` ("section.key=value"), then checks what
- * concerns several keys (batch a multiple of lanes, ...). Errors: "train.ini:12: model 'vgg61' is
- * unknown; choices are ..."; a wrong override gives PD_USAGE and "--set train.batch=0: ...". The
- * last of several overrides of a key wins. Texts hold at most 180 characters, lines 198
- * (what inih reads as one), comments any number, a file 1 MiB. */
+/* Sets the defaults, reads `path`, applies `overrides` ("section.key=value"; the last one of a key
+ * is used), and checks the rules between keys (batch a multiple of lanes, ...). Errors are such as
+ * "train.ini:12: model 'vgg61' is unknown; choices are ..."; an invalid override returns PD_USAGE
+ * with "--set train.batch=0: ...". Limits: 180 characters in a text, 198 in a line other than a
+ * comment, 1 MiB in a file. */
 pd_status pd_job_read(pd_job *job, const char *path, const char *const *overrides, int count);
 
-/* The same from text; `origin` stands for the file's name in messages and gives job->name. */
+/* The same from text. `origin` is used as the file's name in messages and sets job->name. */
 pd_status pd_job_parse(pd_job *job, const char *origin, const char *text,
                        const char *const *overrides, int count);
 
-/* Every key that bears on the result, with its value, in table order: reading it back gives the
- * same job but for the rest of [run] (folder, threads, ...), which may differ from one resume to
- * the next. *out is released with free(). */
+/* The text of every key that affects the result, in table order. Reading it back gives the same job
+ * except for the rest of [run] (folder, threads, ...), which may change when a run is resumed. *out
+ * is released with free(). */
 pd_status pd_job_text(char **out, const pd_job *job);
 
 /* Prints every key with default, range and meaning: the help of `train`. */

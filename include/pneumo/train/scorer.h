@@ -1,4 +1,4 @@
-/* Scoring a fold: every sample once, dealt over the ranks, gathered on rank 0. */
+/* Scoring a fold: every sample once, distributed over the ranks, gathered on rank 0. */
 #ifndef PNEUMO_TRAIN_SCORER_H
 #define PNEUMO_TRAIN_SCORER_H
 
@@ -17,16 +17,16 @@ typedef struct pd_scorer_options {
     pd_input input;
     const pd_dataset *dataset;
     pd_fold fold;
-    size_t most; /* images of the fold: if it has more, so many of each class in the fold's own
-                    shares are drawn by the job's seed; 0: all */
-    int chunk;   /* samples that go through the network together. The chunks depend only on the
-                    fold, so that a score does not depend on the number of ranks */
-    int views;   /* of each image, 1 to PD_VIEWS_MAX */
+    size_t most; /* images to score: a larger fold is sampled by the job's seed, with its own class
+                    ratio; 0: all */
+    int chunk; /* samples per forward pass. Chunks depend only on the fold, so that a score does not
+                  depend on the number of ranks */
+    int views; /* of each image, 1 to PD_VIEWS_MAX */
     int threads;
-    bool hold; /* read the images into memory, for several runs; else each run streams them */
+    bool hold; /* hold the images in memory for several runs; else each run streams them */
 } pd_scorer_options;
 
-/* Prepares this rank's share of a fold. `comm`, the job and the data set are borrowed until
+/* Prepares this rank's slice of a fold. `comm`, the job and the data set are borrowed until
  * pd_scorer_destroy. Not collective. */
 pd_status pd_scorer_create(pd_scorer **out, pd_comm *comm, const pd_scorer_options *options);
 void pd_scorer_destroy(pd_scorer **scorer);
@@ -34,7 +34,7 @@ void pd_scorer_destroy(pd_scorer **scorer);
 /* The ids that are scored, ascending; owned by the scorer. */
 const int64_t *pd_scorer_ids(const pd_scorer *scorer, size_t *count);
 
-/* Under which acquisition change images are scored. */
+/* The acquisition change under which images are scored. */
 typedef struct pd_scoring {
     const char *label; /* of the progress line; NULL: none */
     int change;        /* number in pd_changes, PD_CHANGE_NONE or PD_CHANGE_DEALT */
@@ -42,12 +42,12 @@ typedef struct pd_scoring {
                           (i + round * PD_CHANGE_STRIDE) mod PD_CHANGES */
 } pd_scoring;
 
-/* The stride has no divisor in common with PD_CHANGES, so PD_CHANGES rounds deal every image every
- * change once, and two rounds in a row deal it different kinds. */
+/* The stride and PD_CHANGES are coprime, so PD_CHANGES rounds apply every change to every image
+ * once, and two consecutive rounds apply changes of different families. */
 enum { PD_CHANGE_NONE = -1, PD_CHANGE_DEALT = -2, PD_CHANGE_STRIDE = 7 };
 
 /* Scores the images with `network`, planned for at least `chunk` samples; probabilities are those
- * of the plain views' logits as they are (pd_scores_decide with temperature 1). On rank 0 *scores
+ * of the plain views' logits (pd_scores_decide with temperature 1). On rank 0 *scores
  * (free()) holds every score in rank order; NULL on others. Collective. */
 pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, const pd_scoring *scoring,
                         pd_score **scores, size_t *count);

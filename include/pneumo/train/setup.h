@@ -1,4 +1,4 @@
-/* What follows from a job and a data set: input, network, classes. */
+/* What follows from a job and its data set: network input, folds, network. */
 #ifndef PNEUMO_TRAIN_SETUP_H
 #define PNEUMO_TRAIN_SETUP_H
 
@@ -11,22 +11,22 @@
 /* How packed images become network input. */
 pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info);
 
-/* Opens the job's data set, with the folds that the job asks for: those of the file, or of one part
- * of a cross-validation. The caller owns *out. */
+/* Opens the job's data set with the folds that the job selects: those of the file, or those of one
+ * part of a cross-validation. The caller owns *out. */
 pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job);
 
 /* The job's network for that data set, built but not planned. The caller owns *out. */
 pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info);
 
-/* Floats of a slice of a reduction bucket below which it costs more as a message than as bytes. */
+/* Floats of a slice of a reduction bucket below which its latency exceeds its transfer time. */
 enum { PD_SLICE_LEAST = 1024 };
 
-/* Floats of a reduction bucket: run.bucket_kib, or more where ranks are so many that their slices
- * would be shorter than PD_SLICE_LEAST. */
+/* Floats of a reduction bucket: run.bucket_kib, or more if the slices of so many ranks would be
+ * shorter than PD_SLICE_LEAST. */
 size_t pd_setup_bucket(const pd_job *job, int ranks);
 
 /* Copies the checkpoint's weights and state into the planned network; a layer or weight that is
- * missing, too many or of another shape is an error that names it. */
+ * missing, superfluous or of another shape is an error that names it. */
 pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkpoint);
 
 #endif

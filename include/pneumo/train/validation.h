@@ -1,4 +1,4 @@
-/* Judging the validation fold: the decision that its scores lead to, and its figures. */
+/* Judging the validation fold: the decision chosen on its scores, and its figures. */
 #ifndef PNEUMO_TRAIN_VALIDATION_H
 #define PNEUMO_TRAIN_VALIDATION_H
 
@@ -6,10 +6,10 @@
 #include "pneumo/metrics/metrics.h"
 #include "pneumo/train/job.h"
 
-/* The rule of a job, for one score per image. */
+/* The decision rule of a job, with one score per image. `where` names the images in the text. */
 pd_decision_rule pd_decision_rule_of(const pd_job *job, const char *where);
 
-/* What the scores of the validation fold say; made on rank 0, then known to all. */
+/* The figures of the validation fold and its decision; computed on rank 0 and broadcast. */
 typedef struct pd_validation {
     pd_decision decision;
     double loss, auc, accuracy, balanced_accuracy, sensitivity, specificity; /* at its threshold */
@@ -24,7 +24,7 @@ typedef struct pd_validation_scores {
     pd_score *clean; /* [clean_count], which should be `count` */
     size_t clean_count;
     pd_score *changed; /* [changed_count]: rounds times `count` scores of the images under dealt
-                          acquisition changes, round by round; NULL where the job has no use for
+                          acquisition changes, round by round; NULL if the job does not use
                           them */
     size_t changed_count;
     int rounds;
