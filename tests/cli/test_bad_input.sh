@@ -361,7 +361,7 @@ refuse "inspect: no such file" 1 '^nowhere.h5: cannot open: No such' "$p" inspec
 refuse "inspect: a text" 1 '^small.ini: is not an HDF5 file; give a data set or a checkpoint' "$p" inspect small.ini
 refuse "inspect: a folder" 1 '^good: is not a regular file' "$p" inspect good
 refuse "inspect: another HDF5 file" 1 '^other.h5: is an HDF5 file, but not a pneumo-dist' "$p" inspect other.h5
-refuse "inspect --job: a data set" 1 '^data.h5: is not a checkpoint, and only' "$p" inspect --job data.h5
+refuse "inspect --job: a data set" 1 '^data.h5: is not a checkpoint; only' "$p" inspect --job data.h5
 
 # --- Bad jobs ---
 
