@@ -186,10 +186,9 @@ static void gradient_rows(const norm_pass *pass, int lane, size_t first, size_t 
     const float *restrict beta = norm->beta;
     const float *dz_mean = pass->dz_mean + lane_first, *slope = pass->slope + lane_first;
     const bool relu = norm->relu;
-    for (size_t r = 0; r < rows; r++) {
-        const float *x = pass->x + (first + r) * c;
-        const float *dy = pass->dy + (first + r) * c;
-        float *dx = out + r * c;
+    const float *x = pass->x + first * c, *dy = pass->dy + first * c;
+    float *dx = out;
+    for (size_t r = 0; r < rows; r++, x += c, dy += c, dx += c) {
 #pragma omp simd
         for (size_t j = 0; j < c; j++) {
             float centered = x[j] - mean[j];
