@@ -87,7 +87,7 @@ grep -q "^  auc  *$clean %" out || fail "stress test: $clean in $(cat out)"
 # --- Looks ---
 
 pneumo train small.ini --run all --cross 5 "${settings[@]}" >out 2>log || fail "$(cat log)"
-[[ $(grep -c "^part . of 5 is trained already" log) == 5 ]] || fail "trained again: $(cat log)"
+[[ $(grep -c "^part . of 5 is already trained" log) == 5 ]] || fail "trained again: $(cat log)"
 [[ $(sed -n 1,13p out) == "$(sed -n 1,13p table)" ]] || fail "another table: $(cat out)"
 looks all/ensemble.h5 1
 pneumo evaluate all/ensemble.h5 --fold test >/dev/null 2>log || fail "$(cat log)"
@@ -140,7 +140,7 @@ chmod +x tools/*
     bash slurm/cross.sbatch small.ini --run queued "${settings[@]}" >out 2>log || fail "$(cat log)"
     SLURM_ARRAY_TASK_ID=6
     ! bash slurm/cross.sbatch small.ini --run queued >out 2>log || fail "a sixth part of five"
-    grep -q "--part 6: --cross makes only 5 parts" log || fail "$(cat log)"
+    grep -q "part 6: --cross makes only 5 parts" log || fail "$(cat log)"
 )
 same queued
 
@@ -174,7 +174,7 @@ refused() { # CODE MESSAGE ARGUMENT...
     grep -q -- "$message" log || fail "$*: '$message' is not in: $(cat log)"
 }
 refused 2 "^pneumo-dist: error: --part requires --cross" train small.ini --part 2
-refused 2 "--part 6: --cross makes only 5 parts" train small.ini --cross 5 --part 6
+refused 2 "part 6: --cross makes only 5 parts" train small.ini --cross 5 --part 6
 refused 2 "cross '1' is not a whole number from 2 to 20" train small.ini --cross 1
 refused 2 "sets data.cross and data.cross_part" train small.ini --cross 5 \
     --set data.cross=3 --set data.cross_part=1
