@@ -18,6 +18,8 @@ static void move_relus_behind_pooling(pd_network *network, int shown)
         if (!spec->relu)
             continue;
         spec->relu = false;
+        source->layer.relu_moved = true;
+        pool->relu_moved = !pool->spec.relu;
         pool->spec.relu = true;
         /* The default is chosen by the ReLU, which the layer no longer has. */
         if (spec->init == PD_INIT_DEFAULT)

@@ -154,6 +154,16 @@ const pd_layer *pd_network_layer(const pd_network *network, int index)
     return &network->nodes[index].layer;
 }
 
+int pd_network_layer_input(const pd_network *network, int index, int which)
+{
+    return network->nodes[index].input[which];
+}
+
+pd_shape pd_network_input(const pd_network *network)
+{
+    return network->input;
+}
+
 int pd_network_tensor_count(const pd_network *network)
 {
     return network->tensor_count;

@@ -57,6 +57,7 @@ static void reset_layers(pd_network *network)
                                              .name = layer->name,
                                              .index = layer->index,
                                              .spec = layer->spec,
+                                             .relu_moved = layer->relu_moved,
                                              .relu_deferred = layer->relu_deferred,
                                              .masks_dx = layer->masks_dx};
     }

@@ -12,7 +12,6 @@ static const char *const balances[] = {"none", "oversample", "weights"};
 static const char *const heads[] = {"pool", "dense"};
 static const char *const scopes[] = {"batch", "lane"};
 static const char *const image_places[] = {"auto", "memory", "stream"};
-static const char *const scalings[] = {"fold", "image"};
 static const char *const views[] = {"plain", "mirror", "zoom", "auto"};
 static const char *const threshold_folds[] = {"validation", "stress"};
 static const char *const threshold_rules[] = {"sensitivity", "both"};
@@ -59,7 +58,7 @@ static const pd_key rows[] = {
     {"data", "task", FIELD(task), "pneumonia", NULL, CHOICES(pd_tasks), "what to classify"},
     {"data", "balance", FIELD(sampling.balance), "none", NULL, CHOICES(balances),
      "how to treat unequal class counts"},
-    {"data", "scaling", FIELD(input.scaling), "fold", NULL, CHOICES(scalings),
+    {"data", "scaling", FIELD(input.scaling), "fold", NULL, CHOICES(pd_grey_scaling_names),
      "normalise grey values by mean and deviation of the train fold, or of each image"},
     {"data", "cross", FIELD(cross), "0", "[0, 20]", NULL,
      "parts into which the patients of train and val are divided; 0: the file's folds"},

@@ -37,6 +37,8 @@ static void a_relu_moves_behind_max_pooling(void **state)
         pd_fuse_relus(net, shown);
         assert_relu(net, 0, shown == 0, false);
         assert_relu(net, 1, shown != 0, false);
+        assert_true(pd_layer_built_relu(pd_network_layer(net, 0)));
+        assert_false(pd_layer_built_relu(pd_network_layer(net, 1)));
         /* The initialisation is still that of a layer with ReLU. */
         assert_int_equal(pd_network_layer(net, 0)->spec.init,
                          shown == 0 ? PD_INIT_DEFAULT : PD_INIT_HE_NORMAL);

@@ -3,6 +3,8 @@
 #ifndef PNEUMO_DATA_VIEW_H
 #define PNEUMO_DATA_VIEW_H
 
+#include "pneumo/io/input.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,22 +44,6 @@ void pd_view_frame(pd_view *view, float width, float height, bool mirror);
  * 0.9 and 1.1 times as wide and high, each followed by its mirror image. */
 enum { PD_VIEWS_MAX = 6 };
 pd_view pd_view_standard(int number);
-
-/* The mean and deviation that normalise network input. */
-typedef enum pd_grey_scaling {
-    PD_GREY_FOLD = 0, /* mean and deviation of the train fold */
-    PD_GREY_IMAGE = 1 /* of each rendered view */
-} pd_grey_scaling;
-
-/* How a view is rendered to network input. A job sets `scaling`, `size` and `channels`; the rest
- * follows from its data set. */
-typedef struct pd_input {
-    int height, width;     /* of the packed image */
-    float mean, deviation; /* of the train fold */
-    pd_grey_scaling scaling;
-    int size, channels; /* of the output, [size][size][channels]; in a job, size 0 stands for the
-                           packed images' height */
-} pd_input;
 
 /* Scratch memory for rendering an image [height][width], in floats. */
 size_t pd_view_scratch(int height, int width);

@@ -165,6 +165,8 @@ struct pd_layer {
     pd_layer_spec spec;
 
     /* Set by fusing: */
+    bool relu_moved;    /* spec.relu was handed to or taken from a neighbour: it is no longer as
+                           built (pd_layer_built_relu) */
     bool relu_deferred; /* the reader's backward applies the gradient of this layer's ReLU */
     bool masks_dx;      /* backward applies the gradient of the ReLU of the layer that it reads */
 
@@ -181,6 +183,12 @@ struct pd_layer {
     int lane_sum_numbers; /* doubles in each of these vectors */
     bool keeps_input, keeps_output;
 };
+
+/* Whether the layer has a ReLU on its output in the network as it was built. */
+static inline bool pd_layer_built_relu(const pd_layer *layer)
+{
+    return layer->spec.relu != layer->relu_moved;
+}
 
 static inline size_t pd_param_size(const pd_param *param)
 {

@@ -86,6 +86,10 @@ void pd_network_use_gradient(pd_network *network, float *vectors);
 int pd_network_layer_count(const pd_network *network);
 const pd_layer *pd_network_layer(const pd_network *network, int index);
 
+/* The node that layer `index` reads as its input number `which`: PD_NETWORK_INPUT, or 1 + the index
+ * of another layer. */
+int pd_network_layer_input(const pd_network *network, int index, int which);
+
 /* One tensor of the network, in layer order: trainable ones lie at weights[offset], others at
  * state[offset]. */
 typedef struct pd_tensor {
@@ -97,6 +101,7 @@ typedef struct pd_tensor {
 int pd_network_tensor_count(const pd_network *network);
 const pd_tensor *pd_network_tensor(const pd_network *network, int index);
 
+pd_shape pd_network_input(const pd_network *network);
 pd_shape pd_network_output(const pd_network *network);
 
 /* With `on`, every forward and backward checks for values that are not finite, which costs time.

@@ -1,0 +1,24 @@
+/* How packed images become network input. */
+#ifndef PNEUMO_IO_INPUT_H
+#define PNEUMO_IO_INPUT_H
+
+/* The mean and deviation that normalise network input. */
+typedef enum pd_grey_scaling {
+    PD_GREY_FOLD = 0,  /* mean and deviation of the train fold */
+    PD_GREY_IMAGE = 1, /* of each rendered view; the deviation at least 1 */
+    PD_GREY_SCALINGS
+} pd_grey_scaling;
+
+/* In jobs and checkpoints. */
+extern const char *const pd_grey_scaling_names[PD_GREY_SCALINGS];
+
+/* A job sets `scaling`, `size` and `channels`; the rest follows from its data set. */
+typedef struct pd_input {
+    int height, width;     /* of the packed image */
+    float mean, deviation; /* of the train fold */
+    pd_grey_scaling scaling;
+    int size, channels; /* of the output, [size][size][channels]; in a job, size 0 stands for the
+                           packed images' height */
+} pd_input;
+
+#endif
