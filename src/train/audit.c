@@ -58,13 +58,13 @@ static pd_status fail_at(const pd_replica *replica, int i, const char *when, int
     if (i >= replica->tensors)
         snprintf(what, sizeof what, "values in optimiser slot '%s' of the weights",
                  replica->slots[i / replica->tensors - 1].name);
-    return pd_fail("%s its %s '%s/%s' differ from those of rank %d on %s: memory or arithmetic of "
-                   "%s",
-                   when, what, tensor->layer->name, tensor->param->name, reference, host,
-                   majority ? "that host is not to be trusted, unless its processor is of another "
-                              "kind; resume without it"
-                            : "one of the two is not to be trusted, unless their processors are of "
-                              "different kinds; which one cannot be told: resume on other hosts");
+    return pd_fail(
+        "%s its %s '%s/%s' differ from those of rank %d on %s: faulty memory or arithmetic "
+        "on %s",
+        when, what, tensor->layer->name, tensor->param->name, reference, host,
+        majority ? "that host, or a processor of another kind: resume without it"
+                 : "one of the two, or processors of different kinds; which one is "
+                   "unknown: resume on other hosts");
 }
 
 pd_status pd_audit(const pd_step *step, int64_t epoch, int64_t number)

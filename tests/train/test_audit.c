@@ -1,5 +1,5 @@
-/* Replicas that are the same, and every kind of tensor with one flipped bit on one rank. Run
- * without a launcher and under mpirun alike: every rank makes the same assertions. */
+/* Equal replicas, and every kind of tensor with one flipped bit on one rank. Runs without a
+ * launcher and under mpirun: every rank makes the same assertions. */
 #include "pneumo/base/log.h"
 #include "pneumo/base/random.h"
 #include "train/audit.h"
@@ -19,7 +19,7 @@ static pd_job job;
 
 enum { EPOCH = 1, NUMBER = 300 };
 
-/* Weights of all kinds: moving statistics, two slots of the optimiser, and the average of both. */
+/* A model and an optimiser with moving statistics, two slots, and the moving average of both. */
 static const char job_text[] = "[data]\nsize = 16\n"
                                "[model]\nname = cnn-deep\nwidth = 0.1\ndropout = 0.2\n"
                                "[train]\nbatch = 16\nlanes = 8\noptimizer = adamw\nema = 0.5\n";
@@ -81,8 +81,8 @@ static void test_same_replicas_pass(void **state)
     assert_int_equal(audit(), PD_OK);
 }
 
-/* Flips the lowest bit of *value on rank `odd` and back; in between the audit must name that rank,
- * `what`, and rank `other`. */
+/* Flips the lowest bit of *value on rank `odd`, expects the audit to name that rank, `what` and
+ * rank `other`, and flips the bit back. */
 static void check_flip(float *value, int odd, int other, const char *what)
 {
     char names_rank[64], names_other[64], names_what[256];
@@ -97,8 +97,7 @@ static void check_flip(float *value, int odd, int other, const char *what)
         assert_int_equal(strncmp(pd_error_message(), names_rank, strlen(names_rank)), 0);
         assert_message(names_what);
         assert_message(names_other);
-        assert_message(ranks > 2 ? "of that host is not to be trusted"
-                                 : "which one cannot be told");
+        assert_message(ranks > 2 ? "arithmetic on that host" : "which one is unknown");
     }
     if (pd_comm_rank(comm) == odd)
         flip(value);
@@ -130,7 +129,8 @@ static void test_flipped_bit_is_named(void **state)
     assert_true(of_state > 0);
 }
 
-/* Rank 0, which writes the checkpoints, can be the odd one too; of two ranks nobody can tell. */
+/* Rank 0, which writes the checkpoints, can be the deviating one, too; with two ranks there is no
+ * majority. */
 static void test_rank_0_is_odd(void **state)
 {
     (void)state;
@@ -142,7 +142,7 @@ static void test_rank_0_is_odd(void **state)
         check_flip(pd_network_weights(step.network, &weights), 0, 1, what);
 }
 
-/* Half of the ranks are no majority: no host is accused. */
+/* Half of the ranks are not a majority: the message blames no host. */
 static void test_no_majority(void **state)
 {
     (void)state;
@@ -157,7 +157,7 @@ static void test_no_majority(void **state)
     char names_rank[64];
     snprintf(names_rank, sizeof names_rank, "rank %d on ", ranks / 2);
     assert_message(names_rank);
-    assert_message("which one cannot be told");
+    assert_message("which one is unknown");
     if (rank >= ranks / 2)
         flip(weights);
 }

@@ -1,4 +1,4 @@
-/* The planned memory of a rank is what setting up its step really allocates. */
+/* The planned memory of a rank against what setting up its step allocates. */
 #include "pneumo/train/footprint.h"
 
 #include "pneumo/train/step.h"
@@ -32,18 +32,18 @@ static void check_job(pd_comm *comm, const char *text)
     assert_int_equal(pd_comm_set_lanes(comm, job.sampling.lanes), PD_OK);
     double before = allocated();
     assert_int_equal(pd_footprint_plan(&plan, comm, &job, &info, 1), PD_OK);
-    assert_true(allocated() - before < 1e6); /* planning itself takes nothing */
+    assert_true(allocated() - before < 1e6); /* planning allocates nothing large */
     before = allocated();
     assert_int_equal(pd_step_set_up(&step, comm, &job, &info, 1), PD_OK);
     double taken = allocated() - before;
-    /* The validation fold's chunk is the scorer's, not the step's. */
+    /* The scorer allocates the chunk of the validation fold, not the step. */
     double chunk = 4.0 * SIZE * SIZE * job.sampling.batch / job.sampling.lanes;
     double planned = plan.network + plan.optimizer + plan.reduction + plan.batch - chunk;
-    /* Every large block is rounded up to huge pages, and aligned to one. */
+    /* Large blocks are aligned to huge pages and rounded up to them. */
     if (fabs(taken - planned) > 0.01 * planned + 40e6)
         fail_msg("%s: %.0f bytes planned, %.0f allocated", job.model.name, planned, taken);
     pd_step_tear_down(&step);
-    /* A lane more of 600 train images than of an even share, and the validation fold. */
+    /* 600 train images, rounded up per lane, and the validation fold. */
     double images = pd_footprint_image_bytes(comm, &job, &info);
     assert_true(plan.images == images &&
                 images ==
@@ -53,7 +53,7 @@ static void check_job(pd_comm *comm, const char *text)
                      plan.checkpoint - plan.total) < 1);
 }
 
-/* Images count as long as they are held. */
+/* Images count if they are held in memory. */
 static void test_streamed_images(void **state)
 {
     (void)state;
@@ -82,7 +82,7 @@ static void test_allocations(void **state)
 {
     (void)state;
 #ifdef __SANITIZE_ADDRESS__
-    skip(); /* its allocator does not tell */
+    skip(); /* its allocator does not report sizes */
 #endif
     pd_comm *comm;
     assert_int_equal(pd_comm_create(&comm), PD_OK);
@@ -95,7 +95,7 @@ static void test_allocations(void **state)
     pd_comm_destroy(&comm);
 }
 
-/* A job that no machine holds can be planned all the same. */
+/* A job too large for any machine can be planned, too. */
 static void test_huge(void **state)
 {
     (void)state;

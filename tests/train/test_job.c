@@ -1,4 +1,4 @@
-/* Job files: defaults, mistakes with their lines, overrides, and the way back to text. */
+/* Job files: defaults, errors with their lines, overrides, and conversion to text. */
 #include "pneumo/comm/reduction.h"
 #include "pneumo/train/job.h"
 
@@ -60,7 +60,7 @@ static void test_defaults(void **state)
     assert_int_equal(job.decision.threshold, PD_THRESHOLD_SENSITIVITY);
     assert_true(job.decision.sensitivity_margin == 0);
 
-    /* An empty file is the defaults, with the file's name. */
+    /* An empty file gives the defaults and the job's name. */
     parse(&parsed, "");
     assert_string_equal(parsed.name, "t");
     strcpy(job.name, "t");
@@ -176,7 +176,7 @@ static void test_mistakes_of_form(void **state)
     char text[600];
     expect_error("[run]\nseed = 1\nhello\n",
                  "dir/t.ini:3: the line is neither '[section]' nor 'key = value'");
-    /* The first of several mistakes is told, whoever finds it. */
+    /* The first of several errors is reported, whether inih or the keys find it. */
     expect_error("[run]\nhello\nseed = x\n[nowhere]\n",
                  "dir/t.ini:2: the line is neither '[section]' nor 'key = value'");
     expect_error("[run]\nseed = x\nhello\n",
@@ -231,14 +231,14 @@ static void test_rules(void **state)
     assert_string_equal(pd_error_message(),
                         "t.ini: batch = 64 is not a multiple of lanes = 5: set train.batch to one, "
                         "or train.lanes to a divisor of the batch");
-    /* The file's own line is not to blame for what replaced it. */
+    /* An error in an override does not name the line that it replaced. */
     assert_int_equal(pd_job_parse(&job, "t.ini", "[train]\nlanes = 4\n", lanes, 1), PD_FAILED);
     assert_string_equal(pd_error_message(),
                         "t.ini: batch = 64 is not a multiple of lanes = 5: set train.batch to one, "
                         "or train.lanes to a divisor of the batch");
 }
 
-/* The keys of wide augmentation, of mixup and of changed images. */
+/* The keys of augmentation, mixup and changed images. */
 static void test_keys_on_changes(void **state)
 {
     (void)state;
@@ -276,7 +276,7 @@ static void test_keys_on_changes(void **state)
                  "dir/t.ini:2: stress_rounds = 26 is out of range [1, 25]");
 }
 
-/* What checkpoints of version 0.1 say of mirror images. */
+/* The key for mirror images in checkpoints of version 0.1. */
 static void test_former_keys(void **state)
 {
     (void)state;
@@ -373,7 +373,7 @@ static void test_round_trip(void **state)
     assert_int_equal(pd_job_parse(&job, "t.ini", "", odd, sizeof(odd) / sizeof(odd[0])), PD_OK);
     expect_round_trip(&job, "t.ini");
 
-    /* Short where that is exact. */
+    /* Short if that is exact. */
     char *text = NULL;
     assert_int_equal(pd_job_text(&text, &job), PD_OK);
     assert_non_null(strstr(text, "\nlearning_rate = 0.1\n"));
@@ -381,13 +381,13 @@ static void test_round_trip(void **state)
     assert_ptr_equal(strstr(text, "[run]\nseed = "), text);
     free(text);
 
-    /* What could not be read back is refused. */
+    /* A text that could not be read back is an error. */
     strcpy(job.file, " a");
     assert_int_equal(pd_job_text(&text, &job), PD_FAILED);
     assert_null(text);
     assert_string_equal(pd_error_message(), "file begins or ends with a blank");
 
-    /* Where and how a run works is not part of what it computes. */
+    /* Keys that do not affect the result are left out. */
     pd_job here, there;
     const char *elsewhere[] = {
         "run.folder=x",      "run.threads=3",     "run.checkpoint_minutes=1", "run.bucket_kib=7",

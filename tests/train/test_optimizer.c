@@ -1,4 +1,5 @@
-/* Optimisers against PyTorch, and what PyTorch does not promise: moving average, threads, slots. */
+/* Optimisers against PyTorch; and what PyTorch has no counterpart of: moving average, threads,
+ * slots. */
 #include "pneumo/train/optimizer.h"
 
 #include "pneumo/train/job.h"
@@ -39,7 +40,7 @@ static pd_network *golden_network(void)
     return network;
 }
 
-/* Several blocks of trainable weights, and state. */
+/* A network with several blocks of trainable weights, and state. */
 static pd_network *large_network(void)
 {
     pd_network *network;
@@ -263,7 +264,7 @@ static void test_slots(void **state)
     }
 }
 
-/* A made-up gradient for a large network. */
+/* A synthetic gradient for a large network. */
 static void fill_gradient(float *gradient, size_t count, int step)
 {
     for (size_t i = 0; i < count; i++)

@@ -1,6 +1,5 @@
-# Ranks that would train different things, and a rank that fails where no other can know of it: all
-# end, with a message, and nobody waits for ever. A rank whose checkpoint is damaged takes all back
-# to the one before.
+# Ranks with different jobs or checkpoints, and a rank that fails alone: all ranks end, with a message.
+# If one rank cannot read its checkpoint, all continue from the previous one.
 set -euo pipefail
 
 program=$PNEUMO_BUILD/tests/test_train_train
@@ -15,7 +14,7 @@ fail() {
     exit 1
 }
 
-# expect CODE MESSAGE MODE: what two ranks in that mode must end with.
+# expect CODE MESSAGE MODE: runs two ranks in that mode; checks exit code and message.
 expect() {
     local code=0
     mpirun --oversubscribe --timeout 100 -np 2 "$program" "$3" >log 2>&1 || code=$?

@@ -1,4 +1,4 @@
-/* The model of a step on many ranks: values by hand, and what must hold in the limits. */
+/* The model of a step on many ranks: values computed by hand, and limits. */
 #include "pneumo/train/scaling.h"
 
 #include <math.h>
@@ -43,105 +43,106 @@ static void expect(double got, double wanted, const char *what)
 static pd_prediction predict(const pd_scaling *model, int ranks, bool strong)
 {
     pd_scaling_case of;
-    pd_prediction told;
+    pd_prediction got;
     assert_true(pd_scaling_grow(model, ranks, strong, &of));
-    pd_scaling_predict(model, &of, strong, &told);
-    return told;
+    pd_scaling_predict(model, &of, strong, &got);
+    return got;
 }
 
-/* Nothing is sent, nobody is waited for. */
+/* One rank sends nothing and does not wait. */
 static void test_one_rank(void **state)
 {
     (void)state;
     pd_scaling model = model_of();
     model.spread = 0.5;
-    pd_prediction told = predict(&model, 1, false);
-    expect(told.parts[PD_SCALING_COMPUTE], 3, "compute");
-    expect(told.seconds, 3 + 0.25 + 0.5, "step");
-    expect(told.efficiency, 1, "efficiency");
-    expect(told.start, 2.1, "start");
-    told = predict(&model, 1, true); /* the whole batch */
-    expect(told.seconds, 8 * 3 + 0.25 + 0.5, "strong step");
-    expect(told.efficiency, 1, "strong efficiency");
+    pd_prediction got = predict(&model, 1, false);
+    expect(got.parts[PD_SCALING_COMPUTE], 3, "compute");
+    expect(got.seconds, 3 + 0.25 + 0.5, "step");
+    expect(got.efficiency, 1, "efficiency");
+    expect(got.start, 2.1, "start");
+    got = predict(&model, 1, true); /* the whole batch */
+    expect(got.seconds, 8 * 3 + 0.25 + 0.5, "strong step");
+    expect(got.efficiency, 1, "strong efficiency");
 }
 
-/* Four ranks on two hosts: of three others one is near and two are far. */
+/* Four ranks on two hosts: one of the three others is near and two are far. */
 static void test_by_hand(void **state)
 {
     (void)state;
     pd_scaling model = model_of();
     model.fold = 1e-4;
     model.spread = 0.1;
-    pd_prediction told = predict(&model, 4, false);
+    pd_prediction got = predict(&model, 4, false);
     double message = (1 * 1e-3 + 2 * 4e-3) / 3;
-    expect(told.parts[PD_SCALING_COMPUTE], 3, "compute");
-    expect(told.parts[PD_SCALING_MESSAGES], 2 * 4 * 3 * message, "messages"); /* 0.072 */
+    expect(got.parts[PD_SCALING_COMPUTE], 3, "compute");
+    expect(got.parts[PD_SCALING_MESSAGES], 2 * 4 * 3 * message, "messages"); /* 0.072 */
     /* A rank sends 2 * 4 bytes * 400 * 3/4 = 2400, a third of it to its neighbour. */
-    expect(told.parts[PD_SCALING_LOCAL], 2 * 800.0 / 16000, "local"); /* 0.1 */
+    expect(got.parts[PD_SCALING_LOCAL], 2 * 800.0 / 16000, "local"); /* 0.1 */
     /* The first layer fills one bucket, 1/4 of the way, the second the other three. Both backward
      * times grow by (2 + 0.172) / 2. 600 bytes of each bucket, two thirds of them far, through a
      * link that two ranks share: 2 * 400 / 6400 = 0.125 s. The first is through long before the
      * second layer is there; the other three start then. */
-    expect(told.parts[PD_SCALING_NETWORK], 3 * 0.125 + 2 * 0.1, "network");
-    /* 10 numbers of 8 bytes, swapped with a near rank, then a far one; its own and both added up.
+    expect(got.parts[PD_SCALING_NETWORK], 3 * 0.125 + 2 * 0.1, "network");
+    /* 10 numbers of 8 bytes, exchanged with a near rank, then a far one; all three are summed.
      */
-    expect(told.parts[PD_SCALING_STATISTICS],
+    expect(got.parts[PD_SCALING_STATISTICS],
            3 * (1e-3 + 1e-3) + 2 * 80.0 / 16000 + 3 * (0.1 + 4e-3) + 2 * 80.0 / 6400 +
                3 * 80 * 1e-4,
            "statistics");
-    expect(told.parts[PD_SCALING_FOLD], 1600 * 1e-4, "fold");
-    expect(told.parts[PD_SCALING_STRAGGLERS], 0.1 * 1.029375373 * 3, "stragglers");
-    expect(told.parts[PD_SCALING_UPDATE], 0.25, "update");
-    expect(told.parts[PD_SCALING_CHECKPOINT], 0.5, "checkpoint");
+    expect(got.parts[PD_SCALING_FOLD], 1600 * 1e-4, "fold");
+    expect(got.parts[PD_SCALING_STRAGGLERS], 0.1 * 1.029375373 * 3, "stragglers");
+    expect(got.parts[PD_SCALING_UPDATE], 0.25, "update");
+    expect(got.parts[PD_SCALING_CHECKPOINT], 0.5, "checkpoint");
     double sum = 0;
     for (int i = 0; i < PD_SCALING_PARTS; i++)
-        sum += told.parts[i];
-    expect(told.seconds, sum, "step");
+        sum += got.parts[i];
+    expect(got.seconds, sum, "step");
     double alone = 3 + 0.25 + 0.5 + 80 * 1e-4;
-    expect(told.efficiency, alone / sum, "efficiency");
-    assert_int_equal(told.limit, PD_SCALING_NETWORK);
-    expect(told.start, 2.4, "start");
+    expect(got.efficiency, alone / sum, "efficiency");
+    assert_int_equal(got.limit, PD_SCALING_NETWORK);
+    expect(got.start, 2.4, "start");
 }
 
-/* The same, but the two ranks of a host share memory, and each talks with one of the other host. */
+/* The same, but the two ranks of a host share memory, and each communicates with one of the other
+ * host. */
 static void test_groups_by_hand(void **state)
 {
     (void)state;
     pd_scaling model = model_of();
     model.fold = 1e-4;
     model.group = 2;
-    pd_prediction told = predict(&model, 4, false);
-    expect(told.parts[PD_SCALING_MESSAGES], 2 * 4 * 1 * 4e-3, "messages");
-    expect(told.parts[PD_SCALING_LOCAL], 0, "local");
+    pd_prediction got = predict(&model, 4, false);
+    expect(got.parts[PD_SCALING_MESSAGES], 2 * 4 * 1 * 4e-3, "messages");
+    expect(got.parts[PD_SCALING_LOCAL], 0, "local");
     /* 200 bytes of each bucket from either rank: 0.0625 s, and three of them after the end. */
-    expect(told.parts[PD_SCALING_NETWORK], 3 * 2 * 200.0 / 6400 + 2 * 0.1, "network");
+    expect(got.parts[PD_SCALING_NETWORK], 3 * 2 * 200.0 / 6400 + 2 * 0.1, "network");
     /* The slices of both ranks are as long as the vector, the pieces of both groups half of it. */
-    expect(told.parts[PD_SCALING_FOLD], (1600 + 800) * 1e-4, "fold");
-    model.network.work = 1e-5; /* 800 bytes go to the other host, and as many come */
+    expect(got.parts[PD_SCALING_FOLD], (1600 + 800) * 1e-4, "fold");
+    model.network.work = 1e-5; /* 800 bytes to the other host, and as many from it */
     expect(predict(&model, 4, false).parts[PD_SCALING_MESSAGES], 0.032 + 800 * 1e-5, "work");
     model.network.work = 0;
-    told = predict(&model, 2, false); /* nothing leaves the host */
-    expect(told.parts[PD_SCALING_MESSAGES] + told.parts[PD_SCALING_LOCAL] +
-               told.parts[PD_SCALING_NETWORK],
+    got = predict(&model, 2, false); /* nothing leaves the host */
+    expect(got.parts[PD_SCALING_MESSAGES] + got.parts[PD_SCALING_LOCAL] +
+               got.parts[PD_SCALING_NETWORK],
            0, "sending");
-    expect(told.parts[PD_SCALING_FOLD], 1600 * 1e-4, "fold");
-    told = predict(&model, 3, false); /* hosts of two and one: no groups */
-    expect(told.parts[PD_SCALING_MESSAGES], 2 * 4 * 2 * (1e-3 + 4e-3) / 2, "messages");
+    expect(got.parts[PD_SCALING_FOLD], 1600 * 1e-4, "fold");
+    got = predict(&model, 3, false); /* hosts of two and one: no groups */
+    expect(got.parts[PD_SCALING_MESSAGES], 2 * 4 * 2 * (1e-3 + 4e-3) / 2, "messages");
     model.host_ranks = 6; /* of which at most four share memory: three */
     model.group = 4;
-    told = predict(&model, 6, false);
-    expect(told.parts[PD_SCALING_LOCAL], 6 * (2 * 4 * 400 / 3.0 / 2) / 16000, "local");
+    got = predict(&model, 6, false);
+    expect(got.parts[PD_SCALING_LOCAL], 6 * (2 * 4 * 400 / 3.0 / 2) / 16000, "local");
 }
 
-/* Three ranks do not fit the tree. 3 lanes of 10 numbers: 240 bytes, of which a rank sends 160,
- * half of them near. */
+/* Three ranks do not match nodes of the tree. 3 lanes of 10 numbers: 240 bytes, of which a rank
+ * sends 160, half of them near. */
 static void test_gathered_sums(void **state)
 {
     (void)state;
     pd_scaling model = model_of();
     model.fold = 1e-4;
-    pd_prediction told = predict(&model, 3, false);
-    expect(told.parts[PD_SCALING_STATISTICS],
+    pd_prediction got = predict(&model, 3, false);
+    expect(got.parts[PD_SCALING_STATISTICS],
            3 * (0.1 + (1e-3 + 4e-3)) + 2 * 80.0 / 6400 + 2 * 80.0 / 16000 + 240 * 1e-4,
            "statistics");
 }
@@ -152,42 +153,42 @@ static void test_least_slice(void **state)
     (void)state;
     pd_scaling model = model_of();
     model.slice = 50;
-    pd_prediction told = predict(&model, 4, false);
-    expect(told.parts[PD_SCALING_MESSAGES], 2 * 2 * 3 * (1 * 1e-3 + 2 * 4e-3) / 3, "messages");
+    pd_prediction got = predict(&model, 4, false);
+    expect(got.parts[PD_SCALING_MESSAGES], 2 * 2 * 3 * (1 * 1e-3 + 2 * 4e-3) / 3, "messages");
     model.slice = 10; /* buckets of 100 have more */
-    told = predict(&model, 4, false);
-    expect(told.parts[PD_SCALING_MESSAGES], 2 * 4 * 3 * (1 * 1e-3 + 2 * 4e-3) / 3, "messages");
+    got = predict(&model, 4, false);
+    expect(got.parts[PD_SCALING_MESSAGES], 2 * 4 * 3 * (1 * 1e-3 + 2 * 4e-3) / 3, "messages");
 }
 
-/* A slow link is busy from the first bucket on: three quarters of a layer's time hide nothing. */
+/* A slow link is busy from the first bucket on: three quarters of a layer's time do not overlap. */
 static void test_slow_link(void **state)
 {
     (void)state;
     pd_scaling model = model_of();
     model.local = (pd_link){0, 0, (double)INFINITY, 0};
     model.network = (pd_link){0, 0, 400, 0}; /* 2 s for a bucket */
-    pd_prediction told = predict(&model, 4, false);
-    expect(told.parts[PD_SCALING_NETWORK], 0.5 + 4 * 2.0 - 2, "network");
+    pd_prediction got = predict(&model, 4, false);
+    expect(got.parts[PD_SCALING_NETWORK], 0.5 + 4 * 2.0 - 2, "network");
 }
 
-/* Without cost of talking, any number of ranks is as good as one. */
+/* If communication costs nothing, the efficiency is 1 on any number of ranks. */
 static void test_perfect_network(void **state)
 {
     (void)state;
     pd_scaling model = model_of();
     model.local = model.network = (pd_link){0, 0, (double)INFINITY, 0};
     for (int ranks = 1; ranks <= 4096; ranks *= 2) {
-        pd_prediction told = predict(&model, ranks, false);
-        expect(told.efficiency, 1, "efficiency");
-        expect(told.seconds, 3.75, "step");
+        pd_prediction got = predict(&model, ranks, false);
+        expect(got.efficiency, 1, "efficiency");
+        expect(got.seconds, 3.75, "step");
     }
-    /* With the batch kept, what every rank does by itself remains. */
-    pd_prediction told = predict(&model, 32, true);
-    expect(told.seconds, 0.75 + 0.75, "strong step");
-    expect(told.efficiency, (24 + 0.75) / 32 / 1.5, "strong efficiency");
+    /* With a constant batch, the work that every rank repeats remains. */
+    pd_prediction got = predict(&model, 32, true);
+    expect(got.seconds, 0.75 + 0.75, "strong step");
+    expect(got.efficiency, (24 + 0.75) / 32 / 1.5, "strong efficiency");
 }
 
-/* More ranks never make a step of weak scaling shorter, nor do slower links. */
+/* Under weak scaling, neither more ranks nor slower links make a step shorter. */
 static void test_monotonic(void **state)
 {
     (void)state;
@@ -196,10 +197,10 @@ static void test_monotonic(void **state)
     model.fold = 1e-9;
     double before = 0;
     for (int ranks = 1; ranks <= 4096; ranks *= 2) {
-        pd_prediction told = predict(&model, ranks, false);
-        assert_true(told.seconds >= before);
-        assert_true(told.efficiency > 0 && told.efficiency <= 1);
-        before = told.seconds;
+        pd_prediction got = predict(&model, ranks, false);
+        assert_true(got.seconds >= before);
+        assert_true(got.efficiency > 0 && got.efficiency <= 1);
+        before = got.seconds;
         for (int change = 0; change < 5; change++) {
             pd_scaling slower = model;
             slower.network.bandwidth /= change == 0 ? 2 : 1;
@@ -208,10 +209,10 @@ static void test_monotonic(void **state)
             slower.local.bandwidth /= change == 3 ? 2 : 1;
             slower.bucket /= change == 4 ? 2 : 1;
             double seconds = predict(&slower, ranks, false).seconds;
-            assert_true(seconds >= told.seconds - 1e-12);
+            assert_true(seconds >= got.seconds - 1e-12);
             bool matters = ranks > (change < 3 ? model.host_ranks : 1);
             if (matters)
-                assert_true(seconds > told.seconds);
+                assert_true(seconds > got.seconds);
         }
     }
 }
@@ -235,13 +236,13 @@ static void test_grow(void **state)
     assert_false(pd_scaling_grow(&model, 33, true, &of));
 }
 
-/* Of 8 lanes on 3 ranks one has 3: the others wait for it. */
+/* With 8 lanes on 3 ranks, two have 3 lanes and one has 2. */
 static void test_uneven_lanes(void **state)
 {
     (void)state;
     pd_scaling model = model_of();
-    pd_prediction told = predict(&model, 3, true);
-    expect(told.parts[PD_SCALING_COMPUTE], 3 * 3, "compute");
+    pd_prediction got = predict(&model, 3, true);
+    expect(got.parts[PD_SCALING_COMPUTE], 3 * 3, "compute");
 }
 
 /* Tables of order statistics (Harter, Biometrika 1961). */

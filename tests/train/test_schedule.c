@@ -50,7 +50,7 @@ static void test_warmup(void **state)
         expect_rate(&job, 19, 10, 0.5);
         expect_rate(&job, 20, 10, 0.5);
     }
-    /* Part of a step: the rate never passes its peak. */
+    /* A warm-up of less than a step: the rate does not exceed its peak. */
     pd_job job = job_of(PD_SCHEDULE_CONSTANT, 5, 0.5);
     job.schedule.warmup_epochs = 0.25;
     expect_rate(&job, 0, 10, 0.2);
@@ -96,7 +96,7 @@ static void test_onecycle(void **state)
     expect_rate(&job, 20, 5, 0.002 * 0.001);
 }
 
-/* Runs too short for a rise or a fall still get a rate. */
+/* Runs too short for a rise or a fall have a valid rate. */
 static void test_short_runs(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Scoring with several views: which they are, and that their mean is what decides. */
+/* Scoring with several views: which they are, and that probabilities come from their mean. */
 #include "pneumo/base/random.h"
 #include "pneumo/train/inference.h"
 #include "pneumo/train/scorer.h"
@@ -21,7 +21,7 @@ static float kernel[PIXELS];
 static pd_network *network;
 static pd_input input;
 
-/* A network of one weight per pixel, which sees sides and edges. */
+/* A network of one weight per pixel, which distinguishes sides and edges. */
 static int set_up(void **state)
 {
     (void)state;
@@ -51,8 +51,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* The grey of the image at (x, y) in pixels, where whole numbers are centres; beyond the edge the
- * nearest pixel counts. */
+/* The grey value of the image at (x, y) in pixels, whose centres are integers; beyond the edge that
+ * of the nearest pixel. */
 static double grey(const uint8_t *image, double x, double y)
 {
     x = fmin(fmax(x, 0), SIDE - 1);
@@ -64,8 +64,8 @@ static double grey(const uint8_t *image, double x, double y)
            fy * ((1 - fx) * image[bottom * SIDE + left] + fx * image[bottom * SIDE + right]);
 }
 
-/* The logit of the image in a field so wide and high around its centre; 2 x 2 places per pixel
- * where the field shrinks. */
+/* The logit of the field of that width and height around the centre of the image, sampled at 2 x 2
+ * points per pixel if the field is reduced. */
 static double logit_by_hand(const uint8_t *image, double field, bool mirror)
 {
     double sum = 0, middle = (SIDE - 1) / 2.0;
@@ -117,7 +117,7 @@ static void views_are_those_documented(void **state)
     }
 }
 
-/* Views are not all alike, or the test above could not tell them apart. */
+/* The views differ; otherwise the test above could not distinguish them. */
 static void views_differ(void **state)
 {
     (void)state;

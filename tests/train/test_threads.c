@@ -1,4 +1,5 @@
-/* How many threads a rank takes: what it was told, else what SLURM gives a task, else its share. */
+/* The number of threads of a rank: as set, else as SLURM gives to a task, else its share of the
+ * cores. */
 #include "pneumo/train/threads.h"
 
 #include <omp.h>

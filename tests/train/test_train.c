@@ -1,5 +1,5 @@
-/* Whole runs of one rank on a few made-up images: what a run refuses before it starts, what a
- * resume restores, and what a failed save leaves behind. */
+/* Whole runs of one rank on a few synthetic images: errors before the start, what resuming
+ * restores, and what a failed save leaves. */
 #include "pneumo/base/log.h"
 #include "pneumo/base/random.h"
 #include "pneumo/comm/comm.h"
@@ -113,7 +113,7 @@ static pd_checkpoint *load(const char *path)
     return loaded;
 }
 
-/* Without both classes cannot choose a threshold: known at the start, not after an epoch. */
+/* A threshold requires both classes: an error at the start, not after an epoch. */
 static void test_validation_fold_of_one_class(void **state)
 {
     (void)state;
@@ -150,7 +150,7 @@ static void test_existing_run_is_kept(void **state)
     free(after.data);
 }
 
-/* last.h5 is written last: a save that fails, or is killed, is made good by the resume. */
+/* last.h5 is written last: resuming repeats a save that failed or was killed. */
 static void test_failed_save_is_made_good(void **state)
 {
     (void)state;
@@ -165,7 +165,7 @@ static void test_failed_save_is_made_good(void **state)
     assert_same_file(FOLDER "/alone/last.h5", FOLDER "/run/last.h5");
 }
 
-/* Counters that no run writes must not lead it astray. */
+/* Counters that no run writes are an error. */
 static void test_resume_refuses_impossible_counters(void **state)
 {
     (void)state;
@@ -173,7 +173,7 @@ static void test_resume_refuses_impossible_counters(void **state)
     pd_checkpoint *last = load(FOLDER "/run/last.h5");
     const pd_train_state good = last->state;
     const pd_train_state bad[] = {
-        {.epoch = 12},                                     /* all of the job, yet not finished */
+        {.epoch = 12},                                     /* all epochs, but not finished */
         {.epoch = good.epoch - 1},                         /* not that of the history */
         {.epoch = good.epoch, .epoch_step = 4},            /* an epoch has 3 */
         {.epoch = good.epoch, .step = 3 * good.epoch + 2}, /* not that of the epoch */
@@ -190,7 +190,7 @@ static void test_resume_refuses_impossible_counters(void **state)
     pd_checkpoint_destroy(&last);
 }
 
-/* The report says so if a model is judged on other data than those it was chosen on. */
+/* The report says so if a model is evaluated on other data than those it was chosen on. */
 static void test_evaluation_on_other_data(void **state)
 {
     (void)state;
@@ -210,8 +210,8 @@ static void test_evaluation_on_other_data(void **state)
     }
 }
 
-/* Stopped after every single step, from before the first decision on, a run comes to the same end.
- * The signal is noted for good, and so it is in the tests after this one. */
+/* A run that stops after every step, from before the first decision on, gives the same result. The
+ * signal stays set in the tests after this one. */
 static void test_resume_after_every_step(void **state)
 {
     (void)state;
@@ -231,7 +231,7 @@ static void test_resume_after_every_step(void **state)
     pd_checkpoint_destroy(&last);
 }
 
-/* Saved after every step, last.h5 holds good weights whatever comes of the next one. Here a step
+/* Saved after every step, last.h5 holds finite weights even if the next step fails. Here a step
  * multiplies them by about a million, so that they overflow before the loss does. */
 static void test_overflowing_weights_are_not_saved(void **state)
 {
@@ -274,7 +274,7 @@ static void copy_file(const char *from, const char *to)
     free(whole.data);
 }
 
-/* In however many pieces. */
+/* In any number of pieces. */
 static pd_status train_to_the_end(const char *folder)
 {
     pd_status status;
@@ -284,9 +284,9 @@ static pd_status train_to_the_end(const char *folder)
     return status;
 }
 
-/* Stopped after every step, and with last.h5 damaged every other time, from when there are two: the
- * run goes on from the one before, best.h5 being newer than that at the end of an epoch, and comes
- * to the same end. */
+/* Stopped after every step, and with last.h5 damaged every other time once there are two: the run
+ * continues from the previous checkpoint, to the same result, although best.h5 is newer at the end
+ * of an epoch. */
 static void test_fallback_after_every_step(void **state)
 {
     (void)state;
@@ -308,7 +308,7 @@ static void test_fallback_after_every_step(void **state)
     pd_checkpoint_destroy(&last);
 }
 
-/* previous.h5 is a run, too: never overwritten, and gone on with. */
+/* previous.h5 alone is a run, too: not overwritten, and continued. */
 static void test_previous_alone_is_a_run(void **state)
 {
     (void)state;
@@ -320,8 +320,8 @@ static void test_previous_alone_is_a_run(void **state)
     assert_same_file(FOLDER "/last.h5", FOLDER "/run/last.h5");
 }
 
-/* Until there is a good last.h5 again, previous.h5 is the only checkpoint: a damaged last.h5 must
- * not take its place, whatever happens to the saves in between. */
+/* Until there is a valid last.h5 again, previous.h5 is the only checkpoint: a damaged last.h5 must
+ * not replace it, even if saves fail in between. */
 static void test_previous_outlives_a_damaged_last(void **state)
 {
     (void)state;
@@ -350,7 +350,7 @@ static void test_previous_outlives_a_damaged_last(void **state)
     assert_message("; or copy train-train/run/best.h5 over train-train/run/last.h5");
 }
 
-/* The second rank's last.h5 is damaged: both go on from previous.h5, to the same end. */
+/* The second rank's last.h5 is damaged: both continue from previous.h5, to the same result. */
 static pd_status fall_back_together(void)
 {
     if (train(FOLDER "/run", false) != PD_OK)
@@ -369,8 +369,8 @@ static pd_status fall_back_together(void)
     return status;
 }
 
-/* The second rank starts with one weight that differs by a bit: seen after a step, where that is
- * asked for, and at the latest when the run would be saved, which it is not. */
+/* The second rank starts with one weight that differs by a bit. The audit detects it after a step,
+ * if so set, or else before the run is saved. */
 static pd_status start_with_odd_weight(void)
 {
     char when[64], audit[32];
@@ -382,7 +382,7 @@ static pd_status start_with_odd_weight(void)
         copy_file(FOLDER "/run/previous.h5", FOLDER "/run/last.h5");
         assert_int_equal(pd_folder_make(FOLDER "/elsewhere"), PD_OK);
         ((unsigned char *)previous->arrays.weights[0].data)[2] ^=
-            1; /* rounding would lose a lower bit */
+            1; /* a lower bit would be lost by rounding */
         assert_int_equal(pd_checkpoint_save(FOLDER "/elsewhere/last.h5", previous), PD_OK);
     }
     for (int each_step = 0; each_step < 2; each_step++) {
@@ -432,7 +432,8 @@ static void damage_images(const char *path)
     free(file.data);
 }
 
-/* Both ranks go on with a run and stream its images, which only rank 0 finds damaged, in a step. */
+/* Both ranks continue a run and stream its images, which are damaged for rank 0 only: it fails
+ * alone, in a step. */
 static pd_status read_alone(void)
 {
     const char *overrides[] = {"run.images=stream"};
@@ -452,7 +453,7 @@ static pd_status read_alone(void)
     return train_with(".", true, overrides, 1);
 }
 
-/* What test_ranks.sh runs on two ranks: they must end together, and say why. */
+/* What test_ranks.sh runs on two ranks: both must end, with a message. */
 static int run_on_ranks(const char *how)
 {
     char seed[32];

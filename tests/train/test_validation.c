@@ -1,4 +1,4 @@
-/* What training asks of its validation fold. */
+/* The decision and the figures of the validation fold. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 enum { PNEUMONIA = 40, NORMAL = 40, COUNT = PNEUMONIA + NORMAL };
 
-/* Pneumonia i scores (i + 0.5) / 40; no normal image scores as much as the fifth of them. */
+/* Pneumonia i scores (i + 0.5) / 40; every normal image scores less than the fifth of them. */
 static void make_scores(pd_score *scores, int64_t *ids)
 {
     for (int i = 0; i < COUNT; i++) {
@@ -30,7 +30,7 @@ static void make_scores(pd_score *scores, int64_t *ids)
     }
 }
 
-/* Judges scores of the fold's images as they are. */
+/* Judges scores of the fold's unchanged images. */
 static pd_status judge(const pd_job *job, pd_score *scores, size_t count, const int64_t *ids,
                        pd_validation *out)
 {
@@ -52,7 +52,7 @@ static pd_validation validate(double target, double margin)
     return out;
 }
 
-/* The margin moves the threshold, and the rule says what was asked of it. */
+/* The margin moves the threshold, and the text of the rule includes it. */
 static void test_sensitivity_margin(void **state)
 {
     (void)state;
@@ -63,7 +63,7 @@ static void test_sensitivity_margin(void **state)
         {0.95, 0, 0.95, " 95 %"},
         {0.95, 0.025, 0.975, " 97.5 %"},
         {0.95, 0.04, 1, " 99 %"},
-        {0.95, 0.5, 1, " 100 %"}, /* more than all cannot be asked */
+        {0.95, 0.5, 1, " 100 %"}, /* the sum is limited to 1 */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pd_validation v = validate(cases[i].target, cases[i].margin);
@@ -72,7 +72,7 @@ static void test_sensitivity_margin(void **state)
     }
 }
 
-/* A probability after its logit was divided by the temperature. */
+/* The probability of a logit divided by the temperature. */
 static double calibrated(double probability, double temperature)
 {
     return 1 / (1 + exp(-log(probability / (1 - probability)) / temperature));
@@ -83,7 +83,7 @@ static void test_figures(void **state)
     (void)state;
     pd_validation v = validate(0.95, 0);
     assert_float_equal(v.loss, (COUNT - 1) / 2.0, 1e-12);
-    /* Two of forty lie below the threshold, which no normal image between them passes. */
+    /* Two of forty are below the threshold, as are all normal images. */
     assert_true(v.decision.threshold > calibrated(1.5 / PNEUMONIA, v.decision.temperature) &&
                 v.decision.threshold <= calibrated(2.5 / PNEUMONIA, v.decision.temperature));
     assert_true(v.decision.refer_low <= v.decision.threshold &&
@@ -92,8 +92,8 @@ static void test_figures(void **state)
     assert_string_equal(v.remark, "");
 }
 
-/* Views are averaged if asked, or if the validation fold gains by it: here their logits separate
- * the classes much better, or say nothing at all. */
+/* Views are averaged if set, or with auto if that lowers the loss on validation: here their logits
+ * either separate the classes much better or carry no information. */
 static void test_views(void **state)
 {
     (void)state;
@@ -127,8 +127,8 @@ static void test_views(void **state)
     }
 }
 
-/* Where the changed images decide, the threshold keeps its sensitivity on them, and the figures are
- * still those of the images as they are. */
+/* With threshold_on = stress the threshold keeps its sensitivity on the changed images, and the
+ * figures are still those of the unchanged ones. */
 static void test_threshold_on_changed_images(void **state)
 {
     (void)state;
@@ -166,7 +166,7 @@ static void test_threshold_on_changed_images(void **state)
     assert_non_null(strstr(pd_error_message(), "has no score"));
 }
 
-/* A job can ask for the threshold at which both targets most probably hold. */
+/* The rule for the threshold at which both targets most probably hold. */
 static void test_both(void **state)
 {
     (void)state;
@@ -178,13 +178,14 @@ static void test_both(void **state)
     job.decision.threshold = PD_THRESHOLD_BOTH;
     make_scores(scores, ids);
     assert_int_equal(judge(&job, scores, COUNT, ids, &out), PD_OK);
-    /* 36 of 40 lie above all normal images, which the rule for sensitivity would pass. */
+    /* 36 of 40 are above all normal images; the rule for sensitivity would choose a lower
+     * threshold. */
     assert_true(out.sensitivity < 1 && out.specificity > 0.9);
     assert_non_null(strstr(out.decision.rule, "both 95 % sensitivity and 90 % specificity hold"));
     assert_non_null(strstr(out.decision.rule, ", on the validation fold"));
 }
 
-/* A score that is missing, or there twice, is no figure but an error. */
+/* A score that is missing or occurs twice is an error. */
 static void test_every_score_once(void **state)
 {
     (void)state;
