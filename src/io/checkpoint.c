@@ -10,6 +10,8 @@
 #include "hdf5_attribute.h"
 #include "hdf5_format.h"
 #include "hdf5_text.h"
+#include "input_internal.h"
+#include "keras.h"
 #include "profile_internal.h"
 #include "site_internal.h"
 #include "train_state_internal.h"
@@ -78,7 +80,11 @@ pd_status pd_checkpoint_put(pd_hdf5 *out, pd_hdf5_image *image, const char *path
     pd_status status = PD_OK;
     PD_TRY(pd_hdf5_create_in_memory(out, path, image));
     PD_TRY(pd_hdf5_put_format(out, FORMAT, FORMAT_VERSION, checkpoint->version));
+    if (checkpoint->model_config != NULL)
+        PD_TRY(pd_keras_put_config(out, checkpoint->model_config));
     PD_TRY(pd_arrays_put(out, &checkpoint->arrays));
+    if (checkpoint->has_input)
+        PD_TRY(pd_input_put(out, &checkpoint->input));
     PD_TRY(pd_history_put(out, &checkpoint->state));
     PD_TRY(put_state(out, checkpoint));
     if (checkpoint->has_decision)
@@ -147,12 +153,18 @@ pd_status pd_checkpoint_get(pd_checkpoint **out, const pd_hdf5 *file)
 {
     pd_status status = PD_OK;
     pd_checkpoint *checkpoint = NULL;
+    char *model_config = NULL;
     *out = NULL;
     PD_TRY(pd_alloc(&checkpoint, 1, sizeof *checkpoint));
     PD_TRY(pd_hdf5_check_format(file, FORMAT, FORMAT_VERSION));
     PD_TRY(pd_hdf5_get_text(file, "/", "program_version", checkpoint->version,
                             sizeof checkpoint->version));
+    PD_TRY(pd_keras_get_config(file, "/", &model_config));
+    checkpoint->model_config = model_config;
     PD_TRY(pd_arrays_get(file, &checkpoint->arrays));
+    checkpoint->has_input = H5Lexists(file->id, "input", H5P_DEFAULT) > 0;
+    if (checkpoint->has_input)
+        PD_TRY(pd_input_get(file, &checkpoint->input));
     PD_TRY(pd_history_get(file, &checkpoint->state));
     PD_TRY(get_state(file, checkpoint));
     checkpoint->has_decision = H5Lexists(file->id, "decision", H5P_DEFAULT) > 0;
@@ -202,6 +214,7 @@ void pd_checkpoint_destroy(pd_checkpoint **checkpoint)
     pd_arrays_free(&old->arrays);
     free(old->state.history);
     free(old->site.images);
+    free((void *)old->model_config);
     free((void *)old->job);
     free(old);
 }

@@ -7,6 +7,7 @@
 #include "decision_internal.h"
 #include "hdf5_attribute.h"
 #include "hdf5_format.h"
+#include "keras.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ void pd_ensemble_summarise(pd_ensemble *ensemble)
     whole->decision.views = 1;
     whole->decision.temperature = 1;
     /* These describe a single run. */
+    whole->model_config = NULL;
     whole->arrays.slot_count = 0;
     whole->state.history_count = 0;
     whole->state.epoch = whole->state.step = whole->state.epoch_step = whole->state.best_epoch = 0;
@@ -141,13 +143,16 @@ static pd_status extract(pd_hdf5 *out, pd_hdf5_image *image, const pd_hdf5 *file
                          const char *object, const char *name)
 {
     pd_status status = PD_OK;
-    char format[64], program[32];
+    char format[64], program[32], *config = NULL;
     int64_t version;
     PD_TRY(pd_hdf5_get_text(file, object, "format", format, sizeof format));
     PD_TRY(pd_hdf5_get_number(file, object, "format_version", H5T_NATIVE_INT64, &version));
     PD_TRY(pd_hdf5_get_text(file, object, "program_version", program, sizeof program));
     PD_TRY(pd_hdf5_create_in_memory(out, name, image));
     PD_TRY(pd_hdf5_put_format(out, format, version, program));
+    PD_TRY(pd_keras_get_config(file, object, &config));
+    if (config != NULL)
+        PD_TRY(pd_keras_put_config(out, config));
     out->remedy = file->remedy;
     out->size = file->size;
     if (H5Literate_by_name(file->id, object, H5_INDEX_NAME, H5_ITER_INC, NULL, copy_object,
@@ -155,6 +160,7 @@ static pd_status extract(pd_hdf5 *out, pd_hdf5_image *image, const pd_hdf5 *file
         status = pd_hdf5_fail_read(file, "'%s' is damaged", object);
 
 cleanup:
+    free(config);
     return status;
 }
 

@@ -121,6 +121,25 @@ cleanup:
     return status;
 }
 
+pd_status pd_hdf5_get_long_text(const pd_hdf5 *file, const char *object, const char *name,
+                                char **text)
+{
+    pd_status status = PD_OK;
+    hid_t attribute, stored;
+    hsize_t count = 0;
+    size_t size;
+    *text = NULL;
+    PD_TRY(open_attribute(&attribute, &stored, &count, file, object, name, 0));
+    size = H5Tget_size(stored) + 1;
+    PD_TRY(pd_alloc(text, size, 1));
+    status = pd_hdf5_get_text(file, object, name, *text, size);
+
+cleanup:
+    pd_hdf5_close(&stored);
+    pd_hdf5_close(&attribute);
+    return status;
+}
+
 pd_status pd_hdf5_get_texts(const pd_hdf5 *file, const char *object, const char *name, char ***out,
                             int64_t *count)
 {

@@ -1,3 +1,82 @@
-#include "pneumo/io/input.h"
+#include "input_internal.h"
+
+#include "field.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The attributes of /input. Packed images are reduced to size x size by bilinear samples, whose
+ * mean a pixel is. */
+typedef struct record {
+    int64_t packed_height, packed_width, size, channels;
+    char scaling[8], resizing[16];
+    double mean, deviation;
+} record;
+
+static const pd_field fields[] = {
+    PD_FIELD(record, packed_height, "packed_height", INTEGER),
+    PD_FIELD(record, packed_width, "packed_width", INTEGER),
+    PD_FIELD(record, resizing, "resizing", TEXT),
+    PD_FIELD(record, size, "size", INTEGER),
+    PD_FIELD(record, channels, "channels", INTEGER),
+    PD_FIELD(record, scaling, "scaling", TEXT),
+    PD_FIELD(record, mean, "mean", REAL),
+    PD_FIELD(record, deviation, "deviation", REAL),
+};
+enum { FIELDS = sizeof fields / sizeof *fields };
 
 const char *const pd_grey_scaling_names[PD_GREY_SCALINGS] = {"fold", "image"};
+
+pd_status pd_input_put(const pd_hdf5 *file, const pd_input *input)
+{
+    hid_t group = H5I_INVALID_HID;
+    record made = {.packed_height = input->height,
+                   .packed_width = input->width,
+                   .size = input->size,
+                   .channels = input->channels,
+                   .resizing = "bilinear",
+                   .mean = (double)input->mean,
+                   .deviation = (double)input->deviation};
+    snprintf(made.scaling, sizeof made.scaling, "%s", pd_grey_scaling_names[input->scaling]);
+    pd_status status = pd_hdf5_put_group(&group, file, file->id, "input");
+    if (status == PD_OK)
+        status = pd_fields_put(file, group, fields, FIELDS, &made);
+    pd_hdf5_close(&group);
+    return status;
+}
+
+/* Fails unless 1 <= value <= INT_MAX. */
+static pd_status get_side(int *out, const pd_hdf5 *file, const char *name, int64_t value)
+{
+    if (value < 1 || value > INT_MAX)
+        return pd_hdf5_fail_read(file, "'/input/%s' is %lld, not a positive number", name,
+                                 (long long)value);
+    *out = (int)value;
+    return PD_OK;
+}
+
+pd_status pd_input_get(const pd_hdf5 *file, pd_input *input)
+{
+    pd_status status = PD_OK;
+    record found;
+    int scaling = 0;
+    PD_TRY(pd_fields_get(file, "/input", fields, FIELDS, &found));
+    while (scaling < PD_GREY_SCALINGS && strcmp(pd_grey_scaling_names[scaling], found.scaling) != 0)
+        scaling++;
+    if (scaling == PD_GREY_SCALINGS) {
+        status =
+            pd_hdf5_fail_read(file, "'/input/scaling' is '%s', which is unknown", found.scaling);
+        goto cleanup;
+    }
+    input->scaling = (pd_grey_scaling)scaling;
+    input->mean = (float)found.mean;
+    input->deviation = (float)found.deviation;
+    PD_TRY(get_side(&input->height, file, "packed_height", found.packed_height));
+    PD_TRY(get_side(&input->width, file, "packed_width", found.packed_width));
+    PD_TRY(get_side(&input->size, file, "size", found.size));
+    PD_TRY(get_side(&input->channels, file, "channels", found.channels));
+
+cleanup:
+    return status;
+}

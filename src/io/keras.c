@@ -9,7 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The version whose layout this is. */
+static const char *const KERAS_VERSION = "2.4.0";
+
 /* --- Writing. --- */
+
+static pd_status put_version(const pd_hdf5 *file, hid_t object)
+{
+    pd_status status = pd_hdf5_put_text(file, object, "backend", "tensorflow");
+    if (status == PD_OK)
+        status = pd_hdf5_put_text(file, object, "keras_version", KERAS_VERSION);
+    return status;
+}
+
+pd_status pd_keras_put_config(const pd_hdf5 *file, const char *config)
+{
+    pd_status status = put_version(file, file->id);
+    return status == PD_OK ? pd_hdf5_put_text(file, file->id, "model_config", config) : status;
+}
 
 pd_status pd_keras_check_name(const pd_hdf5 *file, const char *name)
 {
@@ -75,8 +92,7 @@ pd_status pd_keras_put_model(const pd_hdf5 *file, const char *name, const char *
     hid_t model = H5I_INVALID_HID, group = H5I_INVALID_HID;
     PD_TRY(pd_hdf5_put_group(&model, file, file->id, name));
     PD_TRY(pd_hdf5_put_texts(file, model, "layer_names", layers, layer_count));
-    PD_TRY(pd_hdf5_put_text(file, model, "backend", "tensorflow"));
-    PD_TRY(pd_hdf5_put_text(file, model, "keras_version", "2.4.0"));
+    PD_TRY(put_version(file, model));
     for (int i = 0; i < layer_count; i++) {
         PD_TRY(pd_keras_check_name(file, layers[i]));
         PD_TRY(pd_hdf5_put_group(&group, file, model, layers[i]));
@@ -91,6 +107,14 @@ cleanup:
 }
 
 /* --- Reading. --- */
+
+pd_status pd_keras_get_config(const pd_hdf5 *file, const char *object, char **config)
+{
+    *config = NULL;
+    if (H5Aexists_by_name(file->id, object, "model_config", H5P_DEFAULT) <= 0)
+        return PD_OK;
+    return pd_hdf5_get_long_text(file, object, "model_config", config);
+}
 
 const char *pd_keras_root(const pd_hdf5 *file)
 {

@@ -16,6 +16,15 @@
 /* Fails if `name` cannot be the name of a layer or weight: it becomes part of a path. */
 pd_status pd_keras_check_name(const pd_hdf5 *file, const char *name);
 
+/* Writes the attributes of / that make the file a Keras model: model_config, with the JSON
+ * `config`, keras_version and backend. The text has fixed width: above 64 KiB HDF5 puts it into
+ * dense storage, where Keras finds it in the same way. */
+pd_status pd_keras_put_config(const pd_hdf5 *file, const char *config);
+
+/* Stores the attribute model_config of the object with path `object` at *config (free()); NULL if
+ * there is none. */
+pd_status pd_keras_get_config(const pd_hdf5 *file, const char *object, char **config);
+
 /* Creates the group `name` in / and writes layers[layer_count] and their weights into it. The scope
  * of every weight is its layer. */
 pd_status pd_keras_put_model(const pd_hdf5 *file, const char *name, const char *const *layers,

@@ -91,6 +91,7 @@ static pd_status take_over(pd_trainer *trainer, const pd_checkpoint *loaded, con
     pd_checkpoint own = trainer->checkpoint;
     trainer->checkpoint = *loaded;
     trainer->checkpoint.arrays = own.arrays;
+    trainer->checkpoint.model_config = own.model_config;
     trainer->checkpoint.state.history = trainer->history;
     trainer->checkpoint.job = trainer->job_text;
     memcpy(trainer->checkpoint.version, own.version, sizeof own.version);

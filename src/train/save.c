@@ -39,8 +39,11 @@ pd_status pd_trainer_save(pd_trainer *trainer, bool best)
     if (pd_comm_rank(trainer->comm) == 0) {
         pd_optimizer_swap_average(trainer->step.optimizer);
         PD_TRY(check_weights(trainer));
-        PD_TRY(
-            pd_snapshot_view(&trainer->checkpoint, trainer->step.network, trainer->step.optimizer));
+        const pd_exchange_model model = {.name = trainer->job->model.name,
+                                         .network = trainer->step.network,
+                                         .input = &trainer->input,
+                                         .activation = trainer->step.task->activation};
+        PD_TRY(pd_snapshot_view(&trainer->checkpoint, &model, trainer->step.optimizer));
         if (best)
             PD_TRY(pd_checkpoint_save(trainer->files.best, &trainer->checkpoint));
         PD_TRY(pd_run_files_write_history(&trainer->files, &trainer->checkpoint.state));

@@ -1,6 +1,7 @@
 #include "snapshot.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/exchange/keras_config.h"
 #include "pneumo/train/setup.h"
 
 #include <stdlib.h>
@@ -38,18 +39,37 @@ static pd_status view_slot(pd_slot *out, const pd_optimizer_slot *slot, const pd
     return status;
 }
 
-pd_status pd_snapshot_view(pd_checkpoint *checkpoint, pd_network *network, pd_optimizer *optimizer)
+/* Fills model_config and layers. */
+static pd_status view_model(pd_checkpoint *checkpoint, const pd_exchange_model *model)
 {
     pd_status status = PD_OK;
+    pd_arrays *arrays = &checkpoint->arrays;
+    char *config = NULL;
+    int *order = NULL, count;
+    PD_TRY(pd_keras_config_write(&config, model));
+    checkpoint->model_config = config;
+    PD_TRY(pd_keras_config_order(&order, &count, model));
+    PD_TRY(pd_alloc(&arrays->layers, (size_t)count, sizeof *arrays->layers));
+    for (int i = 0; i < count; i++)
+        arrays->layers[arrays->layer_count++] = pd_network_layer(model->network, order[i])->name;
+
+cleanup:
+    free(order);
+    return status;
+}
+
+pd_status pd_snapshot_view(pd_checkpoint *checkpoint, const pd_exchange_model *model,
+                           pd_optimizer *optimizer)
+{
+    pd_status status = PD_OK;
+    const pd_network *network = model->network;
     pd_optimizer_slot slots[PD_SLOTS_MAX];
-    int tensors = pd_network_tensor_count(network), layers = pd_network_layer_count(network);
-    PD_TRY(pd_alloc(&checkpoint->arrays.layers, (size_t)layers, sizeof *checkpoint->arrays.layers));
+    int tensors = pd_network_tensor_count(network);
+    PD_TRY(view_model(checkpoint, model));
+    checkpoint->has_input = true;
+    checkpoint->input = *model->input;
     PD_TRY(
         pd_alloc(&checkpoint->arrays.weights, (size_t)tensors, sizeof *checkpoint->arrays.weights));
-    for (int i = 0; i < layers; i++)
-        if (pd_network_layer(network, i)->param_count > 0)
-            checkpoint->arrays.layers[checkpoint->arrays.layer_count++] =
-                pd_network_layer(network, i)->name;
     for (int i = 0; i < tensors; i++) {
         const pd_tensor *tensor = pd_network_tensor(network, i);
         checkpoint->arrays.weights[checkpoint->arrays.weight_count++] =
@@ -66,11 +86,13 @@ cleanup:
 
 void pd_snapshot_release(pd_checkpoint *checkpoint)
 {
+    free((void *)checkpoint->model_config);
     free(checkpoint->arrays.layers);
     free(checkpoint->arrays.weights);
     for (int i = 0; i < PD_SLOTS_MAX; i++)
         free(checkpoint->arrays.slots[i].arrays);
     memset(checkpoint->arrays.slots, 0, sizeof checkpoint->arrays.slots);
+    checkpoint->model_config = NULL;
     checkpoint->arrays.layers = NULL;
     checkpoint->arrays.weights = NULL;
     checkpoint->arrays.layer_count = checkpoint->arrays.weight_count =

@@ -32,6 +32,10 @@ def dataset(file):
 def checkpoint(file):
     # Keras' load_weights: the group model_weights, if the file itself has no layer_names.
     assert "layer_names" not in file.attrs
+    # Keras' load_model: decoded if it is bytes.
+    assert file.attrs["model_config"].decode("utf8") == '{"class_name": "Functional"}'
+    assert file.attrs["keras_version"].decode("utf8") == "2.4.0"
+    assert file["input"].attrs["size"] == 112 and file["input"].attrs["scaling"] == b"image"
     weights = file["model_weights"]
     assert weights.attrs["backend"] == b"tensorflow"
     assert weights.attrs["keras_version"].decode("utf8")

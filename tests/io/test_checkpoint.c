@@ -62,6 +62,15 @@ static int setup(void **state)
         .arrays.weights = weights,
         .arrays.slot_count = 2,
         .arrays.slots = {{"momentum", TRAINABLE, weights}, {"average", WEIGHTS, weights}},
+        .model_config = "{\"class_name\": \"Functional\"}",
+        .has_input = true,
+        .input = {.height = 224,
+                  .width = 225,
+                  .mean = 120.25f,
+                  .deviation = 60.5f,
+                  .scaling = PD_GREY_IMAGE,
+                  .size = 112,
+                  .channels = 3},
         .state.history_count = 2,
         .state.history = history,
         .state.epoch = 2,
@@ -164,6 +173,15 @@ static void assert_content(const pd_checkpoint *found)
         assert_arrays(found->arrays.slots[i].arrays, found->arrays.slots[i].count,
                       made.arrays.slots[i].arrays, made.arrays.slots[i].count);
     }
+    assert_string_equal(found->model_config, made.model_config);
+    assert_true(found->has_input);
+    assert_int_equal(found->input.height, made.input.height);
+    assert_int_equal(found->input.width, made.input.width);
+    assert_true(found->input.mean == made.input.mean);
+    assert_true(found->input.deviation == made.input.deviation);
+    assert_int_equal(found->input.scaling, made.input.scaling);
+    assert_int_equal(found->input.size, made.input.size);
+    assert_int_equal(found->input.channels, made.input.channels);
     assert_int_equal(found->state.history_count, 2);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(found->state.history[i].epoch, history[i].epoch);
@@ -237,6 +255,8 @@ static void test_round_trip_of_empty(void **state)
     pd_checkpoint empty = {.state.best_metric = (double)NAN};
     assert_int_equal(pd_checkpoint_save(PATH, &empty), PD_OK);
     assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
+    assert_null(found->model_config);
+    assert_false(found->has_input);
     assert_int_equal(found->arrays.layer_count, 0);
     assert_int_equal(found->arrays.weight_count, 0);
     assert_int_equal(found->arrays.slot_count, 0);
@@ -479,6 +499,47 @@ static void no_state(hid_t file)
 {
     H5Ldelete(file, "state", H5P_DEFAULT);
 }
+static void put_input_text(hid_t file, const char *name, const char *text)
+{
+    hid_t group = H5Gopen2(file, "input", H5P_DEFAULT), type = H5Tcopy(H5T_C_S1);
+    hid_t space = H5Screate(H5S_SCALAR);
+    H5Tset_size(type, strlen(text));
+    H5Adelete(group, name);
+    hid_t attribute = H5Acreate2(group, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, type, text) >= 0);
+    H5Aclose(attribute);
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Gclose(group);
+}
+static void unknown_scaling(hid_t file)
+{
+    put_input_text(file, "scaling", "log");
+}
+static void text_for_size(hid_t file)
+{
+    put_input_text(file, "size", "112");
+}
+static void channels_below_one(hid_t file)
+{
+    hid_t group = H5Gopen2(file, "input", H5P_DEFAULT);
+    hid_t attribute = H5Aopen(group, "channels", H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, H5T_NATIVE_INT64, &(int64_t){0}) >= 0);
+    H5Aclose(attribute);
+    H5Gclose(group);
+}
+static void model_config_of_variable_length(hid_t file)
+{
+    const char *text = "{}";
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Adelete(file, "model_config");
+    hid_t attribute = H5Acreate2(file, "model_config", type, space, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, type, &text) >= 0);
+    H5Aclose(attribute);
+    H5Sclose(space);
+    H5Tclose(type);
+}
 static void no_job(hid_t file)
 {
     H5Ldelete(file, "job", H5P_DEFAULT);
@@ -628,6 +689,10 @@ static void test_wrong_content(void **state)
         {other_version, "has format version 9, but this program reads 1; use"},
         {negative_step, "its epoch, step or lanes are negative"},
         {no_state, "of '/state' is missing"},
+        {unknown_scaling, "'/input/scaling' is 'log', which is unknown"},
+        {text_for_size, "attribute 'size' of '/input' has the wrong type"},
+        {channels_below_one, "'/input/channels' is 0, not a positive number"},
+        {model_config_of_variable_length, "attribute 'model_config' of '/' is not a text"},
         {no_job, "array '/job' is missing"},
         {no_weight, "'/model_weights/dense/dense/bias:0' is missing"},
         {group_for_weight, "'/model_weights/dense/dense/bias:0' is missing"},
@@ -659,6 +724,29 @@ static void test_wrong_content(void **state)
         assert_message(cases[i].part);
         assert_message("io-checkpoint/damaged.h5: ");
     }
+}
+
+/* Above 64 KiB HDF5 stores an attribute in another way. */
+static void test_long_model_config(void **state)
+{
+    (void)state;
+    enum { LENGTH = 200000 };
+    pd_checkpoint *found;
+    pd_checkpoint large = made;
+    char *text = malloc(LENGTH + 1);
+    assert_non_null(text);
+    for (int i = 0; i < LENGTH; i++)
+        text[i] = (char)('a' + i % 26);
+    text[LENGTH] = '\0';
+    large.model_config = text;
+    assert_int_equal(pd_checkpoint_save(PATH, &large), PD_OK);
+    assert_int_equal(pd_checkpoint_load(&found, PATH), PD_OK);
+    assert_string_equal(found->model_config, text);
+    assert_int_equal(pd_checkpoint_save(DAMAGED, found), PD_OK);
+    assert_same_file(PATH, DAMAGED);
+    pd_checkpoint_destroy(&found);
+    free(text);
+    assert_no_handles();
 }
 
 static void test_not_a_checkpoint(void **state)
@@ -731,6 +819,7 @@ int main(void)
         cmocka_unit_test_setup(test_flipped_bytes_are_detected, setup),
         cmocka_unit_test_setup(test_damaged_weight_is_named, setup),
         cmocka_unit_test_setup(test_wrong_content, setup),
+        cmocka_unit_test_setup(test_long_model_config, setup),
         cmocka_unit_test_setup(test_not_a_checkpoint, setup),
         cmocka_unit_test_setup(test_full_disk_changes_nothing, setup),
         cmocka_unit_test_setup(test_save_invalid, setup),

@@ -47,6 +47,9 @@ static int setup(void **state)
                                      .state.history = history,
                                      .state.epoch = 4 + m,
                                      .state.seed = (uint64_t)m,
+                                     .model_config = "{\"class_name\": \"Functional\"}",
+                                     .has_input = true,
+                                     .input = {.height = 8, .width = 8, .size = 8, .channels = 1},
                                      .job_name = "cnn-deep",
                                      .model = "cnn",
                                      .version = "1.2.3",
@@ -77,6 +80,8 @@ static void assert_content(const pd_ensemble *found)
         assert_int_equal(member->arrays.weight_count, 1);
         assert_memory_equal(member->arrays.weights[0].data, values[m], sizeof values[m]);
         assert_int_equal(member->arrays.slot_count, 0);
+        assert_string_equal(member->model_config, "{\"class_name\": \"Functional\"}");
+        assert_int_equal(member->input.size, 8);
         assert_int_equal(member->state.epoch, 4 + m);
         assert_true(member->decision.threshold == members[m].decision.threshold);
         assert_int_equal(member->decision.views, 2);

@@ -1,5 +1,5 @@
-/* The checkpoint file: weights in Keras' layout, optimiser state, history, train state, decision,
- * calibration, profile of the training images, job.
+/* The checkpoint file: a Keras model (network and weights), how images become its input, optimiser
+ * state, history, train state, decision, calibration, profile of the training images, job.
  *
  * Written to a temporary file in the same folder, flushed to disk and renamed, then the folder is
  * flushed. The same content gives the same bytes (no object times). */
@@ -9,6 +9,7 @@
 #include "pneumo/base/status.h"
 #include "pneumo/io/arrays.h"
 #include "pneumo/io/decision.h"
+#include "pneumo/io/input.h"
 #include "pneumo/io/profile.h"
 #include "pneumo/io/site.h"
 #include "pneumo/io/train_state.h"
@@ -26,6 +27,10 @@ typedef struct pd_checkpoint {
     double pixel_mean, pixel_deviation; /* used to normalise the network's input; 0 to 255 */
     int64_t image_height, image_width;  /* of the packed images */
     pd_arrays arrays;
+    const char *model_config; /* the network as Keras' JSON (exchange/keras_config.h); NULL in
+                                 checkpoints of earlier versions */
+    bool has_input;           /* checkpoints of earlier versions have none */
+    pd_input input;
     pd_train_state state;
     bool has_decision;
     pd_decision decision;

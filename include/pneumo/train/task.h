@@ -22,6 +22,7 @@ typedef struct pd_task {
     bool has_causes;  /* the classes distinguish causes of pneumonia */
     bool mixes_pairs; /* the loss takes the blended targets of augment.mixup */
     pd_loss_function loss;
+    const char *activation; /* of the outputs, in Keras' words: makes probabilities of logits */
 
     /* The class of a sample; -1 if the task has none for it (pneumonia of unknown cause). */
     int (*class_of)(const pd_sample *sample);
