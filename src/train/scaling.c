@@ -253,11 +253,11 @@ void pd_scaling_predict(const pd_scaling *model, const pd_scaling_case *of, bool
     predict_parts(model, &alone, one);
     out->seconds = sum(out->parts);
     /* The fraction of the work of the single rank that each of the ranks does. */
-    double share = (double)of->batch / (double)alone.batch / of->ranks;
-    out->efficiency = share * sum(one) / out->seconds;
+    double fraction = (double)of->batch / (double)alone.batch / of->ranks;
+    out->efficiency = fraction * sum(one) / out->seconds;
     out->limit = PD_SCALING_COMPUTE;
     for (int i = 0; i < PD_SCALING_PARTS; i++) {
-        double lost = out->parts[i] - share * one[i];
+        double lost = out->parts[i] - fraction * one[i];
         if (lost > most) {
             most = lost;
             out->limit = (pd_scaling_part)i;

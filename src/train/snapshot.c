@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)PD_OPTIMIZER_SLOTS_MAX <= (int)PD_SLOTS_MAX, "a checkpoint holds all slots");
+
 /* While the average is evaluated or saved, the slots of the average hold the weights being trained.
  */
 static const char *slot_name(const char *name)
@@ -63,7 +65,7 @@ pd_status pd_snapshot_view(pd_checkpoint *checkpoint, const pd_exchange_model *m
 {
     pd_status status = PD_OK;
     const pd_network *network = model->network;
-    pd_optimizer_slot slots[PD_SLOTS_MAX];
+    pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX];
     int tensors = pd_network_tensor_count(network);
     PD_TRY(view_model(checkpoint, model));
     checkpoint->has_input = true;
@@ -130,7 +132,7 @@ pd_status pd_snapshot_restore(const pd_checkpoint *checkpoint, pd_network *netwo
                               pd_optimizer *optimizer)
 {
     pd_status status = PD_OK;
-    pd_optimizer_slot slots[PD_SLOTS_MAX];
+    pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX];
     PD_TRY(pd_setup_load_weights(network, checkpoint));
     int count = pd_optimizer_slots(optimizer, slots);
     for (int i = 0; i < count; i++)

@@ -165,7 +165,7 @@ static pd_status place_images(pd_trainer *trainer)
 }
 
 /* The part of the set-up that needs no communication, after the data set and the step. */
-static pd_status set_up_alone(pd_trainer *trainer)
+static pd_status set_up_local(pd_trainer *trainer)
 {
     pd_status status = PD_OK;
     const pd_job *job = trainer->job;
@@ -224,7 +224,7 @@ pd_status pd_trainer_start(pd_trainer *trainer, const pd_run_options *options)
     PD_TRY(pd_step_set_up(&trainer->step, trainer->comm, job, pd_dataset_get_info(trainer->dataset),
                           options->threads));
     PD_TRY(place_images(trainer));
-    PD_TRY(pd_comm_agree(trainer->comm, set_up_alone(trainer)));
+    PD_TRY(pd_comm_agree(trainer->comm, set_up_local(trainer)));
     PD_TRY(pd_trainer_resume(trainer));
     PD_TRY(pd_trainer_check_alike(trainer));
     PD_TRY(describe(trainer));

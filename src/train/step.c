@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* The part of the set-up that needs no communication. */
-static pd_status set_up_alone(pd_step *step, const pd_dataset_info *info)
+static pd_status set_up_local(pd_step *step, const pd_dataset_info *info)
 {
     pd_status status = PD_OK;
     const pd_job *job = step->job;
@@ -50,7 +50,7 @@ pd_status pd_step_set_up(pd_step *step, pd_comm *comm, const pd_job *job,
                       .lane_samples = job->sampling.batch / job->sampling.lanes};
     PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, job->sampling.lanes)));
     step->samples = pd_comm_lane_count(comm) * step->lane_samples;
-    PD_TRY(pd_comm_agree(comm, set_up_alone(step, info)));
+    PD_TRY(pd_comm_agree(comm, set_up_local(step, info)));
     pd_network_weights(step->network, &parameters);
     PD_TRY(pd_comm_set_group_size(comm, job->share_ranks));
     PD_TRY(pd_reduction_create(&step->reduction, comm, job->reduction, parameters,
