@@ -15,7 +15,7 @@ PD_INLINE void pd_transpose_square(const float *from, size_t stride, float *to, 
         rows[i] = *(const pd_vector *)(from + i * stride);
 #pragma GCC unroll 4
     for (int half = 1; half < WIDTH; half *= 2) {
-        pd_vector_mask upper, lower;
+        pd_vector_mask upper = {0}, lower = {0};
 #pragma GCC unroll 16
         for (int j = 0; j < WIDTH; j++) {
             upper[j] = j & half ? WIDTH + j - half : j;
