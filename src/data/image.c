@@ -1,8 +1,8 @@
 #include "pneumo/data/image.h"
 
 #include "encode.h"
+#include "image_format.h"
 #include "image_internal.h"
-#include "pneumo/data/image_format.h"
 #include "pneumo/io/file.h"
 
 #include <stb_image_resize.h>

@@ -1,4 +1,4 @@
-#include "pneumo/data/image_format.h"
+#include "image_format.h"
 
 #include <stdio.h>
 #include <string.h>

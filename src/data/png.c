@@ -1,4 +1,4 @@
-#include "pneumo/data/image_format.h"
+#include "image_format.h"
 #include "stb_decode.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "scan.h"
 
+#include "image_format.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/data/image_format.h"
 #include "pneumo/data/patient.h"
 #include "pneumo/io/file.h"
 

@@ -1,6 +1,6 @@
 /* Augmentation: a drawn view is a pure function of its arguments and stays within the ranges of the
  * job. */
-#include "pneumo/base/random.h"
+#include "data/random_image.h"
 #include "pneumo/data/augment.h"
 
 #include <math.h>
@@ -11,20 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-enum { SIDE = 32 };
-
-static uint8_t image[SIDE * SIDE];
-static float scratch[3 * SIDE * SIDE];
-
-static int fill(void **state)
-{
-    (void)state;
-    pd_random random = pd_random_stream(5, PD_PURPOSE_TEST, 0, 0);
-    for (int i = 0; i < SIDE * SIDE; i++)
-        image[i] = (uint8_t)pd_random_below(&random, 256);
-    return 0;
-}
 
 static const pd_augment everything = {.crop_min = 0.5,
                                       .crop_max = 1,

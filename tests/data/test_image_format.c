@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "pneumo/data/image_format.h"
+#include "data/image_format.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Rendering a view: the plain view is a resize; each image can be normalised by itself. */
-#include "pneumo/base/random.h"
+#include "data/random_image.h"
 #include "pneumo/data/view.h"
 
 #include <math.h>
@@ -10,20 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-enum { SIDE = 32 };
-
-static uint8_t image[SIDE * SIDE];
-static float scratch[3 * SIDE * SIDE];
-
-static int fill(void **state)
-{
-    (void)state;
-    pd_random random = pd_random_stream(5, PD_PURPOSE_TEST, 0, 0);
-    for (int i = 0; i < SIDE * SIDE; i++)
-        image[i] = (uint8_t)pd_random_below(&random, 256);
-    return 0;
-}
 
 static pd_input input_of(int size, int channels)
 {

@@ -15,9 +15,9 @@ typedef struct pd_image {
     uint8_t *pixels; /* grey, [height][width]; released with pd_image_free */
 } pd_image;
 
-/* Reads an image file of any format of image_format.h as grey (Rec. 601 luma for colour). The error
- * says what is wrong but does not name the file; the caller adds the name if needed
- * (pd_error_prefix). A truncated JPEG is an error. */
+/* Reads an image file of any known format (src/data/image_format.h) as grey (Rec. 601 luma for
+ * colour). The error says what is wrong but does not name the file; the caller adds the name if
+ * needed (pd_error_prefix). A truncated JPEG is an error. */
 pd_status pd_image_read(pd_image *out, const char *path);
 
 /* The same from memory. */
