@@ -125,7 +125,7 @@ void pd_tile_pack(const pd_tile_panel *panel, int steps, const float *source, si
     typedef int tile_mask __attribute__((vector_size(sizeof(int) * PD_VECTOR_WIDTH),
                                          aligned(sizeof(int)), may_alias));
     const int width = panel->width, columns = panel->columns;
-    tile_mask mask;
+    tile_mask mask = {0};
     for (int j = 0; j < PD_VECTOR_WIDTH; j++)
         mask[j] = width - PD_VECTOR_WIDTH + j < columns ? -1 : 0;
     int beyond = (int)((size_t)(width - columns) + stride - 1) / (int)stride;
