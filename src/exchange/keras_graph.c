@@ -481,15 +481,21 @@ void pd_keras_graph_free(pd_keras_graph *graph)
 
 /* --- JSON --- */
 
-/* A tensor: the first output of a layer's first call. */
-static void put_tensor(bool *ok, cJSON *parent, const pd_keras_node *node, bool with_arguments)
+/* Fills the array `tensor`: the first output of a layer's first call. */
+static void put_tensor(bool *ok, cJSON *tensor, const pd_keras_node *node)
 {
-    cJSON *tensor = pd_json_array(ok, parent, NULL);
     pd_json_text(ok, tensor, NULL, node->name);
     pd_json_integer(ok, tensor, NULL, 0);
     pd_json_integer(ok, tensor, NULL, 0);
-    if (with_arguments)
-        pd_json_object(ok, tensor, NULL);
+}
+
+/* The model's only input or output. Keras 2 reads a list of tensors; Keras 3 writes the tensor
+ * itself where there is one, and calls the model with a list where there is a list. */
+static void put_end(bool *ok, cJSON *config, const char *key, const pd_keras_node *node,
+                    pd_keras_style style)
+{
+    cJSON *end = pd_json_array(ok, config, key);
+    put_tensor(ok, style == PD_KERAS_STYLE_ZIP ? end : pd_json_array(ok, end, NULL), node);
 }
 
 static void put_class(bool *ok, cJSON *parent, const char *module, const char *name,
@@ -514,8 +520,11 @@ static void put_node(bool *ok, cJSON *layers, const pd_keras_graph *graph,
         return;
     cJSON *tensors = pd_json_array(ok, calls, NULL);
     for (int i = 0; i < node->input_count; i++)
-        for (int repeat = 0; repeat < node->repeats; repeat++)
-            put_tensor(ok, tensors, &graph->nodes[node->inputs[i]], true);
+        for (int repeat = 0; repeat < node->repeats; repeat++) {
+            cJSON *tensor = pd_json_array(ok, tensors, NULL);
+            put_tensor(ok, tensor, &graph->nodes[node->inputs[i]]);
+            pd_json_object(ok, tensor, NULL); /* no arguments */
+        }
 }
 
 pd_status pd_keras_graph_print(char **json, const pd_keras_graph *graph, const char *name,
@@ -523,16 +532,15 @@ pd_status pd_keras_graph_print(char **json, const pd_keras_graph *graph, const c
 {
     bool ok = true;
     cJSON *root = cJSON_CreateObject();
-    put_class(&ok, root, "keras", "Functional", style);
+    put_class(&ok, root, "keras.src.models.functional", "Functional", style);
     cJSON *config = pd_json_object(&ok, root, "config");
     pd_json_text(&ok, config, "name", name);
     pd_json_flag(&ok, config, "trainable", true);
     cJSON *layers = pd_json_array(&ok, config, "layers");
     for (int i = 0; i < graph->count; i++)
         put_node(&ok, layers, graph, &graph->nodes[i], style);
-    put_tensor(&ok, pd_json_array(&ok, config, "input_layers"), &graph->nodes[0], false);
-    put_tensor(&ok, pd_json_array(&ok, config, "output_layers"), &graph->nodes[graph->count - 1],
-               false);
+    put_end(&ok, config, "input_layers", &graph->nodes[0], style);
+    put_end(&ok, config, "output_layers", &graph->nodes[graph->count - 1], style);
     pd_status status = pd_json_print(json, root, ok);
     cJSON_Delete(root);
     return status;

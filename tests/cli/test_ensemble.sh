@@ -166,6 +166,8 @@ refused "a/best.h5: is one of the members" ensemble a b -o a/best.h5
 [[ $before == "$(sha256sum a/best.h5)" ]] || fail "a member was overwritten"
 refused "nowhere: cannot open" ensemble a nowhere -o wrong.h5
 refused "phantoms/best.h5: cannot open" ensemble a phantoms -o wrong.h5
+refused "average.h5: is an average of 3 models, but a file of another program holds one" \
+    export average.h5 -o wrong.keras
 refused "data.h5: is a pneumo-dist data set, not a" ensemble a data.h5 -o wrong.h5
 
 train other.ini --run cause --set data.task=cause

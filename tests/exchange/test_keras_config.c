@@ -12,47 +12,12 @@
 #include "pneumo/io/file.h"
 #include "pneumo/nn/model.h"
 
+#include "exchange/network.h"
+
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SIDE = 32 };
-
-static const pd_plan plan = {.lanes = 1, .lane_samples = 2, .total_lanes = 1, .threads = 1};
-
-/* Every layer type, two ReLUs that planning moves behind their pooling, a shortcut that is added
- * before the layers beside it, and a layer with the name that the input would have. */
-static pd_network *make_network(void)
-{
-    pd_network *net;
-    assert_int_equal(pd_network_create(&net, (pd_shape){SIDE, SIDE, 3}), PD_OK);
-    int x = pd_network_add(net, "conv", "image", PD_NETWORK_INPUT,
-                           (pd_layer_spec){.units = 8, .kernel_h = 3, .kernel_w = 3, .relu = true});
-    x = pd_network_add(net, "maxpool", "pool", x, (pd_layer_spec){.kernel_h = 2, .kernel_w = 2});
-    int shortcut = pd_network_add(
-        net, "conv", "shortcut", x,
-        (pd_layer_spec){.units = 16, .kernel_h = 1, .kernel_w = 1, .stride = 2, .no_bias = true});
-    shortcut = pd_network_add(net, "batchnorm", "shortcut_bn", shortcut, (pd_layer_spec){0});
-    x = pd_network_add(
-        net, "separable", "sepconv", x,
-        (pd_layer_spec){
-            .units = 16, .kernel_h = 3, .kernel_w = 3, .no_bias = true, .relu_first = true});
-    x = pd_network_add(net, "batchnorm", "sepconv_bn", x,
-                       (pd_layer_spec){.relu = true, .momentum = 0.9f, .epsilon = 1e-5f});
-    x = pd_network_add(net, "avgpool", "mean_pool", x,
-                       (pd_layer_spec){.kernel_h = 3, .kernel_w = 3, .stride = 2});
-    x = pd_network_add2(net, "add", "add", x, shortcut, (pd_layer_spec){.relu = true});
-    x = pd_network_add(
-        net, "conv", "last_conv", x,
-        (pd_layer_spec){.units = 8, .kernel_h = 2, .kernel_w = 2, .padding = PD_VALID});
-    x = pd_network_add(net, "relu", "last_relu", x, (pd_layer_spec){0});
-    x = pd_network_add(net, "flatten", "flatten", x, (pd_layer_spec){0});
-    x = pd_network_add(net, "dense", "hidden", x, (pd_layer_spec){.units = 4, .relu = true});
-    x = pd_network_add(net, "dropout", "dropout", x, (pd_layer_spec){.rate = 0.3f});
-    pd_network_add(net, "dense", "predictions", x, (pd_layer_spec){.units = 3});
-    return net;
-}
 
 static void write_config(char **json, pd_network *net, const pd_input *input,
                          const char *activation)

@@ -1,0 +1,84 @@
+#include "archive.h"
+
+#include "pneumo/base/memory.h"
+
+#include <stdlib.h>
+#include <zip.h>
+
+/* "<path>: cannot write: <reason>" */
+static pd_status fail(const char *path, zip_error_t *error)
+{
+    return pd_fail("%s: cannot write: %s", path, zip_error_strerror(error));
+}
+
+static pd_status add(zip_t *archive, const char *path, const pd_archive_member *member)
+{
+    enum { DATE_1980 = 1 << 5 | 1 }; /* 1 January, in MS-DOS' notation */
+    zip_source_t *source = zip_source_buffer(archive, member->bytes, member->size, 0);
+    zip_int64_t index = source == NULL ? -1 : zip_file_add(archive, member->name, source, 0);
+    if (index < 0) {
+        zip_source_free(source);
+        return fail(path, zip_get_error(archive));
+    }
+    zip_uint64_t at = (zip_uint64_t)index;
+    if (zip_set_file_compression(archive, at, ZIP_CM_STORE, 0) != 0 ||
+        zip_file_set_dostime(archive, at, 0, DATE_1980, 0) != 0)
+        return fail(path, zip_get_error(archive));
+    return PD_OK;
+}
+
+/* Stores a copy of the archive that `source` holds. */
+static pd_status copy(void **bytes, size_t *size, const char *path, zip_source_t *source)
+{
+    pd_status status = PD_OK;
+    zip_stat_t about;
+    void *block = NULL;
+    if (zip_source_stat(source, &about) != 0 || zip_source_open(source) != 0)
+        return fail(path, zip_source_error(source));
+    PD_TRY(pd_alloc(&block, about.size, 1));
+    if (zip_source_read(source, block, about.size) != (zip_int64_t)about.size) {
+        status = fail(path, zip_source_error(source));
+        goto cleanup;
+    }
+    *bytes = block;
+    *size = about.size;
+    block = NULL;
+
+cleanup:
+    free(block);
+    zip_source_close(source);
+    return status;
+}
+
+pd_status pd_archive_make(void **bytes, size_t *size, const char *path,
+                          const pd_archive_member *members, int count)
+{
+    pd_status status = PD_OK;
+    zip_error_t error;
+    zip_t *archive = NULL;
+    *bytes = NULL;
+    zip_error_init(&error);
+    zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, &error);
+    if (source != NULL)
+        archive = zip_open_from_source(source, ZIP_TRUNCATE, &error);
+    if (archive == NULL) {
+        status = fail(path, &error);
+        goto cleanup;
+    }
+    zip_source_keep(source); /* closing the archive releases it once */
+    for (int i = 0; i < count; i++)
+        PD_TRY(add(archive, path, &members[i]));
+    if (zip_close(archive) != 0) {
+        status = fail(path, zip_get_error(archive));
+        goto cleanup;
+    }
+    archive = NULL;
+    status = copy(bytes, size, path, source);
+
+cleanup:
+    if (archive != NULL)
+        zip_discard(archive);
+    zip_source_free(source);
+    zip_error_fini(&error);
+    return status;
+}

@@ -1,0 +1,167 @@
+/* Files for other programs: their structure, the arrays in them, the same bytes for the same model;
+ * formats by name. What other programs compute from them is in tests/exchange/test_keras.sh. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pneumo/exchange/export.h"
+#include "pneumo/io/file.h"
+
+#include "exchange/network.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zip.h>
+
+static const pd_input input = {.size = SIDE, .channels = 3, .mean = 120.0f, .deviation = 60.0f};
+
+typedef struct file {
+    unsigned char *bytes;
+    size_t size;
+} file;
+
+static pd_network *make_planned(void)
+{
+    pd_network *net = make_network();
+    assert_int_equal(pd_network_plan(net, &plan, 0, false), PD_OK);
+    pd_network_initialise(net, 1);
+    return net;
+}
+
+/* Exports to `path` twice; both files must be the same. */
+static void export_twice(file *out, pd_network *net, const char *path)
+{
+    const pd_exchange_model model = {
+        .name = "network", .network = net, .input = &input, .activation = "softmax"};
+    const pd_export_options options = {.fold_batchnorm = false};
+    const pd_export_format *format;
+    file again;
+    assert_int_equal(pd_export_find(&format, path), PD_OK);
+    assert_int_equal(format->write(path, &model, &options), PD_OK);
+    assert_int_equal(pd_file_read(&out->bytes, &out->size, path, 1 << 24), PD_OK);
+    assert_int_equal(format->write(path, &model, &options), PD_OK);
+    assert_int_equal(pd_file_read(&again.bytes, &again.size, path, 1 << 24), PD_OK);
+    assert_int_equal(out->size, again.size);
+    assert_memory_equal(out->bytes, again.bytes, again.size);
+    free(again.bytes);
+}
+
+/* Asserts that member `index` is stored, as Keras' own are, and returns its text (free()). */
+static char *read_member(zip_t *archive, zip_uint64_t index, const char *name)
+{
+    zip_stat_t about;
+    assert_int_equal(zip_stat_index(archive, index, 0, &about), 0);
+    assert_string_equal(about.name, name);
+    assert_int_equal(about.comp_method, ZIP_CM_STORE);
+    char *text = calloc(about.size + 1, 1);
+    zip_file_t *member = zip_fopen_index(archive, index, 0);
+    assert_non_null(text);
+    assert_non_null(member);
+    assert_int_equal(zip_fread(member, text, about.size), about.size);
+    zip_fclose(member);
+    return text;
+}
+
+static void keras_is_an_archive_of_three(void **state)
+{
+    (void)state;
+    pd_network *net = make_planned();
+    file exported;
+    export_twice(&exported, net, "model.keras");
+    zip_t *archive = zip_open("model.keras", ZIP_RDONLY, NULL);
+    assert_non_null(archive);
+    assert_int_equal(zip_get_num_entries(archive, 0), 3);
+    char *metadata = read_member(archive, 0, "metadata.json");
+    char *config = read_member(archive, 1, "config.json");
+    char *weights = read_member(archive, 2, "model.weights.h5");
+    assert_non_null(strstr(metadata, "\"keras_version\""));
+    cJSON *json = cJSON_Parse(config);
+    const cJSON *class = cJSON_GetObjectItem(json, "class_name");
+    assert_string_equal(cJSON_GetStringValue(class), "Functional");
+    assert_memory_equal(weights, "\x89HDF\r\n\x1a\n", 8);
+    cJSON_Delete(json);
+    free(metadata);
+    free(config);
+    free(weights);
+    free(exported.bytes);
+    zip_discard(archive);
+    pd_network_destroy(&net);
+}
+
+static void weights_are_a_file_of_their_own(void **state)
+{
+    (void)state;
+    pd_network *net = make_planned();
+    file exported;
+    export_twice(&exported, net, "model.weights.h5");
+    assert_memory_equal(exported.bytes, "\x89HDF\r\n\x1a\n", 8);
+    free(exported.bytes);
+    pd_network_destroy(&net);
+}
+
+static void safetensors_hold_every_array(void **state)
+{
+    (void)state;
+    pd_network *net = make_planned();
+    file exported;
+    uint64_t length = 0;
+    size_t end = 0;
+    export_twice(&exported, net, "model.safetensors");
+    memcpy(&length, exported.bytes, sizeof length); /* little-endian, as this machine */
+    assert_int_equal(length % 8, 0);
+    cJSON *header = cJSON_ParseWithLength((char *)exported.bytes + sizeof length, length);
+    assert_non_null(header);
+    const unsigned char *data = exported.bytes + sizeof length + length;
+    assert_int_equal(cJSON_GetArraySize(header), pd_network_tensor_count(net) + 1);
+    for (int i = 0; i < pd_network_tensor_count(net); i++) {
+        const pd_tensor *tensor = pd_network_tensor(net, i);
+        char name[64];
+        snprintf(name, sizeof name, "%s/%s", tensor->layer->name, tensor->param->name);
+        const cJSON *entry = cJSON_GetObjectItem(header, name);
+        assert_non_null(entry);
+        assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(entry, "dtype")), "F32");
+        assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(entry, "shape")),
+                         tensor->param->rank);
+        const cJSON *place = cJSON_GetObjectItem(entry, "data_offsets");
+        size_t begin = (size_t)cJSON_GetArrayItem(place, 0)->valuedouble;
+        assert_int_equal(begin, end);
+        end = (size_t)cJSON_GetArrayItem(place, 1)->valuedouble;
+        assert_int_equal(end - begin, tensor->size * sizeof(float));
+        assert_memory_equal(data + begin, tensor->param->value, end - begin);
+    }
+    assert_int_equal(exported.size, sizeof length + length + end);
+    cJSON_Delete(header);
+    free(exported.bytes);
+    pd_network_destroy(&net);
+}
+
+static void names_choose_the_format(void **state)
+{
+    (void)state;
+    const pd_export_format *keras, *other;
+    assert_int_equal(pd_export_find(&keras, "folder.h5/a.KERAS"), PD_OK);
+    assert_string_equal(keras->extension, ".keras");
+    assert_int_equal(pd_export_find(&other, "a.weights.h5"), PD_OK);
+    assert_string_equal(other->extension, ".weights.h5");
+    static const char *const unknown[] = {"a.h5", ".keras", "keras", "", "a.keras/b"};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        assert_int_equal(pd_export_find(&other, unknown[i]), PD_USAGE);
+    assert_non_null(
+        strstr(pd_error_message(), "unknown format; give a name that ends in .keras, "));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keras_is_an_archive_of_three),
+        cmocka_unit_test(weights_are_a_file_of_their_own),
+        cmocka_unit_test(safetensors_hold_every_array),
+        cmocka_unit_test(names_choose_the_format),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
