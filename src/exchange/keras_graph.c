@@ -291,6 +291,51 @@ static void put_nothing(bool *ok, cJSON *config, const pd_layer_spec *spec)
     (void)spec;
 }
 
+static void put_concat(bool *ok, cJSON *config, const pd_layer_spec *spec)
+{
+    (void)spec;
+    pd_json_integer(ok, config, "axis", -1);
+}
+
+static void put_depthwise(bool *ok, cJSON *config, const pd_layer_spec *spec)
+{
+    int stride = spec->stride > 0 ? spec->stride : 1;
+    put_window(ok, config, "kernel_size", spec);
+    pd_json_pair(ok, config, "strides", stride, stride);
+    pd_json_pair(ok, config, "dilation_rate", 1, 1);
+    pd_json_integer(ok, config, "depth_multiplier", 1);
+    pd_json_flag(ok, config, "use_bias", !spec->no_bias);
+}
+
+static void put_elu(bool *ok, cJSON *config, const pd_layer_spec *spec)
+{
+    pd_json_float(ok, config, "alpha", spec->alpha);
+}
+
+static void put_rectifier(bool *ok, cJSON *config, const pd_layer_spec *spec)
+{
+    if (spec->limit > 0)
+        pd_json_float(ok, config, "max_value", spec->limit);
+    else
+        pd_json_null(ok, config, "max_value");
+    pd_json_float(ok, config, "negative_slope", spec->slope);
+    pd_json_float(ok, config, "threshold", 0);
+}
+
+static void put_sigmoid(bool *ok, cJSON *config, const pd_layer_spec *spec)
+{
+    (void)spec;
+    pd_json_text(ok, config, "activation", "sigmoid");
+}
+
+static void put_zeropad(bool *ok, cJSON *config, const pd_layer_spec *spec)
+{
+    cJSON *padding = pd_json_array(ok, config, "padding");
+    pd_json_pair(ok, padding, NULL, spec->pad[0], spec->pad[1]);
+    pd_json_pair(ok, padding, NULL, spec->pad[2], spec->pad[3]);
+    pd_json_text(ok, config, "data_format", "channels_last");
+}
+
 /* Keras' class for a layer type. */
 typedef struct keras_class {
     const char *type;
@@ -303,14 +348,21 @@ static const keras_class classes[] = {
     {"add", "Add", false, put_nothing},
     {"avgpool", "AveragePooling2D", false, put_pooling},
     {"batchnorm", "BatchNormalization", false, put_batchnorm},
+    {"concat", "Concatenate", false, put_concat},
     {"conv", "Conv2D", true, put_convolution},
     {"dense", "Dense", true, put_dense},
+    {"depthwise", "DepthwiseConv2D", true, put_depthwise},
     {"dropout", "Dropout", false, put_dropout},
+    {"elu", "ELU", false, put_elu},
     {"flatten", "Flatten", false, put_nothing},
+    {"globalmax", "GlobalMaxPooling2D", false, put_nothing},
     {"globalpool", "GlobalAveragePooling2D", false, put_nothing},
     {"maxpool", "MaxPooling2D", false, put_pooling},
+    {"rectifier", "ReLU", false, put_rectifier},
     {"relu", "Activation", false, put_relu},
     {"separable", "SeparableConv2D", true, put_separable},
+    {"sigmoid", "Activation", false, put_sigmoid},
+    {"zeropad", "ZeroPadding2D", false, put_zeropad},
 };
 
 static const keras_class *find_class(const pd_layer *layer)

@@ -25,12 +25,70 @@ void pd_relu_backward(size_t n, const float *y, const float *dy, float *dx, int 
     }
 }
 
+void pd_rectify(size_t n, const float *x, float slope, float limit, float *y, int threads)
+{
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++) {
+        float negative = slope * x[i], capped = x[i] > limit ? limit : x[i];
+        y[i] = x[i] < 0 ? negative : capped;
+    }
+}
+
+void pd_rectify_backward(size_t n, const float *x, const float *dy, float slope, float limit,
+                         float *dx, int threads)
+{
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++) {
+        float negative = slope * dy[i], positive = x[i] > 0 && x[i] < limit ? dy[i] : 0;
+        dx[i] = x[i] < 0 ? negative : positive;
+    }
+}
+
+void pd_elu(size_t n, const float *x, float alpha, float *y, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] > 0 ? x[i] : alpha * expm1f(x[i]);
+}
+
+void pd_elu_backward(size_t n, const float *y, const float *dy, float alpha, float *dx, int threads)
+{
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++)
+        dx[i] = dy[i] * (y[i] > 0 ? 1 : y[i] + alpha);
+}
+
+void pd_logistic(size_t n, const float *x, float *y, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)pd_sigmoid((double)x[i]);
+}
+
+void pd_logistic_backward(size_t n, const float *y, const float *dy, float *dx, int threads)
+{
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n; i++)
+        dx[i] = dy[i] * y[i] * (1 - y[i]);
+}
+
 void pd_add(size_t n, const float *a, const float *b, bool relu, float *y, int threads)
 {
 #pragma omp parallel for simd schedule(static) num_threads(threads)
     for (size_t i = 0; i < n; i++) {
         float sum = a[i] + b[i];
         y[i] = relu && sum < 0 ? 0 : sum;
+    }
+}
+
+void pd_add_bias(size_t rows, size_t c, const float *bias, float *y, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t i = 0; i < rows; i++) {
+        float *row = y + i * c;
+#pragma omp simd
+        for (size_t j = 0; j < c; j++)
+            row[j] += bias[j];
     }
 }
 

@@ -299,3 +299,38 @@ void pd_pool_global_backward(int samples, int pixels, int c, const float *dy, fl
         }
     }
 }
+
+void pd_pool_global_max(int samples, int pixels, int c, const float *x, float *y, int32_t *argmax,
+                        int threads)
+{
+#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
+    for (int n = 0; n < samples; n++) {
+        for (int j = 0; j < c; j++) {
+            const float *in = x + (size_t)n * pixels * c + j;
+            int best = 0;
+            for (int p = 1; p < pixels; p++) {
+                float most = in[(size_t)best * c], value = in[(size_t)p * c];
+                if (value > most || (isnan(value) && !isnan(most)))
+                    best = p;
+            }
+            y[(size_t)n * c + j] = in[(size_t)best * c];
+            if (argmax != NULL)
+                argmax[(size_t)n * c + j] = best;
+        }
+    }
+}
+
+void pd_pool_global_max_backward(int samples, int pixels, int c, const float *dy,
+                                 const int32_t *argmax, float *dx, int threads)
+{
+#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
+    for (int n = 0; n < samples; n++) {
+        for (int p = 0; p < pixels; p++) {
+            const float *out = dy + (size_t)n * c;
+            const int32_t *from = argmax + (size_t)n * c;
+            float *in = dx + ((size_t)n * pixels + p) * c;
+            for (int j = 0; j < c; j++)
+                in[j] = from[j] == p ? out[j] : 0;
+        }
+    }
+}

@@ -17,6 +17,7 @@
 #include "pneumo/kernels/norm.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { GAMMA, BETA, MOVING_MEAN, MOVING_VARIANCE };
 
@@ -219,11 +220,29 @@ static void store_gradient(const double *parts, size_t lanes, size_t c, const fl
     }
 }
 
+/* The gradient with constant statistics: dx = scale * dz. */
+static pd_status inference_backward(const pd_layer *layer, const pd_exec *exec,
+                                    const pd_backward *arrays)
+{
+    const size_t c = (size_t)layer->in[0].c;
+    scratch own;
+    if (arrays->dx[0] == NULL)
+        return PD_OK;
+    lay_out(&own, exec->workspace, 1, c);
+    moving_scales(layer, &own);
+    memset(own.dz_mean, 0, c * sizeof *own.dz_mean);
+    memset(own.slope, 0, c * sizeof *own.slope);
+    pd_norm norm =
+        make_norm(layer, 1, lane_rows(layer, pd_exec_samples(exec)), own.mean, own.scale);
+    pd_norm_backward(&norm, arrays->x[0], arrays->dy, own.dz_mean, own.slope, arrays->dx[0],
+                     exec->threads);
+    return PD_OK;
+}
+
 static pd_status batchnorm_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
     if (!exec->training)
-        return pd_fail("a batch normalisation that does not follow a convolution has no gradient "
-                       "in inference");
+        return inference_backward(layer, exec, arrays);
     const size_t c = (size_t)layer->in[0].c, lanes = (size_t)exec->lanes;
     const size_t rows = lane_rows(layer, exec->lane_samples);
     const float *mean = arrays->saved, *inverse = mean + lanes * c;

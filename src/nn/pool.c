@@ -1,6 +1,7 @@
-/* The layers "maxpool", "avgpool" and "globalpool": pooling over windows of spec.kernel_h x
- * spec.kernel_w, with spec.stride (0 means the window, which must then be square) and spec.padding.
- * None keeps its input; maxpool keeps its output if it has a ReLU with a gradient of its own.
+/* The layers "maxpool", "avgpool", "globalpool" and "globalmax": pooling over windows of
+ * spec.kernel_h x spec.kernel_w, with spec.stride (0 means the window, which must then be square)
+ * and spec.padding. None keeps its input; maxpool keeps its output if it has a ReLU with a gradient
+ * of its own.
  *
  * maxpool: the largest element of each window; among equals the first gets the gradient, as in
  * PyTorch. A window has at most PD_POOL_WINDOW_MAX elements. Saves a byte per output element.
@@ -8,7 +9,10 @@
  *
  * avgpool: the mean of each window, without padding. Saves nothing.
  *
- * globalpool: the mean over all of h x w: -> {1, 1, c}. Saves nothing. */
+ * globalpool: the mean over all of h x w: -> {1, 1, c}. Saves nothing.
+ *
+ * globalmax: the largest element of each channel: -> {1, 1, c}; among equals the first gets the
+ * gradient. Saves an index per output element. */
 #include "registry.h"
 
 #include "pneumo/kernels/activation.h"
@@ -129,6 +133,31 @@ static pd_status globalpool_backward(pd_layer *layer, const pd_exec *exec,
     return PD_OK;
 }
 
+static pd_status globalmax_plan(pd_layer *layer, const pd_plan *plan)
+{
+    layer->out = (pd_shape){1, 1, layer->in[0].c};
+    layer->saved_bytes = (size_t)plan->lanes * (size_t)plan->lane_samples *
+                         pd_shape_size(layer->out) * sizeof(int32_t);
+    return PD_OK;
+}
+
+static pd_status globalmax_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
+                                   float *y, void *saved)
+{
+    pd_shape in = layer->in[0];
+    pd_pool_global_max(pd_exec_samples(exec), in.h * in.w, in.c, x[0], y, saved, exec->threads);
+    return PD_OK;
+}
+
+static pd_status globalmax_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
+{
+    pd_shape in = layer->in[0];
+    if (arrays->dx[0] != NULL)
+        pd_pool_global_max_backward(pd_exec_samples(exec), in.h * in.w, in.c, arrays->dy,
+                                    arrays->saved, arrays->dx[0], exec->threads);
+    return PD_OK;
+}
+
 const pd_layer_type pd_layer_maxpool = {.name = "maxpool",
                                         .inputs = 1,
                                         .plan = maxpool_plan,
@@ -146,3 +175,8 @@ const pd_layer_type pd_layer_globalpool = {.name = "globalpool",
                                            .plan = globalpool_plan,
                                            .forward = globalpool_forward,
                                            .backward = globalpool_backward};
+const pd_layer_type pd_layer_globalmax = {.name = "globalmax",
+                                          .inputs = 1,
+                                          .plan = globalmax_plan,
+                                          .forward = globalmax_forward,
+                                          .backward = globalmax_backward};

@@ -9,14 +9,21 @@
     X(add)                                                                                         \
     X(avgpool)                                                                                     \
     X(batchnorm)                                                                                   \
+    X(concat)                                                                                      \
     X(conv)                                                                                        \
     X(dense)                                                                                       \
+    X(depthwise)                                                                                   \
     X(dropout)                                                                                     \
+    X(elu)                                                                                         \
     X(flatten)                                                                                     \
+    X(globalmax)                                                                                   \
     X(globalpool)                                                                                  \
     X(maxpool)                                                                                     \
+    X(rectifier)                                                                                   \
     X(relu)                                                                                        \
-    X(separable)
+    X(separable)                                                                                   \
+    X(sigmoid)                                                                                     \
+    X(zeropad)
 
 #define PD_LAYER_DECLARE(name) extern const pd_layer_type pd_layer_##name;
 PD_LAYER_TYPES(PD_LAYER_DECLARE)

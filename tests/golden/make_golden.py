@@ -240,6 +240,50 @@ def elementwise_cases(writer):
             {"x0": draw(4, 3, 3, 7), "x1": draw(4, 3, 3, 7)}, {})
 
 
+def depthwise(spec, x, depthwise_kernel, bias=None):
+    z = F.conv2d(padded(nchw(x), spec, 0), depthwise_kernel.permute(2, 3, 0, 1), bias,
+                 stride=spec["stride"], groups=x.shape[3])
+    return relu(nhwc(z), spec)
+
+
+def depthwise_cases(writer):
+    #        name           n  h  w  c   kh kw s valid relu no_bias
+    table = [("3x3_same",    2, 7, 6, 18, 3, 3, 1, 0, 0, 1),
+             ("3x3_stride2", 4, 8, 7, 5,  3, 3, 2, 0, 1, 0),
+             ("5x3_valid",   2, 8, 6, 3,  5, 3, 1, 1, 0, 0)]
+    for name, n, h, w, c, kh, kw, stride, valid, use_relu, no_bias in table:
+        spec = dict(kernel_h=kh, kernel_w=kw, stride=stride, padding=valid, relu=use_relu,
+                    no_bias=no_bias)
+        params = {"depthwise_kernel": draw(kh, kw, c, 1, scale=(kh * kw) ** -0.5)}
+        if not no_bias:
+            params["bias"] = draw(c, scale=0.5)
+        run(writer, "depthwise_" + name, "depthwise", spec, depthwise, {"x0": draw(n, h, w, c)},
+            params)
+
+
+def rectifier(spec, x):
+    y = F.leaky_relu(x, spec["slope"])
+    return y.clamp(max=spec["limit"]) if spec["limit"] else y
+
+
+def imported_cases(writer):
+    """Layers that only imported networks have."""
+    depthwise_cases(writer)
+    for name, slope, limit in [("relu6", 0, 6), ("leaky", 0.2, 0), ("both", 0.1, 1)]:
+        run(writer, "rectifier_" + name, "rectifier", dict(slope=slope, limit=limit), rectifier,
+            {"x0": draw(4, 3, 3, 7, scale=4)}, {})
+    run(writer, "elu", "elu", dict(alpha=1.5), lambda spec, x: F.elu(x, spec["alpha"]),
+        {"x0": draw(4, 3, 3, 7, scale=2)}, {})
+    run(writer, "sigmoid", "sigmoid", {}, lambda _, x: torch.sigmoid(x),
+        {"x0": draw(4, 3, 3, 7, scale=4)}, {})
+    run(writer, "concat", "concat", {}, lambda _, a, b: torch.cat((a, b), 3),
+        {"x0": draw(4, 3, 2, 7), "x1": draw(4, 3, 2, 7)}, {})
+    run(writer, "zeropad", "zeropad", dict(pad_top=1, pad_bottom=2, pad_left=0, pad_right=3),
+        lambda _, x: F.pad(x, (0, 0, 0, 3, 1, 2)), {"x0": draw(2, 4, 3, 5)}, {})
+    run(writer, "globalmax", "globalmax", {}, lambda _, x: x.amax((1, 2), keepdim=True),
+        {"x0": draw(4, 5, 3, 19)}, {})
+
+
 def loss_cases(writer):
     n, classes, scale = 8, 3, 0.125
     for smoothing in 0, 0.1:
@@ -273,6 +317,7 @@ def main():
         cases(layers)
     loss_cases(Writer("losses.golden"))
     separable_cases(layers)
+    imported_cases(layers)
 
 
 if __name__ == "__main__":

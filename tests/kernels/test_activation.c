@@ -65,6 +65,50 @@ static void test_add_in_place(void **state)
     }
 }
 
+static void test_rectify(void **state)
+{
+    (void)state;
+    const float x[6] = {-2, -0.0f, 0, 3, 7, NAN}, dy[6] = {1, 2, 3, 4, 5, 6};
+    float y[6], dx[6];
+    pd_rectify(6, x, 0.5f, 6, y, 2);
+    assert_true(y[0] == -1 && y[1] == 0 && y[2] == 0 && y[3] == 3 && y[4] == 6 && isnan(y[5]));
+    pd_rectify_backward(6, x, dy, 0.5f, 6, dx, 2);
+    assert_true(dx[0] == 0.5f && dx[1] == 0 && dx[2] == 0 && dx[3] == 4 && dx[4] == 0);
+}
+
+static void test_elu_and_logistic(void **state)
+{
+    (void)state;
+    const float x[5] = {-100, -1, 0, 2, NAN}, dy[5] = {1, 2, 3, 4, 5};
+    float y[5], dx[5];
+    pd_elu(5, x, 2, y, 2);
+    pd_elu_backward(5, y, dy, 2, dx, 2);
+    for (int i = 0; i < 4; i++) {
+        double e = exp((double)x[i]);
+        assert_true(fabs(y[i] - (x[i] > 0 ? x[i] : 2 * (e - 1))) < 1e-6);
+        assert_true(fabs(dx[i] - dy[i] * (x[i] > 0 ? 1 : 2 * e)) < 1e-6);
+    }
+    assert_true(isnan(y[4]));
+    pd_logistic(5, x, y, 2);
+    pd_logistic_backward(5, y, dy, dx, 2);
+    for (int i = 0; i < 4; i++) {
+        double p = pd_sigmoid((double)x[i]);
+        assert_true(fabs(y[i] - p) < 1e-7);
+        assert_true(fabs(dx[i] - dy[i] * p * (1 - p)) < 1e-6);
+    }
+    assert_true(isnan(y[4]));
+}
+
+static void test_add_bias(void **state)
+{
+    (void)state;
+    const float bias[3] = {1, -2, 3};
+    float y[12] = {0};
+    pd_add_bias(4, 3, bias, y, 2);
+    for (int i = 0; i < 12; i++)
+        assert_true(y[i] == bias[i % 3]);
+}
+
 static void test_sigmoid(void **state)
 {
     (void)state;
@@ -80,6 +124,9 @@ int main(void)
         cmocka_unit_test(test_dropout_follows_the_stream),
         cmocka_unit_test(test_relu),
         cmocka_unit_test(test_add_in_place),
+        cmocka_unit_test(test_rectify),
+        cmocka_unit_test(test_elu_and_logistic),
+        cmocka_unit_test(test_add_bias),
         cmocka_unit_test(test_sigmoid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

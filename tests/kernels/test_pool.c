@@ -166,12 +166,39 @@ static void test_global(void **state)
     }
 }
 
+static void test_global_max(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 2, PIXELS = 5, C = 3, IN = SAMPLES * PIXELS * C, OUT = SAMPLES * C };
+    float x[IN], y[OUT], dx[IN];
+    const float dy[OUT] = {1, 2, 3, 4, 5, 6};
+    int32_t argmax[OUT];
+    for (int i = 0; i < IN; i++)
+        x[i] = (float)(i * 7 % 11); /* has ties */
+    x[2 * C + 1] = NAN;
+    pd_pool_global_max(SAMPLES, PIXELS, C, x, y, argmax, 2);
+    pd_pool_global_max_backward(SAMPLES, PIXELS, C, dy, argmax, dx, 2);
+    for (int i = 0; i < OUT; i++) {
+        const float *in = x + i / C * PIXELS * C + i % C;
+        int best = 0;
+        for (int p = 1; p < PIXELS; p++)
+            if (in[p * C] > in[best * C])
+                best = p;
+        best = i == 1 ? 2 : best;
+        assert_int_equal(argmax[i], best);
+        assert_true(i == 1 ? isnan(y[i]) : y[i] == in[best * C]);
+        for (int p = 0; p < PIXELS; p++)
+            assert_true(dx[(i / C * PIXELS + p) * C + i % C] == (p == best ? dy[i] : 0));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_nan_wins),
         cmocka_unit_test(test_global),
+        cmocka_unit_test(test_global_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

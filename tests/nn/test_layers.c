@@ -157,18 +157,23 @@ static void assert_golden(const golden_case *golden, const char *name, const flo
 
 static pd_layer_spec golden_spec(const golden_case *golden)
 {
-    return (pd_layer_spec){.units = (int)golden_number(golden, "units"),
-                           .kernel_h = (int)golden_number(golden, "kernel_h"),
-                           .kernel_w = (int)golden_number(golden, "kernel_w"),
-                           .stride = (int)golden_number(golden, "stride"),
-                           .padding = golden_number(golden, "padding") != 0 ? PD_VALID : PD_SAME,
-                           .relu = golden_number(golden, "relu") != 0,
-                           .relu_first = golden_number(golden, "relu_first") != 0,
-                           .no_bias = golden_number(golden, "no_bias") != 0,
-                           .momentum = (float)golden_number(golden, "momentum"),
-                           .epsilon = (float)golden_number(golden, "epsilon"),
-                           .scope =
-                               golden_number(golden, "scope") != 0 ? PD_NORM_LANE : PD_NORM_BATCH};
+    return (pd_layer_spec){
+        .units = (int)golden_number(golden, "units"),
+        .kernel_h = (int)golden_number(golden, "kernel_h"),
+        .kernel_w = (int)golden_number(golden, "kernel_w"),
+        .stride = (int)golden_number(golden, "stride"),
+        .padding = golden_number(golden, "padding") != 0 ? PD_VALID : PD_SAME,
+        .relu = golden_number(golden, "relu") != 0,
+        .relu_first = golden_number(golden, "relu_first") != 0,
+        .no_bias = golden_number(golden, "no_bias") != 0,
+        .momentum = (float)golden_number(golden, "momentum"),
+        .epsilon = (float)golden_number(golden, "epsilon"),
+        .slope = (float)golden_number(golden, "slope"),
+        .limit = (float)golden_number(golden, "limit"),
+        .alpha = (float)golden_number(golden, "alpha"),
+        .pad = {(int)golden_number(golden, "pad_top"), (int)golden_number(golden, "pad_bottom"),
+                (int)golden_number(golden, "pad_left"), (int)golden_number(golden, "pad_right")},
+        .scope = golden_number(golden, "scope") != 0 ? PD_NORM_LANE : PD_NORM_BATCH};
 }
 
 /* Backward: dx, the sum over the lanes of each gradient, and the state after the step. */
@@ -241,7 +246,7 @@ static void test_golden(void **state)
         cases++;
     }
     fclose(file);
-    assert_int_equal(cases, 38);
+    assert_int_equal(cases, 49);
 }
 
 /* --- Layers for the tests below --- */
@@ -288,6 +293,15 @@ static const trial trials[] = {
     {"flatten", {.units = 0}, {3, 2, 4}, NORMAL},
     {"add", {.units = 0}, {3, 2, 4}, NORMAL},
     {"add", {.relu = true}, {3, 2, 4}, AWAY_FROM_ZERO},
+    {"depthwise", {.kernel_h = 3, .kernel_w = 3, .no_bias = true}, {5, 6, 3}, NORMAL},
+    {"depthwise", {.kernel_h = 3, .kernel_w = 2, .stride = 2, .relu = true}, {5, 4, 5}, NORMAL},
+    {"rectifier", {.slope = 0.3f}, {3, 3, 5}, AWAY_FROM_ZERO},
+    {"rectifier", {.slope = 0.1f, .limit = 0.25f}, {5, 4, 3}, AWAY_FROM_ZERO},
+    {"elu", {.alpha = 1}, {3, 3, 5}, AWAY_FROM_ZERO},
+    {"sigmoid", {.units = 0}, {3, 3, 5}, NORMAL},
+    {"concat", {.units = 0}, {3, 2, 4}, NORMAL},
+    {"zeropad", {.pad = {1, 0, 2, 3}}, {3, 2, 4}, NORMAL},
+    {"globalmax", {.units = 0}, {5, 4, 3}, DISTINCT},
 };
 enum { TRIALS = sizeof trials / sizeof *trials };
 
@@ -598,6 +612,29 @@ static void test_dropout_mask(void **state)
     rig_close(&tail);
 }
 
+/* In inference the statistics are constants. */
+static void test_batchnorm_gradient_in_inference(void **state)
+{
+    (void)state;
+    const trial t = {"batchnorm", {.relu = true, .epsilon = 1e-3f}, {2, 2, 3}, NORMAL};
+    rig r;
+    rig_open(&r, t.type, t.spec, t.in, (pd_plan){1, 4, 1, 2});
+    rig_fill(&r, &t, 1);
+    r.exec.training = false;
+    for (int j = 0; j < 3; j++) {
+        rig_param(&r, "moving_mean")[j] = 0.1f * (float)j;
+        rig_param(&r, "moving_variance")[j] = 1 + (float)j;
+    }
+    rig_forward(&r);
+    rig_backward(&r);
+    for (size_t i = 0; i < r.in_size; i++) {
+        float gamma = rig_param(&r, "gamma")[i % 3];
+        float want = r.y[i] > 0 ? r.dy[i] * gamma / sqrtf(1.001f + (float)(i % 3)) : 0;
+        assert_true(fabsf(r.dx[0][i] - want) < 1e-5f);
+    }
+    rig_close(&r);
+}
+
 static void assert_plan_fails(const char *type, pd_layer_spec spec, pd_shape in,
                               const char *expected)
 {
@@ -632,6 +669,11 @@ static void test_errors_name_the_layer(void **state)
     assert_plan_fails("batchnorm", (pd_layer_spec){.momentum = 1.5f}, in, "momentum 1.5");
     assert_plan_fails("batchnorm", (pd_layer_spec){.epsilon = -1}, in, "epsilon -1");
     assert_plan_fails("add", (pd_layer_spec){0}, in, "4 x 4 x 2 and 5 x 4 x 2");
+    assert_plan_fails("concat", (pd_layer_spec){0}, in, "4 x 4 x 2 and 5 x 4 x 2");
+    assert_plan_fails("zeropad", (pd_layer_spec){.pad = {0, -1, 0, 0}}, in, "padding of -1");
+    assert_plan_fails("rectifier", (pd_layer_spec){.limit = -1}, in, "limit -1");
+    assert_plan_fails("elu", (pd_layer_spec){.alpha = -1}, in, "alpha -1");
+    assert_plan_fails("depthwise", (pd_layer_spec){.kernel_h = 3}, in, "kernel 3 x 0");
     assert_plan_fails("flatten", (pd_layer_spec){0}, (pd_shape){65536, 32768, 1},
                       "2147483648 features");
 }
@@ -645,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_ranks_do_not_change_bits),
         cmocka_unit_test(test_dx_is_optional),
         cmocka_unit_test(test_dropout_mask),
+        cmocka_unit_test(test_batchnorm_gradient_in_inference),
         cmocka_unit_test(test_errors_name_the_layer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

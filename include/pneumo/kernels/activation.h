@@ -1,5 +1,5 @@
-/* Elementwise functions on n floats: ReLU, sums, dropout. Outputs are overwritten; an output may be
- * the same array as an input. */
+/* Elementwise functions on n floats: activations, sums, dropout. Outputs are overwritten; an output
+ * may be the same array as an input. */
 #ifndef PNEUMO_KERNELS_ACTIVATION_H
 #define PNEUMO_KERNELS_ACTIVATION_H
 
@@ -24,8 +24,31 @@ void pd_relu(size_t n, const float *x, float *y, int threads);
 /* dx = dy where y > 0, else 0. */
 void pd_relu_backward(size_t n, const float *y, const float *dy, float *dx, int threads);
 
+/* y = slope * x where x < 0, else min(x, limit); NaN stays NaN. */
+void pd_rectify(size_t n, const float *x, float slope, float limit, float *y, int threads);
+
+/* dx = slope * dy where x < 0, dy where 0 < x < limit, else 0. */
+void pd_rectify_backward(size_t n, const float *x, const float *dy, float slope, float limit,
+                         float *dx, int threads);
+
+/* y = x where x > 0, else alpha * (exp(x) - 1). Clevert et al., arXiv:1511.07289. */
+void pd_elu(size_t n, const float *x, float alpha, float *y, int threads);
+
+/* dx = dy where y > 0, else dy * (y + alpha); alpha is not negative. */
+void pd_elu_backward(size_t n, const float *y, const float *dy, float alpha, float *dx,
+                     int threads);
+
+/* y = 1 / (1 + exp(-x)). */
+void pd_logistic(size_t n, const float *x, float *y, int threads);
+
+/* dx = dy * y * (1 - y). */
+void pd_logistic_backward(size_t n, const float *y, const float *dy, float *dx, int threads);
+
 /* y = a + b, then ReLU if asked. */
 void pd_add(size_t n, const float *a, const float *b, bool relu, float *y, int threads);
+
+/* y [rows][c] += bias [c]. */
+void pd_add_bias(size_t rows, size_t c, const float *bias, float *y, int threads);
 
 /* Identifies the random numbers of one dropout layer in one step. */
 typedef struct pd_dropout {

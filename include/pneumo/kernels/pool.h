@@ -41,4 +41,13 @@ void pd_pool_global(int samples, int pixels, int c, const float *x, float *y, in
 void pd_pool_global_backward(int samples, int pixels, int c, const float *dy, float *dx,
                              int threads);
 
+/* x [samples][pixels][c] -> y [samples][c]: the largest over the pixels; NaN wins over all numbers.
+ * argmax (same shape as y; may be NULL) gets its pixel; of equal ones, the first. */
+void pd_pool_global_max(int samples, int pixels, int c, const float *x, float *y, int32_t *argmax,
+                        int threads);
+
+/* dx [samples][pixels][c] = dy at argmax, else 0. */
+void pd_pool_global_max_backward(int samples, int pixels, int c, const float *dy,
+                                 const int32_t *argmax, float *dx, int threads);
+
 #endif

@@ -45,17 +45,22 @@ typedef enum pd_norm_scope { PD_NORM_BATCH = 0, PD_NORM_LANE = 1 } pd_norm_scope
 /* What a model specifies of a layer. A layer reads the fields that concern it. */
 typedef struct pd_layer_spec {
     int units;              /* dense: units; conv, separable: output channels K */
-    int kernel_h, kernel_w; /* conv, separable, pooling: window */
+    int kernel_h, kernel_w; /* conv, depthwise, separable, pooling: window */
     int stride;             /* the same; 0 means the window for pooling, else 1 */
     pd_padding padding;     /* the same: as in Keras and TensorFlow */
-    bool relu;           /* conv, separable, dense, maxpool, batchnorm, add: ReLU on the output */
+    bool relu;           /* conv, depthwise, separable, dense, maxpool, batchnorm, add: ReLU on the
+                            output */
     bool relu_first;     /* separable: ReLU on the input */
-    bool no_bias;        /* conv, separable, dense */
+    bool no_bias;        /* conv, depthwise, separable, dense */
     float rate;          /* dropout: fraction of elements set to 0 */
     float momentum;      /* batchnorm: of the moving statistics; 0 means 0.99 */
     float epsilon;       /* batchnorm: 0 means 1e-3 */
+    float slope;         /* rectifier: for negative inputs */
+    float limit;         /* rectifier: the largest output; 0 means none */
+    float alpha;         /* elu: less the limit for negative inputs */
+    int pad[4];          /* zeropad: rows above and below, columns left and right */
     pd_norm_scope scope; /* batchnorm */
-    pd_init init;        /* conv, separable, dense: kernels */
+    pd_init init;        /* conv, depthwise, separable, dense: kernels */
 } pd_layer_spec;
 
 /* One array of weights or of state. */
