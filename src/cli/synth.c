@@ -1,6 +1,6 @@
 /* pneumo-dist synth: draws a folder of synthetic radiographs. */
-#include "command.h"
 #include "pneumo/data/synth.h"
+#include "command.h"
 
 #include <stdio.h>
 
