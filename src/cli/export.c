@@ -49,10 +49,13 @@ cleanup:
     return status;
 }
 
-static const pd_option options[] = {{"output", 'o', PD_OPTION_TEXT, offsetof(arguments, output),
-                                     "FILE", "the file to write; its name's end is the format",
-                                     .required = true, .complete = PD_COMPLETE_FILES},
-                                    {0}};
+static const pd_option options[] = {
+    {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, output), "FILE",
+     "the file to write; its name's end is the format", .required = true,
+     .complete = PD_COMPLETE_FILES},
+    {"fold-batchnorm", 0, PD_OPTION_FLAG, offsetof(arguments, fold_batchnorm), NULL,
+     "ONNX: make batch normalisations part of the convolutions before them"},
+    {0}};
 
 static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
@@ -61,7 +64,11 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     (void)comm;
     (void)count;
     pd_status status = pd_export_find(&format, given->output);
-    return status == PD_OK ? write_model(operands[0], given, format) : status;
+    if (status != PD_OK)
+        return status;
+    if (given->fold_batchnorm && !format->folds_batchnorm)
+        return pd_fail_usage("--fold-batchnorm does not apply to %s files", format->extension);
+    return write_model(operands[0], given, format);
 }
 
 const pd_command pd_command_export = {
@@ -71,13 +78,14 @@ const pd_command pd_command_export = {
         "Writes the network of a checkpoint in the format that the name of the output ends in:\n"
         "- .keras: layers and weights, for Keras 3\n"
         "- .weights.h5: weights alone, for Keras 3\n"
-        "- .safetensors: weights as <layer>/<weight>, for many programs\n\n"
+        "- .safetensors: weights as <layer>/<weight>, for many programs\n"
+        "- .onnx: the whole model, for ONNX Runtime and others\n\n"
         "Keras opens the checkpoint itself, too: keras.models.load_model(\"best.h5\", "
         "compile=False).\n\n"
-        "The model takes grey images, 0 to 255, at the network's size, [size][size][1], and scales "
-        "them itself. Its output is the probability of pneumonia, or of each class, before "
-        "calibration: predict also averages over views and divides by the checkpoint's "
-        "temperature. The threshold is in the checkpoint; see inspect.",
+        "The model takes grey images, 0 to 255, at the network's size, [size][size][1] (ONNX: "
+        "[1][size][size]), and scales them itself. Its output is the probability of pneumonia, or "
+        "of each class, before calibration: predict also averages over views and divides by the "
+        "checkpoint's temperature. The threshold is in the checkpoint; see inspect.",
     .examples = "pneumo-dist export runs/cnn-deep/best.h5 -o cnn-deep.keras",
     .operands = {{"CHECKPOINT", PD_COMPLETE_FILES}},
     .options = options,

@@ -11,6 +11,7 @@ static const pd_export_format *const formats[] = {
     &pd_export_keras,
     &pd_export_keras_weights,
     &pd_export_safetensors,
+    &pd_export_onnx,
 };
 
 enum { FORMATS = sizeof formats / sizeof *formats };

@@ -4,6 +4,7 @@
 
 #include "pneumo/exchange/export.h"
 
-extern const pd_export_format pd_export_keras, pd_export_keras_weights, pd_export_safetensors;
+extern const pd_export_format pd_export_keras, pd_export_keras_weights, pd_export_safetensors,
+    pd_export_onnx;
 
 #endif

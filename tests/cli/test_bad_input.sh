@@ -291,6 +291,8 @@ usage "ensemble: data for one" '^--data does not apply to a single checkpoint' e
 usage "export: nothing" 'missing argument CHECKPOINT' export -o a.keras
 usage "export: no output" "missing option '--output FILE'" export good/best.h5
 usage "export: unknown format" '^a.h5: unknown format; give a name that ends in .keras, ' export good/best.h5 -o a.h5
+usage "export: folding in Keras" '^--fold-batchnorm does not apply to .keras files' \
+    export good/best.h5 --fold-batchnorm -o a.keras
 refuse "export: no checkpoint" 1 '^phantoms.keras: cannot open' "$p" export phantoms.keras -o a.keras
 usage "predict: two models" "^'good/last.h5' is a second checkpoint" predict good/best.h5 good/last.h5 x
 usage "compare: no run" 'missing argument RUN' compare

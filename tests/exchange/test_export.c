@@ -13,6 +13,7 @@
 #include "exchange/network.h"
 
 #include <cjson/cJSON.h>
+#include <onnx.pb-c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,11 +35,11 @@ static pd_network *make_planned(void)
 }
 
 /* Exports to `path` twice; both files must be the same. */
-static void export_twice(file *out, pd_network *net, const char *path)
+static void export_folded(file *out, pd_network *net, const char *path, bool fold)
 {
     const pd_exchange_model model = {
         .name = "network", .network = net, .input = &input, .activation = "softmax"};
-    const pd_export_options options = {.fold_batchnorm = false};
+    const pd_export_options options = {.fold_batchnorm = fold};
     const pd_export_format *format;
     file again;
     assert_int_equal(pd_export_find(&format, path), PD_OK);
@@ -49,6 +50,11 @@ static void export_twice(file *out, pd_network *net, const char *path)
     assert_int_equal(out->size, again.size);
     assert_memory_equal(out->bytes, again.bytes, again.size);
     free(again.bytes);
+}
+
+static void export_twice(file *out, pd_network *net, const char *path)
+{
+    export_folded(out, net, path, false);
 }
 
 /* Asserts that member `index` is stored, as Keras' own are, and returns its text (free()). */
@@ -140,6 +146,68 @@ static void safetensors_hold_every_array(void **state)
     pd_network_destroy(&net);
 }
 
+static int count_nodes(const Onnx__GraphProto *graph, const char *type)
+{
+    int count = 0;
+    for (size_t i = 0; i < graph->n_node; i++)
+        count += strcmp(graph->node[i]->op_type, type) == 0;
+    return count;
+}
+
+static const Onnx__TensorProto *find_constant(const Onnx__GraphProto *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_initializer; i++)
+        if (strcmp(graph->initializer[i]->name, name) == 0)
+            return graph->initializer[i];
+    return NULL;
+}
+
+/* The kernel of the first layer, [3][3][3][8], is [8][3][3][3] in the file. */
+static void assert_kernel(const Onnx__GraphProto *graph, const float *kernel)
+{
+    const Onnx__TensorProto *found = find_constant(graph, "image/kernel");
+    static const int dims[] = {8, 3, 3, 3};
+    assert_non_null(found);
+    assert_int_equal(found->n_dims, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(found->dims[i], dims[i]);
+    assert_int_equal(found->raw_data.len, 8 * 3 * 9 * sizeof(float));
+    for (int k = 0; k < 8; k++)
+        for (int c = 0; c < 3; c++)
+            for (int tap = 0; tap < 9; tap++) {
+                float value;
+                memcpy(&value,
+                       found->raw_data.data + sizeof value * (size_t)((k * 3 + c) * 9 + tap),
+                       sizeof value);
+                assert_true(value == kernel[(tap * 3 + c) * 8 + k]);
+            }
+}
+
+static void onnx_is_a_graph_of_operators(void **state)
+{
+    (void)state;
+    pd_network *net = make_planned();
+    for (int fold = 0; fold < 2; fold++) {
+        file exported;
+        export_folded(&exported, net, "model.onnx", fold == 1);
+        Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, exported.size, exported.bytes);
+        assert_non_null(model);
+        const Onnx__GraphProto *graph = model->graph;
+        assert_int_equal(model->opset_import[0]->version, 13);
+        assert_string_equal(graph->input[0]->name, "image");
+        assert_string_equal(graph->output[0]->name, "probability");
+        assert_string_equal(graph->output[1]->name, "logits");
+        assert_int_equal(count_nodes(graph, "Conv"), 5);
+        assert_int_equal(count_nodes(graph, "BatchNormalization"), fold ? 0 : 2);
+        assert_int_equal(count_nodes(graph, "Relu"), 6);
+        assert_int_equal(count_nodes(graph, "Softmax"), 1);
+        assert_kernel(graph, pd_network_tensor(net, 0)->param->value);
+        onnx__model_proto__free_unpacked(model, NULL);
+        free(exported.bytes);
+    }
+    pd_network_destroy(&net);
+}
+
 static void names_choose_the_format(void **state)
 {
     (void)state;
@@ -161,6 +229,7 @@ int main(void)
         cmocka_unit_test(keras_is_an_archive_of_three),
         cmocka_unit_test(weights_are_a_file_of_their_own),
         cmocka_unit_test(safetensors_hold_every_array),
+        cmocka_unit_test(onnx_is_a_graph_of_operators),
         cmocka_unit_test(names_choose_the_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
