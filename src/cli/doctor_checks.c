@@ -230,7 +230,7 @@ void pd_check_data(pd_checks *checks, const pd_facts *facts, int ranks, const pd
         open = fmax(open, facts[rank].open);
     }
     long long train =
-        (long long)(info->counts[PD_TRAIN][PD_NORMAL] + info->counts[PD_TRAIN][PD_PNEUMONIA]);
+        (long long)info->counts[PD_TRAIN][PD_NORMAL] + info->counts[PD_TRAIN][PD_PNEUMONIA];
     int other = first_other(facts, ranks, offsetof(pd_facts, digest));
     if (other >= 0)
         pd_checks_add(checks, PD_CHECK_FAIL, "data set",

@@ -35,12 +35,16 @@ static pd_status list_patients(pd_deal *deal, const pd_sample *samples, int64_t 
 {
     pd_status status = pd_alloc(&deal->patients, (size_t)count, sizeof *deal->patients);
     int64_t images = 0, used = 0;
-    for (int64_t i = 0; i < count && status == PD_OK; i++)
-        if (samples[i].fold != PD_TEST)
-            deal->patients[images++] = (pd_patient){.id = (int64_t)samples[i].patient * count + i,
-                                                    .images = 1,
-                                                    .label = samples[i].label,
-                                                    .cause = samples[i].cause};
+    for (int64_t i = 0; i < count && status == PD_OK; i++) {
+        const pd_sample *sample = &samples[i];
+        if (sample->fold == PD_TEST)
+            continue;
+        deal->patients[images] = (pd_patient){.id = (int64_t)sample->patient * count + i,
+                                              .images = 1,
+                                              .label = sample->label,
+                                              .cause = sample->cause};
+        images++;
+    }
     if (status != PD_OK)
         return status;
     /* The key includes the index of the image, so that the first image comes first. */

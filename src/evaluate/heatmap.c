@@ -72,8 +72,9 @@ static pd_status find_peak(pd_heatmap *map)
     if (status == PD_OK) {
         size_t peak = largest_of(smooth, count);
         bool any = smooth[peak] > 0;
-        map->peak_y = any ? ((double)(peak / (size_t)width) + 0.5) / height : NAN;
-        map->peak_x = any ? ((double)(peak % (size_t)width) + 0.5) / width : NAN;
+        size_t row = peak / (size_t)width, column = peak % (size_t)width;
+        map->peak_y = any ? ((double)row + 0.5) / height : NAN;
+        map->peak_x = any ? ((double)column + 0.5) / width : NAN;
     }
     free(smooth);
     return status;

@@ -216,7 +216,7 @@ static wino_pass wino_pass_make(const pd_winograd_plan *plan, const float *x, fl
                                 float *workspace)
 {
     const size_t k = (size_t)plan->k;
-    const size_t pixels = (size_t)(plan->tiles * OUTPUT * OUTPUT);
+    const size_t pixels = (size_t)plan->tiles * OUTPUT * OUTPUT;
     return (wino_pass){.plan = plan,
                        .x = pd_winograd_images_make(plan->h, plan->w, plan->c, plan->samples, x),
                        .bias = workspace,

@@ -30,7 +30,8 @@ static double log_power(double a, double b, double x)
 /* Term d_i of DLMF 8.17.22, i >= 1. */
 static double fraction_term(int i, double a, double b, double x)
 {
-    double m = i / 2;
+    int half = i / 2;
+    double m = half;
     if (i % 2 == 0)
         return m * (b - m) / (a + 2 * m - 1) * (x / (a + 2 * m));
     return -(a + m) / (a + 2 * m) * ((a + b + m) / (a + 2 * m + 1) * x);

@@ -49,7 +49,8 @@ static void mix_batch(pd_trainer *trainer)
 #pragma omp parallel for num_threads(trainer->step.threads)
         for (int i = 0; i < samples / 2; i++) {
             const pd_mixup_pair *pair = &trainer->pairs[i];
-            size_t a = (size_t)(lane * samples + pair->a), b = (size_t)(lane * samples + pair->b);
+            size_t first = (size_t)lane * (size_t)samples;
+            size_t a = first + (size_t)pair->a, b = first + (size_t)pair->b;
             pd_mixup_blend(step->x + a * step->sample_floats, step->x + b * step->sample_floats,
                            (int64_t)step->sample_floats, pair->share);
             pd_mixup_blend_targets((pd_mixup_target){step->targets + a, step->weights + a},

@@ -13,7 +13,7 @@ void pd_benchmark_fill(pd_step *step)
     int first = pd_comm_first_lane(step->comm) * step->lane_samples;
     for (int i = 0; i < step->samples; i++) {
         pd_random random =
-            pd_random_stream(step->job->seed, PD_PURPOSE_TEST, 0, (uint64_t)(first + i));
+            pd_random_stream(step->job->seed, PD_PURPOSE_TEST, 0, (uint64_t)first + (uint64_t)i);
         for (size_t j = 0; j < step->sample_floats; j++)
             step->x[(size_t)i * step->sample_floats + j] = pd_random_normal(&random);
         step->labels[i] = (first + i) % step->task->classes;

@@ -37,7 +37,8 @@ static int group_of(const pd_scaling *model, int ranks)
 static neighbours look_around(const pd_scaling *model, int ranks, int group)
 {
     double host = fmin(model->host_ranks, ranks);
-    neighbours n = {.ranks = ranks / group, .host = host / group, .sharing = host};
+    int groups = ranks / group;
+    neighbours n = {.ranks = groups, .host = host / group, .sharing = host};
     n.near = n.host - 1;
     n.far = n.ranks - n.host;
     if (n.ranks == 1)

@@ -211,8 +211,8 @@ static void announce(const pd_trainer *trainer)
         "%s",
         trainer->job->name, trainer->job->model.name, parameters, trainer->input.size,
         trainer->input.size, trainer->input.channels,
-        (long long)(info->counts[PD_TRAIN][PD_NORMAL] + info->counts[PD_TRAIN][PD_PNEUMONIA]),
-        (long long)(info->counts[PD_VAL][PD_NORMAL] + info->counts[PD_VAL][PD_PNEUMONIA]),
+        (long long)info->counts[PD_TRAIN][PD_NORMAL] + info->counts[PD_TRAIN][PD_PNEUMONIA],
+        (long long)info->counts[PD_VAL][PD_NORMAL] + info->counts[PD_VAL][PD_PNEUMONIA],
         trainer->job->file);
     pd_log_info(
         "batch %d in %d lanes over %d rank%s of %d thread%s; %d epochs of %lld steps; writing to "

@@ -10,8 +10,8 @@
 #include "nn/network_internal.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
-#include "pneumo/nn/model.h"
 #include "pneumo/kernels/tree.h"
+#include "pneumo/nn/model.h"
 
 #include <stdlib.h>
 #include <string.h>
