@@ -68,8 +68,4 @@ extern const pd_command *const pd_commands[];
 /* Sets *out to the command of that name. PD_USAGE if there is none. */
 pd_status pd_command_find(const pd_command **out, const char *name);
 
-/* Parses argv[1, argc) with argv[0] = the command's name, and runs the command, or prints its help.
- * Collective. */
-pd_status pd_command_run(const pd_command *command, pd_comm *comm, int argc, char **argv);
-
 #endif

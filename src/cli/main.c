@@ -1,6 +1,7 @@
 /* pneumo-dist: picks the command, runs it on every rank, and turns its status into the exit code.
  */
 #include "command.h"
+#include "dispatch.h"
 #include "help.h"
 #include "pneumo/base/log.h"
 #include "pneumo/kernels/blas.h"

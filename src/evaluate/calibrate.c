@@ -318,8 +318,8 @@ static pd_status decide(pd_calibrator *calibrator)
     PD_TRY(pd_decision_make(&result->after, NULL, &rule, calibrator->scores, calibrator->count));
     PD_TRY(pd_metrics_compute(&result->judged_after, calibrator->scores, calibrator->count,
                               result->after.threshold));
-    PD_TRY(pd_calibrate_cross(result, &rule, calibrator->scores, calibrator->count,
-                              calibrator->options->images.seed));
+    PD_TRY(pd_calibrate_cross(&result->held_out, &result->parts, &rule, calibrator->scores,
+                              calibrator->count, calibrator->options->images.seed));
     store_decision(calibrator);
     PD_TRY(store_site(calibrator, &rule));
     PD_TRY(pd_folder_make_above(calibrator->options->output));

@@ -35,18 +35,18 @@ cleanup:
     return status;
 }
 
-pd_status pd_calibrate_cross(pd_calibrate_result *result, const pd_decision_rule *rule,
+pd_status pd_calibrate_cross(pd_metrics *held_out, int *parts, const pd_decision_rule *rule,
                              const pd_score *scores, size_t count, uint64_t seed)
 {
     pd_status status = PD_OK;
     pd_confusion counts = {0};
     int *part = NULL;
     PD_TRY(pd_alloc(&part, count, sizeof *part));
-    PD_TRY(pd_draw_parts(part, &result->parts, scores, count, PD_CALIBRATE_PARTS, seed));
-    for (int i = 0; i < result->parts && result->parts > 1; i++)
+    PD_TRY(pd_draw_parts(part, parts, scores, count, PD_CALIBRATE_PARTS, seed));
+    for (int i = 0; i<*parts && * parts> 1; i++)
         PD_TRY(judge_part(&counts, rule, scores, part, count, i));
-    result->held_out.threshold = (double)NAN;
-    pd_metrics_from_confusion(&result->held_out, counts);
+    held_out->threshold = (double)NAN;
+    pd_metrics_from_confusion(held_out, counts);
 cleanup:
     free(part);
     return status;

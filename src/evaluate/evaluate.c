@@ -10,7 +10,7 @@
 #include "pneumo/train/threads.h"
 #include "results_fold.h"
 #include "seen.h"
-#include "stress_run.h"
+#include "stress_internal.h"
 
 #include <inttypes.h>
 #include <math.h>

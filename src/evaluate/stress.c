@@ -1,4 +1,4 @@
-#include "stress_run.h"
+#include "stress_internal.h"
 
 #include "pneumo/base/memory.h"
 

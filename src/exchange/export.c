@@ -1,6 +1,6 @@
 #include "pneumo/exchange/export.h"
 
-#include "formats.h"
+#include "export_internal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Keras 3's own formats: ".keras", a ZIP of metadata.json, config.json and model.weights.h5; and
  * ".weights.h5", the weights alone. */
 #include "archive.h"
-#include "formats.h"
+#include "export_internal.h"
 #include "keras_graph.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"

@@ -1,6 +1,6 @@
 /* ".onnx": the network as an ONNX graph, channels first. Its input "image" is [N][1][size][size],
  * grey, 0 to 255; its outputs are "probability" and "logits", [N][outputs]. */
-#include "formats.h"
+#include "export_internal.h"
 #include "onnx_graph.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/kernels/window.h"

@@ -1,7 +1,7 @@
 /* ".safetensors": the length of a JSON header, in 8 bytes; the header, with name, type, shape and
  * place of every array; the arrays as little-endian floats. Names are <layer>/<weight>, layouts
  * those of Keras; the metadata has the model as Keras' JSON. */
-#include "formats.h"
+#include "export_internal.h"
 #include "json.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/exchange/keras_config.h"

@@ -1,6 +1,6 @@
 /* The stress test detects a model that uses the border of images, which unchanged images do not
  * show; and its figures equal those of direct scoring. */
-#include "evaluate/stress_run.h"
+#include "evaluate/stress_internal.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/random.h"
 #include "pneumo/train/setup.h"

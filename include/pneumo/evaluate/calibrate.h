@@ -6,8 +6,8 @@
 #include "pneumo/metrics/decision.h"
 #include "pneumo/metrics/metrics.h"
 
-/* The minimum of images per class, and the parts of the cross-validation. */
-enum { PD_CALIBRATE_LEAST = 10, PD_CALIBRATE_PARTS = 10 };
+/* The minimum of images per class. */
+enum { PD_CALIBRATE_LEAST = 10 };
 
 /* The half-width of a 95 % Wilson interval that the table aims at: 3 points. */
 #define PD_CALIBRATE_HALF_WIDTH 0.03
@@ -41,8 +41,7 @@ typedef struct pd_calibrate_result {
  *
  * Readjusting the threshold of a ready-made model to a site's own data is the second of three
  * methods that Yang, Soltan and Clifton compare; the others are to use it as it is and to fine-tune
- * it: npj
- * Digital Medicine 5, 69, 2022, doi:10.1038/s41746-022-00614-9. */
+ * it: npj Digital Medicine 5, 69, 2022, doi:10.1038/s41746-022-00614-9. */
 pd_status pd_calibrate(pd_comm *comm, const pd_calibrate_options *options,
                        pd_calibrate_result *result);
 

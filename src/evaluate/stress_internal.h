@@ -1,6 +1,6 @@
 /* Running the stress test. */
-#ifndef PNEUMO_EVALUATE_STRESS_RUN_H
-#define PNEUMO_EVALUATE_STRESS_RUN_H
+#ifndef PNEUMO_EVALUATE_STRESS_INTERNAL_H
+#define PNEUMO_EVALUATE_STRESS_INTERNAL_H
 
 #include "pneumo/evaluate/stress.h"
 #include "pneumo/io/decision.h"

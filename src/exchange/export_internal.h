@@ -1,6 +1,6 @@
 /* The formats that models are written in, each in a file of its own; the table is in export.c. */
-#ifndef PNEUMO_EXCHANGE_FORMATS_H
-#define PNEUMO_EXCHANGE_FORMATS_H
+#ifndef PNEUMO_EXCHANGE_EXPORT_INTERNAL_H
+#define PNEUMO_EXCHANGE_EXPORT_INTERNAL_H
 
 #include "pneumo/exchange/export.h"
 
