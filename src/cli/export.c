@@ -54,7 +54,7 @@ static const pd_option options[] = {
      "the file to write; its name's end is the format", .required = true,
      .complete = PD_COMPLETE_FILES},
     {"fold-batchnorm", 0, PD_OPTION_FLAG, offsetof(arguments, fold_batchnorm), NULL,
-     "ONNX: make batch normalisations part of the convolutions before them"},
+     .help = "ONNX: make batch normalisations part of the convolutions before them"},
     {0}};
 
 static pd_status run(pd_comm *comm, void *values, char **operands, int count)
