@@ -122,19 +122,23 @@ cleanup:
 }
 
 pd_status pd_hdf5_get_long_text(const pd_hdf5 *file, const char *object, const char *name,
-                                char **text)
+                                char **out)
 {
     pd_status status = PD_OK;
     hid_t attribute, stored;
     hsize_t count = 0;
+    char *text = NULL;
     size_t size;
-    *text = NULL;
+    *out = NULL;
     PD_TRY(open_attribute(&attribute, &stored, &count, file, object, name, 0));
     size = H5Tget_size(stored) + 1;
-    PD_TRY(pd_alloc(text, size, 1));
-    status = pd_hdf5_get_text(file, object, name, *text, size);
+    PD_TRY(pd_alloc(&text, size, 1));
+    PD_TRY(pd_hdf5_get_text(file, object, name, text, size));
+    *out = text;
+    text = NULL;
 
 cleanup:
+    free(text);
     pd_hdf5_close(&stored);
     pd_hdf5_close(&attribute);
     return status;

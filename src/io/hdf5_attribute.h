@@ -19,9 +19,9 @@ pd_status pd_hdf5_get_number(const pd_hdf5 *file, const char *object, const char
 /* Fails if the text with its final zero needs more than `size` bytes. */
 pd_status pd_hdf5_get_text(const pd_hdf5 *file, const char *object, const char *name, char *text,
                            size_t size);
-/* Reads a text of any length; *text is to be released with free(). */
+/* Reads a text of any length; *out is to be released with free(). */
 pd_status pd_hdf5_get_long_text(const pd_hdf5 *file, const char *object, const char *name,
-                                char **text);
+                                char **out);
 /* Reads a list of texts. *out is one block of pointers and texts; release it with free(). */
 pd_status pd_hdf5_get_texts(const pd_hdf5 *file, const char *object, const char *name, char ***out,
                             int64_t *count);
