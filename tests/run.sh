@@ -3,7 +3,7 @@
 # shipped, and under AddressSanitizer and UndefinedBehaviorSanitizer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-./jobs/install.sh libcmocka-dev hdf5-tools python3-h5py chromium slurm-wlm munge \
+./jobs/install.sh libcmocka-dev hdf5-tools python3-h5py python3-venv chromium slurm-wlm munge \
     iproute2 procps clang-format cppcheck
 
 if ((EUID == 0)); then

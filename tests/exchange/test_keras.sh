@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The checkpoint of every job as Keras opens it, and what `export` makes of it in Keras, ONNX Runtime
+# and safetensors: the same probabilities from the raw images, within 1e-5. Keras and the others are
+# installed below the build folder; where the package index cannot be reached the test is skipped.
+set -euo pipefail
+. "$(dirname "$0")/../cli/common.sh"
+peers=${PNEUMO_BUILD:?the build folder}/peers
+room=$PNEUMO_SOURCE/tests/exchange
+
+skip() {
+    echo "SKIPPED: $*"
+    exit 77
+}
+
+# install: a virtual environment with exactly the pinned packages. It is complete when it has a copy
+# of their list.
+install() {
+    cmp -s "$room/peers.txt" "$peers/peers.txt" && return
+    rm -rf "$peers"
+    /usr/bin/python3 -m venv "$peers" >log 2>&1 || skip "no virtual environment: $(tail -n 1 log)"
+    "$peers/bin/pip" install --quiet --no-compile --no-deps --retries 1 --timeout 60 \
+        -r "$room/peers.txt" >log 2>&1 || skip "cannot install Keras: $(tail -n 1 log)"
+    cp "$room/peers.txt" "$peers/peers.txt"
+}
+
+score() {
+    pneumo evaluate "$1/best.h5" --data data.h5 --scores "$1/scores.csv" >/dev/null 2>log ||
+        fail "$1: $(cat log)"
+}
+
+# make NAME JOB [OPTION...]: trains for a moment, draws other weights, scores and exports them.
+make() {
+    local name=$1 job=$2
+    shift 2
+    pneumo train "$job" --data data.h5 --run "$name" --set data.size=32 --set train.batch=16 \
+        --set train.lanes=4 --set train.epoch_images=16 --set model.width=0.15 \
+        --set evaluate.stress=no --epochs 1 "$@" \
+        >/dev/null 2>log || fail "$name: $(cat log)"
+    /usr/bin/python3 "$room/randomise.py" "$name/best.h5"
+    score "$name"
+    /usr/bin/python3 "$room/randomise.py" "$name/best.h5" "$name/scores.csv"
+    score "$name"
+    for file in model.keras model.weights.h5 model.safetensors model.onnx; do
+        pneumo export "$name/best.h5" -o "$name/$file" >/dev/null 2>log || fail "$name: $(cat log)"
+    done
+    pneumo export "$name/best.h5" --fold-batchnorm -o "$name/folded.onnx" >/dev/null
+}
+
+install
+make_data 80 >/dev/null
+names=()
+for job in "$PNEUMO_SOURCE"/jobs/*.ini; do
+    names+=("$(basename "$job" .ini)")
+    make "${names[-1]}" "$job"
+done
+names+=(image-scaling dense-head)
+make image-scaling "$PNEUMO_SOURCE/jobs/cnn.ini" --set data.scaling=image --set data.channels=3
+make dense-head "$PNEUMO_SOURCE/jobs/vgg16.ini" --set model.head=dense --set model.normalise=yes \
+    --set data.channels=3
+"$peers/bin/python" "$room/compare_peers.py" "$PNEUMO_SOURCE/tests/golden/keras_config.json" data.h5 \
+    "${names[@]}"
