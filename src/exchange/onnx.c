@@ -223,20 +223,48 @@ static value add_conv(writer *w, int index, value x)
     return x;
 }
 
-/* Kernel [kh][kw][c][1] as [c][1][kh][kw]. */
-static const char *add_depthwise_kernel(writer *w, const pd_layer *layer)
+/* Puts the kernel [kh][kw][c][1] as [c][1][kh][kw] and, if there is one, the bias into `inputs`, as
+ * add_kernel does. */
+static int add_depthwise_kernel(writer *w, const pd_layer *layer, const float *bias,
+                                const pd_layer *norm, const char *inputs[3])
 {
     const pd_layer_spec *spec = &layer->spec;
     const int c = layer->in[0].c, taps = spec->kernel_h * spec->kernel_w;
     const int stored[] = {c, 1, spec->kernel_h, spec->kernel_w};
-    const char *name = pd_onnx_name(w->onnx, layer->name, "depthwise_kernel");
+    const bool biased = norm != NULL || bias != NULL;
     const float *kernel = find_param(layer, "depthwise_kernel");
-    float *out = pd_onnx_constant(w->onnx, name, stored, 4);
-    for (int i = 0; i < c && out != NULL; i++)
+    float *shifts = NULL;
+    inputs[1] = pd_onnx_name(w->onnx, layer->name, "depthwise_kernel");
+    float *out = pd_onnx_constant(w->onnx, inputs[1], stored, 4);
+    if (biased) {
+        inputs[2] = pd_onnx_name(w->onnx, layer->name, "bias");
+        shifts = pd_onnx_constant(w->onnx, inputs[2], &c, 1);
+    }
+    for (int i = 0; i < c && out != NULL; i++) {
+        float scale = 1, shift = 0;
+        if (norm != NULL)
+            norm_line(norm, i, &scale, &shift);
         for (int tap = 0; tap < taps; tap++)
             out[(size_t)i * (size_t)taps + (size_t)tap] =
-                kernel[(size_t)tap * (size_t)c + (size_t)i];
-    return name;
+                scale * kernel[(size_t)tap * (size_t)c + (size_t)i];
+        if (shifts != NULL)
+            shifts[i] = shift + scale * (bias != NULL ? bias[i] : 0);
+    }
+    return biased ? 3 : 2;
+}
+
+static value add_depthwise(writer *w, int index, value x)
+{
+    const pd_layer *layer = pd_network_layer(w->network, index), *norm = NULL;
+    const char *inputs[3] = {x.name};
+    bool fold = folds(w, index, &norm);
+    int count =
+        add_depthwise_kernel(w, layer, find_param(layer, "bias"), fold ? norm : NULL, inputs);
+    x.name =
+        pd_onnx_node(w->onnx, "Conv", pd_onnx_name(w->onnx, layer->name, "output"), inputs, count);
+    set_window(w, layer);
+    pd_onnx_set_int(w->onnx, "group", layer->in[0].c);
+    return x;
 }
 
 static value add_separable(writer *w, int index, value x)
@@ -246,12 +274,13 @@ static value add_separable(writer *w, int index, value x)
     bool fold = folds(w, index, &norm);
     if (layer->spec.relu_first)
         x.name = node1(w, "Relu", pd_onnx_name(w->onnx, layer->name, "act"), x.name);
-    x.name = node2(w, "Conv", pd_onnx_name(w->onnx, layer->name, "depthwise"), x.name,
-                   add_depthwise_kernel(w, layer));
+    const char *inputs[3] = {x.name};
+    int count = add_depthwise_kernel(w, layer, NULL, NULL, inputs);
+    inputs[0] = pd_onnx_node(w->onnx, "Conv", pd_onnx_name(w->onnx, layer->name, "depthwise"),
+                             inputs, count);
     set_window(w, layer);
     pd_onnx_set_int(w->onnx, "group", layer->in[0].c);
-    const char *inputs[3] = {x.name};
-    int count = add_kernel(w, layer, "pointwise_kernel", dims, fold ? norm : NULL, inputs);
+    count = add_kernel(w, layer, "pointwise_kernel", dims, fold ? norm : NULL, inputs);
     x.name =
         pd_onnx_node(w->onnx, "Conv", pd_onnx_name(w->onnx, layer->name, "output"), inputs, count);
     return x;
@@ -309,11 +338,42 @@ static value add_dense(writer *w, int index, value x)
 
 /* --- Layers --- */
 
-static value add_add(writer *w, int index, value x)
+/* The other input of a layer with two; where one of both is a vector, both become vectors. */
+static value find_other(writer *w, int index, value *x)
 {
     const pd_layer *layer = pd_network_layer(w->network, index);
     value other = w->values[pd_network_layer_input(w->network, index, 1)];
+    if (other.vector)
+        *x = add_flatten(w, layer, layer->in[0], *x);
+    else if (x->vector)
+        other = add_flatten(w, layer, layer->in[1], other);
+    return other;
+}
+
+static value add_add(writer *w, int index, value x)
+{
+    const pd_layer *layer = pd_network_layer(w->network, index);
+    value other = find_other(w, index, &x);
     x.name = node2(w, "Add", pd_onnx_name(w->onnx, layer->name, "output"), x.name, other.name);
+    return x;
+}
+
+static value add_concat(writer *w, int index, value x)
+{
+    const pd_layer *layer = pd_network_layer(w->network, index);
+    value other = find_other(w, index, &x);
+    x.name = node2(w, "Concat", pd_onnx_name(w->onnx, layer->name, "output"), x.name, other.name);
+    pd_onnx_set_int(w->onnx, "axis", 1);
+    return x;
+}
+
+static value add_zeropad(writer *w, int index, value x)
+{
+    const pd_layer *layer = pd_network_layer(w->network, index);
+    const int *pad = layer->spec.pad, pads[] = {0, 0, pad[0], pad[2], 0, 0, pad[1], pad[3]};
+    const char *integers =
+        pd_onnx_integers(w->onnx, pd_onnx_name(w->onnx, layer->name, "pads"), pads, 8);
+    x.name = node2(w, "Pad", pd_onnx_name(w->onnx, layer->name, "output"), x.name, integers);
     return x;
 }
 
@@ -331,6 +391,13 @@ static value add_globalpool(writer *w, int index, value x)
 {
     const pd_layer *layer = pd_network_layer(w->network, index);
     x.name = node1(w, "GlobalAveragePool", pd_onnx_name(w->onnx, layer->name, "output"), x.name);
+    return add_flatten(w, layer, layer->out, x);
+}
+
+static value add_globalmax(writer *w, int index, value x)
+{
+    const pd_layer *layer = pd_network_layer(w->network, index);
+    x.name = node1(w, "GlobalMaxPool", pd_onnx_name(w->onnx, layer->name, "output"), x.name);
     return add_flatten(w, layer, layer->out, x);
 }
 
@@ -353,6 +420,32 @@ static value add_relu_layer(writer *w, int index, value x)
     return add_relu(w, pd_network_layer(w->network, index), true, x);
 }
 
+static value add_rectifier(writer *w, int index, value x)
+{
+    const pd_layer *layer = pd_network_layer(w->network, index);
+    x.name = node1(w, "LeakyRelu", pd_onnx_name(w->onnx, layer->name, "output"), x.name);
+    pd_onnx_set_float(w->onnx, "alpha", layer->spec.slope);
+    if (layer->spec.limit > 0)
+        x.name = node2(w, "Min", pd_onnx_name(w->onnx, layer->name, "limited"), x.name,
+                       add_number(w, layer->name, "limit", layer->spec.limit));
+    return x;
+}
+
+static value add_elu(writer *w, int index, value x)
+{
+    const pd_layer *layer = pd_network_layer(w->network, index);
+    x.name = node1(w, "Elu", pd_onnx_name(w->onnx, layer->name, "output"), x.name);
+    pd_onnx_set_float(w->onnx, "alpha", layer->spec.alpha);
+    return x;
+}
+
+static value add_sigmoid(writer *w, int index, value x)
+{
+    const pd_layer *layer = pd_network_layer(w->network, index);
+    x.name = node1(w, "Sigmoid", pd_onnx_name(w->onnx, layer->name, "output"), x.name);
+    return x;
+}
+
 /* How a layer type becomes operators, without the ReLU on its output. */
 typedef struct onnx_type {
     const char *type;
@@ -364,14 +457,21 @@ static const onnx_type types[] = {
     {"add", false, add_add},
     {"avgpool", true, add_avgpool},
     {"batchnorm", false, add_batchnorm},
+    {"concat", false, add_concat},
     {"conv", true, add_conv},
     {"dense", false, add_dense},
+    {"depthwise", true, add_depthwise},
     {"dropout", false, add_nothing},
+    {"elu", false, add_elu},
     {"flatten", false, add_flat},
+    {"globalmax", true, add_globalmax},
     {"globalpool", true, add_globalpool},
     {"maxpool", true, add_maxpool},
+    {"rectifier", false, add_rectifier},
     {"relu", false, add_relu_layer},
     {"separable", true, add_separable},
+    {"sigmoid", false, add_sigmoid},
+    {"zeropad", true, add_zeropad},
 };
 
 static const onnx_type *find_type(const pd_layer *layer)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IR_VERSION = 7, OPERATOR_SET = 13, FLOAT_TYPE = 1, DIMS = 4 };
+enum { IR_VERSION = 7, OPERATOR_SET = 13, FLOAT_TYPE = 1, INT64_TYPE = 7, DIMS = 4 };
 
 /* A block of memory that lives as long as the graph. */
 typedef struct block {
@@ -189,28 +189,43 @@ void pd_onnx_output(pd_onnx *onnx, const char *name, const int *dims, int rank)
     append(onnx, &onnx->graph.n_output, &onnx->graph.output, value);
 }
 
-float *pd_onnx_constant(pd_onnx *onnx, const char *name, const int *dims, int rank)
+/* Adds a constant with zeroed items of `size` bytes each; NULL after a failure. */
+static void *add_constant(pd_onnx *onnx, const char *name, int type, size_t size, const int *dims,
+                          int rank)
 {
-    size_t floats = 1;
+    size_t items = 1;
     Onnx__TensorProto *tensor = keep(onnx, 1, sizeof *tensor);
     int64_t *kept = keep(onnx, DIMS, sizeof *kept);
     if (kept == NULL)
         return NULL;
     for (int i = 0; i < rank; i++) {
         kept[i] = dims[i];
-        floats *= (size_t)dims[i];
+        items *= (size_t)dims[i];
     }
     onnx__tensor_proto__init(tensor);
     tensor->name = keep_text(onnx, name);
     tensor->n_dims = (size_t)rank;
     tensor->dims = kept;
     tensor->has_data_type = true;
-    tensor->data_type = FLOAT_TYPE;
+    tensor->data_type = type;
     tensor->has_raw_data = true;
-    tensor->raw_data.len = floats * sizeof(float);
-    tensor->raw_data.data = keep(onnx, floats, sizeof(float));
+    tensor->raw_data.len = items * size;
+    tensor->raw_data.data = keep(onnx, items, size);
     append(onnx, &onnx->graph.n_initializer, &onnx->graph.initializer, tensor);
-    return onnx->status == PD_OK ? (float *)(void *)tensor->raw_data.data : NULL;
+    return onnx->status == PD_OK ? tensor->raw_data.data : NULL;
+}
+
+float *pd_onnx_constant(pd_onnx *onnx, const char *name, const int *dims, int rank)
+{
+    return add_constant(onnx, name, FLOAT_TYPE, sizeof(float), dims, rank);
+}
+
+const char *pd_onnx_integers(pd_onnx *onnx, const char *name, const int *values, int count)
+{
+    uint64_t *memory = add_constant(onnx, name, INT64_TYPE, sizeof *memory, &count, 1);
+    for (int i = 0; i < count && memory != NULL; i++)
+        memory[i] = htole64((uint64_t)(int64_t)values[i]);
+    return name;
 }
 
 const char *pd_onnx_node(pd_onnx *onnx, const char *type, const char *output,
@@ -280,11 +295,14 @@ void pd_onnx_set_ints(pd_onnx *onnx, const char *name, const int *values, int co
 
 /* --- The file --- */
 
-/* The file's numbers are little-endian. */
+/* The file's numbers are little-endian; integers are already. */
 static void order_bytes(pd_onnx *onnx)
 {
     for (size_t i = 0; i < onnx->graph.n_initializer; i++) {
-        const ProtobufCBinaryData *data = &onnx->graph.initializer[i]->raw_data;
+        const Onnx__TensorProto *tensor = onnx->graph.initializer[i];
+        const ProtobufCBinaryData *data = &tensor->raw_data;
+        if (tensor->data_type != FLOAT_TYPE)
+            continue;
         uint32_t *words = (uint32_t *)(void *)data->data;
         for (size_t j = 0; j < data->len / sizeof *words; j++)
             words[j] = htole32(words[j]);

@@ -30,6 +30,9 @@ void pd_onnx_output(pd_onnx *onnx, const char *name, const int *dims, int rank);
  * failure. */
 float *pd_onnx_constant(pd_onnx *onnx, const char *name, const int *dims, int rank);
 
+/* The constant integers values[count]; returns `name`. */
+const char *pd_onnx_integers(pd_onnx *onnx, const char *name, const int *values, int count);
+
 /* A node of operator `type` with inputs[count], whose output is `output`; returns `output`. */
 const char *pd_onnx_node(pd_onnx *onnx, const char *type, const char *output,
                          const char *const *inputs, int count);

@@ -81,6 +81,20 @@ def check_run(run, pixels):
     return max(np.abs(probability(output) - expected).max() for output in outputs.values())
 
 
+def check_layers(name):
+    """A network of tests/exchange/test_export.c, with its input and logits."""
+    images = np.fromfile(f"{name}.grey", np.float32)
+    model = keras.models.load_model(f"{name}.keras")
+    images = images.reshape(-1, *model.input_shape[1:])
+    logits = np.fromfile(f"{name}.logits", np.float32).reshape(len(images), -1)
+    expected = np.exp(logits.astype(np.float64))
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    assert np.abs(np.asarray(model(images)) - expected).max() <= TOLERANCE
+    for path in (f"{name}.onnx", f"{name}.folded.onnx"):
+        assert np.abs(run_onnx(path, images)[0] - expected).max() <= TOLERANCE, path
+
+
 def check_own_scaling(golden):
     """The layers that scale an image by its own mean and deviation, which is at least 1."""
     model = saving_utils.model_from_config(json.load(open(golden)))
@@ -96,6 +110,8 @@ def check_own_scaling(golden):
 
 
 check_own_scaling(sys.argv[1])
+for network in ("layers", "other-layers"):
+    check_layers(network)
 with h5py.File(sys.argv[2]) as data:
     pixels = data["images"][...][..., np.newaxis].astype(np.float32)
 for path in sys.argv[3:]:

@@ -41,4 +41,34 @@ static inline pd_network *make_network(void)
     return net;
 }
 
+/* The layer types that only networks of other programs have; depthwise convolutions that batch
+ * normalisation follows and does not follow. */
+static inline pd_network *make_other_network(void)
+{
+    pd_network *net;
+    assert_int_equal(pd_network_create(&net, (pd_shape){SIDE, SIDE, 3}), PD_OK);
+    int x = pd_network_add(net, "zeropad", "pad", PD_NETWORK_INPUT,
+                           (pd_layer_spec){.pad = {0, 1, 2, 3}});
+    x = pd_network_add(net, "conv", "conv", x,
+                       (pd_layer_spec){.units = 8, .kernel_h = 3, .kernel_w = 3, .stride = 2});
+    x = pd_network_add(net, "rectifier", "relu6", x, (pd_layer_spec){.limit = 6});
+    int left = pd_network_add(net, "depthwise", "depthwise", x,
+                              (pd_layer_spec){.kernel_h = 3, .kernel_w = 3, .no_bias = true});
+    left = pd_network_add(net, "batchnorm", "depthwise_bn", left, (pd_layer_spec){.relu = true});
+    int right = pd_network_add(net, "depthwise", "other_depthwise", x,
+                               (pd_layer_spec){.kernel_h = 3, .kernel_w = 5, .relu = true});
+    right = pd_network_add(net, "rectifier", "leaky", right,
+                           (pd_layer_spec){.slope = 0.25f, .limit = 2});
+    x = pd_network_add2(net, "concat", "concat", left, right, (pd_layer_spec){0});
+    x = pd_network_add(net, "conv", "squeeze", x,
+                       (pd_layer_spec){.units = 12, .kernel_h = 1, .kernel_w = 1});
+    x = pd_network_add(net, "elu", "elu", x, (pd_layer_spec){.alpha = 0.5f});
+    left = pd_network_add(net, "globalmax", "largest", x, (pd_layer_spec){0});
+    right = pd_network_add(net, "globalpool", "mean", x, (pd_layer_spec){0});
+    right = pd_network_add(net, "sigmoid", "gate", right, (pd_layer_spec){0});
+    x = pd_network_add2(net, "concat", "features", left, right, (pd_layer_spec){0});
+    pd_network_add(net, "dense", "predictions", x, (pd_layer_spec){.units = 3});
+    return net;
+}
+
 #endif

@@ -11,8 +11,10 @@
 #include "pneumo/io/file.h"
 
 #include "exchange/network.h"
+#include "golden/hashed.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <onnx.pb-c.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,6 +210,64 @@ static void onnx_is_a_graph_of_operators(void **state)
     pd_network_destroy(&net);
 }
 
+/* Writes a network with its input and logits for other programs: tests/exchange/test_keras.sh. */
+static void write_for_peers(pd_network *net, const char *name)
+{
+    enum { IMAGES = 4, OUTPUTS = 3, PIXELS = SIDE * SIDE };
+    static float grey[IMAGES * PIXELS], x[IMAGES * PIXELS * 3];
+    const char *const ends[] = {".keras", ".onnx", ".folded.onnx"};
+    const float *logits;
+    char path[64];
+    file exported;
+    hashed(grey, IMAGES * PIXELS, 7);
+    for (int i = 0; i < IMAGES * PIXELS; i++) {
+        grey[i] = 127.5f + 127.5f * grey[i];
+        for (int c = 0; c < 3; c++)
+            x[i * 3 + c] = (grey[i] - input.mean) * (1 / input.deviation);
+    }
+    const pd_exec exec = {.lanes = 1, .lane_samples = IMAGES, .total_lanes = 1, .threads = 1};
+    assert_int_equal(pd_network_forward(net, &exec, x, &logits), PD_OK);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        snprintf(path, sizeof path, "%s%s", name, ends[i]);
+        export_folded(&exported, net, path, i == 2);
+        free(exported.bytes);
+    }
+    snprintf(path, sizeof path, "%s.grey", name);
+    assert_int_equal(pd_file_write(path, grey, sizeof grey), PD_OK);
+    snprintf(path, sizeof path, "%s.logits", name);
+    assert_int_equal(pd_file_write(path, logits, IMAGES * OUTPUTS * sizeof *logits), PD_OK);
+}
+
+/* Every tensor away from its initial value. */
+static void vary_weights(pd_network *net)
+{
+    for (int i = 0; i < pd_network_tensor_count(net); i++) {
+        const pd_tensor *tensor = pd_network_tensor(net, i);
+        const pd_param *param = tensor->param;
+        float scale = param->decays ? (float)sqrt(6.0 / (double)param->fan_in) : 0.25f;
+        float centre =
+            strcmp(param->name, "gamma") == 0 || strcmp(param->name, "moving_variance") == 0 ? 1.0f
+                                                                                             : 0.0f;
+        hashed(param->value, tensor->size, (uint32_t)i + 1);
+        for (size_t j = 0; j < tensor->size; j++)
+            param->value[j] = centre + scale * param->value[j];
+    }
+}
+
+static void every_layer_type_is_exported(void **state)
+{
+    (void)state;
+    pd_network *nets[] = {make_network(), make_other_network()};
+    static const char *const names[] = {"layers", "other-layers"};
+    const pd_plan four = {.lanes = 1, .lane_samples = 4, .total_lanes = 1, .threads = 1};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pd_network_plan(nets[i], &four, 0, false), PD_OK);
+        vary_weights(nets[i]);
+        write_for_peers(nets[i], names[i]);
+        pd_network_destroy(&nets[i]);
+    }
+}
+
 static void names_choose_the_format(void **state)
 {
     (void)state;
@@ -230,6 +290,7 @@ int main(void)
         cmocka_unit_test(weights_are_a_file_of_their_own),
         cmocka_unit_test(safetensors_hold_every_array),
         cmocka_unit_test(onnx_is_a_graph_of_operators),
+        cmocka_unit_test(every_layer_type_is_exported),
         cmocka_unit_test(names_choose_the_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

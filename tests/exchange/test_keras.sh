@@ -57,5 +57,6 @@ names+=(image-scaling dense-head)
 make image-scaling "$PNEUMO_SOURCE/jobs/cnn.ini" --set data.scaling=image --set data.channels=3
 make dense-head "$PNEUMO_SOURCE/jobs/vgg16.ini" --set model.head=dense --set model.normalise=yes \
     --set data.channels=3
+"$PNEUMO_BUILD/tests/test_exchange_export" >/dev/null 2>log || fail "$(cat log)" # its files
 "$peers/bin/python" "$room/compare_peers.py" "$PNEUMO_SOURCE/tests/golden/keras_config.json" data.h5 \
     "${names[@]}"
