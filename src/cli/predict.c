@@ -43,7 +43,7 @@ cleanup:
     return status;
 }
 
-_Static_assert(PD_BAND_ERROR == 0.01, "the description says 1 %");
+_Static_assert(PD_BAND_PERCENT == 1, "the description says 1 %");
 
 const pd_command pd_command_predict = {
     .name = "predict",

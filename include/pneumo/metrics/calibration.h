@@ -11,7 +11,8 @@
 enum { PD_CALIBRATION_BINS = 10 };
 
 /* The share of errors that is tolerated outside of the stored band of doubt: 1 %. */
-#define PD_BAND_ERROR 0.01
+enum { PD_BAND_PERCENT = 1 };
+#define PD_BAND_ERROR (PD_BAND_PERCENT / 100.0)
 
 /* The samples whose probability lies in [low, high), the last bin with its end. */
 typedef struct pd_calibration_bin {
