@@ -11,7 +11,7 @@
  * All sums are in tree order (see reduction_layout.h for slices, pieces and columns). Ranks reach
  * the stages at different times, but all start the all-to-alls in the same order, and the
  * all-gathers in the same order, each on its own channel. */
-#include "pneumo/comm/reduction.h"
+#include "reduction_internal.h"
 
 #include "pneumo/base/clock.h"
 #include "pneumo/base/memory.h"

@@ -7,7 +7,6 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
 #include "pneumo/comm/group.h"
-#include "pneumo/comm/reduction.h"
 #include "pneumo/kernels/tree.h"
 
 #include <math.h>
@@ -24,6 +23,7 @@
 #include <cmocka.h>
 
 #include "comm/comm_internal.h"
+#include "comm/reduction_internal.h"
 
 static pd_comm *comm;
 

@@ -25,9 +25,6 @@ pd_status pd_reduction_create(pd_reduction **out, pd_comm *comm, pd_reduction_ki
                               size_t count, size_t bucket);
 void pd_reduction_destroy(pd_reduction **reduction);
 
-/* The number of maximal subtrees of this rank's lanes (pd_tree_subtrees). */
-int pd_reduction_subtrees(const pd_reduction *reduction);
-
 /* This rank's contribution: one vector [count] per subtree, at parts + i * count, in lane order.
  * Owned by the reduction; initially zero. Write it between pd_reduction_begin and
  * pd_reduction_ready. */
