@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what pneumo-dist builds with, where it is missing: install.sh [more packages...]
-# On Debian and Ubuntu by apt-get; elsewhere it names the libraries and stops.
+# Installs missing packages that pneumo-dist needs: install.sh [more packages...]
+# Uses apt-get on Debian and Ubuntu; elsewhere it names the libraries and stops.
 set -euo pipefail
 
 packages=(gcc libc6-dev cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libopenblas-openmp-dev

@@ -1,6 +1,6 @@
 # Sourced by the scripts of this folder that train: installs what is missing, builds, and packs the
-# images of CHEST_XRAY if it is given and they are not packed yet. Leaves the shell in the checkout,
-# and in `ranks` the command that starts the program on every core.
+# images of CHEST_XRAY if it is set and they are not packed yet. Leaves the shell in the checkout, and
+# sets `ranks` to the command that starts the program on all cores.
 data=${CHEST_XRAY:+$(realpath "$CHEST_XRAY")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ./jobs/install.sh
@@ -12,11 +12,11 @@ if [[ -n $data ]]; then
     [[ -f data/chest_xray.h5 ]] || build/pneumo-dist pack "$data" -o data/chest_xray.h5
 fi
 
-# Root in a container may start ranks too.
+# Lets root, in a container, start ranks.
 if ((EUID == 0)); then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
-# There cannot be more ranks than a batch has lanes (8); with more cores, each takes more threads.
+# At most one rank per lane of a batch (8); with more cores, each rank gets more threads.
 if (($(nproc) <= 8)); then
     ranks=(mpirun --oversubscribe -np "$(nproc)" build/pneumo-dist)
 else

@@ -112,7 +112,7 @@ same() {
 for part in 4 1 5 3 2; do
     ranks $((1 + part % 3)) train small.ini --run single --cross 5 --part $part "${settings[@]}" \
         >out 2>log || fail "$(cat log)"
-    [[ ! -s out ]] || fail "a part was told of: $(cat out)"
+    [[ ! -s out ]] || fail "a part was printed: $(cat out)"
 done
 [[ $(ls single) == $'cross-1\ncross-2\ncross-3\ncross-4\ncross-5' ]] || fail "single has $(ls single)"
 touch -d '2001-01-01' single/cross-*/*.h5

@@ -14,7 +14,7 @@ counted() {
 pneumo "${run[@]}" >out 2>log || fail "$(cat log)"
 grep -q "run/report.html shows it with plots" log || fail "it does not say where the page is: $(cat log)"
 counted 1
-grep -q '"test_looks":[[:space:]]*1,' run/report.json || fail "report.json does not tell of the look"
+grep -q '"test_looks":[[:space:]]*1,' run/report.json || fail "report.json does not count the evaluation"
 pneumo "${run[@]}" --resume >out 2>log || fail "$(cat log)"
 counted 1
 ! grep -q "fold was evaluated" out || fail "a warning at the first evaluation"
