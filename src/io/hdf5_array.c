@@ -103,10 +103,8 @@ static bool is_all_present(const pd_hdf5 *file, hid_t array, size_t item, int ra
     return present;
 }
 
-/* Opens an array; fails unless it has `rank` dimensions and all items are present. The caller
- * closes *out and *type, which are valid or H5I_INVALID_HID. */
-static pd_status open_dataset(hid_t *out, hid_t *type, const pd_hdf5 *file, const char *object,
-                              int rank, hsize_t *dims)
+pd_status pd_hdf5_open_data(hid_t *out, hid_t *type, const pd_hdf5 *file, const char *object,
+                            int rank, hsize_t *dims)
 {
     *type = H5I_INVALID_HID;
     hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
@@ -146,7 +144,7 @@ pd_status pd_hdf5_open_array(hid_t *out, const pd_hdf5 *file, const char *object
 {
     pd_status status = PD_OK;
     hid_t stored;
-    PD_TRY(open_dataset(out, &stored, file, object, rank, dims));
+    PD_TRY(pd_hdf5_open_data(out, &stored, file, object, rank, dims));
     if (H5Tequal(stored, type) <= 0)
         status = pd_hdf5_fail_read(file, "array '%s' has the wrong type", object);
 
@@ -188,7 +186,7 @@ pd_status pd_hdf5_get_text_array(const pd_hdf5 *file, const char *object, int ra
     hsize_t items = 1;
     char **texts = NULL;
     *out = NULL;
-    PD_TRY(open_dataset(&array, &stored, file, object, rank, &items));
+    PD_TRY(pd_hdf5_open_data(&array, &stored, file, object, rank, &items));
     if (!pd_hdf5_is_fixed_text(stored)) {
         status = pd_hdf5_fail_read(file, "array '%s' is not text of fixed width", object);
         goto cleanup;

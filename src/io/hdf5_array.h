@@ -29,6 +29,10 @@ pd_status pd_hdf5_get_rank(const pd_hdf5 *file, const char *object, int *rank);
 pd_status pd_hdf5_open_array(hid_t *out, const pd_hdf5 *file, const char *object, hid_t type,
                              int rank, hsize_t *dims);
 
+/* The same for an array of any type, which is opened in *type; the caller closes both. */
+pd_status pd_hdf5_open_data(hid_t *out, hid_t *type, const pd_hdf5 *file, const char *object,
+                            int rank, hsize_t *dims);
+
 /* Reads a whole array of one dimension into *out (free()), a pointer to items of type `memory` and
  * of `size` bytes each. */
 pd_status pd_hdf5_get_vector(const pd_hdf5 *file, const char *object, hid_t stored, hid_t memory,

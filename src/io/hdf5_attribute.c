@@ -178,3 +178,81 @@ cleanup:
     pd_hdf5_close(&attribute);
     return status;
 }
+
+/* --- Texts of fixed or variable length --- */
+
+/* Copies texts of variable length, of which HDF5 may have left some out, into one block. */
+static pd_status copy_texts(char ***out, char *const *texts, size_t count)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < count; i++)
+        if (texts[i] != NULL && strlen(texts[i]) > width)
+            width = strlen(texts[i]);
+    pd_status status = pd_hdf5_alloc_texts(out, count, width);
+    for (size_t i = 0; i < count && status == PD_OK; i++)
+        strcpy((*out)[i], texts[i] == NULL ? "" : texts[i]);
+    return status;
+}
+
+static pd_status get_variable_texts(const pd_hdf5 *file, hid_t attribute, hid_t stored,
+                                    size_t count, char ***out)
+{
+    pd_status status = PD_OK;
+    char **texts = NULL;
+    hid_t memory = H5Tcopy(stored), space = H5Aget_space(attribute);
+    PD_TRY(pd_alloc(&texts, count, sizeof *texts));
+    if (H5Aread(attribute, memory, texts) < 0) {
+        status = pd_hdf5_fail_read(file, "an attribute with text is damaged");
+        goto cleanup;
+    }
+    status = copy_texts(out, texts, count);
+    H5Dvlen_reclaim(memory, space, H5P_DEFAULT, texts);
+
+cleanup:
+    free(texts);
+    pd_hdf5_close(&space);
+    pd_hdf5_close(&memory);
+    return status;
+}
+
+static pd_status get_fixed_texts(const pd_hdf5 *file, hid_t attribute, hid_t stored, size_t count,
+                                 char ***out)
+{
+    pd_status status = PD_OK;
+    hid_t memory = pd_hdf5_memory_text_type(stored, H5Tget_size(stored));
+    PD_TRY(pd_hdf5_alloc_texts(out, count, H5Tget_size(stored)));
+    if (H5Aread(attribute, memory, (*out)[0]) < 0)
+        status = pd_hdf5_fail_read(file, "an attribute with text is damaged");
+
+cleanup:
+    pd_hdf5_close(&memory);
+    return status;
+}
+
+pd_status pd_hdf5_get_foreign_texts(const pd_hdf5 *file, const char *object, const char *name,
+                                    int rank, char ***out, int64_t *count)
+{
+    pd_status status = PD_OK;
+    hid_t attribute, stored;
+    hsize_t items = 0;
+    *out = NULL;
+    PD_TRY(open_attribute(&attribute, &stored, &items, file, object, name, rank));
+    if (items > 0 && H5Tget_class(stored) != H5T_STRING)
+        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is not text", name, object);
+    else if (items == 0)
+        status = pd_hdf5_alloc_texts(out, 0, 0);
+    else if (pd_hdf5_is_fixed_text(stored))
+        status = get_fixed_texts(file, attribute, stored, (size_t)items, out);
+    else
+        status = get_variable_texts(file, attribute, stored, (size_t)items, out);
+    *count = (int64_t)items;
+
+cleanup:
+    if (status != PD_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    pd_hdf5_close(&stored);
+    pd_hdf5_close(&attribute);
+    return status;
+}

@@ -26,4 +26,9 @@ pd_status pd_hdf5_get_long_text(const pd_hdf5 *file, const char *object, const c
 pd_status pd_hdf5_get_texts(const pd_hdf5 *file, const char *object, const char *name, char ***out,
                             int64_t *count);
 
+/* Reads texts of fixed or variable length: one if `rank` is 0, a list if it is 1. *out is one block
+ * of pointers and texts; release it with free(). */
+pd_status pd_hdf5_get_foreign_texts(const pd_hdf5 *file, const char *object, const char *name,
+                                    int rank, char ***out, int64_t *count);
+
 #endif

@@ -93,3 +93,22 @@ pd_status pd_hdf5_close_in_memory(pd_hdf5 *file, pd_hdf5_image *image)
     image->size = le64toh(end);
     return PD_OK;
 }
+
+pd_status pd_hdf5_open_in_memory(pd_hdf5 *out, const char *path, const char *remedy,
+                                 const void *bytes, size_t size)
+{
+    char *free_name = NULL;
+    *out = (pd_hdf5){.id = H5I_INVALID_HID, .path = path, .remedy = remedy, .size = (int64_t)size};
+    pd_hdf5_start();
+    pd_status status = pd_format(&free_name, "%s.in-memory", path);
+    if (status != PD_OK)
+        return status;
+    hid_t access = pd_hdf5_file_access();
+    H5Pset_fapl_core(access, GROWTH_BYTES, false);
+    /* HDF5 only reads the bytes: it copies them. */
+    if (H5Pset_file_image(access, (void *)bytes, size) >= 0)
+        out->id = H5Fopen(free_name, H5F_ACC_RDONLY, access);
+    pd_hdf5_close(&access);
+    free(free_name);
+    return out->id < 0 ? pd_hdf5_fail_read(out, "the HDF5 file inside it is damaged") : PD_OK;
+}
