@@ -161,6 +161,18 @@ static void measure_grey(const float *image, size_t pixels, float *mean, float *
     *deviation = fmaxf((float)sqrt(squares / (double)pixels), 1.0f);
 }
 
+/* Grey values out[pixels] -> out[pixels][channels], each channel scaled by numbers of its own. */
+static void scale_channels(const pd_input *input, size_t pixels, float *out)
+{
+    size_t channels = (size_t)input->channels;
+    /* Backwards, since the grey values are at the beginning of `out`. */
+    for (size_t i = pixels; i-- > 0;) {
+        float grey = out[i];
+        for (size_t c = 0; c < channels; c++)
+            out[i * channels + c] = (grey - input->means[c]) / input->deviations[c];
+    }
+}
+
 void pd_view_render(const pd_view *view, const pd_input *input, const uint8_t *image, float *out,
                     float *scratch)
 {
@@ -170,6 +182,10 @@ void pd_view_render(const pd_view *view, const pd_input *input, const uint8_t *i
     pd_view_render_grey(view, &packed, out, input->size, input->size, scratch);
     if (input->scaling == PD_GREY_IMAGE)
         measure_grey(out, pixels, &mean, &deviation);
+    if (input->scaling == PD_GREY_FIXED) {
+        scale_channels(input, pixels, out);
+        return;
+    }
     float scale = 1.0f / deviation;
     /* Backwards, since the grey values are at the beginning of `out`. */
     for (size_t i = pixels; i-- > 0;) {

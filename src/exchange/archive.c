@@ -2,7 +2,10 @@
 
 #include "pneumo/base/memory.h"
 
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <zip.h>
 
 /* "<path>: cannot write: <reason>" */
@@ -80,5 +83,97 @@ cleanup:
         zip_discard(archive);
     zip_source_free(source);
     zip_error_fini(&error);
+    return status;
+}
+
+/* --- Reading --- */
+
+struct pd_archive {
+    zip_t *zip;
+    char *path;
+    uint64_t largest; /* bytes that a member may have */
+};
+
+static pd_status open_zip(pd_archive *archive)
+{
+    struct stat about;
+    int code = 0;
+    if (stat(archive->path, &about) != 0)
+        return pd_fail("%s: cannot open", archive->path);
+    archive->largest = (uint64_t)about.st_size * PD_ARCHIVE_RATIO_MAX;
+    archive->zip = zip_open(archive->path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
+    if (archive->zip != NULL)
+        return PD_OK;
+    if (code == ZIP_ER_NOZIP)
+        return pd_fail("%s: is a ZIP file without its directory: it is cut short; download it "
+                       "again",
+                       archive->path);
+    zip_error_t error;
+    zip_error_init_with_code(&error, code);
+    pd_fail("%s: is a damaged ZIP file (%s); download it again", archive->path,
+            zip_error_strerror(&error));
+    zip_error_fini(&error);
+    return PD_FAILED;
+}
+
+pd_status pd_archive_open(pd_archive **out, const char *path)
+{
+    pd_status status = PD_OK;
+    pd_archive *archive = NULL;
+    *out = NULL;
+    PD_TRY(pd_alloc(&archive, 1, sizeof *archive));
+    PD_TRY(pd_strdup(&archive->path, path));
+    PD_TRY(open_zip(archive));
+    *out = archive;
+    archive = NULL;
+
+cleanup:
+    pd_archive_close(&archive);
+    return status;
+}
+
+void pd_archive_close(pd_archive **archive)
+{
+    if (*archive == NULL)
+        return;
+    if ((*archive)->zip != NULL)
+        zip_discard((*archive)->zip);
+    free((*archive)->path);
+    free(*archive);
+    *archive = NULL;
+}
+
+bool pd_archive_has(const pd_archive *archive, const char *member)
+{
+    return zip_name_locate(archive->zip, member, 0) >= 0;
+}
+
+pd_status pd_archive_read(unsigned char **bytes, size_t *size, pd_archive *archive,
+                          const char *member)
+{
+    pd_status status = PD_OK;
+    zip_stat_t about;
+    zip_file_t *file = NULL;
+    *bytes = NULL;
+    if (zip_stat(archive->zip, member, 0, &about) != 0 || !(about.valid & ZIP_STAT_SIZE))
+        return pd_fail("%s: '%s' is missing in the ZIP file", archive->path, member);
+    if (about.size > archive->largest)
+        return pd_fail("%s: '%s' has %llu bytes, more than %d times the ZIP file", archive->path,
+                       member, (unsigned long long)about.size, PD_ARCHIVE_RATIO_MAX);
+    PD_TRY(pd_alloc(bytes, about.size + 1, 1));
+    file = zip_fopen(archive->zip, member, 0);
+    if (file == NULL || zip_fread(file, *bytes, about.size) != (zip_int64_t)about.size ||
+        zip_fclose(file) != 0) {
+        status = pd_fail("%s: '%s' is damaged in the ZIP file; download it again", archive->path,
+                         member);
+        goto cleanup;
+    }
+    *size = about.size;
+
+cleanup:
+    if (status != PD_OK) {
+        free(*bytes);
+        *bytes = NULL;
+    }
     return status;
 }

@@ -145,6 +145,21 @@ static int add_rescaling(builder *b, int x)
     return x;
 }
 
+/* (grey - mean) / deviation with numbers of each channel. */
+static int add_fixed_rescaling(builder *b, int x)
+{
+    const pd_input *input = b->model->input;
+    x = add_extra(b, "Rescaling", "grey_scaled", "", x);
+    cJSON *scales = pd_json_array(&b->ok, config_of(b, x), "scale");
+    cJSON *offsets = pd_json_array(&b->ok, config_of(b, x), "offset");
+    for (int c = 0; c < input->channels; c++) {
+        double scale = 1 / (double)input->deviations[c];
+        pd_json_double(&b->ok, scales, NULL, scale);
+        pd_json_double(&b->ok, offsets, NULL, -(double)input->means[c] * scale);
+    }
+    return x;
+}
+
 /* The mean over the whole image. */
 static int add_image_mean(builder *b, const char *name, int x)
 {
@@ -220,6 +235,8 @@ static int add_channels(builder *b, int x)
 static int add_input(builder *b)
 {
     int x = add_image_input(b);
+    if (b->model->input->scaling == PD_GREY_FIXED)
+        return add_fixed_rescaling(b, add_channels(b, x));
     x = b->model->input->scaling == PD_GREY_IMAGE ? add_own_scaling(b, x) : add_rescaling(b, x);
     return add_channels(b, x);
 }

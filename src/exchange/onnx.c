@@ -99,12 +99,32 @@ static const char *add_fold_scaling(writer *w, const char *x)
                  add_number(w, "", "scale", 1.0f / input->deviation));
 }
 
+/* (grey - mean) / deviation with numbers of each channel; x has all channels. */
+static const char *add_fixed_scaling(writer *w, const char *x)
+{
+    const pd_input *input = w->model->input;
+    const int dims[] = {input->channels, 1, 1};
+    const char *mean = pd_onnx_name(w->onnx, "", "means");
+    const char *deviation = pd_onnx_name(w->onnx, "", "deviations");
+    float *means = pd_onnx_constant(w->onnx, mean, dims, 3);
+    float *deviations = pd_onnx_constant(w->onnx, deviation, dims, 3);
+    for (int c = 0; c < input->channels && means != NULL && deviations != NULL; c++) {
+        means[c] = input->means[c];
+        deviations[c] = input->deviations[c];
+    }
+    return node2(w, "Div", "/grey_scaled", node2(w, "Sub", "/grey_centred", x, mean), deviation);
+}
+
 static value add_input(writer *w)
 {
     pd_shape shape = pd_network_input(w->network);
     const int dims[] = {1, shape.h, shape.w};
     const char *x = pd_onnx_input(w->onnx, "image", dims, 3);
-    x = w->model->input->scaling == PD_GREY_IMAGE ? add_own_scaling(w, x) : add_fold_scaling(w, x);
+    bool fixed = w->model->input->scaling == PD_GREY_FIXED;
+    if (w->model->input->scaling == PD_GREY_IMAGE)
+        x = add_own_scaling(w, x);
+    else if (!fixed)
+        x = add_fold_scaling(w, x);
     if (shape.c > 1) {
         const char **same = NULL;
         if (pd_alloc(&same, (size_t)shape.c, sizeof *same) == PD_OK) {
@@ -115,7 +135,7 @@ static value add_input(writer *w)
         }
         free(same);
     }
-    return (value){.name = x};
+    return (value){.name = fixed ? add_fixed_scaling(w, x) : x};
 }
 
 /* --- Windows --- */

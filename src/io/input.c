@@ -3,6 +3,7 @@
 #include "field.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +27,31 @@ static const pd_field fields[] = {
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-const char *const pd_grey_scaling_names[PD_GREY_SCALINGS] = {"fold", "image"};
+/* What else there is for PD_GREY_FIXED: the numbers of each channel. */
+typedef struct channel_record {
+    double means[PD_INPUT_CHANNELS], deviations[PD_INPUT_CHANNELS];
+} channel_record;
+
+static const pd_field channel_fields[] = {
+    PD_FIELD(channel_record, means[0], "mean_1", REAL),
+    PD_FIELD(channel_record, deviations[0], "deviation_1", REAL),
+    PD_FIELD(channel_record, means[1], "mean_2", REAL),
+    PD_FIELD(channel_record, deviations[1], "deviation_2", REAL),
+    PD_FIELD(channel_record, means[2], "mean_3", REAL),
+    PD_FIELD(channel_record, deviations[2], "deviation_3", REAL),
+};
+
+const char *const pd_grey_scaling_names[PD_GREY_SCALINGS] = {"fold", "image", "fixed"};
+
+static pd_status put_channels(const pd_hdf5 *file, hid_t group, const pd_input *input)
+{
+    channel_record made;
+    for (int c = 0; c < PD_INPUT_CHANNELS; c++) {
+        made.means[c] = (double)input->means[c];
+        made.deviations[c] = (double)input->deviations[c];
+    }
+    return pd_fields_put(file, group, channel_fields, 2 * input->channels, &made);
+}
 
 pd_status pd_input_put(const pd_hdf5 *file, const pd_input *input)
 {
@@ -42,6 +67,8 @@ pd_status pd_input_put(const pd_hdf5 *file, const pd_input *input)
     pd_status status = pd_hdf5_put_group(&group, file, file->id, "input");
     if (status == PD_OK)
         status = pd_fields_put(file, group, fields, FIELDS, &made);
+    if (status == PD_OK && input->scaling == PD_GREY_FIXED)
+        status = put_channels(file, group, input);
     pd_hdf5_close(&group);
     return status;
 }
@@ -54,6 +81,22 @@ static pd_status get_side(int *out, const pd_hdf5 *file, const char *name, int64
                                  (long long)value);
     *out = (int)value;
     return PD_OK;
+}
+
+static pd_status get_channels(const pd_hdf5 *file, pd_input *input)
+{
+    channel_record found = {0};
+    if (input->channels > PD_INPUT_CHANNELS)
+        return pd_hdf5_fail_read(file, "'/input/channels' is %d, more than %d", input->channels,
+                                 PD_INPUT_CHANNELS);
+    pd_status status = pd_fields_get(file, "/input", channel_fields, 2 * input->channels, &found);
+    for (int c = 0; c < input->channels && status == PD_OK; c++) {
+        if (!isfinite(found.means[c]) || !isfinite(found.deviations[c]) || found.deviations[c] == 0)
+            status = pd_hdf5_fail_read(file, "'/input' has an impossible scaling");
+        input->means[c] = (float)found.means[c];
+        input->deviations[c] = (float)found.deviations[c];
+    }
+    return status;
 }
 
 pd_status pd_input_get(const pd_hdf5 *file, pd_input *input)
@@ -76,6 +119,8 @@ pd_status pd_input_get(const pd_hdf5 *file, pd_input *input)
     PD_TRY(get_side(&input->width, file, "packed_width", found.packed_width));
     PD_TRY(get_side(&input->size, file, "size", found.size));
     PD_TRY(get_side(&input->channels, file, "channels", found.channels));
+    if (input->scaling == PD_GREY_FIXED)
+        status = get_channels(file, input);
 
 cleanup:
     return status;

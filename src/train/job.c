@@ -25,6 +25,9 @@ static const char *const inits[] = {"default",        "he-normal", "he-uniform",
     {                                                                                              \
         .rows = table, .row_size = sizeof *(table), .count = sizeof(table) / sizeof *(table)       \
     }
+static const pd_key_choices scalings = {.rows = pd_grey_scaling_names,
+                                        .row_size = sizeof *pd_grey_scaling_names,
+                                        .count = PD_GREY_FIXED};
 static const pd_key_choices models = {.list = pd_model_names, .what = "model"};
 
 /* One row per key. The sections are in the order of the job's text and of the help. */
@@ -58,7 +61,7 @@ static const pd_key rows[] = {
     {"data", "task", FIELD(task), "pneumonia", NULL, CHOICES(pd_tasks), "what to classify"},
     {"data", "balance", FIELD(sampling.balance), "none", NULL, CHOICES(balances),
      "how to treat unequal class counts"},
-    {"data", "scaling", FIELD(input.scaling), "fold", NULL, CHOICES(pd_grey_scaling_names),
+    {"data", "scaling", FIELD(input.scaling), "fold", NULL, &scalings,
      "normalise grey values by mean and deviation of the train fold, or of each image"},
     {"data", "cross", FIELD(cross), "0", "[0, 20]", NULL,
      "parts into which the patients of train and val are divided; 0: the file's folds"},

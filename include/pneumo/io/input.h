@@ -6,16 +6,20 @@
 typedef enum pd_grey_scaling {
     PD_GREY_FOLD = 0,  /* mean and deviation of the train fold */
     PD_GREY_IMAGE = 1, /* of each rendered view; the deviation at least 1 */
+    PD_GREY_FIXED = 2, /* numbers of each channel, which came with an imported model */
     PD_GREY_SCALINGS
 } pd_grey_scaling;
 
-/* In jobs and checkpoints. */
+/* In checkpoints; jobs have no PD_GREY_FIXED. */
 extern const char *const pd_grey_scaling_names[PD_GREY_SCALINGS];
+
+enum { PD_INPUT_CHANNELS = 3 };
 
 /* A job sets `scaling`, `size` and `channels`; the rest follows from its data set. */
 typedef struct pd_input {
-    int height, width;     /* of the packed image */
-    float mean, deviation; /* of the train fold */
+    int height, width;                                             /* of the packed image */
+    float mean, deviation;                                         /* of the train fold */
+    float means[PD_INPUT_CHANNELS], deviations[PD_INPUT_CHANNELS]; /* PD_GREY_FIXED */
     pd_grey_scaling scaling;
     int size, channels; /* of the output, [size][size][channels]; in a job, size 0 stands for the
                            packed images' height */
