@@ -18,6 +18,7 @@
     X(calibrate)                                                                                   \
     X(explain)                                                                                     \
     X(ensemble)                                                                                    \
+    X(import)                                                                                      \
     X(export)                                                                                      \
     X(compare)                                                                                     \
     X(bench)                                                                                       \

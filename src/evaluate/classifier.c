@@ -5,6 +5,7 @@
 #include "pneumo/train/setup.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,16 +54,12 @@ static pd_status prepare(pd_classifier *classifier, pd_classifier_member *member
     const pd_checkpoint *checkpoint = member->checkpoint;
     PD_TRY(check(checkpoint, member->name));
     PD_TRY(pd_job_parse(&member->job, member->name, checkpoint->job, NULL, 0));
-    pd_dataset_info info = {.height = (int)checkpoint->image_height,
-                            .width = (int)checkpoint->image_width,
-                            .mean = checkpoint->pixel_mean,
-                            .deviation = checkpoint->pixel_deviation};
     pd_inference *inference = &member->inference;
     inference->task = &pd_tasks[member->job.task];
     inference->threads = classifier->threads;
-    inference->input = pd_setup_input(&member->job, &info);
     inference->views = checkpoint->decision.views;
-    PD_TRY(pd_setup_network(&inference->network, &member->job, &info));
+    PD_TRY(pd_setup_checkpoint(&inference->network, &inference->input, &member->job, checkpoint));
+    snprintf(member->job.model.name, sizeof member->job.model.name, "%s", checkpoint->model);
     pd_plan plan = {.lanes = 1,
                     .lane_samples =
                         chunk > 0 ? chunk : member->job.sampling.batch / member->job.sampling.lanes,
@@ -203,6 +200,13 @@ pd_status pd_classifier_pack(const pd_classifier *classifier, const pd_image *im
                              uint8_t *packed)
 {
     const pd_input *input = pd_classifier_input(classifier);
+    /* The filter of pd_image_resize smooths, even to the same size. Imported networks were trained
+     * without it. */
+    if (input->scaling == PD_GREY_FIXED && image->height == input->height &&
+        image->width == input->width) {
+        memcpy(packed, image->pixels, pd_classifier_packed_size(classifier));
+        return PD_OK;
+    }
     return pd_image_resize(packed, input->height, input->width, image);
 }
 

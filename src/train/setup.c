@@ -1,6 +1,7 @@
 #include "pneumo/train/setup.h"
 
 #include "pneumo/data/cross.h"
+#include "pneumo/exchange/keras_model.h"
 #include "pneumo/nn/model.h"
 
 #include <string.h>
@@ -36,6 +37,40 @@ pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset
     spec.input = (pd_shape){input.size, input.size, input.channels};
     spec.outputs = pd_tasks[job->task].outputs;
     return pd_model_build(out, &spec);
+}
+
+static pd_status build_imported(pd_network **network, pd_input *input,
+                                const pd_checkpoint *checkpoint)
+{
+    pd_keras_model model = {.network = NULL};
+    if (checkpoint->model_config == NULL || !checkpoint->has_input)
+        return pd_fail("its 'model_config' or '/input' is missing; import the model again");
+    pd_status status =
+        pd_keras_model_read(&model, "its 'model_config'", checkpoint->model_config, NULL);
+    if (status == PD_OK && (model.input.size != checkpoint->input.size ||
+                            model.input.channels != checkpoint->input.channels))
+        status = pd_fail("'/input' and the network of 'model_config' differ in size");
+    if (status == PD_OK) {
+        *network = model.network;
+        *input = checkpoint->input;
+        model.network = NULL;
+    }
+    pd_keras_model_free(&model);
+    return status;
+}
+
+pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_job *job,
+                              const pd_checkpoint *checkpoint)
+{
+    const pd_dataset_info info = {.height = (int)checkpoint->image_height,
+                                  .width = (int)checkpoint->image_width,
+                                  .mean = checkpoint->pixel_mean,
+                                  .deviation = checkpoint->pixel_deviation};
+    *network = NULL;
+    if (strcmp(checkpoint->model, PD_SETUP_IMPORTED) == 0)
+        return build_imported(network, input, checkpoint);
+    *input = pd_setup_input(job, &info);
+    return pd_setup_network(network, job, &info);
 }
 
 size_t pd_setup_bucket(const pd_job *job, int ranks)

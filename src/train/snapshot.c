@@ -77,7 +77,7 @@ pd_status pd_snapshot_view(pd_checkpoint *checkpoint, const pd_exchange_model *m
         checkpoint->arrays.weights[checkpoint->arrays.weight_count++] =
             array_of(tensor, tensor->param->value);
     }
-    int count = pd_optimizer_slots(optimizer, slots);
+    int count = optimizer == NULL ? 0 : pd_optimizer_slots(optimizer, slots);
     for (int i = 0; i < count; i++) {
         PD_TRY(view_slot(&checkpoint->arrays.slots[i], &slots[i], network));
         checkpoint->arrays.slot_count++;

@@ -8,9 +8,9 @@
 
 /* Fills model_config, input, and the weights, layers and slots of *checkpoint, the arrays with
  * views of the network and the optimiser; other fields are unchanged. The layers are in Keras'
- * order (pd_keras_config_order). The weights are those for evaluation: with a moving average, the
- * average, and the slots "live" and "live_state" hold the weights being trained. Release with
- * pd_snapshot_release before the network changes. */
+ * order (pd_keras_config_order). Without an optimiser (NULL) there are no slots. The weights are
+ * those for evaluation: with a moving average, the average, and the slots "live" and "live_state"
+ * hold the weights being trained. Release with pd_snapshot_release before the network changes. */
 pd_status pd_snapshot_view(pd_checkpoint *checkpoint, const pd_exchange_model *model,
                            pd_optimizer *optimizer);
 void pd_snapshot_release(pd_checkpoint *checkpoint);

@@ -254,7 +254,7 @@ usage() {
 }
 usage "an unknown command" "^unknown command 'frobnicate' \(see 'pneumo-dist --help'\)$" frobnicate
 usage "an unknown option, no command" "^unknown option '--frob' \(see 'pneumo-dist train --help'\)$" --frob
-for command in pack synth train evaluate predict calibrate explain ensemble export compare bench doctor inspect; do
+for command in pack synth train evaluate predict calibrate explain ensemble import export compare bench doctor inspect; do
     hint="\(see 'pneumo-dist $command --help'\)$"
     usage "$command: an unknown option" "^unknown option '--frob' $hint" $command --frob
     usage "$command: an unknown short option" "^unknown option '-Z' $hint" $command -Zh
@@ -288,6 +288,9 @@ usage "evaluate: --threads 0" "^--threads '0' is not a whole number" evaluate go
 usage "ensemble: nothing" 'missing argument RUN\|CHECKPOINT' ensemble -o a.h5
 usage "ensemble: no output" "missing option '--output FILE'" ensemble good
 usage "ensemble: data for one" '^--data does not apply to a single checkpoint' ensemble good -d good.h5 -o a.h5
+usage "import: nothing" 'missing argument FILE' import -o a.h5
+usage "import: no output" "missing option '--output FILE'" import good/best.h5
+usage "import: two numbers of causes" '^--causes needs three numbers' import a.h5 --causes 0,1 -o b.h5
 usage "export: nothing" 'missing argument CHECKPOINT' export -o a.keras
 usage "export: no output" "missing option '--output FILE'" export good/best.h5
 usage "export: unknown format" '^a.h5: unknown format; give a name that ends in .keras, ' export good/best.h5 -o a.h5

@@ -44,7 +44,8 @@ const pd_input *pd_classifier_input(const pd_classifier *classifier);
 /* Bytes of a packed image: height * width of pd_classifier_input. */
 size_t pd_classifier_packed_size(const pd_classifier *classifier);
 
-/* Packs a decoded radiograph as `pack` does: packed [height][width]. Thread-safe. */
+/* Packs a decoded radiograph as `pack` does: packed [height][width]. For an imported model, an
+ * image of that size is copied as it is. Thread-safe. */
 pd_status pd_classifier_pack(const pd_classifier *classifier, const pd_image *image,
                              uint8_t *packed);
 

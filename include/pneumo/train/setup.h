@@ -18,6 +18,14 @@ pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job);
 /* The job's network for that data set, built but not planned. The caller owns *out. */
 pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info);
 
+/* The model's name in checkpoints of imported models, whose network is that of model_config. */
+#define PD_SETUP_IMPORTED "imported"
+
+/* Builds the network of a checkpoint and stores how images become its input. `job` is the
+ * checkpoint's. The caller owns *network. */
+pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_job *job,
+                              const pd_checkpoint *checkpoint);
+
 /* Floats of a slice of a reduction bucket below which its latency exceeds its transfer time. */
 enum { PD_SLICE_LEAST = 1024 };
 

@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# import: a Keras model becomes a checkpoint that the other commands use; broken and hostile files
+# give one line each and take little memory.
+. "$(dirname "$0")/common.sh"
+python=/usr/bin/python3
+models=$PNEUMO_SOURCE/tests/golden/keras
+
+# --- Models that work ---
+
+pneumo synth phantoms --images 60 --seed 3 2>/dev/null
+
+pneumo import "$models/every_layer.keras" -o three.h5 >out || fail "import of .keras"
+grep -q 'images of 32 x 32 x 3, task cause' out || fail "summary: $(cat out)"
+pneumo import "$models/every_layer.weights.h5" --like "$models/every_layer.json" -o again.h5 >/dev/null
+pneumo import "$models/sequential.h5" -o two.h5 >/dev/null || fail "import of .h5"
+pneumo import "$models/sequential.h5" --positive 0 -o swapped.h5 >/dev/null
+
+pneumo predict three.h5 phantoms >three.csv
+pneumo predict again.h5 phantoms >again.csv
+cmp three.csv again.csv || fail "weights alone give other predictions"
+
+# probabilities FILE: of the rows, which begin with a path.
+probabilities() { tail -n +2 "$1" | cut -d, -f2; }
+pneumo predict two.h5 phantoms >two.csv
+pneumo predict swapped.h5 phantoms >swapped.csv
+paste <(probabilities two.csv) <(probabilities swapped.csv) |
+    awk '{ d = $1 + $2 - 1; if (d < -1e-5 || d > 1e-5) exit 1; n++ } END { exit n == 0 }' ||
+    fail "--positive 0 is not the other output"
+
+pneumo inspect three.h5 | grep 'model *imported' >/dev/null || fail "inspect"
+pneumo explain three.h5 phantoms/*/*/* -o maps >/dev/null 2>&1 || fail "explain"
+pneumo pack phantoms -o data.h5 --size 40 >/dev/null 2>&1
+pneumo evaluate two.h5 --data data.h5 >/dev/null 2>&1 || fail "evaluate"
+pneumo export two.h5 -o out.keras >/dev/null || fail "export"
+pneumo import out.keras -o back.h5 >/dev/null || fail "import of an export"
+pneumo predict back.h5 phantoms >back.csv
+paste <(probabilities two.csv) <(probabilities back.csv) |
+    awk '{ d = $1 - $2; if (d < -1e-5 || d > 1e-5) exit 1 }' || fail "export and import differ"
+
+# --- Files that cannot be read ---
+
+# refuse CASE CODE REGEX ARGUMENT...: expects one line and no output file, within 2 GB of memory.
+refuse() {
+    local case=$1 expected=$2 regex=$3 code=0 line
+    shift 3
+    # The sanitizers reserve much more address space than they use.
+    (((PNEUMO_SANITIZE)) || ulimit -v 2000000
+     pneumo import "$@" -o refused.h5) >log 2>&1 || code=$?
+    line=$(cat log)
+    printf '%-24s | %d | %s\n' "$case" "$code" "${line#pneumo-dist: error: }"
+    ((code == expected)) || fail "$case: exit code $code: $line"
+    [[ $(wc -l <log) == 1 && $line =~ $regex ]] || fail "$case: not '$regex': $line"
+    [[ ! -e refused.h5 ]] || fail "$case: wrote a file"
+}
+: "${PNEUMO_SANITIZE:=0}"
+[[ $PNEUMO_SANITIZE == 1 ]] || PNEUMO_SANITIZE=0
+
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n' >lfs.h5
+printf '<!DOCTYPE html><html><body>Sign in</body></html>\n' >page.h5
+printf 'import keras\nmodel = keras.Sequential()\n' >source.h5
+printf 'P' >byte.keras
+: >empty.h5
+head -c 20000 "$models/sequential.keras" >cut.keras
+head -c 20000 "$models/sequential.h5" >cut.h5
+$python - "$models" <<'PY'
+import json, struct, sys, zipfile, zlib
+import h5py, numpy as np
+
+def sequential(layers, **rest):
+    first = {"class_name": "InputLayer", "config": {"name": "i", "batch_shape": [None, 8, 8, 1]}}
+    return json.dumps({"class_name": "Sequential", "config": {"name": "m", "layers": [first] + layers}})
+
+def layer(class_name, **config):
+    return {"class_name": class_name, "config": {"name": "x", **config}}
+
+flat = layer("Flatten")
+flat["config"]["name"] = "f"
+dense = sequential([flat, layer("Dense", units=1)])
+
+def legacy(name, config=dense, weights=("x/kernel:0", "x/bias:0"), fill=None):
+    with h5py.File(name, "w") as file:
+        file.attrs["model_config"] = config
+        root = file.create_group("model_weights")
+        root.attrs["layer_names"] = np.array([b"f", b"x"])
+        root.create_group("f").attrs["weight_names"] = np.array([], "f8")
+        group = root.create_group("x")
+        group.attrs["weight_names"] = np.array([w.encode() for w in weights])
+        if fill:
+            fill(group)
+
+def good(group):
+    group["x/kernel:0"] = np.ones((64, 1), "f4")
+    group["x/bias:0"] = np.ones(1, "f4")
+
+legacy("good.h5", fill=good)
+legacy("lambda.h5", sequential([layer("Lambda")]))
+legacy("deep.h5", "[" * 10000)
+
+def loop(group):
+    group["x"] = h5py.SoftLink("/model_weights/x/y")
+    group["y"] = h5py.SoftLink("/model_weights/x/x")
+legacy("loop.h5", fill=loop)
+
+def external_link(group):
+    group["x"] = h5py.ExternalLink("good.h5", "/model_weights/x/x")
+legacy("link.h5", fill=external_link)
+
+def external_data(group):
+    x = group.create_group("x")
+    x.create_dataset("kernel:0", (64, 1), "f4", external=[("good.h5", 0, 256)])
+    x["bias:0"] = np.ones(1, "f4")
+legacy("external.h5", fill=external_data)
+
+def huge(group):
+    x = group.create_group("x")
+    x.create_dataset("kernel:0", (2**31 - 1, 2**31 - 1), "f4", chunks=(1, 1024))
+    x["bias:0"] = np.ones(1, "f4")
+legacy("huge.h5", fill=huge)
+
+def shape(group):
+    group["x/kernel:0"] = np.ones((63, 1), "f4")
+    group["x/bias:0"] = np.ones(1, "f4")
+legacy("shape.h5", fill=shape)
+
+legacy("missing.h5", weights=("x/kernel:0",), fill=good)
+wide = layer("Dense", units=2**20)
+wide["config"]["name"] = "wide"
+legacy("wide.h5", sequential([flat, wide, layer("Dense", units=1)]), fill=good)
+padding = layer("ZeroPadding2D", padding=15000)
+legacy("padded.h5", sequential([padding, flat, layer("Dense", units=1)]), fill=good)
+legacy("units.h5", sequential([flat, layer("Dense", units=2**31 - 1)]), fill=good)
+with h5py.File("other.h5", "w") as file:
+    file["numbers"] = np.ones(4)
+
+with zipfile.ZipFile("bomb.keras", "w", zipfile.ZIP_DEFLATED) as file:
+    file.writestr("config.json", b" " * (1 << 28))
+with zipfile.ZipFile("photos.keras", "w") as file:
+    file.writestr("a.txt", b"a")
+with zipfile.ZipFile("npz.keras", "w") as file:
+    file.writestr("config.json", dense)
+    file.writestr("model.weights.npz", b"a")
+PY
+
+pneumo import good.h5 --scaling 0..1 -o good-imported.h5 >/dev/null || fail "the model that cases vary"
+refuse "Git LFS pointer" 1 'lfs.h5: is a Git LFS pointer' lfs.h5
+refuse "web page" 1 'page.h5: is a web page' page.h5
+refuse "Python source" 1 'source.h5: is text, perhaps source' source.h5
+refuse "one byte" 1 'byte.keras: has 1 byte' byte.keras
+refuse "empty" 1 'empty.h5: has 0 bytes' empty.h5
+refuse "missing" 1 'none.h5: cannot open' none.h5
+refuse "ZIP without directory" 1 'cut.keras: is a ZIP file without its directory' cut.keras
+refuse "HDF5 cut short" 1 'cut.h5: .*(damaged|cut short|incomplete)' cut.h5
+refuse "ZIP bomb" 1 "bomb.keras: 'config.json' has 268435456 bytes" bomb.keras
+refuse "ZIP of something else" 1 "photos.keras: .* no 'config.json'" photos.keras
+refuse "weights as npz" 1 "npz.keras: has no 'model.weights.h5'" npz.keras
+refuse "HDF5 of something else" 1 'other.h5: .* not of Keras' other.h5
+refuse "class not supported" 1 "lambda.h5: layer 'x' \(Lambda\): this class is not supported" lambda.h5
+refuse "deep JSON" 1 'deep.h5: .* nested too deeply' deep.h5
+refuse "soft-link loop" 1 "loop.h5: array .* is missing" loop.h5 --scaling 0..1
+refuse "external link" 1 "link.h5: array .* is missing" link.h5 --scaling 0..1
+refuse "external data" 1 "external.h5: array .* is incomplete" external.h5 --scaling 0..1
+refuse "shape that overflows" 1 "huge.h5: array .* is incomplete" huge.h5 --scaling 0..1
+refuse "other shape" 1 "shape.h5: layer 'x': 'kernel' is 63 x 1 in the file, but 64 x 1" shape.h5 --scaling 0..1
+refuse "array missing" 1 "missing.h5: layer 'x': the file has 1 array, but the network needs 2" missing.h5 --scaling 0..1
+refuse "layer too large" 1 "wide.h5: layer 'wide': the network has more weights than the file" wide.h5 --scaling 0..1
+refuse "units that overflow" 1 "units.h5: layer 'x' \(Dense\): 'units' is 2147483647; 1 to" units.h5 --scaling 0..1
+refuse "padding too large" 1 "padded.h5: layer 'x': its output of 30008 x 30008 x 1 is too large" padded.h5 --scaling 0..1
+refuse "no scaling" 1 'good.h5: the model does not say how its images are scaled' good.h5
+refuse "unknown scaling" 2 "unknown scaling 'zero'" good.h5 --scaling zero
+refuse "two scalings" 1 'every_layer.h5: the model scales its images itself' "$models/every_layer.h5" --scaling tf
+refuse "no network" 1 'every_layer.weights.h5: has weights, but no description' "$models/every_layer.weights.h5"
+refuse "network of another model" 1 "every_layer.weights.h5: " "$models/every_layer.weights.h5" --like good.h5 --scaling tf
+refuse "no weights" 1 'every_layer.json: holds no weights' "$models/every_layer.json"
