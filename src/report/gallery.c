@@ -57,7 +57,7 @@ static pd_status show(pd_page_mistake *out, pd_evaluation *evaluation, const pd_
     const pd_dataset *dataset = pd_evaluation_dataset(evaluation);
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
     pd_classifier *classifier = pd_evaluation_classifier(evaluation);
-    pd_image image = {info->height, info->width, NULL};
+    pd_image image = {.height = info->height, .width = info->width};
     pd_heatmap heatmap = {0};
     pd_picture picture = {0};
     unsigned char *png = NULL;

@@ -174,7 +174,7 @@ static void pack_with_blank(char *digest, int height, int width)
     uint8_t pixels[60 * 60];
     memset(pixels, 77, sizeof pixels);
     snprintf(path, sizeof path, "%s/train/NORMAL/IM-9000-0001.png", folder);
-    pd_image image = {height, width, pixels};
+    pd_image image = {.height = height, .width = width, .pixels = pixels};
     assert_int_equal(pd_image_write_png(path, &image), PD_OK);
     assert_int_equal(pd_pack(&options, &result), PD_OK);
     assert_int_equal(pd_dataset_open(&dataset, output), PD_OK);

@@ -10,9 +10,15 @@
 /* Limits of what is read: the longest side in pixels, and the size of a file in bytes. */
 enum { PD_IMAGE_SIDE_MAX = 16384, PD_IMAGE_FILE_MAX = 256 << 20 };
 
+/* Bytes of pd_image.patient: the digits of 128 bits. */
+enum { PD_IMAGE_PATIENT = 33 };
+
 typedef struct pd_image {
     int height, width;
     uint8_t *pixels; /* grey, [height][width]; released with pd_image_free */
+    /* The same for all files that name the same patient, such as DICOM's PatientID: hexadecimal
+     * digits of a salted hash, from which the patient cannot be found. "": the file names none. */
+    char patient[PD_IMAGE_PATIENT];
 } pd_image;
 
 /* Reads an image file of any known format (src/data/image_format.h) as grey (Rec. 601 luma for
