@@ -5,7 +5,7 @@
 size_t pd_layer_trainable(const pd_layer *layer)
 {
     size_t count = 0;
-    for (int i = 0; i < layer->param_count; i++)
+    for (int i = 0; i < layer->param_count && !layer->frozen; i++)
         if (layer->params[i].trainable)
             count += pd_param_size(&layer->params[i]);
     return count;

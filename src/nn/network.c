@@ -29,6 +29,7 @@ void pd_network_destroy(pd_network **network)
     for (int i = 0; i < (*network)->count; i++)
         free((*network)->nodes[i].layer.name);
     pd_arena_destroy(&(*network)->arena);
+    free((*network)->freeze);
     free((*network)->nodes);
     free((*network)->tensors);
     free((*network)->weights);
@@ -111,6 +112,17 @@ int pd_network_add2(pd_network *network, const char *type, const char *name, int
     return add_layer(network, type, name, 2, (const int[]){input, other}, spec);
 }
 
+pd_status pd_network_freeze(pd_network *network, const char *upto)
+{
+    free(network->freeze);
+    return pd_strdup(&network->freeze, upto);
+}
+
+pd_frozen pd_network_frozen(const pd_network *network)
+{
+    return network->frozen;
+}
+
 int pd_network_pass_count(const pd_network *network)
 {
     return network->passes.pass_count;
@@ -137,6 +149,11 @@ float *pd_network_state(pd_network *network, size_t *count)
 {
     *count = network->state_count;
     return network->state;
+}
+
+size_t pd_network_gradient_count(const pd_network *network)
+{
+    return network->gradient_count;
 }
 
 void pd_network_use_gradient(pd_network *network, float *vectors)
@@ -202,7 +219,8 @@ void pd_network_flops(const pd_network *network, int index, double *forward, dou
     const pd_node *node = &network->nodes[index];
     int gradients = node->trainable > 0;
     for (int i = 0; i < node->layer.type->inputs; i++)
-        gradients += node->input[i] != PD_NETWORK_INPUT;
+        gradients +=
+            node->input[i] != PD_NETWORK_INPUT && network->nodes[node->input[i] - 1].has_gradient;
     *forward = node->layer.flops;
     *backward = gradients * node->layer.flops;
 }

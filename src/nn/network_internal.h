@@ -12,11 +12,13 @@ typedef struct pd_node {
     pd_layer layer;
     int input[PD_LAYER_INPUTS];
     int consumers;
-    size_t first_weight; /* offset of the layer's trainable floats */
-    size_t trainable;
-    /* Buffers of the arena: the output, its gradient, what the layer saves, and a second gradient
-     * for a node that several layers read. */
-    int output, gradient, saved, second;
+    size_t first_weight; /* offset of the layer's trainable floats in the weights */
+    size_t trainable;    /* floats; 0 if the layer is frozen */
+    bool backward;       /* the layer runs backward */
+    bool has_gradient;   /* the gradient of its output is computed */
+    /* Buffers of the arena: the output, its gradient, what the layer saves, a second gradient for a
+     * node that several layers read, and the workspaces of forward and backward. */
+    int output, gradient, saved, second, workspace, backward_workspace;
     float *y, *dy;
 } pd_node;
 
@@ -25,6 +27,9 @@ struct pd_network {
     int count, capacity;
     pd_node *nodes;  /* nodes[i] is layer i */
     char error[256]; /* the first error of building, or empty */
+
+    char *freeze; /* what to freeze; NULL: nothing */
+    pd_frozen frozen;
 
     bool planned;
     int last_convolution; /* see pd_network_last_convolution */
@@ -37,11 +42,11 @@ struct pd_network {
     pd_tensor *tensors;
     size_t weight_count, state_count;
     float *weights, *state;
-    float *gradient;       /* [subtrees][weight_count], borrowed */
-    float *pending;        /* [passes.depth][weight_count]: sums that later pieces complete */
+    size_t gradient_count; /* weights that are not frozen */
+    float *gradient;       /* [subtrees][gradient_count], borrowed */
+    float *pending;        /* [passes.depth][gradient_count]: sums that later pieces complete */
     float *lane_gradients; /* [lanes of a pass][largest layer]: before they are folded */
     pd_arena *arena;
-    int workspace;
 
     bool watching;
     int bad_output, bad_gradient;

@@ -1,3 +1,4 @@
+#include "freeze.h"
 #include "fuse.h"
 #include "network_internal.h"
 
@@ -46,6 +47,34 @@ static pd_status plan_layers(pd_network *network)
     return PD_OK;
 }
 
+/* Marks the frozen layers, and takes from them what only training needs. */
+static void freeze_layers(pd_network *network)
+{
+    network->gradient_count = network->weight_count - network->frozen.weights;
+    for (int i = 0; i < network->frozen.layers; i++) {
+        pd_node *node = &network->nodes[i];
+        node->layer.frozen = true;
+        node->layer.lane_sums = node->layer.lane_sum_numbers = 0;
+        node->layer.saved_bytes = 0;
+        node->trainable = pd_layer_trainable(&node->layer);
+    }
+}
+
+/* Decides which layers run backward: in training those whose weights are trained, and those between
+ * them and the loss; in inference those behind the last convolution. */
+static void mark_backward(pd_network *network, bool training)
+{
+    int last = network->last_convolution;
+    for (int i = 0; i < network->count; i++) {
+        pd_node *node = &network->nodes[i];
+        node->backward = training ? node->trainable > 0 : last >= 0 && i > last;
+        for (int j = 0; training && j < node->layer.type->inputs; j++)
+            if (node->input[j] != PD_NETWORK_INPUT)
+                node->backward |= network->nodes[node->input[j] - 1].backward;
+        node->has_gradient = node->backward || (last >= 0 && i == last);
+    }
+}
+
 /* Undoes plan_layers. */
 static void reset_layers(pd_network *network)
 {
@@ -63,6 +92,22 @@ static void reset_layers(pd_network *network)
     }
 }
 
+/* Floats of activations for one sample: the outputs of all layers, but of frozen ones only the
+ * largest input and output of a layer, which others reuse. */
+static size_t sample_floats(const pd_network *network)
+{
+    size_t kept = 0, reused = 0;
+    for (int i = 0; i < network->count; i++) {
+        const pd_layer *layer = &network->nodes[i].layer;
+        size_t out = pd_shape_size(layer->out), both = out + pd_shape_size(layer->in[0]);
+        if (!layer->frozen)
+            kept += out;
+        else if (both > reused)
+            reused = both;
+    }
+    return kept + reused;
+}
+
 /* Only the activations of one pass are in memory at a time. Several passes pay where activations
  * take much memory. They cost no speed as long as each has work for every thread, and enough
  * samples to make good use of what a layer prepares for each call, such as a transformed kernel. */
@@ -71,10 +116,7 @@ static int choose_pass_lanes(const pd_network *network)
     enum { MUCH = 512 << 20, SAMPLES = 4, SAMPLES_PER_THREAD = 2 };
     const pd_plan *plan = &network->plan;
     int least = plan->threads * SAMPLES_PER_THREAD;
-    size_t bytes_per_lane = 0;
-    for (int i = 0; i < network->count; i++)
-        bytes_per_lane +=
-            (size_t)plan->lane_samples * pd_shape_size(network->nodes[i].layer.out) * sizeof(float);
+    size_t bytes_per_lane = (size_t)plan->lane_samples * sample_floats(network) * sizeof(float);
     if (least < SAMPLES)
         least = SAMPLES;
     int lanes = plan->lanes;
@@ -86,10 +128,12 @@ static int choose_pass_lanes(const pd_network *network)
 
 /* Cuts the lanes into passes of at most `lanes` lanes (0: chosen here), and plans the layers for
  * the largest. */
-static pd_status plan_passes(pd_network *network, int lanes)
+static pd_status plan_passes(pd_network *network, int lanes, bool training)
 {
     pd_status status = PD_OK;
     PD_TRY(plan_layers(network));
+    PD_TRY(pd_freeze_resolve(&network->frozen, network, training ? network->freeze : NULL));
+    freeze_layers(network);
     if (lanes == 0)
         lanes = choose_pass_lanes(network);
     for (int i = 0; i < network->count; i++) {
@@ -101,7 +145,9 @@ static pd_status plan_passes(pd_network *network, int lanes)
         network->plan.lanes = network->passes.largest;
         reset_layers(network);
         PD_TRY(plan_layers(network));
+        freeze_layers(network);
     }
+    mark_backward(network, training);
 cleanup:
     return status;
 }
@@ -145,7 +191,7 @@ static pd_status plan_weights(pd_network *network, bool training)
     PD_TRY(pd_alloc(&network->tensors, (size_t)network->tensor_count, sizeof *network->tensors));
     place_tensors(network);
     if (training) {
-        PD_TRY(pd_alloc(&network->pending, (size_t)network->passes.depth * network->weight_count,
+        PD_TRY(pd_alloc(&network->pending, (size_t)network->passes.depth * network->gradient_count,
                         sizeof *network->pending));
         PD_TRY(pd_alloc(&network->lane_gradients,
                         (size_t)network->plan.lanes * largest_trainable(network),
@@ -163,27 +209,19 @@ static int backward_time(const pd_network *network, int i)
     return 2 * network->count - 1 - i;
 }
 
-/* The first layer that may run backward. */
-static int first_backward(const pd_network *network, bool training)
-{
-    int last = network->last_convolution;
-    return training ? 0 : last >= 0 ? last : network->count;
-}
-
 /* The times over which a node's output and its gradient are in use. */
 typedef struct lifetime {
     int output_end; /* the output is in use from its layer's forward on */
     int gradient_begin, gradient_end;
 } lifetime;
 
-/* `first` is the first layer that may run backward. */
-static lifetime find_lifetime(const pd_network *network, int i, int first)
+static lifetime find_lifetime(const pd_network *network, int i)
 {
     int layers = network->count, backward = backward_time(network, i);
     lifetime life = {.output_end = i, .gradient_begin = backward, .gradient_end = backward};
     if (i == layers - 1) /* the caller reads the output and fills its gradient */
         life.output_end = layers;
-    if (i >= first && network->nodes[i].layer.keeps_output)
+    if (network->nodes[i].backward && network->nodes[i].layer.keeps_output)
         life.output_end = backward;
     if (i == network->last_convolution) /* the caller reads both at the end */
         life.output_end = life.gradient_end = 2 * layers;
@@ -192,7 +230,7 @@ static lifetime find_lifetime(const pd_network *network, int i, int first)
         for (int k = 0; k < reader->layer.type->inputs; k++) {
             if (reader->input[k] != i + 1)
                 continue;
-            int end = j > first && reader->layer.keeps_input ? backward_time(network, j) : j;
+            int end = reader->backward && reader->layer.keeps_input ? backward_time(network, j) : j;
             if (end > life.output_end)
                 life.output_end = end;
             if (backward_time(network, j) < life.gradient_begin)
@@ -203,17 +241,21 @@ static lifetime find_lifetime(const pd_network *network, int i, int first)
 }
 
 /* Adds the buffers of layer i to the arena. */
-static pd_status add_layer_buffers(pd_network *network, int i, int first)
+static pd_status add_layer_buffers(pd_network *network, int i)
 {
     pd_status status = PD_OK;
     pd_node *node = &network->nodes[i];
     pd_arena *arena = network->arena;
-    lifetime life = find_lifetime(network, i, first);
+    lifetime life = find_lifetime(network, i);
     int backward = backward_time(network, i);
     size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
     size_t bytes = samples * pd_shape_size(node->layer.out) * sizeof(float);
+    size_t workspace = node->layer.workspace_floats * sizeof(float);
     PD_TRY(pd_arena_add(arena, bytes, i, life.output_end, &node->output));
-    if (i < first)
+    PD_TRY(pd_arena_add(arena, workspace, i, i, &node->workspace));
+    if (node->backward)
+        PD_TRY(pd_arena_add(arena, workspace, backward, backward, &node->backward_workspace));
+    if (!node->has_gradient)
         goto cleanup;
     PD_TRY(pd_arena_add(arena, node->layer.saved_bytes, i, backward, &node->saved));
     if (i < network->count - 1) /* the caller owns the gradient of the last layer */
@@ -224,36 +266,27 @@ cleanup:
     return status;
 }
 
-/* Adds every buffer to one arena, with its lifetime. Without training, only layers from the last
- * convolution on may run backward. */
-static pd_status add_buffers(pd_network *network, bool training)
+/* Adds every buffer to one arena, with its lifetime. */
+static pd_status add_buffers(pd_network *network)
 {
-    pd_status status = PD_OK;
-    size_t workspace = 0;
-    int first = first_backward(network, training);
-    PD_TRY(pd_arena_create(&network->arena));
-    for (int i = 0; i < network->count; i++) {
-        PD_TRY(add_layer_buffers(network, i, first));
-        if (network->nodes[i].layer.workspace_floats > workspace)
-            workspace = network->nodes[i].layer.workspace_floats;
-    }
-    PD_TRY(pd_arena_add(network->arena, workspace * sizeof(float), 0, 2 * network->count,
-                        &network->workspace));
-cleanup:
+    pd_status status = pd_arena_create(&network->arena);
+    for (int i = 0; i < network->count && status == PD_OK; i++)
+        status = add_layer_buffers(network, i);
     return status;
 }
 
-static pd_status plan_buffers(pd_network *network, bool training)
+static pd_status plan_buffers(pd_network *network)
 {
     pd_status status = PD_OK;
-    int first = first_backward(network, training), layers = network->count;
-    PD_TRY(add_buffers(network, training));
+    int layers = network->count;
+    PD_TRY(add_buffers(network));
     PD_TRY(pd_arena_place(network->arena));
     for (int i = 0; i < layers; i++) {
         pd_node *node = &network->nodes[i];
-        bool has_gradient = i >= first && i < layers - 1;
         node->y = pd_arena_at(network->arena, node->output);
-        node->dy = has_gradient ? pd_arena_at(network->arena, node->gradient) : NULL;
+        node->dy = node->has_gradient && i < layers - 1
+                       ? pd_arena_at(network->arena, node->gradient)
+                       : NULL;
     }
 cleanup:
     return status;
@@ -277,7 +310,7 @@ static pd_status plan_shapes(pd_network *network, const pd_plan *plan, int first
         pd_tree_subtrees(plan->total_lanes, first_lane, plan->lanes, network->subtrees);
     network->last_convolution = training ? -1 : find_last_convolution(network);
     pd_fuse_relus(network, network->last_convolution);
-    return plan_passes(network, training ? pass_lanes : plan->lanes);
+    return plan_passes(network, training ? pass_lanes : plan->lanes, training);
 }
 
 static pd_status plan_network(pd_network *network, const pd_plan *plan, int first_lane,
@@ -286,7 +319,7 @@ static pd_status plan_network(pd_network *network, const pd_plan *plan, int firs
     pd_status status = PD_OK;
     PD_TRY(plan_shapes(network, plan, first_lane, training, pass_lanes));
     PD_TRY(plan_weights(network, training));
-    PD_TRY(plan_buffers(network, training));
+    PD_TRY(plan_buffers(network));
 cleanup:
     return status;
 }
@@ -307,10 +340,10 @@ pd_status pd_network_measure(pd_network *network, const pd_plan *plan, int first
 {
     pd_status status = PD_OK;
     PD_TRY(plan_shapes(network, plan, first_lane, true, 0));
-    PD_TRY(add_buffers(network, true));
+    PD_TRY(add_buffers(network));
     PD_TRY(pd_arena_lay_out(network->arena));
-    size_t vectors = 1 + (size_t)network->passes.depth;
-    size_t floats = vectors * network->weight_count + network->state_count +
+    size_t floats = network->weight_count + network->state_count +
+                    (size_t)network->passes.depth * network->gradient_count +
                     (size_t)network->plan.lanes * largest_trainable(network);
     *bytes = floats * sizeof(float) + pd_arena_bytes(network->arena);
 cleanup:

@@ -24,13 +24,6 @@ static const float *output_of(const pd_network *network, int index, const float 
     return index == PD_NETWORK_INPUT ? x : network->nodes[index - 1].y;
 }
 
-static pd_exec with_workspace(const pd_network *network, const pd_exec *exec)
-{
-    pd_exec own = *exec;
-    own.workspace = pd_arena_at(network->arena, network->workspace);
-    return own;
-}
-
 static void add_to(float *sum, const float *term, size_t count, int threads)
 {
 #pragma omp parallel for num_threads(threads)
@@ -46,21 +39,22 @@ static pd_status forward_layer(pd_network *network, const pd_exec *exec, int i, 
     const float *inputs[PD_LAYER_INPUTS] = {NULL};
     for (int j = 0; j < node->layer.type->inputs; j++)
         inputs[j] = output_of(network, node->input[j], x);
-    bool saves =
-        exec->training || (network->last_convolution >= 0 && i > network->last_convolution);
+    pd_exec own = *exec;
+    own.training = exec->training && !node->layer.frozen;
+    own.workspace = pd_arena_at(network->arena, node->workspace);
+    bool saves = node->backward && (exec->training || network->last_convolution >= 0);
     void *saved = saves ? pd_arena_at(network->arena, node->saved) : NULL;
-    pd_status status = node->layer.type->forward(&node->layer, exec, inputs, node->y, saved);
+    pd_status status = node->layer.type->forward(&node->layer, &own, inputs, node->y, saved);
     return status == PD_OK ? PD_OK : pd_error_prefix(status, "layer '%s'", node->layer.name);
 }
 
 pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const float *x,
                              const float **y)
 {
-    pd_exec own = with_workspace(network, exec);
     for (int i = 0; i < network->count; i++) {
         const pd_node *node = &network->nodes[i];
         double since = profile_start(network);
-        pd_status status = forward_layer(network, &own, i, x);
+        pd_status status = forward_layer(network, exec, i, x);
         if (status != PD_OK)
             return status;
         if (network->times != NULL)
@@ -86,7 +80,7 @@ static void choose_dx(const pd_network *network, int i, const bool *written,
         if (node->input[j] == PD_NETWORK_INPUT)
             continue;
         const pd_node *source = &network->nodes[node->input[j] - 1];
-        if (source->dy == NULL) /* not training, and before the last convolution */
+        if (!source->has_gradient)
             continue;
         bool again = j > 0 && node->input[j] == node->input[0]; /* reads one node twice */
         dx[j] = written[node->input[j]] || again ? pd_arena_at(network->arena, source->second)
@@ -107,7 +101,9 @@ static pd_status backward_layer(pd_network *network, const pd_exec *exec, int i,
     for (int j = 0; j < layer->type->inputs && layer->keeps_input; j++)
         arrays.x[j] = output_of(network, node->input[j], x);
     choose_dx(network, i, written, arrays.dx);
-    pd_status status = layer->type->backward(layer, exec, &arrays);
+    pd_exec own = *exec;
+    own.workspace = pd_arena_at(network->arena, node->backward_workspace);
+    pd_status status = layer->type->backward(layer, &own, &arrays);
     if (status != PD_OK)
         return pd_error_prefix(status, "layer '%s'", layer->name);
 
@@ -123,12 +119,12 @@ static pd_status backward_layer(pd_network *network, const pd_exec *exec, int i,
     return PD_OK;
 }
 
-/* Sum `height` of the stack of subtree `subtree`, of the weights from `first` on. */
+/* Sum `height` of the stack of subtree `subtree`, of the weights from number `first` on. */
 static float *stack_at(const pd_network *network, int subtree, int height, size_t first)
 {
     float *vectors = height == 0 ? network->gradient : network->pending;
     int index = height == 0 ? subtree : height - 1;
-    return vectors + (size_t)index * network->weight_count + first;
+    return vectors + (size_t)index * network->gradient_count + first - network->frozen.weights;
 }
 
 /* Folds the lane gradients of a layer over a piece, whose first lane is lane `first` of its pass,
@@ -175,16 +171,17 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass
 {
     bool last = pass == network->passes.pass_count - 1;
     pd_status status = PD_OK;
-    pd_exec own = with_workspace(network, exec);
     bool written[network->count + 1];
     if (network->gradient == NULL)
         return pd_fail("pd_network_use_gradient must precede pd_network_backward");
     memset(written, 0, sizeof written);
     for (int i = network->count - 1; i >= 0; i--) {
         const pd_node *node = &network->nodes[i];
+        if (!node->backward)
+            continue;
         double since = profile_start(network);
         PD_TRY(
-            backward_layer(network, &own, i, x, i == network->count - 1 ? dy : node->dy, written));
+            backward_layer(network, exec, i, x, i == network->count - 1 ? dy : node->dy, written));
         if (network->times != NULL)
             pd_clock_lap(&since, &network->times[i].backward);
         if (node->trainable == 0)
@@ -196,7 +193,7 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass
         if (network->times != NULL)
             pd_clock_lap(&since, &network->times[i].fold);
         if (last && ready != NULL)
-            PD_TRY(ready(context, node->first_weight, node->trainable));
+            PD_TRY(ready(context, node->first_weight - network->frozen.weights, node->trainable));
     }
 cleanup:
     return status;
@@ -208,12 +205,11 @@ pd_status pd_network_activation(pd_network *network, const pd_exec *exec, const 
     int last = network->last_convolution, count = network->count;
     if (last < 0)
         return pd_fail("the network has no convolution, or was planned for training");
-    pd_exec own = with_workspace(network, exec);
     bool written[count + 1];
     memset(written, 0, sizeof written);
     for (int i = count - 1; i > last; i--) {
         float *from = i == count - 1 ? dy : network->nodes[i].dy;
-        pd_status status = backward_layer(network, &own, i, x, from, written);
+        pd_status status = backward_layer(network, exec, i, x, from, written);
         if (status != PD_OK)
             return status;
     }

@@ -175,6 +175,8 @@ struct pd_layer {
     bool relu_deferred; /* the reader's backward applies the gradient of this layer's ReLU */
     bool masks_dx;      /* backward applies the gradient of the ReLU of the layer that it reads */
 
+    bool frozen; /* set by the network: runs as in inference, and not backward */
+
     pd_shape in[PD_LAYER_INPUTS];
     pd_shape out;
     int param_count;
@@ -203,7 +205,8 @@ static inline size_t pd_param_size(const pd_param *param)
     return size;
 }
 
-/* Number of trainable floats of a layer: the length of one lane's gradient. */
+/* Number of floats of a layer that are trained, 0 if it is frozen: the length of one lane's
+ * gradient. */
 size_t pd_layer_trainable(const pd_layer *layer);
 
 /* Appends a param to layer->params during planning and returns it, zeroed but for the arguments.

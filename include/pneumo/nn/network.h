@@ -24,6 +24,29 @@ int pd_network_add(pd_network *network, const char *type, const char *name, int 
 int pd_network_add2(pd_network *network, const char *type, const char *name, int input, int other,
                     pd_layer_spec spec);
 
+/* Freezes the layers up to `upto`, in the order in which they were added, when the network is
+ * planned for training. `upto` is "base" (all but the last layer with weights), the name of a
+ * layer, or the beginning of names, up to a separator or the boundary between letters and digits:
+ * "block3" stands for the last layer whose name begins with it. "" freezes nothing. Layers without
+ * weights behind the last frozen layer with weights are not frozen.
+ *
+ * Frozen layers run as in inference: weights and moving statistics are constants, dropout is off.
+ * Backward ends at the lowest layer that is trained; frozen weights have no gradient, and the
+ * buffers of frozen layers are reused. An unknown name is an error of planning that lists names.
+ * Before planning. */
+pd_status pd_network_freeze(pd_network *network, const char *upto);
+
+/* What is frozen: the first layers, and the first floats of weights and state. */
+typedef struct pd_frozen {
+    int layers;            /* frozen ones */
+    int with_weights;      /* of these */
+    int all_with_weights;  /* layers of the network with weights */
+    size_t weights, state; /* floats */
+} pd_frozen;
+
+/* After planning. All but all_with_weights are 0 for inference. */
+pd_frozen pd_network_frozen(const pd_network *network);
+
 /* Fixes shapes, weights and buffers. `first_lane` is the first lane held here. With `training`
  * false, only the buffers for inference and pd_network_activation are made. Chooses the passes;
  * they do not change the bits. Reports the first error of building. */
@@ -49,9 +72,9 @@ void pd_network_initialise(pd_network *network, uint64_t seed);
 pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const float *x,
                              const float **y);
 
-/* Called in the last pass when the trainable gradients [offset, offset + count) are final in every
- * subtree vector. Offsets decrease from call to call; the ranges are adjacent and cover all
- * weights. */
+/* Called in the last pass when the elements [offset, offset + count) of the gradient are final in
+ * every subtree vector. Offsets decrease from call to call; the ranges are adjacent and cover the
+ * whole gradient. */
 typedef pd_status (*pd_gradient_ready)(void *context, size_t offset, size_t count);
 
 /* Follows a training forward of pass `pass` on the same x. dy [samples][outputs] is the gradient of
@@ -77,9 +100,13 @@ pd_status pd_network_activation(pd_network *network, const pd_exec *exec, const 
 float *pd_network_weights(pd_network *network, size_t *count);
 float *pd_network_state(pd_network *network, size_t *count);
 
-/* Sets where backward puts the gradient: one vector [count of weights] for each maximal subtree of
- * the lanes held here, at vectors + i * count; borrowed. Between planning for training and the
- * first backward. */
+/* Floats of a gradient: of all weights that are not frozen. Element i belongs to weight
+ * pd_network_frozen().weights + i. */
+size_t pd_network_gradient_count(const pd_network *network);
+
+/* Sets where backward puts the gradient: one vector [pd_network_gradient_count] for each maximal
+ * subtree of the lanes held here, one after another; borrowed. Between planning for training and
+ * the first backward. */
 void pd_network_use_gradient(pd_network *network, float *vectors);
 
 /* The layers, for checkpoints and tables; layer 0 is the first one added. */
