@@ -65,12 +65,14 @@ static const pd_option options[] = {
      .choices = rules},
     {"target-sensitivity", 0, PD_OPTION_NUMBER, offsetof(arguments, calibrate.target_sensitivity),
      "S",
-     "target such as 0.95 (default: that of the checkpoint's job); rule sensitivity adds the job's "
-     "sensitivity_margin",
+     "target such as 0.95 (default: that of the checkpoint's job); the job's sensitivity_margin is "
+     "added",
      .high = 1, .above_low = true},
     {"target-specificity", 0, PD_OPTION_NUMBER, offsetof(arguments, calibrate.target_specificity),
-     "S", "target such as 0.9 (default: that of the checkpoint's job)", .high = 1,
-     .above_low = true},
+     "S",
+     "target such as 0.9 (default: that of the checkpoint's job); rule both adds the job's "
+     "specificity_margin",
+     .high = 1, .above_low = true},
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, calibrate.output), "FILE",
      "the checkpoint to write", .required = true, .complete = PD_COMPLETE_FILES},
     PD_OPTION_THREADS(arguments, calibrate.threads),

@@ -246,9 +246,13 @@ static pd_decision_rule make_rule(const pd_calibrator *calibrator, const char *w
 {
     const pd_calibrate_options *options = calibrator->options;
     pd_decision_rule rule = pd_decision_rule_of(pd_classifier_job(calibrator->classifier), where);
+    pd_threshold_rule own = rule.threshold;
     if (options->rule != NULL)
         rule.threshold =
             strcmp(options->rule, "both") == 0 ? PD_THRESHOLD_BOTH : PD_THRESHOLD_SENSITIVITY;
+    /* The job's margins belong to its own rule. */
+    if (rule.threshold != own)
+        rule.sensitivity_margin = rule.specificity_margin = 0;
     if (!isnan(options->target_sensitivity))
         rule.target_sensitivity = options->target_sensitivity;
     if (!isnan(options->target_specificity))
@@ -357,10 +361,12 @@ static pd_status set_up(pd_calibrator *calibrator)
         goto cleanup;
     }
     pd_decision_rule rule = make_rule(calibrator, "");
-    if (rule.threshold == PD_THRESHOLD_BOTH &&
-        (rule.target_sensitivity >= 1 || rule.target_specificity >= 1))
-        status = pd_fail("%s: rule 'both' needs targets below 1; its job has %g and %g",
-                         options->checkpoint, rule.target_sensitivity, rule.target_specificity);
+    double sensitivity = rule.target_sensitivity + rule.sensitivity_margin;
+    double specificity = rule.target_specificity + rule.specificity_margin;
+    if (rule.threshold == PD_THRESHOLD_BOTH && (sensitivity >= 1 || specificity >= 1))
+        status = pd_fail("%s: rule 'both' needs targets below 1; with the margins of its job they "
+                         "are %g and %g",
+                         options->checkpoint, sensitivity, specificity);
 cleanup:
     return status;
 }

@@ -156,6 +156,7 @@ static void warn_of_rules(const pd_classifier *classifier)
         const pd_job *job = &member->job;
         if (job->decision.target_sensitivity != first->decision.target_sensitivity ||
             job->decision.sensitivity_margin != first->decision.sensitivity_margin ||
+            job->decision.specificity_margin != first->decision.specificity_margin ||
             job->threshold_on != first->threshold_on ||
             job->decision.target_specificity != first->decision.target_specificity)
             pd_log_warn("%s: its job has other [evaluate] keys for the threshold; the average uses "

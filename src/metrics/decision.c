@@ -61,20 +61,21 @@ static pd_status choose_threshold(pd_decision *out, double *probability,
                                   size_t count)
 {
     pd_status status;
+    double sensitivity = rule->target_sensitivity + rule->sensitivity_margin;
     if (rule->threshold == PD_THRESHOLD_BOTH) {
-        status =
-            pd_threshold_both(&out->threshold, probability, scores, count, rule->target_sensitivity,
-                              rule->target_specificity, rule->copies);
+        double specificity = rule->target_specificity + rule->specificity_margin;
+        status = pd_threshold_both(&out->threshold, probability, scores, count, sensitivity,
+                                   specificity, rule->copies);
         char text[16] = "above 0.99"; /* never certain */
         if (*probability <= 0.99)
             snprintf(text, sizeof text, "%.2f", *probability);
         snprintf(out->rule, sizeof out->rule,
                  "most probable that both %g %% sensitivity and %g %% specificity hold on new "
                  "images (probability %s), on %s",
-                 100 * rule->target_sensitivity, 100 * rule->target_specificity, text, rule->where);
+                 100 * sensitivity, 100 * specificity, text, rule->where);
         return status;
     }
-    double least = fmin(1, rule->target_sensitivity + rule->sensitivity_margin);
+    double least = fmin(1, sensitivity);
     *probability = (double)NAN;
     status = pd_threshold_choose(&out->threshold, scores, count, least);
     snprintf(out->rule, sizeof out->rule,

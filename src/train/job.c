@@ -177,7 +177,9 @@ static const pd_key rows[] = {
      CHOICES(threshold_rules),
      "highest specificity at the target sensitivity, or most probable to meet both targets"},
     {"evaluate", "sensitivity_margin", FIELD(decision.sensitivity_margin), "0", "[0, 1)", NULL,
-     "rule sensitivity: added to the target on validation"},
+     "added to the target sensitivity when the threshold is chosen"},
+    {"evaluate", "specificity_margin", FIELD(decision.specificity_margin), "0", "[0, 1)", NULL,
+     "rule both: added to the target specificity when the threshold is chosen"},
     {"evaluate", "threshold_on", FIELD(threshold_on), "validation", NULL, CHOICES(threshold_folds),
      "choose the threshold on the validation images, or on changed ones"},
     {"evaluate", "stress_rounds", FIELD(stress_rounds), "2", "[1, 25]", NULL,
@@ -224,12 +226,17 @@ static pd_status check_training(const pd_job *job, const pd_key_file *file)
 
 static pd_status check_decision(const pd_job *job, const pd_key_file *file)
 {
-    if (job->decision.threshold == PD_THRESHOLD_BOTH && job->decision.target_sensitivity == 1)
+    const pd_decision_rule *rule = &job->decision;
+    if (rule->threshold != PD_THRESHOLD_BOTH)
+        return PD_OK;
+    if (rule->target_sensitivity + rule->sensitivity_margin >= 1)
         return pd_key_file_fail(file, "target_sensitivity", "threshold_rule",
-                                pd_fail("threshold_rule = both needs target_sensitivity below 1"));
-    if (job->decision.threshold == PD_THRESHOLD_BOTH && job->decision.target_specificity == 1)
+                                pd_fail("threshold_rule = both needs target_sensitivity and "
+                                        "sensitivity_margin with a sum below 1"));
+    if (rule->target_specificity + rule->specificity_margin >= 1)
         return pd_key_file_fail(file, "target_specificity", "threshold_rule",
-                                pd_fail("threshold_rule = both needs target_specificity below 1"));
+                                pd_fail("threshold_rule = both needs target_specificity and "
+                                        "specificity_margin with a sum below 1"));
     return PD_OK;
 }
 

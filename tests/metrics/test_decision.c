@@ -52,7 +52,6 @@ static void test_rules(void **state)
                     1 / (1 + exp(-scores[i].logit / decision.temperature)), 1e-12);
 
     job.decision.threshold = PD_THRESHOLD_BOTH;
-    job.decision.sensitivity_margin = 0.03; /* unused by this rule */
     rule = pd_decision_rule_of(&job, "a fold");
     decision = decide(&found, &rule, scores);
     assert_int_equal(pd_threshold_both(&threshold, &probability, scores, ALL, 0.95, 0.9, 1), PD_OK);
@@ -65,6 +64,17 @@ static void test_rules(void **state)
              probability);
     assert_string_equal(decision.rule, expected);
 
+    rule.sensitivity_margin = 0.01;
+    rule.specificity_margin = 0.05;
+    decision = decide(&found, &rule, scores);
+    assert_int_equal(
+        pd_threshold_both(&threshold, &probability, scores, ALL, 0.95 + 0.01, 0.9 + 0.05, 1),
+        PD_OK);
+    assert_true(decision.threshold == threshold && found == probability);
+    assert_non_null(strstr(decision.rule, "both 96 % sensitivity and 95 % specificity"));
+    rule.sensitivity_margin = rule.specificity_margin = 0;
+
+    decide(&probability, &rule, scores);
     rule.copies = 20; /* scores of copies are less informative about new images */
     decide(&found, &rule, scores);
     assert_true(found < probability);

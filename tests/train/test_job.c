@@ -213,10 +213,18 @@ static void test_rules(void **state)
     expect_error("[regularise]\nweight_decay = 0.1\n[train]\noptimizer = sgd\n",
                  "dir/t.ini:4: weight_decay requires optimizer = adamw; for sgd set l2");
     expect_error("[data]\nchannels = 2\n", "dir/t.ini:2: channels = 2 is neither 1 nor 3");
-    expect_error("[evaluate]\nthreshold_rule = both\ntarget_sensitivity = 1\n",
-                 "dir/t.ini:3: threshold_rule = both needs target_sensitivity below 1");
-    expect_error("[evaluate]\ntarget_specificity = 1\nthreshold_rule = both\n",
-                 "dir/t.ini:3: threshold_rule = both needs target_specificity below 1");
+    expect_error(
+        "[evaluate]\nthreshold_rule = both\ntarget_sensitivity = 1\n",
+        "dir/t.ini:3: threshold_rule = both needs target_sensitivity and sensitivity_margin "
+        "with a sum below 1");
+    expect_error(
+        "[evaluate]\ntarget_specificity = 1\nthreshold_rule = both\n",
+        "dir/t.ini:3: threshold_rule = both needs target_specificity and specificity_margin "
+        "with a sum below 1");
+    expect_error(
+        "[evaluate]\nspecificity_margin = 0.1\nthreshold_rule = both\n",
+        "dir/t.ini:3: threshold_rule = both needs target_specificity and specificity_margin "
+        "with a sum below 1");
     expect_error("[evaluate]\nthreshold_rule = youden\n",
                  "dir/t.ini:2: threshold_rule 'youden' is unknown; choices are sensitivity, both");
     expect_begin("[data]\ncross = 1\ncross_part = 1\n", "dir/t.ini:2: cross = 1 leaves nothing");

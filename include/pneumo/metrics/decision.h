@@ -10,10 +10,12 @@
 typedef struct pd_decision_rule {
     pd_threshold_rule threshold;
     double target_sensitivity, target_specificity;
-    double sensitivity_margin; /* added to the target by PD_THRESHOLD_SENSITIVITY */
-    pd_views views;            /* PD_VIEWS_AUTO: those with the lowest cross-entropy */
-    double copies;             /* scores per image, as in pd_threshold_both */
-    const char *where;         /* for the text, such as "the validation fold"; borrowed */
+    /* Added to the targets when the threshold is chosen; PD_THRESHOLD_SENSITIVITY ignores the
+     * second. */
+    double sensitivity_margin, specificity_margin;
+    pd_views views;    /* PD_VIEWS_AUTO: those with the lowest cross-entropy */
+    double copies;     /* scores per image, as in pd_threshold_both */
+    const char *where; /* for the text, such as "the validation fold"; borrowed */
 } pd_decision_rule;
 
 /* Decides by scores[count], of both classes; sets their probabilities to those that the decision
