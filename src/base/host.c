@@ -1,6 +1,9 @@
 #include "pneumo/base/host.h"
 
+#include "pneumo/base/number.h"
+
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,4 +142,35 @@ pd_host pd_host_query(const char *root)
     host.address_space = unmapped > 0 ? unmapped : 0;
     apply_all_limits(&host, root);
     return host;
+}
+
+/* Adds the cores of OpenMP's places, among which it binds threads. */
+static void add_places(cpu_set_t *out)
+{
+    for (int place = 0; place < omp_get_num_places(); place++) {
+        int count = omp_get_place_num_procs(place), cores[CPU_SETSIZE];
+        if (count > CPU_SETSIZE)
+            continue;
+        omp_get_place_proc_ids(place, cores);
+        for (int i = 0; i < count; i++)
+            CPU_SET((size_t)cores[i], out);
+    }
+}
+
+void pd_host_cores(cpu_set_t *out)
+{
+    CPU_ZERO(out);
+    if (sched_getaffinity(0, sizeof *out, out) != 0)
+        CPU_ZERO(out);
+    add_places(out);
+    if (CPU_COUNT(out) == 0)
+        CPU_SET(0, out);
+}
+
+int pd_host_threads(void)
+{
+    cpu_set_t cores;
+    pd_host_cores(&cores);
+    double processors = floor(fmin(pd_host_query("").processors, CPU_COUNT(&cores)));
+    return pd_max_int(1, pd_min_int((int)processors, omp_get_thread_limit()));
 }

@@ -140,6 +140,9 @@ static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ran
     cpu_set_t cores;
     int threads = 0, own = 0;
     double processors = facts[leader].limits.processors;
+    char quota[64] = "";
+    if (!isinf(processors))
+        snprintf(quota, sizeof quota, ", with a quota of the CPU time of %.2g", processors);
     CPU_ZERO(&cores);
     for (int rank = leader; rank < ranks; rank++) {
         if (!pd_facts_same_host(facts, leader, rank))
@@ -150,10 +153,9 @@ static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ran
         int bound = CPU_COUNT(&facts[rank].cores);
         if (facts[rank].threads > bound) {
             pd_checks_add(checks, PD_CHECK_WARN, "binding",
-                          "rank %d on %s has %d threads but is bound to %d core%s: start with "
-                          "mpirun --bind-to none, or srun --cpus-per-task=%d",
-                          rank, facts[rank].host, facts[rank].threads, bound, bound == 1 ? "" : "s",
-                          facts[rank].threads);
+                          "rank %d on %s has %d threads but is bound to %d core%s: %s", rank,
+                          facts[rank].host, facts[rank].threads, bound, bound == 1 ? "" : "s",
+                          facts[rank].advice);
             return;
         }
     }
@@ -161,18 +163,19 @@ static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ran
     if (threads > usable)
         pd_checks_add(checks, PD_CHECK_WARN, "binding",
                       "%s: %d rank%s with %d threads in all share %d core%s: start fewer, use "
-                      "--threads, or mpirun --bind-to none if they are bound to the same cores",
+                      "fewer --threads, or if they are bound to the same cores, %s",
                       facts[leader].host, own, own == 1 ? "" : "s", threads, usable,
-                      usable == 1 ? "" : "s");
+                      usable == 1 ? "" : "s", facts[leader].advice);
     else if (threads > ceil(processors))
         pd_checks_add(checks, PD_CHECK_WARN, "binding",
-                      "%s: %d threads, but the control group limits them to %.1f processors: "
-                      "raise its limit (cpu.max), or use --threads",
+                      "%s: %d threads, but the control group's quota is the CPU time of %.2g "
+                      "cores: raise it (docker --cpus, cpu.max), or use fewer --threads",
                       facts[leader].host, threads, processors);
     else if (leader == 0)
-        pd_checks_add(checks, PD_CHECK_OK, "binding", "%d rank%s of %d thread%s on %d core%s%s",
+        pd_checks_add(checks, PD_CHECK_OK, "binding", "%d rank%s of %d thread%s on %d core%s%s%s",
                       own, own == 1 ? "" : "s", facts[0].threads, facts[0].threads == 1 ? "" : "s",
-                      usable, usable == 1 ? "" : "s", own < ranks ? ", of the first host" : "");
+                      usable, usable == 1 ? "" : "s", quota,
+                      own < ranks ? ", of the first host" : "");
 }
 
 void pd_check_binding(pd_checks *checks, const pd_facts *facts, int ranks)

@@ -2,6 +2,7 @@
 
 #include "pneumo/base/clock.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/comm/launcher.h"
 #include "pneumo/io/storage.h"
 #include "pneumo/kernels/blas.h"
 #include "pneumo/kernels/instructions.h"
@@ -14,7 +15,7 @@
 static uint64_t digest_program(void)
 {
     uint64_t digest = 0xcbf29ce484222325u;
-    FILE *in = fopen("/proc/doctor/exe", "rb");
+    FILE *in = fopen("/proc/self/exe", "rb");
     if (in == NULL)
         return 0;
     for (int byte; (byte = getc(in)) != EOF;)
@@ -72,8 +73,8 @@ void pd_facts_look(pd_facts *out, const pd_comm *comm, int threads)
     copy(out->better, sizeof out->better, pd_blas_better_core());
     copy(out->instructions, sizeof out->instructions, pd_instructions_name());
     out->threads = threads;
-    if (sched_getaffinity(0, sizeof out->cores, &out->cores) != 0)
-        CPU_ZERO(&out->cores);
+    pd_host_cores(&out->cores);
+    pd_launcher_advise(out->advice, sizeof out->advice, pd_comm_get_cores(comm).launcher, threads);
     out->limits = pd_host_query("");
     out->gflops = time_products(threads);
 }

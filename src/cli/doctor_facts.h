@@ -20,7 +20,8 @@ typedef struct pd_facts {
     char better[32];  /* the same if OpenBLAS has chosen an older one, else "" */
     char instructions[32];
     int threads;
-    cpu_set_t cores; /* that the rank may run on */
+    cpu_set_t cores;  /* that the rank may run on */
+    char advice[128]; /* how to give it as many as it has threads */
     pd_host limits;
     double gflops; /* of a matrix product on all threads */
 

@@ -114,7 +114,8 @@ static const pd_option options[] = {
     {"skip-bad", 0, PD_OPTION_FLAG, offsetof(arguments, pack.skip_bad), NULL,
      .help = "leave out images that cannot be read instead of stopping"},
     {"threads", 't', PD_OPTION_INT, offsetof(arguments, pack.threads), "N",
-     "threads that decode images (default: one per core)", .low = 1, .high = 1024},
+     "threads that decode images (default: one per core that the program may use)", .low = 1,
+     .high = 1024},
     {0}};
 
 static pd_status run(pd_comm *comm, void *values, char **operands, int count)

@@ -19,7 +19,7 @@ static const pd_option options[] = {
     {"seed", 0, PD_OPTION_INT64, offsetof(arguments, seed), "N",
      "the same seed draws the same images (default 1)", .low = 0, .high = INT64_MAX},
     {"threads", 't', PD_OPTION_INT, offsetof(arguments, threads), "N",
-     "threads that draw (default: one per core)", .low = 1, .high = 1024},
+     "threads that draw (default: one per core that the program may use)", .low = 1, .high = 1024},
     {"truth", 0, PD_OPTION_FLAG, offsetof(arguments, truth), NULL,
      .help = "also write DIR/truth.csv: each focal opacity (bacteria) as an ellipse, by its centre "
              "and half axes in pixels"},

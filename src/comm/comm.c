@@ -1,23 +1,19 @@
 /* The handle: selects the transport and holds the numbers of the communicator. */
 #include "comm_internal.h"
+#include "cores.h"
 
+#include "pneumo/base/host.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/comm/launcher.h"
 #include "pneumo/kernels/tree.h"
 #include "transport.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
-
-/* Whether an MPI launcher started this process. SLURM_PROCID is no evidence of MPI: plain srun and
- * batch scripts set it too. */
-static bool has_launcher(void)
-{
-    return getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL ||
-           getenv("PMI_RANK") != NULL || getenv("PMI_SIZE") != NULL;
-}
 
 /* Without MPI, each task of an srun step would do the whole work and write the same files. */
 static void warn_about_srun(void)
@@ -39,6 +35,32 @@ static void release(pd_comm *comm)
     free(comm);
 }
 
+/* Sets usable_cores, core_share and first_of_kind. Collective. */
+static pd_status count_cores(pd_comm *comm)
+{
+    pd_status status = PD_OK;
+    pd_rank_cores own = {0};
+    void *all = NULL;
+    double *shares = NULL;
+    size_t bytes, count = (size_t)comm->size;
+    memcpy(own.host, comm->host, sizeof own.host);
+    pd_host_cores(&own.cores);
+    PD_TRY(pd_alloc(&shares, count, sizeof *shares));
+    PD_TRY(pd_comm_gather(comm, &own, sizeof own, &all, &bytes));
+    if (all != NULL)
+        pd_cores_divide(shares, all, count);
+    PD_TRY(pd_comm_broadcast(comm, shares, count * sizeof *shares, 0));
+    comm->core_share = shares[comm->rank];
+    comm->usable_cores = CPU_COUNT(&own.cores);
+    comm->first_of_kind = true;
+    for (int rank = 0; rank < comm->rank; rank++)
+        comm->first_of_kind = comm->first_of_kind && shares[rank] != comm->core_share;
+cleanup:
+    free(shares);
+    free(all);
+    return status;
+}
+
 pd_status pd_comm_create(pd_comm **out)
 {
     pd_status status = PD_OK;
@@ -47,7 +69,8 @@ pd_status pd_comm_create(pd_comm **out)
     PD_TRY(pd_alloc(&comm, 1, sizeof *comm));
     if (gethostname(comm->host, sizeof comm->host - 1) != 0)
         snprintf(comm->host, sizeof comm->host, "unknown host");
-    if (has_launcher()) {
+    comm->launcher = pd_launcher_find();
+    if (comm->launcher != NULL) {
         comm->transport = &pd_transport_mpi;
     } else {
         comm->transport = &pd_transport_serial;
@@ -59,6 +82,7 @@ pd_status pd_comm_create(pd_comm **out)
     PD_TRY(pd_alloc(&comm->gathered, (size_t)comm->size, sizeof *comm->gathered));
     PD_TRY(pd_alloc(&comm->sizes, (size_t)comm->size, sizeof *comm->sizes));
     PD_TRY(pd_alloc(&comm->offsets, (size_t)comm->size, sizeof *comm->offsets));
+    PD_TRY(count_cores(comm));
     *out = comm;
     comm = NULL;
 
@@ -116,6 +140,14 @@ int pd_comm_local_size(const pd_comm *comm)
 const char *pd_comm_host(const pd_comm *comm)
 {
     return comm->host;
+}
+
+pd_comm_cores pd_comm_get_cores(const pd_comm *comm)
+{
+    return (pd_comm_cores){.usable = comm->usable_cores,
+                           .share = comm->core_share,
+                           .first_of_kind = comm->first_of_kind,
+                           .launcher = comm->launcher};
 }
 
 const char *pd_comm_library(const pd_comm *comm, char *version, size_t size)

@@ -96,7 +96,11 @@ struct pd_comm {
     int group_size;             /* groups are runs of consecutive ranks */
     char group_obstacle[512];
     char host[256];
-    char position[128];  /* pd_comm_set_position; written by the transport */
+    const struct pd_launcher *launcher; /* NULL: none */
+    int usable_cores;                   /* that this rank may run on */
+    double core_share;                  /* of these, its part of what the host's ranks share */
+    bool first_of_kind;                 /* no rank before this one has the same share */
+    char position[128];                 /* pd_comm_set_position; written by the transport */
     const char *awaited; /* what the next operation on the main channel delivers, for messages */
     int lanes, first_lane, lane_count;
 

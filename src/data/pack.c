@@ -2,18 +2,18 @@
 
 #include "digest.h"
 #include "draft.h"
+#include "pneumo/base/host.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 pd_pack_options pd_pack_defaults(void)
 {
     return (pd_pack_options){
-        .size = 224, .folds = pd_folds_defaults(), .threads = omp_get_num_procs()};
+        .size = 224, .folds = pd_folds_defaults(), .threads = pd_host_threads()};
 }
 
 static pd_status check_options(const pd_pack_options *options)

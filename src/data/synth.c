@@ -1,6 +1,7 @@
 #include "pneumo/data/synth.h"
 
 #include "phantom.h"
+#include "pneumo/base/host.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/base/random.h"
@@ -8,7 +9,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ typedef struct pd_plan {
 
 pd_synth_options pd_synth_defaults(void)
 {
-    return (pd_synth_options){.images = 2000, .seed = 1, .threads = omp_get_num_procs()};
+    return (pd_synth_options){.images = 2000, .seed = 1, .threads = pd_host_threads()};
 }
 
 /* Plans `count` images of one cause in plans[count]. Most patients have one image, some up to six.

@@ -1,7 +1,11 @@
 #include "blas_internal.h"
 
+#include "pneumo/base/host.h"
+
 #include <cblas.h>
 #include <limits.h>
+#include <omp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -10,9 +14,8 @@
 /* Set in the environment after a restart, so that an unsuccessful one is not repeated. */
 static const char *const restarted = "PNEUMO_BLAS_RESTARTED";
 
-/* Runs when the program is loaded, so that products are single-threaded in tests and benchmarks
- * that do not call pd_blas_prepare, too. OpenBLAS only checks whether it is called from a parallel
- * region, and a region of one thread does not count. */
+/* For an OpenBLAS with threads of its own; see pd_gemm for one that uses OpenMP. Runs when the
+ * program is loaded, so that tests and benchmarks need no call. */
 __attribute__((constructor)) static void blas_use_one_thread(void)
 {
     openblas_set_num_threads(1);
@@ -52,6 +55,10 @@ void pd_blas_prepare(char **argv)
         setenv(restarted, "1", 1);
         /* The program's own path, so that process lists show its name. */
         char program[PATH_MAX];
+        cpu_set_t cores;
+        /* OpenMP has bound this thread already, and the new program inherits that. */
+        pd_host_cores(&cores);
+        sched_setaffinity(0, sizeof cores, &cores);
         ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
         if (length > 0) {
             program[length] = '\0';
@@ -76,9 +83,17 @@ const char *pd_blas_version(void)
 void pd_gemm(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, const float *a,
              int lda, const float *b, int ldb, float beta, float *c, int ldc)
 {
+    /* Outside a region of several threads, an OpenBLAS that uses OpenMP splits the product among
+     * omp_get_max_threads() threads, which wait for each other. If OpenMP starts fewer (because of
+     * OMP_THREAD_LIMIT, or of OMP_DYNAMIC on a busy host), they wait for ever. */
+    int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+    if (threads > 1)
+        omp_set_num_threads(1);
     cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
                 transpose_b ? CblasTrans : CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c,
                 ldc);
+    if (threads > 1)
+        omp_set_num_threads(threads);
 }
 
 void pd_gemm_reference(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha,

@@ -45,7 +45,8 @@ static const pd_key rows[] = {
     {"run", "reduction", FIELD(reduction), "exact", NULL, CHOICES(pd_reduction_names),
      "sum of gradients: same bits for any number of ranks, or MPI's own"},
     {"run", "threads", FIELD(threads), "0", "[0, 4096]", NULL,
-     "threads per rank; 0: one per core that the rank may use"},
+     "threads per rank; 0: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else one per core that the "
+     "rank may use, within the quota of its container"},
     {"run", "bucket_kib", FIELD(bucket_kib), "1024", "[1, 65536]", NULL,
      "KiB of gradient per message"},
     {"run", "share_ranks", FIELD(share_ranks), "0", "[0, 4096]", NULL,

@@ -94,12 +94,29 @@ static void test_version_1(void **state)
     assert_true(pd_host_query(root).processors == 4);
 }
 
+/* The smallest quota of all groups above counts, in version 1 too, and beside version 2. */
+static void test_nested_quotas(void **state)
+{
+    (void)state;
+    write_file("proc/self/cgroup", "5:cpu,cpuacct:/pod/box/job\n3:memory:/pod\n0::/pod/box\n");
+    write_file("sys/fs/cgroup/cpu,cpuacct/pod/box/job/cpu.cfs_quota_us", "-1\n");
+    write_file("sys/fs/cgroup/cpu,cpuacct/pod/box/job/cpu.cfs_period_us", "100000\n");
+    write_file("sys/fs/cgroup/cpu,cpuacct/pod/box/cpu.cfs_quota_us", "75000\n");
+    write_file("sys/fs/cgroup/cpu,cpuacct/pod/box/cpu.cfs_period_us", "50000\n");
+    write_file("sys/fs/cgroup/cpu,cpuacct/pod/cpu.cfs_quota_us", "600000\n");
+    write_file("sys/fs/cgroup/cpu,cpuacct/pod/cpu.cfs_period_us", "100000\n");
+    assert_true(pd_host_query(root).processors == 1.5);
+    write_file("sys/fs/cgroup/pod/cpu.max", "120000 100000\n");
+    assert_true(pd_host_query(root).processors == 1.2);
+}
+
 static void test_this_host(void **state)
 {
     (void)state;
     pd_host host = pd_host_query("");
     assert_true(host.memory > 0 && host.memory < 1e15);
     assert_true(host.address_space > 0 && host.processors > 0 && host.open_files > 0);
+    assert_true(pd_host_threads() >= 1);
 }
 
 int main(void)
@@ -108,6 +125,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_groups, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version_2, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nested_quotas, set_up, tear_down),
         cmocka_unit_test(test_this_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

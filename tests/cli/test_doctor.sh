@@ -124,7 +124,10 @@ fi
 
 # More threads than cores.
 examine 0 "$PNEUMO_DIST" doctor "${short[@]}" --threads $(($(nproc) + 1))
-finds warn binding "mpirun --bind-to none, or srun --cpus-per-task=$(($(nproc) + 1))"
+finds warn binding "is bound to $(nproc) core.*taskset"
+! grep -q 'binding .*mpirun' ../out || fail "advice for a launcher that is not there: $(cat ../out)"
+examine 0 "${pair[@]}" doctor "${short[@]}" --threads $(($(nproc) + 1))
+finds warn binding "start with mpirun --bind-to none"
 
 # --- Consistency of the figures ---
 

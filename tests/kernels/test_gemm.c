@@ -3,12 +3,14 @@
 #include "pneumo/base/random.h"
 
 #include <math.h>
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -69,6 +71,28 @@ static void core_is_not_for_an_old_processor(void **state)
 #endif
 }
 
+/* With several threads set but one allowed, an OpenBLAS that splits the product waits for ever. */
+static void product_needs_no_second_thread(void **state)
+{
+    (void)state;
+    enum { SIDE = 160 };
+    static float a[SIDE * SIDE], b[SIDE * SIDE], alone[SIDE * SIDE], limited[SIDE * SIDE];
+    int threads = omp_get_max_threads(), levels = omp_get_max_active_levels();
+    fill(a, SIDE * SIDE, 4);
+    fill(b, SIDE * SIDE, 5);
+    omp_set_num_threads(1);
+    pd_gemm(false, false, SIDE, SIDE, SIDE, 1, a, SIDE, b, SIDE, 0, alone, SIDE);
+    omp_set_num_threads(4);
+    omp_set_max_active_levels(0); /* every parallel region has one thread */
+    alarm(60);
+    pd_gemm(false, false, SIDE, SIDE, SIDE, 1, a, SIDE, b, SIDE, 0, limited, SIDE);
+    alarm(0);
+    assert_int_equal(omp_get_max_threads(), 4);
+    omp_set_max_active_levels(levels);
+    omp_set_num_threads(threads);
+    assert_memory_equal(alone, limited, sizeof alone);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -76,6 +100,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_plain_loops),
         cmocka_unit_test(empty_products_work),
+        cmocka_unit_test(product_needs_no_second_thread),
         cmocka_unit_test(core_is_not_for_an_old_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 #ifndef PNEUMO_BASE_HOST_H
 #define PNEUMO_BASE_HOST_H
 
+#include <sched.h>
+
 /* INFINITY where there is no limit. */
 typedef struct pd_host {
     double memory;        /* bytes, of the host and of every control group of this process */
@@ -14,5 +16,13 @@ typedef struct pd_host {
  * cgroup-v1/memory.rst, cgroup-v2.rst). `root` is "", except in tests. A file that cannot be read
  * counts as no limit, and memory that caches files counts as free. */
 pd_host pd_host_query(const char *root);
+
+/* Sets *out to the cores that this process may run on. OpenMP binds the first thread to one of them
+ * before main (OMP_PROC_BIND, GOMP_CPU_AFFINITY), so the thread's own set is not the process's. */
+void pd_host_cores(cpu_set_t *out);
+
+/* The number of cores that this process may run on, and whose time its control groups give it. At
+ * least 1. */
+int pd_host_threads(void);
 
 #endif

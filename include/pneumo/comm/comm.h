@@ -49,6 +49,15 @@ int pd_comm_size(const pd_comm *comm);
 int pd_comm_local_size(const pd_comm *comm);
 const char *pd_comm_host(const pd_comm *comm);
 
+typedef struct pd_comm_cores {
+    int usable;                         /* that this rank may run on */
+    double share;                       /* of these, its part of what the host's ranks share */
+    bool first_of_kind;                 /* no rank before this one has the same share */
+    const struct pd_launcher *launcher; /* that started the ranks; NULL: none */
+} pd_comm_cores;
+
+pd_comm_cores pd_comm_get_cores(const pd_comm *comm);
+
 /* Writes the name and version of the MPI library ("none" for the serial implementation) to
  * version[size] and returns the thread level that it provides, such as "MPI_THREAD_SERIALIZED". */
 const char *pd_comm_library(const pd_comm *comm, char *version, size_t size);
