@@ -3,10 +3,13 @@
 #include "encode.h"
 #include "image_format.h"
 #include "image_internal.h"
+#include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
 
+#include <ctype.h>
 #include <stb_image_resize.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A few times the largest radiograph; limits the memory of a decoder. */
 enum { PIXELS_MAX = 128 << 20 };
@@ -57,6 +60,24 @@ void pd_image_free(pd_image *image)
 {
     free(image->pixels);
     *image = (pd_image){0};
+}
+
+bool pd_image_identity_in(const pd_image *image, const char *path)
+{
+    char *plain;
+    size_t used = 0;
+    bool found = false;
+    if (image->identity[0] == '\0')
+        return false;
+    if (pd_alloc(&plain, strlen(path) + 1, 1) != PD_OK)
+        return true; /* the safe answer */
+    for (const unsigned char *c = (const unsigned char *)path; *c != '\0'; c++)
+        if (isalnum(*c) || *c >= 0x80)
+            plain[used++] = (char)tolower(*c);
+    for (const char *word = image->identity; *word != '\0' && !found; word += strlen(word) + 1)
+        found = strstr(plain, word) != NULL;
+    free(plain);
+    return found;
 }
 
 pd_status pd_image_resize(uint8_t *out, int height, int width, const pd_image *image)

@@ -22,7 +22,7 @@ typedef struct pd_image_format {
 
 /* The table, in the order in which formats are tried. A new format is its name here and a file that
  * defines pd_image_format_<name>. */
-#define PD_IMAGE_FORMATS(FORMAT) FORMAT(jpeg) FORMAT(png)
+#define PD_IMAGE_FORMATS(FORMAT) FORMAT(jpeg) FORMAT(png) FORMAT(dicom)
 
 #define PD_IMAGE_FORMAT_DECLARE(name) extern const pd_image_format pd_image_format_##name;
 PD_IMAGE_FORMATS(PD_IMAGE_FORMAT_DECLARE)
@@ -34,10 +34,10 @@ const pd_image_format *pd_image_format_of_bytes(const unsigned char *bytes, size
 /* The format that the extension of a path stands for, in either case; NULL if there is none. */
 const pd_image_format *pd_image_format_of_path(const char *path);
 
-/* Writes "JPEG or PNG" to text[PD_IMAGE_FORMAT_TEXT]; returns text. */
+/* Writes "JPEG, PNG or DICOM" to text[PD_IMAGE_FORMAT_TEXT]; returns text. */
 const char *pd_image_format_names(char *text);
 
-/* Writes ".jpeg, .jpg or .png" to text[PD_IMAGE_FORMAT_TEXT]; returns text. */
+/* Writes ".jpeg, .jpg, ... or .dicom" to text[PD_IMAGE_FORMAT_TEXT]; returns text. */
 const char *pd_image_format_extensions(char *text);
 
 #endif

@@ -12,13 +12,14 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
 def read(root):
     """(room, name) of each file and the private or public headers that it includes."""
     found = []
-    for path in sorted([*root.glob("src/*/*.[ch]"), *root.glob("include/pneumo/*/*.h")]):
+    for path in sorted([*root.glob("src/*/*.[ch]"), *root.glob("src/*/*.cc"),
+                        *root.glob("include/pneumo/*/*.h")]):
         found.append((path.parent.name, path, INCLUDE.findall(path.read_text())))
     return found
 
 
 def noun(name):
-    return re.sub(r"(_internal)?\.[ch]$", "", name)
+    return re.sub(r"(_internal)?\.(cc|[ch])$", "", name)
 
 
 def target(room, included):

@@ -6,7 +6,7 @@ command -v clang-format >/dev/null && command -v cppcheck >/dev/null || {
     echo "SKIPPED: clang-format and cppcheck are not installed"
     exit 77
 }
-mapfile -t files < <(find src include tests -name '*.[ch]' -not -path 'tests/golden/*' | sort)
+mapfile -t files < <(find src include tests \( -name '*.[ch]' -o -name '*.cc' \) -not -path 'tests/golden/*' | sort)
 clang-format --dry-run -Werror "${files[@]}"
 # Suppressed: tables address members by offset; cppcheck 2.10 takes arrays that a callee fills for
 # uninitialised (the compiler and the sanitizers check that) and a flag that a callee sets for constant.

@@ -102,14 +102,14 @@ refuse "pack: a file for a folder" 1 '^data.h5 is not a folder; give' "$p" pack 
 refuse "pack: a folder of something else" 1 'contains none of the folders' "$p" pack phantoms/train/NORMAL -o x.h5
 fresh
 rm bad/train/NORMAL/*
-refuse "pack: a class without images" 1 '^bad/train/NORMAL contains no .jpeg, .jpg or .png files' "$p" pack bad -o x.h5
+refuse "pack: a class without images" 1 '^bad/train/NORMAL contains no .jpeg, .jpg, .png, .dcm or .dicom files' "$p" pack bad -o x.h5
 rmdir bad/train/NORMAL
 refuse "pack: a class is missing" 1 '^bad/train/NORMAL is missing; each' "$p" pack bad -o x.h5
 
 name=bad/train/NORMAL/IM-9999-0001
 fresh
 echo 'not an image' >$name.jpeg
-image "text named .jpeg" $name.jpeg 'not a JPEG or PNG image'
+image "text named .jpeg" $name.jpeg 'not a JPEG, PNG or DICOM image'
 : >$name.jpeg
 image "an empty .jpeg" $name.jpeg 'the file is empty'
 head -c $(($(stat -c %s "$radiograph") / 2)) "$radiograph" >$name.jpeg

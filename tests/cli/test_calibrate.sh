@@ -166,7 +166,7 @@ grep -q "WARNING: images used for calibration cannot be recognised" out || fail 
 
 cp -r site odd
 echo 'not an image' >odd/NORMAL/notes.txt
-refuse 1 "odd/NORMAL/notes.txt: not a JPEG or PNG" $model --normal odd/NORMAL --pneumonia odd/PNEUMONIA
+refuse 1 "odd/NORMAL/notes.txt: not a JPEG, PNG or DICOM" $model --normal odd/NORMAL --pneumonia odd/PNEUMONIA
 ranks 3 calibrate $model --normal odd/NORMAL --pneumonia odd/PNEUMONIA -o never.h5 >out 2>log &&
     fail "3 ranks: a bad file is no error"
 [[ $(grep -c "^pneumo-dist: error: .*odd/NORMAL/notes.txt: not a" log) == 1 ]] || fail "$(cat log)"

@@ -35,7 +35,7 @@ paths = [row[0] for row in rows[1:]]
 assert paths == [f"four/{name}" for name in ("cut.jpeg", "empty.jpeg", "good.jpeg", "notes.txt")]
 cut, empty, good, notes = (row[1:] for row in rows[1:])
 assert cut[:4] == empty[:4] == notes[:4] == ["", "", "", ""]
-assert "cut short" in cut[4] and "empty" in empty[4] and "not a JPEG or PNG" in notes[4]
+assert "cut short" in cut[4] and "empty" in empty[4] and "not a JPEG, PNG or DICOM" in notes[4]
 assert 0 <= float(good[0]) <= 1 and good[1] in ("NORMAL", "PNEUMONIA") and good[2] in ("yes", "no")
 assert (good[2] == "yes") == (good[3] != "") and good[4] == ""
 PY

@@ -96,7 +96,7 @@ static void other_files_are_refused(void **state)
     static const unsigned char empty[] = {0xff, 0xd8, 0xff, 0xc0, 0x00, 0x0b, 8,    0,   0,
                                           0,    0,    1,    1,    0x11, 0,    0xff, 0xd9};
     pd_image image;
-    refuse((const unsigned char *)text, sizeof text - 1, "not a JPEG or PNG");
+    refuse((const unsigned char *)text, sizeof text - 1, "not a JPEG, PNG or DICOM");
     refuse((const unsigned char *)text, 0, "empty");
     refuse(huge, sizeof huge, "30000");
     refuse(empty, sizeof empty, "header is damaged");

@@ -36,8 +36,8 @@ static void lists_name_every_format(void **state)
 {
     (void)state;
     char text[PD_IMAGE_FORMAT_TEXT];
-    assert_string_equal(pd_image_format_names(text), "JPEG or PNG");
-    assert_string_equal(pd_image_format_extensions(text), ".jpeg, .jpg or .png");
+    assert_string_equal(pd_image_format_names(text), "JPEG, PNG or DICOM");
+    assert_string_equal(pd_image_format_extensions(text), ".jpeg, .jpg, .png, .dcm or .dicom");
 }
 
 int main(void)

@@ -280,7 +280,7 @@ static void a_bad_image_is_named_or_left_out(void **state)
     pd_pack_result result;
     put("train/NORMAL/IM-9000-0001.jpeg", NULL);
     put("train/NORMAL/IM-9001-0001.jpeg", NULL); /* the same bytes: bad, but not a duplicate */
-    refuse(&options, "images/train/NORMAL/IM-9000-0001.jpeg: not a JPEG or PNG");
+    refuse(&options, "images/train/NORMAL/IM-9000-0001.jpeg: not a JPEG, PNG or DICOM");
     assert_non_null(strstr(pd_error_message(), "--skip-bad"));
     options.skip_bad = true;
     assert_int_equal(pd_pack(&options, &result), PD_OK);

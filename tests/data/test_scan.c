@@ -122,7 +122,7 @@ static void what_is_missing_is_named(void **state)
     add("train/NORMAL/a.png");
     refuse(root, "train/PNEUMONIA is missing");
     add("train/PNEUMONIA/notes.txt");
-    refuse(root, "train/PNEUMONIA contains no .jpeg, .jpg or .png files");
+    refuse(root, "train/PNEUMONIA contains no .jpeg, .jpg, .png, .dcm or .dicom files");
     add("train/PNEUMONIA/b.jpeg");
     add("NORMAL/c.png");
     refuse(root, "both folds");
