@@ -8,6 +8,7 @@
 #include "pneumo/kernels/blas.h"
 #include "pneumo/kernels/instructions.h"
 #include "pneumo/train/benchmark.h"
+#include "pneumo/train/setup.h"
 #include "pneumo/train/step.h"
 #include "pneumo/train/threads.h"
 
@@ -264,8 +265,9 @@ static void print_tables(const pd_step *step, const figures *of, int steps)
     int ranks = pd_comm_size(step->comm);
     size_t parameters;
     pd_network_weights(step->network, &parameters);
-    printf("job %s: model %s, %zu parameters, input %dx%dx%d\n", job->name, job->model.name,
-           parameters, job->input.size, job->input.size, job->input.channels);
+    printf("job %s: model %s, %zu parameters, input %dx%dx%d\n", job->name,
+           pd_setup_model_name(job), parameters, step->input.size, step->input.size,
+           step->input.channels);
     printf("batch %d in %d lanes over %d rank%s of %d thread%s; reduction %s; kernels for %s, "
            "OpenBLAS for %s\n\n",
            job->sampling.batch, job->sampling.lanes, ranks, ranks == 1 ? "" : "s", step->threads,
@@ -290,8 +292,8 @@ static void print_json(const pd_step *step, const figures *of, int steps)
            "\"reduction\": \"%s\", \"steps\": %d, \"seconds_per_step\": %.9g, "
            "\"seconds_fastest\": %.9g, \"seconds_slowest\": %.9g, \"images_per_second\": %.9g, "
            "\"peak_rss_mib\": %.1f, \"parts\": {",
-           job->model.name, parameters, job->sampling.batch, job->input.size, job->input.channels,
-           job->sampling.lanes, step->threads, pd_comm_size(step->comm),
+           pd_setup_model_name(job), parameters, job->sampling.batch, job->input.size,
+           job->input.channels, job->sampling.lanes, step->threads, pd_comm_size(step->comm),
            pd_reduction_names[job->reduction], steps, of->seconds, of->fastest, of->slowest,
            job->sampling.batch / of->seconds, of->peak_mib);
     for (int i = 0; i < PD_STEP_PARTS; i++)

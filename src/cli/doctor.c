@@ -284,8 +284,8 @@ static void print_json(const pd_doctor *doctor)
     print_json_text(doctor->job.name);
     printf(", \"model\": \"%s\", \"ranks\": %d, \"threads\": %d, \"failures\": %d, \"warnings\": "
            "%d, \"checks\": [",
-           doctor->job.model.name, pd_comm_size(doctor->comm), doctor->threads, checks->failures,
-           checks->warnings);
+           pd_setup_model_name(&doctor->job), pd_comm_size(doctor->comm), doctor->threads,
+           checks->failures, checks->warnings);
     for (int i = 0; i < checks->count; i++) {
         printf("%s{\"name\": \"%s\", \"state\": \"%s\", \"text\": ", i == 0 ? "" : ", ",
                checks->list[i].name, states[checks->list[i].state]);

@@ -193,7 +193,8 @@ static void set_input(pd_keras_builder *b, const cJSON *shape, pd_keras_value *o
         dims[i] = cJSON_IsNumber(dim) ? dim->valueint : 0;
     }
     int size = b->model->input.size;
-    if (size > 0 && image && dims[0] == 0 && dims[1] == 0) /* any size: the caller chose one */
+    bool any = dims[0] == 0 && dims[1] == 0;
+    if (size > 0 && image && (any || b->model->resize)) /* the caller chose one */
         dims[0] = dims[1] = size;
     if (!image)
         pd_keras_refuse(b, "the model's input is not an image of height, width and channels");
@@ -412,7 +413,8 @@ pd_status pd_keras_model_read(pd_keras_model *out, const char *origin, const cha
     pd_status status = PD_OK;
     cJSON *root = NULL;
     int size = out->input.size;
-    *out = (pd_keras_model){.input = {.size = size, .scaling = PD_GREY_FIXED}};
+    *out =
+        (pd_keras_model){.input = {.size = size, .scaling = PD_GREY_FIXED}, .resize = out->resize};
     pd_keras_builder b = {.model = out, .origin = origin, .weights = weights, .path = ""};
     pd_keras_value value = {0};
     container outermost = {.path = "", .outermost = true};

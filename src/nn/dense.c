@@ -82,4 +82,5 @@ const pd_layer_type pd_layer_dense = {.name = "dense",
                                       .inputs = 1,
                                       .plan = dense_plan,
                                       .forward = dense_forward,
-                                      .backward = dense_backward};
+                                      .backward = dense_backward,
+                                      .fully_connected = true};

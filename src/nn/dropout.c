@@ -49,4 +49,5 @@ const pd_layer_type pd_layer_dropout = {.name = "dropout",
                                         .inputs = 1,
                                         .plan = dropout_plan,
                                         .forward = dropout_forward,
-                                        .backward = dropout_backward};
+                                        .backward = dropout_backward,
+                                        .only_in_training = true};

@@ -123,6 +123,67 @@ pd_frozen pd_network_frozen(const pd_network *network)
     return network->frozen;
 }
 
+/* Marks the nodes from which `node` is computed, itself included, with 1 in number[count + 1]. */
+static void mark_sources(const pd_network *network, int node, int *number)
+{
+    number[node] = 1;
+    for (int i = node; i > 0; i--)
+        for (int j = 0; j < network->nodes[i - 1].layer.type->inputs && number[i] == 1; j++)
+            number[network->nodes[i - 1].input[j]] = 1;
+}
+
+pd_status pd_network_cut(pd_network *network, int node)
+{
+    int *number, kept = 0;
+    pd_status status = pd_alloc(&number, (size_t)network->count + 1, sizeof *number);
+    if (status != PD_OK)
+        return status;
+    mark_sources(network, node, number);
+    number[PD_NETWORK_INPUT] = PD_NETWORK_INPUT;
+    for (int i = 0; i < network->count; i++) {
+        pd_node moved = network->nodes[i];
+        if (number[i + 1] == 0) {
+            free(moved.layer.name);
+            continue;
+        }
+        moved.layer.index = kept;
+        moved.consumers = 0;
+        for (int j = 0; j < moved.layer.type->inputs; j++) {
+            moved.input[j] = number[moved.input[j]];
+            if (moved.input[j] != PD_NETWORK_INPUT)
+                network->nodes[moved.input[j] - 1].consumers++;
+        }
+        network->nodes[kept] = moved;
+        number[i + 1] = ++kept;
+    }
+    network->count = kept;
+    free(number);
+    return PD_OK;
+}
+
+pd_status pd_network_copy(pd_network **out, const pd_network *network)
+{
+    pd_status status = pd_network_create(out, network->input);
+    if (status != PD_OK)
+        return status;
+    for (int i = 0; i < network->count; i++) {
+        const pd_node *node = &network->nodes[i];
+        pd_layer_spec spec = node->layer.spec;
+        spec.relu = pd_layer_built_relu(&node->layer);
+        add_layer(*out, node->layer.type->name, node->layer.name, node->layer.type->inputs,
+                  node->input, spec);
+    }
+    return PD_OK;
+}
+
+void pd_network_set_norm(pd_network *network, pd_norm_scope scope, float momentum)
+{
+    for (int i = 0; i < network->count; i++) {
+        network->nodes[i].layer.spec.scope = scope;
+        network->nodes[i].layer.spec.momentum = momentum;
+    }
+}
+
 int pd_network_pass_count(const pd_network *network)
 {
     return network->passes.pass_count;

@@ -60,9 +60,9 @@ pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job
                           .lane_samples = lane_samples,
                           .total_lanes = job->sampling.lanes,
                           .threads = threads};
-    pd_input input = pd_setup_input(job, info);
+    pd_input input;
     *out = (pd_footprint){0};
-    PD_TRY(pd_setup_network(&network, job, info));
+    PD_TRY(pd_setup_network(&network, &input, job, info));
     PD_TRY(pd_network_measure(network, &plan, pd_comm_first_lane(comm), &network_bytes));
     pd_network_weights(network, &weights);
     pd_network_state(network, &state);

@@ -63,9 +63,10 @@ cleanup:
     return status;
 }
 
-/* Restores everything from the checkpoint loaded from `path`. */
-static pd_status take_over(pd_trainer *trainer, const pd_checkpoint *loaded, const char *path)
+static pd_status check_job(const pd_trainer *trainer)
 {
+    const pd_checkpoint *loaded = trainer->resumed;
+    const char *path = trainer->resumed_path;
     const char *digest = pd_dataset_get_info(trainer->dataset)->digest;
     if (strcmp(loaded->job, trainer->job_text) != 0) {
         size_t line = differing_line(loaded->job, trainer->job_text);
@@ -78,6 +79,14 @@ static pd_status take_over(pd_trainer *trainer, const pd_checkpoint *loaded, con
         return pd_fail("%s: it was trained on other data (digest %s, but %s has %s): pack the same "
                        "folder in the same way, or use another folder with --run",
                        path, loaded->data_digest, trainer->job->file, digest);
+    return PD_OK;
+}
+
+/* Restores everything from the checkpoint. */
+static pd_status take_over(pd_trainer *trainer)
+{
+    const pd_checkpoint *loaded = trainer->resumed;
+    const char *path = trainer->resumed_path;
     pd_status status = pd_snapshot_restore(loaded, trainer->step.network, trainer->step.optimizer);
     if (status != PD_OK)
         return pd_error_prefix(status, "%s", path);
@@ -106,21 +115,29 @@ static void read_time(pd_trainer *trainer)
         pd_log_warn("%s: the time of training before this start is unknown", pd_error_message());
 }
 
+pd_status pd_trainer_find(pd_trainer *trainer)
+{
+    pd_status status = PD_OK;
+    uint32_t any = 0;
+    PD_TRY(pd_comm_bitwise_or(trainer->comm, trainer->resume && pd_run_files_exist(&trainer->files),
+                              &any));
+    if (!any)
+        goto cleanup;
+    PD_TRY(load_checkpoint(trainer, &trainer->resumed, &trainer->resumed_path));
+    status = pd_comm_agree(trainer->comm, check_job(trainer));
+cleanup:
+    return status;
+}
+
 pd_status pd_trainer_resume(pd_trainer *trainer)
 {
     pd_status status = PD_OK;
-    pd_checkpoint *loaded = NULL;
-    const char *path;
-    uint32_t any;
-    PD_TRY(pd_comm_bitwise_or(trainer->comm, pd_run_files_exist(&trainer->files), &any));
-    if (!any)
+    if (trainer->resumed == NULL)
         goto cleanup;
-    PD_TRY(load_checkpoint(trainer, &loaded, &path));
-    PD_TRY(pd_comm_agree(trainer->comm, take_over(trainer, loaded, path)));
+    PD_TRY(pd_comm_agree(trainer->comm, take_over(trainer)));
     if (pd_comm_rank(trainer->comm) == 0)
         read_time(trainer);
 cleanup:
-    pd_checkpoint_destroy(&loaded);
     return status;
 }
 

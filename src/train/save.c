@@ -39,7 +39,7 @@ pd_status pd_trainer_save(pd_trainer *trainer, bool best)
     if (pd_comm_rank(trainer->comm) == 0) {
         pd_optimizer_swap_average(trainer->step.optimizer);
         PD_TRY(check_weights(trainer));
-        const pd_exchange_model model = {.name = trainer->job->model.name,
+        const pd_exchange_model model = {.name = trainer->checkpoint.model,
                                          .network = trainer->step.network,
                                          .input = &trainer->input,
                                          .activation = trainer->step.task->activation};

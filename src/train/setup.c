@@ -3,6 +3,7 @@
 #include "pneumo/data/cross.h"
 #include "pneumo/exchange/keras_model.h"
 #include "pneumo/nn/model.h"
+#include "pneumo/train/base.h"
 
 #include <string.h>
 
@@ -30,13 +31,21 @@ pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job)
     return pd_error_prefix(status, "%s", job->file);
 }
 
-pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info)
+pd_status pd_setup_network(pd_network **out, pd_input *input, const pd_job *job,
+                           const pd_dataset_info *info)
 {
-    pd_input input = pd_setup_input(job, info);
+    *input = pd_setup_input(job, info);
+    if (job->base.file[0] != '\0')
+        return pd_base_build(out, input, job);
     pd_model_spec spec = job->model;
-    spec.input = (pd_shape){input.size, input.size, input.channels};
+    spec.input = (pd_shape){input->size, input->size, input->channels};
     spec.outputs = pd_tasks[job->task].outputs;
     return pd_model_build(out, &spec);
+}
+
+const char *pd_setup_model_name(const pd_job *job)
+{
+    return job->base.file[0] != '\0' ? PD_SETUP_IMPORTED : job->model.name;
 }
 
 static pd_status build_imported(pd_network **network, pd_input *input,
@@ -69,8 +78,7 @@ pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_jo
     *network = NULL;
     if (strcmp(checkpoint->model, PD_SETUP_IMPORTED) == 0)
         return build_imported(network, input, checkpoint);
-    *input = pd_setup_input(job, &info);
-    return pd_setup_network(network, job, &info);
+    return pd_setup_network(network, input, job, &info);
 }
 
 size_t pd_setup_bucket(const pd_job *job, int ranks)

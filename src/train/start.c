@@ -2,6 +2,7 @@
 
 #include "pneumo/base/clock.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/data/subset.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/footprint.h"
 #include "pneumo/train/setup.h"
@@ -63,6 +64,16 @@ static pd_status set_up_lanes(pd_trainer *trainer)
     int32_t *labels = NULL;
     size_t count;
     PD_TRY(train_samples(trainer, &ids, &labels, &count));
+    if (job->train_images > 0) {
+        status =
+            pd_subset_choose(ids, labels, &count, pd_dataset_samples(trainer->dataset),
+                             trainer->step.task->classes, (size_t)job->train_images, job->seed);
+        if (status != PD_OK) {
+            pd_error_prefix(status, "data.train_images = %d", job->train_images);
+            goto cleanup;
+        }
+    }
+    trainer->train_images = (int64_t)count;
     PD_TRY(weigh_classes(trainer, labels, count));
     PD_TRY(pd_lanes_create(&trainer->lanes, &job->sampling, job->seed, trainer->step.task->classes,
                            ids, labels, count));
@@ -130,7 +141,8 @@ static pd_status set_up_state(pd_trainer *trainer)
     snprintf(trainer->checkpoint.data_digest, sizeof trainer->checkpoint.data_digest, "%s",
              pd_dataset_get_info(trainer->dataset)->digest);
     snprintf(trainer->checkpoint.job_name, sizeof trainer->checkpoint.job_name, "%s", job->name);
-    snprintf(trainer->checkpoint.model, sizeof trainer->checkpoint.model, "%s", job->model.name);
+    snprintf(trainer->checkpoint.model, sizeof trainer->checkpoint.model, "%s",
+             pd_setup_model_name(job));
     snprintf(trainer->checkpoint.version, sizeof trainer->checkpoint.version, "%s", PNEUMO_VERSION);
     if (!trainer->resume && pd_run_files_exist(&trainer->files))
         status = pd_fail("%s already contains a run: continue it with --resume, or choose another "
@@ -169,8 +181,7 @@ static pd_status set_up_local(pd_trainer *trainer)
 {
     pd_status status = PD_OK;
     const pd_job *job = trainer->job;
-    PD_TRY(pd_job_text(&trainer->job_text, job));
-    trainer->input = pd_setup_input(job, pd_dataset_get_info(trainer->dataset));
+    trainer->input = trainer->step.input;
     PD_TRY(pd_alloc(&trainer->picks, (size_t)trainer->step.samples, sizeof *trainer->picks));
     PD_TRY(pd_alloc(&trainer->ids, (size_t)trainer->step.samples, sizeof *trainer->ids));
     PD_TRY(pd_alloc(&trainer->pixels, (size_t)trainer->step.samples, sizeof *trainer->pixels));
@@ -221,11 +232,14 @@ pd_status pd_trainer_start(pd_trainer *trainer, const pd_run_options *options)
     *trainer = (pd_trainer){.job = job, .comm = options->comm, .resume = options->resume};
     PD_TRY(pd_comm_agree(trainer->comm, pd_run_files_name(&trainer->files, options->folder)));
     PD_TRY(pd_comm_agree(trainer->comm, pd_setup_dataset(&trainer->dataset, job)));
-    PD_TRY(pd_step_set_up(&trainer->step, trainer->comm, job, pd_dataset_get_info(trainer->dataset),
-                          options->threads));
+    PD_TRY(pd_comm_agree(trainer->comm, pd_job_text(&trainer->job_text, job)));
+    PD_TRY(pd_trainer_find(trainer));
+    PD_TRY(pd_step_start(&trainer->step, trainer->comm, job, pd_dataset_get_info(trainer->dataset),
+                         options->threads, trainer->resumed));
     PD_TRY(place_images(trainer));
     PD_TRY(pd_comm_agree(trainer->comm, set_up_local(trainer)));
     PD_TRY(pd_trainer_resume(trainer));
+    pd_checkpoint_destroy(&trainer->resumed);
     PD_TRY(pd_trainer_check_alike(trainer));
     PD_TRY(describe(trainer));
     trainer->saved_at = trainer->counted_at = pd_clock_now();
@@ -238,6 +252,7 @@ void pd_trainer_release(pd_trainer *trainer)
     pd_scorer_destroy(&trainer->scorer);
     pd_images_destroy(&trainer->images);
     pd_lanes_destroy(&trainer->lanes);
+    pd_checkpoint_destroy(&trainer->resumed);
     pd_step_tear_down(&trainer->step);
     pd_dataset_destroy(&trainer->dataset);
     free(trainer->job_text);

@@ -5,13 +5,14 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/comm/group.h"
 #include "pneumo/train/setup.h"
+#include "pretrained.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The part of the set-up that needs no communication. */
-static pd_status set_up_local(pd_step *step, const pd_dataset_info *info)
+static pd_status set_up_network(pd_step *step, const pd_dataset_info *info,
+                                const pd_checkpoint *resumed)
 {
     pd_status status = PD_OK;
     const pd_job *job = step->job;
@@ -19,38 +20,50 @@ static pd_status set_up_local(pd_step *step, const pd_dataset_info *info)
                           .lane_samples = step->lane_samples,
                           .total_lanes = job->sampling.lanes,
                           .threads = step->threads};
-    PD_TRY(pd_setup_network(&step->network, job, info));
+    if (resumed != NULL)
+        PD_TRY(pd_setup_checkpoint(&step->network, &step->input, job, resumed));
+    else
+        PD_TRY(pd_setup_network(&step->network, &step->input, job, info));
+    pd_network_set_norm(step->network, job->model.norm_scope, (float)job->model.norm_momentum);
     PD_TRY(pd_network_plan(step->network, &plan, pd_comm_first_lane(step->comm), true));
     pd_network_initialise(step->network, job->seed);
-    PD_TRY(pd_optimizer_create(&step->optimizer, &job->optimizer, step->network));
+cleanup:
+    return status;
+}
 
-    pd_input input = pd_setup_input(job, info);
+/* What else needs no communication. */
+static pd_status set_up_local(pd_step *step)
+{
+    pd_status status = PD_OK;
+    const pd_input *input = &step->input;
     size_t outputs = (size_t)step->task->outputs;
     size_t samples = (size_t)step->samples;
-    step->sample_floats = (size_t)input.size * (size_t)input.size * (size_t)input.channels;
+    PD_TRY(pd_optimizer_create(&step->optimizer, &step->job->optimizer, step->network));
+    step->sample_floats = (size_t)input->size * (size_t)input->size * (size_t)input->channels;
     PD_TRY(pd_alloc(&step->x, samples * step->sample_floats, sizeof *step->x));
     PD_TRY(pd_alloc(&step->targets, samples, sizeof *step->targets));
     PD_TRY(pd_alloc(&step->weights, samples, sizeof *step->weights));
     PD_TRY(pd_alloc(&step->labels, samples, sizeof *step->labels));
     PD_TRY(pd_alloc(&step->dlogits, samples * outputs, sizeof *step->dlogits));
-    PD_TRY(pd_alloc(&step->lane_losses, (size_t)plan.lanes, sizeof *step->lane_losses));
+    PD_TRY(pd_alloc(&step->lane_losses, (size_t)pd_comm_lane_count(step->comm),
+                    sizeof *step->lane_losses));
 cleanup:
     return status;
 }
 
-pd_status pd_step_set_up(pd_step *step, pd_comm *comm, const pd_job *job,
-                         const pd_dataset_info *info, int threads)
+static pd_status set_up(pd_step *step, const pd_dataset_info *info, bool pretrained,
+                        const pd_checkpoint *resumed)
 {
     pd_status status = PD_OK;
+    const pd_job *job = step->job;
+    pd_comm *comm = step->comm;
     size_t parameters;
-    *step = (pd_step){.job = job,
-                      .comm = comm,
-                      .threads = threads,
-                      .task = &pd_tasks[job->task],
-                      .lane_samples = job->sampling.batch / job->sampling.lanes};
     PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, job->sampling.lanes)));
     step->samples = pd_comm_lane_count(comm) * step->lane_samples;
-    PD_TRY(pd_comm_agree(comm, set_up_local(step, info)));
+    PD_TRY(pd_comm_agree(comm, set_up_network(step, info, resumed)));
+    if (pretrained)
+        PD_TRY(pd_pretrained_load(step->network, &step->input, comm, job));
+    PD_TRY(pd_comm_agree(comm, set_up_local(step)));
     pd_network_weights(step->network, &parameters);
     PD_TRY(pd_comm_set_group_size(comm, job->share_ranks));
     PD_TRY(pd_reduction_create(&step->reduction, comm, job->reduction, parameters,
@@ -58,6 +71,29 @@ pd_status pd_step_set_up(pd_step *step, pd_comm *comm, const pd_job *job,
     pd_network_use_gradient(step->network, pd_reduction_parts(step->reduction));
 cleanup:
     return status;
+}
+
+static void clear(pd_step *step, pd_comm *comm, const pd_job *job, int threads)
+{
+    *step = (pd_step){.job = job,
+                      .comm = comm,
+                      .threads = threads,
+                      .task = &pd_tasks[job->task],
+                      .lane_samples = job->sampling.batch / job->sampling.lanes};
+}
+
+pd_status pd_step_set_up(pd_step *step, pd_comm *comm, const pd_job *job,
+                         const pd_dataset_info *info, int threads)
+{
+    clear(step, comm, job, threads);
+    return set_up(step, info, false, NULL);
+}
+
+pd_status pd_step_start(pd_step *step, pd_comm *comm, const pd_job *job,
+                        const pd_dataset_info *info, int threads, const pd_checkpoint *resumed)
+{
+    clear(step, comm, job, threads);
+    return set_up(step, info, resumed == NULL, resumed);
 }
 
 void pd_step_tear_down(pd_step *step)

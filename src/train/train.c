@@ -209,9 +209,8 @@ static void announce(const pd_trainer *trainer)
     pd_log_info(
         "%s: model %s, %zu parameters, input %dx%dx%d; %lld train and %lld validation images of "
         "%s",
-        trainer->job->name, trainer->job->model.name, parameters, trainer->input.size,
-        trainer->input.size, trainer->input.channels,
-        (long long)info->counts[PD_TRAIN][PD_NORMAL] + info->counts[PD_TRAIN][PD_PNEUMONIA],
+        trainer->job->name, trainer->checkpoint.model, parameters, trainer->input.size,
+        trainer->input.size, trainer->input.channels, (long long)trainer->train_images,
         (long long)info->counts[PD_VAL][PD_NORMAL] + info->counts[PD_VAL][PD_PNEUMONIA],
         trainer->job->file);
     pd_log_info(

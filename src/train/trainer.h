@@ -11,9 +11,11 @@
 #include "run_files.h"
 
 typedef struct pd_trainer {
-    const pd_job *job; /* borrowed */
-    pd_comm *comm;     /* borrowed */
-    bool resume;       /* an existing run may be continued */
+    const pd_job *job;      /* borrowed */
+    pd_comm *comm;          /* borrowed */
+    bool resume;            /* an existing run may be continued */
+    pd_checkpoint *resumed; /* while starting: the one to continue from, or NULL */
+    const char *resumed_path;
     char *job_text;
     pd_run_files files;
 
@@ -21,6 +23,7 @@ typedef struct pd_trainer {
     pd_step step;      /* network, optimiser, and the buffers of one step */
     pd_scorer *scorer; /* of the validation fold */
     pd_lanes *lanes;
+    int64_t train_images;  /* of all lanes of all ranks */
     pd_images *images;     /* of the lanes held here */
     bool stream;           /* read images from the file for each step */
     char images_note[192]; /* where images are and why, for the log */

@@ -70,7 +70,8 @@ static void make_data(void)
 static void make_network(void)
 {
     const pd_plan plan = {.lanes = 1, .lane_samples = 8, .total_lanes = 1, .threads = 2};
-    assert_int_equal(pd_setup_network(&network, &job, pd_dataset_get_info(dataset)), PD_OK);
+    pd_input input;
+    assert_int_equal(pd_setup_network(&network, &input, &job, pd_dataset_get_info(dataset)), PD_OK);
     assert_int_equal(pd_network_plan(network, &plan, 0, false), PD_OK);
     for (int p = 0; p < PIXELS; p++)
         kernel[p] = on_rim(p) ? 0.05f : 0;

@@ -344,6 +344,77 @@ static void building_errors_name_the_layer(void **state)
     assert_null(net);
 }
 
+/* Two branches that meet, and a layer after them. */
+static pd_network *build_branches(void)
+{
+    pd_network *net;
+    const pd_layer_spec conv = {.units = 2, .kernel_h = 1, .kernel_w = 1};
+    assert_int_equal(pd_network_create(&net, (pd_shape){4, 4, 1}), PD_OK);
+    int a = pd_network_add(net, "conv", "a", PD_NETWORK_INPUT, conv);
+    int b = pd_network_add(net, "conv", "b", PD_NETWORK_INPUT, conv);
+    int c = pd_network_add(net, "batchnorm", "c", b, (pd_layer_spec){.relu = true});
+    int sum = pd_network_add2(net, "add", "sum", a, c, (pd_layer_spec){0});
+    pd_network_add(net, "flatten", "end", sum, (pd_layer_spec){0});
+    return net;
+}
+
+static void cutting_keeps_what_the_new_output_depends_on(void **state)
+{
+    (void)state;
+    static const struct {
+        int node, count;
+        const char *names[4];
+    } cases[] = {{4, 4, {"a", "b", "c", "sum"}}, {3, 2, {"b", "c"}}, {1, 1, {"a"}}, {0, 0, {NULL}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_network *net = build_branches();
+        assert_int_equal(pd_network_cut(net, cases[i].node), PD_OK);
+        assert_int_equal(pd_network_layer_count(net), cases[i].count);
+        for (int j = 0; j < cases[i].count; j++) {
+            assert_string_equal(pd_network_layer(net, j)->name, cases[i].names[j]);
+            assert_int_equal(pd_network_layer(net, j)->index, j);
+        }
+        if (i == 0) {
+            assert_int_equal(pd_network_layer_input(net, 3, 0), 1);
+            assert_int_equal(pd_network_layer_input(net, 3, 1), 3);
+        }
+        if (i == 1)
+            assert_int_equal(pd_network_layer_input(net, 1, 0), 1);
+        pd_network_destroy(&net);
+    }
+}
+
+/* Fusing moves ReLUs; the copy of a fused network is fused in the same way. */
+static void a_copy_is_planned_as_the_original(void **state)
+{
+    (void)state;
+    const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 1};
+    pd_model_spec spec = {
+        .name = "vgg16", .input = {32, 32, 1}, .outputs = 1, .width = 0.1, .norm_momentum = 0.9};
+    pd_network *net, *copy;
+    int moved = 0;
+    assert_int_equal(pd_model_build(&net, &spec), PD_OK);
+    assert_int_equal(pd_network_plan(net, &plan, 0, true), PD_OK);
+    assert_int_equal(pd_network_copy(&copy, net), PD_OK);
+    for (int i = 0; i < pd_network_layer_count(copy); i++)
+        assert_int_equal(pd_network_layer(copy, i)->spec.relu,
+                         pd_layer_built_relu(pd_network_layer(net, i)));
+    assert_int_equal(pd_network_plan(copy, &plan, 0, true), PD_OK);
+    assert_int_equal(pd_network_layer_count(copy), pd_network_layer_count(net));
+    for (int i = 0; i < pd_network_layer_count(copy); i++) {
+        const pd_layer *a = pd_network_layer(copy, i), *b = pd_network_layer(net, i);
+        moved += b->relu_moved;
+        assert_string_equal(a->name, b->name);
+        assert_ptr_equal(a->type, b->type);
+        assert_memory_equal(&a->spec, &b->spec, sizeof a->spec);
+        assert_int_equal(a->relu_moved, b->relu_moved);
+        for (int j = 0; j < a->type->inputs; j++)
+            assert_int_equal(pd_network_layer_input(copy, i, j), pd_network_layer_input(net, i, j));
+    }
+    assert_true(moved > 0);
+    pd_network_destroy(&net);
+    pd_network_destroy(&copy);
+}
+
 /* Buffers in use at the same time do not overlap; others share memory. */
 static void the_arena_keeps_buffers_in_use_apart(void **state)
 {
@@ -384,6 +455,8 @@ int main(void)
         cmocka_unit_test(weights_come_from_the_seed),
         cmocka_unit_test(shared_nodes_add_their_gradients),
         cmocka_unit_test(building_errors_name_the_layer),
+        cmocka_unit_test(cutting_keeps_what_the_new_output_depends_on),
+        cmocka_unit_test(a_copy_is_planned_as_the_original),
         cmocka_unit_test(the_arena_keeps_buffers_in_use_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ static int set_up(void **state)
     pd_random random = pd_random_stream(1, PD_PURPOSE_TEST, 0, 0);
     const char text[] = "[data]\nsize = 20\n[model]\nname = dense1\n";
     assert_int_equal(pd_job_parse(&job, "views.ini", text, NULL, 0), PD_OK);
-    assert_int_equal(pd_setup_network(&network, &job, &info), PD_OK);
+    assert_int_equal(pd_setup_network(&network, &input, &job, &info), PD_OK);
     assert_int_equal(pd_network_plan(network, &plan, 0, false), PD_OK);
     for (int p = 0; p < PIXELS; p++)
         kernel[p] = pd_random_between(&random, -0.1f, 0.1f);
@@ -40,7 +40,6 @@ static int set_up(void **state)
             images[i][p] = (uint8_t)pd_random_below(&random, 256);
     memcpy(pd_network_tensor(network, 0)->param->value, kernel, sizeof kernel);
     pd_network_tensor(network, 1)->param->value[0] = 0;
-    input = pd_setup_input(&job, &info);
     return 0;
 }
 

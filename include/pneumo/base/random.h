@@ -22,7 +22,8 @@ typedef enum pd_purpose {
     PD_PURPOSE_TEST = 9,      /* data for tests and benchmarks */
     PD_PURPOSE_NOISE = 10,    /* noise added to an image */
     PD_PURPOSE_CHANGE = 11,   /* acquisition changes: major = change, minor = sample */
-    PD_PURPOSE_SUBSET = 12,   /* selection of images of a large fold */
+    PD_PURPOSE_SUBSET = 12,   /* part of a large fold: for the stress test; for training
+                                 major = 16 + class, minor = patient */
     PD_PURPOSE_MIXUP = 13,    /* mixup: major = lane, minor = step of the run */
     PD_PURPOSE_CALIBRATE = 14 /* calibration: major 0 selects images, 1 assigns them to parts */
 } pd_purpose;

@@ -34,6 +34,7 @@ typedef struct pd_keras_entry {
 typedef struct pd_keras_model {
     pd_network *network;    /* not planned */
     pd_input input;         /* size and channels; scaling PD_GREY_FIXED, of numbers if `scaled` */
+    bool resize;            /* in: input.size replaces the size that the description gives */
     bool scaled;            /* the description scales the image */
     const char *activation; /* of the output: "sigmoid", "softmax" or "linear" */
 
@@ -44,9 +45,9 @@ typedef struct pd_keras_model {
 } pd_keras_model;
 
 /* Builds the model that the JSON `config` describes; messages begin with `origin`. A model that
- * takes images of any size gets size out->input.size, if that is not 0. `weights` are
- * read where a Normalization layer keeps its numbers there; may be NULL. Release with
- * pd_keras_model_free, also after a failure. */
+ * takes images of any size gets size out->input.size, if that is not 0; with out->resize any model
+ * does. `weights` are read where a Normalization layer keeps its numbers there; may be NULL.
+ * Release with pd_keras_model_free, also after a failure. */
 pd_status pd_keras_model_read(pd_keras_model *out, const char *origin, const char *config,
                               pd_keras_file *weights);
 void pd_keras_model_free(pd_keras_model *model);

@@ -156,6 +156,9 @@ typedef struct pd_layer_type {
      * names this layer if it is the only reader of the last convolution. */
     bool extends_convolution;
 
+    bool fully_connected;  /* every output depends on every input */
+    bool only_in_training; /* in inference the output is the input */
+
     /* What fusing may do (src/nn/fuse.h). */
     bool can_move_relu;      /* spec.relu may be left to the only reader, if commutes_with_relu */
     bool commutes_with_relu; /* layer(relu(x)) = relu(layer(x)), for which spec.relu asks */

@@ -47,6 +47,16 @@ typedef struct pd_frozen {
 /* After planning. All but all_with_weights are 0 for inference. */
 pd_frozen pd_network_frozen(const pd_network *network);
 
+/* Ends the network at node `node`, which becomes the output: layers that it does not depend on are
+ * removed, and the others keep their order. Before planning. */
+pd_status pd_network_cut(pd_network *network, int node);
+
+/* The same layers as they were built, not planned and without weights. The caller owns *out. */
+pd_status pd_network_copy(pd_network **out, const pd_network *network);
+
+/* Sets the scope and the momentum of batch normalisation (pd_layer_spec). Before planning. */
+void pd_network_set_norm(pd_network *network, pd_norm_scope scope, float momentum);
+
 /* Fixes shapes, weights and buffers. `first_lane` is the first lane held here. With `training`
  * false, only the buffers for inference and pd_network_activation are made. Chooses the passes;
  * they do not change the bits. Reports the first error of building. */

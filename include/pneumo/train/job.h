@@ -42,6 +42,13 @@ typedef enum pd_threshold_on {
     PD_THRESHOLD_STRESS = 1      /* its images under acquisition changes, pooled */
 } pd_threshold_on;
 
+/* Where the network and its first weights come from. */
+typedef struct pd_base {
+    char file[512];   /* whose network is used; "": that of pd_model_spec */
+    char layer[128];  /* the last one to keep; see pd_base_build */
+    char scaling[64]; /* of the images, as in exchange/scaling.h; "": what the file says */
+} pd_base;
+
 /* Grouped roughly as in the file: [run], [data], [model], [train], [regularise], [augment],
  * [evaluate]. Plain bytes without pointers, so that rank 0 can broadcast it. */
 typedef struct pd_job {
@@ -63,10 +70,12 @@ typedef struct pd_job {
     char file[512]; /* the packed data set */
     pd_input input; /* size, channels and scaling; see pd_setup_input */
     pd_task_kind task;
+    int train_images;      /* pd_subset_choose; 0: all of the train fold */
     int cross, cross_part; /* pd_cross_assign by `seed`; 0: the file's own folds */
 
     /* [model] */
     pd_model_spec model; /* all but input and outputs; see pd_setup_network */
+    pd_base base;
 
     /* [train] */
     pd_sampling sampling; /* balance is a key of [data] */

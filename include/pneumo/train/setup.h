@@ -8,18 +8,24 @@
 #include "pneumo/nn/network.h"
 #include "pneumo/train/job.h"
 
-/* How packed images become network input. */
+/* How packed images become network input, unless the job names a file that says how. */
 pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info);
 
 /* Opens the job's data set with the folds that the job selects: those of the file, or those of one
  * part of a cross-validation. The caller owns *out. */
 pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job);
 
-/* The job's network for that data set, built but not planned. The caller owns *out. */
-pd_status pd_setup_network(pd_network **out, const pd_job *job, const pd_dataset_info *info);
+/* The job's network for that data set, built but not planned, and how images become its input. With
+ * job->base the network is that of pd_base_build. The caller owns *out. */
+pd_status pd_setup_network(pd_network **out, pd_input *input, const pd_job *job,
+                           const pd_dataset_info *info);
 
-/* The model's name in checkpoints of imported models, whose network is that of model_config. */
+/* The model's name in checkpoints of imported models, and of jobs that name a file as their
+ * network: the network is that of model_config. */
 #define PD_SETUP_IMPORTED "imported"
+
+/* The model's name in the job's checkpoints. */
+const char *pd_setup_model_name(const pd_job *job);
 
 /* Builds the network of a checkpoint and stores how images become its input. `job` is the
  * checkpoint's. The caller owns *network. */

@@ -4,6 +4,7 @@
 
 #include "pneumo/comm/comm.h"
 #include "pneumo/comm/reduction.h"
+#include "pneumo/io/checkpoint.h"
 #include "pneumo/io/dataset.h"
 #include "pneumo/nn/network.h"
 #include "pneumo/train/job.h"
@@ -33,6 +34,7 @@ typedef struct pd_step {
     pd_reduction *reduction;
 
     /* This rank's slice of the batch, to be filled before a step. */
+    pd_input input;           /* how images become x */
     size_t sample_floats;     /* size * size * channels */
     float *x;                 /* [samples][size][size][channels] */
     float *targets, *weights; /* [samples] */
@@ -51,6 +53,11 @@ typedef struct pd_step {
  * pd_step_tear_down, also after a failure. Collective; all ranks return the same status. */
 pd_status pd_step_set_up(pd_step *step, pd_comm *comm, const pd_job *job,
                          const pd_dataset_info *info, int threads);
+
+/* The same for a run. With `resumed`, the checkpoint from which the run continues, the network is
+ * that of the checkpoint; without (NULL), the job's file gives the weights (model.from). */
+pd_status pd_step_start(pd_step *step, pd_comm *comm, const pd_job *job,
+                        const pd_dataset_info *info, int threads, const pd_checkpoint *resumed);
 void pd_step_tear_down(pd_step *step);
 
 /* Loss and gradient of the whole batch, the same on every rank; nothing is updated. `number` counts
