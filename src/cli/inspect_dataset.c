@@ -1,6 +1,7 @@
 #include "inspect.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/data/patient.h"
 #include "pneumo/io/dataset.h"
 
 #include <inttypes.h>
@@ -66,8 +67,10 @@ pd_status pd_inspect_dataset(const char *path)
     pd_status status = PD_OK;
     pd_dataset *dataset = NULL;
     int32_t *patients = NULL;
+    int64_t unknown;
     PD_TRY(pd_dataset_open(&dataset, path));
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    PD_TRY(pd_patients_unknown(&unknown, dataset));
     PD_TRY(pd_alloc(&patients, (size_t)info->count, sizeof *patients));
 
     pd_inspect_heading(path, "data set");
@@ -76,6 +79,8 @@ pd_status pd_inspect_dataset(const char *path)
     print_shapes(dataset);
     pd_inspect_text("folds", info->fold_policy);
     pd_inspect_text("patients", info->grouping);
+    if (unknown > 0)
+        printf("  %-14s the patient of %" PRId64 " images is unknown\n", "", unknown);
     printf("  %-14s %" PRIu64 "\n", "seed", info->seed);
     printf("  %-14s %" PRId64 " dropped\n", "duplicates", info->duplicates);
     printf("  %-14s mean %.2f, deviation %.2f, of the train fold, 0 to 255\n", "pixels", info->mean,
@@ -83,7 +88,7 @@ pd_status pd_inspect_dataset(const char *path)
     pd_inspect_text("digest", info->digest);
     pd_inspect_text("written by", info->version);
 
-    printf("\n  %-5s  %-9s  %8s  %8s", "fold", "label", "images", "patients");
+    printf("\n  %-5s  %-9s  %8s  %8s", "fold", "label", "images", pd_patients_noun(unknown));
     for (int cause = 0; cause < PD_CAUSES; cause++)
         printf("  %8s", pd_cause_names[cause]);
     putchar('\n');

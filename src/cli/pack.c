@@ -57,8 +57,8 @@ static void print_shapes(const pd_shapes *shapes)
 static void print_result(const pd_pack_result *result, const char *output)
 {
     const pd_dataset_info *info = &result->info;
-    printf("%-5s  %-9s  %8s  %8s  %8s  %8s  %8s\n", "fold", "class", "images", "patients",
-           "bacteria", "virus", "unknown");
+    printf("%-5s  %-9s  %8s  %8s  %8s  %8s  %8s\n", "fold", "class", "images",
+           pd_patients_noun(info->unknown_patients), "bacteria", "virus", "unknown");
     for (int fold = 0; fold < PD_FOLDS; fold++) {
         for (int label = 0; label < PD_LABELS; label++) {
             const int64_t *of_cause = result->images[fold][label];
@@ -76,10 +76,12 @@ static void print_result(const pd_pack_result *result, const char *output)
     printf("\nimages     %lld of %d x %d pixels\n", (long long)info->count, info->width,
            info->height);
     printf("folds      %s, seed %llu\n", info->fold_policy, (unsigned long long)info->seed);
+    printf("patients   %s\n", info->grouping);
     printf("left out   %lld exact duplicates, %lld unreadable, %lld other files\n",
            (long long)info->duplicates, (long long)result->bad, (long long)result->skipped);
     if (result->leaks > 0)
-        printf("caution    %lld patients have images in two folds\n", (long long)result->leaks);
+        printf("caution    %lld %s have images in two folds\n", (long long)result->leaks,
+               pd_patients_noun(info->unknown_patients));
     print_shapes(&result->shapes);
     printf("train      mean %.3f, deviation %.3f of 255\n", info->mean, info->deviation);
     printf("digest     %s\n", info->digest);
@@ -111,6 +113,9 @@ static const pd_option options[] = {
      "with '--folds keep', move P percent of train's patients to val", .low = 0, .high = 99},
     {"seed", 0, PD_OPTION_INT64, offsetof(arguments, seed), "N",
      "seed of the assignment of patients to folds (default 1)", .low = 0, .high = INT64_MAX},
+    {"patient-pattern", 0, PD_OPTION_TEXT, offsetof(arguments, pack.patient_pattern), "REGEX",
+     .help = "the patient of a file: the first group of this POSIX extended regular expression in "
+             "its path, such as '([0-9]+)_'"},
     {"skip-bad", 0, PD_OPTION_FLAG, offsetof(arguments, pack.skip_bad), NULL,
      .help = "leave out images that cannot be read instead of stopping"},
     {"threads", 't', PD_OPTION_INT, offsetof(arguments, pack.threads), "N",
@@ -132,6 +137,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     pack.folds.shares = given->pack.folds.shares;
     pack.folds.val_from_train = given->pack.folds.val_from_train;
     pack.folds.seed = (uint64_t)given->seed;
+    pack.patient_pattern = given->pack.patient_pattern;
     pack.skip_bad = given->pack.skip_bad;
     if (given->pack.threads > 0)
         pack.threads = given->pack.threads;
@@ -154,7 +160,10 @@ const pd_command pd_command_pack = {
         "Packs the radiographs of DIR/{train,val,test}/{NORMAL,PNEUMONIA}/ (any of the three folds "
         "may be missing) or DIR/{NORMAL,PNEUMONIA}/ into one HDF5 file. No patient is in two folds "
         "(with '--folds keep', patients in two folds cause a warning), and exact duplicates are "
-        "kept once. The same folder and options give the same file, byte for byte.",
+        "kept once. The patient comes from --patient-pattern, from the file (DICOM's PatientID), "
+        "or from a known file name: that of the public data set, NIH ChestX-ray14, CheXpert or "
+        "MIMIC-CXR, also after common tools have changed it. The same folder and options give the "
+        "same file, byte for byte.",
     .examples = "pneumo-dist pack chest_xray -o data/chest_xray.h5 --folds 70/15/15",
     .operands = {{"DIR", PD_COMPLETE_FOLDERS}},
     .options = options,

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Decoding --- */
-
 _Static_assert(PD_IMAGE_SIDE_MAX <= UINT16_MAX, "/shape has 16 bits per side");
 
 /* Reads one file: its identity, the shape of its image, and the resized image out [size][size]. */
@@ -33,6 +31,7 @@ static pd_status decode_file(pd_draft *draft, uint8_t *out, const char *name,
     }
     draft->height = (uint16_t)image.height;
     draft->width = (uint16_t)image.width;
+    memcpy(draft->patient, image.patient, sizeof draft->patient);
     PD_TRY(pd_image_resize(out, options->size, options->size, &image));
 
 cleanup:
@@ -97,101 +96,5 @@ cleanup:
         free(messages[i]);
     free(messages);
     pd_progress_end(&progress);
-    return status;
-}
-
-/* --- Duplicates --- */
-
-static int compare_slots(const void *a, const void *b)
-{
-    const pd_draft *x = a, *y = b;
-    return (x->slot > y->slot) - (x->slot < y->slot);
-}
-
-static int compare_identities(const void *a, const void *b)
-{
-    const pd_draft *x = a, *y = b;
-    int order = pd_identity_compare(&x->identity, &y->identity);
-    return order != 0 ? order : compare_slots(a, b);
-}
-
-/* The root of a patient's group (union-find with path halving). */
-static int32_t find_root(int32_t *parent, int32_t patient)
-{
-    while (parent[patient] != patient) {
-        parent[patient] = parent[parent[patient]];
-        patient = parent[patient];
-    }
-    return patient;
-}
-
-/* Joins the duplicate of a draft to it: label, cause and patient. */
-static pd_status join_duplicate(int32_t *parent, pd_scan *scan, int64_t kept, int64_t duplicate,
-                                const char *folder)
-{
-    pd_sample *first = &scan->samples[kept];
-    const pd_sample *again = &scan->samples[duplicate];
-    if (first->label != again->label)
-        return pd_fail("%s/%s and %s/%s are the same image under two labels; remove the wrong one",
-                       folder, first->name, folder, again->name);
-    if (first->cause != again->cause)
-        first->cause = PD_CAUSE_UNKNOWN;
-    int32_t a = find_root(parent, first->patient), b = find_root(parent, again->patient);
-    parent[a > b ? a : b] = a < b ? a : b;
-    return PD_OK;
-}
-
-pd_status pd_drafts_deduplicate(pd_draft *drafts, int64_t *count, int64_t *duplicates,
-                                pd_scan *scan, const char *folder)
-{
-    pd_status status;
-    int32_t *parent = NULL; /* [patients] */
-    int64_t good = 0, kept = 0;
-
-    PD_TRY(pd_alloc(&parent, (size_t)scan->patients, sizeof *parent));
-    for (int32_t p = 0; p < scan->patients; p++)
-        parent[p] = p;
-    for (int64_t i = 0; i < *count; i++)
-        if (!drafts[i].bad)
-            drafts[good++] = drafts[i];
-    qsort(drafts, (size_t)good, sizeof *drafts, compare_identities);
-    for (int64_t i = 0; i < good; i++) {
-        if (kept == 0 || pd_identity_compare(&drafts[i].identity, &drafts[kept - 1].identity) != 0)
-            drafts[kept++] = drafts[i];
-        else
-            PD_TRY(join_duplicate(parent, scan, drafts[kept - 1].slot, drafts[i].slot, folder));
-    }
-    qsort(drafts, (size_t)kept, sizeof *drafts, compare_slots);
-    for (int64_t i = 0; i < scan->count; i++)
-        scan->samples[i].patient = find_root(parent, scan->samples[i].patient);
-    *duplicates = good - kept;
-    *count = kept;
-
-cleanup:
-    free(parent);
-    return status;
-}
-
-pd_status pd_drafts_collect(pd_sample **out, int32_t *patients, const pd_draft *drafts,
-                            int64_t count, const pd_scan *scan)
-{
-    pd_status status;
-    int32_t *number = NULL; /* [patients]: the new number + 1 */
-
-    *patients = 0;
-    PD_TRY(pd_alloc(out, (size_t)count, sizeof **out));
-    PD_TRY(pd_alloc(&number, (size_t)scan->patients, sizeof *number));
-    for (int64_t i = 0; i < count; i++) {
-        pd_sample *sample = &(*out)[i];
-        *sample = scan->samples[drafts[i].slot];
-        sample->height = drafts[i].height;
-        sample->width = drafts[i].width;
-        if (number[sample->patient] == 0)
-            number[sample->patient] = ++*patients;
-        sample->patient = number[sample->patient] - 1;
-    }
-
-cleanup:
-    free(number);
     return status;
 }

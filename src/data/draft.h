@@ -3,14 +3,17 @@
 #define PNEUMO_DATA_DRAFT_H
 
 #include "pneumo/data/identity.h"
+#include "pneumo/data/image.h"
+#include "pneumo/data/patient.h"
 #include "scan.h"
 #include "spool.h"
 
 typedef struct pd_draft {
-    pd_identity identity;   /* of the bytes of the file */
-    int64_t slot;           /* index in the spool and among the scanned samples */
-    uint16_t height, width; /* of the image before it was made square */
-    bool bad;               /* unreadable, to be left out */
+    pd_identity identity;           /* of the bytes of the file */
+    int64_t slot;                   /* index in the spool and among the scanned samples */
+    uint16_t height, width;         /* of the image before it was made square */
+    bool bad;                       /* unreadable, to be left out */
+    char patient[PD_IMAGE_PATIENT]; /* pd_image.patient */
 } pd_draft;
 
 typedef struct pd_draft_options {
@@ -25,6 +28,12 @@ typedef struct pd_draft_options {
  * threads. */
 pd_status pd_drafts_decode(pd_draft *drafts, pd_spool *spool, int64_t *bad, const pd_scan *scan,
                            const pd_draft_options *options);
+
+/* Sets the patients, numbered from 0 in order of their first sample, and the causes of the readable
+ * samples. The examples of *tally are indices of samples. drafts[scan->count] is in order of slot.
+ */
+pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_draft *drafts,
+                             const pd_patient_rules *rules);
 
 /* Leaves the readable drafts without their exact duplicates, in order of slot, and updates *count.
  * Of duplicates, the first by name is kept. Patients that share an image become one patient, since

@@ -224,10 +224,12 @@ cleanup:
     return status;
 }
 
-void pd_folds_describe(char *text, size_t size, const pd_fold_options *options, int64_t leaks)
+void pd_folds_describe(char *text, size_t size, const pd_fold_options *options, const char *groups,
+                       int64_t leaks)
 {
     if (options->policy == PD_FOLDS_SPLIT) {
-        snprintf(text, size, "by patient, %d/%d/%d, %s", options->ratio[PD_TRAIN],
+        int singular = (int)strlen(groups) - 1;
+        snprintf(text, size, "by %.*s, %d/%d/%d, %s", singular, groups, options->ratio[PD_TRAIN],
                  options->ratio[PD_VAL], options->ratio[PD_TEST],
                  pd_fold_shares_names[options->shares]);
         return;
@@ -236,6 +238,6 @@ void pd_folds_describe(char *text, size_t size, const pd_fold_options *options, 
     if (options->val_from_train > 0)
         snprintf(moved, sizeof moved, ", %d%% of train moved to val", options->val_from_train);
     if (leaks > 0)
-        snprintf(shared, sizeof shared, ", %lld patients in two folds", (long long)leaks);
+        snprintf(shared, sizeof shared, ", %lld %s in two folds", (long long)leaks, groups);
     snprintf(text, size, "kept%s%s", moved, shared);
 }

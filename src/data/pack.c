@@ -27,16 +27,23 @@ static pd_status check_options(const pd_pack_options *options)
 }
 
 static void fill_info(pd_dataset_info *info, const pd_pack_options *options, int64_t count,
-                      int64_t duplicates, int64_t leaks)
+                      int64_t duplicates, const pd_patient_tally *tally)
 {
     *info = (pd_dataset_info){.count = count,
                               .height = options->size,
                               .width = options->size,
                               .seed = options->folds.seed,
-                              .duplicates = duplicates};
-    pd_folds_describe(info->fold_policy, sizeof info->fold_policy, &options->folds, leaks);
-    snprintf(info->grouping, sizeof info->grouping, "patient by file name, duplicates as one");
+                              .duplicates = duplicates,
+                              .unknown_patients = tally->images[PD_PATIENT_UNKNOWN]};
+    pd_patients_describe(info->grouping, sizeof info->grouping, tally);
     snprintf(info->version, sizeof info->version, "%s", PNEUMO_VERSION);
+}
+
+static void describe_folds(pd_pack_result *result, const pd_pack_options *options)
+{
+    pd_dataset_info *info = &result->info;
+    pd_folds_describe(info->fold_policy, sizeof info->fold_policy, &options->folds,
+                      pd_patients_noun(info->unknown_patients), result->leaks);
 }
 
 static pd_status count_samples(pd_pack_result *result, const pd_sample *samples, int64_t count,
@@ -111,7 +118,29 @@ cleanup:
     return status;
 }
 
-static pd_status warn_of_leaks(int64_t *leaks, const pd_sample *samples, int64_t count)
+/* Fails if the user's pattern matches nothing; warns of images whose patient is unknown. */
+static pd_status check_patients(const pd_scan *scan, const pd_pack_options *options,
+                                const pd_patient_tally *tally)
+{
+    int64_t unknown = tally->images[PD_PATIENT_UNKNOWN], known = 0;
+    for (int source = 0; source < PD_PATIENT_UNKNOWN; source++)
+        known += tally->images[source];
+    if (unknown > 0 && options->patient_pattern != NULL && tally->images[PD_PATIENT_PATTERN] == 0)
+        return pd_fail("%s: the pattern of patients '%s' matches none of the paths, such as %s",
+                       options->folder, options->patient_pattern,
+                       scan->samples[tally->example[PD_PATIENT_UNKNOWN]].name);
+    if (unknown > 0)
+        pd_log_warn("the patient of %lld of %lld images is unknown, for example of %s: each of "
+                    "them counts as a patient of its own, so images of one patient can be in "
+                    "several folds and figures too good; --patient-pattern REGEX takes the patient "
+                    "from the path",
+                    (long long)unknown, (long long)(known + unknown),
+                    scan->samples[tally->example[PD_PATIENT_UNKNOWN]].name);
+    return PD_OK;
+}
+
+static pd_status warn_of_leaks(int64_t *leaks, const pd_sample *samples, int64_t count,
+                               const char *groups)
 {
     int32_t example;
     pd_status status = pd_folds_leaks(leaks, &example, samples, count);
@@ -121,9 +150,9 @@ static pd_status warn_of_leaks(int64_t *leaks, const pd_sample *samples, int64_t
     while (samples[i].patient != example)
         i++;
     pd_log_warn(
-        "%lld patients have images in two of the folder's own folds, for example that of %s; "
-        "figures will be too good (--folds 70/15/15 keeps each patient in one fold)",
-        (long long)*leaks, samples[i].name);
+        "%lld %s have images in two of the folder's own folds, for example that of %s; figures "
+        "will be too good (--folds 70/15/15 keeps each in one fold)",
+        (long long)*leaks, groups, samples[i].name);
     return PD_OK;
 }
 
@@ -162,8 +191,12 @@ static pd_status prepare(pd_sample **samples, pd_draft *drafts, pd_spool *spool,
                                     .skip_bad = options->skip_bad,
                                     .threads = options->threads};
     int64_t count = scan->count, duplicates;
+    pd_patient_rules *rules = NULL;
 
+    PD_TRY(pd_patient_rules_create(&rules, options->patient_pattern));
     PD_TRY(pd_drafts_decode(drafts, spool, &result->bad, scan, &draft));
+    PD_TRY(pd_drafts_identify(&result->tally, scan, drafts, rules));
+    PD_TRY(check_patients(scan, options, &result->tally));
     PD_TRY(pd_drafts_deduplicate(drafts, &count, &duplicates, scan, options->folder));
     PD_TRY(pd_drafts_collect(samples, patients, drafts, count, scan));
     if (count == 0) {
@@ -175,11 +208,14 @@ static pd_status prepare(pd_sample **samples, pd_draft *drafts, pd_spool *spool,
         pd_error_prefix(status, "%s", options->folder);
         goto cleanup;
     }
-    PD_TRY(warn_of_leaks(&result->leaks, *samples, count));
     result->skipped = scan->skipped;
-    fill_info(&result->info, options, count, duplicates, result->leaks);
+    fill_info(&result->info, options, count, duplicates, &result->tally);
+    PD_TRY(warn_of_leaks(&result->leaks, *samples, count,
+                         pd_patients_noun(result->info.unknown_patients)));
+    describe_folds(result, options);
 
 cleanup:
+    pd_patient_rules_destroy(&rules);
     return status;
 }
 

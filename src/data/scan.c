@@ -2,7 +2,6 @@
 
 #include "image_format.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/data/patient.h"
 #include "pneumo/io/file.h"
 
 #include <dirent.h>
@@ -133,34 +132,6 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const pd_sample *)a)->name, ((const pd_sample *)b)->name);
 }
 
-/* Sets cause and patient of the sorted samples. */
-static pd_status identify_patients(pd_scan *scan)
-{
-    pd_status status;
-    size_t count = (size_t)scan->count;
-    const char **names = NULL;
-    pd_cause *causes = NULL;
-    int64_t *first = NULL;
-
-    PD_TRY(pd_alloc(&names, count, sizeof *names));
-    PD_TRY(pd_alloc(&causes, count, sizeof *causes));
-    PD_TRY(pd_alloc(&first, count, sizeof *first));
-    for (size_t i = 0; i < count; i++)
-        names[i] = scan->samples[i].name;
-    PD_TRY(pd_patients_group(first, causes, names, scan->count));
-    for (int64_t i = 0; i < scan->count; i++) {
-        pd_sample *sample = &scan->samples[i];
-        sample->cause = sample->label == PD_NORMAL ? PD_CAUSE_NONE : causes[i];
-        sample->patient = first[i] == i ? scan->patients++ : scan->samples[first[i]].patient;
-    }
-
-cleanup:
-    free(names);
-    free(causes);
-    free(first);
-    return status;
-}
-
 /* Finds out which of folder/{train,val,test} and folder/{NORMAL,PNEUMONIA} exist. */
 static pd_status find_layout(bool folds[PD_FOLDS], bool *any_fold, const char *folder)
 {
@@ -215,7 +186,6 @@ pd_status pd_scan_folder(pd_scan *out, const char *folder)
         PD_TRY(scan_fold(out, &capacity, folder, prefix, (pd_fold)fold));
     }
     qsort(out->samples, (size_t)out->count, sizeof *out->samples, compare_names);
-    PD_TRY(identify_patients(out));
 
 cleanup:
     return status;

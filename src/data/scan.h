@@ -6,12 +6,13 @@
 
 #include <stdbool.h>
 
-/* The content of a folder. Samples are sorted by name in byte order; patients (pd_patients_group)
- * are numbered from 0 in order of their first sample. */
+/* The content of a folder. Samples are sorted by name in byte order. */
 typedef struct pd_scan {
-    pd_sample *samples; /* [count]; fold is the folder's own, or PD_TRAIN without folds */
+    /* [count]: label and fold, which is the folder's own, or PD_TRAIN without folds; cause and
+     * patient are set by pd_drafts_identify */
+    pd_sample *samples;
     int64_t count;
-    int32_t patients;
+    int32_t patients; /* by pd_drafts_identify */
     int64_t
         skipped;    /* hidden files, subfolders, and files without an extension of image_format.h */
     bool has_folds; /* {train,val,test}/{NORMAL,PNEUMONIA} instead of {NORMAL,PNEUMONIA} */

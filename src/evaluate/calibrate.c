@@ -313,6 +313,7 @@ static pd_status decide(pd_calibrator *calibrator)
     *result = (pd_calibrate_result){0};
     snprintf(result->source, sizeof result->source, "%s", calibrator->labelled.source);
     snprintf(result->grouping, sizeof result->grouping, "%s", calibrator->labelled.grouping);
+    result->unknown_patients = calibrator->labelled.unknown_patients;
     PD_TRY(collect(calibrator));
     PD_TRY(count_patients(calibrator));
     snprintf(where, sizeof where, "%" PRId64 " normal and %" PRId64 " pneumonia calibration images",

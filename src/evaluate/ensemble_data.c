@@ -2,6 +2,7 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/data/cross.h"
+#include "pneumo/data/patient.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,11 @@ static pd_status open_shown(pd_ensemble_data *out, const char *path)
         for (int m = 0; m < out->count && folds[i] == PD_TRAIN; m++)
             folds[i] = pd_dataset_samples(out->datasets[m])[i].fold;
     }
-    pd_dataset_set_folds(out->shown, folds, "by patient, val is that of each part, out of fold");
+    int64_t unknown;
+    PD_TRY(pd_patients_unknown(&unknown, out->shown));
+    pd_dataset_set_folds(out->shown, folds,
+                         unknown > 0 ? "by group, val is that of each part, out of fold"
+                                     : "by patient, val is that of each part, out of fold");
 cleanup:
     free(folds);
     return status;

@@ -5,6 +5,7 @@
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/data/folds.h"
+#include "pneumo/data/patient.h"
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
@@ -216,6 +217,7 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     results->test_looks = checkpoint->test_looks;
     results->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
     results->other_threshold = checkpoint->state.epoch_step > 0;
+    PD_TRY(pd_patients_unknown(&results->unknown_patients, dataset_of(evaluation)));
     PD_TRY(pd_folds_leaks(&results->leaks, &example, pd_dataset_samples(dataset_of(evaluation)),
                           info->count));
 cleanup:

@@ -53,6 +53,7 @@ static pd_status list_dataset(pd_labelled *labelled, const pd_labelled_options *
     labelled->width = info->width;
     snprintf(labelled->source, sizeof labelled->source, "%s of a data set", names[fold]);
     snprintf(labelled->grouping, sizeof labelled->grouping, "%s", info->grouping);
+    PD_TRY(pd_patients_unknown(&labelled->unknown_patients, labelled->dataset));
     PD_TRY(pd_alloc(&labelled->samples, (size_t)info->count, sizeof *labelled->samples));
     for (int label = PD_NORMAL; label < PD_LABELS; label++)
         for (int64_t i = 0; i < info->count; i++)
@@ -84,17 +85,23 @@ static pd_status find_files(pd_labelled *labelled, const pd_labelled_options *op
 static pd_status find_patients(pd_labelled *labelled)
 {
     pd_status status = PD_OK;
-    const char **names = NULL;
+    pd_patient_rules *rules = NULL;
+    pd_patient_hints *hints = NULL;
+    pd_patient_tally tally;
     int64_t *first = NULL;
-    PD_TRY(pd_alloc(&names, labelled->count, sizeof *names));
+    PD_TRY(pd_patient_rules_create(&rules, NULL));
+    PD_TRY(pd_alloc(&hints, labelled->count, sizeof *hints));
     PD_TRY(pd_alloc(&first, labelled->count, sizeof *first));
     for (size_t i = 0; i < labelled->count; i++)
-        names[i] = pd_labelled_name(labelled, (int64_t)i);
-    PD_TRY(pd_patients_group(first, NULL, names, (int64_t)labelled->count));
+        hints[i].path = pd_labelled_name(labelled, (int64_t)i);
+    PD_TRY(pd_patients_group(first, NULL, &tally, rules, hints, (int64_t)labelled->count));
+    pd_patients_describe(labelled->grouping, sizeof labelled->grouping, &tally);
+    labelled->unknown_patients = tally.images[PD_PATIENT_UNKNOWN];
     for (size_t i = 0; i < labelled->count; i++)
         labelled->samples[i].patient = (int32_t)first[i];
 cleanup:
-    free(names);
+    pd_patient_rules_destroy(&rules);
+    free(hints);
     free(first);
     return status;
 }
@@ -119,7 +126,6 @@ static pd_status list_folders(pd_labelled *labelled, const pd_checkpoint *checkp
     labelled->height = (int)checkpoint->image_height;
     labelled->width = (int)checkpoint->image_width;
     snprintf(labelled->source, sizeof labelled->source, "two folders");
-    snprintf(labelled->grouping, sizeof labelled->grouping, "patient by file name, where known");
     size_t normal = (size_t)labelled->files[PD_NORMAL].count;
     PD_TRY(pd_alloc(&labelled->samples, normal + (size_t)labelled->files[PD_PNEUMONIA].count,
                     sizeof *labelled->samples));

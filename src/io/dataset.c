@@ -33,6 +33,7 @@ static const pd_field info_fields[] = {
     FIELD(mean, "mean", REAL),
     FIELD(deviation, "deviation", REAL),
     FIELD(duplicates, "duplicates", INTEGER),
+    PD_FIELD_OPTIONAL(pd_dataset_info, unknown_patients, "unknown_patients", INTEGER),
     FIELD(digest, "content_digest", TEXT),
     FIELD(counts[PD_TRAIN][PD_NORMAL], "count_train_normal", INTEGER),
     FIELD(counts[PD_TRAIN][PD_PNEUMONIA], "count_train_pneumonia", INTEGER),
@@ -271,6 +272,7 @@ static pd_status read_info(const pd_hdf5 *file, pd_dataset_info *info)
     pd_status status = PD_OK;
     PD_TRY(pd_hdf5_check_format(file, FORMAT, FORMAT_VERSION));
     PD_TRY(pd_hdf5_get_text(file, "/", "program_version", info->version, sizeof info->version));
+    info->unknown_patients = -1;
     PD_TRY(pd_fields_get(file, "/", info_fields, INFO_FIELDS, info));
     if (!(info->mean >= 0 && info->mean <= 255 && info->deviation >= 0 && info->deviation <= 255))
         status = pd_hdf5_fail_read(file, "mean %g or deviation %g is out of range", info->mean,

@@ -30,6 +30,8 @@ pd_status pd_fields_get(const pd_hdf5 *file, const char *group, const pd_field *
     pd_status status = PD_OK;
     for (int i = 0; i < count && status == PD_OK; i++) {
         char *value = (char *)object + fields[i].offset;
+        if (fields[i].optional && !pd_hdf5_has_attribute(file, group, fields[i].name))
+            continue;
         if (fields[i].kind == PD_FIELD_TEXT)
             status = pd_hdf5_get_text(file, group, fields[i].name, value, fields[i].size);
         else

@@ -4,6 +4,8 @@
 
 #include "hdf5.h"
 
+#include <stdbool.h>
+
 typedef enum pd_field_kind {
     PD_FIELD_INTEGER,  /* int64_t */
     PD_FIELD_UNSIGNED, /* uint64_t */
@@ -15,12 +17,19 @@ typedef struct pd_field {
     const char *name; /* of the attribute */
     pd_field_kind kind;
     size_t offset, size; /* of the member */
+    bool optional;       /* a file without it leaves the member as it is */
 } pd_field;
 
 /* The row for `member` of `type`, stored as attribute `name`. */
 #define PD_FIELD(type, member, name, kind)                                                         \
     {                                                                                              \
-        name, PD_FIELD_##kind, offsetof(type, member), sizeof(((type *)NULL)->member)              \
+        name, PD_FIELD_##kind, offsetof(type, member), sizeof(((type *)NULL)->member), false       \
+    }
+
+/* The same for an attribute that older files do not have. */
+#define PD_FIELD_OPTIONAL(type, member, name, kind)                                                \
+    {                                                                                              \
+        name, PD_FIELD_##kind, offsetof(type, member), sizeof(((type *)NULL)->member), true        \
     }
 
 /* Writes the fields of `object`, in order, as attributes of `group`. */

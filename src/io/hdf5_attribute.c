@@ -79,6 +79,11 @@ static pd_status open_attribute(hid_t *out, hid_t *type, hsize_t *count, const p
     return PD_OK;
 }
 
+bool pd_hdf5_has_attribute(const pd_hdf5 *file, const char *object, const char *name)
+{
+    return H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) > 0;
+}
+
 pd_status pd_hdf5_get_number(const pd_hdf5 *file, const char *object, const char *name, hid_t type,
                              void *value)
 {

@@ -5,6 +5,8 @@
 
 #include "hdf5.h"
 
+#include <stdbool.h>
+
 /* `type` is the H5T_NATIVE type of *value; the attribute is stored in that type. */
 pd_status pd_hdf5_put_number(const pd_hdf5 *file, hid_t object, const char *name, hid_t type,
                              const void *value);
@@ -12,6 +14,8 @@ pd_status pd_hdf5_put_text(const pd_hdf5 *file, hid_t object, const char *name, 
 /* Texts of fixed width, as Keras stores names. */
 pd_status pd_hdf5_put_texts(const pd_hdf5 *file, hid_t object, const char *name,
                             const char *const *texts, int count);
+
+bool pd_hdf5_has_attribute(const pd_hdf5 *file, const char *object, const char *name);
 
 /* Reads a number of the class of `type`, the H5T_NATIVE type of *value. Integers saturate. */
 pd_status pd_hdf5_get_number(const pd_hdf5 *file, const char *object, const char *name, hid_t type,

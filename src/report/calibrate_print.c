@@ -54,11 +54,15 @@ static void print_row(FILE *out, const char *name, pd_figure before, pd_figure a
 
 static void print_images(FILE *out, const pd_calibrate_result *result)
 {
-    fprintf(out,
-            "images: %s: %" PRId64 " normal and %" PRId64 " pneumonia, of %" PRId64
-            " patients (%s)\n",
-            result->source, result->images[PD_NORMAL], result->images[PD_PNEUMONIA],
-            result->patients, result->grouping);
+    fprintf(out, "images: %s: %" PRId64 " normal and %" PRId64 " pneumonia", result->source,
+            result->images[PD_NORMAL], result->images[PD_PNEUMONIA]);
+    if (result->unknown_patients == 0)
+        fprintf(out, ", of %" PRId64 " patients (%s)\n", result->patients, result->grouping);
+    else
+        fprintf(out,
+                "; the patient of %" PRId64 " is unknown: where images are of one patient, the "
+                "intervals are too narrow\n",
+                result->unknown_patients);
     if (result->duplicates > 0)
         fprintf(out, "exact duplicates left out: %" PRId64 "\n", result->duplicates);
     if (result->bad > 0)
@@ -82,7 +86,7 @@ static void print_width(FILE *out, const char *name, const char *class, pd_figur
 void pd_calibrate_print(FILE *out, const pd_calibrate_result *result)
 {
     const pd_metrics *before = &result->judged_before, *after = &result->judged_after;
-    bool crossed = result->parts > 1;
+    bool crossed = result->parts > 1, known = result->unknown_patients == 0;
     const pd_metrics *honest = crossed ? &result->held_out : after;
     print_images(out, result);
     fprintf(out, "\n  %-12s  %*s  %*s  %*s\n", "", CELL, "before", CELL, "after", CELL,
@@ -95,12 +99,15 @@ void pd_calibrate_print(FILE *out, const pd_calibrate_result *result)
     fputs("\n'after' is evaluated on the images that it was chosen on, which is optimistic.\n",
           out);
     if (crossed)
-        fprintf(out,
-                "'cross-validated' estimates the figures on other images of this site: %d parts of "
-                "whole patients,\neach classified with a decision made on the other parts.\n",
-                result->parts);
-    else
+        fprintf(
+            out,
+            "'cross-validated' estimates the figures on other images of this site: %d parts%s,\n"
+            "each classified with a decision made on the other parts.\n",
+            result->parts, known ? " of whole patients" : "");
+    else if (known)
         fputs("There is no cross-validation: all images of a class are of one patient.\n", out);
+    else
+        fputs("There is no cross-validation: all images of a class belong together.\n", out);
     fprintf(out, "In brackets: Wilson's 95 %% interval. At the rates of '%s':\n",
             crossed ? "cross-validated" : "after");
     print_width(out, "sensitivity", "pneumonia", honest->sensitivity, result->images[PD_PNEUMONIA]);

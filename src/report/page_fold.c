@@ -27,11 +27,14 @@ static const pd_figure *figure_of(const pd_metrics *metrics, int i)
     return (const pd_figure *)((const char *)metrics + figures[i].offset);
 }
 
-/* `bootstrap`, at its own key: the same figures with bootstrap intervals. NULL: none. */
+/* `bootstrap`, at its own key: the same figures with bootstrap intervals over `groups`. NULL: none.
+ */
 static void write_figures(FILE *out, const pd_metrics *metrics, const char *at,
-                          const pd_metrics *bootstrap, const char *bootstrap_at)
+                          const pd_metrics *bootstrap, const char *bootstrap_at, const char *groups)
 {
-    static const char *const both_columns[] = {"%", "95&nbsp;% interval", "over patients", NULL};
+    char over[32];
+    snprintf(over, sizeof over, "over %s", groups);
+    const char *const both_columns[] = {"%", "95&nbsp;% interval", over, NULL};
     pd_page_open_table(out, bootstrap != NULL ? both_columns : pd_page_figure_columns);
     for (int i = 0; i < FIGURES; i++) {
         pd_page_open_figure_row(out, figures[i].title, figure_of(metrics, i),
@@ -68,7 +71,8 @@ static void write_confusion(FILE *out, int size, const char *const *classes, con
 }
 
 static void write_decision(FILE *out, const char *title, const pd_metrics *metrics, const char *at,
-                           const pd_metrics *bootstrap, const char *bootstrap_at)
+                           const pd_metrics *bootstrap, const char *bootstrap_at,
+                           const char *groups)
 {
     static const char *const classes[] = {"pneumonia", "normal"};
     const pd_confusion *c = &metrics->confusion;
@@ -83,7 +87,7 @@ static void write_decision(FILE *out, const char *title, const pd_metrics *metri
     pd_page_put_number(out, metrics->threshold, 1, 3, pd_page_key_of(at, "threshold").text);
     fputs("</h4>\n", out);
     write_confusion(out, 2, classes, counts, keys);
-    write_figures(out, metrics, at, bootstrap, bootstrap_at);
+    write_figures(out, metrics, at, bootstrap, bootstrap_at, groups);
     fputs("</section>\n", out);
 }
 
@@ -225,30 +229,47 @@ static int64_t total(const pd_confusion *c)
     return c->true_positive + c->false_negative + c->true_negative + c->false_positive;
 }
 
+/* The fold's size, and what the intervals assume. */
+static void write_groups(FILE *out, const pd_results *results, const pd_results_fold *fold)
+{
+    const pd_confusion *c = &fold->chosen.confusion;
+    pd_html_print(out, "%" PRId64 " images", total(c));
+    if (results->unknown_patients == 0)
+        pd_html_print(out, " of %" PRId64 " patients", total(&fold->patients.confusion));
+    pd_html_print(out,
+                  ": %" PRId64 " pneumonia, %" PRId64
+                  " normal. The threshold in use was chosen on the validation fold. Images of one "
+                  "patient resemble each other, so an interval that treats them as independent can "
+                  "be too narrow; ",
+                  c->true_positive + c->false_negative, c->true_negative + c->false_positive);
+    if (results->unknown_patients == 0)
+        pd_html_print(out, "the interval over patients resamples whole patients (bootstrap). A "
+                           "patient's probability is the mean over the patient's images.");
+    else
+        pd_html_print(out,
+                      "here the patient of %" PRId64 " of the data set's images is unknown, so the "
+                      "interval over images (bootstrap) resamples such images one by one.",
+                      results->unknown_patients);
+}
+
 pd_status pd_page_write_fold(FILE *out, const pd_results *results, const pd_results_fold *fold,
                              const char *title, const char *name)
 {
     if (!fold->present)
         return PD_OK;
-    const pd_confusion *c = &fold->chosen.confusion;
+    const char *groups = results->unknown_patients == 0 ? "patients" : "images";
     pd_page_key at = pd_page_key_of("folds", name), chosen = pd_page_key_of(at.text, "chosen");
     pd_html_element(out, "h2", title);
     fputs("\n<p class=\"soft note\">", out);
-    pd_html_print(out,
-                  "%" PRId64 " images of %" PRId64 " patients: %" PRId64 " pneumonia, %" PRId64
-                  " normal. The threshold in use was chosen on the validation fold. Images of one "
-                  "patient resemble each other, so an interval that treats them as independent can "
-                  "be too narrow; the interval over patients resamples whole patients (bootstrap). "
-                  "A patient's probability is the mean over the patient's images.",
-                  total(c), total(&fold->patients.confusion), c->true_positive + c->false_negative,
-                  c->true_negative + c->false_positive);
+    write_groups(out, results, fold);
     fputs("</p>\n<h3>Decisions</h3>\n<div class=\"grid\">\n", out);
     write_decision(out, "Images", &fold->chosen, chosen.text, &fold->chosen_bootstrap,
-                   pd_page_key_of(at.text, "chosen_bootstrap").text);
+                   pd_page_key_of(at.text, "chosen_bootstrap").text, groups);
     write_decision(out, "Images", &fold->half, pd_page_key_of(at.text, "half").text,
-                   &fold->half_bootstrap, pd_page_key_of(at.text, "half_bootstrap").text);
-    write_decision(out, "Patients", &fold->patients, pd_page_key_of(at.text, "patients").text, NULL,
-                   NULL);
+                   &fold->half_bootstrap, pd_page_key_of(at.text, "half_bootstrap").text, groups);
+    if (results->unknown_patients == 0)
+        write_decision(out, "Patients", &fold->patients, pd_page_key_of(at.text, "patients").text,
+                       NULL, NULL, groups);
     fputs("</div>\n<div class=\"grid small\">\n", out);
     if (fold->has_causes)
         write_three_classes(out, fold, at.text);

@@ -101,9 +101,11 @@ static void print_more(FILE *out, const pd_results *results, const pd_results_fo
     for (int cause = 0; cause < PD_CAUSES; cause++)
         if (!isnan(fold->by_cause[cause].value))
             print_share(out, causes[cause], fold->by_cause[cause]);
-    print_share(out, "patients' sens.", fold->patients.sensitivity);
-    print_share(out, "patients' spec.", fold->patients.specificity);
-    print_share(out, "patients' auc", fold->patients.auc);
+    if (results->unknown_patients == 0) {
+        print_share(out, "patients' sens.", fold->patients.sensitivity);
+        print_share(out, "patients' spec.", fold->patients.specificity);
+        print_share(out, "patients' auc", fold->patients.auc);
+    }
     print_share(out, "in doubt", fold->referred);
     print_share(out, "correct, others", fold->decided);
     fprintf(

@@ -217,14 +217,16 @@ static void add_stress(json *j, cJSON *fold, const pd_stress *stress, const pd_v
     add_stress_rows(j, object, stress);
 }
 
-static void add_fold(json *j, cJSON *parent, const char *key, const pd_results_fold *fold)
+static void add_fold(json *j, cJSON *parent, const char *key, const pd_results *results,
+                     const pd_results_fold *fold)
 {
     if (!fold->present)
         return;
     cJSON *object = add_object(j, parent, key);
     add_metrics(j, object, "chosen", &fold->chosen);
     add_metrics(j, object, "half", &fold->half);
-    add_metrics(j, object, "patients", &fold->patients);
+    if (results->unknown_patients == 0)
+        add_metrics(j, object, "patients", &fold->patients);
     add_figures(j, add_object(j, object, "chosen_bootstrap"), &fold->chosen_bootstrap);
     add_figures(j, add_object(j, object, "half_bootstrap"), &fold->half_bootstrap);
     add_integer(j, object, "left_out", fold->left_out);
@@ -288,6 +290,7 @@ static void add_decision(json *j, cJSON *root, const pd_results *results)
     add_number(j, decision, "refer_low", results->refer_low);
     add_number(j, decision, "refer_high", results->refer_high);
     add_integer(j, root, "test_looks", results->test_looks);
+    add_integer(j, root, "unknown_patients", results->unknown_patients);
 }
 
 static void add_folds(json *j, cJSON *root, const pd_results *results)
@@ -297,8 +300,8 @@ static void add_folds(json *j, cJSON *root, const pd_results *results)
     const pd_stress *val = &results->val.stress, *test = &results->test.stress;
     const pd_verdict on_val = pd_verdict_of(val, "validation ", targets);
     const pd_verdict on_test = pd_verdict_of(test, "", targets);
-    add_fold(j, folds, "val", &results->val);
-    add_fold(j, folds, "test", &results->test);
+    add_fold(j, folds, "val", results, &results->val);
+    add_fold(j, folds, "test", results, &results->test);
     add_stress(j, cJSON_GetObjectItemCaseSensitive(folds, "val"), val, &on_val);
     add_stress(j, cJSON_GetObjectItemCaseSensitive(folds, "test"), test, &on_test);
 }

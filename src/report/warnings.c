@@ -1,5 +1,7 @@
 #include "warnings.h"
 
+#include "pneumo/data/patient.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -31,10 +33,17 @@ enum { LINE = sizeof(((pd_warnings *)NULL)->lines[0]) };
 
 static void warn_of_data(pd_warnings *warnings, const pd_results *results)
 {
+    if (results->unknown_patients > 0)
+        snprintf(next_line(warnings), LINE,
+                 "the patient of %" PRId64
+                 " images of the data set is unknown: where images of one "
+                 "patient are in several folds, the figures are too good and the intervals too "
+                 "narrow",
+                 results->unknown_patients);
     if (results->leaks > 0)
         snprintf(next_line(warnings), LINE,
-                 "%" PRId64 " patients have images in more than one fold: the figures are too good",
-                 results->leaks);
+                 "%" PRId64 " %s have images in more than one fold: the figures are too good",
+                 results->leaks, pd_patients_noun(results->unknown_patients));
     if (results->other_data)
         snprintf(next_line(warnings), LINE,
                  "this is not the data set of the training: if it contains training images, the "

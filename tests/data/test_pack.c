@@ -315,6 +315,74 @@ static void kept_folds_count_patients_in_two(void **state)
     assert_non_null(strstr(result.info.fold_policy, "in two folds"));
 }
 
+/* The patient and fold of every sample of the packed set. */
+static void read_samples(pd_dataset **dataset, const pd_sample **samples)
+{
+    assert_int_equal(pd_dataset_open(dataset, output), PD_OK);
+    *samples = pd_dataset_samples(*dataset);
+}
+
+/* Renames every image to that of one of ten patients a class, "p<class>-<number>.<index>". */
+static void rename_to_ten_patients(void)
+{
+    char command[512];
+    snprintf(command, sizeof command,
+             "cd '%s/train' && for c in NORMAL PNEUMONIA; do i=0; for f in $c/*; do i=$((i+1)); "
+             "mv $f $c/p-$c-$((i %% 10)).$i.jpeg; done; done",
+             folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void unknown_patients_are_recorded(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    pd_dataset *dataset = NULL;
+    const pd_sample *samples;
+    int64_t unknown;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.info.unknown_patients, 0);
+    assert_string_equal(result.info.grouping, "patient by file name, duplicates as one");
+    assert_non_null(strstr(result.info.fold_policy, "by patient, "));
+    rename_to_ten_patients();
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.info.unknown_patients, IMAGES);
+    assert_non_null(strstr(result.info.grouping, "unknown, each image as one"));
+    assert_non_null(strstr(result.info.fold_policy, "by group, "));
+    read_samples(&dataset, &samples);
+    assert_int_equal(pd_patients_unknown(&unknown, dataset), PD_OK);
+    assert_int_equal(unknown, IMAGES);
+    pd_dataset_destroy(&dataset);
+}
+
+static void a_pattern_names_the_patients(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    pd_dataset *dataset = NULL;
+    const pd_sample *samples;
+    rename_to_ten_patients();
+    options.patient_pattern = "/(p-[A-Z]+-[0-9])\\.";
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.info.unknown_patients, 0);
+    assert_string_equal(result.info.grouping, "patient by pattern, duplicates as one");
+    read_samples(&dataset, &samples);
+    for (int i = 0; i < IMAGES; i++) {
+        for (int j = 0; j < i; j++) {
+            const char *a = strrchr(samples[i].name, '/'), *b = strrchr(samples[j].name, '/');
+            bool same = strcspn(a, ".") == strcspn(b, ".") && !strncmp(a, b, strcspn(a, "."));
+            assert_int_equal(samples[i].patient == samples[j].patient, same);
+            assert_true(!same || samples[i].fold == samples[j].fold);
+        }
+    }
+    pd_dataset_destroy(&dataset);
+    remove(output);
+    options.patient_pattern = "subject([0-9]+)";
+    refuse(&options, "'subject([0-9]+)' matches none of the paths, such as train/NORMAL/p-NORMAL-");
+}
+
 static void the_output_folder_is_created(void **state)
 {
     (void)state;
@@ -366,6 +434,8 @@ int main(void)
         TEST(a_duplicate_under_two_labels_is_refused),
         TEST(a_bad_image_is_named_or_left_out),
         TEST(kept_folds_count_patients_in_two),
+        TEST(unknown_patients_are_recorded),
+        TEST(a_pattern_names_the_patients),
         TEST(the_output_folder_is_created),
         TEST(invalid_options_are_refused),
     };

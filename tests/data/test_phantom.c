@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "data/draft.h"
 #include "data/phantom.h"
-#include "data/scan.h"
 #include "pneumo/base/log.h"
 #include "pneumo/data/synth.h"
 #include "pneumo/io/file.h"
@@ -146,7 +146,15 @@ static void synth_writes_the_published_layout_once(void **state)
         int64_t of_cause[PD_CAUSES] = {0};
         assert_int_equal(pd_scan_folder(&scan, folder), PD_OK);
         assert_int_equal(scan.count, 37);
+        pd_patient_rules *rules;
+        pd_patient_tally tally;
+        pd_draft *drafts = calloc(37, sizeof *drafts);
+        assert_int_equal(pd_patient_rules_create(&rules, NULL), PD_OK);
+        assert_int_equal(pd_drafts_identify(&tally, &scan, drafts, rules), PD_OK);
+        assert_int_equal(tally.images[PD_PATIENT_NAME], 37);
         assert_true(scan.patients < 37);
+        pd_patient_rules_destroy(&rules);
+        free(drafts);
         for (int64_t s = 0; s < scan.count; s++)
             of_cause[scan.samples[s].cause]++;
         assert_int_equal(of_cause[PD_CAUSE_NONE], 10);

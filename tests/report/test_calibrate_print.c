@@ -63,6 +63,13 @@ static void test_table(void **state)
     check_has(text, expected);
     free(text);
 
+    result.unknown_patients = 7;
+    text = print(&result);
+    check_has(text, "400 pneumonia; the patient of 7 is unknown");
+    check_has(text, "10 parts,");
+    assert_null(strstr(text, "patients"));
+    free(text);
+
     result.parts = 1;
     pd_metrics_from_confusion(&result.held_out, (pd_confusion){0});
     text = print(&result);

@@ -310,6 +310,30 @@ static void test_all_parts(void **state)
     free(html);
 }
 
+/* Without patients nothing is said of figures per patient. */
+static void test_unknown_patients(void **state)
+{
+    (void)state;
+    run r;
+    make_run(&r);
+    char *html = write_page(&r);
+    check_has(html, "over patients");
+    check_has(html, "<h4>Patients, threshold ");
+    free(html);
+    r.results.unknown_patients = 41;
+    r.data.unknown_patients = 41;
+    html = write_page(&r);
+    check_has(html, "200 images: 100 pneumonia, 100 normal.");
+    check_has(html, "here the patient of 41 of the data set");
+    check_has(html, "<li>the patient of 41 images of the data set is unknown");
+    check_has(html, "over images");
+    assert_null(strstr(html, "over patients"));
+    assert_null(strstr(html, "Patients"));
+    assert_null(strstr(html, "whole patients"));
+    assert_null(strstr(html, "200 patients"));
+    free(html);
+}
+
 /* The value at a key such as "folds.val.half.auc.low"; NULL: there is none. */
 static const cJSON *find(const cJSON *root, const char *key)
 {
@@ -562,6 +586,7 @@ static void test_unwritable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unknown_patients),
         cmocka_unit_test(test_all_parts),
         cmocka_unit_test(test_numbers_are_those_of_the_report),
         cmocka_unit_test(test_stress),

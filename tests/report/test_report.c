@@ -682,9 +682,33 @@ static void test_warnings_of_data(void **state)
     free(text);
 }
 
+/* Without patients nothing is said of figures per patient. */
+static void test_unknown_patients(void **state)
+{
+    (void)state;
+    pd_results r = make_report();
+    char *text = print(&r);
+    check_has(text, "patients' sens.");
+    free(text);
+    r.unknown_patients = 41;
+    r.leaks = 3;
+    text = print(&r);
+    cJSON *root = write_and_parse(&r, NULL);
+    const char *warning = cJSON_GetArrayItem(get(root, "warnings"), 0)->valuestring;
+    check_has(warning, "the patient of 41 images of the data set is unknown");
+    check_has(text, warning);
+    check_has(text, "3 groups have images in more than one fold");
+    assert_null(strstr(text, "patients"));
+    check_number(root, "unknown_patients", 41);
+    assert_null(cJSON_GetObjectItem(get(get(root, "folds"), "test"), "patients"));
+    cJSON_Delete(root);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unknown_patients),
         cmocka_unit_test(test_json_equals_report),
         cmocka_unit_test(test_json_of_stress),
         cmocka_unit_test(test_json_without_folds),

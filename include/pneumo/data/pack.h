@@ -3,6 +3,7 @@
 #define PNEUMO_DATA_PACK_H
 
 #include "pneumo/data/folds.h"
+#include "pneumo/data/patient.h"
 #include "pneumo/data/shape.h"
 #include "pneumo/io/dataset.h"
 
@@ -12,7 +13,8 @@ typedef struct pd_pack_options {
     const char *folder, *output;
     int size; /* side of the packed images in pixels */
     pd_fold_options folds;
-    bool skip_bad; /* leave out unreadable images */
+    const char *patient_pattern; /* pd_patient_rules_create; NULL: none */
+    bool skip_bad;               /* leave out unreadable images */
     int threads;
 } pd_pack_options;
 
@@ -25,17 +27,19 @@ pd_pack_options pd_pack_defaults(void);
 /* What was packed, for the table that the command prints. */
 typedef struct pd_pack_result {
     pd_dataset_info info;
-    int64_t bad;     /* left out by skip_bad */
-    int64_t skipped; /* files in the folder that are not images (pd_scan) */
-    int64_t leaks;   /* patients with images in two folds; always 0 for policy split */
+    int64_t bad;            /* left out by skip_bad */
+    int64_t skipped;        /* files in the folder that are not images (pd_scan) */
+    pd_patient_tally tally; /* of the readable images; the examples are of no use outside */
+    int64_t leaks;          /* patients with images in two folds; always 0 for policy split */
     int64_t images[PD_FOLDS][PD_LABELS][PD_CAUSES];
     int64_t patients[PD_FOLDS][PD_LABELS];
     pd_shapes shapes; /* of all packed images */
 } pd_pack_result;
 
 /* Packs a folder into options->output; after a failure that file is unchanged. Shows progress. The
- * same folder and options give the same bytes on any number of threads. Warns of patients in two
- * folds and of shapes that separate the classes (pd_shapes_compare): both make figures too good.
+ * same folder and options give the same bytes on any number of threads. Warns of images whose
+ * patient is unknown, of patients in two folds, and of shapes that separate the classes
+ * (pd_shapes_compare): both make figures too good.
  *
  * Of exact duplicates (files with the same bytes) the first by name is kept; their patients become
  * one, and their cause UNKNOWN if the names differ in it. Errors name the file: a folder or class

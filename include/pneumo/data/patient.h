@@ -1,4 +1,8 @@
-/* Which images show the same patient, by their file names. */
+/* Which images show the same patient.
+ *
+ * The sources, in this order: a table of labels, a pattern of the user, the file itself (DICOM's
+ * PatientID), and known patterns of file names. An image that none of them identifies is its own
+ * patient. */
 #ifndef PNEUMO_DATA_PATIENT_H
 #define PNEUMO_DATA_PATIENT_H
 
@@ -6,19 +10,70 @@
 
 #include <stddef.h>
 
-/* Bytes that a patient's key can need beyond those of the file's name. */
-enum { PD_PATIENT_KEY_EXTRA = 16 };
+typedef enum pd_patient_source {
+    PD_PATIENT_TABLE = 0,
+    PD_PATIENT_PATTERN = 1,
+    PD_PATIENT_FILE = 2,
+    PD_PATIENT_NAME = 3,
+    PD_PATIENT_UNKNOWN = 4,
+    PD_PATIENT_SOURCES = 5
+} pd_patient_source;
 
-/* Parses a file name, with or without folders. Known patterns: person12_bacteria_46.jpeg,
- * person447_virus_921_1.jpeg, IM-0115-0001.jpeg, IM-0429-0001-0002.jpeg, and the latter two after
- * NORMAL2-. Writes the patient's typed key, such as "bacteria 12" or "NORMAL2-IM 1427", to
- * key[size]. A name that fits no pattern is its own key. Returns the cause, UNKNOWN unless the name
- * states it. */
-pd_cause pd_patient_parse(char *key, size_t size, const char *name);
+/* What is known of an image. All is borrowed; `table` and `file` are NULL or "" if silent. */
+typedef struct pd_patient_hints {
+    const char *path;  /* of the file, with the folders that its name is unique in */
+    const char *table; /* the patient by the table of labels */
+    const char *file;  /* the patient by the file itself (pd_image.patient) */
+} pd_patient_hints;
 
-/* Groups names[count] by patient key: first[i] is the index of the first name with the key of
- * names[i]. Also sets causes[count] unless it is NULL. Fails when memory runs out. */
-pd_status pd_patients_group(int64_t *first, pd_cause *causes, const char *const *names,
+/* The patient and cause of an image. */
+typedef struct pd_patient_id {
+    /* Equal for images of one patient, such as "bacteria 12" or "NIH 13"; the first word is the
+     * type of the number, so that equal numbers of two types are two patients. free(). */
+    char *key;
+    pd_patient_source source;
+    pd_cause cause; /* UNKNOWN unless the file name states it */
+} pd_patient_id;
+
+/* The patterns, compiled. */
+typedef struct pd_patient_rules pd_patient_rules;
+
+/* `pattern` is a POSIX extended regular expression whose first group is the patient, searched for
+ * in the path; NULL: none. Fails if it is not valid or has no group. The caller owns *out. */
+pd_status pd_patient_rules_create(pd_patient_rules **out, const char *pattern);
+void pd_patient_rules_destroy(pd_patient_rules **rules);
+
+/* Identifies the patient of one image. Known names are the published ones (person12_bacteria_46,
+ * IM-0115-0001, NORMAL2-IM-1427-0001), those of NIH ChestX-ray14 (00000013_005), and of the
+ * Shenzhen and Montgomery sets, and the folders of CheXpert (patient00001/study1) and MIMIC-CXR
+ * (p10000032/s50414267), also after tools have rewritten them ("_jpeg.rf.HASH", " - Copy", " (2)",
+ * "_flip", "aug_1_", doubled extensions). The key of an unknown patient is the path without what
+ * such tools add, so that the copies that they make stay together. Fails when memory runs out. */
+pd_status pd_patient_identify(pd_patient_id *out, const pd_patient_rules *rules,
+                              const pd_patient_hints *hints);
+
+/* Images by the source of their patient. */
+typedef struct pd_patient_tally {
+    int64_t images[PD_PATIENT_SOURCES];
+    int64_t example[PD_PATIENT_SOURCES]; /* the index of the first; -1: none */
+} pd_patient_tally;
+
+/* Groups the images of hints[count] by patient: first[i] is the index of the first image with the
+ * patient of image i. Also sets causes[count] and *tally unless they are NULL. Fails when memory
+ * runs out. */
+pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_tally *tally,
+                            const pd_patient_rules *rules, const pd_patient_hints *hints,
                             int64_t count);
+
+/* What the groups are called: "patients", or "groups" if the patient of an image is unknown. */
+const char *pd_patients_noun(int64_t unknown);
+
+/* Writes how patients were identified, such as "patient by file name, duplicates as one", to
+ * text[size]. */
+void pd_patients_describe(char *text, size_t size, const pd_patient_tally *tally);
+
+/* The number of images whose patient is unknown. A file that does not say it was packed by names
+ * alone, which are parsed again. */
+pd_status pd_patients_unknown(int64_t *out, const pd_dataset *dataset);
 
 #endif

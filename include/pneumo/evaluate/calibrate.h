@@ -24,6 +24,7 @@ typedef struct pd_calibrate_options {
 typedef struct pd_calibrate_result {
     char source[64], grouping[64]; /* pd_labelled */
     int64_t images[PD_LABELS], patients, duplicates, bad;
+    int64_t unknown_patients; /* pd_labelled */
     pd_decision before, after;
     pd_metrics judged_before, judged_after; /* on the images that `after` was chosen on */
     int parts;                              /* of the cross-validation; below 2: there is none */

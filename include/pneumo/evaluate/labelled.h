@@ -23,15 +23,16 @@ typedef struct pd_labelled {
     pd_files files[PD_LABELS];
     pd_score *samples; /* [count]: id, positive and patient; normal images first, then by id */
     size_t count;
-    int height, width; /* of an image as packed */
-    char source[64];   /* such as "fold val of a data set" or "two folders" */
-    char grouping[64]; /* how patients are identified */
+    int height, width;        /* of an image as packed */
+    char source[64];          /* such as "fold val of a data set" or "two folders" */
+    char grouping[64];        /* how patients are identified */
+    int64_t unknown_patients; /* images whose patient is unknown, of all in the source */
 } pd_labelled;
 
 /* Lists the images. Images of folders will be packed to the size in `checkpoint`; the patient is
- * parsed from the file name (pd_patient_parse), and otherwise each file is its own patient. Of the
- * data set that the checkpoint was trained on only the val fold is allowed, since the network was
- * trained on the train fold, and the test fold must stay unseen. A class without images is an
+ * parsed from the file name (pd_patient_identify), and otherwise each file is its own patient. Of
+ * the data set that the checkpoint was trained on only the val fold is allowed, since the network
+ * was trained on the train fold, and the test fold must stay unseen. A class without images is an
  * error. Collective; all ranks return the same
  * status. *out is released by pd_labelled_close, also after a failure. */
 pd_status pd_labelled_open(pd_labelled *out, pd_comm *comm, const pd_labelled_options *options,

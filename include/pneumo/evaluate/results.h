@@ -71,7 +71,8 @@ typedef struct pd_results {
     bool other_data;      /* the data set is not the one that the model was trained on */
     bool other_threshold; /* the threshold was chosen for the weights of an earlier step */
     bool unrecognised; /* the data set may contain images used for calibration, at another size */
-    int64_t leaks;     /* patients with images in more than one fold of the data set */
+    int64_t unknown_patients; /* images of the data set whose patient is unknown */
+    int64_t leaks;            /* patients with images in more than one fold of the data set */
 } pd_results;
 
 pd_targets pd_results_targets(const pd_results *results);

@@ -41,8 +41,9 @@ typedef struct pd_dataset_info {
     char fold_policy[64]; /* for example "by patient, 70/15/15, balanced" */
     char grouping[64];    /* how patients were identified */
     uint64_t seed;
-    double mean, deviation; /* of the train fold's pixels, 0 to 255 */
-    int64_t duplicates;     /* exact duplicates dropped */
+    double mean, deviation;   /* of the train fold's pixels, 0 to 255 */
+    int64_t duplicates;       /* exact duplicates dropped */
+    int64_t unknown_patients; /* images whose patient is unknown; -1: the file does not say */
     int64_t counts[PD_FOLDS][PD_LABELS];
     char digest[33];  /* of everything but the version; 128 bits in hex */
     char version[32]; /* of the program that wrote it */
