@@ -79,6 +79,9 @@ static void print_result(const pd_pack_result *result, const char *output)
     printf("patients   %s\n", info->grouping);
     printf("left out   %lld exact duplicates, %lld unreadable, %lld other files\n",
            (long long)info->duplicates, (long long)result->bad, (long long)result->skipped);
+    printf("copies     %lld pairs of images that are almost the same, %lld of them of two %s\n",
+           (long long)result->near_pairs, (long long)result->near_joined,
+           pd_patients_noun(info->unknown_patients));
     if (result->leaks > 0)
         printf("caution    %lld %s have images in two folds\n", (long long)result->leaks,
                pd_patients_noun(info->unknown_patients));

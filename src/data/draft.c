@@ -1,5 +1,6 @@
 #include "draft.h"
 
+#include "near.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
@@ -11,8 +12,21 @@
 
 _Static_assert(PD_IMAGE_SIDE_MAX <= UINT16_MAX, "/shape has 16 bits per side");
 
-/* Reads one file: its identity, the shape of its image, and the resized image out [size][size]. */
-static pd_status decode_file(pd_draft *draft, uint8_t *out, const char *name,
+/* Sets what near-duplicates are found by: the small copy and its hash. */
+static pd_status describe_image(pd_draft *draft, uint8_t *copy, const pd_image *image)
+{
+    float details[PD_NEAR_BYTES];
+    pd_status status = pd_near_copy(copy, image);
+    if (status != PD_OK)
+        return status;
+    draft->hash = pd_near_hash(copy);
+    draft->plain = !pd_near_details(details, copy);
+    return PD_OK;
+}
+
+/* Reads one file: its identity, the shape of its image, the resized image out [size][size], and the
+ * small copy. */
+static pd_status decode_file(pd_draft *draft, uint8_t *out, uint8_t *copy, const char *name,
                              const pd_draft_options *options)
 {
     pd_status status;
@@ -33,6 +47,7 @@ static pd_status decode_file(pd_draft *draft, uint8_t *out, const char *name,
     draft->width = (uint16_t)image.width;
     memcpy(draft->patient, image.patient, sizeof draft->patient);
     PD_TRY(pd_image_resize(out, options->size, options->size, &image));
+    PD_TRY(describe_image(draft, copy, &image));
 
 cleanup:
     pd_image_free(&image);
@@ -41,18 +56,27 @@ cleanup:
     return status;
 }
 
-/* Decodes `count` images from `first` on into spool->images; messages[i] is set for bad ones. */
-static void decode_block(pd_draft *drafts, const pd_spool *spool, int64_t first, int64_t count,
-                         const pd_scan *scan, const pd_draft_options *options, char **messages)
+/* What decoding reads and fills. */
+typedef struct decoder {
+    pd_draft *drafts;
+    pd_spool *spool, *copies;
+    const pd_scan *scan;
+    const pd_draft_options *options;
+    char **messages; /* [spool->block]: set for bad images of the block */
+} decoder;
+
+/* Decodes `count` images from `first` on into the images of both spools. */
+static void decode_block(const decoder *d, int64_t first, int64_t count)
 {
-#pragma omp parallel for schedule(dynamic) num_threads(options->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(d->options->threads)
     for (int64_t i = 0; i < count; i++) {
-        pd_draft *draft = &drafts[first + i];
+        pd_draft *draft = &d->drafts[first + i];
         draft->slot = first + i;
-        draft->bad = decode_file(draft, spool->images + (size_t)i * spool->image_bytes,
-                                 scan->samples[first + i].name, options) != PD_OK;
-        if (draft->bad && pd_strdup(&messages[i], pd_error_message()) != PD_OK)
-            messages[i] = NULL;
+        draft->bad = decode_file(draft, d->spool->images + (size_t)i * d->spool->image_bytes,
+                                 d->copies->images + (size_t)i * d->copies->image_bytes,
+                                 d->scan->samples[first + i].name, d->options) != PD_OK;
+        if (draft->bad && pd_strdup(&d->messages[i], pd_error_message()) != PD_OK)
+            d->messages[i] = NULL;
     }
 }
 
@@ -74,27 +98,30 @@ static pd_status handle_bad(const pd_draft *drafts, int64_t count, int64_t *bad,
     return PD_OK;
 }
 
-pd_status pd_drafts_decode(pd_draft *drafts, pd_spool *spool, int64_t *bad, const pd_scan *scan,
-                           const pd_draft_options *options)
+pd_status pd_drafts_decode(pd_draft *drafts, pd_spool *spool, pd_spool *copies, int64_t *bad,
+                           const pd_scan *scan, const pd_draft_options *options)
 {
     pd_status status;
-    char **messages = NULL; /* [block] */
+    decoder d = {
+        .drafts = drafts, .spool = spool, .copies = copies, .scan = scan, .options = options};
+    int64_t block = spool->block < copies->block ? spool->block : copies->block;
     pd_progress progress;
 
     pd_progress_begin(&progress, "packing", 0, (uint64_t)scan->count);
-    PD_TRY(pd_alloc(&messages, (size_t)spool->block, sizeof *messages));
-    for (int64_t first = 0; first < scan->count; first += spool->block) {
-        int64_t left = scan->count - first, count = left < spool->block ? left : spool->block;
-        decode_block(drafts, spool, first, count, scan, options, messages);
-        PD_TRY(handle_bad(drafts + first, count, bad, options->skip_bad, messages));
+    PD_TRY(pd_alloc(&d.messages, (size_t)block, sizeof *d.messages));
+    for (int64_t first = 0; first < scan->count; first += block) {
+        int64_t left = scan->count - first, count = left < block ? left : block;
+        decode_block(&d, first, count);
+        PD_TRY(handle_bad(drafts + first, count, bad, options->skip_bad, d.messages));
         PD_TRY(pd_spool_write(spool, first, count));
+        PD_TRY(pd_spool_write(copies, first, count));
         pd_progress_update(&progress, (uint64_t)(first + count), NULL);
     }
 
 cleanup:
-    for (int64_t i = 0; messages != NULL && i < spool->block; i++)
-        free(messages[i]);
-    free(messages);
+    for (int64_t i = 0; d.messages != NULL && i < block; i++)
+        free(d.messages[i]);
+    free(d.messages);
     pd_progress_end(&progress);
     return status;
 }

@@ -13,6 +13,8 @@ typedef struct pd_draft {
     int64_t slot;                   /* index in the spool and among the scanned samples */
     uint16_t height, width;         /* of the image before it was made square */
     bool bad;                       /* unreadable, to be left out */
+    bool plain;                     /* pd_near_details */
+    uint64_t hash;                  /* pd_near_hash */
     char patient[PD_IMAGE_PATIENT]; /* pd_image.patient */
 } pd_draft;
 
@@ -23,11 +25,11 @@ typedef struct pd_draft_options {
     int threads;
 } pd_draft_options;
 
-/* Decodes and resizes all images of `scan` into the spool and fills drafts[scan->count]. Shows
- * progress. The result, including the image that an error names, does not depend on the number of
- * threads. */
-pd_status pd_drafts_decode(pd_draft *drafts, pd_spool *spool, int64_t *bad, const pd_scan *scan,
-                           const pd_draft_options *options);
+/* Decodes and resizes all images of `scan` into the spool, their small copies (pd_near_copy) into
+ * the spool `copies` of that size, and fills drafts[scan->count]. Shows progress. The result,
+ * including the image that an error names, does not depend on the number of threads. */
+pd_status pd_drafts_decode(pd_draft *drafts, pd_spool *spool, pd_spool *copies, int64_t *bad,
+                           const pd_scan *scan, const pd_draft_options *options);
 
 /* Sets the patients, numbered from 0 in order of their first sample, and the causes of the readable
  * samples. The examples of *tally are indices of samples. drafts[scan->count] is in order of slot.

@@ -1,5 +1,6 @@
 #include "draft.h"
 
+#include "joins.h"
 #include "pneumo/base/memory.h"
 
 #include <stdlib.h>
@@ -58,18 +59,8 @@ static int compare_identities(const void *a, const void *b)
     return order != 0 ? order : compare_slots(a, b);
 }
 
-/* The root of a patient's group (union-find with path halving). */
-static int32_t find_root(int32_t *parent, int32_t patient)
-{
-    while (parent[patient] != patient) {
-        parent[patient] = parent[parent[patient]];
-        patient = parent[patient];
-    }
-    return patient;
-}
-
 /* Joins the duplicate of a draft to it: label, cause and patient. */
-static pd_status join_duplicate(int32_t *parent, pd_scan *scan, int64_t kept, int64_t duplicate,
+static pd_status join_duplicate(pd_joins *joins, pd_scan *scan, int64_t kept, int64_t duplicate,
                                 const char *folder)
 {
     pd_sample *first = &scan->samples[kept];
@@ -79,8 +70,7 @@ static pd_status join_duplicate(int32_t *parent, pd_scan *scan, int64_t kept, in
                        folder, first->name, folder, again->name);
     if (first->cause != again->cause)
         first->cause = PD_CAUSE_UNKNOWN;
-    int32_t a = find_root(parent, first->patient), b = find_root(parent, again->patient);
-    parent[a > b ? a : b] = a < b ? a : b;
+    pd_joins_join(joins, first->patient, again->patient);
     return PD_OK;
 }
 
@@ -88,12 +78,10 @@ pd_status pd_drafts_deduplicate(pd_draft *drafts, int64_t *count, int64_t *dupli
                                 pd_scan *scan, const char *folder)
 {
     pd_status status;
-    int32_t *parent = NULL; /* [patients] */
+    pd_joins joins = {0};
     int64_t good = 0, kept = 0;
 
-    PD_TRY(pd_alloc(&parent, (size_t)scan->patients, sizeof *parent));
-    for (int32_t p = 0; p < scan->patients; p++)
-        parent[p] = p;
+    PD_TRY(pd_joins_create(&joins, scan->patients));
     for (int64_t i = 0; i < *count; i++)
         if (!drafts[i].bad)
             drafts[good++] = drafts[i];
@@ -102,16 +90,16 @@ pd_status pd_drafts_deduplicate(pd_draft *drafts, int64_t *count, int64_t *dupli
         if (kept == 0 || pd_identity_compare(&drafts[i].identity, &drafts[kept - 1].identity) != 0)
             drafts[kept++] = drafts[i];
         else
-            PD_TRY(join_duplicate(parent, scan, drafts[kept - 1].slot, drafts[i].slot, folder));
+            PD_TRY(join_duplicate(&joins, scan, drafts[kept - 1].slot, drafts[i].slot, folder));
     }
     qsort(drafts, (size_t)kept, sizeof *drafts, compare_slots);
     for (int64_t i = 0; i < scan->count; i++)
-        scan->samples[i].patient = find_root(parent, scan->samples[i].patient);
+        scan->samples[i].patient = pd_joins_find(&joins, scan->samples[i].patient);
     *duplicates = good - kept;
     *count = kept;
 
 cleanup:
-    free(parent);
+    pd_joins_free(&joins);
     return status;
 }
 

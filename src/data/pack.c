@@ -2,6 +2,7 @@
 
 #include "digest.h"
 #include "draft.h"
+#include "near_pairs.h"
 #include "pneumo/base/host.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
@@ -27,14 +28,12 @@ static pd_status check_options(const pd_pack_options *options)
 }
 
 static void fill_info(pd_dataset_info *info, const pd_pack_options *options, int64_t count,
-                      int64_t duplicates, const pd_patient_tally *tally)
+                      const pd_patient_tally *tally)
 {
-    *info = (pd_dataset_info){.count = count,
-                              .height = options->size,
-                              .width = options->size,
-                              .seed = options->folds.seed,
-                              .duplicates = duplicates,
-                              .unknown_patients = tally->images[PD_PATIENT_UNKNOWN]};
+    info->count = count;
+    info->height = info->width = options->size;
+    info->seed = options->folds.seed;
+    info->unknown_patients = tally->images[PD_PATIENT_UNKNOWN];
     pd_patients_describe(info->grouping, sizeof info->grouping, tally);
     snprintf(info->version, sizeof info->version, "%s", PNEUMO_VERSION);
 }
@@ -181,68 +180,95 @@ static pd_status scan_folder(pd_scan *scan, const pd_pack_options *options)
     return status;
 }
 
-/* Decodes the images of `scan` into the spool and collects the samples to pack at *samples. */
-static pd_status prepare(pd_sample **samples, pd_draft *drafts, pd_spool *spool, pd_scan *scan,
-                         const pd_pack_options *options, pd_pack_result *result, int32_t *patients)
+/* What pd_pack works on. */
+typedef struct packer {
+    const pd_pack_options *options;
+    pd_pack_result *result;
+    pd_scan scan;
+    pd_spool spool, copies; /* of the images, and of their small copies */
+    pd_draft *drafts;
+    pd_sample *samples; /* to pack */
+    int32_t patients;
+    pd_near_pairs near;
+} packer;
+
+/* Sets the patients of the drafts and joins those with the same or almost the same images. */
+static pd_status group(packer *p, int64_t *count)
 {
     pd_status status;
-    const pd_draft_options draft = {.folder = options->folder,
-                                    .size = options->size,
-                                    .skip_bad = options->skip_bad,
-                                    .threads = options->threads};
-    int64_t count = scan->count, duplicates;
+    const char *folder = p->options->folder;
+    pd_patient_tally *tally = &p->result->tally;
     pd_patient_rules *rules = NULL;
 
-    PD_TRY(pd_patient_rules_create(&rules, options->patient_pattern));
-    PD_TRY(pd_drafts_decode(drafts, spool, &result->bad, scan, &draft));
-    PD_TRY(pd_drafts_identify(&result->tally, scan, drafts, rules));
-    PD_TRY(check_patients(scan, options, &result->tally));
-    PD_TRY(pd_drafts_deduplicate(drafts, &count, &duplicates, scan, options->folder));
-    PD_TRY(pd_drafts_collect(samples, patients, drafts, count, scan));
-    if (count == 0) {
-        status = pd_fail("%s contains no readable image", options->folder);
-        goto cleanup;
-    }
-    status = pd_folds_assign(*samples, count, *patients, &options->folds);
-    if (status != PD_OK) {
-        pd_error_prefix(status, "%s", options->folder);
-        goto cleanup;
-    }
-    result->skipped = scan->skipped;
-    fill_info(&result->info, options, count, duplicates, &result->tally);
-    PD_TRY(warn_of_leaks(&result->leaks, *samples, count,
-                         pd_patients_noun(result->info.unknown_patients)));
-    describe_folds(result, options);
+    PD_TRY(pd_patient_rules_create(&rules, p->options->patient_pattern));
+    PD_TRY(pd_drafts_identify(tally, &p->scan, p->drafts, rules));
+    PD_TRY(check_patients(&p->scan, p->options, tally));
+    PD_TRY(pd_drafts_deduplicate(p->drafts, count, &p->result->info.duplicates, &p->scan, folder));
+    PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, *count, &p->copies));
+    p->result->near_pairs = p->near.count;
+    p->result->near_joined = p->near.joined;
+    PD_TRY(pd_drafts_collect(&p->samples, &p->patients, p->drafts, *count, &p->scan));
+    if (*count == 0)
+        status = pd_fail("%s contains no readable image", folder);
 
 cleanup:
     pd_patient_rules_destroy(&rules);
     return status;
 }
 
+/* Decodes the images, and sets everything of the result but the figures of the pixels. */
+static pd_status prepare(packer *p)
+{
+    pd_status status;
+    const pd_pack_options *options = p->options;
+    pd_pack_result *result = p->result;
+    const pd_draft_options draft = {.folder = options->folder,
+                                    .size = options->size,
+                                    .skip_bad = options->skip_bad,
+                                    .threads = options->threads};
+    int64_t count = p->scan.count;
+
+    PD_TRY(pd_drafts_decode(p->drafts, &p->spool, &p->copies, &result->bad, &p->scan, &draft));
+    PD_TRY(group(p, &count));
+    status = pd_folds_assign(p->samples, count, p->patients, &options->folds);
+    if (status != PD_OK) {
+        pd_error_prefix(status, "%s", options->folder);
+        goto cleanup;
+    }
+    result->skipped = p->scan.skipped;
+    fill_info(&result->info, options, count, &result->tally);
+    const char *groups = pd_patients_noun(result->info.unknown_patients);
+    pd_near_pairs_warn(&p->near, p->samples, groups);
+    PD_TRY(warn_of_leaks(&result->leaks, p->samples, count, groups));
+    describe_folds(result, options);
+    PD_TRY(count_samples(result, p->samples, count, p->patients));
+    PD_TRY(pd_shapes_compare(&result->shapes, p->samples, count));
+
+cleanup:
+    return status;
+}
+
 pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
 {
     pd_status status;
-    pd_scan scan = {0};
-    pd_spool spool = {.file = -1};
-    pd_draft *drafts = NULL;
-    pd_sample *samples = NULL;
-    int32_t patients;
+    packer p = {.options = options, .result = result, .spool.file = -1, .copies.file = -1};
 
     *result = (pd_pack_result){0};
     PD_TRY(check_options(options));
-    PD_TRY(scan_folder(&scan, options));
-    PD_TRY(pd_spool_open(&spool, options->output, options->size));
-    PD_TRY(pd_alloc(&drafts, (size_t)scan.count, sizeof *drafts));
-    PD_TRY(prepare(&samples, drafts, &spool, &scan, options, result, &patients));
-    PD_TRY(count_samples(result, samples, result->info.count, patients));
-    PD_TRY(pd_shapes_compare(&result->shapes, samples, result->info.count));
-    PD_TRY(write_dataset(&result->info, samples, drafts, &spool));
+    PD_TRY(scan_folder(&p.scan, options));
+    PD_TRY(pd_spool_open(&p.spool, options->output, options->size));
+    PD_TRY(pd_spool_open(&p.copies, options->output, PD_NEAR_SIDE));
+    PD_TRY(pd_alloc(&p.drafts, (size_t)p.scan.count, sizeof *p.drafts));
+    PD_TRY(prepare(&p));
+    PD_TRY(write_dataset(&result->info, p.samples, p.drafts, &p.spool));
     warn_of_shapes(&result->shapes);
 
 cleanup:
-    free(samples);
-    free(drafts);
-    pd_spool_close(&spool);
-    pd_scan_free(&scan);
+    free(p.samples);
+    free(p.drafts);
+    pd_near_pairs_free(&p.near);
+    pd_spool_close(&p.copies);
+    pd_spool_close(&p.spool);
+    pd_scan_free(&p.scan);
     return status;
 }

@@ -196,7 +196,7 @@ disk() {
     mount -t tmpfs -o "$1" tmpfs disk 2>/dev/null
 }
 if disk size=64k; then
-    break_off "pack: full disk" '^disk/x.h5: cannot write: No space left on device' \
+    break_off "pack: full disk" '^disk/x.h5: cannot write( the temporary file beside it)?: No space left on device' \
         "$p" pack phantoms -o disk/x.h5 --size 24
     break_off "pack: full disk, early" '^disk/x.h5: cannot write the temp.*: No space left on device' \
         "$p" pack phantoms -o disk/x.h5 --size 64

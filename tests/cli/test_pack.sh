@@ -65,3 +65,20 @@ expect_lines out '^fold .* patients' '^patients +patient by pattern'
 pneumo pack odd -o none.h5 --size 32 --patient-pattern 'x([0-9])' 2>err && fail "a pattern without use"
 expect_lines err "'x\(\[0-9\]\)' matches none of the paths"
 [[ ! -e none.h5 ]] || fail "a file is left"
+
+# Copies that were changed and stored again: joined, and said if folds are kept.
+mkdir -p copies/train copies/test/NORMAL copies/test/PNEUMONIA
+cp -r odd/NORMAL odd/PNEUMONIA copies/train
+/usr/bin/python3 - <<'PY'
+from PIL import Image
+for label in "NORMAL", "PNEUMONIA":
+    for i in 1, 2:
+        image = Image.open(f"copies/train/{label}/scan-0-{i}.jpeg").resize((300, 280))
+        image.point(lambda grey: 0.9 * grey).save(f"copies/test/{label}/other-{i}.jpeg", quality=40)
+PY
+pneumo pack copies -o copies.h5 --size 32 --folds keep >out 2>err
+expect_lines out '^copies +4 pairs of images that are almost the same, 4 of them of two groups'
+expect_lines err '4 pairs .* different groups, for example test/NORMAL/other-1.jpeg and train' \
+    '4 pairs .* in different folds of the folder, for example' '4 groups have images in two'
+pneumo pack copies -o copies.h5 --size 32 >out 2>err
+! grep -q 'in different folds' err || fail "$(cat err)"

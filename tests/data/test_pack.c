@@ -383,6 +383,71 @@ static void a_pattern_names_the_patients(void **state)
     refuse(&options, "'subject([0-9]+)' matches none of the paths, such as train/NORMAL/p-NORMAL-");
 }
 
+/* Stores a slightly brighter copy of folder/from, of another size, as folder/below. */
+static void put_changed(const char *below, const char *from)
+{
+    char path[256];
+    pd_image image, changed = {.height = 200, .width = 180};
+    uint8_t pixels[200 * 180];
+    snprintf(path, sizeof path, "%s/%s", folder, from);
+    assert_int_equal(pd_image_read(&image, path), PD_OK);
+    changed.pixels = pixels;
+    assert_int_equal(pd_image_resize(pixels, changed.height, changed.width, &image), PD_OK);
+    for (int i = 0; i < 200 * 180; i++)
+        pixels[i] = (uint8_t)(pixels[i] < 230 ? pixels[i] * 1.1 : 253);
+    pd_image_free(&image);
+    snprintf(path, sizeof path, "%s/%s", folder, below);
+    assert_int_equal(pd_image_write_jpeg(path, &changed, 60), PD_OK);
+}
+
+static int32_t patient_of(const pd_sample *samples, int64_t count, const char *name)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (strcmp(samples[i].name, name) == 0)
+            return samples[i].patient;
+    fail_msg("%s is not packed", name);
+    return -1;
+}
+
+static void near_duplicates_join_patients(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    pd_dataset *dataset = NULL;
+    const pd_sample *samples;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.near_pairs, 0);
+    put_changed("train/PNEUMONIA/person9001_bacteria_1.jpeg",
+                "train/PNEUMONIA/person1_bacteria_1.jpeg");
+    put_changed("train/PNEUMONIA/person1_virus_999.jpeg", "train/PNEUMONIA/person1_virus_1.jpeg");
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.info.count, IMAGES + 2);
+    assert_int_equal(result.info.duplicates, 0);
+    assert_int_equal(result.near_pairs, 2);
+    assert_int_equal(result.near_joined, 1);
+    read_samples(&dataset, &samples);
+    assert_int_equal(
+        patient_of(samples, result.info.count, "train/PNEUMONIA/person9001_bacteria_1.jpeg"),
+        patient_of(samples, result.info.count, "train/PNEUMONIA/person1_bacteria_1.jpeg"));
+    pd_dataset_destroy(&dataset);
+
+    /* In kept folds the pair is a leak. */
+    char path[256];
+    for (int label = 0; label < PD_LABELS; label++) {
+        snprintf(path, sizeof path, "%s/test/%s", folder, pd_label_names[label]);
+        assert_int_equal(pd_folder_make(path), PD_OK);
+    }
+    put("test/NORMAL/IM-9000-0001.jpeg", "train/NORMAL/IM-0001-0001.jpeg");
+    put_changed("test/PNEUMONIA/person9002_virus_1.jpeg", "train/PNEUMONIA/person1_virus_1.jpeg");
+    options.folds.policy = PD_FOLDS_KEEP;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    /* The same change gives the same bytes, so one of the two copies is an exact duplicate. */
+    assert_int_equal(result.info.duplicates, 2);
+    assert_int_equal(result.near_pairs, 2);
+    assert_int_equal(result.leaks, 1);
+}
+
 static void the_output_folder_is_created(void **state)
 {
     (void)state;
@@ -435,6 +500,7 @@ int main(void)
         TEST(a_bad_image_is_named_or_left_out),
         TEST(kept_folds_count_patients_in_two),
         TEST(unknown_patients_are_recorded),
+        TEST(near_duplicates_join_patients),
         TEST(a_pattern_names_the_patients),
         TEST(the_output_folder_is_created),
         TEST(invalid_options_are_refused),

@@ -30,6 +30,8 @@ typedef struct pd_pack_result {
     int64_t bad;            /* left out by skip_bad */
     int64_t skipped;        /* files in the folder that are not images (pd_scan) */
     pd_patient_tally tally; /* of the readable images; the examples are of no use outside */
+    int64_t near_pairs;     /* images that are almost the same */
+    int64_t near_joined;    /* those of them that were of two patients, which are one now */
     int64_t leaks;          /* patients with images in two folds; always 0 for policy split */
     int64_t images[PD_FOLDS][PD_LABELS][PD_CAUSES];
     int64_t patients[PD_FOLDS][PD_LABELS];
@@ -42,7 +44,9 @@ typedef struct pd_pack_result {
  * (pd_shapes_compare): both make figures too good.
  *
  * Of exact duplicates (files with the same bytes) the first by name is kept; their patients become
- * one, and their cause UNKNOWN if the names differ in it. Errors name the file: a folder or class
+ * one, and their cause UNKNOWN if the names differ in it. Near-duplicates (src/data/near.h) are all
+ * kept, their patients become one, and it warns if that joins two, if their labels differ, or if
+ * they are in different kept folds. Errors name the file: a folder or class
  * that is missing or empty (pd_scan_folder), an image that cannot be read (unless skip_bad), a
  * duplicate under two labels, a class too small for the folds (pd_folds_assign). */
 pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result);

@@ -1,0 +1,164 @@
+#include "near_pairs.h"
+
+#include "joins.h"
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Candidates that are compared, per image: more of them mean that the images are so much alike that
+ * the hash does not tell them apart, and comparing all would take hours. */
+enum { CANDIDATES = 16, CANDIDATES_LEAST = 100000 };
+
+typedef struct finder {
+    pd_near_pairs *found;
+    pd_joins joins;
+    pd_scan *scan;
+    const pd_draft *drafts;
+    const pd_spool *copies;
+    int64_t left; /* whose details are in `a`; -1: none */
+    float a[PD_NEAR_BYTES], b[PD_NEAR_BYTES];
+} finder;
+
+static pd_status read_details(float *out, const finder *f, int64_t draft)
+{
+    pd_status status = pd_spool_read(f->copies, f->drafts[draft].slot, 0);
+    if (status == PD_OK)
+        pd_near_details(out, f->copies->images);
+    return status;
+}
+
+static pd_status append(pd_near_pairs *found, const pd_near_pair *pair)
+{
+    if (found->count == found->capacity) {
+        pd_near_pair *larger;
+        int64_t capacity = found->capacity > 0 ? 2 * found->capacity : 64;
+        pd_status status = pd_alloc(&larger, (size_t)capacity, sizeof *larger);
+        if (status != PD_OK)
+            return status;
+        if (found->count > 0)
+            memcpy(larger, found->pairs, (size_t)found->count * sizeof *larger);
+        free(found->pairs);
+        found->pairs = larger;
+        found->capacity = capacity;
+    }
+    found->pairs[found->count++] = *pair;
+    return PD_OK;
+}
+
+/* Compares a candidate; joins its patients and keeps it if it is a near-duplicate. */
+static pd_status check_pair(void *context, const pd_near_pair *pair)
+{
+    pd_status status;
+    finder *f = context;
+    if (f->left != pair->a)
+        PD_TRY(read_details(f->a, f, pair->a));
+    f->left = pair->a;
+    PD_TRY(read_details(f->b, f, pair->b));
+    if (pd_near_correlation(f->a, f->b, pair->mirrored) < PD_NEAR_CORRELATION)
+        return PD_OK;
+    const pd_sample *samples = f->scan->samples;
+    int32_t a = samples[f->drafts[pair->a].slot].patient;
+    int32_t b = samples[f->drafts[pair->b].slot].patient;
+    if (a != b && f->found->joined++ == 0)
+        f->found->example = f->found->count;
+    pd_joins_join(&f->joins, a, b);
+    PD_TRY(append(f->found, pair));
+
+cleanup:
+    return status;
+}
+
+pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *drafts,
+                             int64_t count, const pd_spool *copies)
+{
+    pd_status status;
+    int64_t searched, limit = CANDIDATES * count;
+    uint64_t *hashes = NULL;
+    bool *plain = NULL;
+    pd_near_search *search = NULL;
+    finder *f = NULL;
+
+    *out = (pd_near_pairs){.example = -1};
+    PD_TRY(pd_alloc(&f, 1, sizeof *f));
+    *f = (finder){.found = out, .scan = scan, .drafts = drafts, .copies = copies, .left = -1};
+    PD_TRY(pd_joins_create(&f->joins, scan->patients));
+    PD_TRY(pd_alloc(&hashes, (size_t)count, sizeof *hashes));
+    PD_TRY(pd_alloc(&plain, (size_t)count, sizeof *plain));
+    for (int64_t i = 0; i < count; i++) {
+        hashes[i] = drafts[i].hash;
+        plain[i] = drafts[i].plain;
+    }
+    PD_TRY(pd_near_search_create(&search, hashes, plain, count));
+    limit = limit > CANDIDATES_LEAST ? limit : CANDIDATES_LEAST;
+    PD_TRY(pd_near_search_run(&searched, search, limit, check_pair, f));
+    out->unsearched = count - searched;
+    for (int64_t i = 0; i < count; i++) {
+        pd_sample *sample = &scan->samples[drafts[i].slot];
+        sample->patient = pd_joins_find(&f->joins, sample->patient);
+    }
+
+cleanup:
+    pd_near_search_destroy(&search);
+    free(hashes);
+    free(plain);
+    if (f != NULL)
+        pd_joins_free(&f->joins);
+    free(f);
+    return status;
+}
+
+void pd_near_pairs_free(pd_near_pairs *pairs)
+{
+    free(pairs->pairs);
+    *pairs = (pd_near_pairs){.example = -1};
+}
+
+/* Counts the pairs for which differ() is true; *example is the first. */
+static int64_t count_pairs(const pd_near_pair **example, const pd_near_pairs *pairs,
+                           const pd_sample *samples,
+                           bool (*differ)(const pd_sample *, const pd_sample *))
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < pairs->count; i++)
+        if (differ(&samples[pairs->pairs[i].a], &samples[pairs->pairs[i].b]) && count++ == 0)
+            *example = &pairs->pairs[i];
+    return count;
+}
+
+static bool labels_differ(const pd_sample *a, const pd_sample *b)
+{
+    return a->label != b->label;
+}
+
+static bool folds_differ(const pd_sample *a, const pd_sample *b)
+{
+    return a->fold != b->fold;
+}
+
+void pd_near_pairs_warn(const pd_near_pairs *pairs, const pd_sample *samples, const char *groups)
+{
+    const pd_near_pair *example = NULL;
+    if (pairs->joined > 0) {
+        example = &pairs->pairs[pairs->example];
+        pd_log_warn("%lld pairs of images are almost the same but of different %s, for example %s "
+                    "and %s: their %s count as one",
+                    (long long)pairs->joined, groups, samples[example->b].name,
+                    samples[example->a].name, groups);
+    }
+    int64_t count = count_pairs(&example, pairs, samples, labels_differ);
+    if (count > 0)
+        pd_log_warn("%lld pairs of images are almost the same but have different labels, for "
+                    "example %s and %s: check which label is right",
+                    (long long)count, samples[example->b].name, samples[example->a].name);
+    count = count_pairs(&example, pairs, samples, folds_differ);
+    if (count > 0)
+        pd_log_warn("%lld pairs of images are almost the same but in different folds of the "
+                    "folder, for example %s and %s: figures will be too good",
+                    (long long)count, samples[example->b].name, samples[example->a].name);
+    if (pairs->unsearched > 0)
+        pd_log_warn("the images are too much alike: copies of the last %lld images were not looked "
+                    "for",
+                    (long long)pairs->unsearched);
+}

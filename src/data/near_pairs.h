@@ -1,0 +1,27 @@
+/* The near-duplicates among the images that are being packed. */
+#ifndef PNEUMO_DATA_NEAR_PAIRS_H
+#define PNEUMO_DATA_NEAR_PAIRS_H
+
+#include "draft.h"
+#include "near.h"
+
+typedef struct pd_near_pairs {
+    pd_near_pair *pairs; /* [count]: indices of drafts */
+    int64_t count, capacity;
+    int64_t joined;     /* pairs of two patients, which are one now */
+    int64_t example;    /* the index of the first of them; -1: none */
+    int64_t unsearched; /* images that were not looked at, since too many are alike */
+} pd_near_pairs;
+
+/* Finds the near-duplicates among drafts[count] by their hashes and the small copies in `copies`,
+ * in which a draft's slot is as in the images' spool, and makes their patients in `scan` one. *out
+ * is released with pd_near_pairs_free, also after a failure. */
+pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *drafts,
+                             int64_t count, const pd_spool *copies);
+void pd_near_pairs_free(pd_near_pairs *pairs);
+
+/* Warns of near-duplicates of two patients, under two labels, and in two folds; `groups` is what
+ * patients are called (pd_patients_noun). samples[i] is that of draft i. */
+void pd_near_pairs_warn(const pd_near_pairs *pairs, const pd_sample *samples, const char *groups);
+
+#endif
