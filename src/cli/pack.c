@@ -78,7 +78,7 @@ static void print_result(const pd_pack_result *result, const char *output)
     printf("folds      %s, seed %llu\n", info->fold_policy, (unsigned long long)info->seed);
     printf("patients   %s\n", info->grouping);
     printf("left out   %lld exact duplicates, %lld unreadable, %lld other files\n",
-           (long long)info->duplicates, (long long)result->bad, (long long)result->skipped);
+           (long long)info->duplicates, (long long)result->bad, (long long)result->left_out);
     printf("copies     %lld pairs of images that are almost the same, %lld of them of two %s\n",
            (long long)result->near_pairs, (long long)result->near_joined,
            pd_patients_noun(info->unknown_patients));
@@ -116,6 +116,15 @@ static const pd_option options[] = {
      "with '--folds keep', move P percent of train's patients to val", .low = 0, .high = 99},
     {"seed", 0, PD_OPTION_INT64, offsetof(arguments, seed), "N",
      "seed of the assignment of patients to folds (default 1)", .low = 0, .high = INT64_MAX},
+    {"normal", 0, PD_OPTION_TEXT, offsetof(arguments, pack.classes[PD_NORMAL]), "DIR",
+     .help = "the folder of normal images, in DIR or in each fold; several are separated by '|' "
+             "(default: NORMAL, or 0)"},
+    {"pneumonia", 0, PD_OPTION_TEXT, offsetof(arguments, pack.classes[PD_PNEUMONIA]), "DIR",
+     .help = "the same for pneumonia (default: PNEUMONIA, or 1)"},
+    {"recursive", 'r', PD_OPTION_FLAG, offsetof(arguments, pack.recursive), NULL,
+     .help = "take images in subfolders of the classes, too"},
+    {"allow-rest", 0, PD_OPTION_FLAG, offsetof(arguments, pack.allow_rest), NULL,
+     .help = "pack even if a third of the images or more are left out"},
     {"patient-pattern", 0, PD_OPTION_TEXT, offsetof(arguments, pack.patient_pattern), "REGEX",
      .help = "the patient of a file: the first group of this POSIX extended regular expression in "
              "its path, such as '([0-9]+)_'"},
@@ -140,6 +149,9 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     pack.folds.shares = given->pack.folds.shares;
     pack.folds.val_from_train = given->pack.folds.val_from_train;
     pack.folds.seed = (uint64_t)given->seed;
+    memcpy(pack.classes, given->pack.classes, sizeof pack.classes);
+    pack.recursive = given->pack.recursive;
+    pack.allow_rest = given->pack.allow_rest;
     pack.patient_pattern = given->pack.patient_pattern;
     pack.skip_bad = given->pack.skip_bad;
     if (given->pack.threads > 0)
@@ -161,7 +173,8 @@ const pd_command pd_command_pack = {
     .summary = "pack a folder of radiographs into one data-set file",
     .description =
         "Packs the radiographs of DIR/{train,val,test}/{NORMAL,PNEUMONIA}/ (any of the three folds "
-        "may be missing) or DIR/{NORMAL,PNEUMONIA}/ into one HDF5 file. No patient is in two folds "
+        "may be missing) or DIR/{NORMAL,PNEUMONIA}/ into one HDF5 file; says what it leaves out. "
+        "No patient is in two folds "
         "(with '--folds keep', patients in two folds cause a warning), and exact duplicates are "
         "kept once. The patient comes from --patient-pattern, from the file (DICOM's PatientID), "
         "or from a known file name: that of the public data set, NIH ChestX-ray14, CheXpert or "

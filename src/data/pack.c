@@ -155,6 +155,24 @@ static pd_status warn_of_leaks(int64_t *leaks, const pd_sample *samples, int64_t
     return PD_OK;
 }
 
+static const char *const empty_fold_means[PD_FOLDS] = {
+    "no model can be trained on this data set",
+    "training on this data set cannot choose a threshold or the best epoch (--val-from-train P "
+    "with "
+    "'--folds keep', or --folds 70/15/15, fills it)",
+    "nothing tells how well a model does on new images"};
+
+/* Says which folds have no images, where it is decided. */
+static void say_empty_folds(const pd_dataset_info *info)
+{
+    int64_t all[PD_FOLDS];
+    for (int fold = 0; fold < PD_FOLDS; fold++) {
+        all[fold] = info->counts[fold][PD_NORMAL] + info->counts[fold][PD_PNEUMONIA];
+        if (all[fold] == 0)
+            pd_log_warn("the fold %s is empty: %s", pd_fold_names[fold], empty_fold_means[fold]);
+    }
+}
+
 /* Warns if a model could learn the shape or size of the images instead of the disease. */
 static void warn_of_shapes(const pd_shapes *shapes)
 {
@@ -172,7 +190,11 @@ static void warn_of_shapes(const pd_shapes *shapes)
 
 static pd_status scan_folder(pd_scan *scan, const pd_pack_options *options)
 {
-    pd_status status = pd_scan_folder(scan, options->folder);
+    const pd_scan_options wanted = {.folder = options->folder,
+                                    .classes = {options->classes[0], options->classes[1]},
+                                    .recursive = options->recursive,
+                                    .allow_rest = options->allow_rest};
+    pd_status status = pd_scan_folder(scan, &wanted);
     if (status == PD_OK && options->folds.policy == PD_FOLDS_KEEP && !scan->has_folds)
         return pd_fail("%s has no folds of its own to keep (train, val, test); use "
                        "--folds 70/15/15",
@@ -235,13 +257,14 @@ static pd_status prepare(packer *p)
         pd_error_prefix(status, "%s", options->folder);
         goto cleanup;
     }
-    result->skipped = p->scan.skipped;
+    result->left_out = p->scan.left_out;
     fill_info(&result->info, options, count, &result->tally);
     const char *groups = pd_patients_noun(result->info.unknown_patients);
     pd_near_pairs_warn(&p->near, p->samples, groups);
     PD_TRY(warn_of_leaks(&result->leaks, p->samples, count, groups));
     describe_folds(result, options);
     PD_TRY(count_samples(result, p->samples, count, p->patients));
+    say_empty_folds(&result->info);
     PD_TRY(pd_shapes_compare(&result->shapes, p->samples, count));
 
 cleanup:

@@ -1,193 +1,122 @@
 #include "scan.h"
 
 #include "image_format.h"
+#include "layout.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/io/file.h"
+#include "tree.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-static const char *const fold_folders[PD_FOLDS] = {"train", "val", "test"};
+/* --- What is left out --- */
 
-static bool is_folder(const char *path)
+static const pd_left_kind left_kinds[] = {
+    [PD_ENTRY_FORMAT] = PD_LEFT_FORMAT,   [PD_ENTRY_OTHER] = PD_LEFT_OTHER,
+    [PD_ENTRY_HIDDEN] = PD_LEFT_HIDDEN,   [PD_ENTRY_DANGLING] = PD_LEFT_DANGLING,
+    [PD_ENTRY_SPECIAL] = PD_LEFT_SPECIAL,
+};
+
+/* Whether the file is part of a second copy of the folder, as unpacking some archives leaves it:
+ * without its first folder, its path is that of another file of the same size. */
+static bool is_copy(const pd_tree *tree, const pd_entry *entry)
 {
-    struct stat about;
-    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+    const char *slash = strchr(entry->path, '/');
+    const pd_entry *original = slash != NULL ? pd_tree_find(tree, slash + 1) : NULL;
+    return original != NULL && original->size == entry->size;
 }
 
-static bool is_image(DIR *directory, const char *name)
+static const char *extension_of(const char *path)
 {
-    struct stat about;
-    return name[0] != '.' && pd_image_format_of_path(name) != NULL &&
-           fstatat(dirfd(directory), name, &about, 0) == 0 && S_ISREG(about.st_mode);
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return dot != NULL && dot != name ? dot : "without extension";
 }
 
-static pd_status append_sample(pd_scan *scan, int64_t *capacity, const pd_sample *sample)
+/* Counts an image that is not in a class folder. */
+static pd_status leave_image(pd_left_out *left, const pd_tree *tree, const pd_entry *entry)
 {
-    if (scan->count == *capacity) {
-        pd_sample *larger;
-        int64_t wanted = *capacity ? *capacity * 2 : 1024;
-        pd_status status = pd_alloc(&larger, (size_t)wanted, sizeof *larger);
-        if (status != PD_OK)
-            return status;
-        if (scan->count > 0)
-            memcpy(larger, scan->samples, (size_t)scan->count * sizeof *larger);
-        free(scan->samples);
-        scan->samples = larger;
-        *capacity = wanted;
-    }
-    scan->samples[scan->count++] = *sample;
-    return PD_OK;
-}
-
-/* Reads the next entry but "." and ".."; *name is NULL at the end. */
-static pd_status next_entry(const char **name, DIR *directory, const char *path)
-{
-    for (;;) {
-        errno = 0;
-        struct dirent *entry = readdir(directory);
-        *name = entry != NULL ? entry->d_name : NULL;
-        if (entry == NULL)
-            return errno == 0 ? PD_OK
-                              : pd_fail("cannot read the folder %s: %s", path, strerror(errno));
-        if (strcmp(*name, ".") != 0 && strcmp(*name, "..") != 0)
-            return PD_OK;
-    }
-}
-
-/* Appends below/name, or counts it as skipped if it is not an image. */
-static pd_status scan_entry(pd_scan *scan, int64_t *capacity, DIR *directory, const char *below,
-                            const char *name, pd_sample sample)
-{
-    if (!is_image(directory, name)) {
-        scan->skipped++;
-        return PD_OK;
-    }
-    pd_status status = pd_format(&sample.name, "%s/%s", below, name);
+    char *folder;
+    const char *slash = strrchr(entry->path, '/');
+    bool copy = is_copy(tree, entry);
+    size_t length = copy            ? strcspn(entry->path, "/")
+                    : slash == NULL ? 0
+                                    : (size_t)(slash - entry->path);
+    pd_status status =
+        pd_format(&folder, "%.*s", length > 0 ? (int)length : 1, length > 0 ? entry->path : ".");
     if (status != PD_OK)
         return status;
-    status = append_sample(scan, capacity, &sample);
-    if (status != PD_OK)
-        free(sample.name);
+    status = pd_left_out_add(left, copy ? PD_LEFT_COPY : PD_LEFT_FOLDER, folder, entry->path);
+    free(folder);
     return status;
 }
 
-/* Appends the images of folder/below, such as "train/NORMAL", with the fold and label of `sample`.
- */
-static pd_status scan_class(pd_scan *scan, int64_t *capacity, const char *folder, const char *below,
-                            pd_sample sample)
+static pd_status leave_other(pd_left_out *left, const pd_entry *entry)
 {
-    pd_status status = PD_OK;
-    char *path = NULL;
-    const char *name;
-    DIR *directory = NULL;
-    int64_t before = scan->count;
+    pd_left_kind kind = left_kinds[entry->kind];
+    bool by_extension = kind == PD_LEFT_FORMAT || kind == PD_LEFT_OTHER;
+    return pd_left_out_add(left, kind, by_extension ? extension_of(entry->path) : "", entry->path);
+}
 
-    PD_TRY(pd_format(&path, "%s/%s", folder, below));
-    directory = opendir(path);
-    if (directory == NULL) {
-        status =
-            errno == ENOENT
-                ? pd_fail("%s is missing; each class needs a folder, NORMAL and PNEUMONIA", path)
-                : pd_fail("cannot read the folder %s: %s", path, strerror(errno));
-        goto cleanup;
-    }
-    for (;;) {
-        PD_TRY(next_entry(&name, directory, path));
-        if (name == NULL)
-            break;
-        PD_TRY(scan_entry(scan, capacity, directory, below, name, sample));
-    }
-    if (scan->count == before) {
+/* --- What is taken --- */
+
+/* Appends the entry, or counts it as left out. */
+static pd_status scan_entry(pd_scan *scan, pd_left_out *left, const pd_tree *tree,
+                            const pd_entry *entry, const pd_layout *layout, bool recursive)
+{
+    const char *rest;
+    const pd_class_folder *class = pd_layout_of(layout, entry->path, &rest);
+    if (entry->kind != PD_ENTRY_IMAGE)
+        return leave_other(left, entry);
+    if (class == NULL)
+        return leave_image(left, tree, entry);
+    if (!recursive && strchr(rest, '/') != NULL)
+        return pd_left_out_add(left, PD_LEFT_BELOW, class->path, entry->path);
+    pd_sample *sample = &scan->samples[scan->count];
+    *sample = (pd_sample){.fold = class->fold, .label = class->label};
+    pd_status status = pd_strdup(&sample->name, entry->path);
+    scan->count += status == PD_OK;
+    return status;
+}
+
+/* Fails if a class folder has no image, unless another of the same class and fold has. */
+static pd_status check_classes(const pd_scan *scan, const pd_layout *layout, const char *folder)
+{
+    int64_t counts[PD_FOLDS][PD_LABELS];
+    pd_samples_count(counts, scan->samples, scan->count);
+    for (int i = 0; i < layout->count; i++) {
+        const pd_class_folder *class = &layout->folders[i];
         char extensions[PD_IMAGE_FORMAT_TEXT];
-        status = pd_fail("%s contains no %s files", path, pd_image_format_extensions(extensions));
+        if (counts[class->fold][class->label] == 0)
+            return pd_fail("%s/%s contains no %s files", folder, class->path,
+                           pd_image_format_extensions(extensions));
     }
-
-cleanup:
-    if (directory != NULL)
-        closedir(directory);
-    free(path);
-    return status;
-}
-
-static pd_status scan_fold(pd_scan *scan, int64_t *capacity, const char *folder, const char *prefix,
-                           pd_fold fold)
-{
-    pd_status status = PD_OK;
-    for (int label = 0; label < PD_LABELS && status == PD_OK; label++) {
-        char below[32];
-        snprintf(below, sizeof below, "%s%s", prefix, pd_label_names[label]);
-        status = scan_class(scan, capacity, folder, below,
-                            (pd_sample){.fold = fold, .label = (pd_label)label});
-    }
-    return status;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(((const pd_sample *)a)->name, ((const pd_sample *)b)->name);
-}
-
-/* Finds out which of folder/{train,val,test} and folder/{NORMAL,PNEUMONIA} exist. */
-static pd_status find_layout(bool folds[PD_FOLDS], bool *any_fold, const char *folder)
-{
-    bool any_class = false;
-    if (!is_folder(folder))
-        return pd_file_exists(folder)
-                   ? pd_fail("%s is not a folder; give the folder that contains the images", folder)
-                   : pd_fail("there is no folder %s; give the folder that contains the images",
-                             folder);
-    *any_fold = false;
-    for (int i = 0; i < PD_FOLDS + PD_LABELS; i++) {
-        char *path;
-        pd_status status = pd_format(&path, "%s/%s", folder,
-                                     i < PD_FOLDS ? fold_folders[i] : pd_label_names[i - PD_FOLDS]);
-        if (status != PD_OK)
-            return status;
-        bool found = is_folder(path);
-        free(path);
-        if (i < PD_FOLDS) {
-            folds[i] = found;
-            *any_fold = *any_fold || found;
-        } else {
-            any_class = any_class || found;
-        }
-    }
-    if (*any_fold && any_class)
-        return pd_fail("%s contains both folds (train, val, test) and classes (NORMAL, "
-                       "PNEUMONIA); give a folder that contains one of the two",
-                       folder);
-    if (!*any_fold && !any_class)
-        return pd_fail("%s contains none of the folders train, val, test, NORMAL and PNEUMONIA; "
-                       "give the folder that contains them",
-                       folder);
     return PD_OK;
 }
 
-pd_status pd_scan_folder(pd_scan *out, const char *folder)
+pd_status pd_scan_folder(pd_scan *out, const pd_scan_options *options)
 {
     pd_status status;
-    int64_t capacity = 0;
-    bool folds[PD_FOLDS];
+    pd_layout layout = {0};
+    pd_tree tree = {0};
+    pd_left_out left = {0};
 
     *out = (pd_scan){0};
-    PD_TRY(find_layout(folds, &out->has_folds, folder));
-    if (!out->has_folds)
-        PD_TRY(scan_fold(out, &capacity, folder, "", PD_TRAIN));
-    for (int fold = 0; out->has_folds && fold < PD_FOLDS; fold++) {
-        if (!folds[fold])
-            continue;
-        char prefix[16];
-        snprintf(prefix, sizeof prefix, "%s/", fold_folders[fold]);
-        PD_TRY(scan_fold(out, &capacity, folder, prefix, (pd_fold)fold));
-    }
-    qsort(out->samples, (size_t)out->count, sizeof *out->samples, compare_names);
+    PD_TRY(pd_layout_find(&layout, options->folder, options->classes));
+    PD_TRY(pd_tree_list(&tree, options->folder));
+    PD_TRY(pd_alloc(&out->samples, (size_t)tree.count, sizeof *out->samples));
+    out->has_folds = layout.has_folds;
+    for (int64_t i = 0; i < tree.count; i++)
+        PD_TRY(scan_entry(out, &left, &tree, &tree.entries[i], &layout, options->recursive));
+    out->left_out = left.files;
+    pd_left_out_print(&left);
+    PD_TRY(check_classes(out, &layout, options->folder));
+    if (!options->allow_rest)
+        PD_TRY(pd_left_out_check(&left, out->count, options->folder));
 
 cleanup:
+    pd_left_out_free(&left);
+    pd_tree_free(&tree);
+    pd_layout_free(&layout);
     return status;
 }
 

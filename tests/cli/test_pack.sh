@@ -82,3 +82,52 @@ expect_lines err '4 pairs .* different groups, for example test/NORMAL/other-1.j
     '4 pairs .* in different folds of the folder, for example' '4 groups have images in two'
 pneumo pack copies -o copies.h5 --size 32 >out 2>err
 ! grep -q 'in different folds' err || fail "$(cat err)"
+
+# Nothing is left out in silence: each kind with its number, an example, and what takes it.
+mkdir -p rest/train/{NORMAL,PNEUMONIA,COVID19} rest/train/NORMAL/more
+cp phantoms/train/NORMAL/* rest/train/NORMAL
+cp phantoms/train/PNEUMONIA/* rest/train/PNEUMONIA
+/usr/bin/python3 - <<'PY'
+import random
+from PIL import Image
+random.seed(1)
+for i in range(30):
+    image = Image.new("L", (90, 80))
+    image.putdata([random.randrange(256) for _ in range(90 * 80)])
+    image.save(f"rest/train/COVID19/COVID ({i}).jpg")
+    image = image.rotate(90)
+    image.save(f"rest/train/NORMAL/more/IM-9{i:03}-0001.jpeg")
+    image.rotate(180).save(f"rest/train/NORMAL/I{i:07}", "JPEG")
+    image.rotate(270).save(f"rest/train/NORMAL/J{i:07}.jfif", "JPEG")
+    if i < 3:
+        image.save(f"rest/train/NORMAL/scan{i}.webp")
+        open(f"rest/train/NORMAL/notes{i}.txt", "w").close()
+        open(f"rest/train/NORMAL/.hidden{i}.jpeg", "w").close()
+PY
+ln -s nowhere.jpeg rest/train/NORMAL/IM-8888-0001.jpeg
+pneumo pack rest -o rest.h5 --size 32 >out 2>err
+expect_lines err "left out: 30 images in a folder of no class, train/COVID19, such as .*--pneumonia 'PNEUMONIA\|COVID19'" \
+    'left out: 30 images in subfolders of train/NORMAL, such as .*/more/IM-9000.*--recursive takes them' \
+    'left out: 3 images of a format that cannot be read, .webp, such as .*convert them' \
+    'left out: 1 links to nothing, such as train/NORMAL/IM-8888' \
+    'left out: 3 files that are not images, .txt' 'left out: 3 hidden files'
+expect_lines out '^images +220 of' '^left out +0 exact duplicates, 0 unreadable, 70 other files'
+pneumo pack rest -o rest.h5 --size 32 -r --pneumonia 'PNEUMONIA|COVID19' >out 2>err
+expect_lines out '^images +280 of' '10 other files'
+find rest/train/PNEUMONIA -type f | sort | tail -n +16 | xargs rm
+pneumo pack rest -o third.h5 --size 32 2>err && fail "a third is left out"
+expect_lines err 'error: rest: 64 of [0-9]+ images would be left out'
+[[ ! -e third.h5 ]] || fail "a file is left"
+pneumo pack rest -o third.h5 --size 32 --allow-rest --shares stratified >out 2>err || fail "$(cat err)"
+
+# The archive of the public data set, unpacked: one level too high, and with a second copy.
+mkdir -p zip/chest_xray/{val,__MACOSX/train/NORMAL}
+cp -r phantoms/train zip/chest_xray
+cp -r phantoms/train zip/chest_xray/test
+cp -r zip/chest_xray zip/copy && mv zip/copy zip/chest_xray/chest_xray
+rmdir zip/chest_xray/val zip/chest_xray/chest_xray/val
+touch zip/chest_xray/__MACOSX/train/NORMAL/._IM-0001-0001.jpeg
+pneumo pack zip -o zip.h5 2>err && fail "one level too high"
+expect_lines err 'zip contains none of the folders .*, but zip/chest_xray does: pack that'
+pneumo pack zip/chest_xray -o zip.h5 --size 32 >out 2>err || fail "$(cat err)"
+expect_lines err 'left out: 3[0-9]* files of a second copy of this folder, chest_xray, such as'

@@ -13,7 +13,10 @@ typedef struct pd_pack_options {
     const char *folder, *output;
     int size; /* side of the packed images in pixels */
     pd_fold_options folds;
+    const char
+        *classes[PD_LABELS];     /* folders of the classes (pd_scan_options); NULL: known names */
     const char *patient_pattern; /* pd_patient_rules_create; NULL: none */
+    bool recursive, allow_rest;  /* pd_scan_options */
     bool skip_bad;               /* leave out unreadable images */
     int threads;
 } pd_pack_options;
@@ -28,7 +31,7 @@ pd_pack_options pd_pack_defaults(void);
 typedef struct pd_pack_result {
     pd_dataset_info info;
     int64_t bad;            /* left out by skip_bad */
-    int64_t skipped;        /* files in the folder that are not images (pd_scan) */
+    int64_t left_out;       /* files in the folder that are not packed */
     pd_patient_tally tally; /* of the readable images; the examples are of no use outside */
     int64_t near_pairs;     /* images that are almost the same */
     int64_t near_joined;    /* those of them that were of two patients, which are one now */
