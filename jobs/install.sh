@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(gcc libc6-dev cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libopenblas-openmp-dev
-          libhdf5-dev libstb-dev libinih-dev libcjson-dev libxxhash-dev libzip-dev
+          libhdf5-dev libstb-dev libinih-dev libcjson-dev libxxhash-dev libzip-dev libcsv-dev
           libprotobuf-c-dev protobuf-c-compiler "$@")
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
@@ -16,8 +16,8 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     done
     ((${#missing[@]})) || exit 0
     echo "This is not Debian or Ubuntu: install these by your own package manager, then run it" \
-         "again: ${missing[*]} (and the headers of stb: stb_image.h, stb_image_resize.h," \
-         "stb_image_write.h)" >&2
+         "again: ${missing[*]} (and libcsv, and the headers of stb: stb_image.h," \
+         "stb_image_resize.h, stb_image_write.h)" >&2
     exit 1
 fi
 

@@ -116,11 +116,20 @@ static const pd_option options[] = {
      "with '--folds keep', move P percent of train's patients to val", .low = 0, .high = 99},
     {"seed", 0, PD_OPTION_INT64, offsetof(arguments, seed), "N",
      "seed of the assignment of patients to folds (default 1)", .low = 0, .high = INT64_MAX},
-    {"normal", 0, PD_OPTION_TEXT, offsetof(arguments, pack.classes[PD_NORMAL]), "DIR",
-     .help = "the folder of normal images, in DIR or in each fold; several are separated by '|' "
-             "(default: NORMAL, or 0)"},
-    {"pneumonia", 0, PD_OPTION_TEXT, offsetof(arguments, pack.classes[PD_PNEUMONIA]), "DIR",
-     .help = "the same for pneumonia (default: PNEUMONIA, or 1)"},
+    {"labels", 'l', PD_OPTION_TEXT, offsetof(arguments, pack.labels), "FILE",
+     .help = "a table (CSV) with the images' labels; DIR then holds the images in any folders",
+     .complete = PD_COMPLETE_FILES},
+    {"columns", 0, PD_OPTION_TEXT, offsetof(arguments, pack.columns), "ROLE=COLUMN,...",
+     .help =
+         "columns of the table: path, label, patient, fold and cause (default: by their names)"},
+    {"allow-missing", 0, PD_OPTION_FLAG, offsetof(arguments, pack.allow_missing), NULL,
+     .help = "pack even if images that the table lists are missing"},
+    {"normal", 0, PD_OPTION_TEXT, offsetof(arguments, pack.classes[PD_NORMAL]), "A|B",
+     .help =
+         "folders of normal images, in DIR or in each fold, separated by '|' (default NORMAL or "
+         "0); with --labels, findings of normal images (default 'Normal|No Finding|0')"},
+    {"pneumonia", 0, PD_OPTION_TEXT, offsetof(arguments, pack.classes[PD_PNEUMONIA]), "A|B",
+     .help = "the same for pneumonia (default PNEUMONIA or 1; 'Pneumonia|Pnemonia|1')"},
     {"recursive", 'r', PD_OPTION_FLAG, offsetof(arguments, pack.recursive), NULL,
      .help = "take images in subfolders of the classes, too"},
     {"allow-rest", 0, PD_OPTION_FLAG, offsetof(arguments, pack.allow_rest), NULL,
@@ -150,6 +159,9 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     pack.folds.val_from_train = given->pack.folds.val_from_train;
     pack.folds.seed = (uint64_t)given->seed;
     memcpy(pack.classes, given->pack.classes, sizeof pack.classes);
+    pack.labels = given->pack.labels;
+    pack.columns = given->pack.columns;
+    pack.allow_missing = given->pack.allow_missing;
     pack.recursive = given->pack.recursive;
     pack.allow_rest = given->pack.allow_rest;
     pack.patient_pattern = given->pack.patient_pattern;
@@ -158,6 +170,11 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
         pack.threads = given->pack.threads;
     if (given->folds != NULL)
         PD_TRY(parse_folds(&pack, given->folds));
+    if (pack.labels == NULL && (pack.columns != NULL || pack.allow_missing))
+        return pd_fail_usage("--%s requires --labels FILE",
+                             pack.columns != NULL ? "columns" : "allow-missing");
+    if (pack.labels != NULL && pack.recursive)
+        return pd_fail_usage("--labels finds images in all folders; leave out --recursive");
     if (pack.folder[0] == '\0')
         return pd_fail_usage("the folder to pack has an empty name");
     if (pack.folds.val_from_train > 0 && pack.folds.policy != PD_FOLDS_KEEP)
@@ -174,13 +191,16 @@ const pd_command pd_command_pack = {
     .description =
         "Packs the radiographs of DIR/{train,val,test}/{NORMAL,PNEUMONIA}/ (any of the three folds "
         "may be missing) or DIR/{NORMAL,PNEUMONIA}/ into one HDF5 file; says what it leaves out. "
-        "No patient is in two folds "
+        "With --labels, a table gives class, patient, fold and cause of the images in DIR. No "
+        "patient is in two folds "
         "(with '--folds keep', patients in two folds cause a warning), and exact duplicates are "
-        "kept once. The patient comes from --patient-pattern, from the file (DICOM's PatientID), "
+        "kept once. The patient comes from the table, from --patient-pattern, from the file "
+        "(DICOM's PatientID), "
         "or from a known file name: that of the public data set, NIH ChestX-ray14, CheXpert or "
         "MIMIC-CXR, also after common tools have changed it. The same folder and options give the "
         "same file, byte for byte.",
-    .examples = "pneumo-dist pack chest_xray -o data/chest_xray.h5 --folds 70/15/15",
+    .examples = "pneumo-dist pack chest_xray -o data/chest_xray.h5 --folds 70/15/15\n"
+                "pneumo-dist pack images -o data/nih.h5 --labels Data_Entry_2017.csv",
     .operands = {{"DIR", PD_COMPLETE_FOLDERS}},
     .options = options,
     .options_size = sizeof(arguments),

@@ -23,13 +23,18 @@ pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_dr
             continue;
         slots[good] = i;
         hints[good++] =
-            (pd_patient_hints){.path = scan->samples[i].name, .file = drafts[i].patient};
+            (pd_patient_hints){.path = scan->samples[i].name,
+                               .table = scan->hints != NULL ? scan->hints[i].patient : NULL,
+                               .file = drafts[i].patient};
     }
     PD_TRY(pd_patients_group(first, causes, tally, rules, hints, good));
     scan->patients = 0;
     for (int64_t i = 0; i < good; i++) {
         pd_sample *sample = &scan->samples[slots[i]];
-        sample->cause = sample->label == PD_NORMAL ? PD_CAUSE_NONE : causes[i];
+        pd_cause told = scan->hints != NULL ? scan->hints[slots[i]].cause : PD_CAUSE_UNKNOWN;
+        sample->cause = sample->label == PD_NORMAL ? PD_CAUSE_NONE
+                        : told != PD_CAUSE_UNKNOWN ? told
+                                                   : causes[i];
         sample->patient = first[i] == i ? scan->patients++ : scan->samples[slots[first[i]]].patient;
     }
     for (int source = 0; source < PD_PATIENT_SOURCES; source++)

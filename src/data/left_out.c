@@ -80,6 +80,26 @@ pd_status pd_left_out_add(pd_left_out *left, pd_left_kind kind, const char *wher
     return PD_OK;
 }
 
+static const pd_left_kind left_kinds[] = {
+    [PD_ENTRY_FORMAT] = PD_LEFT_FORMAT,   [PD_ENTRY_OTHER] = PD_LEFT_OTHER,
+    [PD_ENTRY_HIDDEN] = PD_LEFT_HIDDEN,   [PD_ENTRY_DANGLING] = PD_LEFT_DANGLING,
+    [PD_ENTRY_SPECIAL] = PD_LEFT_SPECIAL,
+};
+
+static const char *extension_of(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return dot != NULL && dot != name ? dot : "without extension";
+}
+
+pd_status pd_left_out_add_entry(pd_left_out *left, const pd_entry *entry)
+{
+    pd_left_kind kind = left_kinds[entry->kind];
+    bool by_extension = kind == PD_LEFT_FORMAT || kind == PD_LEFT_OTHER;
+    return pd_left_out_add(left, kind, by_extension ? extension_of(entry->path) : "", entry->path);
+}
+
 void pd_left_out_free(pd_left_out *left)
 {
     for (int64_t i = 0; i < left->count; i++) {

@@ -3,6 +3,7 @@
 #define PNEUMO_DATA_LEFT_OUT_H
 
 #include "pneumo/base/status.h"
+#include "tree.h"
 
 #include <stdint.h>
 
@@ -36,6 +37,9 @@ typedef struct pd_left_out {
  * pd_left_out_free. */
 pd_status pd_left_out_add(pd_left_out *left, pd_left_kind kind, const char *where,
                           const char *path);
+/* The same of an entry that is not of the kind PD_ENTRY_IMAGE. */
+pd_status pd_left_out_add_entry(pd_left_out *left, const pd_entry *entry);
+
 void pd_left_out_free(pd_left_out *left);
 
 /* Prints a line per group on standard error: a warning for images, with what takes them, else

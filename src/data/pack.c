@@ -121,9 +121,9 @@ cleanup:
 static pd_status check_patients(const pd_scan *scan, const pd_pack_options *options,
                                 const pd_patient_tally *tally)
 {
-    int64_t unknown = tally->images[PD_PATIENT_UNKNOWN], known = 0;
-    for (int source = 0; source < PD_PATIENT_UNKNOWN; source++)
-        known += tally->images[source];
+    int64_t unknown = tally->images[PD_PATIENT_UNKNOWN], all = 0;
+    for (int source = 0; source < PD_PATIENT_SOURCES; source++)
+        all += tally->images[source];
     if (unknown > 0 && options->patient_pattern != NULL && tally->images[PD_PATIENT_PATTERN] == 0)
         return pd_fail("%s: the pattern of patients '%s' matches none of the paths, such as %s",
                        options->folder, options->patient_pattern,
@@ -133,7 +133,7 @@ static pd_status check_patients(const pd_scan *scan, const pd_pack_options *opti
                     "them counts as a patient of its own, so images of one patient can be in "
                     "several folds and figures too good; --patient-pattern REGEX takes the patient "
                     "from the path",
-                    (long long)unknown, (long long)(known + unknown),
+                    (long long)unknown, (long long)all,
                     scan->samples[tally->example[PD_PATIENT_UNKNOWN]].name);
     return PD_OK;
 }
@@ -190,12 +190,18 @@ static void warn_of_shapes(const pd_shapes *shapes)
 
 static pd_status scan_folder(pd_scan *scan, const pd_pack_options *options)
 {
+    bool keep = options->folds.policy == PD_FOLDS_KEEP;
     const pd_scan_options wanted = {.folder = options->folder,
                                     .classes = {options->classes[0], options->classes[1]},
                                     .recursive = options->recursive,
-                                    .allow_rest = options->allow_rest};
-    pd_status status = pd_scan_folder(scan, &wanted);
-    if (status == PD_OK && options->folds.policy == PD_FOLDS_KEEP && !scan->has_folds)
+                                    .allow_rest = options->allow_rest,
+                                    .labels = options->labels,
+                                    .columns = options->columns,
+                                    .allow_missing = options->allow_missing,
+                                    .keep_folds = keep};
+    pd_status status =
+        options->labels != NULL ? pd_scan_labels(scan, &wanted) : pd_scan_folder(scan, &wanted);
+    if (status == PD_OK && keep && !scan->has_folds)
         return pd_fail("%s has no folds of its own to keep (train, val, test); use "
                        "--folds 70/15/15",
                        options->folder);

@@ -10,12 +10,6 @@
 
 /* --- What is left out --- */
 
-static const pd_left_kind left_kinds[] = {
-    [PD_ENTRY_FORMAT] = PD_LEFT_FORMAT,   [PD_ENTRY_OTHER] = PD_LEFT_OTHER,
-    [PD_ENTRY_HIDDEN] = PD_LEFT_HIDDEN,   [PD_ENTRY_DANGLING] = PD_LEFT_DANGLING,
-    [PD_ENTRY_SPECIAL] = PD_LEFT_SPECIAL,
-};
-
 /* Whether the file is part of a second copy of the folder, as unpacking some archives leaves it:
  * without its first folder, its path is that of another file of the same size. */
 static bool is_copy(const pd_tree *tree, const pd_entry *entry)
@@ -23,13 +17,6 @@ static bool is_copy(const pd_tree *tree, const pd_entry *entry)
     const char *slash = strchr(entry->path, '/');
     const pd_entry *original = slash != NULL ? pd_tree_find(tree, slash + 1) : NULL;
     return original != NULL && original->size == entry->size;
-}
-
-static const char *extension_of(const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    const char *dot = strrchr(name, '.');
-    return dot != NULL && dot != name ? dot : "without extension";
 }
 
 /* Counts an image that is not in a class folder. */
@@ -50,13 +37,6 @@ static pd_status leave_image(pd_left_out *left, const pd_tree *tree, const pd_en
     return status;
 }
 
-static pd_status leave_other(pd_left_out *left, const pd_entry *entry)
-{
-    pd_left_kind kind = left_kinds[entry->kind];
-    bool by_extension = kind == PD_LEFT_FORMAT || kind == PD_LEFT_OTHER;
-    return pd_left_out_add(left, kind, by_extension ? extension_of(entry->path) : "", entry->path);
-}
-
 /* --- What is taken --- */
 
 /* Appends the entry, or counts it as left out. */
@@ -66,7 +46,7 @@ static pd_status scan_entry(pd_scan *scan, pd_left_out *left, const pd_tree *tre
     const char *rest;
     const pd_class_folder *class = pd_layout_of(layout, entry->path, &rest);
     if (entry->kind != PD_ENTRY_IMAGE)
-        return leave_other(left, entry);
+        return pd_left_out_add_entry(left, entry);
     if (class == NULL)
         return leave_image(left, tree, entry);
     if (!recursive && strchr(rest, '/') != NULL)
@@ -122,8 +102,12 @@ cleanup:
 
 void pd_scan_free(pd_scan *scan)
 {
-    for (int64_t i = 0; i < scan->count; i++)
+    for (int64_t i = 0; i < scan->count; i++) {
         free(scan->samples[i].name);
+        if (scan->hints != NULL)
+            free(scan->hints[i].patient);
+    }
     free(scan->samples);
+    free(scan->hints);
     *scan = (pd_scan){0};
 }

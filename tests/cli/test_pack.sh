@@ -131,3 +131,53 @@ pneumo pack zip -o zip.h5 2>err && fail "one level too high"
 expect_lines err 'zip contains none of the folders .*, but zip/chest_xray does: pack that'
 pneumo pack zip/chest_xray -o zip.h5 --size 32 >out 2>err || fail "$(cat err)"
 expect_lines err 'left out: 3[0-9]* files of a second copy of this folder, chest_xray, such as'
+
+# A table of labels: the columns are said, patients and folds are the table's.
+mkdir -p table/images_001 table/images_002
+/usr/bin/python3 - <<'PY'
+import csv
+import glob
+import shutil
+files = sorted(glob.glob("nih/*/*.png"))
+with open("table.csv", "w", newline="") as out:
+    rows = csv.writer(out)
+    rows.writerow(["Image Index", "Finding Labels", "Patient ID", "Patient Age", "split"])
+    for i, path in enumerate(files):
+        name = f"x{i:04}.png"
+        shutil.copy(path, f"table/images_00{1 + i % 2}/{name}")
+        pneumonia = "PNEUMONIA" in path
+        finding = "Effusion, small|Pneumonia" if pneumonia else "No Finding"
+        patient = path.split("/")[2].split("_")[0]
+        rows.writerow([name, "Hernia" if i % 10 == 9 else finding, patient, 50,
+                       ["train", "valid", "test"][int(patient[1:]) % 3]])
+PY
+pneumo pack table -o table.h5 --size 32 --labels table.csv >out 2>err || fail "$(cat err)"
+expect_lines err "columns as in NIH ChestX-ray14: path 'Image Index', label 'Finding Labels', patient 'Patient ID'" \
+    'table.csv: 160 rows, 144 images of a class' 'left out: 16 images .* neither class'
+expect_lines out '^images +144 of' '^patients +patient by table'
+pneumo pack table -o kept.h5 --size 32 --labels table.csv --folds keep \
+    --columns 'fold=split' >out 2>err || fail "$(cat err)"
+/usr/bin/python3 - <<'PY'
+import csv
+import h5py
+rows = {row["Image Index"]: row for row in csv.DictReader(open("table.csv"))}
+for name in "table.h5", "kept.h5":
+    file = h5py.File(name)
+    folds, patients = {}, {}
+    for path, label, fold, patient in zip(*(file[k][:] for k in ("name", "label", "fold", "patient"))):
+        row = rows[path.decode().split("/")[-1]]
+        assert (label == 1) == ("Pneumonia" in row["Finding Labels"]), row
+        folds.setdefault(row["Patient ID"], set()).add(int(fold))
+        patients.setdefault(row["Patient ID"], set()).add(int(patient))
+        assert name == "table.h5" or ["train", "valid", "test"][fold] == row["split"], row
+    assert all(len(found) == 1 for found in [*folds.values(), *patients.values()])
+    assert len(set.union(*patients.values())) == len(patients)
+PY
+rm table/images_001/x0002.png
+pneumo pack table -o none.h5 --labels table.csv 2>err && fail "an image is missing"
+expect_lines err "error: table.csv: the images of 1 rows are not in table, such as 'x0002.png' \(line 4\); --allow-missing"
+pneumo pack table -o missing.h5 --size 32 --labels table.csv --allow-missing >out 2>err || fail "$(cat err)"
+expect_lines err 'warning: table.csv: the images of 1 rows are not in table'
+pneumo pack table -o none.h5 --columns path=x 2>err && fail "columns of no table"
+expect_lines err 'columns requires --labels'
+[[ ! -e none.h5 ]] || fail "a file is left"

@@ -13,11 +13,12 @@ typedef struct pd_pack_options {
     const char *folder, *output;
     int size; /* side of the packed images in pixels */
     pd_fold_options folds;
-    const char
-        *classes[PD_LABELS];     /* folders of the classes (pd_scan_options); NULL: known names */
-    const char *patient_pattern; /* pd_patient_rules_create; NULL: none */
-    bool recursive, allow_rest;  /* pd_scan_options */
-    bool skip_bad;               /* leave out unreadable images */
+    /* Folders or findings of the classes (pd_scan_options); NULL: the known ones. */
+    const char *classes[PD_LABELS];
+    const char *labels, *columns; /* of a table (pd_scan_options); NULL: folders are classes */
+    const char *patient_pattern;  /* pd_patient_rules_create; NULL: none */
+    bool recursive, allow_rest, allow_missing; /* pd_scan_options */
+    bool skip_bad;                             /* leave out unreadable images */
     int threads;
 } pd_pack_options;
 
