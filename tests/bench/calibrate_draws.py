@@ -12,8 +12,9 @@ The rule is implemented independently in numpy. --check PROGRAM CHECKPOINT DATA 
 program on one draw: it calibrates on fold val of DATA, identifies the drawn images as those that
 `evaluate` then excludes, and compares temperature and threshold.
 
-Needs numpy and scipy; --check also h5py. Scores of a checkpoint that averages mirrored images
-contain only the logit of the original image, so --check rejects such checkpoints.
+Needs numpy and scipy; --check also h5py. --check takes the margins of the checkpoint's job as options.
+Scores of a checkpoint that averages views contain only the logit of the original image, so --check
+rejects such checkpoints.
 """
 
 import argparse
@@ -65,16 +66,18 @@ def candidates(probability, positive):
     return thresholds, (called & positive).sum(axis=1), (called & ~positive).sum(axis=1)
 
 
-def decide(logit, positive, rule, sensitivity, specificity, margin=0.0):
+def decide(logit, positive, options):
     """Temperature and threshold, as in src/metrics/decision.c."""
+    sensitivity = options.sensitivity + options.margin
+    specificity = options.specificity + options.specificity_margin
     temperature = fit_temperature(logit, positive)
     thresholds, tp, fp = candidates(expit(logit / temperature), positive)
     p, n = positive.sum(), (~positive).sum()
-    if rule == "both":
+    if options.rule == "both":
         good = beta.logsf(sensitivity, tp + 1, p - tp + 1) + beta.logsf(specificity, n - fp + 1, fp + 1)
         best = np.flatnonzero(good == good.max())
         return temperature, thresholds[best[(len(best) - 1) // 2]]
-    enough = np.flatnonzero(tp / p >= min(1, sensitivity + margin))
+    enough = np.flatnonzero(tp / p >= min(1, sensitivity))
     same = enough[fp[enough] == fp[enough[0]]]
     return temperature, thresholds[same[-1]]
 
@@ -114,8 +117,7 @@ def simulate(path, options):
         figures = []
         for _ in range(options.draws):
             taken = draw(scores, each, random)
-            decision = decide(scores["logit"][taken], scores["positive"][taken], options.rule,
-                              options.sensitivity, options.specificity, options.margin)
+            decision = decide(scores["logit"][taken], scores["positive"][taken], options)
             figures.append(judge(scores, ~taken, *decision))
         figures = np.array(figures)
         mean, tenth = figures.mean(axis=0), np.quantile(figures, 0.1, axis=0)
@@ -142,13 +144,12 @@ def check(program, checkpoint, data, options):
         with h5py.File(new, "a") as file:
             decision = dict(file["decision"].attrs)
             del file["calibration"]
-        if decision["flip_average"]:
-            sys.exit(f"{checkpoint}: averages mirrored images, whose logits are not in the scores")
+        if decision["views"] != 1:
+            sys.exit(f"{checkpoint}: averages views, whose logits are not in the scores")
         run("evaluate", new, "-d", data, "--fold", "val", "--scores", before)
         scores = read_scores(before, "VAL")
         taken = ~np.isin(scores["name"], read_scores(after, "VAL")["name"])
-    temperature, threshold = decide(scores["logit"][taken], scores["positive"][taken], options.rule,
-                                    options.sensitivity, options.specificity, options.margin)
+    temperature, threshold = decide(scores["logit"][taken], scores["positive"][taken], options)
     print(f"{taken.sum()} images drawn; temperature {decision['temperature']:.9f} and "
           f"{temperature:.9f}, threshold {decision['threshold']:.9f} and {threshold:.9f}")
     if not (np.isclose(temperature, decision["temperature"], rtol=1e-6) and
@@ -163,6 +164,8 @@ def main():
     parser.add_argument("--sensitivity", type=float, default=0.95)
     parser.add_argument("--specificity", type=float, default=0.9)
     parser.add_argument("--margin", type=float, default=0.0, help="evaluate.sensitivity_margin")
+    parser.add_argument("--specificity-margin", type=float, default=0.0,
+                        help="evaluate.specificity_margin, for rule both")
     parser.add_argument("--images", type=int, nargs="+", default=[10, 25, 50, 100])
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
