@@ -28,8 +28,7 @@ static const layout_row layouts[] = {
     {"RSNA", {"patientId", "Target", "patientId", NULL, NULL}},
     {"RSNA", {"patientId", "class", "patientId", NULL, NULL}},
     {"VinDr-CXR", {"image_id", "class_name", NULL, NULL, NULL}},
-    {"Coronahack",
-     {"X_ray_image_name", "Label", NULL, "Dataset_type", "Label_1_Virus_category"}},
+    {"Coronahack", {"X_ray_image_name", "Label", NULL, "Dataset_type", "Label_1_Virus_category"}},
 };
 
 /* Common names of columns, by role, in order of preference. */
@@ -87,10 +86,10 @@ static bool is_listed(const char *list, const char *text, size_t length)
 typedef struct reading {
     const pd_labels_options *options;
     const char *findings[PD_LABELS];
-    int64_t columns[PD_ROLES];    /* -1: none */
-    int64_t finding_count;        /* columns of findings */
-    int64_t *finding_columns;     /* [finding_count] */
-    pd_label *finding_labels;     /* [finding_count] */
+    int64_t columns[PD_ROLES]; /* -1: none */
+    int64_t finding_count;     /* columns of findings */
+    int64_t *finding_columns;  /* [finding_count] */
+    pd_label *finding_labels;  /* [finding_count] */
 } reading;
 
 /* Lists the columns that are named like findings of a class. */
@@ -179,13 +178,14 @@ static pd_status set_column(reading *r, const pd_table *table, const char *item)
     char what[256];
     size_t length = strcspn(item, "=");
     int role = 0;
-    while (role < PD_ROLES && (strncmp(role_names[role], item, length) != 0 ||
-                               role_names[role][length] != '\0'))
+    while (role < PD_ROLES &&
+           (strncmp(role_names[role], item, length) != 0 || role_names[role][length] != '\0'))
         role++;
     if (role == PD_ROLES || item[length] != '=')
-        return pd_fail("--columns: '%s' is not of the form ROLE=COLUMN, where a role is path, label, "
-                       "patient, fold or cause",
-                       item);
+        return pd_fail(
+            "--columns: '%s' is not of the form ROLE=COLUMN, where a role is path, label, "
+            "patient, fold or cause",
+            item);
     r->columns[role] = find_column(table, item + length + 1);
     snprintf(what, sizeof what, "there is no column '%.128s'", item + length + 1);
     return r->columns[role] < 0 ? fail_columns(r, table, what) : PD_OK;
