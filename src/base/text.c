@@ -2,6 +2,7 @@
 
 #include "pneumo/base/number.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,19 @@ char *pd_text_number(char text[PD_TEXT_NUMBER], double value)
         if (strtod(text, NULL) == value)
             break;
     }
+    return text;
+}
+
+char *pd_text_grouped(char text[PD_TEXT_NUMBER], uint64_t value)
+{
+    char digits[PD_TEXT_NUMBER];
+    int count = snprintf(digits, sizeof digits, "%" PRIu64, value), used = 0;
+    for (int i = 0; i < count; i++) {
+        if (i > 0 && (count - i) % 3 == 0)
+            text[used++] = ',';
+        text[used++] = digits[i];
+    }
+    text[used] = '\0';
     return text;
 }
 

@@ -263,11 +263,14 @@ static void print_tables(const pd_step *step, const figures *of, int steps)
 {
     const pd_job *job = step->job;
     int ranks = pd_comm_size(step->comm);
+    char frozen[PD_SETUP_FROZEN];
     size_t parameters;
     pd_network_weights(step->network, &parameters);
     printf("job %s: model %s, %zu parameters, input %dx%dx%d\n", job->name,
            pd_setup_model_name(job), parameters, step->input.size, step->input.size,
            step->input.channels);
+    if (pd_setup_frozen(frozen, step->network)[0] != '\0')
+        printf("frozen: %s\n", frozen);
     printf("batch %d in %d lanes over %d rank%s of %d thread%s; reduction %s; kernels for %s, "
            "OpenBLAS for %s\n\n",
            job->sampling.batch, job->sampling.lanes, ranks, ranks == 1 ? "" : "s", step->threads,
@@ -287,15 +290,15 @@ static void print_json(const pd_step *step, const figures *of, int steps)
     const pd_job *job = step->job;
     size_t parameters;
     pd_network_weights(step->network, &parameters);
-    printf("{\"model\": \"%s\", \"parameters\": %zu, \"batch\": %d, \"size\": %d, "
+    printf("{\"model\": \"%s\", \"parameters\": %zu, \"frozen\": %zu, \"batch\": %d, \"size\": %d, "
            "\"channels\": %d, \"lanes\": %d, \"threads\": %d, \"ranks\": %d, "
            "\"reduction\": \"%s\", \"steps\": %d, \"seconds_per_step\": %.9g, "
            "\"seconds_fastest\": %.9g, \"seconds_slowest\": %.9g, \"images_per_second\": %.9g, "
            "\"peak_rss_mib\": %.1f, \"parts\": {",
-           pd_setup_model_name(job), parameters, job->sampling.batch, job->input.size,
-           job->input.channels, job->sampling.lanes, step->threads, pd_comm_size(step->comm),
-           pd_reduction_names[job->reduction], steps, of->seconds, of->fastest, of->slowest,
-           job->sampling.batch / of->seconds, of->peak_mib);
+           pd_setup_model_name(job), parameters, pd_network_frozen(step->network).weights,
+           job->sampling.batch, job->input.size, job->input.channels, job->sampling.lanes,
+           step->threads, pd_comm_size(step->comm), pd_reduction_names[job->reduction], steps,
+           of->seconds, of->fastest, of->slowest, job->sampling.batch / of->seconds, of->peak_mib);
     for (int i = 0; i < PD_STEP_PARTS; i++)
         printf("\"%s\": %.9g, ", part_names[i], of->parts[i]);
     printf("\"rest\": %.9g}, \"kinds\": {", rest(of));

@@ -2,6 +2,7 @@
 
 #include "pneumo/io/checkpoint.h"
 #include "pneumo/io/ensemble.h"
+#include "pneumo/train/setup.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -176,6 +177,15 @@ static void print_slots(const pd_checkpoint *checkpoint)
     }
 }
 
+static void print_frozen(const pd_checkpoint *checkpoint)
+{
+    char text[PD_SETUP_FROZEN];
+    if (pd_setup_frozen_checkpoint(text, checkpoint) != PD_OK)
+        printf("  %-14s unknown: %s\n", "frozen", pd_error_message());
+    else if (text[0] != '\0')
+        pd_inspect_text("frozen", text);
+}
+
 static void print_job(const char *job)
 {
     size_t length = strlen(job);
@@ -201,6 +211,7 @@ pd_status pd_inspect_checkpoint(const char *path, bool job_only)
     pd_inspect_text("model", checkpoint->model);
     printf("  %-14s %d with weights\n", "layers", checkpoint->arrays.layer_count);
     printf("  %-14s %" PRId64 "\n", "parameters", parameters);
+    print_frozen(checkpoint);
     print_progress(checkpoint);
     printf("  %-14s %" PRIu64 "\n", "seed", checkpoint->state.seed);
     printf("  %-14s %" PRId64 "\n", "lanes", checkpoint->state.lanes);

@@ -157,6 +157,7 @@ static pd_status run_one(pd_comm *comm, const pd_job *job, bool resume)
                                   .job = job,
                                   .folder = job->folder,
                                   .resume = resume,
+                                  .extend = resume,
                                   .threads = pd_threads_choose(comm, job->threads)};
     status = pd_train(&train, &trained);
     if (status == PD_STOPPED)
@@ -193,7 +194,7 @@ static const pd_option options[] = {
     {"resume", 0, PD_OPTION_FLAG, offsetof(arguments, resume), NULL,
      .help =
          "continue from DIR/last.h5 if it exists, or from previous.h5 if last.h5 cannot be read; "
-         "at any number of ranks"},
+         "at any number of ranks, and with another number of epochs"},
     PD_OPTION_SET(arguments, overrides),
     {"seed", 0, PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "N", "set run.seed",
      .key = "run.seed"},

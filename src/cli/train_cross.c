@@ -74,6 +74,7 @@ static pd_status train_part(cross_run *cross, int part)
                                     .job = &job,
                                     .folder = job.folder,
                                     .resume = given->resume || finished,
+                                    .extend = given->resume,
                                     .threads = given->threads};
     status = pd_train(&options, &result);
     if (status == PD_STOPPED)

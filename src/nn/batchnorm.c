@@ -282,4 +282,5 @@ const pd_layer_type pd_layer_batchnorm = {.name = "batchnorm",
                                           .plan = batchnorm_plan,
                                           .forward = batchnorm_forward,
                                           .backward = batchnorm_backward,
-                                          .extends_convolution = true};
+                                          .extends_convolution = true,
+                                          .normalises = true};

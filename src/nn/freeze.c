@@ -119,7 +119,7 @@ static void count_frozen(pd_frozen *out, const pd_network *network, int layers)
 
 pd_status pd_freeze_resolve(pd_frozen *out, const pd_network *network, const char *upto)
 {
-    int count = pd_network_layer_count(network), head = last_with_weights(network, count);
+    int count = pd_network_layer_count(network), head = pd_network_head(network);
     *out = (pd_frozen){0};
     for (int i = 0; i < count; i++)
         out->all_with_weights += has_weights(network, i);
@@ -131,7 +131,7 @@ pd_status pd_freeze_resolve(pd_frozen *out, const pd_network *network, const cha
     last = last_with_weights(network, last + 1);
     if (last < 0)
         return pd_fail("cannot freeze up to '%s': the network has no weights there", upto);
-    if (last == head)
+    if (last == last_with_weights(network, count))
         return pd_fail("cannot freeze up to '%s': that leaves no weights to train; 'base' freezes "
                        "all layers but '%s'",
                        upto, pd_network_layer(network, head)->name);

@@ -1,5 +1,7 @@
 #include "groups.h"
 
+#include "pneumo/nn/network.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -34,4 +36,45 @@ bool pd_groups_block(char block[PD_BLOCK_NAME], const char *layer)
         return true;
     }
     return false;
+}
+
+/* The block of layer `index`, or else of the first layer above it that has one; "" if none has. */
+static void find_block(char block[PD_BLOCK_NAME], const pd_network *network, int index)
+{
+    block[0] = '\0';
+    for (int i = index; i < pd_network_layer_count(network); i++)
+        if (pd_groups_block(block, pd_network_layer(network, i)->name))
+            return;
+}
+
+/* Groups are contiguous: they are numbered upwards first, then from the head down. */
+void pd_network_groups(const pd_network *network, int *groups)
+{
+    int count = pd_network_layer_count(network), last = -1;
+    char block[PD_BLOCK_NAME], before[PD_BLOCK_NAME] = "";
+    for (int i = 0; i < count; i++) {
+        const pd_layer *layer = pd_network_layer(network, i);
+        groups[i] = -1;
+        if (layer->param_count == 0)
+            continue;
+        find_block(block, network, i);
+        bool same = block[0] != '\0' ? strcmp(block, before) == 0 : layer->type->normalises;
+        if (last < 0 || !same)
+            last++;
+        groups[i] = last;
+        memcpy(before, block, sizeof before);
+    }
+    for (int i = 0; i < count; i++)
+        if (groups[i] >= 0)
+            groups[i] = last - groups[i];
+}
+
+int pd_network_head(const pd_network *network)
+{
+    int count = pd_network_layer_count(network), groups[count], head = count - 1;
+    pd_network_groups(network, groups);
+    for (int i = count - 1; i >= 0; i--)
+        if (groups[i] == 0)
+            head = i;
+    return head;
 }

@@ -18,8 +18,7 @@ static const float *values_of(const pd_replica *replica, int i)
     const pd_tensor *tensor = pd_network_tensor(replica->network, i % replica->tensors);
     if (i < replica->tensors)
         return tensor->param->value;
-    const pd_optimizer_slot *slot = &replica->slots[i / replica->tensors - 1];
-    return slot->of_state != tensor->param->trainable ? slot->vector + tensor->offset : NULL;
+    return pd_optimizer_slot_at(&replica->slots[i / replica->tensors - 1], tensor);
 }
 
 static void digest(const pd_replica *replica, uint64_t *digests, int threads)

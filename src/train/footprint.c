@@ -48,36 +48,70 @@ bool pd_footprint_streams(const pd_job *job, double percent)
            (job->images == PD_IMAGES_AUTO && percent > PD_IMAGES_PERCENT);
 }
 
+/* The memory in one stage. `network` is not planned and remains so. */
+static pd_status plan_stage(pd_footprint *out, const pd_comm *comm, const pd_job *job, int stage,
+                            const pd_network *network, int threads)
+{
+    pd_status status = PD_OK;
+    pd_network *measured = NULL;
+    size_t bytes = 0, weights = 0, state = 0;
+    *out = (pd_footprint){0};
+    PD_TRY(pd_network_copy(&measured, network));
+    PD_TRY(pd_setup_plan(measured, comm, job, stage, threads, &bytes));
+    pd_network_weights(measured, &weights);
+    pd_network_state(measured, &state);
+    out->network = (double)bytes;
+    out->optimizer = (double)pd_optimizer_floats(&job->optimizer, measured) * sizeof(float);
+    out->file = (double)(weights + state) * sizeof(float) + out->optimizer;
+    out->reduction = reduction_bytes(comm, job, (double)pd_network_gradient_count(measured));
+    out->checkpoint = pd_comm_rank(comm) == 0 ? out->file : 0;
+    out->total = out->network + out->optimizer + out->reduction + out->checkpoint;
+cleanup:
+    pd_network_destroy(&measured);
+    return status;
+}
+
+/* The memory in the stage that takes more, and by how much. */
+static pd_status plan_stages(pd_footprint *out, double *growth, const pd_comm *comm,
+                             const pd_job *job, const pd_network *network, int threads)
+{
+    pd_footprint later;
+    *growth = 0;
+    pd_status status = plan_stage(out, comm, job, 0, network, threads);
+    if (status != PD_OK || job->schedule.unfreeze_epoch == 0)
+        return status;
+    status = plan_stage(&later, comm, job, 1, network, threads);
+    if (status != PD_OK || later.total <= out->total)
+        return status;
+    *growth = later.total - out->total;
+    *out = later;
+    return PD_OK;
+}
+
+pd_status pd_footprint_growth(double *bytes, const pd_comm *comm, const pd_job *job,
+                              const pd_network *network, int threads)
+{
+    pd_footprint largest;
+    return plan_stages(&largest, bytes, comm, job, network, threads);
+}
+
 pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job *job,
                             const pd_dataset_info *info, int threads)
 {
     pd_status status = PD_OK;
     pd_network *network = NULL;
-    size_t network_bytes = 0, weights = 0, state = 0;
+    double growth;
     int lane_samples = job->sampling.batch / job->sampling.lanes,
         samples = pd_comm_lane_count(comm) * lane_samples;
-    const pd_plan plan = {.lanes = pd_comm_lane_count(comm),
-                          .lane_samples = lane_samples,
-                          .total_lanes = job->sampling.lanes,
-                          .threads = threads};
     pd_input input;
-    *out = (pd_footprint){0};
     PD_TRY(pd_setup_network(&network, &input, job, info));
-    PD_TRY(pd_network_measure(network, &plan, pd_comm_first_lane(comm), &network_bytes));
-    pd_network_weights(network, &weights);
-    pd_network_state(network, &state);
-    out->network = (double)network_bytes;
-    out->optimizer = (double)pd_optimizer_floats(&job->optimizer, weights, state) * sizeof(float);
-    out->file = (double)(weights + state) * sizeof(float) + out->optimizer;
-    out->reduction = reduction_bytes(comm, job, (double)weights);
+    PD_TRY(plan_stages(out, &growth, comm, job, network, threads));
     out->batch = ((double)samples + lane_samples) * input.size * input.size * input.channels *
                  (double)sizeof(float);
     double images = pd_footprint_image_bytes(comm, job, info);
     if (!pd_footprint_streams(job, pd_footprint_image_percent(comm, images)))
         out->images = images;
-    out->checkpoint = pd_comm_rank(comm) == 0 ? out->file : 0;
-    out->total =
-        out->network + out->optimizer + out->reduction + out->batch + out->images + out->checkpoint;
+    out->total += out->batch + out->images;
 cleanup:
     pd_network_destroy(&network);
     return status;

@@ -94,6 +94,8 @@ static const pd_key rows[] = {
      "momentum of batch normalisation's moving statistics"},
     {"model", "init", FIELD(model.init), "default", NULL, CHOICES(inits),
      "initialisation of the weights"},
+    {"model", "freeze", FIELD(freeze), "", NULL, NULL,
+     "layers not to train: base (all but the last), or up to a layer or block; empty: none"},
 
     {"train", "epochs", FIELD(schedule.epochs), "20", "[1, 100000]", NULL, "epochs to train"},
     {"train", "epoch_images", FIELD(sampling.epoch_images), "0", "[0, 1000000000]", NULL,
@@ -129,6 +131,12 @@ static const pd_key rows[] = {
     {"train", "plateau_factor", FIELD(plateau_factor), "0.5", "(0, 1)", NULL, "factor of that cut"},
     {"train", "patience", FIELD(patience), "0", "[0, 100000]", NULL,
      "epochs without improvement after which to stop; 0: never"},
+    {"train", "unfreeze_epoch", FIELD(schedule.unfreeze_epoch), "0", "[0, 100000]", NULL,
+     "epoch from which all layers are trained and the schedule begins again; 0: never"},
+    {"train", "unfreeze_factor", FIELD(schedule.unfreeze_factor), "0.1", "(0, 1]", NULL,
+     "factor on the learning rate from that epoch on"},
+    {"train", "rate_decay", FIELD(optimizer.rate_decay), "1", "(0, 1]", NULL,
+     "factor on the learning rate from each block or layer to the next one below it"},
     {"train", "ema", FIELD(optimizer.ema), "0", "[0, 1)", NULL,
      "decay per step of the weights' moving average; 0: off"},
     {"train", "clip_norm", FIELD(optimizer.clip_norm), "0", "[0, 1e9]", NULL,
@@ -140,6 +148,8 @@ static const pd_key rows[] = {
      "adds l1 |w| to the loss, for kernels"},
     {"regularise", "l2", FIELD(optimizer.l2), "0", "[0, 1000]", NULL,
      "adds l2 w^2 to the loss, for kernels"},
+    {"regularise", "l2_sp", FIELD(optimizer.l2_sp), "0", "[0, 1000]", NULL,
+     "adds l2_sp (w - start)^2 to the loss, for kernels of all layers but the last"},
     {"regularise", "weight_decay", FIELD(optimizer.weight_decay), "0", "[0, 1000]", NULL,
      "adamw: multiplies kernels by 1 - learning rate * this"},
     {"regularise", "label_smoothing", FIELD(label_smoothing), "0", "[0, 1)", NULL,
@@ -233,6 +243,29 @@ static pd_status check_training(const pd_job *job, const pd_key_file *file)
     return PD_OK;
 }
 
+static pd_status check_stages(const pd_job *job, const pd_key_file *file)
+{
+    const pd_schedule_spec *schedule = &job->schedule;
+    int first = schedule->unfreeze_epoch - 1, second = schedule->epochs - first;
+    if (schedule->unfreeze_epoch == 0)
+        return PD_OK;
+    if (job->freeze[0] == '\0')
+        return pd_key_file_fail(file, "unfreeze_epoch", "freeze",
+                                pd_fail("unfreeze_epoch = %d requires model.freeze, which says "
+                                        "what is frozen before it",
+                                        schedule->unfreeze_epoch));
+    if (first < 1 || second < 1)
+        return pd_key_file_fail(file, "unfreeze_epoch", "epochs",
+                                pd_fail("unfreeze_epoch = %d is not from 2 to epochs = %d",
+                                        schedule->unfreeze_epoch, schedule->epochs));
+    if (schedule->warmup_epochs >= (first < second ? first : second))
+        return pd_key_file_fail(file, "warmup_epochs", "unfreeze_epoch",
+                                pd_fail("warmup_epochs = %g must be less than the epochs of each "
+                                        "stage, %d and %d",
+                                        schedule->warmup_epochs, first, second));
+    return PD_OK;
+}
+
 static pd_status check_decision(const pd_job *job, const pd_key_file *file)
 {
     const pd_decision_rule *rule = &job->decision;
@@ -317,6 +350,7 @@ static pd_status parse(pd_job *job, pd_key_file *file)
     PD_TRY(set_name(job, file->origin));
     PD_TRY(pd_key_file_read(job, file));
     PD_TRY(check_training(job, file));
+    PD_TRY(check_stages(job, file));
     PD_TRY(check_decision(job, file));
     PD_TRY(check_data(job, file));
 cleanup:

@@ -4,50 +4,100 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Work is split into blocks of at most this many floats. Sums are taken per block and then over
  * blocks in order, so that bits depend on neither the number of threads nor their timing. */
 enum { BLOCK = 16384 };
 
 typedef struct block {
-    size_t offset;
+    size_t offset; /* in the trained weights */
     int count;
-    bool decays; /* L1, L2 and weight decay apply */
+    bool decays;    /* L1, L2 and weight decay apply */
+    bool has_start; /* L2-SP applies */
+    double rate;    /* factor on the learning rate */
+    int64_t since;  /* the step from which the weights are trained */
 } block;
 
+/* Vectors hold the trained weights or state, which follow those of frozen layers. */
 struct pd_optimizer {
     pd_optimizer_spec spec;
-    size_t count, state_count;
-    float *weights, *state;         /* the network's */
+    size_t first, count; /* of the trained weights */
+    size_t first_state, state_count;
+    float *weights, *state;         /* the network's, from the first trained ones on */
     float *momentum;                /* [count]; NULL if the kind has no such slot */
     float *mean, *variance;         /* [count]; likewise */
     float *average, *average_state; /* [count], [state_count]; NULL without a moving average */
+    float *start;                   /* [start_count]; NULL without L2-SP */
+    size_t start_count;
+    size_t late_states;        /* the first of the states, which are averaged... */
+    int64_t late_states_since; /* ... from this step on */
     block *blocks;
     int block_count;
     double *partials; /* [block_count] */
 };
 
-/* Appends blocks for `count` floats from `offset`; with `blocks` NULL only counts them. */
-static int cut_blocks(block *blocks, int used, size_t offset, size_t count, bool decays)
+/* Appends blocks such as `like` for the floats of a tensor; with `blocks` NULL only counts them. */
+static int cut_blocks(block *blocks, int used, const block *like, size_t count)
 {
     for (size_t done = 0; done < count; done += BLOCK, used++) {
         size_t left = count - done;
-        if (blocks != NULL)
-            blocks[used] = (block){offset + done, left < BLOCK ? (int)left : BLOCK, decays};
+        if (blocks == NULL)
+            continue;
+        blocks[used] = *like;
+        blocks[used].offset += done;
+        blocks[used].count = left < BLOCK ? (int)left : BLOCK;
     }
     return used;
 }
 
-/* Cuts the trainable tensors into blocks; no block spans two tensors. */
-static int cut_network(block *blocks, const pd_network *network)
+/* Cuts the trained tensors into blocks; no block spans two tensors. groups[layers] are those of
+ * pd_network_groups. */
+static int cut_network(block *blocks, const pd_optimizer_spec *spec, const pd_network *network,
+                       const int *groups)
 {
     int used = 0;
+    size_t first = pd_network_frozen(network).weights;
     for (int i = 0; i < pd_network_tensor_count(network); i++) {
         const pd_tensor *tensor = pd_network_tensor(network, i);
-        if (tensor->param->trainable)
-            used = cut_blocks(blocks, used, tensor->offset, tensor->size, tensor->param->decays);
+        const pd_param *param = tensor->param;
+        if (!param->trainable || tensor->layer->frozen)
+            continue;
+        int group = groups[tensor->layer->index];
+        block like = {.offset = tensor->offset - first,
+                      .decays = param->decays,
+                      .has_start = param->decays && group > 0 && spec->l2_sp > 0,
+                      .rate = 1};
+        for (int j = 0; j < group; j++)
+            like.rate *= spec->rate_decay;
+        used = cut_blocks(blocks, used, &like, tensor->size);
     }
     return used;
+}
+
+static pd_status make_blocks(pd_optimizer *optimizer, const pd_network *network)
+{
+    pd_status status = PD_OK;
+    int *groups = NULL;
+    PD_TRY(pd_alloc(&groups, (size_t)pd_network_layer_count(network), sizeof *groups));
+    pd_network_groups(network, groups);
+    optimizer->block_count = cut_network(NULL, &optimizer->spec, network, groups);
+    PD_TRY(pd_alloc(&optimizer->blocks, (size_t)optimizer->block_count, sizeof(block)));
+    cut_network(optimizer->blocks, &optimizer->spec, network, groups);
+    PD_TRY(pd_alloc(&optimizer->partials, (size_t)optimizer->block_count, sizeof(double)));
+cleanup:
+    free(groups);
+    return status;
+}
+
+/* Trained weights below the head, to which L2-SP applies. */
+static size_t count_start(const pd_optimizer_spec *spec, const pd_network *network)
+{
+    const pd_layer *head = pd_network_layer(network, pd_network_head(network));
+    size_t count = 0;
+    for (int i = 0; i < head->index && spec->l2_sp > 0; i++)
+        count += pd_layer_trainable(pd_network_layer(network, i));
+    return count;
 }
 
 static pd_status copy_vector(float **out, const float *from, size_t count)
@@ -65,29 +115,35 @@ static bool has_momentum(const pd_optimizer_spec *spec)
     return pd_optimizer_types[spec->kind].momentum && spec->momentum > 0;
 }
 
-size_t pd_optimizer_floats(const pd_optimizer_spec *spec, size_t weights, size_t state)
+size_t pd_optimizer_floats(const pd_optimizer_spec *spec, pd_network *network)
 {
     const pd_optimizer_type *type = &pd_optimizer_types[spec->kind];
     size_t vectors = (size_t)has_momentum(spec) + type->mean + type->variance;
-    return vectors * weights + (spec->ema > 0 ? weights + state : 0);
+    size_t weights = pd_network_gradient_count(network), state;
+    pd_network_state(network, &state);
+    state -= pd_network_frozen(network).state;
+    return vectors * weights + (spec->ema > 0 ? weights + state : 0) + count_start(spec, network);
 }
 
 pd_status pd_optimizer_create(pd_optimizer **out, const pd_optimizer_spec *spec,
                               pd_network *network)
 {
     const pd_optimizer_type *type = &pd_optimizer_types[spec->kind];
+    const pd_frozen frozen = pd_network_frozen(network);
     pd_optimizer *optimizer = NULL;
     pd_status status;
 
     *out = NULL;
     PD_TRY(pd_alloc(&optimizer, 1, sizeof *optimizer));
     optimizer->spec = *spec;
-    optimizer->weights = pd_network_weights(network, &optimizer->count);
-    optimizer->state = pd_network_state(network, &optimizer->state_count);
-    optimizer->block_count = cut_network(NULL, network);
-    PD_TRY(pd_alloc(&optimizer->blocks, (size_t)optimizer->block_count, sizeof(block)));
-    cut_network(optimizer->blocks, network);
-    PD_TRY(pd_alloc(&optimizer->partials, (size_t)optimizer->block_count, sizeof(double)));
+    optimizer->first = frozen.weights;
+    optimizer->first_state = frozen.state;
+    optimizer->weights = pd_network_weights(network, &optimizer->count) + frozen.weights;
+    optimizer->count -= frozen.weights;
+    optimizer->state = pd_network_state(network, &optimizer->state_count) + frozen.state;
+    optimizer->state_count -= frozen.state;
+    optimizer->start_count = count_start(spec, network);
+    PD_TRY(make_blocks(optimizer, network));
 
     if (has_momentum(spec))
         PD_TRY(pd_alloc(&optimizer->momentum, optimizer->count, sizeof(float)));
@@ -99,12 +155,43 @@ pd_status pd_optimizer_create(pd_optimizer **out, const pd_optimizer_spec *spec,
         PD_TRY(copy_vector(&optimizer->average, optimizer->weights, optimizer->count));
         PD_TRY(copy_vector(&optimizer->average_state, optimizer->state, optimizer->state_count));
     }
+    if (spec->l2_sp > 0)
+        PD_TRY(copy_vector(&optimizer->start, optimizer->weights, optimizer->start_count));
     *out = optimizer;
     optimizer = NULL;
 
 cleanup:
     pd_optimizer_destroy(&optimizer);
     return status;
+}
+
+/* Copies the last `count` elements of `to` [to_count]. Neither or both are NULL. */
+static void take_over(float *to, size_t to_count, const float *from, size_t count)
+{
+    if (to != NULL)
+        memcpy(to + (to_count - count), from, count * sizeof *to);
+}
+
+pd_status pd_optimizer_unfreeze(pd_optimizer **optimizer, pd_network *network, int64_t step)
+{
+    const pd_optimizer *old = *optimizer;
+    pd_optimizer *now;
+    pd_status status = pd_optimizer_create(&now, &old->spec, network);
+    if (status != PD_OK)
+        return status;
+    take_over(now->momentum, now->count, old->momentum, old->count);
+    take_over(now->mean, now->count, old->mean, old->count);
+    take_over(now->variance, now->count, old->variance, old->count);
+    take_over(now->average, now->count, old->average, old->count);
+    take_over(now->average_state, now->state_count, old->average_state, old->state_count);
+    take_over(now->start, now->start_count, old->start, old->start_count);
+    for (int i = 0; i < now->block_count - old->block_count; i++)
+        now->blocks[i].since = step;
+    now->late_states = now->state_count - old->state_count;
+    now->late_states_since = step;
+    pd_optimizer_destroy(optimizer);
+    *optimizer = now;
+    return PD_OK;
 }
 
 void pd_optimizer_destroy(pd_optimizer **optimizer)
@@ -116,6 +203,7 @@ void pd_optimizer_destroy(pd_optimizer **optimizer)
     free((*optimizer)->variance);
     free((*optimizer)->average);
     free((*optimizer)->average_state);
+    free((*optimizer)->start);
     free((*optimizer)->blocks);
     free((*optimizer)->partials);
     free(*optimizer);
@@ -132,8 +220,8 @@ typedef struct pd_optimizer_update {
     const float *g;
     float *momentum, *mean, *variance; /* the block's part of each slot; NULL without that slot */
     double rate;                       /* the learning rate */
-    int64_t step;
-    bool decays; /* weight decay applies */
+    int64_t step;                      /* since these weights are trained */
+    bool decays;                       /* weight decay applies */
 } update;
 
 /* v = momentum v - rate g; w += v, or with Nesterov's look-ahead w += momentum v - rate g. */
@@ -243,21 +331,51 @@ static void blend(size_t n, float *restrict average, const float *restrict now, 
         average[i] += share * (now[i] - average[i]);
 }
 
+/* The part of a new value in the moving average, `step` steps after the average began. */
+static float average_share(const pd_optimizer_spec *spec, int64_t step)
+{
+    double warm = (1.0 + (double)step) / (10.0 + (double)step);
+    return (float)(1.0 - fmin(spec->ema, warm));
+}
+
+static void average_states(pd_optimizer *optimizer, int64_t step)
+{
+    size_t late = optimizer->late_states;
+    blend(late, optimizer->average_state, optimizer->state,
+          average_share(&optimizer->spec, step - optimizer->late_states_since));
+    blend(optimizer->state_count - late, optimizer->average_state + late, optimizer->state + late,
+          average_share(&optimizer->spec, step));
+}
+
 /* --- One step --- */
 
-/* The block's gradient plus that of l1 |w| + l2 w^2. Written to `buffer` if there is such a
- * penalty. */
+/* Adds the gradient of l2_sp (w - start)^2 to g[n]; `out` may be g. */
+static void pull_to_start(int n, const float *g, const float *restrict w,
+                          const float *restrict start, float factor, float *out)
+{
+    for (int i = 0; i < n; i++)
+        out[i] = g[i] + factor * (w[i] - start[i]);
+}
+
+/* The block's gradient plus that of l1 |w| + l2 w^2 + l2_sp (w - start)^2. Written to `buffer` if
+ * there is such a penalty. */
 static const float *regularise_block(const pd_optimizer *optimizer, const block *b,
                                      const float *gradient, float buffer[BLOCK])
 {
     const float *restrict g = gradient + b->offset, *restrict w = optimizer->weights + b->offset;
     float l1 = b->decays ? (float)optimizer->spec.l1 : 0.0f,
           l2 = b->decays ? (float)optimizer->spec.l2 : 0.0f;
-    if (l1 == 0.0f && l2 == 0.0f)
-        return g;
-    for (int i = 0; i < b->count; i++)
-        buffer[i] = g[i] + (l1 * (float)((w[i] > 0.0f) - (w[i] < 0.0f)) + 2.0f * l2 * w[i]);
-    return buffer;
+    if (l1 != 0.0f || l2 != 0.0f) {
+        for (int i = 0; i < b->count; i++)
+            buffer[i] = g[i] + (l1 * (float)((w[i] > 0.0f) - (w[i] < 0.0f)) + 2.0f * l2 * w[i]);
+        g = buffer;
+    }
+    if (b->has_start) {
+        pull_to_start(b->count, g, w, optimizer->start + b->offset,
+                      2.0f * (float)optimizer->spec.l2_sp, buffer);
+        g = buffer;
+    }
+    return g;
 }
 
 static double sum_squares(int n, const float *g)
@@ -300,8 +418,8 @@ static void update_block(pd_optimizer *optimizer, const block *b, const float *g
         .momentum = slice(optimizer->momentum, b->offset),
         .mean = slice(optimizer->mean, b->offset),
         .variance = slice(optimizer->variance, b->offset),
-        .rate = rate,
-        .step = step,
+        .rate = rate * b->rate,
+        .step = step - b->since,
         .decays = b->decays,
     });
 }
@@ -323,34 +441,43 @@ void pd_optimizer_step(pd_optimizer *optimizer, const float *gradient, double le
         return;
 
     double scale = spec->clip_norm > 0 && *norm > spec->clip_norm ? spec->clip_norm / *norm : 1.0;
-    double warm = (1.0 + (double)step) / (10.0 + (double)step);
-    float share = (float)(1.0 - fmin(spec->ema, warm));
-
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < optimizer->block_count; i++) {
         const block *b = &optimizer->blocks[i];
         update_block(optimizer, b, gradient, scale, learning_rate, step);
         if (optimizer->average != NULL)
             blend((size_t)b->count, optimizer->average + b->offset, optimizer->weights + b->offset,
-                  share);
+                  average_share(spec, step - b->since));
     }
     if (optimizer->average != NULL)
-        blend(optimizer->state_count, optimizer->average_state, optimizer->state, share);
+        average_states(optimizer, step);
 }
 
 int pd_optimizer_slots(pd_optimizer *optimizer, pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX])
 {
-    const pd_optimizer_slot all[] = {{"momentum", optimizer->momentum, false},
-                                     {"mean", optimizer->mean, false},
-                                     {"variance", optimizer->variance, false},
-                                     {"average", optimizer->average, false},
-                                     {"average_state", optimizer->average_state, true}};
+    size_t first = optimizer->first, weights = optimizer->count;
+    const pd_optimizer_slot all[] = {
+        {"momentum", optimizer->momentum, first, weights, false},
+        {"mean", optimizer->mean, first, weights, false},
+        {"variance", optimizer->variance, first, weights, false},
+        {"average", optimizer->average, first, weights, false},
+        {"average_state", optimizer->average_state, optimizer->first_state, optimizer->state_count,
+         true},
+        {"start", optimizer->start, first, optimizer->start_count, false}};
     int count = 0;
-    for (int i = 0; i < 5; i++) {
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i].vector != NULL)
             slots[count++] = all[i];
     }
     return count;
+}
+
+float *pd_optimizer_slot_at(const pd_optimizer_slot *slot, const pd_tensor *tensor)
+{
+    if (tensor->param->trainable == slot->of_state || tensor->offset < slot->first ||
+        tensor->offset >= slot->first + slot->count)
+        return NULL;
+    return slot->vector + (tensor->offset - slot->first);
 }
 
 static void swap_vectors(size_t n, float *restrict a, float *restrict b)

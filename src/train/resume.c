@@ -23,7 +23,9 @@ static size_t differing_line(const char *a, const char *b)
 static bool counters_fit(const pd_trainer *trainer, const pd_checkpoint *loaded)
 {
     int64_t steps = pd_lanes_epoch_steps(trainer->lanes);
-    int64_t last = trainer->job->schedule.epochs - (loaded->state.finished ? 0 : 1);
+    int epochs =
+        trainer->former_epochs > 0 ? trainer->former_epochs : trainer->job->schedule.epochs;
+    int64_t last = epochs - (loaded->state.finished ? 0 : 1);
     return loaded->state.epoch <= last && loaded->state.epoch == loaded->state.history_count &&
            loaded->state.epoch_step < steps &&
            loaded->state.step == loaded->state.epoch * steps + loaded->state.epoch_step;
@@ -63,23 +65,100 @@ cleanup:
     return status;
 }
 
-static pd_status check_job(const pd_trainer *trainer)
+/* Fails unless the checkpoint was made by this job, apart from the number of epochs if the run may
+ * be extended. *epochs is the number there. Keys that its version did not have yet are taken to
+ * have their defaults. */
+static pd_status compare_jobs(const pd_trainer *trainer, int *epochs)
+{
+    pd_status status = PD_OK;
+    const char *path = trainer->resumed_path;
+    pd_job job;
+    char *text = NULL;
+    PD_TRY(pd_job_parse(&job, path, trainer->resumed->job, NULL, 0));
+    *epochs = job.schedule.epochs;
+    if (trainer->extend)
+        job.schedule.epochs = trainer->job->schedule.epochs;
+    PD_TRY(pd_job_text(&text, &job));
+    if (strcmp(text, trainer->job_text) != 0) {
+        size_t line = differing_line(text, trainer->job_text);
+        const char *was = text + line, *is = trainer->job_text + line;
+        status = pd_fail("%s: it was made by another job ('%.*s' there, '%.*s' now): use that job, "
+                         "or another folder with --run",
+                         path, (int)strcspn(was, "\n"), was, (int)strcspn(is, "\n"), is);
+    }
+cleanup:
+    free(text);
+    return status;
+}
+
+/* Fails unless this job, with this data, can continue from the checkpoint. */
+static pd_status check_job(pd_trainer *trainer)
 {
     const pd_checkpoint *loaded = trainer->resumed;
     const char *path = trainer->resumed_path;
     const char *digest = pd_dataset_get_info(trainer->dataset)->digest;
-    if (strcmp(loaded->job, trainer->job_text) != 0) {
-        size_t line = differing_line(loaded->job, trainer->job_text);
-        const char *was = loaded->job + line, *is = trainer->job_text + line;
-        return pd_fail("%s: it was made by another job ('%.*s' there, '%.*s' now): use that job, "
-                       "or another folder with --run",
-                       path, (int)strcspn(was, "\n"), was, (int)strcspn(is, "\n"), is);
-    }
+    const pd_train_state *state = &loaded->state;
+    int epochs, wanted = trainer->job->schedule.epochs;
+    pd_status status = compare_jobs(trainer, &epochs);
+    if (status != PD_OK)
+        return status;
     if (strcmp(loaded->data_digest, digest) != 0)
         return pd_fail("%s: it was trained on other data (digest %s, but %s has %s): pack the same "
                        "folder in the same way, or use another folder with --run",
                        path, loaded->data_digest, trainer->job->file, digest);
+    if (state->epoch + (state->epoch_step > 0) > wanted)
+        return pd_fail(
+            "%s: it has been trained for %lld epochs%s, so train.epochs = %d is too few: "
+            "set %lld or more",
+            path, (long long)state->epoch, state->epoch_step > 0 ? " and a part of the next" : "",
+            wanted, (long long)state->epoch + (state->epoch_step > 0));
+    trainer->former_epochs = epochs == wanted ? 0 : epochs;
     return PD_OK;
+}
+
+static pd_status check_counters(const pd_trainer *trainer)
+{
+    if (counters_fit(trainer, trainer->resumed))
+        return PD_OK;
+    return pd_fail(
+        "%s: its counts of epochs and steps do not fit the job: use another folder with --run",
+        trainer->resumed_path);
+}
+
+/* Brings the step into the stage in which the checkpoint was saved: that of the last step before
+ * it. Collective. */
+static pd_status enter_stage(pd_trainer *trainer)
+{
+    const pd_checkpoint *loaded = trainer->resumed;
+    const pd_schedule_spec *schedule = &trainer->job->schedule;
+    int64_t steps = pd_lanes_epoch_steps(trainer->lanes);
+    int own =
+        loaded->state.step == 0 ? 0 : pd_schedule_stage(schedule, loaded->state.step - 1, steps);
+    int root = own;
+    pd_status status = pd_comm_broadcast(trainer->comm, &root, sizeof root, 0);
+    if (status == PD_OK && own != root)
+        status = pd_fail("it continues at step %lld, before or after rank 0 unfreezes all layers: "
+                         "every rank needs the same %s",
+                         (long long)loaded->state.step, trainer->files.last);
+    PD_TRY(pd_comm_agree(trainer->comm, status));
+    if (root > trainer->step.stage)
+        PD_TRY(pd_step_unfreeze(&trainer->step, pd_schedule_unfreeze_step(schedule, steps)));
+cleanup:
+    return status;
+}
+
+/* Adapts the state to another number of epochs. More epochs than before continue a finished run,
+ * and one that has stopped early with new patience. */
+static void extend(pd_trainer *trainer)
+{
+    pd_train_state *state = &trainer->checkpoint.state;
+    int epochs = trainer->job->schedule.epochs;
+    if (epochs > trainer->former_epochs && state->finished) {
+        state->finished = false;
+        state->patience_left = trainer->job->patience;
+    }
+    if (state->epoch == epochs)
+        state->finished = true;
 }
 
 /* Restores everything from the checkpoint. */
@@ -90,10 +169,6 @@ static pd_status take_over(pd_trainer *trainer)
     pd_status status = pd_snapshot_restore(loaded, trainer->step.network, trainer->step.optimizer);
     if (status != PD_OK)
         return pd_error_prefix(status, "%s", path);
-    if (!counters_fit(trainer, loaded))
-        return pd_fail(
-            "%s: its counts of epochs and steps do not fit the job: use another folder with --run",
-            path);
     memcpy(trainer->history, loaded->state.history,
            (size_t)loaded->state.history_count * sizeof *trainer->history);
     /* Everything is the loaded one, except the arrays, the texts and the version. */
@@ -106,6 +181,8 @@ static pd_status take_over(pd_trainer *trainer)
     memcpy(trainer->checkpoint.version, own.version, sizeof own.version);
     trainer->checkpoint.test_looks = 0;               /* with the next weights */
     trainer->checkpoint.site = (pd_site){.count = 0}; /* the next validation makes a new decision */
+    if (trainer->former_epochs > 0)
+        extend(trainer);
     return PD_OK;
 }
 
@@ -134,6 +211,8 @@ pd_status pd_trainer_resume(pd_trainer *trainer)
     pd_status status = PD_OK;
     if (trainer->resumed == NULL)
         goto cleanup;
+    PD_TRY(pd_comm_agree(trainer->comm, check_counters(trainer)));
+    PD_TRY(enter_stage(trainer));
     PD_TRY(pd_comm_agree(trainer->comm, take_over(trainer)));
     if (pd_comm_rank(trainer->comm) == 0)
         read_time(trainer);

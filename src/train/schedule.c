@@ -60,8 +60,35 @@ const pd_schedule_type pd_schedule_types[PD_SCHEDULES] = {
     [PD_SCHEDULE_ONECYCLE] = {"onecycle", .warms_up = false, onecycle_rate},
 };
 
-double pd_schedule_rate(const pd_schedule_spec *spec, int64_t step, int64_t epoch_steps)
+int64_t pd_schedule_unfreeze_step(const pd_schedule_spec *spec, int64_t epoch_steps)
 {
+    return (int64_t)(spec->unfreeze_epoch - 1) * epoch_steps;
+}
+
+int pd_schedule_stage(const pd_schedule_spec *spec, int64_t step, int64_t epoch_steps)
+{
+    return spec->unfreeze_epoch > 0 && step >= pd_schedule_unfreeze_step(spec, epoch_steps);
+}
+
+/* The schedule of the stage of *step as that of a run, and *step counted in it. */
+static pd_schedule_spec stage_spec(const pd_schedule_spec *spec, int64_t *step, int64_t epoch_steps)
+{
+    pd_schedule_spec stage = *spec;
+    if (spec->unfreeze_epoch == 0)
+        return stage;
+    if (pd_schedule_stage(spec, *step, epoch_steps) == 0) {
+        stage.epochs = spec->unfreeze_epoch - 1;
+        return stage;
+    }
+    stage.epochs -= spec->unfreeze_epoch - 1;
+    stage.learning_rate *= spec->unfreeze_factor;
+    *step -= pd_schedule_unfreeze_step(spec, epoch_steps);
+    return stage;
+}
+
+double pd_schedule_rate(const pd_schedule_spec *whole, int64_t step, int64_t epoch_steps)
+{
+    const pd_schedule_spec own = stage_spec(whole, &step, epoch_steps), *spec = &own;
     const pd_schedule_type *type = &pd_schedule_types[spec->kind];
     double warmup = spec->warmup_epochs * (double)epoch_steps;
     if (type->warms_up && (double)step < warmup)

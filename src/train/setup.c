@@ -1,10 +1,12 @@
 #include "pneumo/train/setup.h"
 
+#include "pneumo/base/text.h"
 #include "pneumo/data/cross.h"
 #include "pneumo/exchange/keras_model.h"
 #include "pneumo/nn/model.h"
 #include "pneumo/train/base.h"
 
+#include <stdio.h>
 #include <string.h>
 
 pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info)
@@ -48,6 +50,21 @@ const char *pd_setup_model_name(const pd_job *job)
     return job->base.file[0] != '\0' ? PD_SETUP_IMPORTED : job->model.name;
 }
 
+pd_status pd_setup_plan(pd_network *network, const pd_comm *comm, const pd_job *job, int stage,
+                        int threads, size_t *bytes)
+{
+    const pd_plan plan = {.lanes = pd_comm_lane_count(comm),
+                          .lane_samples = job->sampling.batch / job->sampling.lanes,
+                          .total_lanes = job->sampling.lanes,
+                          .threads = threads};
+    int first = pd_comm_first_lane(comm);
+    pd_status status = pd_network_freeze(network, stage == 0 ? job->freeze : "");
+    if (status != PD_OK)
+        return status;
+    return bytes == NULL ? pd_network_plan(network, &plan, first, true)
+                         : pd_network_measure(network, &plan, first, bytes);
+}
+
 static pd_status build_imported(pd_network **network, pd_input *input,
                                 const pd_checkpoint *checkpoint)
 {
@@ -79,6 +96,47 @@ pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_jo
     if (strcmp(checkpoint->model, PD_SETUP_IMPORTED) == 0)
         return build_imported(network, input, checkpoint);
     return pd_setup_network(network, input, job, &info);
+}
+
+char *pd_setup_frozen(char text[PD_SETUP_FROZEN], const pd_network *network)
+{
+    const pd_frozen frozen = pd_network_frozen(network);
+    char parameters[PD_TEXT_NUMBER];
+    text[0] = '\0';
+    if (frozen.layers > 0)
+        snprintf(text, PD_SETUP_FROZEN, "%d of %d layers with weights, %s parameters",
+                 frozen.with_weights, frozen.all_with_weights,
+                 pd_text_grouped(parameters, frozen.weights));
+    return text;
+}
+
+/* Whether the last step before the checkpoint was taken with frozen layers. */
+static bool has_frozen(const pd_job *job, const pd_train_state *state)
+{
+    int64_t epoch = state->epoch + (state->epoch_step > 0 || state->epoch == 0); /* from 1 */
+    return job->freeze[0] != '\0' &&
+           (job->schedule.unfreeze_epoch == 0 || epoch < job->schedule.unfreeze_epoch);
+}
+
+pd_status pd_setup_frozen_checkpoint(char text[PD_SETUP_FROZEN], const pd_checkpoint *checkpoint)
+{
+    pd_status status = PD_OK;
+    pd_network *network = NULL;
+    pd_job job;
+    pd_input input;
+    size_t bytes;
+    const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 1};
+    text[0] = '\0';
+    PD_TRY(pd_job_parse(&job, "its job", checkpoint->job, NULL, 0));
+    if (!has_frozen(&job, &checkpoint->state))
+        goto cleanup;
+    PD_TRY(pd_setup_checkpoint(&network, &input, &job, checkpoint));
+    PD_TRY(pd_network_freeze(network, job.freeze));
+    PD_TRY(pd_network_measure(network, &plan, 0, &bytes));
+    pd_setup_frozen(text, network);
+cleanup:
+    pd_network_destroy(&network);
+    return status;
 }
 
 size_t pd_setup_bucket(const pd_job *job, int ranks)

@@ -35,8 +35,9 @@ static pd_status view_slot(pd_slot *out, const pd_optimizer_slot *slot, const pd
     out->name = slot_name(slot->name);
     for (int i = 0; i < tensors && status == PD_OK; i++) {
         const pd_tensor *tensor = pd_network_tensor(network, i);
-        if (tensor->param->trainable != slot->of_state)
-            out->arrays[out->count++] = array_of(tensor, slot->vector + tensor->offset);
+        float *values = pd_optimizer_slot_at(slot, tensor);
+        if (values != NULL)
+            out->arrays[out->count++] = array_of(tensor, values);
     }
     return status;
 }
@@ -113,7 +114,8 @@ static pd_status restore_slot(const pd_checkpoint *checkpoint, const pd_optimize
                        slot_name(slot->name));
     for (int i = 0; i < pd_network_tensor_count(network); i++) {
         const pd_tensor *tensor = pd_network_tensor(network, i);
-        if (tensor->param->trainable == slot->of_state)
+        float *values = pd_optimizer_slot_at(slot, tensor);
+        if (values == NULL)
             continue;
         const pd_array *array =
             pd_array_find(from->arrays, from->count, tensor->layer->name, tensor->param->name);
@@ -123,7 +125,7 @@ static pd_status restore_slot(const pd_checkpoint *checkpoint, const pd_optimize
         if (size != tensor->size)
             return pd_fail("its optimiser slot '%s' does not fit the weights '%s/%s'", from->name,
                            tensor->layer->name, tensor->param->name);
-        memcpy(slot->vector + tensor->offset, array->data, size * sizeof(float));
+        memcpy(values, array->data, size * sizeof(float));
     }
     return PD_OK;
 }

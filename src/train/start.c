@@ -160,8 +160,15 @@ static pd_status place_images(pd_trainer *trainer)
     double bytes = pd_footprint_image_bytes(trainer->comm, trainer->job, info);
     double percent = 0;
     char why[96];
-    pd_status status =
-        pd_comm_max(trainer->comm, pd_footprint_image_percent(trainer->comm, bytes), &percent);
+    double growth;
+    pd_status status = pd_comm_agree(
+        trainer->comm, pd_footprint_growth(&growth, trainer->comm, trainer->job,
+                                           trainer->step.network, trainer->step.threads));
+    if (status != PD_OK)
+        return status;
+    /* The second stage will take some of the memory that is free now. */
+    percent = pd_footprint_image_percent(trainer->comm, bytes + growth);
+    status = pd_comm_max(trainer->comm, percent, &percent);
     if (status != PD_OK)
         return status;
     trainer->stream = pd_footprint_streams(trainer->job, percent);
@@ -229,7 +236,8 @@ pd_status pd_trainer_start(pd_trainer *trainer, const pd_run_options *options)
 {
     pd_status status = PD_OK;
     const pd_job *job = options->job;
-    *trainer = (pd_trainer){.job = job, .comm = options->comm, .resume = options->resume};
+    *trainer = (pd_trainer){
+        .job = job, .comm = options->comm, .resume = options->resume, .extend = options->extend};
     PD_TRY(pd_comm_agree(trainer->comm, pd_run_files_name(&trainer->files, options->folder)));
     PD_TRY(pd_comm_agree(trainer->comm, pd_setup_dataset(&trainer->dataset, job)));
     PD_TRY(pd_comm_agree(trainer->comm, pd_job_text(&trainer->job_text, job)));

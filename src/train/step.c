@@ -16,16 +16,12 @@ static pd_status set_up_network(pd_step *step, const pd_dataset_info *info,
 {
     pd_status status = PD_OK;
     const pd_job *job = step->job;
-    const pd_plan plan = {.lanes = pd_comm_lane_count(step->comm),
-                          .lane_samples = step->lane_samples,
-                          .total_lanes = job->sampling.lanes,
-                          .threads = step->threads};
     if (resumed != NULL)
         PD_TRY(pd_setup_checkpoint(&step->network, &step->input, job, resumed));
     else
         PD_TRY(pd_setup_network(&step->network, &step->input, job, info));
     pd_network_set_norm(step->network, job->model.norm_scope, (float)job->model.norm_momentum);
-    PD_TRY(pd_network_plan(step->network, &plan, pd_comm_first_lane(step->comm), true));
+    PD_TRY(pd_setup_plan(step->network, step->comm, job, step->stage, step->threads, NULL));
     pd_network_initialise(step->network, job->seed);
 cleanup:
     return status;
@@ -51,24 +47,31 @@ cleanup:
     return status;
 }
 
+/* Collective. */
+static pd_status make_reduction(pd_step *step)
+{
+    pd_status status = pd_reduction_create(&step->reduction, step->comm, step->job->reduction,
+                                           pd_network_gradient_count(step->network),
+                                           pd_setup_bucket(step->job, pd_comm_size(step->comm)));
+    if (status == PD_OK)
+        pd_network_use_gradient(step->network, pd_reduction_parts(step->reduction));
+    return status;
+}
+
 static pd_status set_up(pd_step *step, const pd_dataset_info *info, bool pretrained,
                         const pd_checkpoint *resumed)
 {
     pd_status status = PD_OK;
     const pd_job *job = step->job;
     pd_comm *comm = step->comm;
-    size_t parameters;
     PD_TRY(pd_comm_agree(comm, pd_comm_set_lanes(comm, job->sampling.lanes)));
     step->samples = pd_comm_lane_count(comm) * step->lane_samples;
     PD_TRY(pd_comm_agree(comm, set_up_network(step, info, resumed)));
     if (pretrained)
         PD_TRY(pd_pretrained_load(step->network, &step->input, comm, job));
     PD_TRY(pd_comm_agree(comm, set_up_local(step)));
-    pd_network_weights(step->network, &parameters);
     PD_TRY(pd_comm_set_group_size(comm, job->share_ranks));
-    PD_TRY(pd_reduction_create(&step->reduction, comm, job->reduction, parameters,
-                               pd_setup_bucket(job, pd_comm_size(comm))));
-    pd_network_use_gradient(step->network, pd_reduction_parts(step->reduction));
+    PD_TRY(make_reduction(step));
 cleanup:
     return status;
 }
@@ -94,6 +97,45 @@ pd_status pd_step_start(pd_step *step, pd_comm *comm, const pd_job *job,
 {
     clear(step, comm, job, threads);
     return set_up(step, info, resumed == NULL, resumed);
+}
+
+/* Replaces the network by one that is planned for the step's stage, with the same weights. The old
+ * one is released first: both together may not fit in memory. */
+static pd_status replace_network(pd_step *step)
+{
+    pd_status status = PD_OK;
+    pd_network *next = NULL;
+    float *kept = NULL;
+    size_t weights, states;
+    const float *from = pd_network_weights(step->network, &weights);
+    const float *from_state = pd_network_state(step->network, &states);
+    PD_TRY(pd_alloc(&kept, weights + states, sizeof *kept));
+    memcpy(kept, from, weights * sizeof *kept);
+    memcpy(kept + weights, from_state, states * sizeof *kept);
+    PD_TRY(pd_network_copy(&next, step->network));
+    pd_network_destroy(&step->network);
+    step->network = next;
+    PD_TRY(pd_setup_plan(next, step->comm, step->job, step->stage, step->threads, NULL));
+    memcpy(pd_network_weights(next, &weights), kept, weights * sizeof *kept);
+    memcpy(pd_network_state(next, &states), kept + weights, states * sizeof *kept);
+cleanup:
+    free(kept);
+    return status;
+}
+
+pd_status pd_step_unfreeze(pd_step *step, int64_t number)
+{
+    pd_status status = PD_OK;
+    step->stage = 1;
+    PD_TRY(pd_comm_agree(step->comm, PD_OK)); /* ranks may share the reduction's memory */
+    pd_reduction_destroy(&step->reduction);
+    status = replace_network(step);
+    if (status == PD_OK)
+        status = pd_optimizer_unfreeze(&step->optimizer, step->network, number);
+    PD_TRY(pd_comm_agree(step->comm, status));
+    PD_TRY(make_reduction(step));
+cleanup:
+    return status;
 }
 
 void pd_step_tear_down(pd_step *step)

@@ -3,6 +3,7 @@
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/progress.h"
+#include "pneumo/train/setup.h"
 #include "pneumo/train/stop.h"
 
 #include "audit.h"
@@ -75,6 +76,11 @@ static double monitored(const pd_job *job, const pd_validation *validation)
     }
 }
 
+static bool in_last_stage(const pd_trainer *trainer)
+{
+    return trainer->job->schedule.unfreeze_epoch == 0 || trainer->step.stage == 1;
+}
+
 /* Updates the best epoch, the plateau and the patience. Returns whether this epoch is the best so
  * far. */
 static bool decide(pd_trainer *trainer, const pd_validation *validation)
@@ -95,7 +101,7 @@ static bool decide(pd_trainer *trainer, const pd_validation *validation)
         pd_log_info("no improvement in %d epochs: learning rate cut to %g of the schedule's",
                     job->plateau_epochs, state->learning_scale);
     }
-    if (job->patience > 0 && --state->patience_left == 0) {
+    if (job->patience > 0 && in_last_stage(trainer) && --state->patience_left == 0) {
         state->finished = true;
         pd_log_info("no improvement in %d epochs: stopping early", job->patience);
     }
@@ -167,12 +173,34 @@ static pd_status agree_on_flags(pd_trainer *trainer, uint32_t *flags)
     return pd_comm_bitwise_or(trainer->comm, own, flags);
 }
 
+/* Begins the second stage, in which all layers are trained, if it is due. Collective. */
+static pd_status enter_stage(pd_trainer *trainer)
+{
+    pd_train_state *state = &trainer->checkpoint.state;
+    size_t parameters;
+    int64_t steps = pd_lanes_epoch_steps(trainer->lanes);
+    if (pd_schedule_stage(&trainer->job->schedule, state->step, steps) == trainer->step.stage)
+        return PD_OK;
+    pd_comm_set_position(trainer->comm, "epoch %lld, unfreezing", (long long)state->epoch + 1);
+    pd_status status = pd_step_unfreeze(&trainer->step, state->step);
+    if (status != PD_OK)
+        return status;
+    state->learning_scale = 1;
+    state->patience_left = trainer->job->patience;
+    state->plateau_left = trainer->job->plateau_epochs;
+    pd_network_weights(trainer->step.network, &parameters);
+    pd_log_info("from epoch %lld on all layers are trained, %zu parameters",
+                (long long)state->epoch + 1, parameters);
+    return PD_OK;
+}
+
 static pd_status train_epoch(pd_trainer *trainer)
 {
     pd_train_state *state = &trainer->checkpoint.state;
     pd_status status = PD_OK;
     int64_t steps = pd_lanes_epoch_steps(trainer->lanes);
     double started = pd_clock_now();
+    PD_TRY(enter_stage(trainer));
     char label[48], note[64];
     pd_progress progress;
     snprintf(label, sizeof label, "epoch %lld/%d", (long long)state->epoch + 1,
@@ -201,9 +229,27 @@ cleanup:
     return status;
 }
 
+/* Says how the learning rate continues after a change of the number of epochs. */
+static void announce_epochs(const pd_trainer *trainer)
+{
+    const pd_schedule_spec *schedule = &trainer->job->schedule;
+    const pd_train_state *state = &trainer->checkpoint.state;
+    if (state->finished)
+        pd_log_info("%d epochs instead of %d: training is finished", schedule->epochs,
+                    trainer->former_epochs);
+    else
+        pd_log_info("%d epochs instead of %d: the learning rate continues at %.3g, as schedule "
+                    "'%s' over %d epochs has it",
+                    schedule->epochs, trainer->former_epochs,
+                    state->learning_scale * pd_schedule_rate(schedule, state->step,
+                                                             pd_lanes_epoch_steps(trainer->lanes)),
+                    pd_schedule_types[schedule->kind].name, schedule->epochs);
+}
+
 static void announce(const pd_trainer *trainer)
 {
     const pd_dataset_info *info = pd_dataset_get_info(trainer->dataset);
+    char frozen[PD_SETUP_FROZEN];
     size_t parameters;
     pd_network_weights(trainer->step.network, &parameters);
     pd_log_info(
@@ -213,6 +259,8 @@ static void announce(const pd_trainer *trainer)
         trainer->input.size, trainer->input.channels, (long long)trainer->train_images,
         (long long)info->counts[PD_VAL][PD_NORMAL] + info->counts[PD_VAL][PD_PNEUMONIA],
         trainer->job->file);
+    if (pd_setup_frozen(frozen, trainer->step.network)[0] != '\0')
+        pd_log_info("frozen: %s", frozen);
     pd_log_info(
         "batch %d in %d lanes over %d rank%s of %d thread%s; %d epochs of %lld steps; writing to "
         "%s",
@@ -232,6 +280,8 @@ static void announce(const pd_trainer *trainer)
         pd_log_info("resuming after epoch %lld, step %lld",
                     (long long)trainer->checkpoint.state.epoch,
                     (long long)trainer->checkpoint.state.step);
+    if (trainer->former_epochs > 0)
+        announce_epochs(trainer);
 }
 
 pd_status pd_train(const pd_run_options *options, pd_train_result *result)

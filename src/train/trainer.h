@@ -16,6 +16,8 @@ typedef struct pd_trainer {
     bool resume;            /* an existing run may be continued */
     pd_checkpoint *resumed; /* while starting: the one to continue from, or NULL */
     const char *resumed_path;
+    bool extend;       /* if so, train.epochs may differ */
+    int former_epochs; /* the number of epochs of the run so far, if it differs; else 0 */
     char *job_text;
     pd_run_files files;
 

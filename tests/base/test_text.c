@@ -147,9 +147,28 @@ static void test_distance(void **state)
     assert_int_equal(pd_text_distance(longer, "x"), 62);
 }
 
+static void test_grouped(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t value;
+        const char *text;
+    } cases[] = {{0, "0"},
+                 {999, "999"},
+                 {1000, "1,000"},
+                 {14714688, "14,714,688"},
+                 {123456, "123,456"},
+                 {UINT64_MAX, "18,446,744,073,709,551,615"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[PD_TEXT_NUMBER];
+        assert_string_equal(pd_text_grouped(text, cases[i].value), cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grouped),
         cmocka_unit_test(test_numbers_are_short),
         cmocka_unit_test(test_numbers_round_trip),
         cmocka_unit_test(test_replacing_bytes),

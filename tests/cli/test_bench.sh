@@ -13,6 +13,11 @@ for job in mlp2 cnn-deep; do
         fail "$job on 2 ranks: $(cat ../log)"
     pneumo bench $job.ini "${small[@]}" >../$job.table 2>../log || fail "$job: $(cat ../log)"
 done
+frozen=(--set model.freeze=base)
+pneumo bench cnn-deep.ini "${small[@]}" "${frozen[@]}" --json >../frozen.1 2>../log || fail "$(cat ../log)"
+pneumo bench cnn-deep.ini "${small[@]}" "${frozen[@]}" >../frozen.table 2>../log || fail "$(cat ../log)"
+grep -q "^frozen: 20 of 21 layers with weights, 1,490,792 parameters$" ../frozen.table ||
+    fail "$(head -3 ../frozen.table)"
 [[ $(ls) == $'cnn-deep.ini\nmlp2.ini' ]] || fail "bench left $(ls)"
 cd ..
 
@@ -40,9 +45,9 @@ def dense_gflop(inputs, units):
 
 
 PIXELS = SIZE * SIZE * 3
-MLP2 = dense_gflop(PIXELS, 128) + dense_gflop(128, 1)
-EXPECTED = {  # kind: layers, forward and backward GFLOP
-    "mlp2": {"flatten": (1, None, None), "dense": (2, MLP2, 2 * MLP2)},
+FIRST, LAST = dense_gflop(PIXELS, 128), dense_gflop(128, 1)
+EXPECTED = {  # kind: layers, forward and backward GFLOP; 0: does not run backward
+    "mlp2": {"flatten": (1, None, 0), "dense": (2, FIRST + LAST, FIRST + 2 * LAST)},
     "cnn-deep": {"conv": (10, *conv_gflop()), "batchnorm": (10, None, None),
                  "maxpool": (4, None, None), "globalpool": (1, None, None), "dropout": (1, None, None),
                  "dense": (1, dense_gflop(256, 1), 2 * dense_gflop(256, 1))},
@@ -60,8 +65,8 @@ def check_kinds(kinds, expected, step):
         assert at["layers"] == layers, (name, at)
         same(at["share"], (at["forward"] + at["backward"]) / step)
         for way, counted in zip(("forward", "backward"), gflop):
-            assert at[way] > 0, (name, at)
-            if counted is None:
+            assert (at[way] > 0) == (counted != 0), (name, at)
+            if not counted:
                 assert at[f"{way}_gflops"] is None, (name, at)
             else:
                 same(at[f"{way}_gflops"] * at[way], counted)
@@ -98,6 +103,12 @@ def check_table(job):
     table = text.split("\n\n")[-1].splitlines()[1:]
     assert len(table) == 2 + len(EXPECTED[job]) and len({len(line) for line in table}) == 1, table
 
+
+frozen = json.loads(open("frozen.1").read())
+assert frozen["frozen"] == 1490792 and frozen["parameters"] == 1490792 + 257, frozen
+for name, at in frozen["kinds"].items():  # only the last layer runs backward
+    assert at["forward"] > 0 or name == "lane fold", (name, at)
+    assert (at["backward"] > 0) == (name in ("dense", "lane fold")), (name, at)
 
 for job in EXPECTED:
     parameters = {check(job, ranks) for ranks in (1, 2)}

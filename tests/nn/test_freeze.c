@@ -1,5 +1,6 @@
 /* Frozen layers: which layers a name stands for; the gradients of the others against a network that
  * consists of them alone; the same bits in any number of passes; dropout; memory. */
+#include "nn/groups.h"
 #include "nn/network_internal.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/nn/model.h"
@@ -140,6 +141,95 @@ static void wrong_names_are_errors(void **state)
         if (strstr(message, cases[i].message) == NULL || strstr(message, cases[i].hint) == NULL)
             fail_msg("%s: %s", cases[i].upto, message);
         pd_network_destroy(&net);
+    }
+}
+
+/* --- Groups --- */
+
+static void groups_are_blocks_and_layers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *layer;
+        int group; /* from the head */
+    } cases[] = {
+        {"vgg16", "predictions", 0},
+        {"vgg16", "fc2", 1},
+        {"vgg16", "fc1", 2},
+        {"vgg16", "block5_conv3", 3},
+        {"vgg16", "block5_conv1", 3},
+        {"vgg16", "block1_conv1", 7},
+        {"vgg16", "block5_pool", -1},
+        {"cnn", "hidden", 1},
+        {"cnn", "conv1", 4},
+        {"cnn-deep", "block5_norm2", 1},
+        {"cnn-deep", "block1_conv1", 5},
+        {"xception", "block14_sepconv2_bn", 1},
+        {"xception", "block14_sepconv1", 1},
+        {"xception", "block13_sepconv1", 2},
+        {"xception", "conv2d_3", 2}, /* shortcuts, of blocks 13 and 2 */
+        {"xception", "batch_normalization_3", 2},
+        {"xception", "conv2d", 13},
+        {"xception", "block1_conv1", 14},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_network *net = build(cases[i].model);
+        plan_frozen(net, "", 0);
+        int groups[pd_network_layer_count(net)], found = 0;
+        pd_network_groups(net, groups);
+        for (int j = 0; j < pd_network_layer_count(net); j++) {
+            if (strcmp(pd_network_layer(net, j)->name, cases[i].layer) != 0)
+                continue;
+            assert_int_equal(groups[j], cases[i].group);
+            found++;
+        }
+        assert_int_equal(found, 1);
+        assert_string_equal(pd_network_layer(net, pd_network_head(net))->name, "predictions");
+        pd_network_destroy(&net);
+    }
+}
+
+/* Normalisation belongs to the layer before it, in the head, too. */
+static void normalisation_joins_the_layer_before(void **state)
+{
+    (void)state;
+    static const int wanted[] = {1, 1, 0, 0};
+    pd_network *net;
+    int groups[4];
+    assert_int_equal(pd_network_create(&net, (pd_shape){1, 1, 4}), PD_OK);
+    int x = pd_network_add(net, "dense", "a", PD_NETWORK_INPUT, (pd_layer_spec){.units = 3});
+    x = pd_network_add(net, "batchnorm", "n", x, (pd_layer_spec){0});
+    x = pd_network_add(net, "dense", "b", x, (pd_layer_spec){.units = 2});
+    pd_network_add(net, "batchnorm", "m", x, (pd_layer_spec){0});
+    plan_frozen(net, "base", 0);
+    pd_network_groups(net, groups);
+    assert_memory_equal(groups, wanted, sizeof wanted);
+    assert_int_equal(pd_network_head(net), 2);
+    assert_int_equal(pd_network_frozen(net).layers, 2);
+    pd_network_destroy(&net);
+}
+
+static void blocks_have_names(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"block3_conv1", "block3"},
+        {"block12_sepconv1_bn", "block12"},
+        {"block_5_expand", "block_5"},
+        {"block2a_expand_conv", "block2a"},
+        {"base/block6d_add", "base/block6d"},
+        {"conv2_block3_1_conv", "conv2_block3"},
+        {"block7", "block7"},
+        {"block", ""},
+        {"blocks_1", ""},
+        {"myblock1_conv", ""},
+        {"block1abc_conv", ""},
+        {"conv2d", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char block[PD_BLOCK_NAME];
+        assert_int_equal(pd_groups_block(block, cases[i][0]), cases[i][1][0] != '\0');
+        assert_string_equal(block, cases[i][1]);
     }
 }
 
@@ -394,6 +484,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_stand_for_layers),
         cmocka_unit_test(wrong_names_are_errors),
+        cmocka_unit_test(groups_are_blocks_and_layers),
+        cmocka_unit_test(normalisation_joins_the_layer_before),
+        cmocka_unit_test(blocks_have_names),
         cmocka_unit_test(others_learn_as_if_alone),
         cmocka_unit_test(gradients_equal_the_whole_networks),
         cmocka_unit_test(passes_do_not_change_bits),

@@ -108,7 +108,7 @@ static void test_flipped_bit_is_named(void **state)
 {
     (void)state;
     char what[256];
-    pd_optimizer_slot slots[4];
+    pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX];
     int count = pd_optimizer_slots(step.optimizer, slots), odd = pd_comm_size(comm) - 1;
     int of_state = 0;
     assert_int_equal(count, 4);

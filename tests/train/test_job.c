@@ -67,6 +67,28 @@ static void test_defaults(void **state)
     assert_memory_equal(&parsed, &job, sizeof(job));
 }
 
+static void test_stages(void **state)
+{
+    (void)state;
+    pd_job job;
+    parse(&job, "[model]\nfreeze = block3\n[train]\nepochs = 6\nunfreeze_epoch = 3\n"
+                "unfreeze_factor = 0.5\nrate_decay = 0.9\n[regularise]\nl2_sp = 0.01\n");
+    assert_string_equal(job.freeze, "block3");
+    assert_int_equal(job.schedule.unfreeze_epoch, 3);
+    assert_true(job.schedule.unfreeze_factor == 0.5 && job.optimizer.rate_decay == 0.9 &&
+                job.optimizer.l2_sp == 0.01);
+    expect_error("[train]\nunfreeze_epoch = 3\n",
+                 "dir/t.ini:2: unfreeze_epoch = 3 requires model.freeze, which says what is frozen "
+                 "before it");
+    expect_error("[model]\nfreeze = base\n[train]\nunfreeze_epoch = 1\n",
+                 "dir/t.ini:4: unfreeze_epoch = 1 is not from 2 to epochs = 20");
+    expect_error("[model]\nfreeze = base\n[train]\nunfreeze_epoch = 7\nepochs = 6\n",
+                 "dir/t.ini:5: unfreeze_epoch = 7 is not from 2 to epochs = 6");
+    expect_error("[model]\nfreeze = base\n[train]\nunfreeze_epoch = 3\nwarmup_epochs = 2\n",
+                 "dir/t.ini:5: warmup_epochs = 2 must be less than the epochs of each stage, 2 and "
+                 "18");
+}
+
 static void test_values(void **state)
 {
     (void)state;
@@ -507,6 +529,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_stages),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_mistakes_in_names),

@@ -203,7 +203,7 @@ static void test_not_finite(void **state)
     for (int k = 0; k < 3; k++) {
         pd_network *network = golden_network();
         pd_optimizer *optimizer;
-        pd_optimizer_slot slots[4];
+        pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX];
         pd_job job = job_of(PD_ADAMW);
         float gradient[GOLDEN_COUNT];
         double norm = 0;
@@ -247,7 +247,7 @@ static void test_slots(void **state)
     for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
         pd_network *network = golden_network();
         pd_optimizer *optimizer;
-        pd_optimizer_slot slots[4];
+        pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX];
         pd_job job = job_of(cases[c].kind);
         job.optimizer.momentum = cases[c].momentum;
         job.optimizer.ema = cases[c].ema;
@@ -332,6 +332,183 @@ static void test_average(void **state)
     pd_network_destroy(&network);
 }
 
+/* --- Fine-tuning --- */
+
+enum { DEEP_COUNT = 4 * 3 + 3 + 3 * 2 + 2 + 2 * 1 + 1 };
+
+/* Layers a, b and c of 3, 2 and 1 units on 4 inputs, frozen up to `freeze`. The weights are
+ * deep_weight(i). */
+static float deep_weight(size_t i)
+{
+    return (float)sin(0.7 * (double)i + 0.2);
+}
+
+static pd_network *deep_network(const char *freeze)
+{
+    pd_network *network;
+    size_t count;
+    check(pd_network_create(&network, (pd_shape){1, 1, 4}));
+    int x = pd_network_add(network, "dense", "a", PD_NETWORK_INPUT, (pd_layer_spec){.units = 3});
+    x = pd_network_add(network, "dense", "b", x, (pd_layer_spec){.units = 2});
+    pd_network_add(network, "dense", "c", x, (pd_layer_spec){.units = 1});
+    check(pd_network_freeze(network, freeze));
+    check(pd_network_plan(network, &plan, 0, true));
+    float *weights = pd_network_weights(network, &count);
+    assert_int_equal(count, DEEP_COUNT);
+    for (size_t i = 0; i < count; i++)
+        weights[i] = deep_weight(i);
+    return network;
+}
+
+/* Weight i: of which layer, and whether it is of a kernel. */
+static int layer_of(size_t i)
+{
+    return i < 15 ? 0 : i < 23 ? 1 : 2;
+}
+
+static bool of_kernel(size_t i)
+{
+    return i < 12 || (i >= 15 && i < 21) || (i >= 23 && i < 25);
+}
+
+/* The learning rate falls by the factor from each layer to the next one below. */
+static void test_rate_decay(void **state)
+{
+    (void)state;
+    pd_network *network = deep_network("");
+    pd_optimizer *optimizer;
+    pd_job job = job_of(PD_SGD);
+    float gradient[DEEP_COUNT];
+    size_t count;
+    double norm;
+    job.optimizer.rate_decay = 0.5;
+    check(pd_optimizer_create(&optimizer, &job.optimizer, network));
+    fill_gradient(gradient, DEEP_COUNT, 0);
+    pd_optimizer_step(optimizer, gradient, 0.1, 0, &norm);
+    const float *weights = pd_network_weights(network, &count);
+    for (size_t i = 0; i < DEEP_COUNT; i++) {
+        double rate = 0.1 * (layer_of(i) == 2 ? 1 : layer_of(i) == 1 ? 0.5 : 0.25);
+        assert_true(fabs(weights[i] - (deep_weight(i) - rate * gradient[i])) < 1e-6);
+    }
+    pd_optimizer_destroy(&optimizer);
+    pd_network_destroy(&network);
+}
+
+/* The kernels of all layers but the last are drawn to where they began. */
+static void test_l2_sp(void **state)
+{
+    (void)state;
+    pd_network *network = deep_network("");
+    pd_optimizer *optimizer;
+    pd_job job = job_of(PD_SGD);
+    float gradient[DEEP_COUNT];
+    double wanted[DEEP_COUNT], norm;
+    size_t count;
+    job.optimizer.l2_sp = 0.3;
+    job.optimizer.l2 = 0.05;
+    check(pd_optimizer_create(&optimizer, &job.optimizer, network));
+    const float *weights = pd_network_weights(network, &count);
+    for (size_t i = 0; i < DEEP_COUNT; i++)
+        wanted[i] = deep_weight(i);
+    for (int step = 0; step < 4; step++) {
+        double squares = 0;
+        fill_gradient(gradient, DEEP_COUNT, step);
+        for (size_t i = 0; i < DEEP_COUNT; i++) {
+            double g = gradient[i];
+            g += of_kernel(i) ? 2 * 0.05 * wanted[i] : 0;
+            g += of_kernel(i) && layer_of(i) < 2 ? 2 * 0.3 * (wanted[i] - deep_weight(i)) : 0;
+            squares += g * g;
+            wanted[i] -= 0.1 * g;
+        }
+        pd_optimizer_step(optimizer, gradient, 0.1, step, &norm);
+        assert_true(fabs(norm - sqrt(squares)) < 1e-5);
+    }
+    for (size_t i = 0; i < DEEP_COUNT; i++)
+        assert_true(fabs(weights[i] - wanted[i]) < 1e-5);
+    pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX];
+    assert_int_equal(pd_optimizer_slots(optimizer, slots), 1);
+    assert_string_equal(slots[0].name, "start");
+    assert_null(pd_optimizer_slot_at(&slots[0], pd_network_tensor(network, 4)));
+    const float *start = pd_optimizer_slot_at(&slots[0], pd_network_tensor(network, 2));
+    for (size_t i = 0; i < 6; i++)
+        assert_true(start[i] == deep_weight(15 + i));
+    pd_optimizer_destroy(&optimizer);
+    pd_network_destroy(&network);
+}
+
+/* Steps [first, end) with the gradients of the last `count` weights. */
+static void take_steps(pd_optimizer *optimizer, size_t count, int first, int end)
+{
+    float gradient[DEEP_COUNT];
+    double norm;
+    for (int step = first; step < end; step++) {
+        fill_gradient(gradient, DEEP_COUNT, step);
+        pd_optimizer_step(optimizer, gradient + DEEP_COUNT - count, 0.01, step, &norm);
+    }
+}
+
+/* Frozen weights, and their average, stay. From the step on at which a layer is trained, its
+ * weights move as in a new run; those of other layers as if nothing had happened. */
+static void test_unfreezing(void **state)
+{
+    (void)state;
+    enum { FROZEN = 15, TRAINED = DEEP_COUNT - FROZEN, SWITCH = 5, END = 9 };
+    for (int kind = PD_SGD; kind <= PD_RMSPROP; kind++) {
+        pd_job job = job_of((pd_optimizer_kind)kind);
+        job.optimizer.momentum = 0.9;
+        job.optimizer.ema = 0.99;
+        job.optimizer.l2_sp = 0.1;
+        job.optimizer.weight_decay = kind == PD_ADAMW ? 0.1 : 0;
+        pd_network *frozen = deep_network("a"), *all = deep_network(""), *fresh = deep_network("");
+        pd_optimizer *optimizer, *other;
+        size_t count;
+        check(pd_optimizer_create(&optimizer, &job.optimizer, frozen));
+        take_steps(optimizer, TRAINED, 0, SWITCH);
+        float *before = pd_network_weights(frozen, &count),
+              *after = pd_network_weights(all, &count);
+        for (size_t i = 0; i < FROZEN; i++)
+            assert_true(before[i] == deep_weight(i));
+        pd_optimizer_swap_average(optimizer);
+        for (size_t i = 0; i < FROZEN; i++)
+            assert_true(before[i] == deep_weight(i));
+        pd_optimizer_swap_average(optimizer);
+        memcpy(after, before, DEEP_COUNT * sizeof *after);
+        check(pd_optimizer_unfreeze(&optimizer, all, SWITCH));
+        pd_network_destroy(&frozen);
+        take_steps(optimizer, DEEP_COUNT, SWITCH, END);
+
+        /* The same gradients from step 0 on for the frozen layer, and all along for the others. */
+        check(pd_optimizer_create(&other, &job.optimizer, fresh));
+        float gradient[DEEP_COUNT];
+        double norm;
+        for (int step = SWITCH; step < END; step++) {
+            fill_gradient(gradient, DEEP_COUNT, step);
+            pd_optimizer_step(other, gradient, 0.01, step - SWITCH, &norm);
+        }
+        float *wanted = pd_network_weights(fresh, &count);
+        assert_memory_equal(after, wanted, FROZEN * sizeof *after);
+        pd_optimizer_swap_average(optimizer);
+        pd_optimizer_swap_average(other);
+        assert_memory_equal(after, wanted, FROZEN * sizeof *after);
+        pd_optimizer_swap_average(optimizer);
+        pd_optimizer_destroy(&other);
+        pd_network_destroy(&fresh);
+
+        fresh = deep_network("a");
+        check(pd_optimizer_create(&other, &job.optimizer, fresh));
+        take_steps(other, TRAINED, 0, END);
+        wanted = pd_network_weights(fresh, &count);
+        assert_memory_equal(after + FROZEN, wanted + FROZEN, TRAINED * sizeof *after);
+        pd_optimizer_swap_average(optimizer);
+        pd_optimizer_swap_average(other);
+        assert_memory_equal(after + FROZEN, wanted + FROZEN, TRAINED * sizeof *after);
+        pd_optimizer_destroy(&other);
+        pd_optimizer_destroy(&optimizer);
+        pd_network_destroy(&fresh);
+        pd_network_destroy(&all);
+    }
+}
+
 /* Steps of a large network on `threads` threads; *out (free()) holds weights, average and norms. */
 static size_t run_threads(int threads, pd_optimizer_kind kind, float **out)
 {
@@ -392,6 +569,9 @@ int main(void)
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_slots),
         cmocka_unit_test(test_average),
+        cmocka_unit_test(test_rate_decay),
+        cmocka_unit_test(test_l2_sp),
+        cmocka_unit_test(test_unfreezing),
         cmocka_unit_test(test_same_bits_on_any_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,12 +113,41 @@ static void test_short_runs(void **state)
     }
 }
 
+/* Each stage has the schedule of a run of its epochs; the second at a fraction of the rate. */
+static void test_stages(void **state)
+{
+    (void)state;
+    enum { STEPS = 7 };
+    for (int kind = 0; kind < PD_SCHEDULES; kind++) {
+        pd_job job = job_of((pd_schedule_kind)kind, 8, 0.5);
+        job.schedule.unfreeze_epoch = 4;
+        job.schedule.unfreeze_factor = 0.2;
+        job.schedule.warmup_epochs = kind == PD_SCHEDULE_STEP ? 1 : 0;
+        job.schedule.step_epochs = 2;
+        pd_job first = job, second = job;
+        first.schedule.unfreeze_epoch = second.schedule.unfreeze_epoch = 0;
+        first.schedule.epochs = 3;
+        second.schedule.epochs = 5;
+        second.schedule.learning_rate = 0.5 * 0.2;
+        for (int step = 0; step < 8 * STEPS; step++) {
+            bool early = step < 3 * STEPS;
+            assert_int_equal(pd_schedule_stage(&job.schedule, step, STEPS), !early);
+            const pd_schedule_spec *own = early ? &first.schedule : &second.schedule;
+            expect_rate(&job, step, STEPS,
+                        pd_schedule_rate(own, early ? step : step - 3 * STEPS, STEPS));
+        }
+        assert_int_equal(pd_schedule_unfreeze_step(&job.schedule, STEPS), 3 * STEPS);
+        assert_int_equal(pd_schedule_stage(&first.schedule, 1000, STEPS), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_constant), cmocka_unit_test(test_warmup),
         cmocka_unit_test(test_step),     cmocka_unit_test(test_cosine),
         cmocka_unit_test(test_onecycle), cmocka_unit_test(test_short_runs),
+        cmocka_unit_test(test_stages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

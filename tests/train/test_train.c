@@ -1,7 +1,6 @@
 /* Whole runs of one rank on a few synthetic images: errors before the start, what resuming
  * restores, and what a failed save leaves. */
 #include "pneumo/base/log.h"
-#include "pneumo/base/random.h"
 #include "pneumo/comm/comm.h"
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
@@ -23,10 +22,9 @@
 #include <cmocka.h>
 
 #include "io/files.h"
+#include "train/small_data.h"
 
 #define FOLDER "train-train"
-
-enum { SIDE = 16, IMAGES = 64 };
 
 static pd_comm *comm;
 static pd_train_result result; /* of the last training */
@@ -39,34 +37,6 @@ static const char job_text[] =
     "[train]\nepochs = 12\nepoch_images = 24\nbatch = 8\nlanes = 4\n"
     "learning_rate = 1e-2\nplateau_epochs = 1\npatience = 2\nema = 0.5\n"
     "[augment]\nflip = yes\nrotate = 10\n";
-
-/* The label and fold of image i: every fourth is of the fold val, every fourth of test. */
-static void write_data(const char *path, pd_label val_label, uint64_t seed)
-{
-    pd_dataset *dataset;
-    pd_sample samples[IMAGES];
-    uint8_t images[IMAGES][SIDE * SIDE];
-    pd_random random = pd_random_stream(seed, PD_PURPOSE_TEST, 0, 0);
-    pd_dataset_info info = {.count = IMAGES, .height = SIDE, .width = SIDE};
-    for (int i = 0; i < IMAGES; i++) {
-        pd_fold fold = i % 4 == 1 ? PD_VAL : i % 4 == 3 ? PD_TEST : PD_TRAIN;
-        pd_label label = i / 4 % 2 == 0 ? PD_NORMAL : PD_PNEUMONIA;
-        if (fold == PD_VAL && val_label != PD_LABELS)
-            label = val_label;
-        samples[i] = (pd_sample){.label = label, .fold = fold, .patient = i, .name = "x.jpeg"};
-        for (int j = 0; j < SIDE * SIDE; j++)
-            images[i][j] = (uint8_t)(pd_random_below(&random, 156) +
-                                     (label == PD_PNEUMONIA && j > SIDE * SIDE / 2 ? 99 : 0));
-    }
-    assert_int_equal(pd_dataset_create(&dataset, path, &info, samples), PD_OK);
-    info = *pd_dataset_get_info(dataset);
-    info.mean = 100;
-    info.deviation = 50;
-    snprintf(info.digest, sizeof info.digest, "%032llx", (unsigned long long)seed);
-    assert_int_equal(pd_dataset_write(dataset, 0, IMAGES, images[0]), PD_OK);
-    assert_int_equal(pd_dataset_finish(dataset, &info), PD_OK);
-    pd_dataset_destroy(&dataset);
-}
 
 static pd_status train_with(const char *folder, bool resume, const char *const *overrides,
                             int override_count)

@@ -4,12 +4,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 enum { PD_TEXT_NUMBER = 32 };
 
 /* Writes the shortest decimal number that strtod converts to the same bits; returns `text`. */
 char *pd_text_number(char text[PD_TEXT_NUMBER], double value);
+
+/* Writes a number with commas between groups of three digits; returns `text`. */
+char *pd_text_grouped(char text[PD_TEXT_NUMBER], uint64_t value);
 
 /* The number of bytes of the UTF-8 character at `text`, 1 for the terminating zero, 0 if the bytes
  * are not valid UTF-8 (Unicode 15, table 3-7). */

@@ -4,7 +4,7 @@
 
 #include "pneumo/io/array.h"
 
-enum { PD_SLOTS_MAX = 4 };
+enum { PD_SLOTS_MAX = 5 };
 
 /* One optimiser slot, such as "momentum", with its arrays in the order of the weights. When the
  * weights are the moving average, the slot "live" holds the weights being trained. */

@@ -158,6 +158,8 @@ typedef struct pd_layer_type {
 
     bool fully_connected;  /* every output depends on every input */
     bool only_in_training; /* in inference the output is the input */
+    /* Its weights rescale the output of the layer before it, whose group they join. */
+    bool normalises;
 
     /* What fusing may do (src/nn/fuse.h). */
     bool can_move_relu;      /* spec.relu may be left to the only reader, if commutes_with_relu */

@@ -25,7 +25,7 @@ int pd_network_add2(pd_network *network, const char *type, const char *name, int
                     pd_layer_spec spec);
 
 /* Freezes the layers up to `upto`, in the order in which they were added, when the network is
- * planned for training. `upto` is "base" (all but the last layer with weights), the name of a
+ * planned for training. `upto` is "base" (all below the head, pd_network_head), the name of a
  * layer, or the beginning of names, up to a separator or the boundary between letters and digits:
  * "block3" stands for the last layer whose name begins with it. "" freezes nothing. Layers without
  * weights behind the last frozen layer with weights are not frozen.
@@ -56,6 +56,19 @@ pd_status pd_network_copy(pd_network **out, const pd_network *network);
 
 /* Sets the scope and the momentum of batch normalisation (pd_layer_spec). Before planning. */
 void pd_network_set_norm(pd_network *network, pd_norm_scope scope, float momentum);
+
+/* The first layer of the head, after planning. The head is the last layer with weights and the
+ * normalisation that follows it. */
+int pd_network_head(const pd_network *network);
+
+/* Sets groups[layers] to the number of the group of each layer with weights, counted from the head,
+ * which is group 0, down; -1 for layers without weights. After planning.
+ *
+ * A group is a block of layers, by their names: "block", a number and perhaps a letter, up to a
+ * separator, as in block3_conv1. Layers outside blocks with a block above them, such as the
+ * convolutions of shortcuts, belong to that block. Each other layer is a group of its own, with the
+ * normalisation that follows it. */
+void pd_network_groups(const pd_network *network, int *groups);
 
 /* Fixes shapes, weights and buffers. `first_lane` is the first lane held here. With `training`
  * false, only the buffers for inference and pd_network_activation are made. Chooses the passes;

@@ -22,9 +22,15 @@ typedef struct pd_footprint {
 } pd_footprint;
 
 /* The memory for training `job` on images such as those of `info` on this rank, with `threads`
- * threads. After pd_comm_set_lanes and pd_comm_set_group_size. Not collective. */
+ * threads, in the stage that takes more. After pd_comm_set_lanes and pd_comm_set_group_size. Not
+ * collective. */
 pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job *job,
                             const pd_dataset_info *info, int threads);
+
+/* The bytes by which training takes more once all layers are trained than in the first stage; 0
+ * with one stage. `network` is the job's. */
+pd_status pd_footprint_growth(double *bytes, const pd_comm *comm, const pd_job *job,
+                              const pd_network *network, int threads);
 
 /* --- Whether images are held in memory or streamed from the data set. --- */
 

@@ -76,6 +76,7 @@ typedef struct pd_job {
     /* [model] */
     pd_model_spec model; /* all but input and outputs; see pd_setup_network */
     pd_base base;
+    char freeze[64]; /* layers not trained in stage 0: see pd_network_freeze */
 
     /* [train] */
     pd_sampling sampling; /* balance is a key of [data] */

@@ -11,6 +11,7 @@ typedef struct pd_run_options {
     const pd_job *job;
     const char *folder;
     bool resume; /* continue from folder/last.h5, or previous.h5, if there is one */
+    bool extend; /* if so, train.epochs may differ from that run's */
     int threads;
 } pd_run_options;
 

@@ -20,6 +20,20 @@ pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job);
 pd_status pd_setup_network(pd_network **out, pd_input *input, const pd_job *job,
                            const pd_dataset_info *info);
 
+/* Plans a network for this rank's lanes in training, with what the job freezes in that stage
+ * (pd_schedule_stage): with bytes == NULL like pd_network_plan, else like pd_network_measure. After
+ * pd_comm_set_lanes. */
+pd_status pd_setup_plan(pd_network *network, const pd_comm *comm, const pd_job *job, int stage,
+                        int threads, size_t *bytes);
+
+/* What of a planned or measured network is frozen: "13 of 16 layers with weights, 14,714,688
+ * parameters"; "" if nothing is. Returns `text`. */
+enum { PD_SETUP_FROZEN = 96 };
+char *pd_setup_frozen(char text[PD_SETUP_FROZEN], const pd_network *network);
+
+/* The same for the last step before a checkpoint. */
+pd_status pd_setup_frozen_checkpoint(char text[PD_SETUP_FROZEN], const pd_checkpoint *checkpoint);
+
 /* The model's name in checkpoints of imported models, and of jobs that name a file as their
  * network: the network is that of model_config. */
 #define PD_SETUP_IMPORTED "imported"

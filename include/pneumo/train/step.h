@@ -26,6 +26,7 @@ typedef struct pd_step {
     const pd_job *job; /* borrowed */
     pd_comm *comm;     /* borrowed */
     int threads;
+    int stage; /* 0, or 1 after pd_step_unfreeze */
     const pd_task *task;
     int lane_samples; /* of one lane in one step */
     int samples;      /* held by this rank in one step, lane by lane */
@@ -60,9 +61,15 @@ pd_status pd_step_start(pd_step *step, pd_comm *comm, const pd_job *job,
                         const pd_dataset_info *info, int threads, const pd_checkpoint *resumed);
 void pd_step_tear_down(pd_step *step);
 
+/* Trains all layers from now on: plans the network again, without frozen layers, with the same
+ * weights, and prepares the optimiser (pd_optimizer_unfreeze) and the reduction for it. `number` is
+ * that of the next step, counted over the whole run. After a failure the step is unusable.
+ * Collective; all ranks return the same status. */
+pd_status pd_step_unfreeze(pd_step *step, int64_t number);
+
 /* Loss and gradient of the whole batch, the same on every rank; nothing is updated. `number` counts
- * steps over the whole run, from 0. The gradient [weights] is valid until the next step. An error
- * on this rank alone ends all ranks. Collective. */
+ * steps over the whole run, from 0. The gradient [pd_network_gradient_count] is valid until the
+ * next step. An error on this rank alone ends all ranks. Collective. */
 pd_status pd_step_gradient(pd_step *step, int64_t number, double *loss, const float **gradient);
 
 /* The whole step: pd_step_gradient, then the optimiser's update at `learning_rate`. *norm is the
