@@ -11,6 +11,11 @@ set -euo pipefail
 runs=()
 for job in jobs/*.ini; do
     run=runs/$(basename "$job" .ini)
+    weights=$(sed -n 's/^weights = //p' "$job")
+    if [[ -n $weights && ! -e $weights && ! -e $run ]]; then
+        echo "left out: $job starts from $weights, which does not exist: its comment says how to get it" >&2
+        continue
+    fi
     runs+=("$run")
     # A run writes its report last.
     [[ -f $run/report.json ]] || "${ranks[@]}" train "$job" --run "$run" --resume "$@"

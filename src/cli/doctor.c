@@ -82,6 +82,10 @@ static void plan_job(pd_doctor *doctor)
     if (status == PD_OK && doctor->info.height == 0)
         status = pd_fail("data.size = 0 means 'as packed', but there is no data set: give --data, "
                          "or --set data.size=N");
+    const char *weights = doctor->job.weights;
+    if (status == PD_OK && weights[0] != '\0' && pd_comm_rank(doctor->comm) == 0 &&
+        !pd_file_exists(weights))
+        status = pd_fail("%s: the file of model.weights does not exist", weights);
     if (status == PD_OK)
         status = pd_footprint_plan(&own->footprint, doctor->comm, &doctor->job, &doctor->info,
                                    doctor->threads);

@@ -143,6 +143,17 @@ static void print_progress(const pd_checkpoint *checkpoint)
         pd_inspect_text("threshold", "none yet");
 }
 
+static void print_input(const pd_checkpoint *checkpoint)
+{
+    char scaling[160];
+    const pd_input *input = &checkpoint->input;
+    if (!checkpoint->has_input)
+        return;
+    pd_input_describe(scaling, sizeof scaling, input);
+    printf("  %-14s %d x %d x %d, %s\n", "input", input->size, input->size, input->channels,
+           scaling);
+}
+
 static void print_profile(const pd_checkpoint *checkpoint)
 {
     const pd_profile *profile = &checkpoint->profile;
@@ -211,6 +222,7 @@ pd_status pd_inspect_checkpoint(const char *path, bool job_only)
     pd_inspect_text("model", checkpoint->model);
     printf("  %-14s %d with weights\n", "layers", checkpoint->arrays.layer_count);
     printf("  %-14s %" PRId64 "\n", "parameters", parameters);
+    print_input(checkpoint);
     print_frozen(checkpoint);
     print_progress(checkpoint);
     printf("  %-14s %" PRIu64 "\n", "seed", checkpoint->state.seed);

@@ -200,6 +200,9 @@ static const pd_option options[] = {
      .key = "run.seed"},
     {"epochs", 0, PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "N", "set train.epochs",
      .key = "train.epochs"},
+    {"weights", 0, PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "FILE",
+     "start from the weights in FILE (model.weights)", .key = "model.weights",
+     .complete = PD_COMPLETE_FILES},
     {"cross", 0, PD_OPTION_INT, offsetof(arguments, cross), "N",
      "divide the patients of the train and validation folds into N parts (2 to 20); train N times, "
      "each time with another part as the validation fold, into DIR/cross-1, ..., then evaluate the "

@@ -1,19 +1,110 @@
 #include "pneumo/exchange/donor.h"
 
+#include "donor_internal.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/exchange/keras_model.h"
+#include "pneumo/exchange/scaling.h"
+#include "pneumo/nn/model.h"
 #include "weights.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const pd_plan one_sample = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 1};
 
+/* --- The list of arrays --- */
+
+const pd_layer *pd_donor_layer(const pd_network *network, const char *name)
+{
+    for (int i = 0; i < pd_network_layer_count(network); i++)
+        if (strcmp(pd_network_layer(network, i)->name, name) == 0)
+            return pd_network_layer(network, i);
+    return NULL;
+}
+
+static pd_status grow(pd_donor *donor)
+{
+    pd_array *grown;
+    int count = donor->count;
+    if (count > 0 && (count & (count - 1)) != 0) /* full at powers of two */
+        return PD_OK;
+    pd_status status = pd_alloc(&grown, count == 0 ? 1 : 2 * (size_t)count, sizeof *grown);
+    if (status != PD_OK)
+        return status;
+    if (count > 0)
+        memcpy(grown, donor->arrays, (size_t)count * sizeof *grown);
+    free(donor->arrays);
+    donor->arrays = grown;
+    return PD_OK;
+}
+
+pd_status pd_donor_add(pd_donor *donor, const char *layer, const char *weight, pd_array *array)
+{
+    pd_status status = PD_OK;
+    char *layer_copy = NULL, *weight_copy = NULL;
+    donor->owns = true;
+    PD_TRY(pd_strdup(&layer_copy, layer));
+    PD_TRY(pd_strdup(&weight_copy, weight));
+    PD_TRY(grow(donor));
+    pd_array *added = &donor->arrays[donor->count++];
+    *added = *array;
+    added->layer = layer_copy;
+    added->weight = weight_copy;
+    array->data = NULL;
+    layer_copy = weight_copy = NULL;
+
+cleanup:
+    free(layer_copy);
+    free(weight_copy);
+    return status;
+}
+
+void pd_donor_free(pd_donor *donor)
+{
+    if (donor->owns)
+        pd_keras_arrays_free(donor->arrays, donor->count);
+    else
+        free(donor->arrays);
+    pd_network_destroy(&donor->network);
+    pd_checkpoint_destroy(&donor->checkpoint);
+    *donor = (pd_donor){.count = 0};
+}
+
+/* --- Checkpoints --- */
+
+static pd_status read_checkpoint(pd_donor *out, const char *path)
+{
+    pd_status status = PD_OK;
+    PD_TRY(pd_checkpoint_load(&out->checkpoint, path));
+    const pd_checkpoint *checkpoint = out->checkpoint;
+    int count = checkpoint->arrays.weight_count;
+    PD_TRY(pd_alloc(&out->arrays, (size_t)count, sizeof *out->arrays));
+    memcpy(out->arrays, checkpoint->arrays.weights, (size_t)count * sizeof *out->arrays);
+    out->count = count;
+    snprintf(out->what, sizeof out->what, "a checkpoint of job %s, model %s, epoch %lld",
+             checkpoint->job_name, checkpoint->model, (long long)checkpoint->state.epoch);
+    out->scaled = checkpoint->has_input;
+    out->input = checkpoint->input;
+    if (out->input.scaling == PD_GREY_FOLD) { /* that fold's, not the next one's */
+        out->input.scaling = PD_GREY_FIXED;
+        for (int c = 0; c < PD_INPUT_CHANNELS; c++) {
+            out->input.means[c] = out->input.mean;
+            out->input.deviations[c] = out->input.deviation;
+        }
+    }
+
+cleanup:
+    return status;
+}
+
+/* --- Keras models --- */
+
 /* Lists the arrays of the network, which is planned. */
 static pd_status list_arrays(pd_donor *out)
 {
-    int tensors = pd_network_tensor_count(out->network);
-    pd_status status = pd_alloc(&out->arrays, (size_t)tensors, sizeof *out->arrays);
+    pd_status status =
+        pd_alloc(&out->arrays, (size_t)pd_network_tensor_count(out->network), sizeof *out->arrays);
     if (status != PD_OK)
         return status;
     for (int i = 0; i < pd_network_layer_count(out->network); i++) {
@@ -26,11 +117,12 @@ static pd_status list_arrays(pd_donor *out)
 
 static pd_status read_description(pd_keras_model *model, pd_keras_file *file, int size)
 {
-    *model = (pd_keras_model){.input = {.size = size}, .resize = true};
+    *model = (pd_keras_model){.input = {.size = size}};
     return pd_keras_model_read(model, pd_keras_file_path(file), pd_keras_file_config(file), file);
 }
 
-/* Builds the network that the file describes, with its weights. */
+/* Builds the network that the file describes, with its weights. `size` is for models that take
+ * images of any size: others may have a layer that fits their own size only. */
 static pd_status read_model(pd_donor *out, pd_keras_file *file, int size)
 {
     pd_status status = PD_OK;
@@ -49,6 +141,7 @@ static pd_status read_model(pd_donor *out, pd_keras_file *file, int size)
     out->input = model.input;
     out->network = model.network;
     model.network = NULL;
+    snprintf(out->what, sizeof out->what, "a Keras model");
     status = list_arrays(out);
 
 cleanup:
@@ -56,22 +149,56 @@ cleanup:
     return status;
 }
 
-pd_status pd_donor_read(pd_donor *out, const char *path, int size)
+/* --- Scaling --- */
+
+/* Files of keras.applications do not say how images are scaled, but the package does. */
+static pd_status assume_scaling(pd_donor *out, const pd_exchange_model *like)
+{
+    const char *convention = pd_model_scaling(like->name);
+    bool colours = out->input.channels == 0 || out->input.channels == PD_INPUT_CHANNELS;
+    if (out->scaled || convention == NULL || !colours)
+        return PD_OK;
+    out->scaled = out->assumed = true;
+    out->input.scaling = PD_GREY_FIXED;
+    out->input.channels = PD_INPUT_CHANNELS;
+    return pd_scaling_parse(&out->input, convention);
+}
+
+/* --- Any file --- */
+
+static pd_status read_keras(pd_donor *out, const char *path, const pd_exchange_model *like)
 {
     pd_status status = PD_OK;
     pd_keras_file *file = NULL;
-    *out = (pd_donor){.count = 0};
+    char known[sizeof out->what];
     PD_TRY(pd_keras_file_open(&file, path));
-    status = read_model(out, file, size);
+    if (!pd_keras_file_has_weights(file)) {
+        status = pd_fail("%s: describes a network, but has no weights", path);
+        goto cleanup;
+    }
+    if (pd_keras_file_config(file) != NULL)
+        PD_TRY(read_model(out, file, like->input->size));
+    else
+        PD_TRY(pd_donor_read_weights(out, file, like));
+    PD_TRY(pd_known_file(known, sizeof known, path));
+    if (known[0] != '\0')
+        memcpy(out->what, known, sizeof known);
+    PD_TRY(pd_donor_renumber(out, like->network));
+    status = assume_scaling(out, like);
 
 cleanup:
     pd_keras_file_close(&file);
     return status;
 }
 
-void pd_donor_free(pd_donor *donor)
+pd_status pd_donor_read(pd_donor *out, const char *path, const pd_exchange_model *like)
 {
-    free(donor->arrays);
-    pd_network_destroy(&donor->network);
-    *donor = (pd_donor){.count = 0};
+    bool checkpoint = false;
+    *out = (pd_donor){.count = 0};
+    if (pd_donor_is_safetensors(path))
+        return pd_donor_read_safetensors(out, path);
+    if (pd_keras_file_is_hdf5(path) && pd_checkpoint_recognise(&checkpoint, path) == PD_OK &&
+        checkpoint)
+        return read_checkpoint(out, path);
+    return read_keras(out, path, like);
 }

@@ -157,6 +157,15 @@ static pd_status open_json(pd_keras_file *file)
     return status;
 }
 
+static const char HDF5[] = "\x89HDF\r\n\x1a\n";
+
+bool pd_keras_file_is_hdf5(const char *path)
+{
+    unsigned char head[HEAD_BYTES];
+    size_t size = 0;
+    return read_head(path, head, &size) == PD_OK && begins(head, size, HDF5);
+}
+
 static pd_status open_by_kind(pd_keras_file *file)
 {
     unsigned char head[HEAD_BYTES];
@@ -164,7 +173,7 @@ static pd_status open_by_kind(pd_keras_file *file)
     pd_status status = read_head(file->path, head, &size);
     if (status != PD_OK)
         return status;
-    if (begins(head, size, "\x89HDF\r\n\x1a\n"))
+    if (begins(head, size, HDF5))
         return open_hdf5(file);
     if (begins(head, size, "PK\x03\x04") || begins(head, size, "PK\x05\x06"))
         return open_zip(file);
@@ -313,4 +322,12 @@ bool pd_keras_file_has_array(const pd_keras_file *file, const char *path)
 pd_status pd_keras_file_get_array(pd_array *out, pd_keras_file *file, const char *path)
 {
     return pd_foreign_get_array(out, file->weights, path);
+}
+
+pd_status pd_keras_file_get_name(char **out, const pd_keras_file *file, const char *path)
+{
+    *out = NULL;
+    return pd_foreign_has_attribute(file->weights, path, "name")
+               ? pd_foreign_get_text(out, file->weights, path, "name")
+               : PD_OK;
 }

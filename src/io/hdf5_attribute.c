@@ -4,6 +4,7 @@
 
 #include "hdf5_text.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,17 +187,62 @@ cleanup:
 
 /* --- Texts of fixed or variable length --- */
 
-/* Copies texts of variable length, of which HDF5 may have left some out, into one block. */
+/* HDF5 stores a text of variable length as a reference, which begins with the length, and reads
+ * them all at once. Several references can name one text, so that a small file asks for any amount
+ * of memory. This conversion gives the references themselves. */
+static herr_t keep_references(hid_t from, hid_t to, H5T_cdata_t *data, size_t count, size_t stride,
+                              size_t background_stride, void *buffer, void *background, hid_t plist)
+{
+    (void)from;
+    (void)to;
+    (void)count;
+    (void)stride;
+    (void)background_stride;
+    (void)buffer;
+    (void)background;
+    (void)plist;
+    data->need_bkg = H5T_BKG_NO;
+    return 0;
+}
+
+/* Whether the attribute's texts together are no longer than the file. */
+static bool texts_fit(const pd_hdf5 *file, hid_t attribute, hid_t stored, size_t count)
+{
+    size_t size = (size_t)H5Aget_storage_size(attribute) / count;
+    unsigned char *references = NULL;
+    int64_t total = 0;
+    if (size < sizeof(uint32_t) || pd_alloc(&references, count, size) != PD_OK)
+        return false;
+    hid_t raw = H5Tcreate(H5T_OPAQUE, size);
+    bool fit = H5Tregister(H5T_PERS_SOFT, "references", stored, raw, keep_references) >= 0 &&
+               H5Aread(attribute, raw, references) >= 0;
+    H5Tunregister(H5T_PERS_SOFT, "references", stored, raw, keep_references);
+    for (size_t i = 0; i < count && fit; i++) {
+        uint32_t length;
+        memcpy(&length, references + i * size, sizeof length);
+        total += (int64_t)le32toh(length);
+        fit = total <= file->size;
+    }
+    pd_hdf5_close(&raw);
+    free(references);
+    return fit;
+}
+
+/* Copies texts, of which HDF5 may have left some out, into one block. */
 static pd_status copy_texts(char ***out, char *const *texts, size_t count)
 {
-    size_t width = 0;
+    size_t bytes = 0;
     for (size_t i = 0; i < count; i++)
-        if (texts[i] != NULL && strlen(texts[i]) > width)
-            width = strlen(texts[i]);
-    pd_status status = pd_hdf5_alloc_texts(out, count, width);
-    for (size_t i = 0; i < count && status == PD_OK; i++)
-        strcpy((*out)[i], texts[i] == NULL ? "" : texts[i]);
-    return status;
+        bytes += texts[i] == NULL ? 1 : strlen(texts[i]) + 1;
+    pd_status status = pd_alloc(out, count * sizeof **out + bytes, 1);
+    if (status != PD_OK)
+        return status;
+    char *at = (char *)(*out + count);
+    for (size_t i = 0; i < count; i++) {
+        (*out)[i] = strcpy(at, texts[i] == NULL ? "" : texts[i]);
+        at += strlen(at) + 1;
+    }
+    return PD_OK;
 }
 
 static pd_status get_variable_texts(const pd_hdf5 *file, hid_t attribute, hid_t stored,
@@ -204,6 +250,8 @@ static pd_status get_variable_texts(const pd_hdf5 *file, hid_t attribute, hid_t 
 {
     pd_status status = PD_OK;
     char **texts = NULL;
+    if (!texts_fit(file, attribute, stored, count))
+        return pd_hdf5_fail_read(file, "an attribute has more text than the file");
     hid_t memory = H5Tcopy(stored), space = H5Aget_space(attribute);
     PD_TRY(pd_alloc(&texts, count, sizeof *texts));
     if (H5Aread(attribute, memory, texts) < 0) {

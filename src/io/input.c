@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,21 @@ static const pd_field channel_fields[] = {
 };
 
 const char *const pd_grey_scaling_names[PD_GREY_SCALINGS] = {"fold", "image", "fixed"};
+
+void pd_input_describe(char *text, size_t size, const pd_input *input)
+{
+    bool fixed = input->scaling == PD_GREY_FIXED;
+    size_t used = 0;
+    if (input->scaling == PD_GREY_IMAGE) {
+        snprintf(text, size, "by the mean and deviation of each image");
+        return;
+    }
+    text[0] = '\0';
+    for (int c = 0; c < (fixed ? input->channels : 1) && used < size; c++)
+        used += (size_t)snprintf(text + used, size - used, "%s(grey - %g) / %g", c == 0 ? "" : ", ",
+                                 (double)(fixed ? input->means[c] : input->mean),
+                                 (double)(fixed ? input->deviations[c] : input->deviation));
+}
 
 static pd_status put_channels(const pd_hdf5 *file, hid_t group, const pd_input *input)
 {

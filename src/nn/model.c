@@ -300,10 +300,12 @@ static void build_xception(pd_model *model)
 static const struct {
     const char *name;
     void (*build)(pd_model *model);
+    const char *scaling; /* pd_model_scaling */
 } models[] = {
-    {"dense1", build_dense1},     {"mlp2", build_mlp2},   {"cnn", build_cnn},
-    {"cnn-deep", build_cnn_deep}, {"vgg16", build_vgg16}, {"vgg19", build_vgg19},
-    {"xception", build_xception},
+    {"dense1", build_dense1, NULL},     {"mlp2", build_mlp2, NULL},
+    {"cnn", build_cnn, NULL},           {"cnn-deep", build_cnn_deep, NULL},
+    {"vgg16", build_vgg16, "caffe"},    {"vgg19", build_vgg19, "caffe"},
+    {"xception", build_xception, "tf"},
 };
 
 enum { MODELS = sizeof models / sizeof *models };
@@ -314,6 +316,14 @@ const char *const *pd_model_names(void)
     for (int i = 0; i < MODELS; i++)
         names[i] = models[i].name;
     return names;
+}
+
+const char *pd_model_scaling(const char *name)
+{
+    for (int i = 0; i < MODELS; i++)
+        if (strcmp(models[i].name, name) == 0)
+            return models[i].scaling;
+    return NULL;
 }
 
 pd_status pd_model_build(pd_network **out, const pd_model_spec *spec)

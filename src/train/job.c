@@ -76,8 +76,10 @@ static const pd_key rows[] = {
      "a Keras model or checkpoint to be the network, with a new head, and its weights"},
     {"model", "from_layer", FIELD(base.layer), "", NULL, NULL,
      "from: the last layer to keep; empty: the one before the last dense layer; output: all"},
+    {"model", "weights", FIELD(weights), "", NULL, NULL,
+     "file of the weights to start from, layer by layer; empty: random ones"},
     {"model", "scaling", FIELD(base.scaling), "", NULL, NULL,
-     "from: how its images were scaled, as in import; empty: as the file says"},
+     "from, weights: how images were scaled there, as in import; empty: as the file says"},
     {"model", "hidden", FIELD(model.hidden), "128", "[1, 65536]", NULL,
      "mlp2, cnn: units of the hidden layer"},
     {"model", "width", FIELD(model.width), "1", "(0, 16]", NULL,
@@ -282,6 +284,22 @@ static pd_status check_decision(const pd_job *job, const pd_key_file *file)
     return PD_OK;
 }
 
+static pd_status check_model(const pd_job *job, const pd_key_file *file)
+{
+    bool from = job->base.file[0] != '\0', weights = job->weights[0] != '\0';
+    if (from && weights)
+        return pd_key_file_fail(file, "weights", "from",
+                                pd_fail("model.from has weights of its own: omit model.weights"));
+    if (job->base.layer[0] != '\0' && !from)
+        return pd_key_file_fail(file, "from_layer", "from",
+                                pd_fail("from_layer requires model.from"));
+    if (job->base.scaling[0] != '\0' && !from && !weights)
+        return pd_key_file_fail(
+            file, "scaling", "weights",
+            pd_fail("model.scaling requires model.weights or model.from; see data.scaling"));
+    return PD_OK;
+}
+
 static pd_status check_data(const pd_job *job, const pd_key_file *file)
 {
     if (job->input.channels == 2)
@@ -352,6 +370,7 @@ static pd_status parse(pd_job *job, pd_key_file *file)
     PD_TRY(check_training(job, file));
     PD_TRY(check_stages(job, file));
     PD_TRY(check_decision(job, file));
+    PD_TRY(check_model(job, file));
     PD_TRY(check_data(job, file));
 cleanup:
     return status;

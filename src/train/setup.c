@@ -95,7 +95,13 @@ pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_jo
     *network = NULL;
     if (strcmp(checkpoint->model, PD_SETUP_IMPORTED) == 0)
         return build_imported(network, input, checkpoint);
-    return pd_setup_network(network, input, job, &info);
+    pd_status status = pd_setup_network(network, input, job, &info);
+    if (status != PD_OK || !checkpoint->has_input)
+        return status;
+    if (checkpoint->input.size != input->size || checkpoint->input.channels != input->channels)
+        return pd_fail("'/input' and the job differ in size or channels");
+    *input = checkpoint->input; /* the scaling can be that of model.weights */
+    return PD_OK;
 }
 
 char *pd_setup_frozen(char text[PD_SETUP_FROZEN], const pd_network *network)

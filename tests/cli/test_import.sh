@@ -55,91 +55,7 @@ refuse() {
 : "${PNEUMO_SANITIZE:=0}"
 [[ $PNEUMO_SANITIZE == 1 ]] || PNEUMO_SANITIZE=0
 
-printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n' >lfs.h5
-printf '<!DOCTYPE html><html><body>Sign in</body></html>\n' >page.h5
-printf 'import keras\nmodel = keras.Sequential()\n' >source.h5
-printf 'P' >byte.keras
-: >empty.h5
-head -c 20000 "$models/sequential.keras" >cut.keras
-head -c 20000 "$models/sequential.h5" >cut.h5
-$python - "$models" <<'PY'
-import json, struct, sys, zipfile, zlib
-import h5py, numpy as np
-
-def sequential(layers, **rest):
-    first = {"class_name": "InputLayer", "config": {"name": "i", "batch_shape": [None, 8, 8, 1]}}
-    return json.dumps({"class_name": "Sequential", "config": {"name": "m", "layers": [first] + layers}})
-
-def layer(class_name, **config):
-    return {"class_name": class_name, "config": {"name": "x", **config}}
-
-flat = layer("Flatten")
-flat["config"]["name"] = "f"
-dense = sequential([flat, layer("Dense", units=1)])
-
-def legacy(name, config=dense, weights=("x/kernel:0", "x/bias:0"), fill=None):
-    with h5py.File(name, "w") as file:
-        file.attrs["model_config"] = config
-        root = file.create_group("model_weights")
-        root.attrs["layer_names"] = np.array([b"f", b"x"])
-        root.create_group("f").attrs["weight_names"] = np.array([], "f8")
-        group = root.create_group("x")
-        group.attrs["weight_names"] = np.array([w.encode() for w in weights])
-        if fill:
-            fill(group)
-
-def good(group):
-    group["x/kernel:0"] = np.ones((64, 1), "f4")
-    group["x/bias:0"] = np.ones(1, "f4")
-
-legacy("good.h5", fill=good)
-legacy("lambda.h5", sequential([layer("Lambda")]))
-legacy("deep.h5", "[" * 10000)
-
-def loop(group):
-    group["x"] = h5py.SoftLink("/model_weights/x/y")
-    group["y"] = h5py.SoftLink("/model_weights/x/x")
-legacy("loop.h5", fill=loop)
-
-def external_link(group):
-    group["x"] = h5py.ExternalLink("good.h5", "/model_weights/x/x")
-legacy("link.h5", fill=external_link)
-
-def external_data(group):
-    x = group.create_group("x")
-    x.create_dataset("kernel:0", (64, 1), "f4", external=[("good.h5", 0, 256)])
-    x["bias:0"] = np.ones(1, "f4")
-legacy("external.h5", fill=external_data)
-
-def huge(group):
-    x = group.create_group("x")
-    x.create_dataset("kernel:0", (2**31 - 1, 2**31 - 1), "f4", chunks=(1, 1024))
-    x["bias:0"] = np.ones(1, "f4")
-legacy("huge.h5", fill=huge)
-
-def shape(group):
-    group["x/kernel:0"] = np.ones((63, 1), "f4")
-    group["x/bias:0"] = np.ones(1, "f4")
-legacy("shape.h5", fill=shape)
-
-legacy("missing.h5", weights=("x/kernel:0",), fill=good)
-wide = layer("Dense", units=2**20)
-wide["config"]["name"] = "wide"
-legacy("wide.h5", sequential([flat, wide, layer("Dense", units=1)]), fill=good)
-padding = layer("ZeroPadding2D", padding=15000)
-legacy("padded.h5", sequential([padding, flat, layer("Dense", units=1)]), fill=good)
-legacy("units.h5", sequential([flat, layer("Dense", units=2**31 - 1)]), fill=good)
-with h5py.File("other.h5", "w") as file:
-    file["numbers"] = np.ones(4)
-
-with zipfile.ZipFile("bomb.keras", "w", zipfile.ZIP_DEFLATED) as file:
-    file.writestr("config.json", b" " * (1 << 28))
-with zipfile.ZipFile("photos.keras", "w") as file:
-    file.writestr("a.txt", b"a")
-with zipfile.ZipFile("npz.keras", "w") as file:
-    file.writestr("config.json", dense)
-    file.writestr("model.weights.npz", b"a")
-PY
+$python "$PNEUMO_SOURCE/tests/exchange/make_broken.py" "$models"
 
 pneumo import good.h5 --scaling 0..1 -o good-imported.h5 >/dev/null || fail "the model that cases vary"
 refuse "Git LFS pointer" 1 'lfs.h5: is a Git LFS pointer' lfs.h5
@@ -165,6 +81,7 @@ refuse "array missing" 1 "missing.h5: layer 'x': the file has 1 array, but the n
 refuse "layer too large" 1 "wide.h5: layer 'wide': the network has more weights than the file" wide.h5 --scaling 0..1
 refuse "units that overflow" 1 "units.h5: layer 'x' \(Dense\): 'units' is 2147483647; 1 to" units.h5 --scaling 0..1
 refuse "padding too large" 1 "padded.h5: layer 'x': its output of 30008 x 30008 x 1 is too large" padded.h5 --scaling 0..1
+refuse "texts that share bytes" 1 'alias.h5: an attribute has more text than the file' alias.h5 --scaling 0..1
 refuse "no scaling" 1 'good.h5: the model does not say how its images are scaled' good.h5
 refuse "unknown scaling" 2 "unknown scaling 'zero'" good.h5 --scaling zero
 refuse "two scalings" 1 'every_layer.h5: the model scales its images itself' "$models/every_layer.h5" --scaling tf

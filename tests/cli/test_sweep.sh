@@ -23,6 +23,7 @@ batch = 16
 INI
     width=8
 done
+printf '[model]\nweights = data/none.h5\n' >jobs/zero.ini # its file is not there: left out
 make_data 120 >/dev/null
 mv data.h5 data/chest_xray.h5
 printf '#!/bin/sh\nexit 0\n' | tee jobs/install.sh tools/cmake >/dev/null
@@ -43,6 +44,7 @@ check_runs() {
 
 jobs/all.sh --seed 3 >out 2>log || fail "all.sh: $(cat log)"
 check_runs all.sh
+grep -q '^left out: jobs/zero.ini starts from data/none.h5' log || fail "all.sh: $(cat log)"
 grep -q '"seed":.3,' runs/one/report.json || fail "the options did not reach the trainings"
 cp -r runs whole
 
@@ -57,7 +59,7 @@ cmp runs/two/last.h5 whole/two/last.h5 || fail "the run that went on ended elsew
 # The same in a queue: the task that ends last compares.
 rm -r runs
 export SLURM_CPUS_PER_TASK=1 SLURM_JOB_ID=1 SLURM_ARRAY_TASK_ID
-for SLURM_ARRAY_TASK_ID in 2 1; do
+for SLURM_ARRAY_TASK_ID in 2 3 1; do
     bash slurm/sweep.sbatch --seed 3 >out 2>log || fail "task $SLURM_ARRAY_TASK_ID: $(cat log)"
     [[ $SLURM_ARRAY_TASK_ID == 1 || ! -e runs/compare.csv ]] || fail "compared too early"
 done
@@ -65,9 +67,9 @@ check_runs sweep.sbatch
 for job in one two; do
     cmp runs/$job/last.h5 whole/$job/last.h5 || fail "$job: another model from the queue"
 done
-SLURM_ARRAY_TASK_ID=3
+SLURM_ARRAY_TASK_ID=4
 ! bash slurm/sweep.sbatch >out 2>log || fail "a task without a job passed"
-grep -q "^there are 2 jobs, none for task 3: sbatch --array=1-2 " log || fail "$(cat log)"
+grep -q "^there are 3 jobs, none for task 4: sbatch --array=1-3 " log || fail "$(cat log)"
 
 tasks=$(sed -n 's/^#SBATCH --array=1-//p' "$PNEUMO_SOURCE/slurm/sweep.sbatch")
 jobs=("$PNEUMO_SOURCE"/jobs/*.ini)

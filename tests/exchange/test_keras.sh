@@ -4,24 +4,8 @@
 # installed below the build folder; where the package index cannot be reached the test is skipped.
 set -euo pipefail
 . "$(dirname "$0")/../cli/common.sh"
-peers=${PNEUMO_BUILD:?the build folder}/peers
+. "$(dirname "$0")/peers.sh"
 room=$PNEUMO_SOURCE/tests/exchange
-
-skip() {
-    echo "SKIPPED: $*"
-    exit 77
-}
-
-# install: a virtual environment with exactly the pinned packages. It is complete when it has a copy
-# of their list.
-install() {
-    cmp -s "$room/peers.txt" "$peers/peers.txt" && return
-    rm -rf "$peers"
-    /usr/bin/python3 -m venv "$peers" >log 2>&1 || skip "no virtual environment: $(tail -n 1 log)"
-    "$peers/bin/pip" install --quiet --no-compile --no-deps --retries 1 --timeout 60 \
-        -r "$room/peers.txt" >log 2>&1 || skip "cannot install Keras: $(tail -n 1 log)"
-    cp "$room/peers.txt" "$peers/peers.txt"
-}
 
 score() {
     pneumo evaluate "$1/best.h5" --data data.h5 --scores "$1/scores.csv" >/dev/null 2>log ||
@@ -32,9 +16,11 @@ score() {
 make() {
     local name=$1 job=$2
     shift 2
+    # A file of weights cannot be had here, and other weights are drawn below.
+    grep -q '^weights = ' "$job" && set -- "$@" --set model.weights=
     pneumo train "$job" --data data.h5 --run "$name" --set data.size=32 --set train.batch=16 \
         --set train.lanes=4 --set train.epoch_images=16 --set model.width=0.15 \
-        --set evaluate.stress=no --epochs 1 "$@" \
+        --set evaluate.stress=no --epochs 1 --set train.unfreeze_epoch=0 "$@" \
         >/dev/null 2>log || fail "$name: $(cat log)"
     /usr/bin/python3 "$room/randomise.py" "$name/best.h5"
     score "$name"
@@ -46,7 +32,7 @@ make() {
     pneumo export "$name/best.h5" --fold-batchnorm -o "$name/folded.onnx" >/dev/null
 }
 
-install
+install_peers
 make_data 80 >/dev/null
 names=()
 for job in "$PNEUMO_SOURCE"/jobs/*.ini; do

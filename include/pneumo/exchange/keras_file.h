@@ -18,6 +18,9 @@ typedef struct pd_keras_file pd_keras_file;
 /* Opens a file. What is not a model, such as a Git LFS pointer, is named. The caller owns *out. */
 pd_status pd_keras_file_open(pd_keras_file **out, const char *path);
 
+/* Whether the file begins as an HDF5 file does. */
+bool pd_keras_file_is_hdf5(const char *path);
+
 /* NULL-safe; nulls the handle. */
 void pd_keras_file_close(pd_keras_file **file);
 
@@ -51,5 +54,9 @@ void pd_keras_arrays_free(pd_array *arrays, int count);
  */
 bool pd_keras_file_has_array(const pd_keras_file *file, const char *path);
 pd_status pd_keras_file_get_array(pd_array *out, pd_keras_file *file, const char *path);
+
+/* The name of the layer whose arrays are at that path: *out is NULL if the file does not say, as
+ * before Keras 3.8; free(). */
+pd_status pd_keras_file_get_name(char **out, const pd_keras_file *file, const char *path);
 
 #endif

@@ -2,6 +2,8 @@
 #ifndef PNEUMO_IO_INPUT_H
 #define PNEUMO_IO_INPUT_H
 
+#include <stddef.h>
+
 /* The mean and deviation that normalise network input. */
 typedef enum pd_grey_scaling {
     PD_GREY_FOLD = 0,  /* mean and deviation of the train fold */
@@ -24,5 +26,8 @@ typedef struct pd_input {
     int size, channels; /* of the output, [size][size][channels]; in a job, size 0 stands for the
                            packed images' height */
 } pd_input;
+
+/* Writes how grey values are scaled, such as "(grey - 127.5) / 127.5" for each channel. */
+void pd_input_describe(char *text, size_t size, const pd_input *input);
 
 #endif

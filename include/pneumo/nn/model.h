@@ -29,6 +29,10 @@ typedef struct pd_model_spec {
 /* All names, NULL at the end. */
 const char *const *pd_model_names(void);
 
+/* How keras.applications scales images for its model of that name (exchange/scaling.h); NULL if it
+ * has none. */
+const char *pd_model_scaling(const char *name);
+
 /* Builds the network, without planning it. The caller owns *out. An unknown name is an error that
  * lists the known ones. */
 pd_status pd_model_build(pd_network **out, const pd_model_spec *spec);

@@ -42,7 +42,7 @@ typedef enum pd_threshold_on {
     PD_THRESHOLD_STRESS = 1      /* its images under acquisition changes, pooled */
 } pd_threshold_on;
 
-/* Where the network and its first weights come from. */
+/* The network of another model, with its weights. */
 typedef struct pd_base {
     char file[512];   /* whose network is used; "": that of pd_model_spec */
     char layer[128];  /* the last one to keep; see pd_base_build */
@@ -76,7 +76,8 @@ typedef struct pd_job {
     /* [model] */
     pd_model_spec model; /* all but input and outputs; see pd_setup_network */
     pd_base base;
-    char freeze[64]; /* layers not trained in stage 0: see pd_network_freeze */
+    char weights[512]; /* file of the first weights; "": random ones, or those of `base` */
+    char freeze[64];   /* layers not trained in stage 0: see pd_network_freeze */
 
     /* [train] */
     pd_sampling sampling; /* balance is a key of [data] */
