@@ -120,8 +120,8 @@ static const pd_option options[] = {
      .help = "a table (CSV) with the images' labels; DIR then holds the images in any folders",
      .complete = PD_COMPLETE_FILES},
     {"columns", 0, PD_OPTION_TEXT, offsetof(arguments, pack.columns), "ROLE=COLUMN,...",
-     .help =
-         "columns of the table: path, label, patient, fold and cause (default: by their names)"},
+     .help = "columns of the table: path, label, patient, fold, cause and view (default: by their "
+             "names)"},
     {"allow-missing", 0, PD_OPTION_FLAG, offsetof(arguments, pack.allow_missing), NULL,
      .help = "pack even if images that the table lists are missing"},
     {"normal", 0, PD_OPTION_TEXT, offsetof(arguments, pack.classes[PD_NORMAL]), "A|B",

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const role_names[PD_ROLES] = {"path", "label", "patient", "fold", "cause"};
+static const char *const role_names[PD_ROLES] = {"path", "label", "patient",
+                                                 "fold", "cause", "view"};
 
 /* Of the classes; separated by '|'. */
 static const char *const default_findings[PD_LABELS] = {"Normal|No Finding|0",
@@ -23,8 +24,9 @@ typedef struct layout_row {
 } layout_row;
 
 static const layout_row layouts[] = {
-    {"NIH ChestX-ray14", {"Image Index", "Finding Labels", "Patient ID", NULL, NULL}},
-    {"CheXpert", {"Path", NULL, NULL, NULL, NULL}},
+    {"NIH ChestX-ray14",
+     {"Image Index", "Finding Labels", "Patient ID", NULL, NULL, "View Position"}},
+    {"CheXpert", {"Path", NULL, NULL, NULL, NULL, "Frontal/Lateral"}},
     {"RSNA", {"patientId", "Target", "patientId", NULL, NULL}},
     {"RSNA", {"patientId", "class", "patientId", NULL, NULL}},
     {"VinDr-CXR", {"image_id", "class_name", NULL, NULL, NULL}},
@@ -41,6 +43,8 @@ static const char *const common[PD_ROLES][10] = {
                          "subject_id", "subjectid"},
     [PD_ROLE_FOLD] = {"fold", "split", "set", "subset", "partition"},
     [PD_ROLE_CAUSE] = {"cause", "pathogen"},
+    [PD_ROLE_VIEW] = {"view", "view_position", "viewposition", "view position", "projection",
+                      "frontal/lateral"},
 };
 
 static int64_t find_column(const pd_table *table, const char *name)
@@ -155,7 +159,8 @@ static void find_layout(reading *r, const char **name, const pd_table *table)
         for (int role = 0; role < PD_ROLES; role++) {
             const char *column = layouts[i].columns[role];
             r->columns[role] = find_column(table, column);
-            all = all && (column == NULL || r->columns[role] >= 0);
+            /* Some copies of a table lack the view. */
+            all = all && (column == NULL || r->columns[role] >= 0 || role == PD_ROLE_VIEW);
         }
         if (all)
             *name = layouts[i].name;
@@ -184,9 +189,11 @@ static pd_status set_column(reading *r, const pd_table *table, const char *item)
     if (role == PD_ROLES || item[length] != '=')
         return pd_fail(
             "--columns: '%s' is not of the form ROLE=COLUMN, where a role is path, label, "
-            "patient, fold or cause",
+            "patient, fold, cause or view",
             item);
     r->columns[role] = find_column(table, item + length + 1);
+    if (item[length + 1] == '\0')
+        return PD_OK;
     snprintf(what, sizeof what, "there is no column '%.128s'", item + length + 1);
     return r->columns[role] < 0 ? fail_columns(r, table, what) : PD_OK;
 }
@@ -258,6 +265,16 @@ static unsigned find_classes(const reading *r, const pd_table *table, const pd_t
     return classes;
 }
 
+/* Frontal views are "Frontal", "PA" and "AP". */
+static bool is_lateral(const char *view)
+{
+    static const char *const names[] = {"lateral", "l", "ll", "lat", "lateral view"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcasecmp(view, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* The distinct labels of a table, as far as they fit. */
 enum { SHOWN = 12 };
 
@@ -301,6 +318,7 @@ static pd_status read_rows(pd_labels *out, const reading *r)
         if (row->texts[PD_ROLE_PATH][0] == '\0')
             return pd_fail("%s, line %lld: the path is empty", r->options->file,
                            (long long)row->line);
+        row->lateral = is_lateral(row->texts[PD_ROLE_VIEW]);
         for (int label = 0; label < PD_LABELS; label++)
             of_class[label] += (row->classes >> label) & 1;
         out->count++;

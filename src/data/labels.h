@@ -14,6 +14,7 @@ typedef enum pd_label_role {
     PD_ROLE_PATIENT,
     PD_ROLE_FOLD,
     PD_ROLE_CAUSE,
+    PD_ROLE_VIEW,
     PD_ROLES
 } pd_label_role;
 
@@ -29,6 +30,7 @@ typedef struct pd_label_row {
     const char *texts[PD_ROLES]; /* in the table; "" without such a column */
     int64_t line;                /* in the file */
     unsigned classes;            /* bit l: a finding of class l */
+    bool lateral;                /* by the view */
 } pd_label_row;
 
 typedef struct pd_labels {

@@ -15,6 +15,7 @@ typedef struct marks {
     /* The first row with a finding of each class, and the first with none; NULL: no row. */
     const pd_label_row *by_class[PD_LABELS], *neither;
     const pd_label_row *texts[PD_ROLES]; /* the first row in which the role is not empty */
+    bool lateral;
 } marks;
 
 typedef struct scanner {
@@ -24,6 +25,7 @@ typedef struct scanner {
     pd_file_index *index;
     marks *marks; /* [tree.count] */
     int64_t missing, converted;
+    int64_t neither, lateral;        /* images that are listed, but left out */
     const pd_label_row *missing_row; /* the first */
 } scanner;
 
@@ -67,6 +69,7 @@ static pd_status mark(scanner *s, int64_t entry, const pd_label_row *row)
     static const char *const names[PD_ROLES] = {
         [PD_ROLE_PATIENT] = "patients", [PD_ROLE_FOLD] = "folds"};
     marks *m = &s->marks[entry];
+    m->lateral = m->lateral || row->lateral;
     const char *image = s->tree.entries[entry].path;
     for (int label = 0; label < PD_LABELS; label++)
         if ((row->classes >> label & 1) != 0 && m->by_class[label] == NULL)
@@ -153,24 +156,25 @@ cleanup:
     return status;
 }
 
-/* Appends the images of a class, and counts the others; *neither is how many are listed without. */
-static pd_status collect(pd_scan *scan, pd_left_out *left, int64_t *neither, const scanner *s)
+/* Appends the frontal images of a class, and counts the others. */
+static pd_status collect(pd_scan *scan, pd_left_out *left, scanner *s)
 {
     pd_status status = PD_OK;
-    *neither = 0;
     for (int64_t i = 0; i < s->tree.count; i++) {
         const marks *m = &s->marks[i];
         bool has_class = m->by_class[PD_NORMAL] != NULL || m->by_class[PD_PNEUMONIA] != NULL;
         if (s->tree.entries[i].kind != PD_ENTRY_IMAGE)
             PD_TRY(pd_left_out_add_entry(left, &s->tree.entries[i]));
+        else if (m->lateral)
+            s->lateral++;
         else if (has_class)
             PD_TRY(append_sample(scan, s, i));
         else if (is_marked(m))
-            ++*neither;
+            s->neither++;
         else
             PD_TRY(pd_left_out_add(left, PD_LEFT_UNLISTED, "", s->tree.entries[i].path));
     }
-    scan->left_out = left->files + *neither;
+    scan->left_out = left->files + s->neither + s->lateral;
 
 cleanup:
     return status;
@@ -205,13 +209,16 @@ static pd_status check_classes(const pd_scan *scan, const pd_scan_options *optio
     return PD_OK;
 }
 
-static void say_counts(const scanner *s, const pd_scan *scan, int64_t neither)
+static void say_counts(const scanner *s, const pd_scan *scan)
 {
     pd_log_info("%s: %lld rows, %lld images of a class", s->options->labels,
                 (long long)s->labels.count, (long long)scan->count);
-    if (neither > 0)
+    if (s->lateral > 0)
+        pd_log_warn("left out: %lld lateral views by the table; --columns view= takes them",
+                    (long long)s->lateral);
+    if (s->neither > 0)
         pd_log_info("left out: %lld images that the table lists with findings of neither class",
-                    (long long)neither);
+                    (long long)s->neither);
     if (s->converted > 0)
         pd_log_info("%s: for %lld rows, the image has another extension than the table says",
                     s->options->labels, (long long)s->converted);
@@ -239,20 +246,19 @@ pd_status pd_scan_labels(pd_scan *out, const pd_scan_options *options)
     pd_status status;
     scanner s = {0};
     pd_left_out left = {0};
-    int64_t neither;
 
     *out = (pd_scan){0};
     PD_TRY(prepare(&s, options));
     PD_TRY(pd_alloc(&out->samples, (size_t)s.tree.count, sizeof *out->samples));
     PD_TRY(pd_alloc(&out->hints, (size_t)s.tree.count, sizeof *out->hints));
     out->has_folds = s.labels.has_fold;
-    PD_TRY(collect(out, &left, &neither, &s));
-    say_counts(&s, out, neither);
+    PD_TRY(collect(out, &left, &s));
+    say_counts(&s, out);
     pd_left_out_print(&left);
     PD_TRY(check_missing(&s));
     PD_TRY(check_classes(out, options));
     if (!options->allow_rest)
-        PD_TRY(pd_left_out_check(&left, out->count + neither, options->folder));
+        PD_TRY(pd_left_out_check(&left, out->count + s.neither + s.lateral, options->folder));
 
 cleanup:
     pd_left_out_free(&left);

@@ -32,6 +32,7 @@ static void describe(void)
                              .width = WIDTH,
                              .fold_policy = "by patient, 70/15/15, balanced",
                              .grouping = "file name",
+                             .unknown_patients = 3,
                              .seed = UINT64_MAX,
                              .mean = 100.25,
                              .deviation = 50.5,
@@ -100,6 +101,7 @@ static void assert_content(const pd_dataset *dataset, const uint8_t *read)
     assert_int_equal(found->width, WIDTH);
     assert_string_equal(found->fold_policy, info.fold_policy);
     assert_string_equal(found->grouping, info.grouping);
+    assert_int_equal(found->unknown_patients, info.unknown_patients);
     assert_true(found->seed == UINT64_MAX);
     assert_true(found->mean == 100.25 && found->deviation == 50.5);
     assert_int_equal(found->duplicates, 3);
@@ -578,6 +580,21 @@ static void test_wrong_content(void **state)
         assert_refused(cases[i].change, cases[i].part);
 }
 
+/* Files of earlier versions do not say how many patients are unknown. */
+static void test_unknown_patients_are_optional(void **state)
+{
+    (void)state;
+    pd_dataset *dataset;
+    assert_int_equal(save(PATH), PD_OK);
+    hid_t file = H5Fopen(PATH, H5F_ACC_RDWR, H5P_DEFAULT);
+    H5Adelete(file, "unknown_patients");
+    H5Fclose(file);
+    assert_int_equal(pd_dataset_open(&dataset, PATH), PD_OK);
+    assert_int_equal(pd_dataset_get_info(dataset)->unknown_patients, -1);
+    assert_int_equal(pd_dataset_get_info(dataset)->duplicates, info.duplicates);
+    pd_dataset_destroy(&dataset);
+}
+
 static void test_full_disk_changes_nothing(void **state)
 {
     (void)state;
@@ -638,6 +655,7 @@ int main(void)
         cmocka_unit_test_setup(test_layout_of_chunks, setup),
         cmocka_unit_test_setup(test_not_a_data_set, setup),
         cmocka_unit_test_setup(test_wrong_content, setup),
+        cmocka_unit_test_setup(test_unknown_patients_are_optional, setup),
         cmocka_unit_test_setup(test_full_disk_changes_nothing, setup),
         cmocka_unit_test_setup(test_small_disk_fails_at_once, setup),
         cmocka_unit_test_setup(test_write_to_invalid_path, setup),
