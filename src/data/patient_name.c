@@ -43,7 +43,7 @@ static const name_row name_rows[] = {
     {"virus", "person", "(^|/)person([0-9]+)_virus(_[0-9]+){1,2}$", PD_CAUSE_VIRUS},
     {"NORMAL2-IM", "NORMAL2-IM-", "(^|/)NORMAL2-IM-([0-9]+)(-[0-9]+){1,2}$", PD_CAUSE_UNKNOWN},
     {"IM", "IM-", "(^|/)IM-([0-9]+)(-[0-9]+){1,2}$", PD_CAUSE_UNKNOWN},
-    {"NIH", "_", "(^|/)([0-9]{8})_[0-9]{3}$", PD_CAUSE_UNKNOWN},
+    {"NIH", "000", "(^|/)(000[0-9]{5})_[0-9]{3}$", PD_CAUSE_UNKNOWN}, /* not a date */
     {"CHNCXR", "CHNCXR_", "(^|/)CHNCXR_([0-9]+)_[01]$", PD_CAUSE_UNKNOWN},
     {"MCUCXR", "MCUCXR_", "(^|/)MCUCXR_([0-9]+)_[01]$", PD_CAUSE_UNKNOWN},
     {"CheXpert", "/study", "(^|/)patient([0-9]+)/study[0-9]+/[^/]+$", PD_CAUSE_UNKNOWN},

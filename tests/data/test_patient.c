@@ -108,6 +108,7 @@ static void unknown_names_are_their_own_patients(void **state)
         {"person12_bacteria_4x.jpeg", "image person12_bacteria_4x"},
         {"1_IM-0115-0001.jpeg", "image 1_IM-0115-0001"},
         {"0000013_005.png", "image 0000013_005"},
+        {"20230114_001.png", "image 20230114_001"}, /* a date */
         {"00000013_0055.png", "image 00000013_0055"},
         {"study3/view1_frontal.jpg", "image study3/view1_frontal"},
         {"xpatient3/study3/view1.jpg", "image xpatient3/study3/view1"},
