@@ -8,7 +8,8 @@ with a second thread, and the exact sum of the gradient with MPI's own.
 
 Both sides compute the same step: binary cross-entropy on one logit, SGD with momentum 0.9, no
 decay. --job-optimizer keeps the optimiser of the job instead. Models are compared only if both
-sides have the same number of weights. Needs python3-torch (not torchvision).
+sides have the same number of weights. --freeze also times steps that train the last layer only, of
+both sides, and compares them with whole steps. Needs python3-torch (not torchvision).
 """
 import argparse
 import json
@@ -106,14 +107,25 @@ MODELS = {
 }
 
 
-def torch_step(model, layout, batch, size, channels, threads, steps):
+def freeze_base(network):
+    """Trains the last layer only: the others have no gradients and run as in inference."""
+    network.eval()
+    for weight in network.parameters():
+        weight.requires_grad_(False)
+    network[-1].train().requires_grad_(True)
+
+
+def torch_step(model, layout, frozen, batch, size, channels, threads, steps):
     """Times PyTorch in this process; prints those keys of bench's output that are compared."""
     import torch
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     order = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     network = MODELS[model](torch.nn, channels, size).to(memory_format=order).train()
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-6, momentum=0.9)
+    if frozen == "frozen":
+        freeze_base(network)
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    optimizer = torch.optim.SGD(trained, lr=1e-6, momentum=0.9)
     loss = torch.nn.BCEWithLogitsLoss()
     images = torch.randn(batch, channels, size, size).to(memory_format=order)
     targets = (torch.arange(batch) % 2).float().unsqueeze(1)
@@ -148,8 +160,8 @@ class Contenders:
         self.model, self.options = model, options
         self.shape = [str(n) for n in (options.batch, options.size, options.channels)]
 
-    def torch(self, layout):
-        return [sys.executable, __file__, "--torch-step", self.model, layout, *self.shape,
+    def torch(self, layout, frozen="whole"):
+        return [sys.executable, __file__, "--torch-step", self.model, layout, frozen, *self.shape,
                 str(self.options.threads), str(self.options.steps)]
 
     def bench(self, ranks, threads, *overrides):
@@ -170,6 +182,9 @@ class Contenders:
         threads = self.options.threads
         rows = {"ours": self.bench(1, threads)}
         rows.update({layout: self.torch(layout) for layout in LAYOUTS})
+        if self.options.freeze:
+            rows["ours, frozen"] = self.bench(1, threads, "model.freeze=base")
+            rows.update({f"{layout}, frozen": self.torch(layout, "frozen") for layout in LAYOUTS})
         if self.options.ranks:
             rows["1 rank x 2 threads"] = self.bench(1, 2)
             rows["2 ranks x 1 thread"] = self.bench(2, 1)
@@ -219,6 +234,24 @@ def print_torch_table(options, results):
               f"{peer_memory:.0f} | **{memory / peer_memory:.2f}** | {layout} |")
 
 
+def print_frozen_table(results):
+    print("\n| model, base frozen | images/s | PyTorch | ratio | peak MiB | PyTorch | ratio | "
+          "speed over the whole step's | PyTorch's | memory | PyTorch's |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for model, of in results.items():
+        def best(suffix):
+            return max((layout + suffix for layout in LAYOUTS),
+                       key=lambda name: median(of[name], "images_per_second"))
+        names = {"ours": "ours, frozen", best(""): best(", frozen")}
+        figures = [(median(of[name], key), median(of[whole], key))
+                   for key in ("images_per_second", "peak_rss_mib")
+                   for whole, name in names.items()]
+        (speed, whole), (peer, peer_whole), (memory, more), (peer_memory, peer_more) = figures
+        print(f"| {model} | {speed:.2f} | {peer:.2f} | **{speed / peer:.2f}** | {memory:.0f} | "
+              f"{peer_memory:.0f} | **{memory / peer_memory:.2f}** | **{speed / whole:.2f}** | "
+              f"{peer / peer_whole:.2f} | {memory / more:.2f} | {peer_memory / peer_more:.2f} |")
+
+
 def print_ranks_tables(results):
     print("\n| model | 1 rank x 2 threads, images/s | 2 ranks x 1 thread | ratio |")
     print("| --- | ---: | ---: | ---: |")
@@ -249,6 +282,8 @@ def parse():
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                    help="override a key of the job; repeatable")
     p.add_argument("--job-optimizer", action="store_true", help="keep the optimiser of the job")
+    p.add_argument("--freeze", action="store_true",
+                   help="also compare steps that train the last layer only")
     p.add_argument("--no-ranks", dest="ranks", action="store_false",
                    help="compare with PyTorch only; skip the runs on two ranks")
     p.add_argument("--program", default=None, help="pneumo-dist (default build/pneumo-dist)")
@@ -268,7 +303,7 @@ def parse():
 
 def main():
     if sys.argv[1:2] == ["--torch-step"]:
-        return torch_step(*sys.argv[2:4], *(int(n) for n in sys.argv[4:]))
+        return torch_step(*sys.argv[2:5], *(int(n) for n in sys.argv[5:]))
     options = parse()
     if os.geteuid() == 0:
         os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
@@ -276,6 +311,8 @@ def main():
     for model, of in results.items():
         check_weights(model, of)
     print_torch_table(options, results)
+    if options.freeze:
+        print_frozen_table(results)
     if options.ranks:
         print_ranks_tables(results)
 

@@ -70,6 +70,23 @@ done
 train broken 3 --resume
 compare broken
 
+# A model to start from is needed for the first step only, also in two stages.
+cp one/best.h5 start.h5
+train from 1 --set model.from=start.h5
+ranks 2 train small.ini --run moved "${settings[@]}" --set model.from=start.h5 \
+    --set run.checkpoint_minutes=0.001 >/dev/null 2>broken.log &
+launcher=$!
+for ((t = 0; t < 1200; t++)); do
+    [[ -e moved/last.h5 ]] && break
+    kill -0 "$launcher" 2>/dev/null || break
+    sleep 0.05
+done
+kill -9 $(ours) "$launcher" 2>/dev/null || true
+wait "$launcher" || true
+rm start.h5
+train moved 3 --resume --set model.from=start.h5
+cmp from/last.h5 moved/last.h5 || fail "the run from another model differs after a resume"
+
 # More epochs continue a finished run; fewer than it has are refused.
 settings=(--epochs 2 --set train.schedule=constant)
 train short 1

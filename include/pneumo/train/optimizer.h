@@ -31,7 +31,7 @@ typedef struct pd_optimizer_spec {
     double clip_norm;  /* largest norm of the gradient; 0: any */
 } pd_optimizer_spec;
 
-struct pd_optimizer_update; /* one block of weights; see src/train/optimizer.c */
+struct pd_optimizer_update; /* one block of weights; see src/train/optimizer_update.h */
 
 typedef struct pd_optimizer_type {
     const char *name;     /* in job files */
