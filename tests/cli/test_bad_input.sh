@@ -434,6 +434,8 @@ cp spoilt/best.h5 spoilt/last.h5
 accept "resume: from best.h5 in its place" "${resume[@]}"
 cmp spoilt/last.h5 good/last.h5 || fail "best.h5 led to another model"
 spoil 'file["state"].attrs["epoch"] = 5'
+refuse "resume: more epochs than the job has" 1 '^spoilt/last.h5: it has been trained for 5 epochs, so train.epochs = 2 is too few: set 5 or more$' "${resume[@]}"
+spoil 'file["state"].attrs["epoch"] = 1'
 refuse "resume: impossible counters" 1 '^spoilt/last.h5: its counts of epochs and steps do not fit the job' "${resume[@]}"
 spoil pass
 refuse "resume: another model" 1 "^spoilt/last.h5: it was made by another job \('name = mlp2' there, 'name = dense1' now\)" \
