@@ -71,11 +71,11 @@ def draw(model):
 
 
 def temper(model, images):
-    """Scales the last layer so that the logits have a deviation of 1/2."""
+    """Scales the last layer so that the logits have a mean of 0 and a deviation of 1/5."""
     last = model.layers[-1]
     kernel, bias = last.get_weights()
     logits = run(keras.Model(model.input, last.input), images).astype(np.float64) @ kernel + bias
-    scale = 0.5 / logits.std(axis=0)
+    scale = 0.2 / logits.std(axis=0)
     last.set_weights([kernel * scale, (bias - logits.mean(axis=0)) * scale])
 
 
