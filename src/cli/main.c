@@ -4,6 +4,7 @@
 #include "dispatch.h"
 #include "help.h"
 #include "pneumo/base/log.h"
+#include "pneumo/io/lock.h"
 #include "pneumo/kernels/blas.h"
 #include "pneumo/train/stop.h"
 
@@ -84,6 +85,7 @@ static pd_status run(const pd_command *command, int argc, char **argv)
     status = pd_command_run(command, comm, argc, argv);
     if (status == PD_OK)
         status = flush_results();
+    pd_lock_release_all();
     if (first)
         report(status, command->name);
     pd_comm_destroy(&comm);

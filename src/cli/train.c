@@ -221,7 +221,9 @@ const pd_command pd_command_train = {
     PD_DEFAULT_JOB
         "), on its packed data set; then evaluates its best checkpoint on the test fold, and on "
         "changed images of the validation fold. Writes last.h5, previous.h5, best.h5, history.csv, "
-        "time.csv, report.json, report.html and scores.csv into the run's folder.",
+        "time.csv, report.json, report.html and scores.csv into the run's folder, which run.lock "
+        "keeps "
+        "for this process as long as it lives.",
     .examples =
         "mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set train.learning_rate=5e-4\n"
         "pneumo-dist train cnn-deep --cross 5 --run runs/five",

@@ -7,6 +7,7 @@
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/lock.h"
 #include "train.h"
 
 #include <math.h>
@@ -258,13 +259,20 @@ cleanup:
     return status;
 }
 
-/* Fails if the folder contains a run, whose reports would be overwritten. */
-static pd_status check_folder(const char *folder)
+/* Fails if the folder contains a run, whose reports would be overwritten. Locks it for all parts
+ * together: single parts may run at the same time. */
+static pd_status claim_folder(const char *folder, bool whole)
 {
+    pd_status status = PD_OK;
     char *last = NULL;
-    pd_status status = pd_run_path(&last, folder, "last.h5");
-    if (status == PD_OK && pd_file_exists(last))
+    if (whole) {
+        PD_TRY(pd_folder_make(folder));
+        PD_TRY(pd_lock_take(folder, "wait until it ends, or choose another folder with --run"));
+    }
+    PD_TRY(pd_run_path(&last, folder, "last.h5"));
+    if (pd_file_exists(last))
         status = pd_fail("%s already contains a run; choose another folder with --run", folder);
+cleanup:
     free(last);
     return status;
 }
@@ -276,7 +284,7 @@ pd_status pd_cross_train(pd_comm *comm, const pd_job *job, const pd_cross_option
     int first = options->part > 0 ? options->part : 1;
     int last = options->part > 0 ? options->part : options->parts;
     if (pd_comm_rank(comm) == 0)
-        status = check_folder(job->folder);
+        status = claim_folder(job->folder, options->part == 0);
     PD_TRY(pd_comm_agree(comm, status));
     for (int part = first; part <= last; part++)
         PD_TRY(train_part(&cross, part));

@@ -7,6 +7,7 @@
 #include "pneumo/data/folds.h"
 #include "pneumo/data/patient.h"
 #include "pneumo/evaluate/ensemble.h"
+#include "pneumo/io/lock.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 #include "results_fold.h"
@@ -261,6 +262,18 @@ static void count_look(pd_evaluation *evaluation, const pd_evaluate_options *opt
         pd_log_warn("this evaluation of the test fold is not counted: %s", pd_error_message());
 }
 
+/* Fails if another process writes into the folder of a checkpoint in which the evaluation of the
+ * test fold will be counted: the count would replace what that process writes. */
+static pd_status claim_checkpoints(const pd_evaluate_options *options)
+{
+    pd_status status = PD_OK;
+    for (int i = 0; i < options->checkpoint_count && options->test && status == PD_OK; i++)
+        status = pd_lock_take_beside(
+            options->checkpoints[i],
+            "wait until it ends, or evaluate a copy of the checkpoint in another folder");
+    return status;
+}
+
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options)
 {
     pd_status status = PD_OK;
@@ -268,6 +281,9 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     *out = NULL;
     PD_TRY(pd_alloc(&evaluation, 1, sizeof *evaluation));
     evaluation->results.threads = pd_threads_choose(comm, options->threads);
+    if (pd_comm_rank(comm) == 0)
+        status = claim_checkpoints(options);
+    PD_TRY(pd_comm_agree(comm, status));
     const pd_ensemble_options assembly = {.paths = options->checkpoints,
                                           .count = options->checkpoint_count,
                                           .data = options->data,

@@ -2,6 +2,7 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/lock.h"
 
 #include "arrays_internal.h"
 #include "decision_internal.h"
@@ -108,6 +109,7 @@ pd_status pd_checkpoint_replace(const char *path, const char *kept, const pd_che
     pd_status status = PD_OK;
     pd_hdf5 file = {.id = H5I_INVALID_HID};
     pd_hdf5_image image = {.bytes = NULL};
+    PD_TRY(pd_lock_take_beside(path, "wait until it ends, or write to another folder"));
     PD_TRY(pd_checkpoint_put(&file, &image, path, checkpoint));
     PD_TRY(pd_hdf5_close_in_memory(&file, &image));
     PD_TRY(pd_file_replace(path, kept, image.bytes, image.size));

@@ -2,6 +2,7 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/lock.h"
 
 #include "checkpoint_internal.h"
 #include "decision_internal.h"
@@ -115,6 +116,7 @@ pd_status pd_ensemble_save(const char *path, const pd_ensemble *ensemble)
     pd_status status = PD_OK;
     pd_hdf5 file = {.id = H5I_INVALID_HID};
     pd_hdf5_image image = {.bytes = NULL};
+    PD_TRY(pd_lock_take_beside(path, "wait until it ends, or write to another folder"));
     PD_TRY(pd_hdf5_create_in_memory(&file, path, &image));
     PD_TRY(pd_hdf5_put_format(&file, FORMAT, FORMAT_VERSION, ensemble->whole.version));
     PD_TRY(pd_hdf5_put_text(&file, file.id, "data_digest", ensemble->whole.data_digest));

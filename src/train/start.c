@@ -4,6 +4,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/data/subset.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/lock.h"
 #include "pneumo/train/footprint.h"
 #include "pneumo/train/setup.h"
 #include "resume.h"
@@ -144,10 +145,24 @@ static pd_status set_up_state(pd_trainer *trainer)
     snprintf(trainer->checkpoint.model, sizeof trainer->checkpoint.model, "%s",
              pd_setup_model_name(job));
     snprintf(trainer->checkpoint.version, sizeof trainer->checkpoint.version, "%s", PNEUMO_VERSION);
-    if (!trainer->resume && pd_run_files_exist(&trainer->files))
+cleanup:
+    return status;
+}
+
+/* Locks the run's folder on rank 0, then fails if it holds a run that is not to be continued. */
+static pd_status claim_folder(const pd_trainer *trainer)
+{
+    pd_status status = PD_OK;
+    const char *folder = trainer->files.folder;
+    if (pd_comm_rank(trainer->comm) == 0 && pd_file_exists(folder)) {
+        PD_TRY(pd_folder_make(folder)); /* it is a folder, and writable */
+        PD_TRY(pd_lock_take(folder, "wait until it ends, or choose another folder with --run"));
+    }
+    if (!trainer->resume && pd_run_files_exist(&trainer->files)) {
         status = pd_fail("%s already contains a run: continue it with --resume, or choose another "
                          "folder with --run",
-                         trainer->files.folder);
+                         folder);
+    }
 cleanup:
     return status;
 }
@@ -199,6 +214,7 @@ static pd_status set_up_local(pd_trainer *trainer)
     PD_TRY(pd_alloc(&trainer->order, (size_t)trainer->step.lane_samples, sizeof *trainer->order));
     PD_TRY(set_up_lanes(trainer));
     PD_TRY(set_up_state(trainer));
+    PD_TRY(claim_folder(trainer));
     const pd_scorer_options scorer = {.job = job,
                                       .input = trainer->input,
                                       .dataset = trainer->dataset,
@@ -210,8 +226,10 @@ static pd_status set_up_local(pd_trainer *trainer)
     PD_TRY(pd_scorer_create(&trainer->scorer, trainer->comm, &scorer));
     PD_TRY(check_validation_fold(trainer));
     PD_TRY(set_up_images(trainer));
-    if (pd_comm_rank(trainer->comm) == 0)
+    if (pd_comm_rank(trainer->comm) == 0) {
         PD_TRY(pd_folder_make(trainer->files.folder));
+        PD_TRY(claim_folder(trainer));
+    }
 cleanup:
     return status;
 }

@@ -1,0 +1,26 @@
+/* Locks of folders: one process at a time writes into a run. */
+#ifndef PNEUMO_IO_LOCK_H
+#define PNEUMO_IO_LOCK_H
+
+#include "pneumo/base/status.h"
+
+/* Locks `folder`, which must exist, for this process until it ends or calls pd_lock_release_all;
+ * does nothing if this process has it. If another process has it, on this host or another, fails
+ * with a message that says which, since when, and `remedy`. Not for several threads.
+ *
+ * The lock is an open file description lock (fcntl, F_OFD_SETLK) on folder/run.lock, which names
+ * the command, the host, the process and the time. The kernel drops it when the process ends in any
+ * way; NFS passes it on to the server, which drops it when the host of the process restarts or,
+ * from version 4 on, is gone for longer than its lease. (flock is local to a host on other network
+ * file systems, and a process loses its plain fcntl locks when it closes any descriptor of the
+ * file.) On a file system without locks, warns and continues. */
+pd_status pd_lock_take(const char *folder, const char *remedy);
+
+/* The same for the folder of the file `path`, if a process has ever locked that folder and not
+ * released it: files elsewhere need no lock. */
+pd_status pd_lock_take_beside(const char *path, const char *remedy);
+
+/* Releases all locks of this process and removes their files. */
+void pd_lock_release_all(void);
+
+#endif

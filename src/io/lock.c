@@ -1,0 +1,186 @@
+#include "pneumo/io/lock.h"
+
+#include "pneumo/base/log.h"
+#include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
+#include "pneumo/io/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char lock_name[] = "run.lock";
+
+/* A cross-validation holds its own folder and one per part. */
+enum { HELD_MAX = 64, COMMAND_BYTES = 256, CONTENT_BYTES = 1024, ATTEMPTS = 100 };
+
+static struct {
+    char *path;
+    int file;
+} held[HELD_MAX];
+static int held_count;
+
+/* Whether `path` names the open file. */
+static bool is_same(const char *path, int file)
+{
+    struct stat there, here;
+    return stat(path, &there) == 0 && fstat(file, &here) == 0 && there.st_dev == here.st_dev &&
+           there.st_ino == here.st_ino;
+}
+
+/* Whether this process holds the lock, under whatever name of the folder. */
+static bool is_held(const char *path)
+{
+    for (int i = 0; i < held_count; i++)
+        if (is_same(path, held[i].file))
+            return true;
+    return false;
+}
+
+/* The message for a lock that another process has, from what that process wrote into the file. */
+static pd_status fail_in_use(const char *folder, int file, const char *remedy)
+{
+    char content[CONTENT_BYTES], command[COMMAND_BYTES], host[256], since[64];
+    long process;
+    ssize_t size = pread(file, content, sizeof content - 1, 0);
+    content[size > 0 ? size : 0] = '\0';
+    pd_text_make_utf8(content);
+    if (sscanf(content, "command %255[^\n]\nhost %255[^\n]\nprocess %ld\nsince %63[^\n]", command,
+               host, &process, since) != 4)
+        return pd_fail("%s is in use by another process: %s", folder, remedy);
+    pd_text_make_printable(command);
+    pd_text_make_printable(host);
+    pd_text_make_printable(since);
+    return pd_fail("%s is in use by '%s', process %ld on %s, since %s: %s", folder, command,
+                   process, host, since, remedy);
+}
+
+/* Writes this process' command line, without the folder of the program. */
+static void get_command(char command[COMMAND_BYTES])
+{
+    char line[COMMAND_BYTES];
+    int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t size = file < 0 ? 0 : read(file, line, sizeof line - 1);
+    if (file >= 0)
+        close(file);
+    line[size > 0 ? size : 0] = '\0';
+    const char *slash = strrchr(line, '/'); /* the program ends with the first zero */
+    size_t start = slash == NULL ? 0 : (size_t)(slash + 1 - line);
+    for (ssize_t i = 0; i + 1 < size; i++)
+        if (line[i] == '\0')
+            line[i] = ' ';
+    pd_text_make_utf8(line);
+    pd_text_make_printable(line);
+    snprintf(command, COMMAND_BYTES, "%s", line + start);
+}
+
+static void write_content(int file)
+{
+    char content[CONTENT_BYTES], command[COMMAND_BYTES], host[HOST_NAME_MAX + 1] = "", since[32];
+    time_t now = time(NULL);
+    struct tm local;
+    gethostname(host, sizeof host - 1);
+    strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &local));
+    get_command(command);
+    int size = snprintf(content, sizeof content, "command %s\nhost %s\nprocess %ld\nsince %s\n",
+                        command, host, (long)getpid(), since);
+    /* Only a message depends on it. */
+    if (ftruncate(file, 0) != 0 || pwrite(file, content, (size_t)size, 0) != size)
+        pd_log_info("%s: cannot write: %s", lock_name, strerror(errno));
+}
+
+/* Opens and locks the file. Sets *file to -1 if the file is not there and `flags` do not create it,
+ * or if the file system has no locks. */
+static pd_status open_locked(int *file, const char *path, const char *folder, int flags,
+                             const char *remedy)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        pd_status status = PD_OK;
+        *file = open(path, O_RDWR | O_CLOEXEC | flags, 0666);
+        if (*file < 0 && (errno == ENOENT || errno == ENOTDIR) && (flags & O_CREAT) == 0)
+            return PD_OK;
+        if (*file < 0)
+            return pd_fail("%s: cannot open: %s", path, strerror(errno));
+        if (fcntl(*file, F_OFD_SETLK, &whole) == 0) {
+            /* A holder removes the file when it releases the lock. */
+            if (is_same(path, *file))
+                return PD_OK;
+        } else if (errno == EAGAIN || errno == EACCES) {
+            status = fail_in_use(folder, *file, remedy);
+        } else {
+            pd_log_warn("%s: no file locks there (%s), so nothing keeps two runs from writing into "
+                        "this folder at once",
+                        folder, strerror(errno));
+            unlink(path);
+            close(*file);
+            *file = -1;
+            return PD_OK;
+        }
+        close(*file);
+        *file = -1;
+        if (status != PD_OK)
+            return status;
+    }
+    return pd_fail("%s: cannot lock: it is replaced all the time", path);
+}
+
+static pd_status take(const char *folder, int flags, const char *remedy)
+{
+    pd_status status = PD_OK;
+    char *path = NULL;
+    int file = -1;
+    PD_TRY(pd_format(&path, "%s/%s", folder, lock_name));
+    if (is_held(path))
+        goto cleanup;
+    PD_TRY(open_locked(&file, path, folder, flags, remedy));
+    if (file < 0)
+        goto cleanup;
+    if (held_count == HELD_MAX) {
+        close(file);
+        status = pd_fail("%s: more than %d locked folders", folder, HELD_MAX);
+        goto cleanup;
+    }
+    write_content(file);
+    held[held_count].path = path;
+    held[held_count++].file = file;
+    path = NULL;
+cleanup:
+    free(path);
+    return status;
+}
+
+pd_status pd_lock_take(const char *folder, const char *remedy)
+{
+    return take(folder, O_CREAT, remedy);
+}
+
+pd_status pd_lock_take_beside(const char *path, const char *remedy)
+{
+    char *folder = NULL;
+    const char *slash = strrchr(path, '/');
+    pd_status status = slash == NULL   ? pd_strdup(&folder, ".")
+                       : slash == path ? pd_strdup(&folder, "/")
+                                       : pd_format(&folder, "%.*s", (int)(slash - path), path);
+    if (status == PD_OK)
+        status = take(folder, 0, remedy);
+    free(folder);
+    return status;
+}
+
+void pd_lock_release_all(void)
+{
+    while (held_count > 0) {
+        held_count--;
+        unlink(held[held_count].path);
+        close(held[held_count].file);
+        free(held[held_count].path);
+    }
+}
