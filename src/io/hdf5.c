@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -142,6 +143,41 @@ static pd_status check_file(pd_hdf5 *file)
     return status;
 }
 
+/* Whether another process holds HDF5's lock of a file that is open for writing. */
+static bool is_locked(int handle)
+{
+    bool locked = flock(handle, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    flock(handle, LOCK_UN);
+    return locked;
+}
+
+/* Whether the superblock has a mark of a writer, which HDF5 removes when it closes the file
+ * (HDF5 file format 3.0, II.A, version 3, "File Consistency Flags"). */
+static bool is_marked(int handle)
+{
+    enum { VERSION_AT = 8, FLAGS_AT = 11, WRITE = 1, SWMR_WRITE = 4 };
+    unsigned char head[12] = {0};
+    return pread(handle, head, sizeof head, 0) == sizeof head && head[VERSION_AT] == 3 &&
+           (head[FLAGS_AT] & (WRITE | SWMR_WRITE)) != 0;
+}
+
+/* The message for a file that HDF5 does not open. */
+static pd_status fail_to_open(const pd_hdf5 *file)
+{
+    int handle = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool locked = handle >= 0 && is_locked(handle), marked = handle >= 0 && is_marked(handle);
+    if (handle >= 0)
+        close(handle);
+    if (locked)
+        return pd_fail("%s: another program has it open for writing: close it there first",
+                       file->path);
+    if (marked)
+        return pd_fail("%s: is marked as open for writing: close it in the program that writes it, "
+                       "or if that has crashed, remove the mark with 'h5clear -s %s'",
+                       file->path, file->path);
+    return pd_hdf5_fail_read(file, "is damaged or cut short");
+}
+
 pd_status pd_hdf5_open(pd_hdf5 *out, const char *path, const char *remedy)
 {
     pd_status status = PD_OK;
@@ -152,7 +188,7 @@ pd_status pd_hdf5_open(pd_hdf5 *out, const char *path, const char *remedy)
     out->id = H5Fopen(path, H5F_ACC_RDONLY, access);
     pd_hdf5_close(&access);
     if (out->id < 0)
-        status = pd_hdf5_fail_read(out, "is damaged or cut short");
+        status = fail_to_open(out);
 
 cleanup:
     return status;

@@ -27,7 +27,8 @@ typedef struct pd_hdf5 {
  * must a function that may run on another thread. */
 void pd_hdf5_start(void);
 
-/* Opens for reading, with file locking off. Fails if `path` is not a readable HDF5 file. */
+/* Opens for reading, with file locking off. Fails if `path` is not a readable HDF5 file; the
+ * message tells a damaged file from one that another program writes, or wrote when it crashed. */
 pd_status pd_hdf5_open(pd_hdf5 *out, const char *path, const char *remedy);
 
 /* Fails if the file was modified or truncated since it was opened. HDF5 reads zeros past the end of
