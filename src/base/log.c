@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static bool quiet;
+static volatile bool quiet; /* read by signal handlers */
 
 void pd_log_set_quiet(bool value)
 {
@@ -53,4 +53,10 @@ void pd_log_error(const char *format, ...)
     va_start(arguments, format);
     print("pneumo-dist: error: ", format, arguments);
     va_end(arguments);
+}
+
+void pd_log_from_handler(const char *line)
+{
+    if (!quiet)
+        pd_terminal_write_from_handler(line);
 }

@@ -1,9 +1,11 @@
 #include "terminal.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-static bool progress_is_visible;
+static volatile bool progress_is_visible; /* read by signal handlers */
 
 bool pd_terminal_is_interactive(void)
 {
@@ -30,4 +32,15 @@ void pd_terminal_clear_progress(void)
         return;
     fputs("\r\033[K", stderr);
     progress_is_visible = false;
+}
+
+void pd_terminal_write_from_handler(const char *line)
+{
+    static const char clear[] = "\r\033[K";
+    struct iovec parts[3] = {{(void *)clear, progress_is_visible ? strlen(clear) : 0},
+                             {(void *)line, strlen(line)},
+                             {(void *)"\n", 1}};
+    /* There is nobody to tell of a failure. */
+    if (writev(STDERR_FILENO, parts, 3) < 0)
+        return;
 }

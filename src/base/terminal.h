@@ -12,6 +12,9 @@ bool pd_terminal_is_interactive(void);
  * several ranks do not mix. Clears a visible progress line first. */
 void pd_terminal_write_line(const char *line, size_t size);
 
+/* Writes `line` and a newline from a signal handler. */
+void pd_terminal_write_from_handler(const char *line);
+
 /* Shows `text` as the progress line, in place of the previous one. Only on a terminal. */
 void pd_terminal_show_progress(const char *text);
 

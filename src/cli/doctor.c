@@ -6,6 +6,7 @@
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/number.h"
+#include "pneumo/base/stop.h"
 #include "pneumo/comm/group.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/setup.h"
@@ -111,6 +112,8 @@ static pd_status query_folder(pd_doctor *doctor)
         if (tried == PD_OK)
             tried = pd_format(&path, "%s/.pneumo-doctor-seen-%ld", folder, (long)getpid());
         if (tried == PD_OK)
+            pd_stop_remove_file(path);
+        if (tried == PD_OK)
             tried = pd_file_write(path, path, strlen(path));
         if (tried != PD_OK)
             snprintf(own->folder_error, sizeof own->folder_error, "%s", pd_error_message());
@@ -121,7 +124,7 @@ static pd_status query_folder(pd_doctor *doctor)
         snprintf(own->folder_error, sizeof own->folder_error, "%s", pd_error_message());
     PD_TRY(pd_comm_barrier(doctor->comm));
     if (path != NULL)
-        unlink(path);
+        pd_file_discard(path);
 cleanup:
     free(folder);
     free(path);

@@ -65,14 +65,19 @@ cleanup:
     return status;
 }
 
-/* Reads the job on this rank. */
-static pd_status read_job(pd_job *job, const char *name, const char *const *first, int count,
-                          const pd_overrides *overrides)
+/* A job's text, or the path of its file. */
+typedef struct source {
+    const char *name; /* of a job whose text is given, or path */
+    const char *text; /* NULL: in the file */
+} source;
+
+/* Reads the job on this rank. The `count` overrides of `first` come before the user's. */
+static pd_status read_source(pd_job *job, const source *from, const char *const *first, int count,
+                             const pd_overrides *overrides)
 {
     pd_status status = PD_OK;
-    char *path = NULL, **own = NULL;
+    char **own = NULL;
     const char *all[count + PD_OVERRIDES_MAX];
-    PD_TRY(find_job(&path, name));
     PD_TRY(pd_alloc(&own, PD_OVERRIDES_MAX, sizeof *own));
     for (int i = 0; i < count; i++)
         all[i] = first[i];
@@ -81,11 +86,29 @@ static pd_status read_job(pd_job *job, const char *name, const char *const *firs
         PD_TRY(pd_format(&own[i], "%s%s%s", key, *key == '\0' ? "" : "=", overrides->values[i]));
         all[count + i] = own[i];
     }
-    PD_TRY(pd_job_read(job, path, all, count + overrides->count));
+    count += overrides->count;
+    status = from->text == NULL ? pd_job_read(job, from->name, all, count)
+                                : pd_job_parse(job, from->name, from->text, all, count);
 cleanup:
     for (int i = 0; own != NULL && i < overrides->count; i++)
         free(own[i]);
     free(own);
+    return status;
+}
+
+pd_status pd_command_parse_job(pd_job *job, const char *name, const char *text,
+                               const pd_overrides *overrides)
+{
+    return read_source(job, &(source){.name = name, .text = text}, NULL, 0, overrides);
+}
+
+static pd_status read_job(pd_job *job, const char *name, const char *const *first, int count,
+                          const pd_overrides *overrides)
+{
+    char *path = NULL;
+    pd_status status = find_job(&path, name);
+    if (status == PD_OK)
+        status = read_source(job, &(source){.name = path}, first, count, overrides);
     free(path);
     return status;
 }

@@ -25,6 +25,10 @@ pd_status pd_overrides_add(pd_overrides *overrides, const char *key, const char 
 pd_status pd_command_read_job(pd_job *job, pd_comm *comm, const char *name,
                               const char *const *first, int count, const pd_overrides *overrides);
 
+/* Parses the text of job `name`, as checkpoints hold it, on this rank. */
+pd_status pd_command_parse_job(pd_job *job, const char *name, const char *text,
+                               const pd_overrides *overrides);
+
 /* Sets job->folder to that of the job's run: `folder` (--run; NULL: not given), else run.folder,
  * else runs/<name>. */
 pd_status pd_command_set_folder(pd_job *job, const char *folder);

@@ -4,13 +4,15 @@
 #include "dispatch.h"
 #include "help.h"
 #include "pneumo/base/log.h"
+#include "pneumo/base/stop.h"
 #include "pneumo/io/lock.h"
 #include "pneumo/kernels/blas.h"
-#include "pneumo/train/stop.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The command that options without a command belong to. */
 static const char default_command[] = "train";
@@ -68,13 +70,34 @@ static void report(pd_status status, const char *command)
                      command[0] == '\0' ? "" : " ");
 }
 
+/* Ends the process by the signal, as without a handler, so that shells see it. */
+static void die(int number)
+{
+    sigset_t only;
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    signal(number, SIG_DFL);
+    sigprocmask(SIG_UNBLOCK, &only, NULL);
+    raise(number);
+    _exit(128 + number);
+}
+
+/* The reader of a broken pipe does not want the run to be resumed. */
+static void leave_resumable(int number)
+{
+    if (number == SIGPIPE)
+        die(number);
+    _exit(PD_STOPPED);
+}
+
 /* Joins the other ranks and runs the command. argv[0] is the command's name. */
 static pd_status run(const pd_command *command, int argc, char **argv)
 {
     pd_comm *comm = NULL;
-    /* A job queue may send its signal while MPI starts. */
-    if (command->resumable)
-        pd_stop_listen();
+    pd_stop_listen(command->resumable ? leave_resumable : die,
+                   command->resumable ? "run it again with --resume" : NULL);
+    /* Open MPI's launcher can hang if a rank ends while MPI starts. */
+    pd_stop_defer("stopping");
     pd_status status = pd_comm_create(&comm);
     if (status != PD_OK) {
         report(PD_FAILED, "");
@@ -82,6 +105,7 @@ static pd_status run(const pd_command *command, int argc, char **argv)
     }
     bool first = pd_comm_rank(comm) == 0;
     pd_log_set_quiet(!first);
+    pd_stop_resume();
     status = pd_command_run(command, comm, argc, argv);
     if (status == PD_OK)
         status = flush_results();

@@ -4,9 +4,8 @@
 #include "job.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/stop.h"
 #include "pneumo/data/cross.h"
-#include "pneumo/data/pack.h"
-#include "pneumo/data/synth.h"
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
 #include "pneumo/report/gallery.h"
@@ -20,68 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char phantom_folder[] = "data/phantoms";
-static const char phantom_file[] = "data/phantoms.h5";
-
-/* A short training on phantoms: they are easier than radiographs, and a first run should be short.
- */
-static const char *const phantom_overrides[] = {
-    "data.file=data/phantoms.h5", "data.size=64",     "train.epochs=8",
-    "train.epoch_images=1600",    "train.patience=0",
-};
-
-enum {
-    PHANTOM_IMAGES = 2400,
-    PHANTOM_OVERRIDES = sizeof phantom_overrides / sizeof *phantom_overrides
-};
-
 typedef struct arguments {
     const char *folder;
     bool resume;
     int cross, part; /* 0: not given */
     pd_overrides overrides;
 } arguments;
-
-/* Makes the packed phantoms if they are missing. Collective. */
-static pd_status make_phantoms(pd_comm *comm)
-{
-    pd_status status = PD_OK;
-    if (pd_comm_rank(comm) == 0 && !pd_file_exists(phantom_file)) {
-        pd_synth_options synth = pd_synth_defaults();
-        synth.folder = phantom_folder;
-        synth.images = PHANTOM_IMAGES;
-        if (!pd_file_exists(phantom_folder))
-            PD_TRY(pd_synth(&synth));
-        pd_pack_options pack = pd_pack_defaults();
-        pd_pack_result result;
-        pack.folder = phantom_folder;
-        pack.output = phantom_file;
-        PD_TRY(pd_pack(&pack, &result));
-    }
-cleanup:
-    return pd_comm_agree(comm, status);
-}
-
-/* Reads the job to train; `name` is NULL if none was named. The default job without its packed data
- * set becomes a short training on phantoms. Collective. */
-static pd_status choose_job(pd_comm *comm, pd_job *job, const char *name, const arguments *given)
-{
-    pd_status status = PD_OK;
-    const pd_overrides *overrides = &given->overrides;
-    PD_TRY(pd_command_read_job(job, comm, name, NULL, 0, overrides));
-    bool phantoms = name == NULL && !pd_file_exists(job->file);
-    PD_TRY(pd_comm_broadcast(comm, &phantoms, sizeof phantoms, 0));
-    if (phantoms) {
-        pd_log_info("no packed data set at %s: training on synthetic phantoms", job->file);
-        PD_TRY(make_phantoms(comm));
-        PD_TRY(
-            pd_command_read_job(job, comm, name, phantom_overrides, PHANTOM_OVERRIDES, overrides));
-        snprintf(job->name, sizeof job->name, "%s-phantoms", PD_DEFAULT_JOB);
-    }
-    status = pd_command_set_folder(job, given->folder);
-cleanup:
-    return status;
-}
 
 /* Writes the results into the run's folder. report.json, which marks the run as complete, comes
  * last. */
@@ -163,6 +106,7 @@ static pd_status run_one(pd_comm *comm, const pd_job *job, bool resume)
     if (status == PD_STOPPED)
         pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job->folder);
     PD_TRY(status);
+    pd_stop_resume();
     PD_TRY(pd_run_path(&best, job->folder, "best.h5"));
     status = pd_train_report(comm, job, train.threads, best, &trained);
 cleanup:
@@ -179,7 +123,12 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
         return pd_fail_usage("--part requires --cross");
     if (given->part > given->cross)
         return pd_fail_usage("--part %d: --cross makes only %d parts", given->part, given->cross);
-    PD_TRY(choose_job(comm, &job, count == 0 ? NULL : operands[0], given));
+    PD_TRY(pd_train_choose_job(&job, comm,
+                               &(pd_train_choice){.name = count == 0 ? NULL : operands[0],
+                                                  .folder = given->folder,
+                                                  .overrides = &given->overrides,
+                                                  .resume = given->resume,
+                                                  .cross = given->cross > 0}));
     status = given->cross > 0 ? run_cross(comm, &job, given) : run_one(comm, &job, given->resume);
 cleanup:
     return status;
@@ -194,7 +143,8 @@ static const pd_option options[] = {
     {"resume", 0, PD_OPTION_FLAG, offsetof(arguments, resume), NULL,
      .help =
          "continue from DIR/last.h5 if it exists, or from previous.h5 if last.h5 cannot be read; "
-         "at any number of ranks, and with another number of epochs"},
+         "at any number of ranks, and with another number of epochs; without JOB, with the job and "
+         "data of that checkpoint"},
     PD_OPTION_SET(arguments, overrides),
     {"seed", 0, PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "N", "set run.seed",
      .key = "run.seed"},

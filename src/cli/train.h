@@ -1,8 +1,9 @@
-/* What the files of the command train share: train.c, and train_cross.c, which trains the models of
- * a cross-validation. */
+/* What the files of the command train share: train.c, train_job.c, which chooses the job, and
+ * train_cross.c, which trains the models of a cross-validation. */
 #ifndef PNEUMO_CLI_TRAIN_H
 #define PNEUMO_CLI_TRAIN_H
 
+#include "job.h"
 #include "pneumo/train/train.h"
 
 /* Evaluates the job's trained model at `path` on the val and test folds: prints the table and
@@ -24,5 +25,18 @@ typedef struct pd_cross_options {
  * average is evaluated on the test fold. PD_STOPPED if a signal stopped it after saving.
  * Collective; all ranks return the same status. */
 pd_status pd_cross_train(pd_comm *comm, const pd_job *job, const pd_cross_options *options);
+
+/* What the command line says of the job. Borrowed. */
+typedef struct pd_train_choice {
+    const char *name;   /* NULL: not given */
+    const char *folder; /* --run; NULL: not given */
+    const pd_overrides *overrides;
+    bool resume, cross;
+} pd_train_choice;
+
+/* Reads the job to train and sets its folder. Without a name it is the job of the checkpoint to
+ * resume; else the default job or, without its packed data set, a short training on phantoms, which
+ * are drawn if they are missing. Resuming draws nothing. Collective. */
+pd_status pd_train_choose_job(pd_job *job, pd_comm *comm, const pd_train_choice *choice);
 
 #endif

@@ -2,6 +2,7 @@
  */
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/stop.h"
 #include "pneumo/base/text.h"
 #include "pneumo/data/cross.h"
 #include "pneumo/evaluate/ensemble.h"
@@ -81,6 +82,7 @@ static pd_status train_part(cross_run *cross, int part)
     if (status == PD_STOPPED)
         pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
     PD_TRY(status);
+    pd_stop_resume();
     cross->trained.seconds += result.seconds;
     cross->trained.images_per_second += result.images_per_second * result.seconds;
 cleanup:

@@ -44,10 +44,12 @@ pd_status pd_encode_file(const char *path, const pd_raster *raster)
     FILE *file = fopen(path, "wb");
     if (file == NULL)
         return pd_fail("cannot write %s: %s", path, strerror(errno));
+    errno = 0;
     bool encoded = encode(file, raster);
     encoded = fclose(file) == 0 && encoded;
     if (encoded)
         return PD_OK;
+    int reason = errno == 0 ? EIO : errno;
     remove(path);
-    return pd_fail("cannot write %s: is the disk full?", path);
+    return pd_fail("cannot write %s: %s", path, strerror(reason));
 }

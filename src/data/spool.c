@@ -25,10 +25,12 @@ pd_status pd_spool_open(pd_spool *out, const char *output, int size)
     PD_TRY(pd_file_temporary(&path, output));
     PD_TRY(pd_folder_make_above(output));
     out->file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (out->file < 0 || unlink(path) != 0)
+    if (out->file < 0)
         status = pd_fail("%s: cannot write: %s", output, strerror(errno));
 
 cleanup:
+    if (path != NULL)
+        pd_file_discard(path);
     free(path);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/base/random.h"
+#include "pneumo/base/stop.h"
 #include "pneumo/io/file.h"
 
 #include <dirent.h>
@@ -117,16 +118,17 @@ cleanup:
     return status;
 }
 
-static pd_status check_folder(const char *folder)
+/* Fails if `folder` exists but is not an empty folder, apart from what a killed process may have
+ * left there under a hidden name. */
+static pd_status check_folder(const char *folder, bool allow_hidden)
 {
-    if (folder[0] == '\0')
-        return pd_fail("the folder to draw into has no name");
     DIR *directory = opendir(folder);
     if (directory == NULL)
         return errno == ENOENT ? PD_OK : pd_fail("cannot write to %s: %s", folder, strerror(errno));
     bool empty = true;
     for (struct dirent *entry; empty && (entry = readdir(directory)) != NULL;)
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+                (allow_hidden && entry->d_name[0] == '.');
     closedir(directory);
     return empty ? PD_OK : pd_fail("%s is not empty; give a new or an empty folder", folder);
 }
@@ -149,7 +151,9 @@ static pd_status check_options(const pd_synth_options *options)
                        PD_SYNTH_MAX);
     if (options->threads < 1)
         return pd_fail("cannot use %d threads; choose 1 or more", options->threads);
-    return check_folder(options->folder);
+    if (options->folder[0] == '\0')
+        return pd_fail("the folder to draw into has no name");
+    return PD_OK;
 }
 
 /* As in the public data set: 27 percent normal, and 65 percent of the others bacterial. */
@@ -178,7 +182,7 @@ static pd_status write_images(pd_opacity *opacities, const pd_plan *plans,
         bool skip;
 #pragma omp atomic read
         skip = failed;
-        if (skip)
+        if (skip || pd_stop_requested())
             continue;
         pd_status written = write_image(&opacities[i], &plans[i], options);
 #pragma omp critical(pd_synth)
@@ -195,16 +199,16 @@ static pd_status write_images(pd_opacity *opacities, const pd_plan *plans,
     pd_progress_end(&progress);
     pd_status status = failed ? pd_fail("%s", message != NULL ? message : "out of memory") : PD_OK;
     free(message);
-    return status;
+    return status == PD_OK && pd_stop_requested() ? PD_STOPPED : status;
 }
 
-pd_status pd_synth(const pd_synth_options *options)
+/* Draws into the folder of the options. */
+static pd_status draw(const pd_synth_options *options)
 {
     pd_status status;
     pd_plan *plans = NULL;
     pd_opacity *opacities = NULL; /* [images] */
 
-    PD_TRY(check_options(options));
     PD_TRY(make_class_folder(options->folder, pd_label_names[PD_NORMAL]));
     PD_TRY(make_class_folder(options->folder, pd_label_names[PD_PNEUMONIA]));
     PD_TRY(pd_alloc(&plans, (size_t)options->images, sizeof *plans));
@@ -217,5 +221,29 @@ pd_status pd_synth(const pd_synth_options *options)
 cleanup:
     free(opacities);
     free(plans);
+    return status;
+}
+
+pd_status pd_synth(const pd_synth_options *options)
+{
+    pd_status status;
+    pd_synth_options aside = *options;
+    char *temporary = NULL;
+
+    PD_TRY(check_options(options));
+    PD_TRY(check_folder(options->folder, true));
+    PD_TRY(pd_folder_temporary(&temporary, options->folder));
+    PD_TRY(check_folder(options->folder, false));
+    aside.folder = temporary;
+    pd_stop_defer("removing the images drawn so far");
+    status = draw(&aside);
+    if (status == PD_OK)
+        status = pd_folder_commit(temporary, options->folder);
+    if (status != PD_OK)
+        pd_folder_remove(temporary);
+    pd_stop_resume();
+
+cleanup:
+    free(temporary);
     return status;
 }

@@ -445,7 +445,7 @@ void pd_dataset_destroy(pd_dataset **dataset)
     pd_hdf5_close(&old->images);
     pd_hdf5_close(&old->file.id);
     if (old->temporary != NULL)
-        unlink(old->temporary);
+        pd_file_discard(old->temporary);
     free(old->temporary);
     free(old->path);
     free(old->samples);

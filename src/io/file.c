@@ -1,10 +1,12 @@
 #include "pneumo/io/file.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/stop.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -139,7 +141,16 @@ pd_status pd_file_temporary(char **temporary, const char *path)
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
         return pd_fail("%s: cannot write: it is not a regular file", path);
     get_host(host);
-    return pd_format(temporary, "%s.%s-%ld.tmp", path, host, (long)getpid());
+    pd_status status = pd_format(temporary, "%s.%s-%ld.tmp", path, host, (long)getpid());
+    if (status == PD_OK)
+        pd_stop_remove_file(*temporary);
+    return status;
+}
+
+void pd_file_discard(const char *temporary)
+{
+    unlink(temporary);
+    pd_stop_keep_file(temporary);
 }
 
 /* Opens the folder of `path`, to flush its entries. */
@@ -177,10 +188,25 @@ static bool is_leftover(int folder, const char *base, const char *name)
            time(NULL) - about.st_mtime > LEFT_SECONDS;
 }
 
-/* A process killed while writing leaves a temporary file as large as the file itself, which the
- * next write of that file removes. Errors are ignored: the write itself succeeded. */
+static int remove_entry(const char *path, const struct stat *about, int type, struct FTW *place)
+{
+    (void)about, (void)type, (void)place;
+    return remove(path);
+}
+
+pd_status pd_folder_remove(const char *path)
+{
+    enum { DESCRIPTORS = 16 };
+    if (nftw(path, remove_entry, DESCRIPTORS, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+        return pd_fail("%s: cannot remove: %s", path, strerror(errno));
+    return PD_OK;
+}
+
+/* A process killed while writing leaves a temporary file or folder as large as the result, which
+ * the next write of the same path removes. Errors are ignored: the write itself succeeded. */
 static void remove_leftovers(const char *path)
 {
+    char *left;
     int file = open_folder_of(path);
     DIR *folder = file < 0 ? NULL : fdopendir(file);
     if (folder == NULL) {
@@ -189,10 +215,63 @@ static void remove_leftovers(const char *path)
         return;
     }
     const char *slash = strrchr(path, '/');
+    int above = slash == NULL ? 0 : (int)(slash + 1 - path);
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
-        if (is_leftover(file, slash == NULL ? path : slash + 1, entry->d_name))
-            unlinkat(file, entry->d_name, 0);
+        if (is_leftover(file, path + above, entry->d_name) &&
+            pd_format(&left, "%.*s%s", above, path, entry->d_name) == PD_OK) {
+            pd_folder_remove(left);
+            free(left);
+        }
     closedir(folder);
+}
+
+pd_status pd_folder_temporary(char **temporary, const char *path)
+{
+    pd_status status = PD_OK;
+    char *base = NULL, host[HOST_NAME_MAX + 1];
+    size_t length = strlen(path);
+    *temporary = NULL;
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    /* Beside a new folder; below one that exists, which may be on a file system of its own. */
+    PD_TRY(pd_format(&base, "%.*s%s", (int)length, path, pd_file_exists(path) ? "/" : ""));
+    PD_TRY(pd_folder_make_above(base));
+    remove_leftovers(base);
+    get_host(host);
+    PD_TRY(pd_format(temporary, "%s.%s-%ld.tmp", base, host, (long)getpid()));
+cleanup:
+    free(base);
+    return status;
+}
+
+/* Moves everything in the folder `from` to `to`. Returns 0, or -1 with errno. */
+static int move_content(const char *from, const char *to)
+{
+    int source = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC), moved = 0;
+    int target = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = source < 0 || target < 0 ? NULL : fdopendir(source);
+    if (folder == NULL)
+        moved = -1;
+    for (struct dirent *entry; moved == 0 && (entry = readdir(folder)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            moved = renameat(source, entry->d_name, target, entry->d_name);
+    int problem = errno;
+    if (folder != NULL)
+        closedir(folder);
+    else if (source >= 0)
+        close(source);
+    if (target >= 0)
+        close(target);
+    errno = problem;
+    return moved == 0 ? rmdir(from) : -1;
+}
+
+pd_status pd_folder_commit(const char *temporary, const char *path)
+{
+    int moved = pd_file_exists(path) ? move_content(temporary, path) : rename(temporary, path);
+    if (moved == 0)
+        return PD_OK;
+    return pd_fail("%s: cannot write: %s", path, strerror(errno));
 }
 
 /* Links the file at `path`, if it exists, to the name `second`, so that it survives the rename over
@@ -218,11 +297,10 @@ static pd_status commit(const char *temporary, const char *path, const char *kep
          rename(temporary, path) != 0))
         status = pd_fail("%s: cannot write: %s", path, strerror(errno));
     if (status != PD_OK) {
-        unlink(temporary);
-        if (second != NULL)
-            unlink(second);
+        pd_file_discard(temporary);
         goto cleanup;
     }
+    pd_stop_keep_file(temporary);
     remove_leftovers(path);
     if (kept != NULL) {
         /* `second` does not exist if `path` did not, or was moved already. */
@@ -240,6 +318,8 @@ cleanup:
         close(file);
     if (folder >= 0)
         close(folder);
+    if (second != NULL)
+        pd_file_discard(second);
     free(second);
     return status;
 }
@@ -285,12 +365,13 @@ pd_status pd_file_replace(const char *path, const char *kept, const void *bytes,
         problem = errno;
     if (problem != 0) {
         status = pd_fail("%s: cannot write: %s", path, strerror(problem));
-        unlink(temporary);
         goto cleanup;
     }
-    PD_TRY(commit(temporary, path, kept));
+    status = commit(temporary, path, kept);
 
 cleanup:
+    if (status != PD_OK && temporary != NULL)
+        pd_file_discard(temporary);
     free(temporary);
     return status;
 }

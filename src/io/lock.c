@@ -2,6 +2,7 @@
 
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/stop.h"
 #include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
 
@@ -149,6 +150,7 @@ static pd_status take(const char *folder, int flags, const char *remedy)
         goto cleanup;
     }
     write_content(file);
+    pd_stop_remove_file(path);
     held[held_count].path = path;
     held[held_count++].file = file;
     path = NULL;
@@ -179,7 +181,7 @@ void pd_lock_release_all(void)
 {
     while (held_count > 0) {
         held_count--;
-        unlink(held[held_count].path);
+        pd_file_discard(held[held_count].path);
         close(held[held_count].file);
         free(held[held_count].path);
     }

@@ -2,6 +2,7 @@
 
 #include "pneumo/base/clock.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/stop.h"
 #include "pneumo/io/file.h"
 
 #include <errno.h>
@@ -61,6 +62,7 @@ pd_status pd_storage_try(pd_storage *out, const char *folder, size_t bytes)
     if (size < SMALL)
         size = SMALL;
     PD_TRY(pd_format(&path, "%s/.pneumo-doctor-%ld", folder, (long)getpid()));
+    pd_stop_remove_file(path);
     PD_TRY(pd_alloc(&block, size, 1));
     PD_TRY(time_write(path, block, SMALL, &out->flush));
     out->locks = can_lock(path);
@@ -68,7 +70,7 @@ pd_status pd_storage_try(pd_storage *out, const char *folder, size_t bytes)
     out->write = seconds > 0 ? (double)size / seconds : 0;
 cleanup:
     if (path != NULL)
-        unlink(path);
+        pd_file_discard(path);
     free(path);
     free(block);
     return status;

@@ -161,7 +161,7 @@ void pd_prediction_file_destroy(pd_prediction_file **file)
     if ((*file)->temporary != NULL) {
         if ((*file)->out != NULL)
             fclose((*file)->out);
-        unlink((*file)->temporary);
+        pd_file_discard((*file)->temporary);
         free((*file)->temporary);
     }
     free(*file);

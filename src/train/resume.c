@@ -27,7 +27,7 @@ static bool counters_fit(const pd_trainer *trainer, const pd_checkpoint *loaded)
         trainer->former_epochs > 0 ? trainer->former_epochs : trainer->job->schedule.epochs;
     int64_t last = epochs - (loaded->state.finished ? 0 : 1);
     return loaded->state.epoch <= last && loaded->state.epoch == loaded->state.history_count &&
-           loaded->state.epoch_step < steps &&
+           loaded->state.epoch_step <= steps && /* equal: stopped before the validation */
            loaded->state.step == loaded->state.epoch * steps + loaded->state.epoch_step;
 }
 
@@ -66,8 +66,8 @@ cleanup:
 }
 
 /* Fails unless the checkpoint was made by this job, apart from the number of epochs if the run may
- * be extended. *epochs is the number there. Keys that its version did not have yet are taken to
- * have their defaults. */
+ * be extended, and from the path of the data set. *epochs is the number there. Keys that its
+ * version did not have yet are taken to have their defaults. */
 static pd_status compare_jobs(const pd_trainer *trainer, int *epochs)
 {
     pd_status status = PD_OK;
@@ -76,6 +76,8 @@ static pd_status compare_jobs(const pd_trainer *trainer, int *epochs)
     char *text = NULL;
     PD_TRY(pd_job_parse(&job, path, trainer->resumed->job, NULL, 0));
     *epochs = job.schedule.epochs;
+    /* The data set's digest says whether it is the same. */
+    memcpy(job.file, trainer->job->file, sizeof job.file);
     if (trainer->extend)
         job.schedule.epochs = trainer->job->schedule.epochs;
     PD_TRY(pd_job_text(&text, &job));

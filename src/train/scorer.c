@@ -3,6 +3,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/base/random.h"
+#include "pneumo/base/stop.h"
 #include "pneumo/data/images.h"
 #include "pneumo/data/lanes.h"
 #include "pneumo/train/inference.h"
@@ -227,7 +228,9 @@ pd_status pd_scorer_run(pd_scorer *scorer, pd_network *network, const pd_scoring
         size_t ahead = left < AHEAD * chunk ? scorer->own : begin + AHEAD * chunk;
         pd_images_prefetch(scorer->images, scorer->ids + scorer->first + asked, ahead - asked);
         asked = ahead;
-        status = score_chunk(scorer, scoring, begin, left < chunk ? left : chunk);
+        status = scoring->stops && pd_stop_requested()
+                     ? PD_STOPPED
+                     : score_chunk(scorer, scoring, begin, left < chunk ? left : chunk);
         if (scoring->label != NULL)
             pd_progress_update(&progress, begin + chunk, NULL);
     }

@@ -149,8 +149,8 @@ cleanup:
     return status;
 }
 
-/* Locks the run's folder on rank 0, then fails if it holds a run that is not to be continued. */
-static pd_status claim_folder(const pd_trainer *trainer)
+/* Locks the run's folder on rank 0, if it exists, then fails if it holds a run but may not. */
+static pd_status claim_folder(const pd_trainer *trainer, bool may_hold_run)
 {
     pd_status status = PD_OK;
     const char *folder = trainer->files.folder;
@@ -158,7 +158,7 @@ static pd_status claim_folder(const pd_trainer *trainer)
         PD_TRY(pd_folder_make(folder)); /* it is a folder, and writable */
         PD_TRY(pd_lock_take(folder, "wait until it ends, or choose another folder with --run"));
     }
-    if (!trainer->resume && pd_run_files_exist(&trainer->files)) {
+    if (!may_hold_run && pd_run_files_exist(&trainer->files)) {
         status = pd_fail("%s already contains a run: continue it with --resume, or choose another "
                          "folder with --run",
                          folder);
@@ -214,7 +214,6 @@ static pd_status set_up_local(pd_trainer *trainer)
     PD_TRY(pd_alloc(&trainer->order, (size_t)trainer->step.lane_samples, sizeof *trainer->order));
     PD_TRY(set_up_lanes(trainer));
     PD_TRY(set_up_state(trainer));
-    PD_TRY(claim_folder(trainer));
     const pd_scorer_options scorer = {.job = job,
                                       .input = trainer->input,
                                       .dataset = trainer->dataset,
@@ -228,7 +227,7 @@ static pd_status set_up_local(pd_trainer *trainer)
     PD_TRY(set_up_images(trainer));
     if (pd_comm_rank(trainer->comm) == 0) {
         PD_TRY(pd_folder_make(trainer->files.folder));
-        PD_TRY(claim_folder(trainer));
+        PD_TRY(claim_folder(trainer, trainer->resumed != NULL));
     }
 cleanup:
     return status;
@@ -259,6 +258,7 @@ pd_status pd_trainer_start(pd_trainer *trainer, const pd_run_options *options)
     PD_TRY(pd_comm_agree(trainer->comm, pd_run_files_name(&trainer->files, options->folder)));
     PD_TRY(pd_comm_agree(trainer->comm, pd_setup_dataset(&trainer->dataset, job)));
     PD_TRY(pd_comm_agree(trainer->comm, pd_job_text(&trainer->job_text, job)));
+    PD_TRY(pd_comm_agree(trainer->comm, claim_folder(trainer, trainer->resume)));
     PD_TRY(pd_trainer_find(trainer));
     PD_TRY(pd_step_start(&trainer->step, trainer->comm, job, pd_dataset_get_info(trainer->dataset),
                          options->threads, trainer->resumed));

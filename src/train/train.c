@@ -3,8 +3,8 @@
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/progress.h"
+#include "pneumo/base/stop.h"
 #include "pneumo/train/setup.h"
-#include "pneumo/train/stop.h"
 
 #include "audit.h"
 #include "batch.h"
@@ -53,6 +53,7 @@ static pd_status take_step(pd_trainer *trainer)
         return explain_not_finite(trainer);
     state->step++;
     state->epoch_step++;
+    trainer->steps_here++;
     state->epoch_loss_sum += loss;
     state->epoch_norm_sum += norm;
     trainer->images_seen += trainer->job->sampling.batch;
@@ -125,7 +126,9 @@ static void log_epoch(const pd_trainer *trainer, const pd_history_row *row,
         pd_log_warn("after epoch %d the model %s", row->epoch, validation->remark);
 }
 
-/* Validates, decides, saves. Collective. */
+/* Validates, decides, saves. If it is asked to stop meanwhile, saves what it had before.
+ * Collective.
+ */
 static pd_status end_epoch(pd_trainer *trainer, double seconds)
 {
     pd_train_state *state = &trainer->checkpoint.state;
@@ -135,6 +138,10 @@ static pd_status end_epoch(pd_trainer *trainer, double seconds)
     pd_validation validation;
     pd_comm_set_position(trainer->comm, "epoch %lld, validation", (long long)state->epoch + 1);
     pd_status status = pd_trainer_validate(trainer, &validation);
+    if (status == PD_STOPPED) {
+        status = pd_trainer_save(trainer, false);
+        return status == PD_OK ? PD_STOPPED : status;
+    }
     if (status != PD_OK)
         return status;
     state->epoch++;
@@ -200,7 +207,10 @@ static pd_status train_epoch(pd_trainer *trainer)
     pd_status status = PD_OK;
     int64_t steps = pd_lanes_epoch_steps(trainer->lanes);
     double started = pd_clock_now();
-    PD_TRY(enter_stage(trainer));
+    /* Otherwise the run was stopped before the validation of this epoch, which belongs to the stage
+     * of its last step. */
+    if (state->epoch_step < steps)
+        PD_TRY(enter_stage(trainer));
     char label[48], note[64];
     pd_progress progress;
     snprintf(label, sizeof label, "epoch %lld/%d", (long long)state->epoch + 1,
@@ -223,7 +233,7 @@ static pd_status train_epoch(pd_trainer *trainer)
     }
     pd_progress_end(&progress);
     PD_TRY(end_epoch(trainer, pd_clock_now() - started));
-    if ((flags & FLAG_STOP) && !state->finished)
+    if (flags & FLAG_STOP)
         status = PD_STOPPED;
 cleanup:
     return status;
@@ -293,6 +303,7 @@ pd_status pd_train(const pd_run_options *options, pd_train_result *result)
     pd_comm_set_watchdog(options->comm, options->job->watchdog_seconds, pd_stop_requested);
     pd_comm_set_position(options->comm, "reading the data set");
     PD_TRY(pd_trainer_start(&trainer, options));
+    pd_stop_defer("saving, then stopping");
     announce(&trainer);
     int64_t first_epoch = trainer.checkpoint.state.epoch;
     while (!trainer.checkpoint.state.finished && status == PD_OK)

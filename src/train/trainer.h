@@ -43,6 +43,7 @@ typedef struct pd_trainer {
     /* What the next checkpoint holds; its arrays are set only while it is written. */
     pd_checkpoint checkpoint;
     pd_history_row *history; /* [job->schedule.epochs] */
+    int64_t steps_here;      /* taken by this process */
     double saved_at;         /* clock of the last checkpoint */
     bool last_unreadable;    /* the run continued from previous.h5, which must not be replaced by
                                 the unreadable last.h5 */

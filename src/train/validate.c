@@ -2,12 +2,11 @@
 
 #include "not_finite.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/stop.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const pd_scoring clean_scoring = {.label = "validating", .change = PD_CHANGE_NONE};
 
 /* Scores the validation fold with the weights to be saved. Collective. */
 static pd_status score(pd_trainer *trainer, const pd_scoring *scoring, pd_score **scores,
@@ -22,7 +21,8 @@ static pd_status score(pd_trainer *trainer, const pd_scoring *scoring, pd_score 
 
 /* Detects weights that overflowed in the last step of an epoch, before they replace good ones in a
  * checkpoint. Collective. */
-static pd_status check_finite(pd_trainer *trainer, const pd_score *scores, size_t count)
+static pd_status check_finite(pd_trainer *trainer, const pd_scoring *clean, const pd_score *scores,
+                              size_t count)
 {
     pd_status status = PD_OK;
     pd_score *again = NULL;
@@ -33,7 +33,7 @@ static pd_status check_finite(pd_trainer *trainer, const pd_score *scores, size_
     if (any == 0)
         goto cleanup;
     pd_network_watch(trainer->step.network, true);
-    PD_TRY(score(trainer, &clean_scoring, &again, &count));
+    PD_TRY(score(trainer, clean, &again, &count));
     status = pd_trainer_fail_not_finite(
         trainer, "after step", trainer->checkpoint.state.epoch_step - 1, "the validation loss");
 cleanup:
@@ -43,7 +43,7 @@ cleanup:
 
 /* Scores the validation fold under acquisition changes, if the threshold or the monitor depends on
  * them. Collective. */
-static pd_status score_changed(pd_trainer *trainer, pd_validation_scores *out)
+static pd_status score_changed(pd_trainer *trainer, bool stops, pd_validation_scores *out)
 {
     pd_status status = PD_OK;
     pd_score *scores = NULL;
@@ -57,7 +57,8 @@ static pd_status score_changed(pd_trainer *trainer, pd_validation_scores *out)
     for (; out->rounds < trainer->job->stress_rounds; out->rounds++) {
         const pd_scoring scoring = {.label = "validating on changed images",
                                     .change = PD_CHANGE_DEALT,
-                                    .round = out->rounds};
+                                    .round = out->rounds,
+                                    .stops = stops};
         free(scores);
         PD_TRY(score(trainer, &scoring, &scores, &count));
         if (count > out->count)
@@ -72,15 +73,24 @@ cleanup:
     return status;
 }
 
+/* Whether validation stops when this process is asked to. It does not if it is the first thing that
+ * a process does that was asked before, so that every process gets ahead. */
+static bool can_stop(const pd_trainer *trainer)
+{
+    return trainer->steps_here > 0 || !pd_stop_requested();
+}
+
 pd_status pd_trainer_validate(pd_trainer *trainer, pd_validation *out)
 {
     pd_status status = PD_OK;
     pd_validation_scores scores = {0};
+    const pd_scoring clean = {
+        .label = "validating", .change = PD_CHANGE_NONE, .stops = can_stop(trainer)};
     memset(out, 0, sizeof *out);
     scores.ids = pd_scorer_ids(trainer->scorer, &scores.count);
-    PD_TRY(score(trainer, &clean_scoring, &scores.clean, &scores.clean_count));
-    PD_TRY(check_finite(trainer, scores.clean, scores.clean_count));
-    PD_TRY(score_changed(trainer, &scores));
+    PD_TRY(score(trainer, &clean, &scores.clean, &scores.clean_count));
+    PD_TRY(check_finite(trainer, &clean, scores.clean, scores.clean_count));
+    PD_TRY(score_changed(trainer, clean.stops, &scores));
     if (pd_comm_rank(trainer->comm) == 0)
         status = pd_validation_compute(trainer->job, &scores, out);
     PD_TRY(pd_comm_agree(trainer->comm, status));

@@ -150,7 +150,7 @@ same queued
 code=0
 "$PNEUMO_DIST" train small.ini --run stopped --cross 5 "${settings[@]}" >/dev/null 2>stop.log &
 worker=$!
-until grep -q "^part 3 of 5" stop.log || ! kill -0 $worker 2>/dev/null; do sleep 0.01; done
+until grep -q "writing to stopped/cross-3" stop.log || ! kill -0 $worker 2>/dev/null; do sleep 0.01; done
 kill -TERM $worker 2>/dev/null || true
 wait $worker || code=$?
 ((code == 75)) || fail "exit code $code after SIGTERM: $(cat stop.log)"

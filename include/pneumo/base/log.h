@@ -15,4 +15,7 @@ void pd_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void pd_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void pd_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Prints a line from a signal handler, unless the log is quiet. */
+void pd_log_from_handler(const char *line);
+
 #endif

@@ -24,7 +24,8 @@ pd_synth_options pd_synth_defaults(void);
 /* Writes a folder in the published layout and naming: train/NORMAL/IM-0001-0001.jpeg,
  * train/PNEUMONIA/person1_bacteria_1.jpeg, ...; several images of some patients, various sizes, and
  * about the published proportions of classes and causes. A folder that is not empty is an error.
- * The bytes are a pure function of the options except the threads.
+ * The folder gets its content, or its name, once all is drawn; a signal removes what is drawn. The
+ * bytes are a pure function of the options except the threads.
  *
  * truth.csv has the header path,row,column,row_radius,column_radius and a row per image: its path
  * below the folder, and the centre and half axes of its focal opacity in pixels, empty for normal

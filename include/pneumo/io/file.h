@@ -16,12 +16,25 @@ pd_status pd_folder_make(const char *path);
 /* Creates the folder of the file `path` and missing parents. */
 pd_status pd_folder_make_above(const char *path);
 
+/* Removes the folder, or file, and all below it, if it exists. Links are not followed. */
+pd_status pd_folder_remove(const char *path);
+
+/* Stores at *temporary (free()) a name for a folder that becomes the folder `path`, which is
+ * missing or empty, by pd_folder_commit. Creates its parents, and removes such folders of the same
+ * `path` that killed processes left behind. */
+pd_status pd_folder_temporary(char **temporary, const char *path);
+pd_status pd_folder_commit(const char *temporary, const char *path);
+
 /* Reads a whole file into *bytes (free()), followed by a zero byte. Fails if the file is larger
  * than `limit` bytes. */
 pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit);
 
-/* Stores at *temporary (free()) a file name for pd_file_commit, in the folder of `path`. */
+/* Stores at *temporary (free()) a file name for pd_file_commit or pd_file_discard, in the folder of
+ * `path`. A signal that ends the process removes the file. */
 pd_status pd_file_temporary(char **temporary, const char *path);
+
+/* Removes a temporary file. */
+void pd_file_discard(const char *temporary);
 
 /* Flushes `temporary` to disk, renames it to `path` and flushes the folder. Also removes temporary
  * files of the same `path` that killed processes left behind: those of this host whose process no

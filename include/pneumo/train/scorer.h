@@ -40,6 +40,7 @@ typedef struct pd_scoring {
     int change;        /* number in pd_changes, PD_CHANGE_NONE or PD_CHANGE_DEALT */
     int round;         /* PD_CHANGE_DEALT: the image at place i of the ids has change
                           (i + round * PD_CHANGE_STRIDE) mod PD_CHANGES */
+    bool stops;        /* once this process has been asked to stop, with PD_STOPPED on all ranks */
 } pd_scoring;
 
 /* The stride and PD_CHANGES are coprime, so PD_CHANGES rounds apply every change to every image

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# A first run that is killed while it draws its phantoms does not harm the next; --resume takes the job and
+# the data from the checkpoint, also at another path, and draws nothing.
+. "$(dirname "$0")/common.sh"
+ln -s "$PNEUMO_SOURCE/jobs" jobs
+begin() {
+    "$PNEUMO_DIST" "$@" >/dev/null 2>log &
+    worker=$!
+}
+
+# refuse MESSAGE ARGUMENT...: fails with that message, and draws nothing.
+refuse() {
+    local message=$1
+    shift
+    timeout 60 "$PNEUMO_DIST" "$@" >/dev/null 2>log && fail "$*: it runs"
+    grep -qE -- "error: $message" log || fail "$*: $(cat log)"
+    [[ ! -e data/phantoms && -z $(find . -name '*.tmp') ]] || fail "$*: it draws"
+}
+
+# Drawn aside: killed with parts drawn, there is no folder of that name; the next one removes the parts.
+begin synth drawn --images 300
+until ls drawn.*.tmp/train/NORMAL/*.jpeg >/dev/null 2>&1; do sleep 0.02; done
+[[ ! -e drawn ]] || fail "the folder is there before it is whole"
+kill -9 $worker
+wait $worker 2>/dev/null || true
+[[ ! -e drawn && -n $(ls -d drawn.*.tmp) ]] || fail "not drawn aside: $(ls)"
+pneumo synth drawn/ --images 40 >/dev/null 2>log || fail "$(cat log)"
+[[ $(find drawn -type f | wc -l) == 40 && -z $(ls -d drawn.*.tmp 2>/dev/null) ]] || fail "$(ls . drawn)"
+# An existing empty folder is filled, the present one, too, and stays the same folder.
+mkdir empty
+(cd empty && pneumo synth . --images 40 --truth >/dev/null 2>../log && [[ $(ls) == $'train\ntruth.csv' ]]) ||
+    fail "the present folder: $(cat log; ls empty)"
+diff -r drawn/train empty/train || fail "other images aside"
+mkdir part
+begin synth part --images 300
+until ls part/.*.tmp/train/NORMAL/*.jpeg >/dev/null 2>&1; do sleep 0.02; done
+kill -9 $worker
+wait $worker 2>/dev/null || true
+pneumo synth part --images 40 >/dev/null 2>log || fail "what a killed one left is in the way: $(cat log)"
+[[ $(ls -A part) == train ]] || fail "left: $(ls -A part)"
+# shellcheck disable=SC2188 # the folder is not empty
+>part/mine
+! pneumo synth part --images 40 2>log || fail "a folder that is not empty was used"
+grep -q 'part is not empty' log || fail "$(cat log)"
+
+# Nothing to resume, or data named that are not there: nothing is drawn.
+refuse 'nothing to resume: ' train --resume
+refuse 'nothing to resume: ' train --resume --run elsewhere
+refuse 'none.h5: cannot open' train --data none.h5
+refuse 'none.h5: cannot open' train --set data.file=none.h5
+mkdir -p data/phantoms/train
+cp -r drawn/train/NORMAL data/phantoms/train
+! pneumo train --epochs 1 >/dev/null 2>log || fail "trained on a part of the phantoms"
+grep -q 'data/phantoms has 11 of 2400 images: remove the folder' log || fail "$(cat log)"
+rm -r data
+
+# The default job on phantoms; resumed by --resume alone.
+pneumo synth more --images 160 --seed 5 >/dev/null 2>&1
+mkdir data
+pneumo pack more -o data/phantoms.h5 --size 32 >/dev/null 2>&1
+short=(--set data.size=32 --set train.epoch_images=64 --set evaluate.stress=no --epochs 2)
+pneumo train "${short[@]}" --run whole >/dev/null 2>log || fail "$(cat log)"
+begin train "${short[@]}"
+until grep -q 'writing to' log || ! kill -0 $worker 2>/dev/null; do sleep 0.01; done
+kill -USR1 $worker
+code=0
+wait $worker || code=$?
+((code == 75)) || fail "exit code $code: $(cat log)"
+ranks 2 train --resume --epochs 2 >/dev/null 2>log || fail "$(cat log)"
+grep -q 'resuming job cnn-deep-phantoms of runs/cnn-deep-phantoms/last.h5' log || fail "$(cat log)"
+cmp whole/last.h5 runs/cnn-deep-phantoms/last.h5 || fail "other bits"
+
+# The same data at another path is the same job; other data are not.
+mv data/phantoms.h5 moved.h5
+ln -s moved.h5 linked.h5
+for path in moved.h5 linked.h5 "$PWD/moved.h5"; do
+    pneumo train --resume --run whole --data "$path" >/dev/null 2>log || fail "$path: $(cat log)"
+done
+refuse 'data/phantoms.h5: cannot open' train --resume --run whole
+pneumo pack more -o other.h5 --size 32 --seed 2 >/dev/null 2>&1
+refuse 'whole/last.h5: it was trained on other data' train --resume --run whole --data other.h5
+refuse 'whole/last.h5: it was made by another job ..learning_rate = ' train --resume --run whole --data moved.h5 --set train.learning_rate=0.5
+echo "a killed first run, and resuming without a job: nothing lost, nothing drawn"
