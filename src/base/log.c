@@ -3,7 +3,10 @@
 #include "terminal.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+
+enum { LINE_BYTES = 4096 };
 
 static volatile bool quiet; /* read by signal handlers */
 
@@ -19,7 +22,7 @@ bool pd_log_is_quiet(void)
 
 static void print(const char *prefix, const char *format, va_list arguments)
 {
-    char line[4096];
+    char line[LINE_BYTES];
     int start = snprintf(line, sizeof line, "%s", prefix);
     int length = vsnprintf(line + start, sizeof line - (size_t)start - 1, format, arguments);
     size_t end = (size_t)start + (length < 0 ? 0 : (size_t)length);
@@ -39,9 +42,32 @@ void pd_log_info(const char *format, ...)
     va_end(arguments);
 }
 
+/* Whether this warning has not been given before. FNV-1a (Fowler, Noll, Vo); after a few hundred
+ * different warnings, the oldest may be given again. */
+static bool is_new(const char *text)
+{
+    enum { KEPT = 256 };
+    static uint64_t given[KEPT];
+    static unsigned next;
+    uint64_t digest = 0xcbf29ce484222325u;
+    for (; *text != '\0'; text++)
+        digest = (digest ^ (unsigned char)*text) * 0x100000001b3u;
+    for (int i = 0; i < KEPT; i++)
+        if (given[i] == digest)
+            return false;
+    given[next++ % KEPT] = digest;
+    return true;
+}
+
 void pd_log_warn(const char *format, ...)
 {
+    char text[LINE_BYTES];
     va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (!is_new(text))
+        return;
     va_start(arguments, format);
     print("pneumo-dist: warning: ", format, arguments);
     va_end(arguments);

@@ -2,11 +2,13 @@
 
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
+#include "pneumo/base/number.h"
 #include "terminal.h"
 
 #include <stdio.h>
+#include <string.h>
 
-enum { BAR = 24 };
+enum { BAR = 24, BAR_LEAST = 4 };
 
 void pd_progress_begin(pd_progress *progress, const char *label, uint64_t done, uint64_t total)
 {
@@ -19,16 +21,25 @@ void pd_progress_begin(pd_progress *progress, const char *label, uint64_t done, 
                               .tenth = total == 0 ? 0 : (int)(10 * done / total)};
 }
 
+/* "packing [######......]  50 %  12 s left  note". In a narrow terminal the bar is shorter or
+ * absent.
+ */
 static void draw(const pd_progress *progress, uint64_t done, const char *left, const char *note)
 {
-    char bar[BAR + 1], text[512];
-    int filled = (int)(BAR * done / progress->total);
-    for (int i = 0; i < BAR; i++)
-        bar[i] = i < filled ? '#' : '.';
-    bar[BAR] = '\0';
-    snprintf(text, sizeof text, "%s [%s] %3d %%  %s left%s%s", progress->label, bar,
-             (int)(100 * done / progress->total), left, note == NULL ? "" : "  ",
+    char bar[BAR + 4] = "", rest[256], text[512];
+    int percent = (int)(100 * done / progress->total);
+    snprintf(rest, sizeof rest, "%3d %%  %s left%s%s", percent, left, note == NULL ? "" : "  ",
              note == NULL ? "" : note);
+    int room = pd_terminal_width() - (int)strlen(progress->label) - (int)strlen(rest) - 5;
+    int length = pd_min_int(room, BAR);
+    if (length >= BAR_LEAST) {
+        int filled = (int)((uint64_t)length * done / progress->total);
+        bar[0] = '[';
+        for (int i = 0; i < length; i++)
+            bar[1 + i] = i < filled ? '#' : '.';
+        memcpy(bar + 1 + length, "] ", sizeof "] ");
+    }
+    snprintf(text, sizeof text, "%s %s%s", progress->label, bar, rest);
     pd_terminal_show_progress(text);
 }
 

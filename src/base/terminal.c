@@ -1,15 +1,28 @@
 #include "terminal.h"
 
+#include "pneumo/base/text.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 static volatile bool progress_is_visible; /* read by signal handlers */
 
+/* Not a terminal of which nothing is known, such as one inside an editor. */
 bool pd_terminal_is_interactive(void)
 {
-    return isatty(STDERR_FILENO);
+    const char *type = getenv("TERM");
+    return isatty(STDERR_FILENO) && type != NULL && type[0] != '\0' && strcmp(type, "dumb") != 0;
+}
+
+int pd_terminal_width(void)
+{
+    enum { USUAL = 80 };
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : USUAL;
 }
 
 void pd_terminal_write_line(const char *line, size_t size)
@@ -21,7 +34,13 @@ void pd_terminal_write_line(const char *line, size_t size)
 
 void pd_terminal_show_progress(const char *text)
 {
-    fprintf(stderr, "\r\033[K%s", text);
+    /* A character in the last column would move the cursor to the next row on some terminals. */
+    int columns = pd_terminal_width() - 1, bytes = 0;
+    for (int column = 0; column < columns && text[bytes] != '\0'; column++) {
+        size_t size = pd_text_character_size(text + bytes);
+        bytes += size == 0 ? 1 : (int)size;
+    }
+    fprintf(stderr, "\r\033[K%.*s", bytes, text);
     fflush(stderr);
     progress_is_visible = true;
 }

@@ -109,7 +109,7 @@ static bool decide(pd_trainer *trainer, const pd_validation *validation)
     return false;
 }
 
-static void log_epoch(const pd_trainer *trainer, const pd_history_row *row,
+static void log_epoch(pd_trainer *trainer, const pd_history_row *row,
                       const pd_validation *validation, bool best, double seconds)
 {
     char time[32], changed[32] = "";
@@ -122,8 +122,10 @@ static void log_epoch(const pd_trainer *trainer, const pd_history_row *row,
         row->epoch, trainer->job->schedule.epochs, row->train_loss, row->val_loss, row->val_auc,
         changed, 100 * row->val_sensitivity, 100 * row->val_specificity, time,
         best ? "  best" : "");
-    if (validation->remark[0] != '\0' && pd_comm_rank(trainer->comm) == 0)
+    if (pd_comm_rank(trainer->comm) == 0 && validation->remark[0] != '\0' &&
+        strcmp(validation->remark, trainer->remark) != 0)
         pd_log_warn("after epoch %d the model %s", row->epoch, validation->remark);
+    snprintf(trainer->remark, sizeof trainer->remark, "%s", validation->remark);
 }
 
 /* Validates, decides, saves. If it is asked to stop meanwhile, saves what it had before.
