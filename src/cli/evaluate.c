@@ -44,6 +44,7 @@ typedef struct arguments {
     outputs files;
     int fold;
     bool stress;
+    double threshold, target_sensitivity; /* 0: not given */
     int threads;
 } arguments;
 
@@ -63,6 +64,14 @@ static const pd_option options[] = {
      "also write them as a page with plots", .complete = PD_COMPLETE_FILES},
     {"stress", 0, PD_OPTION_FLAG, offsetof(arguments, stress), NULL,
      .help = "also score the images under acquisition changes (zoom, gamma, blur, ...)"},
+    {"threshold", 0, PD_OPTION_NUMBER, offsetof(arguments, threshold), "X",
+     "call a probability of X or more pneumonia, instead of the checkpoint's threshold", .low = 0,
+     .high = 1, .above_low = true},
+    {"target-sensitivity", 0, PD_OPTION_NUMBER, offsetof(arguments, target_sensitivity), "X",
+     "choose the threshold with the highest specificity at a sensitivity of X (such as 0.98) on "
+     "the "
+     "validation fold of the data set, never on the test fold",
+     .low = 0, .high = 1, .above_low = true},
     {"scores", 0, PD_OPTION_TEXT, offsetof(arguments, files.scores), "FILE",
      "also write each image's probability as CSV", .complete = PD_COMPLETE_FILES},
     PD_OPTION_THREADS(arguments, threads),
@@ -79,7 +88,11 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
                                           .val = given->fold != TEST,
                                           .test = given->fold != VAL,
                                           .stress = given->stress,
+                                          .threshold = given->threshold,
+                                          .target_sensitivity = given->target_sensitivity,
                                           .threads = given->threads};
+    if (given->threshold > 0 && given->target_sensitivity > 0)
+        return pd_fail_usage("--threshold and --target-sensitivity exclude each other");
     if (pd_comm_rank(comm) == 0)
         status = make_folders(&given->files);
     PD_TRY(pd_comm_agree(comm, status));
@@ -99,7 +112,8 @@ const pd_command pd_command_evaluate = {
     .summary = "evaluate a checkpoint on a packed data set",
     .description =
         "Prints recall, specificity and the other figures with their 95 % intervals, at the "
-        "threshold that the checkpoint chose on its validation fold and at 0.5.\n\n"
+        "threshold that the checkpoint chose on its validation fold (or --threshold, "
+        "--target-sensitivity) and at 0.5.\n\n"
         "Several checkpoints are evaluated as their average: the mean of their calibrated log "
         "odds, "
         "with its own threshold, temperature and band of doubt, chosen as in training on the "

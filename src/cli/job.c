@@ -2,7 +2,9 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
+#include "suggest.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -20,6 +22,11 @@ pd_status pd_overrides_add(pd_overrides *overrides, const char *key, const char 
     return PD_OK;
 }
 
+enum { NAMES_MAX = 256 };
+
+/* Below the program's folder. */
+static const char *const places[] = {"../jobs", "../share/pneumo-dist/jobs"};
+
 /* The folder of the program's file, without a slash at its end. */
 static bool find_program_folder(char folder[PATH_MAX])
 {
@@ -31,13 +38,47 @@ static bool find_program_folder(char folder[PATH_MAX])
     return true;
 }
 
+/* Adds the names of the jobs in a folder to names[*count], to be released with free(). */
+static void add_names(char *names[NAMES_MAX], int *count, const char *folder)
+{
+    DIR *jobs = opendir(folder);
+    if (jobs == NULL)
+        return;
+    for (struct dirent *entry; *count < NAMES_MAX && (entry = readdir(jobs)) != NULL;) {
+        size_t length = strlen(entry->d_name);
+        if (length > 4 && strcmp(entry->d_name + length - 4, ".ini") == 0 &&
+            pd_format(&names[*count], "%.*s", (int)length - 4, entry->d_name) == PD_OK)
+            ++*count;
+    }
+    closedir(jobs);
+}
+
+/* The error for a job that is in none of the folders, with the most similar name of those that are.
+ */
+static pd_status fail_unknown(const char *name)
+{
+    char program[PATH_MAX], suggestion[PD_SUGGESTION], *names[NAMES_MAX], *folder;
+    int count = 0;
+    add_names(names, &count, "jobs");
+    for (size_t i = 0; i < sizeof places / sizeof *places && find_program_folder(program); i++) {
+        if (pd_format(&folder, "%s/%s", program, places[i]) != PD_OK)
+            break;
+        add_names(names, &count, folder);
+        free(folder);
+    }
+    pd_suggest(suggestion, "", name, (const char *const *)names, count);
+    for (int i = 0; i < count; i++)
+        free(names[i]);
+    return pd_fail("unknown job '%s': it is neither in jobs nor in the jobs folder of the program; "
+                   "give its path%s",
+                   name, suggestion);
+}
+
 /* Finds a job by its path, or by its name: in ./jobs, in the jobs folder beside the program's build
  * folder, or in share/pneumo-dist/jobs of an installed program. free() *out, also after a failure.
  */
 static pd_status find_job(char **out, const char *name)
 {
-    static const char *const places[] = {"%s/../jobs/%s.ini",
-                                         "%s/../share/pneumo-dist/jobs/%s.ini"};
     char program[PATH_MAX];
     pd_status status = PD_OK;
     const char *end = strrchr(name, '.');
@@ -53,14 +94,11 @@ static pd_status find_job(char **out, const char *name)
     for (size_t i = 0; i < sizeof places / sizeof *places && find_program_folder(program); i++) {
         free(*out);
         *out = NULL;
-        PD_TRY(pd_format(out, places[i], program, name));
+        PD_TRY(pd_format(out, "%s/%s/%s.ini", program, places[i], name));
         if (pd_file_exists(*out))
             return PD_OK;
     }
-    status =
-        pd_fail("unknown job '%s': it is neither in jobs nor in the jobs folder of the program; "
-                "give its path",
-                name);
+    status = fail_unknown(name);
 cleanup:
     return status;
 }

@@ -1,7 +1,7 @@
 #include "options.h"
 
 #include "job.h"
-#include "pneumo/base/text.h"
+#include "suggest.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -127,27 +127,6 @@ static pd_status store(const pd_option *option, void *options, const char *text)
 
 /* --- Finding options --- */
 
-void pd_options_suggest(char text[PD_OPTIONS_SUGGESTION], const char *dashes, const char *word,
-                        const char *const *names, int count)
-{
-    const char *nearest = "";
-    size_t length = strlen(word);
-    int least = (int)(length + 1) / 3;
-    text[0] = '\0';
-    for (int i = 0; i < count; i++) {
-        bool begins = length > 1 && strncmp(names[i], word, length) == 0;
-        int distance = begins ? 1 : pd_text_distance(word, names[i]);
-        /* Of two names at the same distance the longer one: a letter is more often left out than
-         * replaced. */
-        if (distance > least || (distance == least && strlen(names[i]) < strlen(nearest)))
-            continue;
-        least = distance;
-        nearest = names[i];
-    }
-    if (nearest[0] != '\0')
-        snprintf(text, PD_OPTIONS_SUGGESTION, "; did you mean '%s%s'?", dashes, nearest);
-}
-
 static pd_status fail_unknown(const pd_option *table, const char *word, size_t length)
 {
     const char *names[OPTIONS_MAX + 1] = {pd_option_help.name};
@@ -156,7 +135,7 @@ static pd_status fail_unknown(const pd_option *table, const char *word, size_t l
     for (; count <= OPTIONS_MAX && table[count - 1].name != NULL; count++)
         names[count] = table[count - 1].name;
     snprintf(name, sizeof name, "%.*s", (int)length, word);
-    pd_options_suggest(text, "--", name, names, count);
+    pd_suggest(text, "--", name, names, count);
     return pd_fail_usage("unknown option '--%.*s'%s", (int)length, word, text);
 }
 

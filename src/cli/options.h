@@ -28,7 +28,7 @@ typedef enum pd_complete {
     PD_COMPLETE_JOBS
 } pd_complete;
 
-enum { PD_OPTION_INTS_MAX = 32, PD_OPTIONS_SUGGESTION = 96 };
+enum { PD_OPTION_INTS_MAX = 32 };
 
 typedef struct pd_option_ints {
     int values[PD_OPTION_INTS_MAX];
@@ -91,11 +91,5 @@ pd_status pd_options_parse(pd_parsed *out, const pd_option *table, void *options
 
 /* PD_USAGE if a required option, which is a TEXT, was not given. */
 pd_status pd_options_check(const pd_option *table, const void *options);
-
-/* Writes "; did you mean '<dashes><name>'?" with the one of names[count] that resembles `word`
- * most;
- * "" if none does. */
-void pd_options_suggest(char text[PD_OPTIONS_SUGGESTION], const char *dashes, const char *word,
-                        const char *const *names, int count);
 
 #endif

@@ -6,7 +6,8 @@
 
 typedef struct arguments {
     const char *output;
-    int format; /* pd_prediction_format */
+    int format;       /* pd_prediction_format */
+    double threshold; /* 0: not given */
     int threads;
 } arguments;
 
@@ -17,6 +18,10 @@ static const pd_option options[] = {
          (const char *const[]){[PD_PREDICTION_CSV] = "csv", [PD_PREDICTION_JSONL] = "jsonl", NULL}},
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, output), "FILE",
      "write to FILE, all or nothing, instead of to standard output", .complete = PD_COMPLETE_FILES},
+    {"threshold", 0, PD_OPTION_NUMBER, offsetof(arguments, threshold), "X",
+     "call a probability of X or more PNEUMONIA, instead of the checkpoint's threshold; evaluate "
+     "chooses one for a target sensitivity",
+     .low = 0, .high = 1, .above_low = true},
     PD_OPTION_THREADS(arguments, threads),
     {0}};
 
@@ -28,6 +33,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     pd_predict_options predict = {.checkpoint = operands[0],
                                   .inputs = (const char *const *)operands + 1,
                                   .input_count = count - 1,
+                                  .threshold = given->threshold,
                                   .threads = given->threads};
     for (int i = 0; i < count; i++)
         if (operands[i][0] == '\0')
@@ -50,7 +56,8 @@ const pd_command pd_command_predict = {
     .summary = "classify images",
     .description =
         "Writes a row for every image: path, probability (of pneumonia), label (NORMAL "
-        "or PNEUMONIA, at the threshold that the checkpoint chose on its validation fold), refer, "
+        "or PNEUMONIA, at the threshold that the checkpoint chose on its validation fold, or at "
+        "--threshold, to which the band of doubt is extended), refer, "
         "reason, error. A folder stands for all files in it and below it, sorted, except hidden "
         "ones. A file that is not a readable image has a row with an error; the other files are "
         "still classified, and the exit code is 1.\n\n"

@@ -8,6 +8,8 @@
 #include "pneumo/data/patient.h"
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/io/lock.h"
+#include "pneumo/metrics/calibration.h"
+#include "pneumo/metrics/decision.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 #include "results_fold.h"
@@ -23,7 +25,9 @@
 struct pd_evaluation {
     pd_classifier *classifier;
     pd_ensemble_data data;
-    uint8_t *seen; /* from pd_seen_find; NULL: none */
+    uint8_t *seen;             /* from pd_seen_find; NULL: none */
+    pd_decision decision;      /* of the checkpoint, or with another threshold */
+    double target_sensitivity; /* that the threshold is yet to be chosen for; 0: none */
     pd_results results;
 };
 
@@ -53,12 +57,43 @@ static pd_status stress_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold f
         members[i].options.hold = true;
     pd_comm_set_position(comm, "stress test of the %s fold",
                          fold == PD_VAL ? "validation" : "test");
-    pd_status status = pd_stress_run(out, comm, members, evaluation->data.count,
-                                     &pd_classifier_checkpoint(evaluation->classifier)->decision);
+    pd_status status =
+        pd_stress_run(out, comm, members, evaluation->data.count, &evaluation->decision);
     if (status == PD_OK)
         pd_log_info("stress test of the %s fold: %lld of %lld images under %d changes",
                     fold == PD_VAL ? "validation" : "test", (long long)out->images,
                     (long long)out->fold_images, PD_CHANGES);
+    return status;
+}
+
+/* Chooses the threshold for the target sensitivity on the scores of the validation fold, without
+ * those that calibration has used. On rank 0. */
+static pd_status choose_threshold(pd_evaluation *evaluation, const pd_score *scores, size_t count)
+{
+    pd_status status = PD_OK;
+    pd_decision *decision = &evaluation->decision;
+    pd_score *own = NULL;
+    size_t kept = 0;
+    double threshold;
+    char how[sizeof decision->rule];
+    PD_TRY(pd_alloc(&own, count, sizeof *own));
+    for (size_t i = 0; i < count; i++)
+        if (evaluation->seen == NULL || !evaluation->seen[scores[i].id])
+            own[kept++] = scores[i];
+    pd_scores_decide(own, kept, decision->temperature, decision->views);
+    PD_TRY(pd_threshold_choose(&threshold, own, kept, evaluation->target_sensitivity));
+    snprintf(how, sizeof how,
+             "%.6g, highest specificity with sensitivity of at least %g %% on the validation fold "
+             "of this data set (--target-sensitivity)",
+             threshold, 100 * evaluation->target_sensitivity);
+    pd_decision_replace(decision, threshold, how);
+    PD_TRY(pd_band_choose(&decision->refer_low, &decision->refer_high, own, kept, threshold,
+                          PD_BAND_ERROR));
+    snprintf(decision->fold, sizeof decision->fold, "val");
+cleanup:
+    free(own);
+    if (status != PD_OK)
+        pd_error_prefix(status, "validation fold");
     return status;
 }
 
@@ -82,9 +117,13 @@ static pd_status evaluate_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold
     const int64_t *ids = pd_mean_scorer_ids(scorer, &id_count);
     PD_TRY(pd_outside_count(&out->outside, comm, checkpoint, dataset_of(evaluation), ids, id_count,
                             evaluation->results.threads));
+    if (pd_comm_rank(comm) == 0 && fold == PD_VAL && evaluation->target_sensitivity > 0)
+        status = choose_threshold(evaluation, scores, count);
+    PD_TRY(pd_comm_agree(comm, status));
+    PD_TRY(pd_comm_broadcast(comm, &evaluation->decision, sizeof evaluation->decision, 0));
     if (pd_comm_rank(comm) == 0) {
         const pd_fold_basis basis = {
-            .decision = &checkpoint->decision,
+            .decision = &evaluation->decision,
             .ids = ids,
             .id_count = id_count,
             .samples = evaluation->results.samples,
@@ -138,12 +177,27 @@ static pd_label find_used_up(const pd_evaluation *evaluation, pd_fold fold)
     const pd_sample *samples = pd_dataset_samples(dataset_of(evaluation));
     int64_t seen[PD_LABELS] = {0}, fresh[PD_LABELS] = {0};
     for (int64_t i = 0; i < pd_dataset_get_info(dataset_of(evaluation))->count; i++)
-        if (samples[i].fold == fold && pd_tasks[job->task].class_of(&samples[i]) >= 0)
+        if (evaluation->seen != NULL && samples[i].fold == fold &&
+            pd_tasks[job->task].class_of(&samples[i]) >= 0)
             (evaluation->seen[i] ? seen : fresh)[samples[i].label]++;
     for (pd_label label = PD_NORMAL; label < PD_LABELS; label++)
         if (seen[label] > 0 && fresh[label] == 0)
             return label;
     return PD_LABELS;
+}
+
+/* Chooses the threshold on a validation fold that is not evaluated. Collective. */
+static pd_status score_validation(pd_evaluation *evaluation, pd_comm *comm)
+{
+    pd_results_fold *val = &evaluation->results.val;
+    if (!is_usable(evaluation, PD_VAL, true) || find_used_up(evaluation, PD_VAL) != PD_LABELS)
+        return pd_fail("%s: no images in its val fold to choose a threshold on, or calibration has "
+                       "used them: give --threshold instead",
+                       evaluation->results.data_path);
+    pd_status status = evaluate_fold(evaluation, comm, PD_VAL, val);
+    free(val->scores);
+    *val = (pd_results_fold){.present = false};
+    return status;
 }
 
 /* Clears *usable if calibration has used up a class of the fold, and fails if there is no other
@@ -178,6 +232,18 @@ static int64_t count_parameters(const pd_classifier *classifier)
     return sum;
 }
 
+/* The decision of the checkpoint, or with the threshold given. */
+static void set_decision(pd_evaluation *evaluation, const pd_evaluate_options *options)
+{
+    char how[sizeof evaluation->decision.rule];
+    evaluation->decision = pd_classifier_checkpoint(evaluation->classifier)->decision;
+    evaluation->target_sensitivity = options->target_sensitivity;
+    if (options->threshold > 0) {
+        snprintf(how, sizeof how, "%.6g, given (--threshold)", options->threshold);
+        pd_decision_replace(&evaluation->decision, options->threshold, how);
+    }
+}
+
 static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
                         const pd_evaluate_options *options)
 {
@@ -209,15 +275,17 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
         results->target_sensitivity = checkpoint->site.target_sensitivity;
         results->target_specificity = checkpoint->site.target_specificity;
     }
-    results->decision_fold = checkpoint->decision.fold;
-    results->decision_rule = checkpoint->decision.rule;
+    set_decision(evaluation, options);
+    results->decision_fold = evaluation->decision.fold;
+    results->decision_rule = evaluation->decision.rule;
+    if (options->target_sensitivity > 0)
+        results->target_sensitivity = options->target_sensitivity;
     results->temperature = checkpoint->decision.temperature;
     results->views = checkpoint->decision.views;
-    results->refer_low = checkpoint->decision.refer_low;
-    results->refer_high = checkpoint->decision.refer_high;
     results->test_looks = checkpoint->test_looks;
     results->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
-    results->other_threshold = checkpoint->state.epoch_step > 0;
+    results->other_threshold = checkpoint->state.epoch_step > 0 && options->threshold == 0 &&
+                               options->target_sensitivity == 0;
     PD_TRY(pd_patients_unknown(&results->unknown_patients, dataset_of(evaluation)));
     PD_TRY(pd_folds_leaks(&results->leaks, &example, pd_dataset_samples(dataset_of(evaluation)),
                           info->count));
@@ -307,11 +375,15 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     if (options->val != val || options->test != test)
         pd_log_info("%s has no images in its %s fold, which is left out",
                     evaluation->results.data_path, val ? "test" : "val");
-    PD_TRY(find_seen(evaluation, comm, val, test));
+    PD_TRY(find_seen(evaluation, comm, val || options->target_sensitivity > 0, test));
     PD_TRY(check_used_up(evaluation, PD_VAL, &val, test));
     PD_TRY(check_used_up(evaluation, PD_TEST, &test, val));
     if (val)
         PD_TRY(evaluate_fold(evaluation, comm, PD_VAL, &evaluation->results.val));
+    else if (options->target_sensitivity > 0)
+        PD_TRY(score_validation(evaluation, comm));
+    evaluation->results.refer_low = evaluation->decision.refer_low;
+    evaluation->results.refer_high = evaluation->decision.refer_high;
     if (test)
         PD_TRY(evaluate_fold(evaluation, comm, PD_TEST, &evaluation->results.test));
     if (options->stress && val)

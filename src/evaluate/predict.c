@@ -9,6 +9,7 @@
 #include "pneumo/data/files.h"
 #include "pneumo/data/profile.h"
 #include "pneumo/evaluate/classifier.h"
+#include "pneumo/metrics/decision.h"
 #include "pneumo/train/threads.h"
 
 #include <errno.h>
@@ -190,6 +191,18 @@ static pd_status find_files(pd_predictor *predictor)
     return status;
 }
 
+/* In memory; the file keeps its threshold. */
+static void replace_threshold(pd_predictor *predictor)
+{
+    pd_decision *decision = &pd_classifier_checkpoint(predictor->classifier)->decision;
+    double given = predictor->options->threshold;
+    if (given <= 0)
+        return;
+    pd_log_info("threshold %.6g (--threshold) instead of %.6g, %s", given, decision->threshold,
+                decision->rule);
+    pd_decision_replace(decision, given, "given");
+}
+
 static pd_status set_up(pd_predictor *predictor)
 {
     pd_status status = PD_OK;
@@ -197,6 +210,7 @@ static pd_status set_up(pd_predictor *predictor)
     predictor->threads = pd_threads_choose(predictor->comm, predictor->options->threads);
     PD_TRY(pd_classifier_load(&predictor->classifier, predictor->options->checkpoint, CHUNK,
                               predictor->threads));
+    replace_threshold(predictor);
     PD_TRY(pd_alloc(&predictor->packed, BLOCK, pd_classifier_packed_size(predictor->classifier)));
     PD_TRY(pd_alloc(&predictor->predictions, BLOCK, sizeof *predictor->predictions));
     if (pd_comm_rank(predictor->comm) == 0) {

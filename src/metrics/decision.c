@@ -97,3 +97,12 @@ pd_status pd_decision_make(pd_decision *out, double *probability, const pd_decis
 cleanup:
     return status;
 }
+
+void pd_decision_replace(pd_decision *decision, double threshold, const char *how)
+{
+    decision->threshold = threshold;
+    decision->refer_low = fmin(decision->refer_low, threshold);
+    decision->refer_high = fmax(decision->refer_high, threshold);
+    snprintf(decision->rule, sizeof decision->rule, "%s", how);
+    snprintf(decision->fold, sizeof decision->fold, "given");
+}

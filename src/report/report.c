@@ -221,6 +221,23 @@ static void print_verdict(FILE *out, const char *name, double value, double targ
             value >= target ? "met" : "missed");
 }
 
+/* Whether images like these may well have the other verdict. */
+static bool is_uncertain(pd_figure figure, double target)
+{
+    return figure.value >= target ? figure.low < target : figure.high >= target;
+}
+
+static void print_uncertain(FILE *out, const char *name, pd_figure figure, int64_t images,
+                            const char *class_name, double target)
+{
+    if (!isnan(figure.value) && is_uncertain(figure, target))
+        fprintf(out,
+                "%" PRId64 " %s image%s: too few to be certain of the %s, 95 %% interval %.1f to "
+                "%.1f %%\n",
+                images, class_name, images == 1 ? "" : "s", name, 100 * figure.low,
+                100 * figure.high);
+}
+
 /* "0.9986 [0.9974, 0.9997]" */
 static void print_area(FILE *out, pd_figure area)
 {
@@ -310,5 +327,13 @@ void pd_report_print(FILE *out, const pd_results *results)
         print_verdict(out, "specificity", results->test.chosen.specificity.value,
                       results->target_specificity);
         fputc('\n', out);
+        const pd_metrics *chosen = &results->test.chosen;
+        const pd_confusion *of = &chosen->confusion;
+        print_uncertain(out, "sensitivity", chosen->sensitivity,
+                        of->true_positive + of->false_negative, "pneumonia",
+                        results->target_sensitivity);
+        print_uncertain(out, "specificity", chosen->specificity,
+                        of->true_negative + of->false_positive, "normal",
+                        results->target_specificity);
     }
 }

@@ -70,7 +70,38 @@ pd_status pd_key_fail_section(const pd_keys *keys, const char *section)
         if (begins_section(keys, i))
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "",
                                      keys->keys[i].section);
+    int nearest = -1, least = 3; /* names that differ more are not similar */
+    for (int i = 0; i < keys->count; i++) {
+        int distance = pd_text_distance(section, keys->keys[i].section);
+        if (distance < least) {
+            least = distance;
+            nearest = i;
+        }
+    }
+    if (nearest >= 0)
+        return pd_fail("section '%s' is unknown; did you mean '%s'? sections are %s", section,
+                       keys->keys[nearest].section, list);
     return pd_fail("section '%s' is unknown; sections are %s", section, list);
+}
+
+char *pd_key_suggest_section(char text[PD_KEY_SUGGESTION], const pd_keys *keys, const char *name)
+{
+    size_t used = 0;
+    const int most = (int)(strlen(name) + 1) / 3; /* names that differ more are not similar */
+    int least = most + 1;
+    text[0] = '\0';
+    for (int i = 0; i < keys->count; i++) {
+        int distance = pd_text_distance(name, keys->keys[i].name);
+        least = distance < least ? distance : least;
+    }
+    for (int i = 0; i < keys->count && used < PD_KEY_SUGGESTION; i++)
+        if (least <= most && pd_text_distance(name, keys->keys[i].name) == least)
+            used += (size_t)snprintf(text + used, PD_KEY_SUGGESTION - used, "%s%s.%s",
+                                     used == 0 ? "; did you mean " : " or ", keys->keys[i].section,
+                                     keys->keys[i].name);
+    if (used > 0 && used < PD_KEY_SUGGESTION)
+        snprintf(text + used, PD_KEY_SUGGESTION - used, "?");
+    return text;
 }
 
 /* A key of the same name in another section is a better suggestion than a similar name. */

@@ -61,6 +61,11 @@ enum { PD_KEY_TEXT_MAX = 180 }; /* characters of a text */
 bool pd_key_has_section(const pd_keys *keys, const char *section);
 pd_status pd_key_fail_section(const pd_keys *keys, const char *section);
 
+/* Writes "; did you mean train.epochs?" with the keys of all sections whose name is, or resembles,
+ * `name`; "" if there is none. Returns `text`. */
+enum { PD_KEY_SUGGESTION = 160 };
+char *pd_key_suggest_section(char text[PD_KEY_SUGGESTION], const pd_keys *keys, const char *name);
+
 /* The index of a key. An unknown one is an error that suggests a similar key. */
 pd_status pd_key_find(int *index, const pd_keys *keys, const char *section, const char *name);
 

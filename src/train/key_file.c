@@ -76,7 +76,9 @@ static int handle_key(void *user, const char *section, const char *name, const c
     const pd_key_file *file = r->file;
     int index = 0;
     if (section[0] == '\0') {
-        r->status = pd_fail("key '%s' precedes the first [section]", name);
+        char meant[PD_KEY_SUGGESTION];
+        r->status = pd_fail("key '%s' precedes the first [section]%s", name,
+                            pd_key_suggest_section(meant, file->keys, name));
         return 0;
     }
     if (file->rename != NULL)
@@ -132,7 +134,10 @@ static pd_status apply_override(const reading *r, const char *override)
         *equals = '\0';
     char *dot = strchr(copy, '.');
     if (equals == NULL || dot == NULL) {
-        status = pd_fail("write it as section.key=value");
+        char meant[PD_KEY_SUGGESTION] = "";
+        if (dot == NULL)
+            pd_key_suggest_section(meant, file->keys, trim(copy));
+        status = pd_fail("write it as section.key=value%s", meant);
         goto cleanup;
     }
     *dot = '\0';

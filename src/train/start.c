@@ -40,6 +40,7 @@ cleanup:
 static pd_status weigh_classes(pd_trainer *trainer, const int32_t *labels, size_t count)
 {
     const pd_task *task = trainer->step.task;
+    const pd_sampling *sampling = &trainer->job->sampling;
     size_t counts[PD_CLASSES_MAX] = {0};
     for (size_t i = 0; i < count; i++)
         counts[labels[i]]++;
@@ -49,6 +50,10 @@ static pd_status weigh_classes(pd_trainer *trainer, const int32_t *labels, size_
                 "%s: the train fold has no image of class %s: pack the images again with "
                 "other --folds",
                 trainer->job->file, task->class_names[i]);
+        if (sampling->balance == PD_BALANCE_OVERSAMPLE && counts[i] < (size_t)sampling->lanes)
+            return pd_fail("%s: the train fold has %zu %s images, too few for %d lanes: lower "
+                           "train.lanes, or set data.balance = none",
+                           trainer->job->file, counts[i], task->class_names[i], sampling->lanes);
         trainer->class_weight[i] =
             trainer->job->sampling.balance == PD_BALANCE_WEIGHTS
                 ? (float)((double)count / (double)task->classes / (double)counts[i])

@@ -380,7 +380,7 @@ job() {
     refuse "job: $1" 1 "$2" "$p" train job.ini --run run --data data.h5
 }
 job "an unknown key" "^job.ini:3: section \[train\] has no key 'epoch'; did you mean 'epochs' in \[train\]\?$" <<<$'[train]\n# how long\nepoch = 3'
-job "an unknown section" "^job.ini:1: section 'trian' is unknown; sections are run, data," <<<$'[trian]\nepochs = 3'
+job "an unknown section" "^job.ini:1: section 'trian' is unknown; did you mean 'train'. sections are run, data," <<<$'[trian]\nepochs = 3'
 job "a key twice" "^job.ini:4: key 'epochs' is already set in line 2$" <<<$'[train]\nepochs = 3\n\nepochs = 4'
 job "a value out of range" '^job.ini:2: learning_rate = -3 is out of range \(0, 1000\]$' <<<$'[train]\nlearning_rate = -3'
 job "a value that is no number" "^job.ini:2: batch = 'some' is not a whole number$" <<<$'[train]\nbatch = some'

@@ -582,6 +582,32 @@ static void test_print_verdict(void **state)
     }
 }
 
+/* Met or missed, by a figure whose interval has the target in it. */
+static void test_print_uncertain(void **state)
+{
+    (void)state;
+    pd_results r = make_report();
+    pd_metrics *chosen = &r.test.chosen;
+    chosen->confusion = (pd_confusion){.true_positive = 1, .true_negative = 800};
+    chosen->sensitivity = pd_wilson(1, 1);
+    chosen->specificity = pd_wilson(800, 800);
+    char *text = print(&r);
+    check_has(text, "(target 95 %): met; ");
+    check_has(text, "\n1 pneumonia image: too few to be certain of the sensitivity, 95 % interval "
+                    "20.7 to 100.0 %\n");
+    assert_null(strstr(text, "certain of the specificity"));
+    free(text);
+    chosen->confusion =
+        (pd_confusion){.true_positive = 900, .true_negative = 6, .false_positive = 2};
+    chosen->sensitivity = pd_wilson(900, 900);
+    chosen->specificity = pd_wilson(6, 8);
+    text = print(&r);
+    check_has(text, "\n8 normal images: too few to be certain of the specificity, 95 % interval "
+                    "40.9 to ");
+    assert_null(strstr(text, "certain of the sensitivity"));
+    free(text);
+}
+
 /* Both outputs name the model and the class that it predicts. */
 static void test_one_class_is_called_out(void **state)
 {
@@ -720,6 +746,7 @@ int main(void)
         cmocka_unit_test(test_print_stress_of_one_class),
         cmocka_unit_test(test_print_content),
         cmocka_unit_test(test_print_verdict),
+        cmocka_unit_test(test_print_uncertain),
         cmocka_unit_test(test_one_class_is_called_out),
         cmocka_unit_test(test_shape_is_called_out),
         cmocka_unit_test(test_warnings_of_data),

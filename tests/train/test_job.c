@@ -141,7 +141,8 @@ static void test_mistakes_in_names(void **state)
 {
     (void)state;
     expect_error("\n[trian]\nepochs = 3\n",
-                 "dir/t.ini:2: section 'trian' is unknown; sections are run, data, model, train, "
+                 "dir/t.ini:2: section 'trian' is unknown; did you mean 'train'? sections are "
+                 "run, data, model, train, "
                  "regularise, augment, evaluate");
     expect_begin("[run]\nseed = 3\n[]\n", "dir/t.ini:3: section '' is unknown");
     expect_begin("[empty]", "dir/t.ini:1: section 'empty' is unknown");
@@ -158,7 +159,9 @@ static void test_mistakes_in_names(void **state)
                  "dir/t.ini:4: key 'batch' is already set in line 2");
     expect_error("[train]\nbatch = 8\n  batch = 16\n",
                  "dir/t.ini:3: key 'batch' is already set in line 2");
-    expect_error("seed = 1\n[run]\n", "dir/t.ini:1: key 'seed' precedes the first [section]");
+    expect_error("seed = 1\n[run]\n",
+                 "dir/t.ini:1: key 'seed' precedes the first [section]; did you "
+                 "mean run.seed?");
 }
 
 static void test_mistakes_in_values(void **state)
@@ -350,7 +353,10 @@ static void test_overrides(void **state)
     const char *const bad[][2] = {
         {"train.batch=0", "--set train.batch=0: batch = 0 is out of range [1, 1048576]"},
         {"train.batch", "--set train.batch: write it as section.key=value"},
-        {"batch=8", "--set batch=8: write it as section.key=value"},
+        {"batch=8", "--set batch=8: write it as section.key=value; did you mean train.batch?"},
+        {"epoch=8", "--set epoch=8: write it as section.key=value; did you mean train.epochs?"},
+        {"flipp=8", "--set flipp=8: write it as section.key=value; did you mean augment.flip?"},
+        {"nothing=8", "--set nothing=8: write it as section.key=value"},
         {"", "--set : write it as section.key=value"},
         {"train.batsch=8",
          "--set train.batsch=8: section [train] has no key 'batsch'; did you mean "
@@ -366,7 +372,8 @@ static void test_overrides(void **state)
     }
     const char *const sections[] = {"trian.batch=8", longer};
     assert_int_equal(pd_job_parse(&job, "t.ini", "", &sections[0], 1), PD_USAGE);
-    assert_non_null(strstr(pd_error_message(), "section 'trian' is unknown; sections are"));
+    assert_non_null(
+        strstr(pd_error_message(), "section 'trian' is unknown; did you mean 'train'?"));
     assert_int_equal(pd_job_parse(&job, "t.ini", "", &sections[1], 1), PD_USAGE);
     assert_non_null(strstr(pd_error_message(), "folder is longer than 180 characters"));
 }

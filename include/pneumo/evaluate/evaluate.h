@@ -14,8 +14,10 @@ typedef struct pd_evaluate_options {
     const char *data; /* NULL: the data set of the checkpoint's job */
     bool val, test;   /* which folds; if one of the two is empty it is left out */
     bool stress; /* also run the stress test on these folds; at the end of training only on val */
-    bool by_training; /* see pd_evaluate */
-    int threads;      /* per rank; 0: chosen by pd_threads_choose */
+    double threshold;          /* replaces that of the checkpoint; 0: not */
+    double target_sensitivity; /* the threshold is chosen for it on the val fold; 0: not */
+    bool by_training;          /* see pd_evaluate */
+    int threads;               /* per rank; 0: chosen by pd_threads_choose */
 } pd_evaluate_options;
 
 /* Scores the folds over all ranks. On rank 0 the results are filled except for seconds and
@@ -25,6 +27,9 @@ typedef struct pd_evaluate_options {
  * model chosen by it is no longer tested by it. The evaluation at the end of training counts once,
  * however often it is repeated. If the checkpoint cannot be written, a warning says so. For several
  * checkpoints each one is counted.
+ *
+ * A threshold that is given, or chosen for a target sensitivity on the validation fold of the data
+ * set, is used for all figures, which say so; the checkpoint keeps its own.
  *
  * The decision of several checkpoints is chosen on the data set that they were trained on,
  * whichever data is evaluated (pd_ensemble_assemble). Collective; all ranks return the same status.

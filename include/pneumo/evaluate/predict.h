@@ -35,7 +35,8 @@ typedef struct pd_predict_options {
     const char *checkpoint;    /* path */
     const char *const *inputs; /* [input_count] files and folders, as for pd_files_find */
     int input_count;
-    int threads; /* per rank; 0: chosen by pd_threads_choose */
+    double threshold; /* replaces that of the checkpoint; 0: not */
+    int threads;      /* per rank; 0: chosen by pd_threads_choose */
     pd_prediction_sink sink;
 } pd_predict_options;
 

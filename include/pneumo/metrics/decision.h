@@ -26,4 +26,8 @@ typedef struct pd_decision_rule {
 pd_status pd_decision_make(pd_decision *out, double *probability, const pd_decision_rule *rule,
                            pd_score *scores, size_t count);
 
+/* Replaces the threshold. The band of doubt is extended to it, so that outside of the band no call
+ * changes. `how` says who chose the threshold. */
+void pd_decision_replace(pd_decision *decision, double threshold, const char *how);
+
 #endif
