@@ -379,6 +379,44 @@ static void gradients_equal_the_whole_networks(void **state)
     pd_network_destroy(&whole);
 }
 
+static pd_network *residual_network(const char *upto)
+{
+    pd_network *net;
+    const pd_layer_spec four = {.units = 4, .relu = true};
+    assert_int_equal(pd_network_create(&net, (pd_shape){1, 1, SIZE}), PD_OK);
+    int a = pd_network_add(net, "dense", "a", PD_NETWORK_INPUT, four);
+    int b = pd_network_add(net, "dense", "b", a, four);
+    int sum = pd_network_add2(net, "add", "sum", a, b, (pd_layer_spec){0});
+    int c = pd_network_add(net, "dense", "c", sum, four);
+    int d = pd_network_add(net, "dense", "d", b, four);
+    int all = pd_network_add2(net, "add", "all", c, d, (pd_layer_spec){0});
+    int last = pd_network_add2(net, "add", "last", all, sum, (pd_layer_spec){0});
+    pd_network_add(net, "dense", "head", last, (pd_layer_spec){.units = 1});
+    plan_frozen(net, upto, 0);
+    fill(net);
+    return net;
+}
+
+/* The same where several outputs of frozen layers are read above them. */
+static void shortcuts_across_the_boundary(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b", "c", "d"};
+    size_t all, count;
+    pd_network *whole = residual_network("");
+    float *wanted = step(whole, images, SIZE, &all);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        pd_network *net = residual_network(names[i]);
+        float *got = step(net, images, SIZE, &count);
+        assert_true(count > 0 && count < all);
+        assert_memory_equal(got, wanted + (all - count), count * sizeof *got);
+        free(got);
+        pd_network_destroy(&net);
+    }
+    free(wanted);
+    pd_network_destroy(&whole);
+}
+
 /* Frozen batch normalisation takes no sums over the lanes, so the lanes may be cut into passes. */
 static void passes_do_not_change_bits(void **state)
 {
@@ -489,6 +527,7 @@ int main(void)
         cmocka_unit_test(blocks_have_names),
         cmocka_unit_test(others_learn_as_if_alone),
         cmocka_unit_test(gradients_equal_the_whole_networks),
+        cmocka_unit_test(shortcuts_across_the_boundary),
         cmocka_unit_test(passes_do_not_change_bits),
         cmocka_unit_test(dropout_between_frozen_layers_is_off),
         cmocka_unit_test(frozen_layers_cost_no_backward_pass_and_less_memory),

@@ -509,6 +509,56 @@ static void test_unfreezing(void **state)
     }
 }
 
+/* Moving statistics of frozen layers join the average when their layers are trained, as in a new
+ * run. */
+static void test_unfreezing_state(void **state)
+{
+    (void)state;
+    enum { SWITCH = 40, END = 43, UNITS = 2 };
+    pd_job job = job_of(PD_SGD);
+    pd_network *networks[2];
+    pd_optimizer *optimizer;
+    size_t count, states;
+    double norm, wanted = 1;
+    job.optimizer.ema = 0.99;
+    for (int i = 0; i < 2; i++) {
+        check(pd_network_create(&networks[i], (pd_shape){1, 1, 3}));
+        int x = pd_network_add(networks[i], "dense", "a", PD_NETWORK_INPUT,
+                               (pd_layer_spec){.units = UNITS});
+        x = pd_network_add(networks[i], "batchnorm", "n", x, (pd_layer_spec){0});
+        x = pd_network_add(networks[i], "dense", "b", x, (pd_layer_spec){.units = 1});
+        pd_network_add(networks[i], "batchnorm", "m", x, (pd_layer_spec){0});
+        check(pd_network_freeze(networks[i], i == 0 ? "n" : ""));
+        check(pd_network_plan(networks[i], &plan, 0, true));
+        float *moving = pd_network_state(networks[i], &states);
+        assert_int_equal(states, 2 * UNITS + 2);
+        for (size_t j = 0; j < states; j++)
+            moving[j] = 1;
+    }
+    float gradient[32] = {0}, *moving = pd_network_state(networks[1], &count);
+    check(pd_optimizer_create(&optimizer, &job.optimizer, networks[0]));
+    pd_optimizer_step(optimizer, gradient, 0.1, SWITCH - 1, &norm);
+    check(pd_optimizer_unfreeze(&optimizer, networks[1], SWITCH));
+    for (int step = SWITCH; step < END; step++) {
+        for (size_t j = 0; j < states; j++)
+            moving[j] += 1;
+        pd_optimizer_step(optimizer, gradient, 0.1, step, &norm);
+        double decay = (1.0 + step - SWITCH) / (10.0 + step - SWITCH);
+        wanted = decay * wanted + (1 - decay) * moving[0];
+    }
+    double later = 1; /* of the layer that was trained all along */
+    for (int step = SWITCH; step < END; step++) {
+        double decay = (1.0 + step) / (10.0 + step);
+        later = decay * later + (1 - decay) * (2 + step - SWITCH);
+    }
+    pd_optimizer_swap_average(optimizer);
+    for (size_t j = 0; j < states; j++)
+        assert_true(fabs(moving[j] - (j < 2 * UNITS ? wanted : later)) < 1e-5);
+    pd_optimizer_destroy(&optimizer);
+    pd_network_destroy(&networks[0]);
+    pd_network_destroy(&networks[1]);
+}
+
 /* Steps of a large network on `threads` threads; *out (free()) holds weights, average and norms. */
 static size_t run_threads(int threads, pd_optimizer_kind kind, float **out)
 {
@@ -572,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_rate_decay),
         cmocka_unit_test(test_l2_sp),
         cmocka_unit_test(test_unfreezing),
+        cmocka_unit_test(test_unfreezing_state),
         cmocka_unit_test(test_same_bits_on_any_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
