@@ -26,7 +26,6 @@ extern "C" {
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <mutex>
 #include <vector>
 #include <zlib.h>
@@ -38,13 +37,6 @@ namespace
  * into nested sequences by recursion. Radiographs have a few hundred elements and items. */
 constexpr size_t HEADER_MAX = 16 << 20, INFLATED_MAX = 2 * static_cast<size_t>(PD_IMAGE_FILE_MAX);
 constexpr int ITEMS_MAX = 4096;
-
-struct Free {
-    void operator()(void *block) const
-    {
-        free(block);
-    }
-};
 
 /* What is parsed: the data set's bytes, inflated if the transfer syntax is deflated. */
 struct Source {
@@ -339,30 +331,37 @@ pd_status decode_jpeg2000(pd_dicom *out, DcmPixelData *pixels, E_TransferSyntax 
     return pd_jpeg2000_decode(out->samples, out->height, out->width, stream.data(), stream.size());
 }
 
+/* Decodes the frame with DCMTK, taking the samples to have the bits of `allocated`. */
+OFCondition decode_cells(pd_dicom *out, int allocated, DcmDataset &dataset, DcmPixelData *pixels)
+{
+    const size_t count = static_cast<size_t>(out->height) * static_cast<size_t>(out->width);
+    const size_t bytes = count * static_cast<size_t>(allocated / 8), room = bytes + bytes % 2;
+    std::vector<uint16_t> frame(room / 2);
+    Uint32 fragment = 0;
+    OFString colour;
+    dataset.putAndInsertUint16(DCM_BitsAllocated, static_cast<Uint16>(allocated));
+    const OFCondition done = pixels->getUncompressedFrame(&dataset, 0, fragment, frame.data(),
+                                                          static_cast<Uint32>(room), colour);
+    const uint8_t *narrow = reinterpret_cast<const uint8_t *>(frame.data());
+    for (size_t i = 0; i < count; i++)
+        out->samples[i] = allocated == 8 ? narrow[i] : frame[i];
+    return done;
+}
+
 pd_status decode_frame(pd_dicom *out, const Cell &cell, DcmDataset &dataset, DcmPixelData *pixels,
                        bool encapsulated)
 {
-    const size_t count = static_cast<size_t>(out->height) * static_cast<size_t>(out->width);
-    const size_t bytes = count * static_cast<size_t>(cell.allocated / 8);
+    const size_t bytes = static_cast<size_t>(out->height) * static_cast<size_t>(out->width) *
+                         static_cast<size_t>(cell.allocated / 8);
     if (!encapsulated && pixels->getLength() < bytes)
         return pd_fail("the DICOM image is cut short: %lu of %zu bytes",
                        static_cast<unsigned long>(pixels->getLength()), bytes);
-    const size_t room = bytes + bytes % 2;
-    void *block = nullptr;
-    pd_status status = pd_alloc(&block, room, 1);
-    if (status != PD_OK)
-        return status;
-    std::unique_ptr<void, Free> frame(block);
-    Uint32 fragment = 0;
-    OFString colour;
-    OFCondition done = pixels->getUncompressedFrame(&dataset, 0, fragment, frame.get(),
-                                                    static_cast<Uint32>(room), colour);
+    OFCondition done = decode_cells(out, cell.allocated, dataset, pixels);
+    /* Some writers compress samples of 8 bits although the header allocates 16. */
+    if (done.bad() && encapsulated && cell.allocated == 16 && out->stored_bits <= 8)
+        done = decode_cells(out, 8, dataset, pixels);
     if (done.bad())
         return pd_fail("the DICOM image is damaged or cut short (%s)", done.text());
-    const uint8_t *narrow = static_cast<uint8_t *>(frame.get());
-    const uint16_t *wide = static_cast<uint16_t *>(frame.get());
-    for (size_t i = 0; i < count; i++)
-        out->samples[i] = cell.allocated == 8 ? narrow[i] : wide[i];
     return PD_OK;
 }
 
