@@ -79,6 +79,9 @@ static void print_result(const pd_pack_result *result, const char *output)
     printf("patients   %s\n", info->grouping);
     printf("left out   %lld exact duplicates, %lld unreadable, %lld other files\n",
            (long long)info->duplicates, (long long)result->bad, (long long)result->left_out);
+    if (result->lateral + result->other > 0)
+        printf("           %lld lateral views, %lld of other modalities\n",
+               (long long)result->lateral, (long long)result->other);
     printf("copies     %lld pairs of images that are almost the same, %lld of them of two %s\n",
            (long long)result->near_pairs, (long long)result->near_joined,
            pd_patients_noun(info->unknown_patients));
@@ -137,6 +140,8 @@ static const pd_option options[] = {
     {"patient-pattern", 0, PD_OPTION_TEXT, offsetof(arguments, pack.patient_pattern), "REGEX",
      .help = "the patient of a file: the first group of this POSIX extended regular expression in "
              "its path, such as '([0-9]+)_'"},
+    {"lateral", 0, PD_OPTION_FLAG, offsetof(arguments, pack.keep_lateral), NULL,
+     .help = "pack lateral views too, which are left out if DICOM files state them"},
     {"skip-bad", 0, PD_OPTION_FLAG, offsetof(arguments, pack.skip_bad), NULL,
      .help = "leave out images that cannot be read instead of stopping"},
     {"threads", 't', PD_OPTION_INT, offsetof(arguments, pack.threads), "N",
@@ -165,6 +170,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     pack.recursive = given->pack.recursive;
     pack.allow_rest = given->pack.allow_rest;
     pack.patient_pattern = given->pack.patient_pattern;
+    pack.keep_lateral = given->pack.keep_lateral;
     pack.skip_bad = given->pack.skip_bad;
     if (given->pack.threads > 0)
         pack.threads = given->pack.threads;

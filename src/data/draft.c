@@ -46,6 +46,9 @@ static pd_status decode_file(pd_draft *draft, uint8_t *out, uint8_t *copy, const
     draft->height = (uint16_t)image.height;
     draft->width = (uint16_t)image.width;
     memcpy(draft->patient, image.patient, sizeof draft->patient);
+    draft->is_other = image.is_other;
+    draft->is_lateral = image.projection == PD_PROJECTION_LATERAL && !options->keep_lateral;
+    draft->names_patient = pd_image_identity_in(&image, name);
     PD_TRY(pd_image_resize(out, options->size, options->size, &image));
     PD_TRY(describe_image(draft, copy, &image));
 
@@ -123,5 +126,34 @@ cleanup:
         free(d.messages[i]);
     free(d.messages);
     pd_progress_end(&progress);
+    return status;
+}
+
+pd_draft_counts pd_drafts_count(const pd_draft *drafts, int64_t count)
+{
+    pd_draft_counts counts = {0};
+    for (int64_t i = 0; i < count; i++) {
+        counts.lateral += drafts[i].is_lateral && !drafts[i].is_other;
+        counts.other += drafts[i].is_other;
+        counts.named += drafts[i].names_patient && pd_draft_is_good(&drafts[i]);
+    }
+    return counts;
+}
+
+pd_status pd_drafts_hide_names(pd_scan *scan, const pd_draft *drafts, int64_t count)
+{
+    pd_status status = PD_OK;
+    for (int64_t i = 0; i < count && status == PD_OK; i++) {
+        pd_sample *sample = &scan->samples[drafts[i].slot];
+        char *name;
+        if (!drafts[i].names_patient)
+            continue;
+        status = pd_format(&name, "%s/image-%06lld.dcm", pd_label_names[sample->label],
+                           (long long)drafts[i].slot);
+        if (status == PD_OK) {
+            free(sample->name);
+            sample->name = name;
+        }
+    }
     return status;
 }

@@ -13,14 +13,24 @@ typedef struct pd_draft {
     int64_t slot;                   /* index in the spool and among the scanned samples */
     uint16_t height, width;         /* of the image before it was made square */
     bool bad;                       /* unreadable, to be left out */
+    bool is_lateral;                /* a lateral view, to be left out */
+    bool is_other;                  /* of another modality (pd_image.is_other), to be left out */
+    bool names_patient;             /* the file's path contains the identity of the patient */
     bool plain;                     /* pd_near_details */
     uint64_t hash;                  /* pd_near_hash */
     char patient[PD_IMAGE_PATIENT]; /* pd_image.patient */
 } pd_draft;
 
+/* Whether a draft is readable and wanted. */
+static inline bool pd_draft_is_good(const pd_draft *draft)
+{
+    return !draft->bad && !draft->is_lateral && !draft->is_other;
+}
+
 typedef struct pd_draft_options {
     const char *folder; /* that was scanned */
     int size;           /* side of the images in pixels; that of the spool */
+    bool keep_lateral;  /* lateral views are not left out */
     bool skip_bad;      /* count unreadable images in *bad with a warning, instead of failing */
     int threads;
 } pd_draft_options;
@@ -37,10 +47,20 @@ pd_status pd_drafts_decode(pd_draft *drafts, pd_spool *spool, pd_spool *copies, 
 pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_draft *drafts,
                              const pd_patient_rules *rules);
 
-/* Leaves the readable drafts without their exact duplicates, in order of slot, and updates *count.
- * Of duplicates, the first by name is kept. Patients that share an image become one patient, since
- * the image could otherwise be in two folds; its cause is UNKNOWN if the names differ in it. Two
- * labels for one image are an error that names both files. */
+/* What else was left out, and how many paths name their patient, among drafts[count]. */
+typedef struct pd_draft_counts {
+    int64_t lateral, other, named;
+} pd_draft_counts;
+pd_draft_counts pd_drafts_count(const pd_draft *drafts, int64_t count);
+
+/* Replaces the names of samples whose paths name their patient, "NORMAL/DOE_J.dcm", by
+ * "NORMAL/image-000012.dcm", with the number of the sample. */
+pd_status pd_drafts_hide_names(pd_scan *scan, const pd_draft *drafts, int64_t count);
+
+/* Leaves the readable drafts of frontal radiographs without their exact duplicates, in order of
+ * slot, and updates *count. Of duplicates, the first by name is kept. Patients that share an image
+ * become one patient, since the image could otherwise be in two folds; its cause is UNKNOWN if the
+ * names differ in it. Two labels for one image are an error that names both files. */
 pd_status pd_drafts_deduplicate(pd_draft *drafts, int64_t *count, int64_t *duplicates,
                                 pd_scan *scan, const char *folder);
 

@@ -19,7 +19,7 @@ pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_dr
     PD_TRY(pd_alloc(&first, count, sizeof *first));
     PD_TRY(pd_alloc(&slots, count, sizeof *slots));
     for (int64_t i = 0; i < scan->count; i++) {
-        if (drafts[i].bad)
+        if (!pd_draft_is_good(&drafts[i]))
             continue;
         slots[good] = i;
         hints[good++] =
@@ -88,7 +88,7 @@ pd_status pd_drafts_deduplicate(pd_draft *drafts, int64_t *count, int64_t *dupli
 
     PD_TRY(pd_joins_create(&joins, scan->patients));
     for (int64_t i = 0; i < *count; i++)
-        if (!drafts[i].bad)
+        if (pd_draft_is_good(&drafts[i]))
             drafts[good++] = drafts[i];
     qsort(drafts, (size_t)good, sizeof *drafts, compare_identities);
     for (int64_t i = 0; i < good; i++) {

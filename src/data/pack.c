@@ -208,6 +208,25 @@ static pd_status scan_folder(pd_scan *scan, const pd_pack_options *options)
     return status;
 }
 
+/* Says what DICOM files state that changes what is packed. */
+static void report_counts(pd_pack_result *result, const pd_draft *drafts, int64_t count)
+{
+    pd_draft_counts counts = pd_drafts_count(drafts, count);
+    result->lateral = counts.lateral;
+    result->other = counts.other;
+    result->named = counts.named;
+    if (counts.lateral > 0)
+        pd_log_warn("left out: %lld lateral views; --lateral packs them too",
+                    (long long)counts.lateral);
+    if (counts.other > 0)
+        pd_log_warn("left out: %lld images of other modalities than radiography",
+                    (long long)counts.other);
+    if (counts.named > 0)
+        pd_log_warn("%lld paths contain the name, ID, birth date or accession number of their "
+                    "patient; they are stored as NORMAL/image-000000.dcm and the like",
+                    (long long)counts.named);
+}
+
 /* What pd_pack works on. */
 typedef struct packer {
     const pd_pack_options *options;
@@ -230,8 +249,9 @@ static pd_status group(packer *p, int64_t *count)
 
     PD_TRY(pd_patient_rules_create(&rules, p->options->patient_pattern));
     PD_TRY(pd_drafts_identify(tally, &p->scan, p->drafts, rules));
-    PD_TRY(check_patients(&p->scan, p->options, tally));
     PD_TRY(pd_drafts_deduplicate(p->drafts, count, &p->result->info.duplicates, &p->scan, folder));
+    PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, *count));
+    PD_TRY(check_patients(&p->scan, p->options, tally));
     PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, *count, &p->copies));
     p->result->near_pairs = p->near.count;
     p->result->near_joined = p->near.joined;
@@ -252,11 +272,13 @@ static pd_status prepare(packer *p)
     pd_pack_result *result = p->result;
     const pd_draft_options draft = {.folder = options->folder,
                                     .size = options->size,
+                                    .keep_lateral = options->keep_lateral,
                                     .skip_bad = options->skip_bad,
                                     .threads = options->threads};
     int64_t count = p->scan.count;
 
     PD_TRY(pd_drafts_decode(p->drafts, &p->spool, &p->copies, &result->bad, &p->scan, &draft));
+    report_counts(result, p->drafts, count);
     PD_TRY(group(p, &count));
     status = pd_folds_assign(p->samples, count, p->patients, &options->folds);
     if (status != PD_OK) {

@@ -18,6 +18,7 @@ typedef struct pd_pack_options {
     const char *labels, *columns; /* of a table (pd_scan_options); NULL: folders are classes */
     const char *patient_pattern;  /* pd_patient_rules_create; NULL: none */
     bool recursive, allow_rest, allow_missing; /* pd_scan_options */
+    bool keep_lateral;                         /* pack lateral views too */
     bool skip_bad;                             /* leave out unreadable images */
     int threads;
 } pd_pack_options;
@@ -32,6 +33,9 @@ pd_pack_options pd_pack_defaults(void);
 typedef struct pd_pack_result {
     pd_dataset_info info;
     int64_t bad;            /* left out by skip_bad */
+    int64_t lateral;        /* lateral views left out, by what DICOM files state */
+    int64_t other;          /* left out because their files state another modality */
+    int64_t named;          /* packed under another name, since their paths named the patient */
     int64_t left_out;       /* files in the folder that are not packed */
     pd_patient_tally tally; /* of the readable images; the examples are of no use outside */
     int64_t near_pairs;     /* images that are almost the same */
@@ -42,9 +46,12 @@ typedef struct pd_pack_result {
     pd_shapes shapes; /* of all packed images */
 } pd_pack_result;
 
-/* Packs a folder into options->output; after a failure that file is unchanged. Shows progress. The
- * same folder and options give the same bytes on any number of threads. Warns of images whose
- * patient is unknown, of patients in two folds, and of shapes that separate the classes
+/* Packs a folder into options->output, without anything that identifies a patient: /patient is a
+ * number in order of first appearance, and a path that contains what a DICOM file states of its
+ * patient (name, ID, birth date, accession number) is stored as "NORMAL/image-000012.dcm". After a
+ * failure that file is unchanged. Shows progress. The same folder and options give the same bytes
+ * on any number of threads. Warns of images whose patient is unknown, of patients in two folds, and
+ * of shapes that separate the classes
  * (pd_shapes_compare): both make figures too good.
  *
  * Of exact duplicates (files with the same bytes) the first by name is kept; their patients become

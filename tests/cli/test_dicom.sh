@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# A folder of DICOM files: lateral views and other modalities are left out, and nothing that identifies a
+# patient is in the packed file, a log, a run or a report.
+. "$(dirname "$0")/common.sh"
+
+/usr/bin/python3 - <<'PY'
+import math, os, random, struct
+
+
+def element(group, number, vr, value):
+    value += b"\0" * (len(value) % 2) if vr == b"UI" else b" " * (len(value) % 2)
+    if vr == b"OW":
+        return struct.pack("<HH2sHI", group, number, vr, 0, len(value)) + value
+    return struct.pack("<HH2sH", group, number, vr, len(value)) + value
+
+
+def write(path, patient, view, modality, ill):
+    r = random.Random(path)
+    side = 40
+    number = lambda g, e, v: element(g, e, b"US", struct.pack("<H", v))
+    values = []
+    for y in range(side):
+        for x in range(side):
+            lung = math.exp(-(((abs(x - 20) - 9) / 5) ** 2 + ((y - 20) / 12) ** 2))
+            values.append(int(2500 - 1500 * lung + (900 if ill and 12 < y < 24 and 24 < x < 34 else 0)
+                              + r.gauss(0, 80)))
+    name, identity, born, accession = patient
+    data = (element(8, 0x50, b"SH", accession) + element(8, 0x60, b"CS", modality)
+            + element(0x10, 0x10, b"PN", name) + element(0x10, 0x20, b"LO", identity)
+            + element(0x10, 0x30, b"DA", born) + element(0x18, 0x5101, b"CS", view)
+            + number(0x28, 2, 1) + element(0x28, 4, b"CS", b"MONOCHROME2") + number(0x28, 0x10, side)
+            + number(0x28, 0x11, side) + number(0x28, 0x100, 16) + number(0x28, 0x101, 12)
+            + number(0x28, 0x102, 11) + number(0x28, 0x103, 0)
+            + element(0x7FE0, 0x10, b"OW", struct.pack(f"<{side * side}H", *values)))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(b"\0" * 128 + b"DICM" + element(2, 0x10, b"UI", b"1.2.840.10008.1.2.1") + data)
+
+
+with open("secrets", "w") as secrets:
+    for i in range(60):
+        word = "".join(random.Random(i).choice("bcdfghjklmnpqrstvwxz") for _ in range(9))
+        patient = (f"{word}^{word[::-1]}".encode(), f"{8675300 + i}".encode(),
+                   f"19{40 + i % 50}0{1 + i % 9}1{i % 10}".encode(), f"ACX{55100 + i}".encode())
+        secrets.write("\n".join([word, word[::-1], *(part.decode() for part in patient[1:])]) + "\n")
+        folder = "scans/PNEUMONIA" if i % 2 else "scans/NORMAL"
+        # Some paths give the patient away, in another spelling.
+        file = {0: f"{word.upper()}_{word[::-1]}", 1: f"{i}-{8675300 + i}"}.get(i % 5, f"image{i}")
+        write(f"{folder}/{file}.dcm", patient, b"PA", b"DX", i % 2)
+        if i % 10 == 3:
+            write(f"{folder}/side{i}.dcm", patient, b"LL", b"DX", i % 2)
+    write("scans/NORMAL/slice.dcm", patient, b"", b"CT", 0)
+PY
+if ! pneumo pack scans -o data.h5 --size 32 --folds 60/20/20 >out 2>log; then
+    grep -F "this build cannot read DICOM" log >/dev/null && { echo "SKIPPED: $(cat log)"; exit 77; }
+    fail "$(cat log)"
+fi
+grep -F "left out: 6 lateral views; --lateral packs them too" log >/dev/null || fail "$(cat log)"
+grep -F "left out: 1 images of other modalities" log >/dev/null || fail "$(cat log)"
+grep -F "24 paths contain the name, ID, birth date or accession number" log >/dev/null || fail "$(cat log)"
+grep -E "^ +6 lateral views, 1 of other modalities" out >/dev/null || fail "$(cat out)"
+grep -E "^images +60 of" out >/dev/null || fail "$(cat out)"
+pneumo pack scans -o again.h5 --size 32 --folds 60/20/20 --threads 1 >/dev/null 2>&1
+cmp data.h5 again.h5 || fail "two packs differ"
+pneumo pack scans -o lateral.h5 --size 32 --lateral >out2 2>/dev/null
+grep -E "^images +66 of" out2 >/dev/null || fail "$(cat out2)"
+h5dump -d /name data.h5 | grep -F '"NORMAL/image-0' >/dev/null || fail "no name is replaced"
+h5dump -d /name data.h5 | grep -F '"NORMAL/image2.dcm' >/dev/null || fail "a neutral name is replaced"
+
+pneumo train dense1 --data data.h5 --set data.size=32 --set train.batch=8 --set train.lanes=2 \
+    --set evaluate.stress=no --epochs 1 --run run >out3 2>log3 || fail "$(cat log3)"
+[[ -s run/report.html ]] || fail "no report"
+# The files of h5 are not compressed, so their bytes can be searched.
+for file in data.h5 out log out3 log3 run/*; do
+    tr '[:upper:]' '[:lower:]' <"$file" >plain
+    if grep -aoiF -f secrets plain >found; then
+        fail "$file contains $(sort -u found | tr '\n' ' ')"
+    fi
+done
+# The search finds what is there.
+cat scans/NORMAL/*.dcm | grep -aoiF -f secrets >/dev/null || fail "the search cannot fail"
