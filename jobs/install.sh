@@ -5,13 +5,14 @@ set -euo pipefail
 
 packages=(gcc libc6-dev cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libopenblas-openmp-dev
           libhdf5-dev libstb-dev libinih-dev libcjson-dev libxxhash-dev libzip-dev libcsv-dev
-          libssl-dev libprotobuf-c-dev protobuf-c-compiler "$@")
+          libssl-dev libprotobuf-c-dev protobuf-c-compiler libpng-dev libjpeg-dev "$@")
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     tools=(cc cmake ninja pkg-config mpirun protoc-c)
     missing=()
     for tool in "${tools[@]}"; do command -v "$tool" >/dev/null || missing+=("$tool"); done
-    for library in openblas hdf5 inih libcjson libxxhash libzip libcrypto libprotobuf-c; do
+    for library in openblas hdf5 inih libcjson libxxhash libzip libcrypto libprotobuf-c libpng \
+        libjpeg; do
         pkg-config --exists "$library" 2>/dev/null || missing+=("$library")
     done
     ((${#missing[@]})) || exit 0

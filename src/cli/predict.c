@@ -4,6 +4,8 @@
 #include "pneumo/metrics/calibration.h"
 #include "pneumo/report/prediction_file.h"
 
+#include <string.h>
+
 typedef struct arguments {
     const char *output;
     int format;       /* pd_prediction_format */
@@ -35,9 +37,14 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
                                   .input_count = count - 1,
                                   .threshold = given->threshold,
                                   .threads = given->threads};
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         if (operands[i][0] == '\0')
             return pd_fail_usage("a checkpoint or an image has an empty name");
+        if (i > 0 && strcmp(operands[i], PD_PREDICT_STDIN) == 0 && pd_comm_size(comm) > 1)
+            return pd_fail_usage(
+                "'-' reads standard input, which one rank has; run predict without "
+                "mpirun");
+    }
     if (pd_comm_rank(comm) == 0)
         status = pd_checkpoint_operand_check(operands[0], operands[1]);
     PD_TRY(pd_comm_agree(comm, status));
@@ -59,7 +66,8 @@ const pd_command pd_command_predict = {
         "or PNEUMONIA, at the threshold that the checkpoint chose on its validation fold, or at "
         "--threshold, to which the band of doubt is extended), refer, "
         "reason, error. A folder stands for all files in it and below it, sorted, except hidden "
-        "ones. A file that is not a readable image has a row with an error; the other files are "
+        "ones; '-' stands for one image on standard input. A file that is not a readable image has "
+        "a row with an error; the other files are "
         "still classified, and the exit code is 1.\n\n"
         "To predict with the average of several checkpoints, first combine them into one file with "
         "'pneumo-dist ensemble', which chooses the threshold of the average; give that file as "
@@ -69,6 +77,7 @@ const pd_command pd_command_predict = {
         "or "
         "mean of its grey values, sharpness, or correlation with their mean image. inspect shows "
         "the limits.\n"
+        "- The DICOM file states a lateral view, or another modality than radiography.\n"
         "- The probability lies in the checkpoint's band of doubt. That is the narrowest band "
         "around "
         "the threshold outside of which, on the validation fold, at most 1 % of the images "
@@ -76,7 +85,8 @@ const pd_command pd_command_predict = {
         "normal; both ends belong to it.\n\n"
         "'no' is not a diagnosis: images from elsewhere can mislead the model without any sign of "
         "doubt.",
-    .examples = "pneumo-dist predict runs/cnn-deep/best.h5 radiographs -o predictions.csv",
+    .examples = "pneumo-dist predict runs/cnn-deep/best.h5 radiographs -o predictions.csv\n"
+                "cat radiograph.png | pneumo-dist predict runs/cnn-deep/best.h5 -",
     .operands = {{"CHECKPOINT", PD_COMPLETE_FILES},
                  {"IMAGE|DIR", PD_COMPLETE_FILES, .repeated = true}},
     .options = options,

@@ -34,10 +34,8 @@ pd_status pd_image_decode(pd_image *out, const unsigned char *bytes, size_t size
     if (size > PD_IMAGE_FILE_MAX)
         return pd_fail("the file is larger than %d MiB", PD_IMAGE_FILE_MAX >> 20);
     const pd_image_format *format = pd_image_format_of_bytes(bytes, size);
-    if (format == NULL) {
-        char names[PD_IMAGE_FORMAT_TEXT];
-        return pd_fail("not a %s image, whatever its extension", pd_image_format_names(names));
-    }
+    if (format == NULL)
+        return pd_image_format_refuse(bytes, size);
     return format->decode(out, bytes, size);
 }
 

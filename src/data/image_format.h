@@ -31,6 +31,10 @@ PD_IMAGE_FORMATS(PD_IMAGE_FORMAT_DECLARE)
 /* The format of a file with this content; NULL if there is none. */
 const pd_image_format *pd_image_format_of_bytes(const unsigned char *bytes, size_t size);
 
+/* Fails with what a file of none of the formats is instead, as far as its bytes tell, and what to
+ * do. */
+pd_status pd_image_format_refuse(const unsigned char *bytes, size_t size);
+
 /* The format that the extension of a path stands for, in either case; NULL if there is none. */
 const pd_image_format *pd_image_format_of_path(const char *path);
 

@@ -1,4 +1,4 @@
-/* Decoding with stb_image, which the JPEG and PNG formats share. */
+/* Decoding JPEG with stb_image. */
 #ifndef PNEUMO_DATA_STB_DECODE_H
 #define PNEUMO_DATA_STB_DECODE_H
 
@@ -8,7 +8,11 @@
  * is allocated. */
 pd_status pd_stb_check(const unsigned char *bytes, size_t size);
 
-/* Decodes to grey (Rec. 601 luma for colour, the high byte of 16 bits). */
+/* Decodes to grey (Rec. 601 luma for colour). */
 pd_status pd_stb_decode(pd_image *out, const unsigned char *bytes, size_t size);
+
+/* Writes 8 rows of 8 pixels to out, `stride` apart, from dequantised coefficients in natural order,
+ * aligned to 16 bytes: what stb_image computes from them. */
+void pd_stb_inverse_dct(unsigned char *out, int stride, short block[64]);
 
 #endif

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Images go through the network in chunks that depend on the list of files alone, and are decoded
  * in blocks of several chunks, so that many threads have work. */
@@ -46,6 +47,12 @@ static void check_image(const pd_predictor *predictor, const pd_image *image, co
     const pd_input *input = pd_classifier_input(predictor->classifier);
     pd_traits traits;
     reason[0] = '\0';
+    if (image->is_other)
+        snprintf(reason, PD_REASON_SIZE, "modality %s, not a radiograph", image->modality);
+    else if (image->projection == PD_PROJECTION_LATERAL)
+        snprintf(reason, PD_REASON_SIZE, "lateral view");
+    if (reason[0] != '\0')
+        return;
     if (!checkpoint->has_profile)
         return;
     pd_traits_measure(&traits, packed, input->height, input->width, image->height, image->width);
@@ -55,18 +62,29 @@ static void check_image(const pd_predictor *predictor, const pd_image *image, co
         pd_profile_reason(reason, &checkpoint->profile, &traits, outside);
 }
 
+/* Fails for what cannot be read as a file is: opening a pipe blocks until another process writes.
+ */
+static pd_status check_path(const char *path)
+{
+    struct stat about;
+    if (stat(path, &about) != 0)
+        return pd_fail("cannot open: %s", strerror(errno));
+    return S_ISREG(about.st_mode) || S_ISDIR(about.st_mode) ? PD_OK : pd_fail("not a regular file");
+}
+
 /* Decodes one file to packed form and compares it with the training images. */
 static pd_status read_image(const pd_predictor *predictor, const char *path, uint8_t *packed,
                             char reason[PD_REASON_SIZE])
 {
-    struct stat about;
     pd_image image = {0};
-    if (stat(path, &about) != 0)
-        return pd_fail("cannot open: %s", strerror(errno));
-    /* Opening a pipe blocks until another process writes to it. */
-    if (!S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
-        return pd_fail("not a regular file");
-    pd_status status = pd_image_read(&image, path);
+    bool piped = strcmp(path, PD_PREDICT_STDIN) == 0;
+    pd_status status = PD_OK;
+    if (!piped)
+        status = check_path(path);
+    else if (isatty(STDIN_FILENO))
+        status = pd_fail("standard input is a terminal; pipe an image into the program");
+    if (status == PD_OK)
+        status = pd_image_read(&image, piped ? "/dev/stdin" : path);
     if (status == PD_OK)
         status = pd_classifier_pack(predictor->classifier, &image, packed);
     if (status == PD_OK)

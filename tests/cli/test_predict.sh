@@ -51,6 +51,22 @@ predict 1 $model radiograph.dat nowhere.png pipe
 [[ $(sed -n 3,4p out) == $'nowhere.png,,,,,cannot open: No such file or directory\npipe,,,,,not a regular file' ]] ||
     fail "$(cat out)"
 
+# --- Standard input ---
+
+predict 0 $model "$radiograph"
+probability=$(sed -n 2p out | cut -d, -f2-)
+predict 0 $model - <"$radiograph"
+[[ $(sed -n 2p out) == "-,$probability" ]] || fail "from a file on standard input: $(cat out)"
+cat "$radiograph" | predict 0 $model four/good.jpeg -
+[[ $(sed -n 3p out) == "-,$probability" ]] || fail "from a pipe: $(cat out)"
+head -c 1000 "$radiograph" | predict 1 $model -
+grep "^-,,,,,.*cut short" out >/dev/null || fail "a cut image from a pipe: $(cat out)"
+predict 1 $model - </dev/null
+grep "^-,,,,,the file is empty" out >/dev/null || fail "nothing on standard input: $(cat out)"
+code=0
+ranks 2 predict $model - <"$radiograph" >out 2>log || code=$?
+[[ $code == 2 ]] && grep -F "'-' reads standard input" log >/dev/null || fail "two ranks: $code $(cat log)"
+
 # --- Order, ranks, threads ---
 
 cp -r phantoms many

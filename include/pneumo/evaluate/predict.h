@@ -31,9 +31,12 @@ typedef struct pd_prediction_sink {
     pd_status (*end)(void *context);
 } pd_prediction_sink;
 
+/* The input that stands for one image on standard input; only for one rank. */
+#define PD_PREDICT_STDIN "-"
+
 typedef struct pd_predict_options {
     const char *checkpoint;    /* path */
-    const char *const *inputs; /* [input_count] files and folders, as for pd_files_find */
+    const char *const *inputs; /* [input_count] files and folders, as for pd_files_find, or "-" */
     int input_count;
     double threshold; /* replaces that of the checkpoint; 0: not */
     int threads;      /* per rank; 0: chosen by pd_threads_choose */
@@ -42,8 +45,9 @@ typedef struct pd_predict_options {
 
 /* Classifies every file, in the order of pd_files_find. Predictions do not depend on the number of
  * ranks and threads. The reason to refer an image to a human is that it is unlike the training
- * images (pd_profile_check; a checkpoint without a profile gives one warning in the log), or that
- * its probability lies in the checkpoint's band of doubt.
+ * images (pd_profile_check; a checkpoint without a profile gives one warning in the log), that its
+ * DICOM file states a lateral view or another modality, or that its probability lies in the
+ * checkpoint's band of doubt.
  *
  * Memory grows with the number of files only by their paths. Logs the images per second. Fails at
  * the end, after all files, if a file has no prediction. Rank 0 alone lists the files and calls the
