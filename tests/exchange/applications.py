@@ -186,11 +186,12 @@ def compare(data, name, tolerance, runs):
         difference = np.abs(found - expected).max()
         print(f"{name:10} {path.name:20} {len(rows)} images of {images.shape[1]}, spread "
               f"{np.ptp(expected):.2f}: {difference:.1e}", flush=True)
-        assert np.ptp(expected) > (1e-3 if scaling == "torch" else 0.02), np.ptp(expected)
         if path.name == "swapped.h5":
             assert difference > 100 * tolerance, difference
-        else:
-            assert difference <= tolerance, difference
+            continue
+        # torchvision's scaling makes the images, and so the spread, much smaller.
+        assert difference <= min(tolerance, np.ptp(expected) / 1000), difference
+        assert scaling == "torch" or np.ptp(expected) > 0.02, np.ptp(expected)
 
 
 if __name__ == "__main__":
