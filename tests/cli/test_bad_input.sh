@@ -444,7 +444,7 @@ many 2 train small.ini --run spoilt --resume --set model.name=dense1
 refuse "resume: another model, 2 ranks" 1 "spoilt/last.h5: it was made by another job \('name = mlp2' there" \
     "${ranked[@]}"
 accept "pack another data set" "$p" pack phantoms -o seed2.h5 --size 32 --seed 2
-refuse "resume: another data set" 1 "^spoilt/last.h5: it was made by another job \('file = data.h5' there" \
+refuse "resume: another data set" 1 "^spoilt/last.h5: it was trained on other data" \
     "${resume[@]}" --data seed2.h5
 cp data.h5 first.h5
 cp seed2.h5 data.h5

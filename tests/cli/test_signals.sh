@@ -5,6 +5,7 @@
 . "$(dirname "$0")/common.sh"
 make_data 160
 write_small_job
+program=$(realpath "$PNEUMO_DIST")
 short=(train small.ini --epochs 2 --set evaluate.stress=no)
 pneumo "${short[@]}" --run run >/dev/null 2>log || fail "$(cat log)"
 for label in NORMAL PNEUMONIA; do
@@ -34,8 +35,10 @@ strike() {
     : >../log
     "$PNEUMO_DIST" "$@" >../out 2>../log &
     local worker=$!
-    # Until it listens: the bit of SIGINT in the mask of caught signals.
-    until grep -q '^SigCgt:.*[2367abef]$' "/proc/$worker/status" 2>/dev/null || ! kill -0 $worker 2>/dev/null; do
+    # Until it listens: it is the program, and the bit of SIGINT is in its mask of caught signals.
+    until [[ $(readlink "/proc/$worker/exe") == "$program" ]] &&
+        grep -q '^SigCgt:.*[2367abef]$' "/proc/$worker/status" 2>/dev/null ||
+        ! kill -0 $worker 2>/dev/null; do
         sleep 0.01
     done
     sleep "$delay"
