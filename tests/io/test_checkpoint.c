@@ -627,9 +627,9 @@ static void missing_layer(hid_t file)
 {
     put_texts(file, "model_weights", "layer_names", 2, "dens2dens3");
 }
-static void five_slots(hid_t file)
+static void six_slots(hid_t file)
 {
-    put_texts(file, "optimizer", "slot_names", 5, "abcde");
+    put_texts(file, "optimizer", "slot_names", 6, "abcdef");
 }
 static void limit_that_is_nan(hid_t file)
 {
@@ -704,7 +704,7 @@ static void test_wrong_content(void **state)
         {weight_of_another_layer, "'/model_weights/dense' lists weight 'bias' of layer 'flat'"},
         {one_weight_many_times, "names more arrays than it holds"},
         {missing_layer, "attribute 'weight_names' of '/model_weights/dens2' is missing"},
-        {five_slots, "has 5 optimiser slots, more than 4"},
+        {six_slots, "has 6 optimiser slots, more than 5"},
         {limit_that_is_nan, "'/profile' has invalid limits for 'sharpness'"},
         {profile_without_a_trait, "'ratio_low' of '/profile' is missing"},
         {wide_mean_image, "'/profile/mean_image' has the wrong shape"},
