@@ -39,7 +39,7 @@ for ((t = 0; t < 600; t++)); do
     [[ -e killed/last.h5 ]] && break
     sleep 0.02
 done
-kill -9 $! 2>/dev/null || true
+kill -9 $(ours) 2>/dev/null || true
 wait $! 2>/dev/null || true
 ranks 3 train small.ini --run killed --resume "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
 same killed
