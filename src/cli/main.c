@@ -70,10 +70,17 @@ static void report(pd_status status, const char *command)
                      command[0] == '\0' ? "" : " ");
 }
 
+/* The exit code once the command has ended; -1 before. When a rank has failed, the launcher's
+ * signal can reach the others after their message: they are silent then, and keep their exit code.
+ */
+static volatile sig_atomic_t exit_code = -1;
+
 /* Ends the process by the signal, as without a handler, so that shells see it. */
 static void die(int number)
 {
     sigset_t only;
+    if (exit_code >= 0)
+        _exit(exit_code);
     sigemptyset(&only);
     sigaddset(&only, number);
     signal(number, SIG_DFL);
@@ -85,7 +92,7 @@ static void die(int number)
 /* The reader of a broken pipe does not want the run to be resumed. */
 static void leave_resumable(int number)
 {
-    if (number == SIGPIPE)
+    if (number == SIGPIPE || exit_code >= 0)
         die(number);
     _exit(PD_STOPPED);
 }
@@ -112,6 +119,8 @@ static pd_status run(const pd_command *command, int argc, char **argv)
     pd_lock_release_all();
     if (first)
         report(status, command->name);
+    pd_log_set_quiet(true);
+    exit_code = (sig_atomic_t)status;
     pd_comm_destroy(&comm);
     return status;
 }

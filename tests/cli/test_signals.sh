@@ -104,13 +104,15 @@ pneumo train small.ini --epochs 1 --run stress --resume >/dev/null 2>log || fail
 
 # A validation that takes long gives way to a signal; the run then validates first, with the same end.
 slow=("${short[@]}" --set evaluate.threshold_on=stress --set evaluate.stress_rounds=25)
+since=$(milliseconds)
 pneumo "${slow[@]}" --run whole >/dev/null 2>log || fail "$(cat log)"
+duration=$(($(milliseconds) - since))
 stopped=0
 for ((i = 0; i < 30; i++)); do
     "$PNEUMO_DIST" "${slow[@]}" --run pieces --resume >out 2>log &
     worker=$!
     until grep -q 'writing to' log || ! kill -0 $worker 2>/dev/null; do sleep 0.01; done
-    sleep "0.$((5 + RANDOM % 4))"
+    sleep "$(printf '0.%03d' $((duration * (20 + RANDOM % 40) / 100 % 1000)))"
     kill -USR1 $worker 2>/dev/null || true
     code=0
     wait $worker || code=$?
