@@ -89,6 +89,7 @@ wait $worker || code=$?
 grep -q 'SIGINT: removing the images drawn so far' ../log || fail "$(cat ../log)"
 cd ..
 
+: >log
 "$PNEUMO_DIST" train small.ini --epochs 1 --run stress >out 2>log &
 worker=$!
 until [[ $(grep -c 'epoch   1/1' log) == 1 ]]; do sleep 0.02; done
@@ -109,6 +110,7 @@ pneumo "${slow[@]}" --run whole >/dev/null 2>log || fail "$(cat log)"
 duration=$(($(milliseconds) - since))
 stopped=0
 for ((i = 0; i < 30; i++)); do
+    : >log # the last one's would count below
     "$PNEUMO_DIST" "${slow[@]}" --run pieces --resume >out 2>log &
     worker=$!
     until grep -q 'writing to' log || ! kill -0 $worker 2>/dev/null; do sleep 0.01; done
