@@ -58,7 +58,7 @@ def check_run(run, pixels):
         rows = list(csv.DictReader(file))
     images = pixels[[int(row["id"]) for row in rows]]
     expected = 1 / (1 + np.exp(-np.array([float(row["logit"]) for row in rows])))
-    assert len(images) >= 20 and np.ptp(expected) > 0.05, (len(images), np.ptp(expected))
+    assert len(images) >= 50 and np.ptp(expected) > 0.05, (len(images), np.ptp(expected))
 
     checkpoint = keras.models.load_model(f"{run}/best.h5", compile=False)
     model = keras.models.load_model(f"{run}/model.keras")

@@ -33,7 +33,7 @@ make() {
 }
 
 install_peers
-make_data 80 >/dev/null
+make_data 176 >/dev/null
 names=()
 for job in "$PNEUMO_SOURCE"/jobs/*.ini; do
     names+=("$(basename "$job" .ini)")
