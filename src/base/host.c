@@ -144,6 +144,26 @@ pd_host pd_host_query(const char *root)
     return host;
 }
 
+char *pd_host_processor(char *text, size_t size, const char *root)
+{
+    static const char key[] = "model name";
+    char folder[PATH_BYTES], line[LINE_BYTES];
+    text[0] = '\0';
+    snprintf(folder, sizeof folder, "%s/proc", root);
+    FILE *in = open_in(folder, "cpuinfo");
+    if (in == NULL)
+        return text;
+    while (text[0] == '\0' && fgets(line, sizeof line, in) != NULL) {
+        const char *colon = strchr(line, ':');
+        if (colon == NULL || strncmp(line, key, sizeof key - 1) != 0)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        snprintf(text, size, "%s", colon + 1 + strspn(colon + 1, " \t"));
+    }
+    fclose(in);
+    return text;
+}
+
 /* Adds the cores of OpenMP's places, among which it binds threads. */
 static void add_places(cpu_set_t *out)
 {

@@ -3,6 +3,7 @@
 #include "command.h"
 #include "pneumo/io/file.h"
 #include "pneumo/report/gallery.h"
+#include "pneumo/report/model_card.h"
 #include "pneumo/report/report.h"
 #include "pneumo/report/score_file.h"
 
@@ -11,15 +12,15 @@
 
 /* The files to write; NULL: none. */
 typedef struct outputs {
-    const char *json, *html, *scores;
+    const char *json, *html, *card, *scores;
 } outputs;
 
 /* Fails before the images are scored, which may take long. */
 static pd_status make_folders(const outputs *files)
 {
-    const char *paths[] = {files->json, files->html, files->scores};
+    const char *const paths[] = {files->json, files->html, files->card, files->scores};
     pd_status status = PD_OK;
-    for (int i = 0; i < 3 && status == PD_OK; i++)
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && status == PD_OK; i++)
         if (paths[i] != NULL)
             status = pd_folder_make_above(paths[i]);
     return status;
@@ -35,6 +36,8 @@ static pd_status write_files(const outputs *files, pd_evaluation *evaluation)
         PD_TRY(pd_score_file_write(files->scores, report));
     if (files->html != NULL)
         PD_TRY(pd_gallery_write_page(files->html, evaluation));
+    if (files->card != NULL)
+        PD_TRY(pd_model_card_write(files->card, report));
 cleanup:
     return status;
 }
@@ -62,6 +65,8 @@ static const pd_option options[] = {
      "also write the figures as JSON", .complete = PD_COMPLETE_FILES},
     {"html", 0, PD_OPTION_TEXT, offsetof(arguments, files.html), "FILE",
      "also write them as a page with plots", .complete = PD_COMPLETE_FILES},
+    {"card", 0, PD_OPTION_TEXT, offsetof(arguments, files.card), "FILE",
+     "also write a model card, as Markdown", .complete = PD_COMPLETE_FILES},
     {"stress", 0, PD_OPTION_FLAG, offsetof(arguments, stress), NULL,
      .help = "also score the images under acquisition changes (zoom, gamma, blur, ...)"},
     {"threshold", 0, PD_OPTION_NUMBER, offsetof(arguments, threshold), "X",

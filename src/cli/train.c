@@ -2,6 +2,7 @@
 #include "pneumo/train/train.h"
 #include "command.h"
 #include "job.h"
+#include "pneumo/base/host.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/stop.h"
@@ -9,6 +10,7 @@
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
 #include "pneumo/report/gallery.h"
+#include "pneumo/report/model_card.h"
 #include "pneumo/report/report.h"
 #include "pneumo/report/score_file.h"
 #include "pneumo/train/threads.h"
@@ -32,17 +34,20 @@ static pd_status write_files(const char *folder, pd_evaluation *evaluation)
 {
     pd_status status = PD_OK;
     const pd_results *results = pd_evaluation_results(evaluation);
-    char *json = NULL, *scores = NULL, *page = NULL;
+    char *json = NULL, *scores = NULL, *page = NULL, *card = NULL;
     PD_TRY(pd_run_path(&json, folder, "report.json"));
     PD_TRY(pd_run_path(&scores, folder, "scores.csv"));
     PD_TRY(pd_run_path(&page, folder, "report.html"));
+    PD_TRY(pd_run_path(&card, folder, "model-card.md"));
     PD_TRY(pd_score_file_write(scores, results));
     PD_TRY(pd_gallery_write_page(page, evaluation));
+    PD_TRY(pd_model_card_write(card, results));
     PD_TRY(pd_report_write_json(json, results));
 cleanup:
     free(json);
     free(scores);
     free(page);
+    free(card);
     return status;
 }
 
@@ -66,6 +71,7 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
         results->epochs = trained->epochs;
         results->seconds = trained->images_per_second > 0 ? trained->seconds : (double)NAN;
         results->images_per_second = trained->images_per_second;
+        pd_host_processor(results->processor, sizeof results->processor, "");
         pd_report_print(stdout, results);
         fflush(stdout);
         status = write_files(job->folder, evaluation);
@@ -171,9 +177,9 @@ const pd_command pd_command_train = {
     PD_DEFAULT_JOB
         "), on its packed data set; then evaluates its best checkpoint on the test fold, and on "
         "changed images of the validation fold. Writes last.h5, previous.h5, best.h5, history.csv, "
-        "time.csv, report.json, report.html and scores.csv into the run's folder, which run.lock "
-        "keeps "
-        "for this process as long as it lives.",
+        "time.csv, report.json, report.html, model-card.md and scores.csv into the run's folder, "
+        "which "
+        "run.lock keeps for this process as long as it lives.",
     .examples =
         "mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set train.learning_rate=5e-4\n"
         "pneumo-dist train cnn-deep --cross 5 --run runs/five",

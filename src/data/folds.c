@@ -199,16 +199,37 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/* Stores at *out (free()) patient * PD_FOLDS + fold of each sample, ascending. */
+static pd_status pair_up(int64_t **out, const pd_sample *samples, int64_t count)
+{
+    pd_status status = pd_alloc(out, (size_t)count, sizeof **out);
+    if (status != PD_OK)
+        return status;
+    for (int64_t i = 0; i < count; i++)
+        (*out)[i] = (int64_t)samples[i].patient * PD_FOLDS + (int64_t)samples[i].fold;
+    qsort(*out, (size_t)count, sizeof **out, by_value);
+    return PD_OK;
+}
+
+pd_status pd_folds_patients(int64_t out[PD_FOLDS], const pd_sample *samples, int64_t count)
+{
+    int64_t *pairs = NULL;
+    pd_status status = pair_up(&pairs, samples, count);
+    memset(out, 0, PD_FOLDS * sizeof *out);
+    for (int64_t i = 0; i < count && status == PD_OK; i++)
+        if (i == 0 || pairs[i] != pairs[i - 1])
+            out[pairs[i] % PD_FOLDS]++;
+    free(pairs);
+    return status;
+}
+
 pd_status pd_folds_leaks(int64_t *out, int32_t *example, const pd_sample *samples, int64_t count)
 {
     pd_status status = PD_OK;
-    int64_t *pairs = NULL; /* patient * PD_FOLDS + fold, per sample */
+    int64_t *pairs = NULL;
     *out = 0;
     *example = -1;
-    PD_TRY(pd_alloc(&pairs, (size_t)count, sizeof *pairs));
-    for (int64_t i = 0; i < count; i++)
-        pairs[i] = (int64_t)samples[i].patient * PD_FOLDS + (int64_t)samples[i].fold;
-    qsort(pairs, (size_t)count, sizeof *pairs, by_value);
+    PD_TRY(pair_up(&pairs, samples, count));
     int64_t last = -1; /* the patient counted last */
     for (int64_t i = 1; i < count; i++) {
         int64_t patient = pairs[i] / PD_FOLDS;

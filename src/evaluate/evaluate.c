@@ -261,6 +261,9 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     results->data_path = options->data != NULL ? options->data : job->file;
     results->data_digest = info->digest;
     results->samples = pd_dataset_samples(dataset_of(evaluation));
+    results->data = *info;
+    results->settings = checkpoint->job;
+    results->trained_digest = checkpoint->data_digest;
     results->version = PNEUMO_VERSION;
     results->seed = job->seed;
     results->ranks = pd_comm_size(comm);
@@ -289,6 +292,9 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     PD_TRY(pd_patients_unknown(&results->unknown_patients, dataset_of(evaluation)));
     PD_TRY(pd_folds_leaks(&results->leaks, &example, pd_dataset_samples(dataset_of(evaluation)),
                           info->count));
+    PD_TRY(pd_folds_patients(results->patients, results->samples, info->count));
+    for (int64_t i = 0; i < info->count; i++)
+        results->causes[results->samples[i].fold][results->samples[i].cause]++;
 cleanup:
     return status;
 }

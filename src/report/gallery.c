@@ -112,10 +112,8 @@ pd_status pd_gallery_write_page(const char *path, pd_evaluation *evaluation)
     const pd_checkpoint *checkpoint =
         pd_classifier_checkpoint(pd_evaluation_classifier(evaluation));
     const pd_page page = {.results = pd_evaluation_results(evaluation),
-                          .data = pd_dataset_get_info(pd_evaluation_dataset(evaluation)),
                           .history = checkpoint->state.history,
                           .history_count = checkpoint->state.history_count,
-                          .job_text = checkpoint->job,
                           .mistakes = shown.mistakes,
                           .mistake_count = shown.count};
     status = pd_page_write(path, &page);

@@ -281,8 +281,9 @@ static void write_run(FILE *out, const pd_results *results)
     fputs("</dl>\n</section>\n", out);
 }
 
-static void write_data(FILE *out, const pd_results *results, const pd_dataset_info *data)
+static void write_data(FILE *out, const pd_results *results)
 {
+    const pd_dataset_info *data = &results->data;
     static const char *const folds[PD_FOLDS] = {"train", "validation", "test"};
     static const char *const columns[] = {"normal", "pneumonia", "both", NULL};
     fputs("<section class=\"card\">\n<h3>Data</h3>\n<dl>\n", out);
@@ -316,9 +317,9 @@ static void write_making(FILE *out, const pd_page *page)
 {
     fputs("<h2>How it was made</h2>\n<div class=\"grid\">\n", out);
     write_run(out, page->results);
-    write_data(out, page->results, page->data);
+    write_data(out, page->results);
     fputs("</div>\n<h3>Job</h3>\n", out);
-    pd_html_element(out, "pre", pd_page_known(page->job_text));
+    pd_html_element(out, "pre", pd_page_known(page->results->settings));
     fputc('\n', out);
 }
 

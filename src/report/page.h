@@ -19,10 +19,8 @@ typedef struct pd_page_mistake {
 /* All borrowed. */
 typedef struct pd_page {
     const pd_results *results;
-    const pd_dataset_info *data;
     const pd_history_row *history;
     int history_count;
-    const char *job_text;
     const pd_page_mistake *mistakes; /* most confident first */
     int mistake_count;
 } pd_page;

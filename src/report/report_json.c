@@ -4,6 +4,7 @@
 #include "pneumo/io/file.h"
 #include "pneumo/report/report.h"
 
+#include "report_json.h"
 #include "warnings.h"
 
 #include <cjson/cJSON.h>
@@ -252,6 +253,35 @@ static double report_threshold(const pd_results *results)
                                    : NAN;
 }
 
+static void add_data(json *j, cJSON *root, const pd_results *results)
+{
+    const pd_dataset_info *info = &results->data;
+    char seed[24];
+    cJSON *data = add_object(j, root, "data");
+    add_string(j, data, "path", results->data_path);
+    add_string(j, data, "digest", results->data_digest);
+    add_string(j, data, "trained_digest", results->trained_digest);
+    add_integer(j, data, "images", info->count);
+    add_integer(j, data, "width", info->width);
+    add_integer(j, data, "height", info->height);
+    add_integer(j, data, "duplicates", info->duplicates);
+    snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
+    j->ok = cJSON_AddRawToObject(data, "seed", seed) && j->ok;
+    add_string(j, data, "fold_policy", info->fold_policy);
+    add_string(j, data, "grouping", info->grouping);
+    add_string(j, data, "version", info->version);
+    cJSON *folds = add_object(j, data, "folds");
+    for (int fold = 0; fold < PD_FOLDS; fold++) {
+        cJSON *of = add_object(j, folds, pd_fold_names[fold]);
+        for (int label = 0; label < PD_LABELS; label++)
+            add_integer(j, of, pd_label_names[label], info->counts[fold][label]);
+        for (int cause = PD_CAUSE_BACTERIA; cause < PD_CAUSES; cause++)
+            add_integer(j, of, pd_cause_names[cause], results->causes[fold][cause]);
+        if (results->unknown_patients == 0)
+            add_integer(j, of, "patients", results->patients[fold]);
+    }
+}
+
 /* The job, the model and the cost of training. */
 static void add_run(json *j, cJSON *root, const pd_results *results)
 {
@@ -260,9 +290,7 @@ static void add_run(json *j, cJSON *root, const pd_results *results)
     add_string(j, root, "model", results->model);
     snprintf(seed, sizeof seed, "%" PRIu64, results->seed);
     j->ok = cJSON_AddRawToObject(root, "seed", seed) && j->ok;
-    cJSON *data = add_object(j, root, "data");
-    add_string(j, data, "path", results->data_path);
-    add_string(j, data, "digest", results->data_digest);
+    add_data(j, root, results);
     add_string(j, root, "version", results->version);
     add_integer(j, root, "ranks", results->ranks);
     add_integer(j, root, "threads", results->threads);
@@ -273,6 +301,8 @@ static void add_run(json *j, cJSON *root, const pd_results *results)
     add_integer(j, root, "best_epoch", results->best_epoch);
     add_number(j, root, "seconds", results->seconds);
     add_number(j, root, "images_per_second", results->images_per_second);
+    add_string(j, root, "processor", results->processor[0] == '\0' ? NULL : results->processor);
+    add_string(j, root, "settings", results->settings);
 }
 
 static void add_decision(json *j, cJSON *root, const pd_results *results)
@@ -291,6 +321,7 @@ static void add_decision(json *j, cJSON *root, const pd_results *results)
     add_number(j, decision, "refer_high", results->refer_high);
     add_integer(j, root, "test_looks", results->test_looks);
     add_integer(j, root, "unknown_patients", results->unknown_patients);
+    add_integer(j, root, "leaks", results->leaks);
 }
 
 static void add_folds(json *j, cJSON *root, const pd_results *results)
@@ -314,17 +345,29 @@ static void add_warnings(json *j, cJSON *root, const pd_results *results)
         append(j, list, make_string(warnings.lines[i]));
 }
 
-pd_status pd_report_write_json(const char *path, const pd_results *results)
+pd_status pd_report_json_create(cJSON **out, const pd_results *results)
 {
-    pd_status status = PD_OK;
-    char *text = NULL, *lines = NULL;
     json j = {.ok = true};
     cJSON *root = cJSON_CreateObject();
     add_run(&j, root, results);
     add_decision(&j, root, results);
     add_folds(&j, root, results);
     add_warnings(&j, root, results);
-    text = j.ok ? cJSON_Print(root) : NULL;
+    *out = root;
+    if (j.ok)
+        return PD_OK;
+    cJSON_Delete(root);
+    *out = NULL;
+    return pd_fail("out of memory for the report");
+}
+
+pd_status pd_report_write_json(const char *path, const pd_results *results)
+{
+    pd_status status = PD_OK;
+    char *text = NULL, *lines = NULL;
+    cJSON *root = NULL;
+    PD_TRY(pd_report_json_create(&root, results));
+    text = cJSON_Print(root);
     if (text == NULL) {
         status = pd_fail("%s: out of memory for the report", path);
         goto cleanup;

@@ -56,6 +56,19 @@ static void test_no_groups(void **state)
     assert_true(isinf(host.processors));
 }
 
+static void test_processor(void **state)
+{
+    (void)state;
+    char text[16];
+    assert_string_equal(pd_host_processor(text, sizeof text, root), "");
+    write_file("proc/cpuinfo", "processor\t: 0\nBogoMIPS\t: 50.00\n");
+    assert_string_equal(pd_host_processor(text, sizeof text, root), "");
+    write_file("proc/cpuinfo", "processor\t: 0\nmodel name\t: EPYC 7\nmodel name\t: other\n");
+    assert_string_equal(pd_host_processor(text, sizeof text, root), "EPYC 7");
+    write_file("proc/cpuinfo", "model name\t: a name of more than 16 characters\n");
+    assert_string_equal(pd_host_processor(text, sizeof text, root), "a name of more ");
+}
+
 /* Only the parent group has a limit. Cached files count as free. */
 static void test_version_2(void **state)
 {
@@ -123,6 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_no_groups, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_processor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version_2, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nested_quotas, set_up, tear_down),

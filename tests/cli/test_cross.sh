@@ -10,7 +10,7 @@ settings=(--set train.epochs=2 --set train.epoch_images=64)
 
 ranks 2 train small.ini --run all --cross 5 "${settings[@]}" >out 2>log || fail "$(cat log)"
 mv out table
-[[ $(ls all) == $'cross-1\ncross-2\ncross-3\ncross-4\ncross-5\ncross.csv\nensemble.h5\nreport.html\nreport.json\nscores.csv' ]] ||
+[[ $(ls all) == $'cross-1\ncross-2\ncross-3\ncross-4\ncross-5\ncross.csv\nensemble.h5\nmodel-card.md\nreport.html\nreport.json\nscores.csv' ]] ||
     fail "all has $(ls all)"
 [[ ! -e all/cross-1/report.json ]] || fail "a part was reported on"
 

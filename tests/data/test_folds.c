@@ -72,6 +72,21 @@ static int64_t count_leaks(const pd_made *made)
     return leaks;
 }
 
+/* Patients with gaps between their numbers, one of them in two folds. */
+static void patients_are_counted_by_fold(void **state)
+{
+    (void)state;
+    const pd_sample samples[] = {
+        {.patient = 7, .fold = PD_TEST},  {.patient = 2, .fold = PD_TRAIN},
+        {.patient = 7, .fold = PD_TRAIN}, {.patient = 7, .fold = PD_TEST},
+        {.patient = 0, .fold = PD_TRAIN}, {.patient = 2, .fold = PD_TRAIN}};
+    int64_t patients[PD_FOLDS];
+    assert_int_equal(pd_folds_patients(patients, samples, 6), PD_OK);
+    assert_int_equal(patients[PD_TRAIN], 3);
+    assert_int_equal(patients[PD_VAL], 0);
+    assert_int_equal(patients[PD_TEST], 1);
+}
+
 static void balanced_shares_are_exact(void **state)
 {
     (void)state;
@@ -252,6 +267,7 @@ static void keep_moves_patients_of_train_to_val(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(patients_are_counted_by_fold),
         cmocka_unit_test(balanced_shares_are_exact),
         cmocka_unit_test(stratified_shares_are_exact),
         cmocka_unit_test(awkward_sizes_are_matched_exactly),

@@ -24,7 +24,6 @@ enum { SCORES = 200, EPOCHS = 5 };
 typedef struct run {
     pd_score scores[SCORES];
     pd_history_row history[EPOCHS];
-    pd_dataset_info data;
     pd_page_mistake mistakes[2];
     pd_results results;
     pd_page page;
@@ -142,16 +141,16 @@ static void make_run(run *r)
                                          0.4,
                                          1,
                                          NAN};
-    r->data = (pd_dataset_info){.count = 600,
-                                .height = 112,
-                                .width = 112,
-                                .fold_policy = "by patient, 70/15/15, balanced",
-                                .grouping = "from file names",
-                                .duplicates = 3,
-                                .mean = 120.5,
-                                .deviation = 55.25,
-                                .counts = {{123, 277}, {101, 102}, {103, 104}},
-                                .version = "0.0.9"};
+    pd_dataset_info data = {.count = 600,
+                            .height = 112,
+                            .width = 112,
+                            .fold_policy = "by patient, 70/15/15, balanced",
+                            .grouping = "from file names",
+                            .duplicates = 3,
+                            .mean = 120.5,
+                            .deviation = 55.25,
+                            .counts = {{123, 277}, {101, 102}, {103, 104}},
+                            .version = "0.0.9"};
     r->mistakes[0] =
         (pd_page_mistake){"a/one.jpeg", PD_NORMAL, 0.987, picture, sizeof picture, 0.42};
     r->mistakes[1] = (pd_page_mistake){"b/two.jpeg", PD_PNEUMONIA, 0.012, NULL, 0, NAN};
@@ -176,12 +175,13 @@ static void make_run(run *r)
                               .refer_low = 0.1 + 0.2,
                               .refer_high = 0.61,
                               .test_looks = 3,
+                              .settings = "[model]\nname = cnn\n",
+                              .data = data,
                               .leaks = 2};
     r->results.val = make_fold(r->scores);
     make_stress(&r->results.val.stress);
     r->results.test = make_fold(r->scores);
-    r->page = (pd_page){&r->results, &r->data, r->history, EPOCHS, "[model]\nname = cnn\n",
-                        r->mistakes, 2};
+    r->page = (pd_page){&r->results, r->history, EPOCHS, r->mistakes, 2};
 }
 
 static bool is_void(const char *tag)
@@ -321,7 +321,7 @@ static void test_unknown_patients(void **state)
     check_has(html, "<h4>Patients, threshold ");
     free(html);
     r.results.unknown_patients = 41;
-    r.data.unknown_patients = 41;
+    r.results.data.unknown_patients = 41;
     html = write_page(&r);
     check_has(html, "200 images: 100 pneumonia, 100 normal.");
     check_has(html, "here the patient of 41 of the data set");
@@ -479,11 +479,11 @@ static void test_hostile_texts(void **state)
         run r;
         make_run(&r);
         r.results.job_name = r.results.model = r.results.data_path = r.results.data_digest =
-            r.results.version = r.results.decision_rule = r.page.job_text = texts[i];
+            r.results.version = r.results.decision_rule = r.results.settings = texts[i];
         r.mistakes[0].name = r.mistakes[1].name = texts[i];
-        snprintf(r.data.fold_policy, sizeof r.data.fold_policy, "%s", texts[i]);
-        snprintf(r.data.grouping, sizeof r.data.grouping, "%s", texts[i]);
-        snprintf(r.data.version, sizeof r.data.version, "%s", texts[i]);
+        snprintf(r.results.data.fold_policy, sizeof r.results.data.fold_policy, "%s", texts[i]);
+        snprintf(r.results.data.grouping, sizeof r.results.data.grouping, "%s", texts[i]);
+        snprintf(r.results.data.version, sizeof r.results.data.version, "%s", texts[i]);
         /* A warning that names the model. */
         r.results.test.chosen.confusion = (pd_confusion){100, 0, 0, 100};
         free(write_page(&r));
@@ -507,8 +507,7 @@ static void test_missing_parts(void **state)
     free(html);
 
     memset(&r.results, 0, sizeof r.results);
-    memset(&r.data, 0, sizeof r.data);
-    r.page = (pd_page){.results = &r.results, .data = &r.data};
+    r.page = (pd_page){.results = &r.results};
     html = write_page(&r);
     check_has(html, "<h1>unknown</h1>");
     assert_int_equal(occurrences(html, "<svg "), 0);

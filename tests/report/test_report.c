@@ -68,6 +68,9 @@ static pd_results make_report(void)
         .data_path = "data/chest.h5",
         .data_digest = "00112233445566778899aabbccddeeff",
         .version = "0.1.0",
+        .settings = "[run]\nseed = 1\n",
+        .trained_digest = "ff",
+        .processor = "EPYC",
         .seed = UINT64_MAX,
         .ranks = 4,
         .threads = 2,
@@ -85,6 +88,17 @@ static pd_results make_report(void)
         .refer_high = 0.9,
         .views = 2,
         .test_looks = 1,
+        .data = {.count = 600,
+                 .height = 112,
+                 .width = 113,
+                 .fold_policy = "by patient",
+                 .grouping = "by name",
+                 .seed = UINT64_MAX - 1,
+                 .duplicates = 3,
+                 .counts = {{1, 2}, {3, 4}, {5, 6}},
+                 .version = "0.0.9"},
+        .patients = {21, 22, 23},
+        .causes = {{31, 32, 33, 34}, {35, 36, 37, 38}, {39, 40, 41, 42}},
         .val = {.present = true, .chosen = make_metrics(1), .half = make_metrics(2)},
         .test = {.present = true,
                  .chosen = make_metrics(3),
@@ -201,6 +215,28 @@ static void check_shape(const cJSON *object, const pd_shape_report *shape)
     }
 }
 
+static void check_data(const cJSON *data, const pd_results *r)
+{
+    check_string(data, "path", r->data_path);
+    check_string(data, "digest", r->data_digest);
+    check_string(data, "trained_digest", r->trained_digest);
+    check_number(data, "images", (double)r->data.count);
+    check_number(data, "width", r->data.width);
+    check_number(data, "height", r->data.height);
+    check_number(data, "duplicates", (double)r->data.duplicates);
+    check_string(data, "fold_policy", r->data.fold_policy);
+    check_string(data, "grouping", r->data.grouping);
+    check_string(data, "version", r->data.version);
+    for (int fold = 0; fold < PD_FOLDS; fold++) {
+        const cJSON *of = get(get(data, "folds"), pd_fold_names[fold]);
+        for (int label = 0; label < PD_LABELS; label++)
+            check_number(of, pd_label_names[label], (double)r->data.counts[fold][label]);
+        for (int cause = PD_CAUSE_BACTERIA; cause < PD_CAUSES; cause++)
+            check_number(of, pd_cause_names[cause], (double)r->causes[fold][cause]);
+        check_number(of, "patients", (double)r->patients[fold]);
+    }
+}
+
 static void test_json_equals_report(void **state)
 {
     (void)state;
@@ -209,8 +245,10 @@ static void test_json_equals_report(void **state)
     cJSON *root = write_and_parse(&r, &text);
     check_string(root, "job", r.job_name);
     check_string(root, "model", r.model);
-    check_string(get(root, "data"), "path", r.data_path);
-    check_string(get(root, "data"), "digest", r.data_digest);
+    check_data(get(root, "data"), &r);
+    check_string(root, "settings", r.settings);
+    check_string(root, "processor", r.processor);
+    check_number(root, "leaks", 0);
     check_string(root, "version", r.version);
     check_number(root, "ranks", r.ranks);
     check_number(root, "threads", r.threads);
@@ -271,6 +309,7 @@ static void test_json_equals_report(void **state)
     }
     /* Integers beyond the range of a double are exact in the text, and null is there. */
     assert_non_null(strstr(text, "18446744073709551615"));
+    assert_non_null(strstr(text, "18446744073709551614"));
     assert_non_null(strstr(text, "9007199254740993"));
     assert_null(strstr(text, "nan"));
     free(text);
@@ -699,6 +738,7 @@ static void test_warnings_of_data(void **state)
     cJSON *root = write_and_parse(&r, NULL);
     check_string(get(root, "decision"), "fold", "calibration");
     check_number(get(get(root, "folds"), "val"), "left_out", 17);
+    check_number(root, "leaks", 3);
     check_number(get(get(root, "folds"), "test"), "left_out", 0);
     for (int i = 0; i < 5; i++) {
         check_has(text, expected[i]);

@@ -3,6 +3,7 @@
 #define PNEUMO_BASE_HOST_H
 
 #include <sched.h>
+#include <stddef.h>
 
 /* INFINITY where there is no limit. */
 typedef struct pd_host {
@@ -16,6 +17,10 @@ typedef struct pd_host {
  * cgroup-v1/memory.rst, cgroup-v2.rst). `root` is "", except in tests. A file that cannot be read
  * counts as no limit, and memory that caches files counts as free. */
 pd_host pd_host_query(const char *root);
+
+/* Writes the processor's name, as <root>/proc/cpuinfo has it, to text[size]; "" if it has none.
+ * Returns `text`. */
+char *pd_host_processor(char *text, size_t size, const char *root);
 
 /* Sets *out to the cores that this process may run on. OpenMP binds the first thread to one of them
  * before main (OMP_PROC_BIND, GOMP_CPU_AFFINITY), so the thread's own set is not the process's. */

@@ -49,6 +49,9 @@ pd_status pd_folds_assign(pd_sample *samples, int64_t count, int32_t patients,
  * lowest numbered of them, -1 if there are none. Patient numbers start at 0 and may have gaps. */
 pd_status pd_folds_leaks(int64_t *out, int32_t *example, const pd_sample *samples, int64_t count);
 
+/* Counts the patients with images in each fold. */
+pd_status pd_folds_patients(int64_t out[PD_FOLDS], const pd_sample *samples, int64_t count);
+
 /* Writes how the folds were made, such as "by patient, 70/15/15, balanced", to text[size]. `groups`
  * is what the groups are called (pd_patients_noun), `leaks` comes from pd_folds_leaks. */
 void pd_folds_describe(char *text, size_t size, const pd_fold_options *options, const char *groups,

@@ -20,8 +20,9 @@ typedef struct pd_evaluate_options {
     int threads;               /* per rank; 0: chosen by pd_threads_choose */
 } pd_evaluate_options;
 
-/* Scores the folds over all ranks. On rank 0 the results are filled except for seconds and
- * images_per_second, which only training measures. What the results borrow is owned by *out.
+/* Scores the folds over all ranks. On rank 0 the results are filled except for seconds,
+ * images_per_second and processor, which only training knows. What the results borrow is owned by
+ * *out.
  *
  * Each evaluation of the test fold of the training data set is counted in the checkpoint, since a
  * model chosen by it is no longer tested by it. The evaluation at the end of training counts once,

@@ -54,12 +54,15 @@ pd_figure pd_results_recall(const pd_results_fold *fold, int truth);
 
 typedef struct pd_results {
     const char *job_name, *model, *data_path, *data_digest, *version; /* borrowed */
+    const char *settings;                                             /* the job's text; borrowed */
+    const char *trained_digest; /* of the data set that the model was trained on; borrowed */
     uint64_t seed;
     int ranks, threads, lanes;
     int members; /* number of averaged networks; above 1 there is no epoch */
     int64_t parameters;
     int64_t best_epoch, epochs;
     double seconds, images_per_second; /* of training; NAN: unknown */
+    char processor[64];                /* that rank 0 trained on; "": unknown */
     double target_sensitivity, target_specificity;
     const char *decision_rule; /* how the threshold was chosen; borrowed */
     const char *decision_fold; /* on which fold, or "calibration"; NULL: val; borrowed */
@@ -67,6 +70,9 @@ typedef struct pd_results {
     int views;                /* averaged over: pd_view_standard */
     int64_t test_looks;       /* evaluations of the test fold so far, this one included */
     const pd_sample *samples; /* of the data set, by pd_score.id; borrowed */
+    pd_dataset_info data;
+    int64_t patients[PD_FOLDS]; /* with images in the fold; groups if a patient is unknown */
+    int64_t causes[PD_FOLDS][PD_CAUSES]; /* images */
     pd_results_fold val, test;
     bool other_data;      /* the data set is not the one that the model was trained on */
     bool other_threshold; /* the threshold was chosen for the weights of an earlier step */
