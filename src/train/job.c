@@ -53,6 +53,8 @@ static const pd_key rows[] = {
      "ranks of a host that sum gradients in shared memory; 0: all, 1: none"},
     {"run", "images", FIELD(images), "auto", NULL, CHOICES(image_places),
      "hold a rank's images in memory or stream them from the file; auto: hold if they fit"},
+    {"run", "tensorboard", FIELD(tensorboard), "no", NULL, NULL,
+     "also write the figures of each epoch for TensorBoard, into the run's folder"},
 
     {"data", "file", FIELD(file), "data/chest_xray.h5", NULL, NULL, "the packed data set"},
     {"data", "size", FIELD(input.size), "112", "[0, 4096]", NULL,

@@ -21,6 +21,7 @@ pd_status pd_run_files_name(pd_run_files *files, const char *folder)
     PD_TRY(pd_run_path(&files->best, folder, "best.h5"));
     PD_TRY(pd_run_path(&files->history, folder, "history.csv"));
     PD_TRY(pd_run_path(&files->time, folder, "time.csv"));
+    PD_TRY(pd_run_path(&files->events, folder, "events.out.tfevents.pneumo-dist"));
 cleanup:
     return status;
 }
@@ -33,6 +34,7 @@ void pd_run_files_free(pd_run_files *files)
     free(files->best);
     free(files->history);
     free(files->time);
+    free(files->events);
 }
 
 bool pd_run_files_exist(const pd_run_files *files)

@@ -9,6 +9,7 @@ typedef struct pd_run_files {
     char *folder;
     char *last, *previous, *best; /* checkpoints: last.h5, the one before it, best.h5 */
     char *history, *time;         /* history.csv, time.csv */
+    char *events;                 /* of TensorBoard, which finds such files by "tfevents" */
 } pd_run_files;
 
 /* Release with pd_run_files_free, also after a failure. */

@@ -1,6 +1,7 @@
 #include "save.h"
 
 #include "audit.h"
+#include "events.h"
 #include "pneumo/base/clock.h"
 #include "snapshot.h"
 
@@ -47,6 +48,7 @@ pd_status pd_trainer_save(pd_trainer *trainer, bool best)
         if (best)
             PD_TRY(pd_checkpoint_save(trainer->files.best, &trainer->checkpoint));
         PD_TRY(pd_run_files_write_history(&trainer->files, &trainer->checkpoint.state));
+        PD_TRY(pd_events_update(trainer));
         PD_TRY(pd_checkpoint_replace(trainer->files.last,
                                      trainer->last_unreadable ? NULL : trainer->files.previous,
                                      &trainer->checkpoint));

@@ -1,5 +1,6 @@
 #include "start.h"
 
+#include "events.h"
 #include "pneumo/base/clock.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/data/subset.h"
@@ -273,6 +274,7 @@ pd_status pd_trainer_start(pd_trainer *trainer, const pd_run_options *options)
     pd_checkpoint_destroy(&trainer->resumed);
     PD_TRY(pd_trainer_check_alike(trainer));
     PD_TRY(describe(trainer));
+    PD_TRY(pd_comm_agree(trainer->comm, pd_events_start(trainer)));
     trainer->saved_at = trainer->counted_at = pd_clock_now();
 cleanup:
     return status;

@@ -219,8 +219,12 @@ static pd_status train_epoch(pd_trainer *trainer)
              trainer->job->schedule.epochs);
     uint32_t flags = 0;
     pd_progress_begin(&progress, label, (uint64_t)state->epoch_step, (uint64_t)steps);
+    trainer->epoch_speed = (double)NAN;
+    int64_t first_step = state->epoch_step;
     while (state->epoch_step < steps) {
         PD_TRY(take_step(trainer));
+        trainer->epoch_speed = (double)(state->epoch_step - first_step) *
+                               trainer->job->sampling.batch / (pd_clock_now() - started);
         snprintf(note, sizeof note, "loss %.4f", state->epoch_loss_sum / (double)state->epoch_step);
         pd_progress_update(&progress, (uint64_t)state->epoch_step, note);
         PD_TRY(agree_on_flags(trainer, &flags));

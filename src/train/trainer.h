@@ -45,6 +45,8 @@ typedef struct pd_trainer {
     pd_history_row *history; /* [job->schedule.epochs] */
     int64_t steps_here;      /* taken by this process */
     char remark[128];        /* the last one of pd_validation */
+    int64_t events_epoch;    /* the last one in TensorBoard's file */
+    double epoch_speed;      /* images per second of this process in the epoch; NAN: none */
     double saved_at;         /* clock of the last checkpoint */
     bool last_unreadable;    /* the run continued from previous.h5, which must not be replaced by
                                 the unreadable last.h5 */

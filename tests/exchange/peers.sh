@@ -1,4 +1,5 @@
-# Sourced by tests that compare with other programs: installs these.
+# Sourced by tests that compare with other programs: installs these. A test that needs others sets both
+# afterwards.
 peers=${PNEUMO_BUILD:?the build folder}/peers
 list=$PNEUMO_SOURCE/tests/exchange/peers.txt
 
@@ -17,7 +18,7 @@ install_peers() {
         /usr/bin/python3 -m venv "$peers" >log 2>&1 ||
             skip "no virtual environment: $(tail -n 1 log)"
         "$peers/bin/pip" install --quiet --no-compile --no-deps --retries 1 --timeout 60 \
-            -r "$list" >log 2>&1 || skip "cannot install Keras: $(tail -n 1 log)"
+            -r "$list" >log 2>&1 || skip "cannot install ${list##*/}: $(tail -n 1 log)"
         cp "$list" "$peers/peers.txt"
     fi
     flock -u "$lock"

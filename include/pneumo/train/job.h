@@ -65,6 +65,7 @@ typedef struct pd_job {
     int bucket_kib;  /* size of a reduction bucket */
     int share_ranks; /* pd_comm_set_group_size */
     pd_image_place images;
+    bool tensorboard; /* write an event file */
 
     /* [data] */
     char file[512]; /* the packed data set */
