@@ -1,28 +1,59 @@
 #include "pneumo/kernels/activation.h"
 
+#include "element.h"
 #include "pneumo/base/random.h"
 
-void pd_copy(size_t n, const float *x, float *y, int threads)
+#include <string.h>
+
+/* Elements of one task of a loop, so that the precision is looked up once for many. */
+enum { TASK = 1 << 14 };
+
+static size_t task_end(size_t first, size_t n)
 {
-#pragma omp parallel for simd schedule(static) num_threads(threads)
-    for (size_t i = 0; i < n; i++)
-        y[i] = x[i];
+    return n - first < TASK ? n : first + TASK;
 }
 
-void pd_relu(size_t n, const float *x, float *y, int threads)
+void pd_copy(pd_precision precision, size_t n, const void *x, void *y, int threads)
 {
-#pragma omp parallel for simd schedule(static) num_threads(threads)
-    for (size_t i = 0; i < n; i++)
-        y[i] = x[i] < 0 ? 0 : x[i];
+    const size_t size = pd_precision_bytes(precision);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t first = 0; first < n; first += TASK)
+        memmove((char *)y + first * size, (const char *)x + first * size,
+                (task_end(first, n) - first) * size);
 }
 
-void pd_relu_backward(size_t n, const float *y, const float *dy, float *dx, int threads)
+PD_INLINE void relu(pd_precision precision, size_t first, size_t end, const void *x, void *y)
 {
-#pragma omp parallel for simd schedule(static) num_threads(threads)
-    for (size_t i = 0; i < n; i++) {
-        float gradient = dy[i];
-        dx[i] = y[i] > 0 ? gradient : 0;
+#pragma omp simd
+    for (size_t i = first; i < end; i++) {
+        float value = pd_element_load(precision, x, i);
+        pd_element_store(precision, y, i, value < 0 ? 0 : value);
     }
+}
+
+void pd_relu(pd_precision of, size_t n, const void *x, void *y, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t first = 0; first < n; first += TASK)
+        PD_WITH_PRECISION(of, relu(precision, first, task_end(first, n), x, y));
+}
+
+PD_INLINE void relu_backward(pd_precision precision, size_t first, size_t end, const void *y,
+                             const void *dy, void *dx)
+{
+#pragma omp simd
+    for (size_t i = first; i < end; i++) {
+        float gradient = pd_element_load(precision, dy, i);
+        pd_element_store(precision, dx, i, pd_element_load(precision, y, i) > 0 ? gradient : 0);
+    }
+}
+
+void pd_relu_backward(pd_precision of, size_t n, const void *y, const void *dy, void *dx,
+                      int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t first = 0; first < n; first += TASK)
+        PD_WITH_PRECISION(of, relu_backward(precision, first, task_end(first, n), y, dy, dx));
 }
 
 void pd_rectify(size_t n, const float *x, float slope, float limit, float *y, int threads)
@@ -72,23 +103,32 @@ void pd_logistic_backward(size_t n, const float *y, const float *dy, float *dx, 
         dx[i] = dy[i] * y[i] * (1 - y[i]);
 }
 
-void pd_add(size_t n, const float *a, const float *b, bool relu, float *y, int threads)
+PD_INLINE void add(pd_precision precision, size_t first, size_t end, const void *a, const void *b,
+                   bool relu_after, void *y)
 {
-#pragma omp parallel for simd schedule(static) num_threads(threads)
-    for (size_t i = 0; i < n; i++) {
-        float sum = a[i] + b[i];
-        y[i] = relu && sum < 0 ? 0 : sum;
+#pragma omp simd
+    for (size_t i = first; i < end; i++) {
+        float sum = pd_element_load(precision, a, i) + pd_element_load(precision, b, i);
+        pd_element_store(precision, y, i, relu_after && sum < 0 ? 0 : sum);
     }
 }
 
-void pd_add_bias(size_t rows, size_t c, const float *bias, float *y, int threads)
+void pd_add(pd_precision of, size_t n, const void *a, const void *b, bool relu_after, void *y,
+            int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t first = 0; first < n; first += TASK)
+        PD_WITH_PRECISION(of, add(precision, first, task_end(first, n), a, b, relu_after, y));
+}
+
+void pd_add_bias(pd_precision of, size_t rows, size_t c, const float *bias, void *y, int threads)
 {
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (size_t i = 0; i < rows; i++) {
-        float *row = y + i * c;
-#pragma omp simd
-        for (size_t j = 0; j < c; j++)
-            row[j] += bias[j];
+        for (size_t j = 0; j < c; j++) {
+            float sum = pd_element_load(of, y, i * c + j) + bias[j];
+            pd_element_store(of, y, i * c + j, sum);
+        }
     }
 }
 

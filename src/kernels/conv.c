@@ -31,6 +31,7 @@ typedef struct conv_plan {
     int out_h, out_w, k;
     int samples; /* of all lanes; for the kernel gradient, of one lane */
     int threads;
+    pd_precision precision;
     int frame_w; /* columns of the padded input that the outputs see */
     int bands;   /* bands of output rows into which a sample is cut */
     int band;    /* output rows of a band, the last one may have fewer */
@@ -84,9 +85,19 @@ static size_t conv_frame_size(const conv_plan *plan, int rows)
            (size_t)plan->c;
 }
 
-/* Copies what output rows first .. first + rows - 1 of a sample see to frame[...][frame_w][c]. */
-static void conv_copy_frame(const conv_plan *plan, const float *x, int first, int rows,
-                            float *frame)
+/* Copies `count` elements of x, from number `from` on. */
+static void conv_copy(pd_precision precision, const void *x, size_t from, size_t count, float *to)
+{
+    if (precision == PD_BF16)
+        pd_precision_widen(count, (const pd_bf16 *)x + from, to, 1);
+    else
+        memcpy(to, (const float *)x + from, count * sizeof *to);
+}
+
+/* Copies what output rows first .. first + rows - 1 of a sample, which starts at element `sample`
+ * of x, see to frame[...][frame_w][c]. */
+static void conv_copy_frame(const conv_plan *plan, const void *x, size_t sample, int first,
+                            int rows, float *frame)
 {
     size_t c = (size_t)plan->c;
     size_t row = (size_t)plan->frame_w * c;
@@ -100,28 +111,28 @@ static void conv_copy_frame(const conv_plan *plan, const float *x, int first, in
             memset(to, 0, row * sizeof *to);
             continue;
         }
-        const float *from = x + (size_t)(y / plan->zoom) * (size_t)plan->w * c;
+        size_t from = sample + (size_t)(y / plan->zoom) * (size_t)plan->w * c;
         if (plan->zoom == 1) {
             size_t left = (size_t)plan->pad_left * c;
             size_t middle = (size_t)columns * c;
             memset(to, 0, left * sizeof *to);
-            memcpy(to + left, from, middle * sizeof *to);
+            conv_copy(plan->precision, x, from, middle, to + left);
             memset(to + left + middle, 0, (row - left - middle) * sizeof *to);
         } else {
             memset(to, 0, row * sizeof *to);
             for (int j = 0; j < columns; j++)
-                memcpy(to + (size_t)(plan->pad_left + j * plan->zoom) * c, from + (size_t)j * c,
-                       c * sizeof *to);
+                conv_copy(plan->precision, x, from + (size_t)j * c, c,
+                          to + (size_t)(plan->pad_left + j * plan->zoom) * c);
         }
     }
 }
 
 /* The frames of all samples of a block, one after the other. */
-static void conv_copy_block(const conv_plan *plan, const conv_block *block, const float *x,
+static void conv_copy_block(const conv_plan *plan, const conv_block *block, const void *x,
                             float *frames)
 {
     for (int n = 0; n < block->samples; n++)
-        conv_copy_frame(plan, x + (size_t)(block->first_sample + n) * conv_x_sample(plan),
+        conv_copy_frame(plan, x, (size_t)(block->first_sample + n) * conv_x_sample(plan),
                         block->first_row, block->rows,
                         frames + (size_t)n * conv_frame_size(plan, block->rows));
 }
@@ -149,7 +160,8 @@ static conv_plan conv_plan_forward(const pd_conv_shape *shape)
                       .out_w = window->out_w,
                       .k = shape->k,
                       .samples = pd_conv_samples(shape),
-                      .threads = shape->threads};
+                      .threads = shape->threads,
+                      .precision = shape->precision};
     conv_cut_samples(&plan);
     return plan;
 }
@@ -170,7 +182,8 @@ static conv_plan conv_plan_input(const pd_conv_shape *shape)
                       .out_w = window->w,
                       .k = window->c,
                       .samples = pd_conv_samples(shape),
-                      .threads = shape->threads};
+                      .threads = shape->threads,
+                      .precision = shape->precision};
     conv_cut_samples(&plan);
     return plan;
 }
@@ -196,14 +209,14 @@ static size_t conv_run_workspace(const conv_plan *plan)
 /* x [samples][h][w][c] -> y [samples][out_h][out_w][k]. */
 typedef struct conv_pass {
     const conv_plan *plan;
-    const float *x, *packed, *bias;
-    float least; /* smaller outputs become `least` */
-    float *y;
+    const void *x;
+    const float *packed;
+    pd_tile_output output;
 } conv_pass;
 
-/* One panel of outputs of one row. `frame` is the first row that the output row sees. */
+/* One panel of outputs of row `row` of all samples. `frame` is the first row that it sees. */
 static void conv_run_row(const conv_pass *pass, const pd_tile_panel *panel, const float *frame,
-                         float *y)
+                         size_t row)
 {
     _Alignas(64) float sums[PD_TILE_SIZE];
     const conv_plan *plan = pass->plan;
@@ -217,8 +230,7 @@ static void conv_run_row(const conv_pass *pass, const pd_tile_panel *panel, cons
         int first = pd_slice_first(plan->out_w, tile, tiles);
         int rows = pd_slice_first(plan->out_w, tile + 1, tiles) - first;
         pd_tile_multiply(rows, panel->vectors, frame + first * step, step, &walk, packed, sums);
-        pd_tile_store(panel, rows, sums, pass->bias, pass->least,
-                      y + (size_t)first * (size_t)plan->k, (size_t)plan->k);
+        pd_tile_store(&pass->output, panel, rows, sums, row * (size_t)plan->out_w + (size_t)first);
     }
 }
 
@@ -226,7 +238,6 @@ static void conv_run_block(const conv_pass *pass, const conv_block *block, float
 {
     const conv_plan *plan = pass->plan;
     const int panels = pd_tile_panel_count(plan->k);
-    size_t y_row = (size_t)plan->out_w * (size_t)plan->k;
     size_t frame_row = (size_t)plan->stride * (size_t)plan->frame_w * (size_t)plan->c;
     size_t frame_size = conv_frame_size(plan, block->rows);
     conv_copy_block(plan, block, pass->x, frames);
@@ -237,7 +248,7 @@ static void conv_run_block(const conv_pass *pass, const conv_block *block, float
             size_t y_at = (size_t)(block->first_sample + n) * (size_t)plan->out_h +
                           (size_t)(block->first_row + row);
             conv_run_row(pass, &panel, frames + (size_t)n * frame_size + (size_t)row * frame_row,
-                         pass->y + y_at * y_row);
+                         y_at);
         }
     }
 }
@@ -259,6 +270,17 @@ static void conv_run(const conv_pass *pass, float *workspace)
     }
 }
 
+/* A pass without bias and clamping. */
+static conv_pass conv_pass_make(const conv_plan *plan, const void *x, void *y, const float *packed)
+{
+    return (conv_pass){
+        .plan = plan,
+        .x = x,
+        .packed = packed,
+        .output = {
+            .least = -INFINITY, .precision = plan->precision, .out = y, .stride = (size_t)plan->k}};
+}
+
 size_t pd_conv_forward_workspace(const pd_conv_shape *shape)
 {
     if (pd_pointwise_fits(&shape->window))
@@ -267,8 +289,8 @@ size_t pd_conv_forward_workspace(const pd_conv_shape *shape)
     return conv_run_workspace(&plan);
 }
 
-void pd_conv_forward(const pd_conv_shape *shape, const float *x, const float *kernel,
-                     const float *bias, bool relu, float *y, float *workspace)
+void pd_conv_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+                     const float *bias, bool relu, void *y, float *workspace)
 {
     if (pd_pointwise_fits(&shape->window)) {
         pd_pointwise_forward(shape, x, kernel, bias, relu, y, workspace);
@@ -277,7 +299,9 @@ void pd_conv_forward(const pd_conv_shape *shape, const float *x, const float *ke
     conv_plan plan = conv_plan_forward(shape);
     pd_tile_pack_kernel(plan.kernel_h * plan.kernel_w, plan.c, plan.k, kernel, false, workspace,
                         plan.threads);
-    conv_pass pass = {&plan, x, workspace, bias, relu ? 0 : -INFINITY, y};
+    conv_pass pass = conv_pass_make(&plan, x, y, workspace);
+    pass.output.bias = bias;
+    pass.output.least = relu ? 0 : -INFINITY;
     conv_run(&pass, workspace);
 }
 
@@ -289,8 +313,8 @@ size_t pd_conv_backward_input_workspace(const pd_conv_shape *shape)
     return conv_run_workspace(&plan);
 }
 
-void pd_conv_backward_input(const pd_conv_shape *shape, const float *dy, const float *kernel,
-                            const float *mask, float *dx, float *workspace)
+void pd_conv_backward_input(const pd_conv_shape *shape, const void *dy, const float *kernel,
+                            const void *mask, void *dx, float *workspace)
 {
     const pd_window *window = &shape->window;
     if (pd_pointwise_fits(window)) {
@@ -299,13 +323,13 @@ void pd_conv_backward_input(const pd_conv_shape *shape, const float *dy, const f
         conv_plan plan = conv_plan_input(shape);
         pd_tile_pack_kernel(plan.kernel_h * plan.kernel_w, plan.c, plan.k, kernel, true, workspace,
                             plan.threads);
-        conv_pass pass = {&plan, dy, workspace, NULL, -INFINITY, dx};
+        conv_pass pass = conv_pass_make(&plan, dy, dx, workspace);
         conv_run(&pass, workspace);
     }
     size_t count =
         (size_t)pd_conv_samples(shape) * (size_t)window->h * (size_t)window->w * (size_t)window->c;
     if (mask != NULL)
-        pd_relu_backward(count, mask, dx, dx, shape->threads);
+        pd_relu_backward(shape->precision, count, mask, dx, dx, shape->threads);
 }
 
 /* --- The gradient of the kernel. --- */
@@ -341,7 +365,7 @@ size_t pd_conv_backward_kernel_workspace(const pd_conv_shape *shape)
 typedef struct conv_slice {
     const conv_plan *plan;
     int slice, slices;
-    const float *x, *dy;
+    const void *x, *dy;
     float *dkernel, *dbias; /* dbias may be NULL */
     float *frames, *packed; /* a block's inputs, and a panel of its dy */
 } conv_slice;
@@ -383,11 +407,11 @@ static void conv_kernel_block(const conv_slice *at, const conv_block *block)
     int positions = block->samples * block->rows * plan->out_w;
     /* A group of several samples has all their rows, so dy is contiguous. */
     size_t first_row = (size_t)block->first_sample * (size_t)plan->out_h + (size_t)block->first_row;
-    const float *dy = at->dy + first_row * (size_t)plan->out_w * k;
+    const void *dy = pd_precision_at(plan->precision, at->dy, first_row * (size_t)plan->out_w * k);
     conv_copy_block(plan, block, at->x, at->frames);
     for (int index = 0; index < panels; index++) {
         pd_tile_panel panel = pd_tile_panel_at(plan->k, index);
-        pd_tile_pack(&panel, positions, dy, k, at->packed);
+        pd_tile_pack(&panel, positions, plan->precision, dy, k, at->packed);
         if (at->dbias != NULL && at->slice == 0) {
             _Alignas(64) float sums[PD_TILE_SIZE];
             pd_tile_sum(positions, panel.vectors, at->packed, sums);
@@ -408,7 +432,7 @@ static void conv_kernel_slice(const conv_slice *at)
     }
 }
 
-void pd_conv_backward_kernel(const pd_conv_shape *shape, const float *x, const float *dy,
+void pd_conv_backward_kernel(const pd_conv_shape *shape, const void *x, const void *dy,
                              float *dkernel, float *dbias, size_t stride, float *workspace)
 {
     if (pd_pointwise_fits(&shape->window)) {
@@ -430,8 +454,8 @@ void pd_conv_backward_kernel(const pd_conv_shape *shape, const float *x, const f
             conv_slice at = {.plan = &plan,
                              .slice = slice,
                              .slices = slices,
-                             .x = x + (size_t)lane * x_lane,
-                             .dy = dy + (size_t)lane * dy_lane,
+                             .x = pd_precision_at(plan.precision, x, (size_t)lane * x_lane),
+                             .dy = pd_precision_at(plan.precision, dy, (size_t)lane * dy_lane),
                              .dkernel = dkernel + (size_t)lane * stride,
                              .dbias = dbias != NULL ? dbias + (size_t)lane * stride : NULL,
                              .frames = frames,

@@ -60,7 +60,7 @@ static void dense_chunk(const pd_dense_shape *shape, int chunk, const float *x,
     for (int index = 0; index < panels; index++) {
         pd_tile_panel panel = pd_tile_panel_at(shape->units, index);
         int most = pd_tile_max_rows(panel.vectors);
-        pd_tile_pack(&panel, count, weights + (size_t)first * units, units, packed);
+        pd_tile_pack(&panel, count, PD_FLOAT32, weights + (size_t)first * units, units, packed);
         for (int n = 0; n < samples; n += most) {
             int rows = pd_min_int(most, samples - n);
             pd_tile_multiply(rows, panel.vectors, buffer + (size_t)n * DENSE_PITCH, DENSE_PITCH,
@@ -136,7 +136,7 @@ static void dense_pack_lane(const pd_dense_shape *shape, const float *dy, float 
     for (int index = 0; index < panels; index++) {
         pd_tile_panel panel = pd_tile_panel_at(shape->units, index);
         float *to = packed + (size_t)samples * (size_t)panel.first;
-        pd_tile_pack(&panel, samples, dy, (size_t)shape->units, to);
+        pd_tile_pack(&panel, samples, PD_FLOAT32, dy, (size_t)shape->units, to);
         if (dbias != NULL) {
             pd_tile_sum(samples, panel.vectors, to, sums);
             pd_tile_add(&panel, 1, sums, true, dbias, 0);

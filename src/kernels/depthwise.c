@@ -1,7 +1,7 @@
 #include "pneumo/kernels/depthwise.h"
 
+#include "element.h"
 #include "pneumo/base/number.h"
-#include "vector.h"
 
 #include <omp.h>
 #include <string.h>
@@ -14,25 +14,49 @@ enum { WIDTH = PD_VECTOR_WIDTH };
 /* Outputs of a row that are computed together, so that they share the inputs that they see. */
 enum { COLUMNS = 4, FAST_WIDTH = 3, SEEN = COLUMNS + FAST_WIDTH - 1 };
 
-/* `n` is WIDTH, known to the compiler, or less. */
-PD_INLINE pd_vector load(const float *from, int n)
+/* What the compiler knows: n channels, WIDTH of them unless there are fewer in all. */
+typedef struct elements {
+    pd_precision precision;
+    int n;
+} elements;
+
+/* n elements from number `index` on. */
+PD_INLINE pd_vector load(elements of, const void *from, ptrdiff_t index)
 {
-    if (n == WIDTH)
-        return *(const pd_vector *)from;
+    if (of.n == WIDTH)
+        return pd_vector_load(of.precision, from, index);
     pd_vector v = {0};
-    for (int i = 0; i < n; i++)
-        v[i] = from[i];
+    for (int i = 0; i < of.n; i++)
+        v[i] = pd_element_load(of.precision, from, (size_t)index + (size_t)i);
     return v;
 }
 
-PD_INLINE void store(float *to, pd_vector v, int n)
+PD_INLINE void store(elements of, void *to, ptrdiff_t index, pd_vector v)
 {
-    if (n == WIDTH)
-        *(pd_vector *)to = v;
+    if (of.n == WIDTH)
+        pd_vector_store(of.precision, to, index, v);
     else
-        for (int i = 0; i < n; i++)
-            to[i] = v[i];
+        for (int i = 0; i < of.n; i++)
+            pd_element_store(of.precision, to, (size_t)index + (size_t)i, v[i]);
 }
+
+/* n floats of a kernel. */
+PD_INLINE pd_vector load_tap(elements of, const float *tap)
+{
+    return load((elements){PD_FLOAT32, of.n}, tap, 0);
+}
+
+/* Executes `call` with `of`, the elements of images of `c` channels. */
+#define WITH_ELEMENTS(of_precision, c, call)                                                       \
+    PD_WITH_PRECISION(of_precision, {                                                              \
+        if ((c) >= WIDTH) {                                                                        \
+            const elements of = {precision, WIDTH};                                                \
+            call;                                                                                  \
+        } else {                                                                                   \
+            const elements of = {precision, (c)};                                                  \
+            call;                                                                                  \
+        }                                                                                          \
+    })
 
 /* max(v, 0) if asked; NaN stays NaN. */
 PD_INLINE pd_vector rectified(pd_vector v, bool relu)
@@ -55,20 +79,21 @@ static bool is_fast(const pd_window *window)
     return window->kernel_w == FAST_WIDTH && window->stride == 1 && window->out_w >= COLUMNS;
 }
 
-/* The columns left .. left + SEEN - 1 of a row, 0 outside of it. */
-PD_INLINE void load_columns(const float *row, int left, int w, int c, bool relu, int n,
-                            pd_vector in[SEEN])
+/* The columns left .. left + SEEN - 1 of the row of x [w][c] that starts at element `row`, 0
+ * outside of it. */
+PD_INLINE void load_columns(elements of, const void *x, ptrdiff_t row, int left, const pd_window *g,
+                            bool relu, pd_vector in[SEEN])
 {
-    if (left >= 0 && left + SEEN <= w) {
+    const ptrdiff_t c = g->c;
+    if (left >= 0 && left + SEEN <= g->w) {
 #pragma GCC unroll 6
         for (int i = 0; i < SEEN; i++)
-            in[i] = rectified(load(row + (ptrdiff_t)(left + i) * c, n), relu);
+            in[i] = rectified(load(of, x, row + (left + i) * c), relu);
     } else {
 #pragma GCC unroll 6
         for (int i = 0; i < SEEN; i++) {
-            bool inside = left + i >= 0 && left + i < w;
-            in[i] =
-                inside ? rectified(load(row + (ptrdiff_t)(left + i) * c, n), relu) : (pd_vector){0};
+            bool inside = left + i >= 0 && left + i < g->w;
+            in[i] = inside ? rectified(load(of, x, row + (left + i) * c), relu) : (pd_vector){0};
         }
     }
 }
@@ -77,12 +102,12 @@ PD_INLINE void load_columns(const float *row, int left, int w, int c, bool relu,
 typedef struct output_row {
     const pass *pass;
     int oy;
-    const float *x, *mask;
-    float *y;
+    const void *x, *mask;
+    void *y;
 } output_row;
 
 /* Columns ox .. ox + COLUMNS - 1, channels from `channel` on. */
-PD_INLINE void output_columns(const output_row *row, int ox, int channel, int n)
+PD_INLINE void output_columns(elements of, const output_row *row, int ox, int channel)
 {
     const pass *at = row->pass;
     const pd_window *g = &at->window;
@@ -93,29 +118,29 @@ PD_INLINE void output_columns(const output_row *row, int ox, int channel, int n)
         sum[i] = (pd_vector){0};
     int end = pd_min_int(g->kernel_h, g->h - top);
     for (int ky = pd_max_int(0, -top); ky < end; ky++) {
-        const float *from = row->x + (size_t)(top + ky) * (size_t)g->w * (size_t)g->c + channel;
+        ptrdiff_t from = (ptrdiff_t)(top + ky) * g->w * g->c + channel;
         const float *taps = at->kernel + ky * FAST_WIDTH * at->tap + channel;
         pd_vector in[SEEN];
-        load_columns(from, ox - g->pad_left, g->w, g->c, at->relu, n, in);
+        load_columns(of, row->x, from, ox - g->pad_left, g, at->relu, in);
 #pragma GCC unroll 3
         for (int kx = 0; kx < FAST_WIDTH; kx++) {
-            pd_vector tap = load(taps + kx * at->tap, n);
+            pd_vector tap = load_tap(of, taps + kx * at->tap);
 #pragma GCC unroll 4
             for (int i = 0; i < COLUMNS; i++)
                 sum[i] += in[i + kx] * tap;
         }
     }
-    size_t out = (size_t)ox * (size_t)g->c + (size_t)channel;
+    ptrdiff_t out = (ptrdiff_t)ox * g->c + channel;
 #pragma GCC unroll 4
-    for (int i = 0; i < COLUMNS; i++, out += (size_t)g->c) {
+    for (int i = 0; i < COLUMNS; i++, out += g->c) {
         if (row->mask != NULL)
-            sum[i] = pd_vector_select(load(row->mask + out, n) > 0, sum[i]);
-        store(row->y + out, sum[i], n);
+            sum[i] = pd_vector_select(load(of, row->mask, out) > 0, sum[i]);
+        store(of, row->y, out, sum[i]);
     }
 }
 
 /* The same of one column, for any window. */
-PD_INLINE void output_pixel(const output_row *row, int ox, int channel, int n)
+PD_INLINE void output_pixel(elements of, const output_row *row, int ox, int channel)
 {
     const pass *at = row->pass;
     const pd_window *g = &at->window;
@@ -124,54 +149,31 @@ PD_INLINE void output_pixel(const output_row *row, int ox, int channel, int n)
     pd_vector sum = {0};
     for (int ky = pd_max_int(0, -top); ky < end_y; ky++) {
         for (int kx = pd_max_int(0, -left); kx < end_x; kx++) {
-            size_t pixel = (size_t)(top + ky) * (size_t)g->w + (size_t)(left + kx);
+            ptrdiff_t pixel = (ptrdiff_t)(top + ky) * g->w + (left + kx);
             const float *tap = at->kernel + (ky * g->kernel_w + kx) * at->tap + channel;
-            sum += rectified(load(row->x + pixel * (size_t)g->c + (size_t)channel, n), at->relu) *
-                   load(tap, n);
+            sum +=
+                rectified(load(of, row->x, pixel * g->c + channel), at->relu) * load_tap(of, tap);
         }
     }
-    size_t out = (size_t)ox * (size_t)g->c + (size_t)channel;
+    ptrdiff_t out = (ptrdiff_t)ox * g->c + channel;
     if (row->mask != NULL)
-        sum = pd_vector_select(load(row->mask + out, n) > 0, sum);
-    store(row->y + out, sum, n);
+        sum = pd_vector_select(load(of, row->mask, out) > 0, sum);
+    store(of, row->y, out, sum);
 }
 
-PD_INLINE void run_row(const output_row *row, int n)
+PD_INLINE void run_row(elements of, const output_row *row)
 {
     const pd_window *g = &row->pass->window;
     const bool fast = row->pass->fast;
     int columns = fast ? COLUMNS : 1;
     for (int first = 0; first < g->out_w; first += columns) {
         int ox = pd_min_int(first, g->out_w - columns);
-        for (int chunk = 0; chunk < g->c; chunk += n) {
-            int channel = pd_min_int(chunk, g->c - n);
+        for (int chunk = 0; chunk < g->c; chunk += of.n) {
+            int channel = pd_min_int(chunk, g->c - of.n);
             if (fast)
-                output_columns(row, ox, channel, n);
+                output_columns(of, row, ox, channel);
             else
-                output_pixel(row, ox, channel, n);
-        }
-    }
-}
-
-static void run(const pass *at, int samples, const float *x, const float *mask, float *y,
-                int threads)
-{
-    const pd_window g = at->window;
-    size_t x_sample = (size_t)g.h * (size_t)g.w * (size_t)g.c;
-    size_t y_row = (size_t)g.out_w * (size_t)g.c;
-#pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
-    for (int n = 0; n < samples; n++) {
-        for (int oy = 0; oy < g.out_h; oy++) {
-            size_t first = ((size_t)n * (size_t)g.out_h + (size_t)oy) * y_row;
-            output_row row = {.pass = at,
-                              .oy = oy,
-                              .x = x + (size_t)n * x_sample,
-                              .mask = mask != NULL ? mask + first : NULL,
-                              .y = y + first};
-            if (g.c >= WIDTH)
-                run_row(&row, WIDTH);
-            else
-                run_row(&row, g.c);
+                output_pixel(of, row, ox, channel);
         }
     }
 }
@@ -181,48 +183,84 @@ static int sample_count(const pd_depthwise_shape *shape)
     return shape->lanes * shape->lane_samples;
 }
 
-void pd_depthwise_forward(const pd_depthwise_shape *shape, const float *x, const float *kernel,
-                          float *y)
+static void run(const pass *at, const pd_depthwise_shape *shape, const void *x, const void *mask,
+                void *y)
+{
+    const pd_window g = at->window;
+    const pd_precision stored = shape->precision;
+    const int samples = sample_count(shape);
+    size_t x_sample = (size_t)g.h * (size_t)g.w * (size_t)g.c;
+    size_t y_row = (size_t)g.out_w * (size_t)g.c;
+#pragma omp parallel for collapse(2) schedule(static) num_threads(shape->threads)
+    for (int n = 0; n < samples; n++) {
+        for (int oy = 0; oy < g.out_h; oy++) {
+            size_t first = ((size_t)n * (size_t)g.out_h + (size_t)oy) * y_row;
+            output_row row = {.pass = at,
+                              .oy = oy,
+                              .x = pd_precision_at(stored, x, (size_t)n * x_sample),
+                              .mask = pd_precision_at(stored, mask, first),
+                              .y = pd_precision_at(stored, y, first)};
+            WITH_ELEMENTS(stored, g.c, run_row(of, &row));
+        }
+    }
+}
+
+void pd_depthwise_forward(const pd_depthwise_shape *shape, const void *x, const float *kernel,
+                          void *y)
 {
     pass at = {.window = shape->window,
                .kernel = kernel,
                .tap = shape->window.c,
                .relu = shape->relu,
                .fast = is_fast(&shape->window)};
-    run(&at, sample_count(shape), x, NULL, y, shape->threads);
+    run(&at, shape, x, NULL, y);
 }
 
-/* One row of dx of any window, gathered from the outputs that see it. */
-static void input_row(const pd_window *g, const float *dy, const float *kernel, int iy,
-                      const float *mask, float *dx)
+/* One row of one sample: dy [out_h][out_w][c]; mask (or NULL) and dx [w][c]. */
+typedef struct input_line {
+    const pd_window *window;
+    int iy;
+    const float *kernel;
+    const void *dy, *mask;
+    void *dx;
+} input_line;
+
+/* A pixel of dx of any window: the channels from `channel` on, gathered from the outputs that see
+ * it. */
+PD_INLINE void input_pixel(elements of, const input_line *row, int ix, int channel)
 {
-    size_t c = (size_t)g->c;
-    for (int ix = 0; ix < g->w; ix++) {
-        float *to = dx + (size_t)ix * c;
-        memset(to, 0, c * sizeof *to);
-        for (int ky = 0; ky < g->kernel_h; ky++) {
-            int y = iy + g->pad_top - ky;
-            if (y < 0 || y % g->stride != 0 || y / g->stride >= g->out_h)
+    const pd_window *g = row->window;
+    pd_vector sum = {0};
+    for (int ky = 0; ky < g->kernel_h; ky++) {
+        int y = row->iy + g->pad_top - ky;
+        if (y < 0 || y % g->stride != 0 || y / g->stride >= g->out_h)
+            continue;
+        for (int kx = 0; kx < g->kernel_w; kx++) {
+            int x = ix + g->pad_left - kx;
+            if (x < 0 || x % g->stride != 0 || x / g->stride >= g->out_w)
                 continue;
-            for (int kx = 0; kx < g->kernel_w; kx++) {
-                int x = ix + g->pad_left - kx;
-                if (x < 0 || x % g->stride != 0 || x / g->stride >= g->out_w)
-                    continue;
-                const float *from =
-                    dy + ((size_t)(y / g->stride) * (size_t)g->out_w + (size_t)(x / g->stride)) * c;
-                const float *tap = kernel + (size_t)(ky * g->kernel_w + kx) * c;
-                for (size_t j = 0; j < c; j++)
-                    to[j] += from[j] * tap[j];
-            }
+            ptrdiff_t pixel = (ptrdiff_t)(y / g->stride) * g->out_w + x / g->stride;
+            const float *tap = row->kernel + (ptrdiff_t)(ky * g->kernel_w + kx) * g->c + channel;
+            sum += load(of, row->dy, pixel * g->c + channel) * load_tap(of, tap);
         }
-        for (size_t j = 0; mask != NULL && j < c; j++)
-            to[j] = mask[(size_t)ix * c + j] > 0 ? to[j] : 0;
     }
+    ptrdiff_t at = (ptrdiff_t)ix * g->c + channel;
+    if (row->mask != NULL)
+        sum = pd_vector_select(load(of, row->mask, at) > 0, sum);
+    store(of, row->dx, at, sum);
+}
+
+PD_INLINE void input_row(elements of, const input_line *row)
+{
+    const pd_window *g = row->window;
+    for (int ix = 0; ix < g->w; ix++)
+        for (int chunk = 0; chunk < g->c; chunk += of.n)
+            input_pixel(of, row, ix, pd_min_int(chunk, g->c - of.n));
 }
 
 /* With stride 1: a forward pass over dy with the kernel turned by 180 degrees. */
-static void backward_input_turned(const pd_depthwise_shape *shape, const float *mask,
-                                  const float *dy, const float *kernel, float *dx)
+static void backward_input_turned(const pd_depthwise_shape *shape, const void *mask, const void *dy,
+                                  const float *kernel, void *dx)
 {
     const pd_window g = shape->window;
     pd_window turned = g;
@@ -234,14 +272,15 @@ static void backward_input_turned(const pd_depthwise_shape *shape, const float *
                .kernel = kernel + (size_t)(g.kernel_h * g.kernel_w - 1) * (size_t)g.c,
                .tap = -(ptrdiff_t)g.c,
                .fast = is_fast(&turned)};
-    run(&at, sample_count(shape), dy, mask, dx, shape->threads);
+    run(&at, shape, dy, mask, dx);
 }
 
-void pd_depthwise_backward_input(const pd_depthwise_shape *shape, const float *x, const float *dy,
-                                 const float *kernel, float *dx)
+void pd_depthwise_backward_input(const pd_depthwise_shape *shape, const void *x, const void *dy,
+                                 const float *kernel, void *dx)
 {
     const pd_window g = shape->window;
-    const float *mask = shape->relu ? x : NULL;
+    const pd_precision stored = shape->precision;
+    const void *mask = shape->relu ? x : NULL;
     if (g.stride == 1) {
         backward_input_turned(shape, mask, dy, kernel, dx);
         return;
@@ -251,46 +290,62 @@ void pd_depthwise_backward_input(const pd_depthwise_shape *shape, const float *x
 #pragma omp parallel for collapse(2) schedule(static) num_threads(shape->threads)
     for (int n = 0; n < samples; n++) {
         for (int iy = 0; iy < g.h; iy++) {
-            size_t row = ((size_t)n * (size_t)g.h + (size_t)iy) * (size_t)g.w * (size_t)g.c;
-            input_row(&g, dy + (size_t)n * y_sample, kernel, iy, mask != NULL ? mask + row : NULL,
-                      dx + row);
+            size_t first = ((size_t)n * (size_t)g.h + (size_t)iy) * (size_t)g.w * (size_t)g.c;
+            input_line row = {.window = &g,
+                              .iy = iy,
+                              .kernel = kernel,
+                              .dy = pd_precision_at(stored, dy, (size_t)n * y_sample),
+                              .mask = pd_precision_at(stored, mask, first),
+                              .dx = pd_precision_at(stored, dx, first)};
+            WITH_ELEMENTS(stored, g.c, input_row(of, &row));
         }
     }
 }
 
 /* --- The gradient of the kernel. --- */
 
-/* Adds one row of outputs to sums [kernel_h][FAST_WIDTH], kernel_h at most FAST_WIDTH. Both x and
- * dy start at the chunk's channel. */
-PD_INLINE void gradient_row_fast(const pd_window *g, int oy, const float *x, const float *dy,
-                                 bool relu, int n, float *sums)
+/* One row of outputs and the sample that it sees, from a channel on. */
+typedef struct gradient_line {
+    const pd_window *window;
+    bool relu;
+    int oy;
+    const void *x, *dy;
+    ptrdiff_t x_first, dy_first; /* elements */
+} gradient_line;
+
+/* Adds one row of outputs to sums [kernel_h][FAST_WIDTH], kernel_h at most FAST_WIDTH. */
+PD_INLINE void gradient_row_fast(elements of, const gradient_line *line, float *sums)
 {
+    const pd_window *g = line->window;
+    const int oy = line->oy;
+    const bool relu = line->relu;
     int top = oy - g->pad_top, whole = g->out_w / COLUMNS * COLUMNS;
     int end = pd_min_int(g->kernel_h, g->h - top);
     for (int ky = pd_max_int(0, -top); ky < end; ky++) {
-        const float *row = x + (size_t)(top + ky) * (size_t)g->w * (size_t)g->c;
+        ptrdiff_t row = line->x_first + (ptrdiff_t)(top + ky) * g->w * g->c;
         pd_vector sum[FAST_WIDTH][2];
 #pragma GCC unroll 3
         for (int kx = 0; kx < FAST_WIDTH; kx++)
             sum[kx][0] = sum[kx][1] = (pd_vector){0};
         for (int ox = 0; ox < whole; ox += COLUMNS) {
             pd_vector in[SEEN];
-            load_columns(row, ox - g->pad_left, g->w, g->c, relu, n, in);
+            load_columns(of, line->x, row, ox - g->pad_left, g, relu, in);
 #pragma GCC unroll 4
             for (int i = 0; i < COLUMNS; i++) {
-                pd_vector out = load(dy + (ptrdiff_t)(ox + i) * g->c, n);
+                pd_vector out = load(of, line->dy, line->dy_first + (ptrdiff_t)(ox + i) * g->c);
 #pragma GCC unroll 3
                 for (int kx = 0; kx < FAST_WIDTH; kx++)
                     sum[kx][i % 2] += in[i + kx] * out;
             }
         }
         for (int ox = whole; ox < g->out_w; ox++) {
-            pd_vector out = load(dy + (ptrdiff_t)ox * g->c, n);
+            pd_vector out = load(of, line->dy, line->dy_first + (ptrdiff_t)ox * g->c);
 #pragma GCC unroll 3
             for (int kx = 0; kx < FAST_WIDTH; kx++) {
                 int ix = ox - g->pad_left + kx;
                 if (ix >= 0 && ix < g->w)
-                    sum[kx][0] += rectified(load(row + (ptrdiff_t)ix * g->c, n), relu) * out;
+                    sum[kx][0] +=
+                        rectified(load(of, line->x, row + (ptrdiff_t)ix * g->c), relu) * out;
             }
         }
 #pragma GCC unroll 3
@@ -302,20 +357,20 @@ PD_INLINE void gradient_row_fast(const pd_window *g, int oy, const float *x, con
 }
 
 /* The same for any window. */
-PD_INLINE void gradient_row_any(const pd_window *g, int oy, const float *x, const float *dy,
-                                bool relu, int n, float *sums)
+PD_INLINE void gradient_row_any(elements of, const gradient_line *line, float *sums)
 {
-    int top = oy * g->stride - g->pad_top;
+    const pd_window *g = line->window;
+    int top = line->oy * g->stride - g->pad_top;
     int end = pd_min_int(g->kernel_h, g->h - top);
     for (int ky = pd_max_int(0, -top); ky < end; ky++) {
-        const float *row = x + (size_t)(top + ky) * (size_t)g->w * (size_t)g->c;
+        ptrdiff_t row = line->x_first + (ptrdiff_t)(top + ky) * g->w * g->c;
         for (int kx = 0; kx < g->kernel_w; kx++) {
             pd_vector sum = {0};
             for (int ox = 0; ox < g->out_w; ox++) {
                 int ix = ox * g->stride - g->pad_left + kx;
                 if (ix >= 0 && ix < g->w)
-                    sum += rectified(load(row + (ptrdiff_t)ix * g->c, n), relu) *
-                           load(dy + (ptrdiff_t)ox * g->c, n);
+                    sum += rectified(load(of, line->x, row + (ptrdiff_t)ix * g->c), line->relu) *
+                           load(of, line->dy, line->dy_first + (ptrdiff_t)ox * g->c);
             }
             float *to = sums + (ky * g->kernel_w + kx) * WIDTH;
             *(pd_vector *)to += sum;
@@ -331,38 +386,46 @@ static int chunk_count(const pd_window *window)
 /* One lane's x, dy and gradient. */
 typedef struct lane_gradient {
     const pd_depthwise_shape *shape;
-    const float *x, *dy;
+    size_t x_first, dy_first; /* elements before the lane's */
+    const void *x, *dy;
     float *dkernel;
 } lane_gradient;
 
-/* Chunks first .. end - 1 of n channels. sums [chunks][kernel_h * kernel_w][WIDTH] are separate for
- * each chunk, since chunks may share channels. */
-PD_INLINE void gradient_chunks(const lane_gradient *lane, int first, int end, float *sums, int n)
+/* Chunks first .. end - 1 of of.n channels. sums [chunks][kernel_h * kernel_w][WIDTH] are separate
+ * for each chunk, since chunks may share channels. */
+PD_INLINE void gradient_chunks(elements of, const lane_gradient *lane, int first, int end,
+                               float *sums)
 {
     const pd_window *g = &lane->shape->window;
-    const bool relu = lane->shape->relu, fast = is_fast(g);
+    const bool fast = is_fast(g);
     const int taps = g->kernel_h * g->kernel_w;
     const size_t chunk_sums = (size_t)taps * WIDTH;
     memset(sums, 0, (size_t)(end - first) * chunk_sums * sizeof *sums);
     for (int row = 0; row < lane->shape->lane_samples * g->out_h; row++) {
-        const float *sample =
-            lane->x + (size_t)(row / g->out_h) * (size_t)g->h * (size_t)g->w * (size_t)g->c;
-        const float *out = lane->dy + (size_t)row * (size_t)g->out_w * (size_t)g->c;
+        size_t sample = (size_t)(row / g->out_h) * (size_t)g->h * (size_t)g->w * (size_t)g->c;
+        size_t out = (size_t)row * (size_t)g->out_w * (size_t)g->c;
         for (int chunk = first; chunk < end; chunk++) {
-            int channel = pd_min_int(chunk * n, g->c - n);
+            int channel = pd_min_int(chunk * of.n, g->c - of.n);
             float *to = sums + (size_t)(chunk - first) * chunk_sums;
+            gradient_line line = {.window = g,
+                                  .relu = lane->shape->relu,
+                                  .oy = row % g->out_h,
+                                  .x = lane->x,
+                                  .dy = lane->dy,
+                                  .x_first = (ptrdiff_t)(lane->x_first + sample) + channel,
+                                  .dy_first = (ptrdiff_t)(lane->dy_first + out) + channel};
             if (fast)
-                gradient_row_fast(g, row % g->out_h, sample + channel, out + channel, relu, n, to);
+                gradient_row_fast(of, &line, to);
             else
-                gradient_row_any(g, row % g->out_h, sample + channel, out + channel, relu, n, to);
+                gradient_row_any(of, &line, to);
         }
     }
     for (int chunk = first; chunk < end; chunk++) {
-        int channel = pd_min_int(chunk * n, g->c - n);
+        int channel = pd_min_int(chunk * of.n, g->c - of.n);
         for (int tap = 0; tap < taps; tap++)
             memcpy(lane->dkernel + (size_t)tap * (size_t)g->c + (size_t)channel,
                    sums + (size_t)(chunk - first) * chunk_sums + (size_t)tap * WIDTH,
-                   (size_t)n * sizeof *sums);
+                   (size_t)of.n * sizeof *sums);
     }
 }
 
@@ -377,7 +440,7 @@ size_t pd_depthwise_backward_kernel_workspace(const pd_depthwise_shape *shape)
     return (size_t)shape->threads * gradient_buffer(&shape->window);
 }
 
-void pd_depthwise_backward_kernel(const pd_depthwise_shape *shape, const float *x, const float *dy,
+void pd_depthwise_backward_kernel(const pd_depthwise_shape *shape, const void *x, const void *dy,
                                   float *dkernel, size_t stride, float *workspace)
 {
     const pd_window g = shape->window;
@@ -390,14 +453,15 @@ void pd_depthwise_backward_kernel(const pd_depthwise_shape *shape, const float *
     for (int lane = 0; lane < lanes; lane++) {
         for (int slice = 0; slice < slices; slice++) {
             float *sums = workspace + (size_t)omp_get_thread_num() * gradient_buffer(&g);
-            lane_gradient of = {shape, x + (size_t)lane * x_lane, dy + (size_t)lane * dy_lane,
-                                dkernel + (size_t)lane * stride};
+            lane_gradient at = {.shape = shape,
+                                .x_first = (size_t)lane * x_lane,
+                                .dy_first = (size_t)lane * dy_lane,
+                                .x = x,
+                                .dy = dy,
+                                .dkernel = dkernel + (size_t)lane * stride};
             int first = pd_slice_first(chunks, slice, slices);
             int end = pd_slice_first(chunks, slice + 1, slices);
-            if (g.c >= WIDTH)
-                gradient_chunks(&of, first, end, sums, WIDTH);
-            else
-                gradient_chunks(&of, first, end, sums, g.c);
+            WITH_ELEMENTS(shape->precision, g.c, gradient_chunks(of, &at, first, end, sums));
         }
     }
 }

@@ -1,6 +1,6 @@
 #include "pneumo/kernels/norm.h"
 
-#include "vector.h"
+#include "element.h"
 
 /* Few enough rows for float sums, enough that folding the blocks costs nothing. */
 enum { BLOCK_ROWS = 128 };
@@ -21,43 +21,47 @@ size_t pd_norm_workspace(int lanes, size_t rows, int c)
     return (size_t)lanes * block_count(rows) * 2 * (size_t)c;
 }
 
-/* Sums of rows of x, relative to `origin`, and of their squares. Four rows at a time: the sums are
- * then loaded and stored a quarter as often. */
-static void sum_block(size_t rows, size_t c, const float *restrict x, const float *restrict origin,
-                      float *restrict sum, float *restrict square)
+/* Sums of the rows of x from element `at` on, relative to the first, and of their squares. Four
+ * rows at a time: the sums are then loaded and stored a quarter as often. */
+PD_INLINE void sum_block(pd_precision precision, size_t rows, size_t c, const void *restrict x,
+                         size_t at, float *restrict sum, float *restrict square)
 {
+    const size_t first = at;
     for (size_t j = 0; j < c; j++)
         sum[j] = square[j] = 0;
     size_t r = 0;
-    for (; r + 4 <= rows; r += 4, x += 4 * c) {
+    for (; r + 4 <= rows; r += 4, at += 4 * c) {
         for (size_t j = 0; j < c; j++) {
-            float d0 = x[j] - origin[j];
-            float d1 = x[c + j] - origin[j];
-            float d2 = x[2 * c + j] - origin[j];
-            float d3 = x[3 * c + j] - origin[j];
+            float origin = pd_element_load(precision, x, first + j);
+            float d0 = pd_element_load(precision, x, at + j) - origin;
+            float d1 = pd_element_load(precision, x, at + c + j) - origin;
+            float d2 = pd_element_load(precision, x, at + 2 * c + j) - origin;
+            float d3 = pd_element_load(precision, x, at + 3 * c + j) - origin;
             sum[j] += (d0 + d1) + (d2 + d3);
             square[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
         }
     }
-    for (; r < rows; r++, x += c) {
+    for (; r < rows; r++, at += c) {
         for (size_t j = 0; j < c; j++) {
-            float d = x[j] - origin[j];
+            float d =
+                pd_element_load(precision, x, at + j) - pd_element_load(precision, x, first + j);
             sum[j] += d;
             square[j] += d * d;
         }
     }
 }
 
-void pd_norm_sums(const pd_norm *norm, const float *x, float *workspace, double *sums, int threads)
+void pd_norm_sums(const pd_norm *norm, const void *x, float *workspace, double *sums, int threads)
 {
     const size_t rows = norm->rows, c = (size_t)norm->c, blocks = block_count(rows);
     const int lanes = norm->lanes;
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
     for (int lane = 0; lane < lanes; lane++) {
         for (size_t b = 0; b < blocks; b++) {
-            const float *block = x + ((size_t)lane * rows + b * BLOCK_ROWS) * c;
+            size_t first = ((size_t)lane * rows + b * BLOCK_ROWS) * c;
             float *part = workspace + ((size_t)lane * blocks + b) * 2 * c;
-            sum_block(block_rows(rows, b), c, block, block, part, part + c);
+            PD_WITH_PRECISION(norm->precision, sum_block(precision, block_rows(rows, b), c, x,
+                                                         first, part, part + c));
         }
     }
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
@@ -66,7 +70,8 @@ void pd_norm_sums(const pd_norm *norm, const float *x, float *workspace, double 
             double sum = 0, square = 0;
             for (size_t b = 0; b < blocks; b++) {
                 const float *part = workspace + ((size_t)lane * blocks + b) * 2 * c;
-                double origin = x[((size_t)lane * rows + b * BLOCK_ROWS) * c + j];
+                double origin = pd_element_load(norm->precision, x,
+                                                ((size_t)lane * rows + b * BLOCK_ROWS) * c + j);
                 double n = (double)block_rows(rows, b);
                 sum += part[j] + n * origin;
                 square += part[c + j] + origin * (2 * part[j] + n * origin);
@@ -84,44 +89,53 @@ static inline float masked(float centered, float scale, float beta, float dy, bo
     return pass ? dy : 0;
 }
 
-/* Sums of rows of dz and of dz * (x - mean). */
-static void sum_gradient_block(const pd_norm *norm, int lane, size_t rows, const float *restrict x,
-                               const float *restrict dy, float *restrict sum,
-                               float *restrict product)
+typedef struct gradient_input {
+    const void *x, *dy;
+} gradient_input;
+
+/* Sums of the rows of dz and of dz * (x - mean) from element `at` of x and dy on. */
+PD_INLINE void sum_gradient_block(pd_precision precision, const pd_norm *norm, int lane,
+                                  size_t rows, const gradient_input *of, size_t at,
+                                  float *restrict sum, float *restrict product)
 {
     const size_t c = (size_t)norm->c;
     const float *restrict mean = norm->mean + (size_t)lane * c;
     const float *restrict scale = norm->scale + (size_t)lane * c;
     const float *restrict beta = norm->beta;
+    const void *restrict x = of->x, *restrict dy = of->dy;
     const bool relu = norm->relu;
     for (size_t j = 0; j < c; j++)
         sum[j] = product[j] = 0;
     size_t r = 0;
-    for (; r + 4 <= rows; r += 4, x += 4 * c, dy += 4 * c) {
+    for (; r + 4 <= rows; r += 4, at += 4 * c) {
         for (size_t j = 0; j < c; j++) {
-            float x0 = x[j] - mean[j], x1 = x[c + j] - mean[j];
-            float x2 = x[2 * c + j] - mean[j], x3 = x[3 * c + j] - mean[j];
-            float d0 = masked(x0, scale[j], beta[j], dy[j], relu);
-            float d1 = masked(x1, scale[j], beta[j], dy[c + j], relu);
-            float d2 = masked(x2, scale[j], beta[j], dy[2 * c + j], relu);
-            float d3 = masked(x3, scale[j], beta[j], dy[3 * c + j], relu);
+            const size_t i0 = at + j, i1 = i0 + c, i2 = i1 + c, i3 = i2 + c;
+            float x0 = pd_element_load(precision, x, i0) - mean[j];
+            float x1 = pd_element_load(precision, x, i1) - mean[j];
+            float x2 = pd_element_load(precision, x, i2) - mean[j];
+            float x3 = pd_element_load(precision, x, i3) - mean[j];
+            float d0 = masked(x0, scale[j], beta[j], pd_element_load(precision, dy, i0), relu);
+            float d1 = masked(x1, scale[j], beta[j], pd_element_load(precision, dy, i1), relu);
+            float d2 = masked(x2, scale[j], beta[j], pd_element_load(precision, dy, i2), relu);
+            float d3 = masked(x3, scale[j], beta[j], pd_element_load(precision, dy, i3), relu);
             sum[j] += (d0 + d1) + (d2 + d3);
             product[j] += (d0 * x0 + d1 * x1) + (d2 * x2 + d3 * x3);
         }
     }
-    for (; r < rows; r++, x += c, dy += c) {
+    for (; r < rows; r++, at += c) {
         for (size_t j = 0; j < c; j++) {
-            float x0 = x[j] - mean[j];
-            float d0 = masked(x0, scale[j], beta[j], dy[j], relu);
+            float x0 = pd_element_load(precision, x, at + j) - mean[j];
+            float d0 = masked(x0, scale[j], beta[j], pd_element_load(precision, dy, at + j), relu);
             sum[j] += d0;
             product[j] += d0 * x0;
         }
     }
 }
 
-void pd_norm_backward_sums(const pd_norm *norm, const float *x, const float *dy, float *workspace,
+void pd_norm_backward_sums(const pd_norm *norm, const void *x, const void *dy, float *workspace,
                            double *sums, int threads)
 {
+    const gradient_input of = {x, dy};
     const size_t rows = norm->rows, c = (size_t)norm->c, blocks = block_count(rows);
     const int lanes = norm->lanes;
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
@@ -129,8 +143,9 @@ void pd_norm_backward_sums(const pd_norm *norm, const float *x, const float *dy,
         for (size_t b = 0; b < blocks; b++) {
             size_t first = ((size_t)lane * rows + b * BLOCK_ROWS) * c;
             float *part = workspace + ((size_t)lane * blocks + b) * 2 * c;
-            sum_gradient_block(norm, lane, block_rows(rows, b), x + first, dy + first, part,
-                               part + c);
+            PD_WITH_PRECISION(norm->precision,
+                              sum_gradient_block(precision, norm, lane, block_rows(rows, b), &of,
+                                                 first, part, part + c));
         }
     }
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
@@ -152,73 +167,95 @@ enum { BUFFER_FLOATS = 4096 };
 /* One pass over all rows. Without dy, out is the normalised x; with dy, out is the gradient. */
 typedef struct norm_pass {
     const pd_norm *norm;
-    const float *x, *dy;
+    const void *x, *dy;
     const float *dz_mean, *slope; /* [lanes][c] */
-    float *out;
+    void *out;
 } norm_pass;
 
-static void normalise_rows(const norm_pass *pass, int lane, size_t first, size_t rows, float *out)
+/* Rows of a lane. `first` counts from the first row of lane 0. */
+typedef struct norm_rows {
+    int lane;
+    size_t first, count;
+} norm_rows;
+
+/* `out` has the precision `to`. */
+PD_INLINE void normalise_rows(pd_precision precision, const norm_pass *pass, const norm_rows *rows,
+                              pd_precision to, void *restrict out)
 {
     const pd_norm *norm = pass->norm;
     const size_t c = (size_t)norm->c;
-    const float *restrict mean = norm->mean + (size_t)lane * c;
-    const float *restrict scale = norm->scale + (size_t)lane * c;
+    const float *restrict mean = norm->mean + (size_t)rows->lane * c;
+    const float *restrict scale = norm->scale + (size_t)rows->lane * c;
     const float *restrict beta = norm->beta;
+    const void *restrict x = pass->x;
     const bool relu = norm->relu;
-    for (size_t r = 0; r < rows; r++) {
-        const float *restrict in = pass->x + (first + r) * c;
-        float *restrict y = out + r * c;
+    for (size_t r = 0; r < rows->count; r++) {
+        const size_t at = (rows->first + r) * c;
         for (size_t j = 0; j < c; j++) {
-            float value = (in[j] - mean[j]) * scale[j] + beta[j];
+            float value = (pd_element_load(precision, x, at + j) - mean[j]) * scale[j] + beta[j];
             bool cut = relu & (value < 0);
-            y[j] = cut ? 0 : value;
+            pd_element_store(to, out, r * c + j, cut ? 0 : value);
         }
     }
 }
 
 /* `out` may be dy's own rows. */
-static void gradient_rows(const norm_pass *pass, int lane, size_t first, size_t rows, float *out)
+PD_INLINE void gradient_rows(pd_precision precision, const norm_pass *pass, const norm_rows *rows,
+                             pd_precision to, void *out)
 {
     const pd_norm *norm = pass->norm;
-    const size_t c = (size_t)norm->c, lane_first = (size_t)lane * c;
+    const size_t c = (size_t)norm->c, lane_first = (size_t)rows->lane * c;
     const float *restrict mean = norm->mean + lane_first;
     const float *restrict scale = norm->scale + lane_first;
     const float *restrict beta = norm->beta;
     const float *dz_mean = pass->dz_mean + lane_first, *slope = pass->slope + lane_first;
     const bool relu = norm->relu;
-    const float *x = pass->x + first * c, *dy = pass->dy + first * c;
-    float *dx = out;
-    for (size_t r = 0; r < rows; r++, x += c, dy += c, dx += c) {
+    for (size_t r = 0; r < rows->count; r++) {
+        const size_t at = (rows->first + r) * c;
 #pragma omp simd
         for (size_t j = 0; j < c; j++) {
-            float centered = x[j] - mean[j];
-            float dz = masked(centered, scale[j], beta[j], dy[j], relu);
-            dx[j] = scale[j] * (dz - dz_mean[j] - centered * slope[j]);
+            float centered = pd_element_load(precision, pass->x, at + j) - mean[j];
+            float dz = masked(centered, scale[j], beta[j],
+                              pd_element_load(precision, pass->dy, at + j), relu);
+            pd_element_store(to, out, r * c + j,
+                             scale[j] * (dz - dz_mean[j] - centered * slope[j]));
         }
     }
 }
 
-/* Rows first .. first + rows - 1 of all lanes, which lie in lane `lane`, to `out`. */
-static void pass_rows(const norm_pass *pass, int lane, size_t first, size_t rows, float *out)
+PD_INLINE void pass_rows(pd_precision precision, const norm_pass *pass, const norm_rows *rows,
+                         pd_precision to, void *out)
 {
     if (pass->dy != NULL)
-        gradient_rows(pass, lane, first, rows, out);
+        gradient_rows(precision, pass, rows, to, out);
     else
-        normalise_rows(pass, lane, first, rows, out);
+        normalise_rows(precision, pass, rows, to, out);
 }
 
 /* The same by way of a buffer and nontemporal stores. */
-static void pass_rows_nontemporal(const norm_pass *pass, int lane, size_t first, size_t rows,
-                                  float *out)
+PD_INLINE void pass_rows_nontemporal(pd_precision precision, const norm_pass *pass,
+                                     const norm_rows *rows)
 {
     _Alignas(64) float buffer[BUFFER_FLOATS];
     const size_t c = (size_t)pass->norm->c, step = BUFFER_FLOATS / c;
-    for (size_t r = 0; r < rows; r += step) {
-        size_t count = rows - r < step ? rows - r : step;
-        pass_rows(pass, lane, first + r, count, buffer);
-        pd_vector_copy_nontemporal(count * c, buffer, out + r * c);
+    for (size_t r = 0; r < rows->count; r += step) {
+        size_t count = rows->count - r < step ? rows->count - r : step;
+        norm_rows part = {rows->lane, rows->first + r, count};
+        pass_rows(precision, pass, &part, PD_FLOAT32, buffer);
+        pd_elements_copy_nontemporal(precision, count * c, buffer,
+                                     pd_precision_at(precision, pass->out, part.first * c));
     }
     pd_vector_fence();
+}
+
+PD_INLINE void pass_block(pd_precision precision, const norm_pass *pass, const norm_rows *rows,
+                          bool nontemporal)
+{
+    if (nontemporal)
+        pass_rows_nontemporal(precision, pass, rows);
+    else
+        pass_rows(precision, pass, rows, precision,
+                  pd_precision_at(precision, pass->out, rows->first * (size_t)pass->norm->c));
 }
 
 static void run_pass(const norm_pass *pass, int threads)
@@ -226,30 +263,27 @@ static void run_pass(const norm_pass *pass, int threads)
     const pd_norm *norm = pass->norm;
     const int lanes = norm->lanes;
     const size_t rows = norm->rows, c = (size_t)norm->c, blocks = block_count(rows);
-    const size_t bytes = (size_t)lanes * rows * c * sizeof(float);
+    const size_t bytes = (size_t)lanes * rows * c * pd_precision_bytes(norm->precision);
     const bool nontemporal =
-        c <= BUFFER_FLOATS && pd_vector_use_nontemporal(pass->out, PD_VECTOR_WIDTH, bytes);
+        c <= BUFFER_FLOATS &&
+        pd_vector_use_nontemporal(pass->out, c * pd_precision_bytes(norm->precision), bytes);
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
     for (int lane = 0; lane < lanes; lane++) {
         for (size_t b = 0; b < blocks; b++) {
-            size_t first = (size_t)lane * rows + b * BLOCK_ROWS;
-            if (nontemporal)
-                pass_rows_nontemporal(pass, lane, first, block_rows(rows, b),
-                                      pass->out + first * c);
-            else
-                pass_rows(pass, lane, first, block_rows(rows, b), pass->out + first * c);
+            norm_rows block = {lane, (size_t)lane * rows + b * BLOCK_ROWS, block_rows(rows, b)};
+            PD_WITH_PRECISION(norm->precision, pass_block(precision, pass, &block, nontemporal));
         }
     }
 }
 
-void pd_norm_forward(const pd_norm *norm, const float *x, float *y, int threads)
+void pd_norm_forward(const pd_norm *norm, const void *x, void *y, int threads)
 {
     norm_pass pass = {.norm = norm, .x = x, .out = y};
     run_pass(&pass, threads);
 }
 
-void pd_norm_backward(const pd_norm *norm, const float *x, const float *dy, const float *dz_mean,
-                      const float *slope, float *dx, int threads)
+void pd_norm_backward(const pd_norm *norm, const void *x, const void *dy, const float *dz_mean,
+                      const float *slope, void *dx, int threads)
 {
     norm_pass pass = {
         .norm = norm, .x = x, .dy = dy, .dz_mean = dz_mean, .slope = slope, .out = dx};

@@ -17,16 +17,16 @@ static inline bool pd_pointwise_fits(const pd_window *window)
     return window->kernel_h == 1 && window->kernel_w == 1;
 }
 
-void pd_pointwise_forward(const pd_conv_shape *shape, const float *x, const float *kernel,
-                          const float *bias, bool relu, float *y, float *workspace);
+void pd_pointwise_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+                          const float *bias, bool relu, void *y, float *workspace);
 size_t pd_pointwise_forward_workspace(const pd_conv_shape *shape);
 
 /* Without a mask. */
-void pd_pointwise_backward_input(const pd_conv_shape *shape, const float *dy, const float *kernel,
-                                 float *dx, float *workspace);
+void pd_pointwise_backward_input(const pd_conv_shape *shape, const void *dy, const float *kernel,
+                                 void *dx, float *workspace);
 size_t pd_pointwise_backward_input_workspace(const pd_conv_shape *shape);
 
-void pd_pointwise_backward_kernel(const pd_conv_shape *shape, const float *x, const float *dy,
+void pd_pointwise_backward_kernel(const pd_conv_shape *shape, const void *x, const void *dy,
                                   float *dkernel, float *dbias, size_t stride, float *workspace);
 size_t pd_pointwise_backward_kernel_workspace(const pd_conv_shape *shape);
 

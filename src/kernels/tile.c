@@ -1,8 +1,7 @@
 #include "tile.h"
 
+#include "tile_cases.h"
 #include "transpose.h"
-
-#include <string.h>
 
 int pd_tile_panel_vectors(int columns)
 {
@@ -68,45 +67,11 @@ PD_INLINE void tile_multiply(const int rows, const int vectors, const float *a, 
             tile_multiply(rows, vectors, a, row_step, walk, 1, packed, out);                       \
         break;
 
-#define TILE_CASES_4(vectors)                                                                      \
-    TILE_CASE(1, vectors)                                                                          \
-    TILE_CASE(2, vectors)                                                                          \
-    TILE_CASE(3, vectors)                                                                          \
-    TILE_CASE(4, vectors)
-#define TILE_CASES_6(vectors)                                                                      \
-    TILE_CASES_4(vectors)                                                                          \
-    TILE_CASE(5, vectors)                                                                          \
-    TILE_CASE(6, vectors)
-#define TILE_CASES_9(vectors)                                                                      \
-    TILE_CASES_6(vectors)                                                                          \
-    TILE_CASE(7, vectors)                                                                          \
-    TILE_CASE(8, vectors)                                                                          \
-    TILE_CASE(9, vectors)
-#define TILE_CASES_14(vectors)                                                                     \
-    TILE_CASES_9(vectors)                                                                          \
-    TILE_CASE(10, vectors)                                                                         \
-    TILE_CASE(11, vectors)                                                                         \
-    TILE_CASE(12, vectors)                                                                         \
-    TILE_CASE(13, vectors)                                                                         \
-    TILE_CASE(14, vectors)
-
 void pd_tile_multiply(int rows, int vectors, const float *a, ptrdiff_t row_step,
                       const pd_tile_walk *walk, const float *packed, float *out)
 {
     switch (vectors * 16 + rows) {
-#if defined(__AVX512F__)
-        TILE_CASES_14(1)
-        TILE_CASES_14(2)
-        TILE_CASES_9(3)
-#elif defined(__AVX__)
-        TILE_CASES_6(1)
-        TILE_CASES_6(2)
-        TILE_CASES_4(3)
-#else
-        TILE_CASES_4(1)
-        TILE_CASES_4(2)
-        TILE_CASES_4(3)
-#endif
+        PD_TILE_CASES(TILE_CASE)
     }
 }
 
@@ -117,45 +82,51 @@ void pd_tile_sum(int steps, int vectors, const float *packed, float *out)
     pd_tile_multiply(1, vectors, &one, 1, &walk, packed, out);
 }
 
-void pd_tile_pack(const pd_tile_panel *panel, int steps, const float *source, size_t stride,
-                  float *packed)
+PD_INLINE void tile_pack(const pd_precision precision, const pd_tile_panel *panel, int steps,
+                         const void *source, size_t stride, float *packed)
 {
     /* Whole vectors, the last one masked, as long as they end within the source: narrow rows are
-     * many, and calling memcpy for each would take longer than the product. */
-    typedef int tile_mask __attribute__((vector_size(sizeof(int) * PD_VECTOR_WIDTH),
-                                         aligned(sizeof(int)), may_alias));
+     * many, and copying them element by element would take longer than the product. */
     const int width = panel->width, columns = panel->columns;
-    tile_mask mask = {0};
+    pd_vector_mask mask = {0};
     for (int j = 0; j < PD_VECTOR_WIDTH; j++)
         mask[j] = width - PD_VECTOR_WIDTH + j < columns ? -1 : 0;
     int beyond = (int)((size_t)(width - columns) + stride - 1) / (int)stride;
-    source += panel->first;
     int t = 0;
     for (; t < steps - beyond; t++) {
-        const float *from = source + (size_t)t * stride;
+        ptrdiff_t from = (ptrdiff_t)((size_t)t * stride) + panel->first;
         float *to = packed + (size_t)t * (size_t)width;
         int j = 0;
         for (; j < width - PD_VECTOR_WIDTH; j += PD_VECTOR_WIDTH)
-            *(pd_vector *)(to + j) = *(const pd_vector *)(from + j);
-        tile_mask last = *(const tile_mask *)(from + j) & mask;
-        *(tile_mask *)(to + j) = last;
+            *(pd_vector *)(to + j) = pd_vector_load(precision, source, from + j);
+        *(pd_vector *)(to + j) =
+            pd_vector_select(mask, pd_vector_load(precision, source, from + j));
     }
     for (; t < steps; t++) {
         float *to = packed + (size_t)t * (size_t)width;
-        memcpy(to, source + (size_t)t * stride, (size_t)columns * sizeof *to);
-        memset(to + columns, 0, (size_t)(width - columns) * sizeof *to);
+        size_t from = (size_t)t * stride + (size_t)panel->first;
+        for (int j = 0; j < width; j++)
+            to[j] = j < columns ? pd_element_load(precision, source, from + (size_t)j) : 0;
     }
 }
 
-/* The same from the transpose, source[columns of the factor][steps]. */
-static void tile_pack_transposed(const pd_tile_panel *panel, int steps, const float *source,
-                                 float *packed)
+void pd_tile_pack(const pd_tile_panel *panel, int steps, pd_precision precision, const void *source,
+                  size_t stride, float *packed)
+{
+    if (precision == PD_BF16)
+        tile_pack(PD_BF16, panel, steps, source, stride, packed);
+    else
+        tile_pack(PD_FLOAT32, panel, steps, source, stride, packed);
+}
+
+void pd_tile_pack_transposed(const pd_tile_panel *panel, int steps, const float *source,
+                             size_t stride, float *packed)
 {
     const size_t width = (size_t)panel->width;
     for (int t = 0; t < steps; t += PD_VECTOR_WIDTH) {
         int count = pd_min_int(PD_VECTOR_WIDTH, steps - t);
         for (int j = 0; j < panel->width; j += PD_VECTOR_WIDTH)
-            pd_transpose(source + (size_t)(panel->first + j) * (size_t)steps + t, (size_t)steps,
+            pd_transpose(source + (size_t)(panel->first + j) * stride + t, stride,
                          pd_min_int(PD_VECTOR_WIDTH, panel->columns - j), count,
                          packed + (size_t)t * width + j, width);
     }
@@ -173,9 +144,10 @@ void pd_tile_pack_kernel(int taps, int c, int k, const float *kernel, bool turne
             float *to = packed + (size_t)c * ((size_t)panel.first * (size_t)taps +
                                               (size_t)tap * (size_t)panel.width);
             if (turned)
-                tile_pack_transposed(&panel, c, kernel + (size_t)(taps - 1 - tap) * tap_size, to);
+                pd_tile_pack_transposed(&panel, c, kernel + (size_t)(taps - 1 - tap) * tap_size,
+                                        (size_t)c, to);
             else
-                pd_tile_pack(&panel, c, kernel + (size_t)tap * tap_size, (size_t)k, to);
+                pd_tile_pack(&panel, c, PD_FLOAT32, kernel + (size_t)tap * tap_size, (size_t)k, to);
         }
     }
 }

@@ -9,8 +9,8 @@
 #ifndef PNEUMO_KERNELS_TILE_H
 #define PNEUMO_KERNELS_TILE_H
 
+#include "element.h"
 #include "pneumo/base/number.h"
-#include "vector.h"
 
 /* The largest tile: as many sums as there are registers for them. */
 #if defined(__AVX512F__)
@@ -64,9 +64,14 @@ static inline pd_tile_panel pd_tile_panel_at(int columns, int index)
 }
 
 /* Copies the panel's columns of source[steps][columns of the factor], whose rows are `stride`
- * floats apart, to packed[steps][panel->width]. */
-void pd_tile_pack(const pd_tile_panel *panel, int steps, const float *source, size_t stride,
-                  float *packed);
+ * elements apart, to packed[steps][panel->width]. */
+void pd_tile_pack(const pd_tile_panel *panel, int steps, pd_precision precision, const void *source,
+                  size_t stride, float *packed);
+
+/* The same from the transpose, source[columns of the factor][steps], whose rows are `stride` floats
+ * apart. */
+void pd_tile_pack_transposed(const pd_tile_panel *panel, int steps, const float *source,
+                             size_t stride, float *packed);
 
 /* Packs kernel[taps][c][k] as a factor [taps * c][k], panel after panel. If `turned`, kernel is
  * [taps][k][c], and the factor gets its taps in reverse order and the transpose of each. */
@@ -108,24 +113,42 @@ void pd_tile_multiply(int rows, int vectors, const float *a, ptrdiff_t row_step,
 /* out[j] = sum over steps t, in order, of packed[t][j]: a product with ones. */
 void pd_tile_sum(int steps, int vectors, const float *packed, float *out);
 
-/* --- What becomes of the sums [rows][panel->width] of a tile. `out` is the first row, at column 0
- * of the factor; its rows are `stride` floats apart. --- */
+/* --- What becomes of the sums [rows][panel->width] of a tile. --- */
 
-/* out = max(sums + bias, least). bias is [columns of the factor], or NULL. NaN stays NaN. */
-static inline void pd_tile_store(const pd_tile_panel *panel, int rows, const float *sums,
-                                 const float *bias, float least, float *out, size_t stride)
+/* Outputs max(sum + bias, least); NaN stays NaN. */
+typedef struct pd_tile_output {
+    const float *bias; /* [columns of the factor], or NULL */
+    float least;
+    pd_precision precision;
+    void *out;
+    size_t stride; /* of the rows of `out`, in elements */
+} pd_tile_output;
+
+PD_INLINE void pd_tile_store_as(pd_precision precision, const pd_tile_output *output,
+                                const pd_tile_panel *panel, int rows, const float *sums, size_t row)
 {
+    const float *bias = output->bias != NULL ? output->bias + panel->first : NULL;
+    const float least = output->least;
     for (int r = 0; r < rows; r++) {
         const float *from = sums + (size_t)r * (size_t)panel->width;
-        float *to = out + (size_t)r * stride + panel->first;
+        size_t first = (row + (size_t)r) * output->stride + (size_t)panel->first;
         for (int j = 0; j < panel->columns; j++) {
-            float sum = from[j] + (bias != NULL ? bias[panel->first + j] : 0);
-            to[j] = sum < least ? least : sum;
+            float sum = from[j] + (bias != NULL ? bias[j] : 0);
+            pd_element_store(precision, output->out, first + (size_t)j, sum < least ? least : sum);
         }
     }
 }
 
-/* out += sums, or, if `overwrite`, out = sums. */
+/* The sums are those of the panel's columns of row `row` and the rows after it. */
+static inline void pd_tile_store(const pd_tile_output *output, const pd_tile_panel *panel, int rows,
+                                 const float *sums, size_t row)
+{
+    PD_WITH_PRECISION(output->precision,
+                      pd_tile_store_as(precision, output, panel, rows, sums, row));
+}
+
+/* out += sums, or, if `overwrite`, out = sums. `out` is the first row, at column 0 of the factor;
+ * its rows are `stride` floats apart. */
 static inline void pd_tile_add(const pd_tile_panel *panel, int rows, const float *sums,
                                bool overwrite, float *out, size_t stride)
 {

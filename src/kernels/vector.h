@@ -30,19 +30,19 @@ PD_INLINE pd_vector pd_vector_select(pd_vector_mask mask, pd_vector values)
     return (pd_vector)((pd_vector_mask)values & mask);
 }
 
-/* Whether to write `bytes` of results, in rows of `stride` floats starting at `to`, with
- * nontemporal stores: each vector must fill a cache line, and the results must be too large for the
- * second-level cache. */
-static inline bool pd_vector_use_nontemporal(const float *to, size_t stride, size_t bytes)
+/* Whether to write `bytes` of results, in rows of `row` bytes starting at `to`, with nontemporal
+ * stores: rows must be whole cache lines, which vectors fill, and the results must be too large for
+ * the second-level cache. */
+static inline bool pd_vector_use_nontemporal(const void *to, size_t row, size_t bytes)
 {
     enum { LINE = 64, CACHE = 2 << 20 };
-    return sizeof(pd_vector) == LINE && (uintptr_t)to % LINE == 0 &&
-           stride % PD_VECTOR_WIDTH == 0 && bytes > CACHE;
+    return sizeof(pd_vector) == LINE && (uintptr_t)to % LINE == 0 && row % LINE == 0 &&
+           bytes > CACHE;
 }
 
 /* Stores a vector without reading its cache line first; `to` is aligned to the vector. Call
  * pd_vector_fence before another thread reads it. A plain store without AVX-512. */
-static inline void pd_vector_store_nontemporal(float *to, pd_vector values)
+static inline void pd_vector_store_nontemporal(void *to, pd_vector values)
 {
 #if defined(__AVX512F__)
     typedef float aligned_vector __attribute__((vector_size(sizeof(float) * PD_VECTOR_WIDTH)));
@@ -50,19 +50,6 @@ static inline void pd_vector_store_nontemporal(float *to, pd_vector values)
 #else
     *(pd_vector *)to = values;
 #endif
-}
-
-/* Copies n floats with nontemporal stores, whatever the alignment of both arrays. */
-static inline void pd_vector_copy_nontemporal(size_t n, const float *restrict from,
-                                              float *restrict to)
-{
-    size_t i = 0;
-    for (; i < n && (uintptr_t)(to + i) % sizeof(pd_vector) != 0; i++)
-        to[i] = from[i];
-    for (; i + PD_VECTOR_WIDTH <= n; i += PD_VECTOR_WIDTH)
-        pd_vector_store_nontemporal(to + i, *(const pd_vector *)(from + i));
-    for (; i < n; i++)
-        to[i] = from[i];
 }
 
 /* Orders this thread's nontemporal stores before its later stores. */

@@ -24,9 +24,9 @@ typedef struct wino_pass {
     const float *bias;   /* [k], padded to whole vectors */
     const float *kernel; /* transformed */
     float least;         /* smaller outputs become `least` */
-    const float *mask;   /* outputs become 0 where it is not positive; NULL: none */
-    bool nontemporal;    /* stores to y */
-    float *y;
+    const void *mask;    /* outputs become 0 where it is not positive; NULL: none */
+    bool nontemporal;    /* stores to y, which are floats */
+    void *y;
 } wino_pass;
 
 /* A block of tiles: its transformed inputs and outputs; and the slice of its work that the calling
@@ -104,10 +104,31 @@ PD_INLINE pd_vector clamp_vector(pd_vector sum, pd_vector least)
     return (pd_vector)((below & (pd_vector_mask)least) | (~below & (pd_vector_mask)sum));
 }
 
+/* Stores a vector of outputs, or its first `count` elements, at element `offset`. */
+PD_INLINE void wino_store_vector(pd_precision precision, const wino_pass *pass, size_t offset,
+                                 pd_vector sum, int count)
+{
+    const void *mask = pass->mask;
+    if (count < PD_VECTOR_WIDTH) {
+        for (int n = 0; n < count; n++) {
+            size_t i = offset + (size_t)n;
+            bool cut = mask != NULL && !(pd_element_load(precision, mask, i) > 0);
+            pd_element_store(precision, pass->y, i, cut ? 0 : sum[n]);
+        }
+        return;
+    }
+    if (mask != NULL)
+        sum = pd_vector_select(pd_vector_load(precision, mask, (ptrdiff_t)offset) > 0, sum);
+    if (precision == PD_FLOAT32 && pass->nontemporal)
+        pd_vector_store_nontemporal((float *)pass->y + offset, sum);
+    else
+        pd_vector_store(precision, pass->y, (ptrdiff_t)offset, sum);
+}
+
 /* Transforms a vector of outputs of the tile at `at`, columns from `column` on, back, and stores
  * what lies within y. `from` is its first position. */
-static void wino_store(const wino_pass *pass, const pd_winograd_place *at, int column,
-                       const float *from)
+PD_INLINE void wino_store(pd_precision precision, const wino_pass *pass,
+                          const pd_winograd_place *at, int column, const float *from)
 {
     const pd_winograd_plan *plan = pass->plan;
     const ptrdiff_t step = (ptrdiff_t)pd_winograd_plan_output_step(plan);
@@ -115,9 +136,6 @@ static void wino_store(const wino_pass *pass, const pd_winograd_place *at, int c
     pd_winograd_transform(pd_winograd_line_output, INPUT, OUTPUT,
                           (pd_winograd_patch){from, INPUT * step, step}, buffer, PD_VECTOR_WIDTH);
     const size_t k = (size_t)plan->k, row_size = (size_t)plan->out_w * k;
-    const float *mask = pass->mask;
-    const bool nontemporal = pass->nontemporal;
-    float *y = pass->y;
     int rows = pd_min_int(OUTPUT, plan->out_h - at->y);
     int columns = pd_min_int(OUTPUT, plan->out_w - at->x);
     int count = pd_min_int(PD_VECTOR_WIDTH, plan->k - column);
@@ -128,20 +146,8 @@ static void wino_store(const wino_pass *pass, const pd_winograd_place *at, int c
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++) {
             size_t offset = first + (size_t)i * row_size + (size_t)j * k;
-            float *to = y + offset;
             pd_vector sum = *(const pd_vector *)(buffer + (i * OUTPUT + j) * PD_VECTOR_WIDTH);
-            sum = clamp_vector(sum + bias, least);
-            if (count < PD_VECTOR_WIDTH) {
-                for (int n = 0; n < count; n++)
-                    to[n] = mask != NULL && !(mask[offset + n] > 0) ? 0 : sum[n];
-                continue;
-            }
-            if (mask != NULL)
-                sum = pd_vector_select(*(const pd_vector *)(mask + offset) > 0, sum);
-            if (nontemporal)
-                pd_vector_store_nontemporal(to, sum);
-            else
-                *(pd_vector *)to = sum;
+            wino_store_vector(precision, pass, offset, clamp_vector(sum + bias, least), count);
         }
     }
 }
@@ -162,9 +168,9 @@ static void wino_store_outputs(const wino_pass *pass, const wino_block *block)
             if (column == panel + panel_width)
                 panel = column;
             size_t width = (size_t)pd_min_int(panel_width, padded - panel);
-            wino_store(pass, &at, column,
-                       block->output + (size_t)panel * tiles + (size_t)tile * width +
-                           (column - panel));
+            const float *from =
+                block->output + (size_t)panel * tiles + (size_t)tile * width + (column - panel);
+            PD_WITH_PRECISION(plan->precision, wino_store(precision, pass, &at, column, from));
         }
     }
     if (pass->nontemporal)
@@ -212,18 +218,20 @@ static void wino_run(const wino_pass *pass, float *blocks)
 }
 
 /* A pass without bias, clamping and mask. */
-static wino_pass wino_pass_make(const pd_winograd_plan *plan, const float *x, float *y,
+static wino_pass wino_pass_make(const pd_winograd_plan *plan, const void *x, void *y,
                                 float *workspace)
 {
-    const size_t k = (size_t)plan->k;
+    const size_t row = (size_t)plan->k * sizeof(float);
     const size_t pixels = (size_t)plan->tiles * OUTPUT * OUTPUT;
-    return (wino_pass){.plan = plan,
-                       .x = pd_winograd_images_make(plan->h, plan->w, plan->c, plan->samples, x),
-                       .bias = workspace,
-                       .kernel = workspace + pd_tile_padded(plan->k),
-                       .least = -INFINITY,
-                       .nontemporal = pd_vector_use_nontemporal(y, k, pixels * k * sizeof *y),
-                       .y = y};
+    const bool floats = plan->precision == PD_FLOAT32;
+    return (wino_pass){
+        .plan = plan,
+        .x = pd_winograd_images_make(plan->h, plan->w, plan->c, plan->samples, plan->precision, x),
+        .bias = workspace,
+        .kernel = workspace + pd_tile_padded(plan->k),
+        .least = -INFINITY,
+        .nontemporal = floats && pd_vector_use_nontemporal(y, row, pixels * row),
+        .y = y};
 }
 
 /* The workspace starts with the padded bias (bias may be NULL) and the transformed kernel. */
@@ -242,8 +250,8 @@ size_t pd_winograd_forward_workspace(const pd_conv_shape *shape)
     return pd_winograd_plan_workspace(&plan);
 }
 
-void pd_winograd_forward(const pd_conv_shape *shape, const float *x, const float *kernel,
-                         const float *bias, bool relu, float *y, float *workspace)
+void pd_winograd_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+                         const float *bias, bool relu, void *y, float *workspace)
 {
     pd_winograd_plan plan = pd_winograd_plan_forward(shape);
     wino_pass pass = wino_pass_make(&plan, x, y, workspace);
@@ -259,8 +267,8 @@ size_t pd_winograd_backward_input_workspace(const pd_conv_shape *shape)
     return pd_winograd_plan_workspace(&plan);
 }
 
-void pd_winograd_backward_input(const pd_conv_shape *shape, const float *dy, const float *kernel,
-                                const float *mask, float *dx, float *workspace)
+void pd_winograd_backward_input(const pd_conv_shape *shape, const void *dy, const float *kernel,
+                                const void *mask, void *dx, float *workspace)
 {
     pd_winograd_plan plan = pd_winograd_plan_input(shape);
     wino_pass pass = wino_pass_make(&plan, dy, dx, workspace);

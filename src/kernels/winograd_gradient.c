@@ -248,14 +248,16 @@ static bool gradient_nontemporal(const pd_conv_shape *shape, const float *dkerne
 {
     size_t k = (size_t)shape->k;
     size_t bytes = (size_t)(shape->lanes * KERNEL * KERNEL * shape->window.c) * k * sizeof *dkernel;
-    return pd_vector_use_nontemporal(dkernel, k, bytes) && stride % PD_VECTOR_WIDTH == 0 &&
+    return pd_vector_use_nontemporal(dkernel, k * sizeof *dkernel, bytes) &&
+           stride % PD_VECTOR_WIDTH == 0 &&
            (dbias == NULL || (uintptr_t)dbias % sizeof(pd_vector) == 0);
 }
 
-void pd_winograd_backward_kernel(const pd_conv_shape *shape, const float *x, const float *dy,
+void pd_winograd_backward_kernel(const pd_conv_shape *shape, const void *x, const void *dy,
                                  float *dkernel, float *dbias, size_t stride, float *workspace)
 {
     const pd_window w = shape->window;
+    const pd_precision stored = shape->precision;
     const int lanes = shape->lanes, samples = shape->lane_samples, k = shape->k;
     gradient_plan plan = gradient_plan_make(shape);
     size_t x_lane = (size_t)samples * (size_t)w.h * (size_t)w.w * (size_t)w.c;
@@ -272,9 +274,10 @@ void pd_winograd_backward_kernel(const pd_conv_shape *shape, const float *x, con
         for (int lane = first; lane < end; lane++) {
             gradient_lane of = {
                 .plan = &plan,
-                .x = pd_winograd_images_make(w.h, w.w, w.c, samples, x + (size_t)lane * x_lane),
-                .dy = pd_winograd_images_make(w.out_h, w.out_w, k, samples,
-                                              dy + (size_t)lane * dy_lane),
+                .x = pd_winograd_images_make(w.h, w.w, w.c, samples, stored,
+                                             pd_precision_at(stored, x, (size_t)lane * x_lane)),
+                .dy = pd_winograd_images_make(w.out_h, w.out_w, k, samples, stored,
+                                              pd_precision_at(stored, dy, (size_t)lane * dy_lane)),
                 .dkernel = dkernel + (size_t)lane * stride,
                 .dbias = dbias != NULL ? dbias + (size_t)lane * stride : NULL,
                 .nontemporal = nontemporal};

@@ -2,22 +2,22 @@
 #ifndef PNEUMO_KERNELS_WINOGRAD_IMAGES_H
 #define PNEUMO_KERNELS_WINOGRAD_IMAGES_H
 
+#include "element.h"
 #include "pneumo/base/number.h"
 #include "winograd_transform.h"
-
-#include <string.h>
 
 /* Samples of one side of the convolution, [samples][h][w][c]. */
 typedef struct pd_winograd_images {
     int h, w, c;
-    const float *data;
-    ptrdiff_t count; /* floats in all */
+    pd_precision precision;
+    const void *data;
+    ptrdiff_t count; /* elements in all */
 } pd_winograd_images;
 
 static inline pd_winograd_images pd_winograd_images_make(int h, int w, int c, int samples,
-                                                         const float *data)
+                                                         pd_precision precision, const void *data)
 {
-    return (pd_winograd_images){h, w, c, data, (ptrdiff_t)samples * h * w * c};
+    return (pd_winograd_images){h, w, c, precision, data, (ptrdiff_t)samples * h * w * c};
 }
 
 /* The tiles into which the outputs of a sample are cut. */
@@ -56,9 +56,34 @@ PD_INLINE ptrdiff_t pd_winograd_images_offset(const pd_winograd_images *images,
     return (row * images->w + place->x) * images->c + channel;
 }
 
+/* Copies the square of size x size pixels at `place`, whose first channel is element `first`, to
+ * buffer[size * size][vector], with zeros around the image. */
+PD_INLINE void pd_winograd_images_copy(pd_precision precision, const pd_winograd_images *images,
+                                       const pd_winograd_place *place, ptrdiff_t first,
+                                       int channels, const int size, float *buffer)
+{
+    const ptrdiff_t column = images->c, row = (ptrdiff_t)images->w * images->c;
+    const ptrdiff_t end = images->count - PD_VECTOR_WIDTH;
+    for (int i = 0; i < size; i++) {
+        for (int j = 0; j < size; j++) {
+            float *to = buffer + (i * size + j) * PD_VECTOR_WIDTH;
+            ptrdiff_t pixel = first + i * row + j * column;
+            int y = place->y + i, x = place->x + j;
+            *(pd_vector *)to = (pd_vector){0};
+            if (y < 0 || x < 0 || y >= images->h || x >= images->w)
+                continue;
+            if (pixel <= end)
+                *(pd_vector *)to = pd_vector_load(precision, images->data, pixel);
+            else
+                for (int k = 0; k < channels; k++)
+                    to[k] = pd_element_load(precision, images->data, (size_t)(pixel + k));
+        }
+    }
+}
+
 /* The channels from `channel` on of the square of size x size pixels at `place`. A vector that
- * extends past the last channel holds whatever follows in memory. The patch is in place if it lies
- * within the image, else in buffer[size * size][vector], with zeros around the image. */
+ * extends past the last channel holds whatever follows in memory. The patch is in place if it holds
+ * floats and lies within the image, else a copy in buffer[size * size][vector]. */
 PD_INLINE pd_winograd_patch pd_winograd_images_patch(const pd_winograd_images *images,
                                                      const pd_winograd_place *place, int channel,
                                                      const int size, float *buffer)
@@ -67,22 +92,20 @@ PD_INLINE pd_winograd_patch pd_winograd_images_patch(const pd_winograd_images *i
     ptrdiff_t column = images->c, row = (ptrdiff_t)images->w * images->c;
     ptrdiff_t first = pd_winograd_images_offset(images, place, channel);
     ptrdiff_t end = images->count - PD_VECTOR_WIDTH;
-    if (y >= 0 && x >= 0 && y + size <= images->h && x + size <= images->w &&
-        first + (size - 1) * (row + column) <= end)
-        return (pd_winograd_patch){images->data + first, row, column};
-    size_t bytes = (size_t)pd_min_int(PD_VECTOR_WIDTH, images->c - channel) * sizeof *buffer;
-    for (int i = 0; i < size; i++) {
-        for (int j = 0; j < size; j++) {
-            float *to = buffer + (i * size + j) * PD_VECTOR_WIDTH;
-            ptrdiff_t pixel = first + i * row + j * column;
-            *(pd_vector *)to = (pd_vector){0};
-            if (y + i < 0 || x + j < 0 || y + i >= images->h || x + j >= images->w)
-                continue;
-            if (pixel <= end)
-                *(pd_vector *)to = *(const pd_vector *)(images->data + pixel);
-            else
-                memcpy(to, images->data + pixel, bytes);
-        }
+    bool inside = y >= 0 && x >= 0 && y + size <= images->h && x + size <= images->w &&
+                  first + (size - 1) * (row + column) <= end;
+    if (inside && images->precision == PD_FLOAT32)
+        return (pd_winograd_patch){(const float *)images->data + first, row, column};
+    if (inside) {
+        for (int i = 0; i < size; i++)
+            for (int j = 0; j < size; j++)
+                *(pd_vector *)(buffer + (i * size + j) * PD_VECTOR_WIDTH) =
+                    pd_vector_load(PD_BF16, images->data, first + i * row + j * column);
+    } else {
+        int channels = pd_min_int(PD_VECTOR_WIDTH, images->c - channel);
+        PD_WITH_PRECISION(
+            images->precision,
+            pd_winograd_images_copy(precision, images, place, first, channels, size, buffer));
     }
     return (pd_winograd_patch){buffer, size * PD_VECTOR_WIDTH, PD_VECTOR_WIDTH};
 }
@@ -92,12 +115,12 @@ PD_INLINE pd_winograd_patch pd_winograd_images_patch(const pd_winograd_images *i
 PD_INLINE void pd_winograd_images_prefetch(const pd_winograd_images *images, ptrdiff_t first,
                                            const int rows, const int columns)
 {
-    ptrdiff_t column = images->c, row = (ptrdiff_t)images->w * images->c;
-    uintptr_t at = (uintptr_t)images->data + (uintptr_t)first * sizeof *images->data;
+    const ptrdiff_t size = (ptrdiff_t)pd_precision_bytes(images->precision);
+    const ptrdiff_t column = images->c * size, row = images->w * column;
+    uintptr_t at = (uintptr_t)images->data + (uintptr_t)(first * size);
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++)
-            __builtin_prefetch(
-                (const void *)(at + (uintptr_t)(i * row + j * column) * sizeof *images->data));
+            __builtin_prefetch((const void *)(at + (uintptr_t)(i * row + j * column)));
     }
 }
 

@@ -76,7 +76,7 @@ static void transform_block(const kernel_pass *pass, int block)
     const pd_winograd_place origin = {0};
     /* A kernel is an image of 3 x 3 pixels with c * k channels. */
     pd_winograd_images image =
-        pd_winograd_images_make(KERNEL, KERNEL, plan->c * plan->k, 1, pass->kernel);
+        pd_winograd_images_make(KERNEL, KERNEL, plan->c * plan->k, 1, PD_FLOAT32, pass->kernel);
     _Alignas(64) float buffer[TAPS * SQUARE * PD_VECTOR_WIDTH];
     int first = block_row(plan, block), column = block_column(plan, block);
     int rows = pd_min_int(SQUARE, plan->c - first);
@@ -104,7 +104,7 @@ void pd_winograd_kernel_transform(const pd_winograd_plan *plan, const float *ker
     kernel_pass pass = {.plan = plan,
                         .kernel = kernel,
                         .turned = turned,
-                        .nontemporal = pd_vector_use_nontemporal(transformed, step,
+                        .nontemporal = pd_vector_use_nontemporal(transformed, step * sizeof(float),
                                                                  POSITIONS * step * sizeof(float)),
                         .transformed = transformed};
 #pragma omp parallel num_threads(plan->threads)

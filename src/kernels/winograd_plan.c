@@ -39,7 +39,8 @@ pd_winograd_plan pd_winograd_plan_forward(const pd_conv_shape *shape)
                              .out_w = window->out_w,
                              .k = shape->k,
                              .samples = pd_conv_samples(shape),
-                             .threads = shape->threads};
+                             .threads = shape->threads,
+                             .precision = shape->precision};
     plan_cut(&plan);
     return plan;
 }
@@ -56,7 +57,8 @@ pd_winograd_plan pd_winograd_plan_input(const pd_conv_shape *shape)
                              .out_w = window->w,
                              .k = window->c,
                              .samples = pd_conv_samples(shape),
-                             .threads = shape->threads};
+                             .threads = shape->threads,
+                             .precision = shape->precision};
     plan_cut(&plan);
     return plan;
 }

@@ -13,6 +13,7 @@ typedef struct pd_winograd_plan {
     int pad_top, pad_left;
     int out_h, out_w, k;
     int samples, threads;
+    pd_precision precision; /* of both sides of the convolution */
     pd_winograd_grid grid;
     int tiles;   /* of all samples */
     int block;   /* tiles that are computed together */

@@ -25,11 +25,11 @@ static float limit_of(const pd_layer *layer)
     return layer->spec.limit > 0 ? layer->spec.limit : INFINITY;
 }
 
-static pd_status rectifier_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                   float *y, void *saved)
+static pd_status rectifier_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                   void *y, void *saved)
 {
     (void)saved;
-    pd_rectify(pd_exec_floats(exec, layer->out), x[0], layer->spec.slope, limit_of(layer), y,
+    pd_rectify(pd_exec_elements(exec, layer->out), x[0], layer->spec.slope, limit_of(layer), y,
                exec->threads);
     return PD_OK;
 }
@@ -37,7 +37,7 @@ static pd_status rectifier_forward(pd_layer *layer, const pd_exec *exec, const f
 static pd_status rectifier_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
     if (arrays->dx[0] != NULL)
-        pd_rectify_backward(pd_exec_floats(exec, layer->out), arrays->x[0], arrays->dy,
+        pd_rectify_backward(pd_exec_elements(exec, layer->out), arrays->x[0], arrays->dy,
                             layer->spec.slope, limit_of(layer), arrays->dx[0], exec->threads);
     return PD_OK;
 }
@@ -52,19 +52,19 @@ static pd_status elu_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status elu_forward(pd_layer *layer, const pd_exec *exec, const float *const *x, float *y,
+static pd_status elu_forward(pd_layer *layer, const pd_exec *exec, const void *const *x, void *y,
                              void *saved)
 {
     (void)saved;
-    pd_elu(pd_exec_floats(exec, layer->out), x[0], layer->spec.alpha, y, exec->threads);
+    pd_elu(pd_exec_elements(exec, layer->out), x[0], layer->spec.alpha, y, exec->threads);
     return PD_OK;
 }
 
 static pd_status elu_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
     if (arrays->dx[0] != NULL)
-        pd_elu_backward(pd_exec_floats(exec, layer->out), arrays->y, arrays->dy, layer->spec.alpha,
-                        arrays->dx[0], exec->threads);
+        pd_elu_backward(pd_exec_elements(exec, layer->out), arrays->y, arrays->dy,
+                        layer->spec.alpha, arrays->dx[0], exec->threads);
     return PD_OK;
 }
 
@@ -76,19 +76,19 @@ static pd_status sigmoid_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status sigmoid_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                 float *y, void *saved)
+static pd_status sigmoid_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                 void *y, void *saved)
 {
     (void)saved;
-    pd_logistic(pd_exec_floats(exec, layer->out), x[0], y, exec->threads);
+    pd_logistic(pd_exec_elements(exec, layer->out), x[0], y, exec->threads);
     return PD_OK;
 }
 
 static pd_status sigmoid_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
     if (arrays->dx[0] != NULL)
-        pd_logistic_backward(pd_exec_floats(exec, layer->out), arrays->y, arrays->dy, arrays->dx[0],
-                             exec->threads);
+        pd_logistic_backward(pd_exec_elements(exec, layer->out), arrays->y, arrays->dy,
+                             arrays->dx[0], exec->threads);
     return PD_OK;
 }
 

@@ -17,27 +17,33 @@ static pd_status add_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status add_forward(pd_layer *layer, const pd_exec *exec, const float *const *x, float *y,
+static pd_status add_forward(pd_layer *layer, const pd_exec *exec, const void *const *x, void *y,
                              void *saved)
 {
     (void)saved;
-    pd_add(pd_exec_floats(exec, layer->out), x[0], x[1], layer->spec.relu, y, exec->threads);
+    pd_add(layer->precision, pd_exec_elements(exec, layer->out), x[0], x[1], layer->spec.relu, y,
+           exec->threads);
     return PD_OK;
 }
 
 static pd_status add_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
-    size_t n = pd_exec_floats(exec, layer->out);
+    size_t n = pd_exec_elements(exec, layer->out);
     for (int i = 0; i < 2; i++) {
         if (arrays->dx[i] == NULL)
             continue;
         if (layer->spec.relu)
-            pd_relu_backward(n, arrays->y, arrays->dy, arrays->dx[i], exec->threads);
+            pd_relu_backward(layer->precision, n, arrays->y, arrays->dy, arrays->dx[i],
+                             exec->threads);
         else
-            pd_copy(n, arrays->dy, arrays->dx[i], exec->threads);
+            pd_copy(layer->precision, n, arrays->dy, arrays->dx[i], exec->threads);
     }
     return PD_OK;
 }
 
-const pd_layer_type pd_layer_add = {
-    .name = "add", .inputs = 2, .plan = add_plan, .forward = add_forward, .backward = add_backward};
+const pd_layer_type pd_layer_add = {.name = "add",
+                                    .inputs = 2,
+                                    .plan = add_plan,
+                                    .forward = add_forward,
+                                    .backward = add_backward,
+                                    .takes_bf16 = true};

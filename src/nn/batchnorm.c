@@ -117,7 +117,7 @@ static void store_statistics(const double *moments, size_t c, double epsilon, fl
 
 /* Computes mean and inverse deviation [lanes][c] of every lane, and updates the moving statistics.
  * Collective. */
-static pd_status batch_statistics(pd_layer *layer, const pd_exec *exec, const float *x,
+static pd_status batch_statistics(pd_layer *layer, const pd_exec *exec, const void *x,
                                   const scratch *arrays, float *mean, float *inverse)
 {
     const size_t c = (size_t)layer->in[0].c, lanes = (size_t)exec->lanes;
@@ -125,7 +125,7 @@ static pd_status batch_statistics(pd_layer *layer, const pd_exec *exec, const fl
     const bool per_lane = layer->spec.scope == PD_NORM_LANE;
     const double epsilon = layer->spec.epsilon;
     double *total = arrays->total;
-    pd_norm norm = {.lanes = exec->lanes, .rows = rows, .c = (int)c};
+    pd_norm norm = {.lanes = exec->lanes, .rows = rows, .c = (int)c, .precision = layer->precision};
     pd_norm_sums(&norm, x, arrays->sums, arrays->parts, exec->threads);
 
     for (size_t lane = 0; per_lane && lane < lanes; lane++) {
@@ -179,11 +179,12 @@ static pd_norm make_norm(const pd_layer *layer, size_t lanes, size_t rows, const
                      .relu = layer->spec.relu,
                      .mean = mean,
                      .scale = scale,
-                     .beta = layer->params[BETA].value};
+                     .beta = layer->params[BETA].value,
+                     .precision = layer->precision};
 }
 
-static pd_status batchnorm_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                   float *y, void *saved)
+static pd_status batchnorm_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                   void *y, void *saved)
 {
     /* In inference all rows are one lane. */
     const size_t c = (size_t)layer->in[0].c, lanes = exec->training ? (size_t)exec->lanes : 1;
@@ -283,4 +284,5 @@ const pd_layer_type pd_layer_batchnorm = {.name = "batchnorm",
                                           .forward = batchnorm_forward,
                                           .backward = batchnorm_backward,
                                           .extends_convolution = true,
+                                          .takes_bf16 = true,
                                           .normalises = true};

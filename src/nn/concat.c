@@ -22,11 +22,11 @@ static pd_status concat_plan(pd_layer *layer, const pd_plan *plan)
 
 static size_t pixels_of(const pd_layer *layer, const pd_exec *exec)
 {
-    return pd_exec_floats(exec, (pd_shape){layer->out.h, layer->out.w, 1});
+    return pd_exec_elements(exec, (pd_shape){layer->out.h, layer->out.w, 1});
 }
 
-static pd_status concat_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                float *y, void *saved)
+static pd_status concat_forward(pd_layer *layer, const pd_exec *exec, const void *const *x, void *y,
+                                void *saved)
 {
     (void)saved;
     pd_channels_join(pixels_of(layer, exec), x[0], layer->in[0].c, x[1], layer->in[1].c, y,

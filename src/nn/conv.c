@@ -14,13 +14,13 @@ enum { KERNEL, BIAS };
 
 /* The two ways to convolve: the functions of pneumo/kernels/conv.h or winograd.h. */
 typedef struct conv_method {
-    void (*forward)(const pd_conv_shape *shape, const float *x, const float *kernel,
-                    const float *bias, bool relu, float *y, float *workspace);
+    void (*forward)(const pd_conv_shape *shape, const void *x, const float *kernel,
+                    const float *bias, bool relu, void *y, float *workspace);
     size_t (*forward_workspace)(const pd_conv_shape *shape);
-    void (*backward_input)(const pd_conv_shape *shape, const float *dy, const float *kernel,
-                           const float *mask, float *dx, float *workspace);
+    void (*backward_input)(const pd_conv_shape *shape, const void *dy, const float *kernel,
+                           const void *mask, void *dx, float *workspace);
     size_t (*backward_input_workspace)(const pd_conv_shape *shape);
-    void (*backward_kernel)(const pd_conv_shape *shape, const float *x, const float *dy,
+    void (*backward_kernel)(const pd_conv_shape *shape, const void *x, const void *dy,
                             float *dkernel, float *dbias, size_t stride, float *workspace);
     size_t (*backward_kernel_workspace)(const pd_conv_shape *shape);
 } conv_method;
@@ -83,7 +83,8 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
     if (!spec->no_bias)
         pd_layer_add_param(layer, "bias", 1, &k, true, PD_INIT_ZEROS);
 
-    pd_conv_shape shape = {window, k, plan->lanes, plan->lane_samples, plan->threads};
+    pd_conv_shape shape = {window,          k, plan->lanes, plan->lane_samples, plan->threads,
+                           layer->precision};
     const conv_method *method = conv_method_of(&shape);
     size_t sizes[] = {method->forward_workspace(&shape), method->backward_input_workspace(&shape),
                       method->backward_kernel_workspace(&shape)};
@@ -99,10 +100,10 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
 static pd_conv_shape conv_shape(const pd_layer *layer, const pd_exec *exec)
 {
     return (pd_conv_shape){pd_conv_window(layer), layer->spec.units, exec->lanes,
-                           exec->lane_samples, exec->threads};
+                           exec->lane_samples,    exec->threads,     layer->precision};
 }
 
-static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const float *const *x, float *y,
+static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const void *const *x, void *y,
                               void *saved)
 {
     (void)saved;
@@ -116,10 +117,12 @@ static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const float 
 static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
     pd_conv_shape shape = conv_shape(layer, exec);
-    const float *x = arrays->x[0];
-    float *dy = arrays->dy, *dkernel = arrays->gradient;
+    const void *x = arrays->x[0];
+    void *dy = arrays->dy;
+    float *dkernel = arrays->gradient;
     if (layer->spec.relu && !layer->relu_deferred)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, dy, dy, exec->threads);
+        pd_relu_backward(layer->precision, pd_exec_elements(exec, layer->out), arrays->y, dy, dy,
+                         exec->threads);
     float *dbias = layer->spec.no_bias ? NULL : dkernel + pd_param_size(&layer->params[KERNEL]);
     const conv_method *method = conv_method_of(&shape);
     method->backward_kernel(&shape, x, dy, dkernel, dbias, pd_layer_trainable(layer),
@@ -136,6 +139,7 @@ const pd_layer_type pd_layer_conv = {.name = "conv",
                                      .forward = conv_forward,
                                      .backward = conv_backward,
                                      .convolves = true,
+                                     .takes_bf16 = true,
                                      .can_move_relu = true,
                                      .can_defer_relu = true,
                                      .can_mask_dx = true};

@@ -51,8 +51,8 @@ static pd_dense_shape dense_shape(const pd_layer *layer, const pd_exec *exec)
                             exec->threads};
 }
 
-static pd_status dense_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                               float *y, void *saved)
+static pd_status dense_forward(pd_layer *layer, const pd_exec *exec, const void *const *x, void *y,
+                               void *saved)
 {
     (void)saved;
     const float *bias = layer->spec.no_bias ? NULL : layer->params[BIAS].value;
@@ -67,7 +67,8 @@ static pd_status dense_backward(pd_layer *layer, const pd_exec *exec, const pd_b
     pd_dense_shape shape = dense_shape(layer, exec);
     float *dy = arrays->dy, *dkernel = arrays->gradient;
     if (layer->spec.relu)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, dy, dy, exec->threads);
+        pd_relu_backward(PD_FLOAT32, pd_exec_elements(exec, layer->out), arrays->y, dy, dy,
+                         exec->threads);
     if (dkernel != NULL) {
         float *dbias = layer->spec.no_bias ? NULL : dkernel + pd_param_size(&layer->params[KERNEL]);
         pd_dense_backward_weights(&shape, arrays->x[0], dy, dkernel, dbias,

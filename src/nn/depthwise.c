@@ -14,7 +14,8 @@ enum { KERNEL, BIAS };
 
 static pd_depthwise_shape shape_of(const pd_layer *layer, int lanes, int lane_samples, int threads)
 {
-    return (pd_depthwise_shape){pd_conv_window(layer), false, lanes, lane_samples, threads};
+    return (pd_depthwise_shape){pd_conv_window(layer), false,   lanes,
+                                lane_samples,          threads, layer->precision};
 }
 
 /* Pixels of a lane's output. */
@@ -64,29 +65,31 @@ static pd_status depthwise_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status depthwise_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                   float *y, void *saved)
+static pd_status depthwise_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                   void *y, void *saved)
 {
     (void)saved;
     const pd_layer_spec *spec = &layer->spec;
     pd_depthwise_shape shape = shape_of(layer, exec->lanes, exec->lane_samples, exec->threads);
-    size_t floats = pd_exec_floats(exec, layer->out), c = (size_t)layer->out.c;
+    size_t elements = pd_exec_elements(exec, layer->out), c = (size_t)layer->out.c;
     pd_depthwise_forward(&shape, x[0], layer->params[KERNEL].value, y);
     if (!spec->no_bias)
-        pd_add_bias(floats / c, c, layer->params[BIAS].value, y, exec->threads);
+        pd_add_bias(layer->precision, elements / c, c, layer->params[BIAS].value, y, exec->threads);
     if (spec->relu)
-        pd_relu(floats, y, y, exec->threads);
+        pd_relu(layer->precision, elements, y, y, exec->threads);
     return PD_OK;
 }
 
 /* The sums of dy over each lane's pixels -> dbias + lane * stride. */
-static void backward_bias(const pd_layer *layer, const pd_exec *exec, const float *dy, float *dbias,
+static void backward_bias(const pd_layer *layer, const pd_exec *exec, const void *dy, float *dbias,
                           size_t stride)
 {
     const size_t c = (size_t)layer->out.c;
     double *sums = (double *)exec->workspace;
-    pd_norm norm = {
-        .lanes = exec->lanes, .rows = lane_rows(layer, exec->lane_samples), .c = layer->out.c};
+    pd_norm norm = {.lanes = exec->lanes,
+                    .rows = lane_rows(layer, exec->lane_samples),
+                    .c = layer->out.c,
+                    .precision = layer->precision};
     pd_norm_sums(&norm, dy, exec->workspace + sums_floats(layer, exec->lanes), sums, exec->threads);
     for (size_t lane = 0; lane < (size_t)exec->lanes; lane++)
         for (size_t j = 0; j < c; j++)
@@ -97,9 +100,10 @@ static pd_status depthwise_backward(pd_layer *layer, const pd_exec *exec, const 
 {
     pd_depthwise_shape shape = shape_of(layer, exec->lanes, exec->lane_samples, exec->threads);
     size_t trainable = pd_layer_trainable(layer);
-    float *dy = arrays->dy;
+    void *dy = arrays->dy;
     if (layer->spec.relu)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, dy, dy, exec->threads);
+        pd_relu_backward(layer->precision, pd_exec_elements(exec, layer->out), arrays->y, dy, dy,
+                         exec->threads);
     if (!layer->spec.no_bias)
         backward_bias(layer, exec, dy, arrays->gradient + pd_param_size(&layer->params[KERNEL]),
                       trainable);
@@ -115,4 +119,5 @@ const pd_layer_type pd_layer_depthwise = {.name = "depthwise",
                                           .plan = depthwise_plan,
                                           .forward = depthwise_forward,
                                           .backward = depthwise_backward,
-                                          .convolves = true};
+                                          .convolves = true,
+                                          .takes_bf16 = true};

@@ -27,11 +27,11 @@ static void dropout_run(const pd_layer *layer, const pd_exec *exec, const float 
         pd_dropout_apply(&dropout, (size_t)pd_exec_samples(exec), pd_shape_size(layer->out), x, y,
                          exec->threads);
     else
-        pd_copy(pd_exec_floats(exec, layer->out), x, y, exec->threads);
+        pd_copy(layer->precision, pd_exec_elements(exec, layer->out), x, y, exec->threads);
 }
 
-static pd_status dropout_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                 float *y, void *saved)
+static pd_status dropout_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                 void *y, void *saved)
 {
     (void)saved;
     dropout_run(layer, exec, x[0], y);

@@ -16,18 +16,19 @@ static pd_status flatten_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status flatten_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                 float *y, void *saved)
+static pd_status flatten_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                 void *y, void *saved)
 {
     (void)saved;
-    pd_copy(pd_exec_floats(exec, layer->out), x[0], y, exec->threads);
+    pd_copy(layer->precision, pd_exec_elements(exec, layer->out), x[0], y, exec->threads);
     return PD_OK;
 }
 
 static pd_status flatten_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
     if (arrays->dx[0] != NULL)
-        pd_copy(pd_exec_floats(exec, layer->out), arrays->dy, arrays->dx[0], exec->threads);
+        pd_copy(layer->precision, pd_exec_elements(exec, layer->out), arrays->dy, arrays->dx[0],
+                exec->threads);
     return PD_OK;
 }
 
@@ -35,4 +36,5 @@ const pd_layer_type pd_layer_flatten = {.name = "flatten",
                                         .inputs = 1,
                                         .plan = flatten_plan,
                                         .forward = flatten_forward,
-                                        .backward = flatten_backward};
+                                        .backward = flatten_backward,
+                                        .takes_bf16 = true};

@@ -176,6 +176,11 @@ pd_status pd_network_copy(pd_network **out, const pd_network *network)
     return PD_OK;
 }
 
+void pd_network_set_precision(pd_network *network, pd_precision precision)
+{
+    network->precision = precision;
+}
+
 void pd_network_set_norm(pd_network *network, pd_norm_scope scope, float momentum)
 {
     for (int i = 0; i < network->count; i++) {

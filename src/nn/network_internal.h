@@ -10,6 +10,7 @@
 /* Node i + 1 is the output of layer i; node 0 is the input. */
 typedef struct pd_node {
     pd_layer layer;
+    pd_precision precision; /* of the output and its gradient, which may differ from the layer's */
     int input[PD_LAYER_INPUTS];
     int consumers;
     size_t first_weight; /* offset of the layer's trainable floats in the weights */
@@ -17,9 +18,10 @@ typedef struct pd_node {
     bool backward;       /* the layer runs backward */
     bool has_gradient;   /* the gradient of its output is computed */
     /* Buffers of the arena: the output, its gradient, what the layer saves, a second gradient for a
-     * node that several layers read, and the workspaces of forward and backward. */
-    int output, gradient, saved, second, workspace, backward_workspace;
-    float *y, *dy;
+     * node that several layers read, the workspaces of forward and backward, and the floats of a
+     * layer whose arrays are stored in bfloat16. */
+    int output, gradient, saved, second, workspace, backward_workspace, floats, backward_floats;
+    void *y, *dy;
 } pd_node;
 
 struct pd_network {
@@ -27,6 +29,11 @@ struct pd_network {
     int count, capacity;
     pd_node *nodes;  /* nodes[i] is layer i */
     char error[256]; /* the first error of building, or empty */
+
+    pd_precision precision;
+    /* Buffers of the arena, if that is bfloat16: the input; activation and gradient of
+     * pd_network_activation as floats. */
+    int rounded_input, shown[2];
 
     char *freeze; /* what to freeze; NULL: nothing */
     pd_frozen frozen;

@@ -25,11 +25,21 @@ static pd_shape shape_of(const pd_network *network, int index)
     return index == PD_NETWORK_INPUT ? network->input : network->nodes[index - 1].layer.out;
 }
 
+/* The output of the network is a float, and layers that cannot take bfloat16 get floats. */
+static void choose_precision(pd_network *network, int i)
+{
+    pd_node *node = &network->nodes[i];
+    bool last = i == network->count - 1;
+    node->precision = last ? PD_FLOAT32 : network->precision;
+    node->layer.precision = node->layer.type->takes_bf16 ? node->precision : PD_FLOAT32;
+}
+
 /* Plans every layer, and counts the weights. */
 static pd_status plan_layers(pd_network *network)
 {
     for (int i = 0; i < network->count; i++) {
         pd_node *node = &network->nodes[i];
+        choose_precision(network, i);
         for (int j = 0; j < node->layer.type->inputs; j++)
             node->layer.in[j] = shape_of(network, node->input[j]);
         pd_status status = node->layer.type->plan(&node->layer, &network->plan);
@@ -92,15 +102,25 @@ static void reset_layers(pd_network *network)
     }
 }
 
-/* Floats of activations for one sample: the outputs of all layers, but of frozen ones only the
+/* Bytes of the input number `which` of layer i for one sample, as it is stored. */
+static size_t input_bytes(const pd_network *network, int i, int which)
+{
+    int index = network->nodes[i].input[which];
+    pd_precision stored =
+        index == PD_NETWORK_INPUT ? network->precision : network->nodes[index - 1].precision;
+    return pd_shape_size(shape_of(network, index)) * pd_precision_bytes(stored);
+}
+
+/* Bytes of activations for one sample: the outputs of all layers, but of frozen ones only the
  * largest input and output of a layer, which others reuse. */
-static size_t sample_floats(const pd_network *network)
+static size_t sample_bytes(const pd_network *network)
 {
     size_t kept = 0, reused = 0;
     for (int i = 0; i < network->count; i++) {
-        const pd_layer *layer = &network->nodes[i].layer;
-        size_t out = pd_shape_size(layer->out), both = out + pd_shape_size(layer->in[0]);
-        if (!layer->frozen)
+        const pd_node *node = &network->nodes[i];
+        size_t out = pd_shape_size(node->layer.out) * pd_precision_bytes(node->precision);
+        size_t both = out + input_bytes(network, i, 0);
+        if (!node->layer.frozen)
             kept += out;
         else if (both > reused)
             reused = both;
@@ -116,7 +136,7 @@ static int choose_pass_lanes(const pd_network *network)
     enum { MUCH = 512 << 20, SAMPLES = 4, SAMPLES_PER_THREAD = 2 };
     const pd_plan *plan = &network->plan;
     int least = plan->threads * SAMPLES_PER_THREAD;
-    size_t bytes_per_lane = (size_t)plan->lane_samples * sample_floats(network) * sizeof(float);
+    size_t bytes_per_lane = (size_t)plan->lane_samples * sample_bytes(network);
     if (least < SAMPLES)
         least = SAMPLES;
     int lanes = plan->lanes;
@@ -240,6 +260,17 @@ static lifetime find_lifetime(const pd_network *network, int i)
     return life;
 }
 
+/* Floats of all inputs and the output of layer i, for one sample: the copies of a layer that takes
+ * no bfloat16 from a network that stores it; else 0. */
+static size_t copied_floats(const pd_network *network, int i)
+{
+    const pd_layer *layer = &network->nodes[i].layer;
+    size_t floats = pd_shape_size(layer->out);
+    for (int j = 0; j < layer->type->inputs; j++)
+        floats += pd_shape_size(layer->in[j]);
+    return layer->precision == network->precision ? 0 : floats;
+}
+
 /* Adds the buffers of layer i to the arena. */
 static pd_status add_layer_buffers(pd_network *network, int i)
 {
@@ -249,12 +280,16 @@ static pd_status add_layer_buffers(pd_network *network, int i)
     lifetime life = find_lifetime(network, i);
     int backward = backward_time(network, i);
     size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
-    size_t bytes = samples * pd_shape_size(node->layer.out) * sizeof(float);
+    size_t bytes = samples * pd_shape_size(node->layer.out) * pd_precision_bytes(node->precision);
+    size_t floats = samples * copied_floats(network, i) * sizeof(float);
     size_t workspace = node->layer.workspace_floats * sizeof(float);
     PD_TRY(pd_arena_add(arena, bytes, i, life.output_end, &node->output));
     PD_TRY(pd_arena_add(arena, workspace, i, i, &node->workspace));
-    if (node->backward)
+    PD_TRY(pd_arena_add(arena, floats, i, i, &node->floats));
+    if (node->backward) {
         PD_TRY(pd_arena_add(arena, workspace, backward, backward, &node->backward_workspace));
+        PD_TRY(pd_arena_add(arena, 2 * floats, backward, backward, &node->backward_floats));
+    }
     if (!node->has_gradient)
         goto cleanup;
     PD_TRY(pd_arena_add(arena, node->layer.saved_bytes, i, backward, &node->saved));
@@ -266,12 +301,30 @@ cleanup:
     return status;
 }
 
+/* Adds what a network in bfloat16 needs beside its layers' buffers. */
+static pd_status add_copies(pd_network *network)
+{
+    pd_status status = PD_OK;
+    size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
+    int last = network->last_convolution, end = 2 * network->count;
+    PD_TRY(pd_arena_add(network->arena, samples * pd_shape_size(network->input) * sizeof(pd_bf16),
+                        0, end, &network->rounded_input));
+    for (int i = 0; i < 2 && last >= 0; i++)
+        PD_TRY(pd_arena_add(network->arena,
+                            samples * pd_shape_size(network->nodes[last].layer.out) * sizeof(float),
+                            end, end, &network->shown[i]));
+cleanup:
+    return status;
+}
+
 /* Adds every buffer to one arena, with its lifetime. */
 static pd_status add_buffers(pd_network *network)
 {
     pd_status status = pd_arena_create(&network->arena);
     for (int i = 0; i < network->count && status == PD_OK; i++)
         status = add_layer_buffers(network, i);
+    if (status == PD_OK && network->precision == PD_BF16)
+        status = add_copies(network);
     return status;
 }
 

@@ -1,14 +1,17 @@
 #include "network_internal.h"
 
 #include "pneumo/base/clock.h"
+#include "pneumo/kernels/activation.h"
 
 #include <math.h>
 #include <string.h>
 
-static bool all_finite(const float *values, size_t count)
+static bool all_finite(pd_precision precision, const void *values, size_t count)
 {
+    const pd_bf16 *rounded = values;
+    const float *floats = values;
     for (size_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
+        if (!isfinite(precision == PD_BF16 ? pd_bf16_widen(rounded[i]) : floats[i]))
             return false;
     return true;
 }
@@ -19,16 +22,52 @@ static double profile_start(const pd_network *network)
     return network->times != NULL ? pd_clock_now() : 0;
 }
 
-static const float *output_of(const pd_network *network, int index, const float *x)
+/* --- Arrays of the precision that a layer takes --- */
+
+/* Takes `count` floats from *floats. */
+static float *take(float **floats, size_t count)
 {
-    return index == PD_NETWORK_INPUT ? x : network->nodes[index - 1].y;
+    float *taken = *floats;
+    *floats += count;
+    return taken;
 }
 
-static void add_to(float *sum, const float *term, size_t count, int threads)
+/* The elements of an array that is stored in `stored`, for a layer that takes `wanted`: in place,
+ * or widened to floats that are taken from *floats. */
+static void *widened(pd_precision stored, pd_precision wanted, void *array, size_t count,
+                     float **floats, int threads)
 {
-#pragma omp parallel for num_threads(threads)
-    for (size_t i = 0; i < count; i++)
-        sum[i] += term[i];
+    if (stored == wanted || array == NULL)
+        return array;
+    float *copy = take(floats, count);
+    pd_precision_widen(count, array, copy, threads);
+    return copy;
+}
+
+/* Where a layer that takes `wanted` writes an array that is stored in `stored`. */
+static void *writable(pd_precision stored, pd_precision wanted, void *array, size_t count,
+                      float **floats)
+{
+    return stored == wanted || array == NULL ? array : take(floats, count);
+}
+
+/* Stores what was written elsewhere. */
+static void store(const void *written, void *array, size_t count, int threads)
+{
+    if (written != array)
+        pd_precision_round(count, written, array, threads);
+}
+
+/* The output of node `index` as a layer reads it. x is the input of the network. */
+static const void *output_of(const pd_network *network, const pd_exec *exec, const pd_layer *layer,
+                             int index, const float *x, float **floats)
+{
+    if (index == PD_NETWORK_INPUT)
+        return layer->precision == PD_BF16 ? pd_arena_at(network->arena, network->rounded_input)
+                                           : x;
+    const pd_node *source = &network->nodes[index - 1];
+    return widened(source->precision, layer->precision, source->y,
+                   pd_exec_elements(exec, source->layer.out), floats, exec->threads);
 }
 
 /* --- Forward --- */
@@ -36,21 +75,31 @@ static void add_to(float *sum, const float *term, size_t count, int threads)
 static pd_status forward_layer(pd_network *network, const pd_exec *exec, int i, const float *x)
 {
     pd_node *node = &network->nodes[i];
-    const float *inputs[PD_LAYER_INPUTS] = {NULL};
-    for (int j = 0; j < node->layer.type->inputs; j++)
-        inputs[j] = output_of(network, node->input[j], x);
+    const pd_layer *layer = &node->layer;
+    const void *inputs[PD_LAYER_INPUTS] = {NULL};
+    float *floats = pd_arena_at(network->arena, node->floats);
+    for (int j = 0; j < layer->type->inputs; j++)
+        inputs[j] = output_of(network, exec, layer, node->input[j], x, &floats);
+    size_t count = pd_exec_elements(exec, layer->out);
+    void *y = writable(node->precision, layer->precision, node->y, count, &floats);
     pd_exec own = *exec;
     own.training = exec->training && !node->layer.frozen;
     own.workspace = pd_arena_at(network->arena, node->workspace);
     bool saves = node->backward && (exec->training || network->last_convolution >= 0);
     void *saved = saves ? pd_arena_at(network->arena, node->saved) : NULL;
-    pd_status status = node->layer.type->forward(&node->layer, &own, inputs, node->y, saved);
-    return status == PD_OK ? PD_OK : pd_error_prefix(status, "layer '%s'", node->layer.name);
+    pd_status status = layer->type->forward(&node->layer, &own, inputs, y, saved);
+    if (status != PD_OK)
+        return pd_error_prefix(status, "layer '%s'", layer->name);
+    store(y, node->y, count, exec->threads);
+    return PD_OK;
 }
 
 pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const float *x,
                              const float **y)
 {
+    if (network->precision == PD_BF16)
+        pd_precision_round(pd_exec_elements(exec, network->input), x,
+                           pd_arena_at(network->arena, network->rounded_input), exec->threads);
     for (int i = 0; i < network->count; i++) {
         const pd_node *node = &network->nodes[i];
         double since = profile_start(network);
@@ -60,7 +109,7 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
         if (network->times != NULL)
             pd_clock_lap(&since, &network->times[i].forward);
         if (network->watching && network->bad_output < 0 &&
-            !all_finite(node->y, pd_exec_floats(exec, node->layer.out)))
+            !all_finite(node->precision, node->y, pd_exec_elements(exec, node->layer.out)))
             network->bad_output = i;
     }
     *y = network->nodes[network->count - 1].y;
@@ -72,7 +121,7 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
 /* Chooses where the gradients of layer i's inputs go. `written` says of every node whether its
  * gradient has been written: then the next one goes to the node's second buffer, to be added. */
 static void choose_dx(const pd_network *network, int i, const bool *written,
-                      float *dx[PD_LAYER_INPUTS])
+                      void *dx[PD_LAYER_INPUTS])
 {
     const pd_node *node = &network->nodes[i];
     for (int j = 0; j < node->layer.type->inputs; j++) {
@@ -88,32 +137,42 @@ static void choose_dx(const pd_network *network, int i, const bool *written,
     }
 }
 
-/* Runs layer i backward. */
+/* Runs layer i backward, on the gradient of its output as it is stored. */
 static pd_status backward_layer(pd_network *network, const pd_exec *exec, int i, const float *x,
-                                float *dy, bool *written)
+                                void *dy, bool *written)
 {
     pd_node *node = &network->nodes[i];
     pd_layer *layer = &node->layer;
-    pd_backward arrays = {.y = layer->keeps_output ? node->y : NULL,
-                          .dy = dy,
+    const pd_precision taken = layer->precision;
+    const int inputs = layer->type->inputs, threads = exec->threads;
+    size_t out = pd_exec_elements(exec, layer->out);
+    float *floats = pd_arena_at(network->arena, node->backward_floats);
+    void *y = layer->keeps_output ? node->y : NULL, *dx[PD_LAYER_INPUTS] = {NULL};
+    pd_backward arrays = {.y = widened(node->precision, taken, y, out, &floats, threads),
+                          .dy = widened(node->precision, taken, dy, out, &floats, threads),
                           .gradient = network->lane_gradients,
                           .saved = pd_arena_at(network->arena, node->saved)};
-    for (int j = 0; j < layer->type->inputs && layer->keeps_input; j++)
-        arrays.x[j] = output_of(network, node->input[j], x);
-    choose_dx(network, i, written, arrays.dx);
+    choose_dx(network, i, written, dx);
+    for (int j = 0; j < inputs; j++) {
+        if (layer->keeps_input)
+            arrays.x[j] = output_of(network, exec, layer, node->input[j], x, &floats);
+        arrays.dx[j] = writable(network->precision, taken, dx[j],
+                                pd_exec_elements(exec, layer->in[j]), &floats);
+    }
     pd_exec own = *exec;
     own.workspace = pd_arena_at(network->arena, node->backward_workspace);
     pd_status status = layer->type->backward(layer, &own, &arrays);
     if (status != PD_OK)
         return pd_error_prefix(status, "layer '%s'", layer->name);
 
-    for (int j = 0; j < layer->type->inputs; j++) {
-        if (arrays.dx[j] == NULL)
+    for (int j = 0; j < inputs; j++) {
+        if (dx[j] == NULL)
             continue;
         const pd_node *source = &network->nodes[node->input[j] - 1];
-        if (arrays.dx[j] != source->dy)
-            add_to(source->dy, arrays.dx[j], pd_exec_floats(exec, source->layer.out),
-                   exec->threads);
+        size_t count = pd_exec_elements(exec, layer->in[j]);
+        store(arrays.dx[j], dx[j], count, threads);
+        if (dx[j] != source->dy)
+            pd_add(source->precision, count, source->dy, dx[j], false, source->dy, threads);
         written[node->input[j]] = true;
     }
     return PD_OK;
@@ -144,7 +203,7 @@ static void fold_piece(pd_network *network, const pd_node *node, const pd_piece 
     const float *top = lanes;
     for (int i = 0; i < piece->merges; i++) {
         float *below = stack_at(network, piece->subtree, --height, node->first_weight);
-        add_to(below, top, count, threads);
+        pd_add(PD_FLOAT32, count, below, top, false, below, threads);
         top = below;
     }
 }
@@ -161,7 +220,7 @@ static void fold_pass(pd_network *network, const pd_node *node, const pd_pass *p
 static bool gradient_finite(const pd_network *network, const pd_node *node)
 {
     for (int s = 0; s < network->subtree_count; s++)
-        if (!all_finite(stack_at(network, s, 0, node->first_weight), node->trainable))
+        if (!all_finite(PD_FLOAT32, stack_at(network, s, 0, node->first_weight), node->trainable))
             return false;
     return true;
 }
@@ -208,12 +267,20 @@ pd_status pd_network_activation(pd_network *network, const pd_exec *exec, const 
     bool written[count + 1];
     memset(written, 0, sizeof written);
     for (int i = count - 1; i > last; i--) {
-        float *from = i == count - 1 ? dy : network->nodes[i].dy;
+        void *from = i == count - 1 ? dy : network->nodes[i].dy;
         pd_status status = backward_layer(network, exec, i, x, from, written);
         if (status != PD_OK)
             return status;
     }
-    *activation = network->nodes[last].y;
-    *gradient = last == count - 1 ? dy : network->nodes[last].dy;
+    const pd_node *shown = &network->nodes[last];
+    void *arrays[2] = {shown->y, last == count - 1 ? dy : shown->dy};
+    for (int i = 0; i < 2; i++) {
+        float *floats =
+            network->precision == PD_BF16 ? pd_arena_at(network->arena, network->shown[i]) : NULL;
+        arrays[i] = widened(shown->precision, PD_FLOAT32, arrays[i],
+                            pd_exec_elements(exec, shown->layer.out), &floats, exec->threads);
+    }
+    *activation = arrays[0];
+    *gradient = arrays[1];
     return PD_OK;
 }

@@ -61,13 +61,13 @@ static pd_status maxpool_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status maxpool_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                 float *y, void *saved)
+static pd_status maxpool_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                 void *y, void *saved)
 {
     pd_window window = window_of(layer);
-    pd_pool_max(&window, pd_exec_samples(exec), x[0], y, saved, exec->threads);
+    pd_pool_max(&window, pd_exec_samples(exec), layer->precision, x[0], y, saved, exec->threads);
     if (layer->spec.relu)
-        pd_relu(pd_exec_floats(exec, layer->out), y, y, exec->threads);
+        pd_relu(layer->precision, pd_exec_elements(exec, layer->out), y, y, exec->threads);
     return PD_OK;
 }
 
@@ -75,11 +75,11 @@ static pd_status maxpool_backward(pd_layer *layer, const pd_exec *exec, const pd
 {
     pd_window window = window_of(layer);
     if (layer->spec.relu && !layer->relu_deferred)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, arrays->dy, arrays->dy,
-                         exec->threads);
+        pd_relu_backward(layer->precision, pd_exec_elements(exec, layer->out), arrays->y,
+                         arrays->dy, arrays->dy, exec->threads);
     if (arrays->dx[0] != NULL)
-        pd_pool_max_backward(&window, pd_exec_samples(exec), arrays->dy, arrays->saved,
-                             arrays->dx[0], exec->threads);
+        pd_pool_max_backward(&window, pd_exec_samples(exec), layer->precision, arrays->dy,
+                             arrays->saved, arrays->dx[0], exec->threads);
     return PD_OK;
 }
 
@@ -89,8 +89,8 @@ static pd_status avgpool_plan(pd_layer *layer, const pd_plan *plan)
     return window_plan(layer);
 }
 
-static pd_status avgpool_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                 float *y, void *saved)
+static pd_status avgpool_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                 void *y, void *saved)
 {
     (void)saved;
     pd_window window = window_of(layer);
@@ -114,12 +114,13 @@ static pd_status globalpool_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status globalpool_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                    float *y, void *saved)
+static pd_status globalpool_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                    void *y, void *saved)
 {
     (void)saved;
     pd_shape in = layer->in[0];
-    pd_pool_global(pd_exec_samples(exec), in.h * in.w, in.c, x[0], y, exec->threads);
+    pd_pool_global(pd_exec_samples(exec), in.h * in.w, in.c, layer->precision, x[0], y,
+                   exec->threads);
     return PD_OK;
 }
 
@@ -128,8 +129,8 @@ static pd_status globalpool_backward(pd_layer *layer, const pd_exec *exec,
 {
     pd_shape in = layer->in[0];
     if (arrays->dx[0] != NULL)
-        pd_pool_global_backward(pd_exec_samples(exec), in.h * in.w, in.c, arrays->dy, arrays->dx[0],
-                                exec->threads);
+        pd_pool_global_backward(pd_exec_samples(exec), in.h * in.w, in.c, layer->precision,
+                                arrays->dy, arrays->dx[0], exec->threads);
     return PD_OK;
 }
 
@@ -141,8 +142,8 @@ static pd_status globalmax_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status globalmax_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                   float *y, void *saved)
+static pd_status globalmax_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                   void *y, void *saved)
 {
     pd_shape in = layer->in[0];
     pd_pool_global_max(pd_exec_samples(exec), in.h * in.w, in.c, x[0], y, saved, exec->threads);
@@ -163,6 +164,7 @@ const pd_layer_type pd_layer_maxpool = {.name = "maxpool",
                                         .plan = maxpool_plan,
                                         .forward = maxpool_forward,
                                         .backward = maxpool_backward,
+                                        .takes_bf16 = true,
                                         .commutes_with_relu = true,
                                         .can_defer_relu = true};
 const pd_layer_type pd_layer_avgpool = {.name = "avgpool",
@@ -174,7 +176,8 @@ const pd_layer_type pd_layer_globalpool = {.name = "globalpool",
                                            .inputs = 1,
                                            .plan = globalpool_plan,
                                            .forward = globalpool_forward,
-                                           .backward = globalpool_backward};
+                                           .backward = globalpool_backward,
+                                           .takes_bf16 = true};
 const pd_layer_type pd_layer_globalmax = {.name = "globalmax",
                                           .inputs = 1,
                                           .plan = globalmax_plan,

@@ -11,19 +11,19 @@ static pd_status relu_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status relu_forward(pd_layer *layer, const pd_exec *exec, const float *const *x, float *y,
+static pd_status relu_forward(pd_layer *layer, const pd_exec *exec, const void *const *x, void *y,
                               void *saved)
 {
     (void)saved;
-    pd_relu(pd_exec_floats(exec, layer->out), x[0], y, exec->threads);
+    pd_relu(layer->precision, pd_exec_elements(exec, layer->out), x[0], y, exec->threads);
     return PD_OK;
 }
 
 static pd_status relu_backward(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays)
 {
     if (arrays->dx[0] != NULL)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, arrays->dy, arrays->dx[0],
-                         exec->threads);
+        pd_relu_backward(layer->precision, pd_exec_elements(exec, layer->out), arrays->y,
+                         arrays->dy, arrays->dx[0], exec->threads);
     return PD_OK;
 }
 
@@ -32,4 +32,5 @@ const pd_layer_type pd_layer_relu = {.name = "relu",
                                      .plan = relu_plan,
                                      .forward = relu_forward,
                                      .backward = relu_backward,
-                                     .extends_convolution = true};
+                                     .extends_convolution = true,
+                                     .takes_bf16 = true};

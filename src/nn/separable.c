@@ -14,35 +14,37 @@
 
 enum { DEPTHWISE, POINTWISE, BIAS };
 
-/* Floats between the two convolutions that are held at a time: few enough to take little memory
+/* Elements between the two convolutions that are held at a time: few enough to take little memory
  * compared with the activations, enough that packing the pointwise kernel for each chunk takes
  * little time compared with the product. */
-enum { BETWEEN_FLOATS = 2 * 1024 * 1024 };
+enum { BETWEEN_ELEMENTS = 2 * 1024 * 1024 };
 
 static pd_depthwise_shape depthwise_shape(const pd_layer *layer, int lanes, int lane_samples,
                                           int threads)
 {
-    return (pd_depthwise_shape){pd_conv_window(layer), layer->spec.relu_first, lanes, lane_samples,
-                                threads};
+    return (pd_depthwise_shape){
+        pd_conv_window(layer), layer->spec.relu_first, lanes, lane_samples, threads,
+        layer->precision};
 }
 
 static pd_conv_shape pointwise_shape(const pd_layer *layer, int lanes, int lane_samples,
                                      int threads)
 {
     pd_window window = pd_window_make(layer->out.h, layer->out.w, layer->in[0].c, 1, 1, 1, true);
-    return (pd_conv_shape){window, layer->spec.units, lanes, lane_samples, threads};
+    return (pd_conv_shape){window,       layer->spec.units, lanes,
+                           lane_samples, threads,           layer->precision};
 }
 
-/* Floats of one sample between the two convolutions. */
+/* Elements of one sample between the two convolutions. */
 static size_t between_size(const pd_layer *layer)
 {
     return (size_t)layer->out.h * (size_t)layer->out.w * (size_t)layer->in[0].c;
 }
 
-/* How many of `count` parts of `size` floats each form a chunk: at least `least`. */
+/* How many of `count` parts of `size` elements each form a chunk: at least `least`. */
 static int per_chunk(size_t size, int least, int count)
 {
-    size_t fit = BETWEEN_FLOATS / size;
+    size_t fit = BETWEEN_ELEMENTS / size;
     if (fit < (size_t)least)
         fit = (size_t)least;
     return fit < (size_t)count ? (int)fit : count;
@@ -57,6 +59,13 @@ static int samples_per_chunk(const pd_layer *layer, int samples)
 static int lanes_per_chunk(const pd_layer *layer, int lanes, int lane_samples, int threads)
 {
     return per_chunk((size_t)lane_samples * between_size(layer), threads, lanes);
+}
+
+/* Floats that `samples` samples between the two convolutions take. */
+static size_t between_floats(const pd_layer *layer, int samples)
+{
+    size_t bytes = (size_t)samples * between_size(layer) * pd_precision_bytes(layer->precision);
+    return (bytes + sizeof(float) - 1) / sizeof(float);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -108,29 +117,31 @@ static pd_status separable_plan(pd_layer *layer, const pd_plan *plan)
     kernels = larger(kernels, pd_conv_backward_input_workspace(&outputs));
     kernels = larger(kernels, pd_conv_backward_kernel_workspace(&pointwise));
     kernels = larger(kernels, pd_depthwise_backward_kernel_workspace(&depthwise));
-    layer->workspace_floats = (size_t)chunk * between_size(layer) + kernels;
+    layer->workspace_floats = between_floats(layer, chunk) + kernels;
     layer->keeps_input = true;
     layer->keeps_output = spec->relu;
     return PD_OK;
 }
 
-static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                   float *y, void *saved)
+static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                   void *y, void *saved)
 {
     (void)saved;
     const pd_layer_spec *spec = &layer->spec;
     const float *bias = spec->no_bias ? NULL : layer->params[BIAS].value;
     int samples = pd_exec_samples(exec), chunk = samples_per_chunk(layer, samples);
-    float *between = exec->workspace;
-    float *workspace = between + (size_t)chunk * between_size(layer);
+    void *between = exec->workspace;
+    float *workspace = exec->workspace + between_floats(layer, chunk);
     for (int first = 0; first < samples; first += chunk) {
         int count = samples - first < chunk ? samples - first : chunk;
         pd_depthwise_shape depthwise = depthwise_shape(layer, 1, count, exec->threads);
         pd_conv_shape pointwise = pointwise_shape(layer, 1, count, exec->threads);
-        pd_depthwise_forward(&depthwise, x[0] + (size_t)first * pd_shape_size(layer->in[0]),
+        size_t in = (size_t)first * pd_shape_size(layer->in[0]);
+        size_t out = (size_t)first * pd_shape_size(layer->out);
+        pd_depthwise_forward(&depthwise, pd_precision_at(layer->precision, x[0], in),
                              layer->params[DEPTHWISE].value, between);
         pd_conv_forward(&pointwise, between, layer->params[POINTWISE].value, bias, spec->relu,
-                        y + (size_t)first * pd_shape_size(layer->out), workspace);
+                        pd_precision_at(layer->precision, y, out), workspace);
     }
     return PD_OK;
 }
@@ -149,8 +160,8 @@ static void backward_chunk(const pd_layer *layer, const pd_exec *exec, int lanes
     float *d_bias =
         layer->spec.no_bias ? NULL : d_pointwise + pd_param_size(&layer->params[POINTWISE]);
     int chunk = lanes_per_chunk(layer, exec->lanes, exec->lane_samples, exec->threads);
-    float *between = exec->workspace;
-    float *workspace = between + (size_t)(chunk * exec->lane_samples) * between_size(layer);
+    void *between = exec->workspace;
+    float *workspace = exec->workspace + between_floats(layer, chunk * exec->lane_samples);
 
     pd_conv_backward_input(&pointwise, arrays->dy, pointwise_kernel, NULL, between, workspace);
     pd_depthwise_backward_kernel(&depthwise, arrays->x[0], between, d_depthwise, trainable,
@@ -169,17 +180,18 @@ static pd_status separable_backward(pd_layer *layer, const pd_exec *exec, const 
     size_t in = pd_shape_size(layer->in[0]), out = pd_shape_size(layer->out);
     size_t trainable = pd_layer_trainable(layer);
     int chunk = lanes_per_chunk(layer, exec->lanes, exec->lane_samples, exec->threads);
-    float *dy = arrays->dy;
+    const pd_precision stored = layer->precision;
+    void *dy = arrays->dy;
     if (layer->spec.relu)
-        pd_relu_backward(pd_exec_floats(exec, layer->out), arrays->y, dy, dy, exec->threads);
+        pd_relu_backward(stored, pd_exec_elements(exec, layer->out), arrays->y, dy, dy,
+                         exec->threads);
     for (int first = 0; first < exec->lanes; first += chunk) {
         int lanes = exec->lanes - first < chunk ? exec->lanes - first : chunk;
         size_t sample = (size_t)first * (size_t)exec->lane_samples;
-        const pd_backward part = {
-            .x = {arrays->x[0] + sample * in},
-            .dy = dy + sample * out,
-            .dx = {arrays->dx[0] != NULL ? arrays->dx[0] + sample * in : NULL},
-            .gradient = arrays->gradient + (size_t)first * trainable};
+        const pd_backward part = {.x = {pd_precision_at(stored, arrays->x[0], sample * in)},
+                                  .dy = pd_precision_at(stored, dy, sample * out),
+                                  .dx = {pd_precision_at(stored, arrays->dx[0], sample * in)},
+                                  .gradient = arrays->gradient + (size_t)first * trainable};
         backward_chunk(layer, exec, lanes, &part);
     }
     return PD_OK;
@@ -190,4 +202,5 @@ const pd_layer_type pd_layer_separable = {.name = "separable",
                                           .plan = separable_plan,
                                           .forward = separable_forward,
                                           .backward = separable_backward,
-                                          .convolves = true};
+                                          .convolves = true,
+                                          .takes_bf16 = true};

@@ -23,8 +23,8 @@ static pd_status zeropad_plan(pd_layer *layer, const pd_plan *plan)
     return PD_OK;
 }
 
-static pd_status zeropad_forward(pd_layer *layer, const pd_exec *exec, const float *const *x,
-                                 float *y, void *saved)
+static pd_status zeropad_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
+                                 void *y, void *saved)
 {
     (void)saved;
     pd_frame frame = frame_of(layer);

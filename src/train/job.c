@@ -96,6 +96,8 @@ static const pd_key rows[] = {
      "batch normalisation over the batch or over each lane"},
     {"model", "norm_momentum", FIELD(model.norm_momentum), "0.9", "(0, 1)", NULL,
      "momentum of batch normalisation's moving statistics"},
+    {"model", "precision", FIELD(precision), "float32", NULL, CHOICES(pd_precision_names),
+     "how activations and their gradients are stored: bf16 takes half the memory"},
     {"model", "init", FIELD(model.init), "default", NULL, CHOICES(inits),
      "initialisation of the weights"},
     {"model", "freeze", FIELD(freeze), "", NULL, NULL,

@@ -36,13 +36,18 @@ pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job)
 pd_status pd_setup_network(pd_network **out, pd_input *input, const pd_job *job,
                            const pd_dataset_info *info)
 {
+    pd_status status;
     *input = pd_setup_input(job, info);
-    if (job->base.file[0] != '\0')
-        return pd_base_build(out, input, job);
     pd_model_spec spec = job->model;
     spec.input = (pd_shape){input->size, input->size, input->channels};
     spec.outputs = pd_tasks[job->task].outputs;
-    return pd_model_build(out, &spec);
+    if (job->base.file[0] != '\0')
+        status = pd_base_build(out, input, job);
+    else
+        status = pd_model_build(out, &spec);
+    if (status == PD_OK)
+        pd_network_set_precision(*out, job->precision);
+    return status;
 }
 
 const char *pd_setup_model_name(const pd_job *job)
@@ -65,7 +70,7 @@ pd_status pd_setup_plan(pd_network *network, const pd_comm *comm, const pd_job *
                          : pd_network_measure(network, &plan, first, bytes);
 }
 
-static pd_status build_imported(pd_network **network, pd_input *input,
+static pd_status build_imported(pd_network **network, pd_input *input, const pd_job *job,
                                 const pd_checkpoint *checkpoint)
 {
     pd_keras_model model = {.network = NULL};
@@ -78,6 +83,7 @@ static pd_status build_imported(pd_network **network, pd_input *input,
         status = pd_fail("'/input' and the network of 'model_config' differ in size");
     if (status == PD_OK) {
         *network = model.network;
+        pd_network_set_precision(*network, job->precision);
         *input = checkpoint->input;
         model.network = NULL;
     }
@@ -94,7 +100,7 @@ pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_jo
                                   .deviation = checkpoint->pixel_deviation};
     *network = NULL;
     if (strcmp(checkpoint->model, PD_SETUP_IMPORTED) == 0)
-        return build_imported(network, input, checkpoint);
+        return build_imported(network, input, job, checkpoint);
     pd_status status = pd_setup_network(network, input, job, &info);
     if (status != PD_OK || !checkpoint->has_input)
         return status;

@@ -39,15 +39,21 @@ cmp lane1/last.h5 lane3/last.h5 || fail "batchnorm = lane depends on the ranks"
 ranks 3 train small.ini --run mpi3 --set run.reduction=mpi --epochs 1 \
     --set run.audit_steps=1 >/dev/null 2>log || fail "$(cat log)"
 
-# Nor do those of the published networks, for any groups that share memory.
-for model in vgg16 vgg19 xception; do
+# Nor do those of the published networks, for any groups that share memory and for both precisions.
+published() { # MODEL PRECISION
     for count in 1 2 3 5 8; do
-        ranks "$count" train small.ini --run "$model-$count" --epochs 1 --threads $((1 + count % 2)) \
-            --set model.name=$model --set model.width=0.1 --set data.size=32 \
-            --set train.epoch_images=32 --set run.audit_steps=1 \
+        ranks "$count" train small.ini --run "$1-$2-$count" --epochs 1 --threads $((1 + count % 2)) \
+            --set model.name="$1" --set model.precision="$2" --set model.width=0.1 \
+            --set data.size=32 --set train.epoch_images=32 --set run.audit_steps=1 \
             --set run.share_ranks=$((count % 4)) >/dev/null 2>log ||
-            fail "$model on $count ranks: $(cat log)"
-        cmp "$model-1/last.h5" "$model-$count/last.h5" || fail "$model depends on the ranks"
+            fail "$1 in $2 on $count ranks: $(cat log)"
+        cmp "$1-$2-1/last.h5" "$1-$2-$count/last.h5" || fail "$1 in $2 depends on the ranks"
     done
-    echo "$model: the same"
+    echo "$1 in $2: the same"
+}
+for model in vgg16 vgg19 xception; do
+    published "$model" float32
 done
+published vgg16 bf16
+published xception bf16
+! cmp -s xception-float32-1/last.h5 xception-bf16-1/last.h5 || fail "model.precision changed nothing"

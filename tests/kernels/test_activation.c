@@ -44,9 +44,9 @@ static void test_relu(void **state)
     (void)state;
     const float x[6] = {-2, -0.0f, 0, 3, NAN, -INFINITY}, dy[6] = {1, 2, 3, 4, 5, 6};
     float y[6], dx[6];
-    pd_relu(6, x, y, 2);
+    pd_relu(PD_FLOAT32, 6, x, y, 2);
     assert_true(y[0] == 0 && y[1] == 0 && y[2] == 0 && y[3] == 3 && isnan(y[4]) && y[5] == 0);
-    pd_relu_backward(6, y, dy, dx, 2);
+    pd_relu_backward(PD_FLOAT32, 6, y, dy, dx, 2);
     assert_true(dx[0] == 0 && dx[1] == 0 && dx[2] == 0 && dx[3] == 4 && dx[5] == 0);
 }
 
@@ -59,7 +59,7 @@ static void test_add_in_place(void **state)
             a[i] = (float)i;
             b[i] = (float)(20 - 2 * i);
         }
-        pd_add(37, a, b, relu, a, 2);
+        pd_add(PD_FLOAT32, 37, a, b, relu, a, 2);
         for (int i = 0; i < 37; i++)
             assert_true(a[i] == (relu && i > 20 ? 0 : (float)(20 - i)));
     }
@@ -104,7 +104,7 @@ static void test_add_bias(void **state)
     (void)state;
     const float bias[3] = {1, -2, 3};
     float y[12] = {0};
-    pd_add_bias(4, 3, bias, y, 2);
+    pd_add_bias(PD_FLOAT32, 4, 3, bias, y, 2);
     for (int i = 0; i < 12; i++)
         assert_true(y[i] == bias[i % 3]);
 }

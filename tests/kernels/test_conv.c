@@ -44,7 +44,7 @@ static pd_conv_shape case_shape(const conv_case *at, int lanes, int lane_samples
 {
     pd_window window =
         pd_window_make(at->h, at->w, at->c, at->kernel_h, at->kernel_w, at->stride, at->same);
-    return (pd_conv_shape){window, at->k, lanes, lane_samples, threads};
+    return (pd_conv_shape){window, at->k, lanes, lane_samples, threads, PD_FLOAT32};
 }
 
 /* All arrays of a case. A lane's gradient is that of the kernel, that of the bias, and a gap. */
@@ -157,7 +157,7 @@ static void reference_gives_a_known_result(void **state)
 {
     (void)state;
     /* A 3 x 3 window of ones over a 2 x 2 image sums the image. */
-    pd_conv_shape shape = {pd_window_make(2, 2, 1, 3, 3, 1, true), 1, 1, 1, 1};
+    pd_conv_shape shape = {pd_window_make(2, 2, 1, 3, 3, 1, true), 1, 1, 1, 1, PD_FLOAT32};
     const float x[] = {1, 2, 3, 4}, ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, bias = -10;
     float y[4];
     pd_conv_reference_forward(&shape, x, ones, NULL, false, y);
@@ -357,7 +357,7 @@ static void fewer_samples_need_no_more_workspace(void **state)
 static void nan_is_not_hidden(void **state)
 {
     (void)state;
-    pd_conv_shape shape = {pd_window_make(1, 1, 1, 1, 1, 1, true), 1, 1, 1, 1};
+    pd_conv_shape shape = {pd_window_make(1, 1, 1, 1, 1, 1, true), 1, 1, 1, 1, PD_FLOAT32};
     float x = NAN, kernel = 1, y = 0;
     float *workspace = make_result(pd_conv_forward_workspace(&shape));
     pd_conv_forward(&shape, &x, &kernel, NULL, true, &y, workspace);

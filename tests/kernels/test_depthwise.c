@@ -70,7 +70,7 @@ static void free_data(depthwise_data *data)
 static pd_depthwise_shape data_shape(const depthwise_data *data, bool relu, int samples,
                                      int threads)
 {
-    return (pd_depthwise_shape){data->window, relu, 1, samples, threads};
+    return (pd_depthwise_shape){data->window, relu, 1, samples, threads, PD_FLOAT32};
 }
 
 static float *run_forward(const depthwise_data *data, int first, int samples, bool relu,
@@ -95,7 +95,7 @@ static float *run_kernel(const depthwise_case *at, const depthwise_data *data, i
                          bool relu, int threads)
 {
     float *gradient = make_result(lanes * data->lane_stride);
-    pd_depthwise_shape shape = {data->window, relu, lanes, at->lane_samples, threads};
+    pd_depthwise_shape shape = {data->window, relu, lanes, at->lane_samples, threads, PD_FLOAT32};
     float *workspace = make_result(pd_depthwise_backward_kernel_workspace(&shape));
     pd_depthwise_backward_kernel(&shape, data->x + first * at->lane_samples * data->x_sample,
                                  data->dy + first * at->lane_samples * data->y_sample, gradient,
@@ -119,7 +119,7 @@ static void reference_gives_a_known_result(void **state)
 {
     (void)state;
     /* Channel 0 is shifted by the first tap, channel 1 is summed; negative inputs count as 0. */
-    pd_depthwise_shape shape = {pd_window_make(2, 2, 2, 3, 3, 1, true), false, 1, 1, 1};
+    pd_depthwise_shape shape = {pd_window_make(2, 2, 2, 3, 3, 1, true), false, 1, 1, 1, PD_FLOAT32};
     const float x[] = {1, 1, 2, -5, 3, 2, 4, 3};
     float kernel[18] = {1}, y[8];
     for (int i = 0; i < 9; i++)
@@ -194,7 +194,7 @@ static void fast_matches_reference(void **state)
         size_t y_count = data.samples * data.y_sample, x_count = data.samples * data.x_sample;
         float *expected = make_result(y_count);
         float *y = run_forward(&data, 0, data.samples, relu, 2);
-        pd_depthwise_shape shape = {data.window, relu, at->lanes, at->lane_samples, 1};
+        pd_depthwise_shape shape = {data.window, relu, at->lanes, at->lane_samples, 1, PD_FLOAT32};
         pd_depthwise_reference_forward(&shape, data.x, data.kernel, expected);
         assert_close(y, expected, y_count, taps, at, "y");
         assert_true(isnan(y[y_count]));
@@ -261,7 +261,8 @@ static void bits_do_not_depend_on_threads_batch_or_lanes(void **state)
 static void nan_is_not_hidden(void **state)
 {
     (void)state;
-    pd_depthwise_shape shape = {pd_window_make(4, 4, 16, 3, 3, 1, true), false, 1, 1, 1};
+    pd_depthwise_shape shape = {
+        pd_window_make(4, 4, 16, 3, 3, 1, true), false, 1, 1, 1, PD_FLOAT32};
     float x[4 * 4 * 16] = {0}, kernel[9 * 16], y[4 * 4 * 16];
     for (int i = 0; i < 9 * 16; i++)
         kernel[i] = 1;

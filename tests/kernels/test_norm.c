@@ -47,7 +47,7 @@ static void problem_open(problem *p, int lanes, size_t rows, int c, bool relu, f
     p->workspace = make_zeros(pd_norm_workspace(lanes, rows, c), sizeof(float));
     p->sums = make_zeros(2 * columns, sizeof(double));
     p->expected = make_zeros(2 * columns, sizeof(double));
-    p->norm = (pd_norm){lanes, rows, c, relu, p->mean, p->scale, p->beta};
+    p->norm = (pd_norm){lanes, rows, c, relu, p->mean, p->scale, p->beta, PD_FLOAT32};
 }
 
 static void problem_close(problem *p)

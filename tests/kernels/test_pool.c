@@ -81,13 +81,13 @@ static void check_window(int h, int w, int c, int kernel_h, int kernel_w, int st
         dy[i] = ((float)pd_random_below(&random, 65) - 32) / 8;
     pool_reference(&g, samples, x, dy, max, max_dx, average, average_dx);
 
-    pd_pool_max(&g, samples, x, y, argmax, threads);
+    pd_pool_max(&g, samples, PD_FLOAT32, x, y, argmax, threads);
     assert_near(y, max, out);
     memset(dx, 0xFF, in * sizeof(float)); /* outputs are overwritten */
-    pd_pool_max_backward(&g, samples, dy, argmax, dx, threads);
+    pd_pool_max_backward(&g, samples, PD_FLOAT32, dy, argmax, dx, threads);
     assert_near(dx, max_dx, in);
     memset(y, 0, out * sizeof(float));
-    pd_pool_max(&g, samples, x, y, NULL, threads);
+    pd_pool_max(&g, samples, PD_FLOAT32, x, y, NULL, threads);
     assert_near(y, max, out);
 
     pd_pool_average(&g, samples, x, y, threads);
@@ -134,7 +134,7 @@ static void test_nan_wins(void **state)
         float x[4] = {1, 2, -1, 3}, y;
         uint8_t argmax;
         x[nan_at] = NAN;
-        pd_pool_max(&g, 1, x, &y, &argmax, 1);
+        pd_pool_max(&g, 1, PD_FLOAT32, x, &y, &argmax, 1);
         assert_true(isnan(y));
         assert_int_equal(argmax, nan_at);
     }
@@ -153,11 +153,11 @@ static void test_global(void **state)
             x[i] = pd_random_normal(&random);
         for (size_t i = 0; i < in; i++)
             mean[i / (pixels * c) * c + i % c] += x[i] / (double)pixels;
-        pd_pool_global(samples, pixels, c, x, y, 2);
+        pd_pool_global(samples, pixels, c, PD_FLOAT32, x, y, 2);
         assert_near(y, mean, out);
         for (size_t i = 0; i < in; i++)
             spread[i] = y[i / (pixels * c) * c + i % c] / (double)pixels;
-        pd_pool_global_backward(samples, pixels, c, y, x, 2);
+        pd_pool_global_backward(samples, pixels, c, PD_FLOAT32, y, x, 2);
         assert_near(x, spread, in);
         free(x);
         free(y);

@@ -37,8 +37,12 @@ enum { CASES = sizeof cases / sizeof *cases };
 
 static pd_conv_shape case_shape(const wino_case *at, int lanes, int lane_samples, int threads)
 {
-    return (pd_conv_shape){pd_window_make(at->h, at->w, at->c, 3, 3, 1, at->same), at->k, lanes,
-                           lane_samples, threads};
+    return (pd_conv_shape){pd_window_make(at->h, at->w, at->c, 3, 3, 1, at->same),
+                           at->k,
+                           lanes,
+                           lane_samples,
+                           threads,
+                           PD_FLOAT32};
 }
 
 /* All arrays of a case, of variance 1. A lane's gradient is that of the kernel, that of the bias,
@@ -287,7 +291,7 @@ static void fewer_samples_need_no_more_workspace(void **state)
 static void nan_is_not_hidden(void **state)
 {
     (void)state;
-    pd_conv_shape shape = {pd_window_make(1, 1, 1, 3, 3, 1, true), 1, 1, 1, 1};
+    pd_conv_shape shape = {pd_window_make(1, 1, 1, 3, 3, 1, true), 1, 1, 1, 1, PD_FLOAT32};
     float x = NAN, kernel[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, y = 0;
     float *workspace = make_result(pd_winograd_forward_workspace(&shape));
     pd_winograd_forward(&shape, &x, kernel, NULL, true, &y, workspace);

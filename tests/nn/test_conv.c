@@ -73,7 +73,7 @@ static void tear_down(fixture *at)
 
 static void forward(fixture *at)
 {
-    const float *inputs[] = {at->x, NULL};
+    const void *inputs[] = {at->x, NULL};
     assert_int_equal(at->layer.type->forward(&at->layer, &at->exec, inputs, at->y, NULL), PD_OK);
 }
 

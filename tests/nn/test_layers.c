@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "golden.h"
+#include "kernels/pairs_internal.h"
 #include "nn/registry.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
@@ -44,7 +45,8 @@ static void *make(size_t count, size_t size)
     return block;
 }
 
-static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, pd_plan plan)
+static void rig_open_as(rig *r, pd_precision precision, const char *type, pd_layer_spec spec,
+                        pd_shape in, pd_plan plan)
 {
     memset(r, 0, sizeof *r);
     r->lanes = plan.lanes;
@@ -54,6 +56,7 @@ static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, 
     r->layer.name = (char *)type;
     r->layer.index = 3;
     r->layer.spec = spec;
+    r->layer.precision = precision;
     for (int i = 0; i < r->layer.type->inputs; i++)
         r->layer.in[i] = in;
     if (r->layer.type->plan(&r->layer, &plan) != PD_OK)
@@ -90,6 +93,11 @@ static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, 
                         .lane_sum_context = &r->lanes};
 }
 
+static void rig_open(rig *r, const char *type, pd_layer_spec spec, pd_shape in, pd_plan plan)
+{
+    rig_open_as(r, PD_FLOAT32, type, spec, in, plan);
+}
+
 static void rig_close(rig *r)
 {
     for (int i = 0; i < r->layer.param_count; i++)
@@ -106,26 +114,57 @@ static void rig_close(rig *r)
     free(r->saved);
 }
 
+/* An array of the rig as the layer takes it; the copies are released by put_back. */
+static void *lend(const rig *r, float *array, size_t count)
+{
+    if (r->layer.precision == PD_FLOAT32 || array == NULL)
+        return array;
+    pd_bf16 *copy = make(count, sizeof *copy);
+    pd_precision_round(count, array, copy, 1);
+    return copy;
+}
+
+static void put_back(const rig *r, const void *lent, float *array, size_t count)
+{
+    if (r->layer.precision == PD_FLOAT32 || array == NULL)
+        return;
+    pd_precision_widen(count, lent, array, 1);
+    free((void *)lent);
+}
+
 static void rig_forward(rig *r)
 {
-    const float *const x[PD_LAYER_INPUTS] = {r->x[0], r->x[1]};
-    void *saved = r->exec.training ? r->saved : NULL;
-    assert_int_equal(r->layer.type->forward(&r->layer, &r->exec, x, r->y, saved), PD_OK);
+    const void *x[PD_LAYER_INPUTS] = {lend(r, r->x[0], r->in_size), lend(r, r->x[1], r->in_size)};
+    void *saved = r->exec.training ? r->saved : NULL, *y = lend(r, r->y, r->out_size);
+    assert_int_equal(r->layer.type->forward(&r->layer, &r->exec, x, y, saved), PD_OK);
+    for (int i = 0; i < PD_LAYER_INPUTS; i++)
+        put_back(r, x[i], r->x[i], r->in_size);
+    put_back(r, y, r->y, r->out_size);
 }
 
 /* Gives the layer only the arrays that its plan asks for. */
 static void rig_backward(rig *r)
 {
     bool keeps = r->layer.keeps_input;
-    const pd_backward arrays = {.x = {keeps ? r->x[0] : NULL, keeps ? r->x[1] : NULL},
-                                .y = r->layer.keeps_output ? r->y : NULL,
-                                .dy = r->dy_scratch,
-                                .dx = {r->dx[0], r->dx[1]},
-                                .gradient = r->gradient,
-                                .saved = r->saved};
+    float *kept[PD_LAYER_INPUTS] = {keeps ? r->x[0] : NULL, keeps ? r->x[1] : NULL};
+    float *y = r->layer.keeps_output ? r->y : NULL;
     memcpy(r->dy_scratch, r->dy, r->out_size * sizeof *r->dy);
+    pd_backward arrays = {.y = lend(r, y, r->out_size),
+                          .dy = lend(r, r->dy_scratch, r->out_size),
+                          .gradient = r->gradient,
+                          .saved = r->saved};
+    for (int i = 0; i < PD_LAYER_INPUTS; i++) {
+        arrays.x[i] = lend(r, kept[i], r->in_size);
+        arrays.dx[i] = lend(r, r->dx[i], r->in_size);
+    }
     memset(r->workspace, 0xFF, r->layer.workspace_floats * sizeof *r->workspace);
     assert_int_equal(r->layer.type->backward(&r->layer, &r->exec, &arrays), PD_OK);
+    put_back(r, arrays.y, y, r->out_size);
+    put_back(r, arrays.dy, r->dy_scratch, r->out_size);
+    for (int i = 0; i < PD_LAYER_INPUTS; i++) {
+        put_back(r, arrays.x[i], kept[i], r->in_size);
+        put_back(r, arrays.dx[i], r->dx[i], r->in_size);
+    }
 }
 
 static float *rig_param(rig *r, const char *name)
@@ -414,6 +453,138 @@ static void test_numeric_gradients(void **state)
     }
 }
 
+/* --- Bfloat16 against floats --- */
+
+/* Of sizes that take every kernel, with pairs of channels and without, and with remainders. */
+static const trial rounded_trials[] = {
+    {"conv", {.units = 20, .kernel_h = 3, .kernel_w = 3, .relu = true}, {13, 14, 18}, NORMAL},
+    {"conv", {.units = 37, .kernel_h = 3, .kernel_w = 3, .stride = 2}, {9, 8, 5}, NORMAL},
+    {"conv", {.units = 50, .kernel_h = 1, .kernel_w = 1}, {19, 17, 34}, NORMAL},
+    {"conv", {.units = 33, .kernel_h = 1, .kernel_w = 1, .no_bias = true}, {7, 9, 21}, NORMAL},
+    {"conv", {.units = 18, .kernel_h = 1, .kernel_w = 1, .stride = 2}, {9, 8, 20}, NORMAL},
+    {"separable", {.units = 50, .kernel_h = 3, .kernel_w = 3}, {12, 11, 38}, NORMAL},
+    {"separable",
+     {.units = 17, .kernel_h = 3, .kernel_w = 3, .relu_first = true},
+     {6, 7, 19},
+     NORMAL},
+    {"depthwise", {.kernel_h = 3, .kernel_w = 3, .stride = 2}, {8, 9, 35}, NORMAL},
+    {"depthwise", {.kernel_h = 3, .kernel_w = 3, .relu = true}, {8, 9, 7}, NORMAL},
+    {"batchnorm", {.scope = PD_NORM_BATCH, .relu = true}, {9, 11, 40}, NORMAL},
+    {"batchnorm", {.scope = PD_NORM_LANE}, {5, 4, 9}, NORMAL},
+    {"maxpool", {.kernel_h = 3, .kernel_w = 3, .stride = 2}, {9, 8, 24}, NORMAL},
+    {"maxpool", {.kernel_h = 2, .kernel_w = 2, .relu = true}, {6, 6, 5}, NORMAL},
+    {"globalpool", {.units = 0}, {7, 6, 18}, NORMAL},
+    {"add", {.relu = true}, {6, 7, 19}, NORMAL},
+    {"relu", {.units = 0}, {6, 7, 19}, NORMAL},
+    {"flatten", {.units = 0}, {3, 2, 4}, NORMAL},
+};
+enum { ROUNDED_TRIALS = sizeof rounded_trials / sizeof *rounded_trials };
+
+/* Within a hundredth of the largest value: bfloat16 has 8 bits, and a sum of many rounded terms
+ * differs by less than its largest term's rounding. */
+static void assert_close(const trial *t, const char *what, const float *got, const float *want,
+                         size_t count)
+{
+    double largest = 0, error = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (isnan(got[i]))
+            fail_msg("%s: %s contains NaN", t->type, what);
+        largest = fmax(largest, fabs((double)want[i]));
+        error = fmax(error, fabs((double)got[i] - want[i]));
+    }
+    if (error > 0.01 * largest)
+        fail_msg("%s: %s differs by up to %g; its largest value is %g", t->type, what, error,
+                 largest);
+}
+
+static void round_in_place(float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = pd_bf16_widen(pd_bf16_round(values[i]));
+}
+
+/* Inputs that bfloat16 represents, so that only what the layer computes is rounded. */
+static void rig_fill_rounded(rig *r, const trial *t, uint64_t seed)
+{
+    rig_fill(r, t, seed);
+    for (int i = 0; i < r->layer.type->inputs; i++)
+        round_in_place(r->x[i], r->in_size);
+    round_in_place(r->dy, r->out_size);
+}
+
+static void check_rounded(const trial *t, uint64_t seed)
+{
+    const pd_plan plan = {LANES, 3, LANES, 2};
+    rig floats, rounded;
+    rig_open(&floats, t->type, t->spec, t->in, plan);
+    rig_open_as(&rounded, PD_BF16, t->type, t->spec, t->in, plan);
+    assert_true(rounded.layer.type->takes_bf16);
+    rig *both[] = {&floats, &rounded};
+    for (int i = 0; i < 2; i++) {
+        rig_fill_rounded(both[i], t, seed);
+        rig_forward(both[i]);
+        rig_backward(both[i]);
+    }
+    assert_close(t, "y", rounded.y, floats.y, floats.out_size);
+    for (int i = 0; i < floats.layer.type->inputs; i++)
+        assert_close(t, "dx", rounded.dx[i], floats.dx[i], floats.in_size);
+    const size_t trainable = pd_layer_trainable(&floats.layer);
+    for (int lane = 0; lane < LANES; lane++) {
+        size_t first = (size_t)lane * trainable;
+        for (int i = 0; i < floats.layer.param_count; i++) {
+            const pd_param *param = &floats.layer.params[i];
+            if (!param->trainable)
+                continue;
+            assert_close(t, param->name, rounded.gradient + first, floats.gradient + first,
+                         pd_param_size(param));
+            first += pd_param_size(param);
+        }
+    }
+    rig_close(&floats);
+    rig_close(&rounded);
+}
+
+/* With and without the processor's products of pairs. */
+static void test_bf16_is_close_to_floats(void **state)
+{
+    (void)state;
+    for (int forbid = 0; forbid < 2; forbid++) {
+        pd_pairs_forbid(forbid);
+        for (int k = 0; k < ROUNDED_TRIALS; k++)
+            check_rounded(&rounded_trials[k], (uint64_t)k);
+    }
+    pd_pairs_forbid(false);
+}
+
+/* Layers that only choose, or add two numbers, round the result of floats. */
+static void test_bf16_rounds_once(void **state)
+{
+    (void)state;
+    static const char *const exact[] = {"maxpool", "add", "relu", "flatten"};
+    int checked = 0;
+    for (int k = 0; k < ROUNDED_TRIALS; k++) {
+        const trial *t = &rounded_trials[k];
+        bool chosen = false;
+        for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+            chosen = chosen || strcmp(t->type, exact[i]) == 0;
+        if (!chosen)
+            continue;
+        rig floats, rounded;
+        rig_open(&floats, t->type, t->spec, t->in, (pd_plan){LANES, 3, LANES, 1});
+        rig_open_as(&rounded, PD_BF16, t->type, t->spec, t->in, (pd_plan){LANES, 3, LANES, 1});
+        rig_fill_rounded(&floats, t, 7);
+        rig_fill_rounded(&rounded, t, 7);
+        rig_forward(&floats);
+        rig_forward(&rounded);
+        round_in_place(floats.y, floats.out_size);
+        assert_memory_equal(floats.y, rounded.y, floats.out_size * sizeof *floats.y);
+        rig_close(&floats);
+        rig_close(&rounded);
+        checked++;
+    }
+    assert_int_equal(checked, 5);
+}
+
 static void assert_same_bits(const trial *t, const void *a, const void *b, size_t count)
 {
     if (memcmp(a, b, count * sizeof(float)) != 0)
@@ -431,24 +602,35 @@ static void assert_rigs_equal(const trial *t, rig *a, rig *b)
                          pd_param_size(&a->layer.params[i]));
 }
 
+/* Trial `k` of all: those of floats, then those of bfloat16. */
+enum { ALL_TRIALS = TRIALS + ROUNDED_TRIALS };
+
+static const trial *any_trial(int k, pd_precision *precision)
+{
+    *precision = k < TRIALS ? PD_FLOAT32 : PD_BF16;
+    return k < TRIALS ? &trials[k] : &rounded_trials[k - TRIALS];
+}
+
 static void test_threads_do_not_change_bits(void **state)
 {
     (void)state;
-    for (int k = 0; k < TRIALS; k++) {
-        const trial *t = &trials[k];
+    for (int k = 0; k < ALL_TRIALS; k++) {
+        pd_precision precision;
+        const trial *t = any_trial(k, &precision);
         pd_shape in = t->in;
         if (in.h > 1) { /* large enough for several blocks of work */
             in.h += 18;
             in.w += 19;
         }
         rig one;
-        rig_open(&one, t->type, t->spec, in, (pd_plan){LANES, 3, LANES, 1});
+        rig_open_as(&one, precision, t->type, t->spec, in, (pd_plan){LANES, 3, LANES, 1});
         rig_fill(&one, t, (uint64_t)k);
         rig_forward(&one);
         rig_backward(&one);
         for (int threads = 2; threads <= 3; threads++) {
             rig more;
-            rig_open(&more, t->type, t->spec, in, (pd_plan){LANES, 3, LANES, threads});
+            rig_open_as(&more, precision, t->type, t->spec, in,
+                        (pd_plan){LANES, 3, LANES, threads});
             rig_fill(&more, t, (uint64_t)k);
             rig_forward(&more);
             rig_backward(&more);
@@ -464,14 +646,14 @@ static void test_threads_do_not_change_bits(void **state)
 typedef struct two_ranks {
     int rank, call;
     bool recorded;
-    double parts[LANES][4][64];
+    double parts[LANES][4][128];
 } two_ranks;
 
 static pd_status two_ranks_lane_sum(void *context, double *parts, size_t count, double *total)
 {
     two_ranks *ranks = context;
     int call = ranks->call++;
-    assert_true(call < 4 && count <= 64);
+    assert_true(call < 4 && count <= 128);
     memcpy(ranks->parts[ranks->rank][call], parts, count * sizeof(double));
     for (size_t j = 0; j < count; j++)
         total[j] = ranks->recorded ? ranks->parts[0][call][j] + ranks->parts[1][call][j] : parts[j];
@@ -481,7 +663,7 @@ static pd_status two_ranks_lane_sum(void *context, double *parts, size_t count, 
 /* Runs lane `rank` of `both` on a rank of its own. */
 static void run_rank(const trial *t, const rig *both, two_ranks *ranks, int rank, rig *one)
 {
-    rig_open(one, t->type, t->spec, t->in, (pd_plan){1, 3, LANES, 2});
+    rig_open_as(one, both->layer.precision, t->type, t->spec, t->in, (pd_plan){1, 3, LANES, 2});
     one->exec.lane_sum = two_ranks_lane_sum;
     one->exec.lane_sum_context = ranks;
     one->exec.first_sample = rank * 3;
@@ -517,10 +699,11 @@ static void assert_lane_equal(const trial *t, const rig *both, const rig *one, i
 static void test_ranks_do_not_change_bits(void **state)
 {
     (void)state;
-    for (int k = 0; k < TRIALS; k++) {
-        const trial *t = &trials[k];
+    for (int k = 0; k < ALL_TRIALS; k++) {
+        pd_precision precision;
+        const trial *t = any_trial(k, &precision);
         rig both, one;
-        rig_open(&both, t->type, t->spec, t->in, (pd_plan){LANES, 3, LANES, 2});
+        rig_open_as(&both, precision, t->type, t->spec, t->in, (pd_plan){LANES, 3, LANES, 2});
         rig_fill(&both, t, (uint64_t)k);
         rig_forward(&both);
         rig_backward(&both);
@@ -683,6 +866,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_numeric_gradients),
+        cmocka_unit_test(test_bf16_is_close_to_floats),
+        cmocka_unit_test(test_bf16_rounds_once),
         cmocka_unit_test(test_threads_do_not_change_bits),
         cmocka_unit_test(test_ranks_do_not_change_bits),
         cmocka_unit_test(test_dx_is_optional),

@@ -60,7 +60,7 @@ static void destroy(pd_network **net)
     pd_network_destroy(net);
 }
 
-static pd_network *build(const golden_network *golden, int threads)
+static pd_network *build_as(pd_precision precision, const golden_network *golden, int threads)
 {
     pd_model_spec spec = {.input = {golden->size, golden->size, golden->channels},
                           .outputs = golden->outputs,
@@ -74,6 +74,7 @@ static pd_network *build(const golden_network *golden, int threads)
         .lanes = LANES, .lane_samples = LANE_SAMPLES, .total_lanes = LANES, .threads = threads};
     pd_network *net;
     assert_int_equal(pd_model_build(&net, &spec), PD_OK);
+    pd_network_set_precision(net, precision);
     pd_status status = pd_network_plan(net, &plan, 0, true);
     if (status != PD_OK)
         print_error("%s\n", pd_error_message());
@@ -81,6 +82,11 @@ static pd_network *build(const golden_network *golden, int threads)
     make_gradient(net);
     fill_weights(net);
     return net;
+}
+
+static pd_network *build(const golden_network *golden, int threads)
+{
+    return build_as(PD_FLOAT32, golden, threads);
 }
 
 static const golden_network *find(const char *model)
@@ -186,15 +192,116 @@ static void a_step_equals_pytorch(void **state)
     }
 }
 
-static void assert_threads_change_no_bits(const char *model, int most)
+/* The cosine of the angle between two vectors. */
+static double cosine(const float *a, const float *b, size_t count)
+{
+    double dot = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < count; i++) {
+        dot += (double)a[i] * b[i];
+        aa += (double)a[i] * a[i];
+        bb += (double)b[i] * b[i];
+    }
+    return dot / sqrt(aa * bb);
+}
+
+/* Forward, and backward of dlogits that do not cancel, as those of similar samples do. */
+static void run_hashed(pd_network *net, int outputs, float *logits)
+{
+    static float x[GOLDEN_BATCH * GOLDEN_SIZE_MAX * GOLDEN_SIZE_MAX * 3];
+    float dlogits[GOLDEN_BATCH * 3];
+    const float *y;
+    hashed(x, sizeof x / sizeof *x, 1000);
+    hashed(dlogits, sizeof dlogits / sizeof *dlogits, 1001);
+    const pd_exec exec = {.training = true,
+                          .lanes = LANES,
+                          .lane_samples = LANE_SAMPLES,
+                          .total_lanes = LANES,
+                          .threads = 2,
+                          .lane_sum = sum_own_lanes};
+    assert_int_equal(pd_network_forward(net, &exec, x, &y), PD_OK);
+    memcpy(logits, y, (size_t)(GOLDEN_BATCH * outputs) * sizeof *y);
+    assert_int_equal(pd_network_backward(net, &exec, 0, x, dlogits, NULL, NULL), PD_OK);
+}
+
+/* Logits and gradients have almost the same direction. The gradients differ more than by rounding:
+ * with so few samples, the ReLUs whose input changes sign count. */
+static void a_step_in_bf16_is_close_to_one_in_floats(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof golden_networks / sizeof *golden_networks; i++) {
+        const golden_network *golden = &golden_networks[i];
+        pd_network *floats = build(golden, 2), *rounded = build_as(PD_BF16, golden, 2);
+        float want[GOLDEN_BATCH * 3], got[GOLDEN_BATCH * 3];
+        size_t count;
+        pd_network_weights(floats, &count);
+        run_hashed(floats, golden->outputs, want);
+        run_hashed(rounded, golden->outputs, got);
+        double logits = cosine(got, want, (size_t)(GOLDEN_BATCH * golden->outputs));
+        double gradients = cosine(rounded->gradient, floats->gradient, count);
+        if (!(logits > 0.998 && gradients > 0.8))
+            fail_msg("%s: cosine of the logits %g, of the gradients %g", golden->model, logits,
+                     gradients);
+        destroy(&floats);
+        destroy(&rounded);
+    }
+}
+
+/* Layers that take no bfloat16 work on copies: of inputs, of outputs, and of their gradients. */
+static void layers_of_floats_work_in_bf16(void **state)
+{
+    (void)state;
+    const pd_plan plan = {.lanes = 1, .lane_samples = 2, .total_lanes = 1, .threads = 2};
+    const pd_exec exec = {.training = true,
+                          .lanes = 1,
+                          .lane_samples = 2,
+                          .total_lanes = 1,
+                          .threads = 2,
+                          .lane_sum = sum_own_lanes};
+    float x[2 * 5 * 4 * 3], y[2][4], gradient[2][1000];
+    size_t count = 0;
+    for (int precision = 0; precision < PD_PRECISIONS; precision++) {
+        pd_network *net;
+        assert_int_equal(pd_network_create(&net, (pd_shape){5, 4, 3}), PD_OK);
+        pd_network_set_precision(net, (pd_precision)precision);
+        int elu = pd_network_add(net, "elu", "elu", PD_NETWORK_INPUT, (pd_layer_spec){.alpha = 1});
+        int conv = pd_network_add(net, "conv", "conv", elu,
+                                  (pd_layer_spec){.units = 4, .kernel_h = 3, .kernel_w = 3});
+        int sigmoid = pd_network_add(net, "sigmoid", "sigmoid", conv, (pd_layer_spec){0});
+        int both = pd_network_add2(net, "concat", "both", conv, sigmoid, (pd_layer_spec){0});
+        int pool = pd_network_add(net, "avgpool", "pool", both,
+                                  (pd_layer_spec){.kernel_h = 2, .kernel_w = 2});
+        int dense =
+            pd_network_add(net, "dense", "dense", pool, (pd_layer_spec){.units = 6, .relu = true});
+        pd_network_add(net, "dense", "out", dense, (pd_layer_spec){.units = 2});
+        assert_int_equal(pd_network_plan(net, &plan, 0, true), PD_OK);
+        fill_weights(net);
+        pd_network_weights(net, &count);
+        assert_true(count <= sizeof gradient[0] / sizeof *gradient[0]);
+        pd_network_use_gradient(net, gradient[precision]);
+        hashed(x, sizeof x / sizeof *x, 1000);
+        const float *out;
+        float dy[] = {1, -1, 0.5f, 2};
+        assert_int_equal(pd_network_forward(net, &exec, x, &out), PD_OK);
+        memcpy(y[precision], out, sizeof y[precision]);
+        assert_int_equal(pd_network_backward(net, &exec, 0, x, dy, NULL, NULL), PD_OK);
+        net->gradient = NULL;
+        pd_network_destroy(&net);
+    }
+    for (int i = 0; i < 4; i++)
+        assert_true(fabsf(y[1][i] - y[0][i]) < 0.02f);
+    assert_memory_not_equal(y[0], y[1], sizeof y[0]);
+    assert_true(cosine(gradient[0], gradient[1], count) > 0.999);
+}
+
+static void assert_threads_change_no_bits(pd_precision precision, const char *model, int most)
 {
     const golden_network *golden = find(model);
     size_t count;
-    pd_network *one = build(golden, 1);
+    pd_network *one = build_as(precision, golden, 1);
     pd_network_weights(one, &count);
     double loss = step(one, 1, false, 1);
     for (int threads = 2; threads <= most; threads++) {
-        pd_network *more = build(golden, threads);
+        pd_network *more = build_as(precision, golden, threads);
         assert_true(step(more, 1, false, threads) == loss);
         assert_memory_equal(more->gradient, one->gradient, count * sizeof *one->gradient);
         destroy(&more);
@@ -205,9 +312,11 @@ static void assert_threads_change_no_bits(const char *model, int most)
 static void threads_change_no_bits(void **state)
 {
     (void)state;
-    assert_threads_change_no_bits("cnn-deep", 3);
-    assert_threads_change_no_bits("vgg19", 2);
-    assert_threads_change_no_bits("xception", 2);
+    for (int i = 0; i < PD_PRECISIONS; i++) {
+        assert_threads_change_no_bits((pd_precision)i, "cnn-deep", 3);
+        assert_threads_change_no_bits((pd_precision)i, "vgg19", 2);
+        assert_threads_change_no_bits((pd_precision)i, "xception", 2);
+    }
 }
 
 /* Weights and moving statistics before the last layer, as Keras counts them in its applications. */
@@ -450,6 +559,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_equals_pytorch),
+        cmocka_unit_test(a_step_in_bf16_is_close_to_one_in_floats),
+        cmocka_unit_test(layers_of_floats_work_in_bf16),
         cmocka_unit_test(threads_change_no_bits),
         cmocka_unit_test(published_models_have_the_published_sizes),
         cmocka_unit_test(weights_come_from_the_seed),

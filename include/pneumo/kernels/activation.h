@@ -1,7 +1,10 @@
-/* Elementwise functions on n floats: activations, sums, dropout. Outputs are overwritten; an output
- * may be the same array as an input. */
+/* Elementwise functions on n elements: activations, sums, dropout. Outputs are overwritten; an
+ * output may be the same array as an input. Elements are floats, or of the precision that is
+ * stated. */
 #ifndef PNEUMO_KERNELS_ACTIVATION_H
 #define PNEUMO_KERNELS_ACTIVATION_H
+
+#include "pneumo/kernels/precision.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -16,13 +19,14 @@ static inline double pd_sigmoid(double x)
 }
 
 /* y = x. */
-void pd_copy(size_t n, const float *x, float *y, int threads);
+void pd_copy(pd_precision precision, size_t n, const void *x, void *y, int threads);
 
 /* y = max(x, 0); NaN stays NaN. */
-void pd_relu(size_t n, const float *x, float *y, int threads);
+void pd_relu(pd_precision precision, size_t n, const void *x, void *y, int threads);
 
 /* dx = dy where y > 0, else 0. */
-void pd_relu_backward(size_t n, const float *y, const float *dy, float *dx, int threads);
+void pd_relu_backward(pd_precision precision, size_t n, const void *y, const void *dy, void *dx,
+                      int threads);
 
 /* y = slope * x where x < 0, else min(x, limit); NaN stays NaN. */
 void pd_rectify(size_t n, const float *x, float slope, float limit, float *y, int threads);
@@ -45,10 +49,12 @@ void pd_logistic(size_t n, const float *x, float *y, int threads);
 void pd_logistic_backward(size_t n, const float *y, const float *dy, float *dx, int threads);
 
 /* y = a + b, then ReLU if asked. */
-void pd_add(size_t n, const float *a, const float *b, bool relu, float *y, int threads);
+void pd_add(pd_precision precision, size_t n, const void *a, const void *b, bool relu, void *y,
+            int threads);
 
 /* y [rows][c] += bias [c]. */
-void pd_add_bias(size_t rows, size_t c, const float *bias, float *y, int threads);
+void pd_add_bias(pd_precision precision, size_t rows, size_t c, const float *bias, void *y,
+                 int threads);
 
 /* Identifies the random numbers of one dropout layer in one step. */
 typedef struct pd_dropout {

@@ -23,22 +23,22 @@
 #include <stddef.h>
 
 /* x, kernel, bias (may be NULL) -> y; with `relu`, negative sums become 0 (and NaN stays NaN). */
-void pd_conv_forward(const pd_conv_shape *shape, const float *x, const float *kernel,
-                     const float *bias, bool relu, float *y, float *workspace);
+void pd_conv_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+                     const float *bias, bool relu, void *y, float *workspace);
 size_t pd_conv_forward_workspace(const pd_conv_shape *shape);
 
 /* dy, kernel -> dx (overwritten). With a mask (x's shape; may be NULL), dx is 0 where the mask is
  * not positive: the gradient of a ReLU whose output is x. With stride 1 it costs as much as
  * forward; with stride s, s * s times as much, because it runs over a copy of dy with zeros in
  * between, unless the window is 1 x 1. */
-void pd_conv_backward_input(const pd_conv_shape *shape, const float *dy, const float *kernel,
-                            const float *mask, float *dx, float *workspace);
+void pd_conv_backward_input(const pd_conv_shape *shape, const void *dy, const float *kernel,
+                            const void *mask, void *dx, float *workspace);
 size_t pd_conv_backward_input_workspace(const pd_conv_shape *shape);
 
 /* x, dy -> the gradient of each lane: of the kernel at dkernel + lane * stride, of the bias at
  * dbias + lane * stride (dbias may be NULL). Both are overwritten. `stride` is in floats. The
  * workspace does not grow with the lanes. */
-void pd_conv_backward_kernel(const pd_conv_shape *shape, const float *x, const float *dy,
+void pd_conv_backward_kernel(const pd_conv_shape *shape, const void *x, const void *dy,
                              float *dkernel, float *dbias, size_t stride, float *workspace);
 size_t pd_conv_backward_kernel_workspace(const pd_conv_shape *shape);
 

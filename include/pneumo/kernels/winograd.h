@@ -22,15 +22,15 @@
  * pneumo/kernels/conv.h. Depends only on the arguments, so all ranks choose the same. */
 bool pd_winograd_suits(const pd_window *window, int k);
 
-void pd_winograd_forward(const pd_conv_shape *shape, const float *x, const float *kernel,
-                         const float *bias, bool relu, float *y, float *workspace);
+void pd_winograd_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+                         const float *bias, bool relu, void *y, float *workspace);
 size_t pd_winograd_forward_workspace(const pd_conv_shape *shape);
 
-void pd_winograd_backward_input(const pd_conv_shape *shape, const float *dy, const float *kernel,
-                                const float *mask, float *dx, float *workspace);
+void pd_winograd_backward_input(const pd_conv_shape *shape, const void *dy, const float *kernel,
+                                const void *mask, void *dx, float *workspace);
 size_t pd_winograd_backward_input_workspace(const pd_conv_shape *shape);
 
-void pd_winograd_backward_kernel(const pd_conv_shape *shape, const float *x, const float *dy,
+void pd_winograd_backward_kernel(const pd_conv_shape *shape, const void *x, const void *dy,
                                  float *dkernel, float *dbias, size_t stride, float *workspace);
 size_t pd_winograd_backward_kernel_workspace(const pd_conv_shape *shape);
 

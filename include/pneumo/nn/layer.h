@@ -1,7 +1,8 @@
 /* The layer interface.
  *
- * A layer maps one or two inputs to one output. Activations are float32, [samples][h][w][c]; the
- * samples of a rank are grouped by lane: samples = lanes * lane_samples, lane by lane.
+ * A layer maps one or two inputs to one output. Activations are [samples][h][w][c], of the layer's
+ * precision; the samples of a rank are grouped by lane: samples = lanes * lane_samples, lane by
+ * lane.
  *
  * A layer uses neither MPI, nor the model, nor the clock: pd_exec holds what it needs from its
  * caller. It allocates nothing after planning: the network provides the buffers that its plan asks
@@ -10,6 +11,7 @@
 #define PNEUMO_NN_LAYER_H
 
 #include "pneumo/base/status.h"
+#include "pneumo/kernels/precision.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,8 +114,8 @@ static inline int pd_exec_samples(const pd_exec *exec)
     return exec->lanes * exec->lane_samples;
 }
 
-/* Floats of all samples of this pass, each of that shape. */
-static inline size_t pd_exec_floats(const pd_exec *exec, pd_shape shape)
+/* Elements of all samples of this pass, each of that shape. */
+static inline size_t pd_exec_elements(const pd_exec *exec, pd_shape shape)
 {
     return (size_t)pd_exec_samples(exec) * pd_shape_size(shape);
 }
@@ -122,10 +124,10 @@ typedef struct pd_layer pd_layer;
 
 /* The arrays of one backward call. */
 typedef struct pd_backward {
-    const float *x[PD_LAYER_INPUTS]; /* NULL unless keeps_input */
-    const float *y;                  /* NULL unless keeps_output */
-    float *dy;                       /* serves as scratch, too */
-    float *dx[PD_LAYER_INPUTS];      /* out, overwritten; NULL if not needed */
+    const void *x[PD_LAYER_INPUTS]; /* NULL unless keeps_input */
+    const void *y;                  /* NULL unless keeps_output */
+    void *dy;                       /* serves as scratch, too */
+    void *dx[PD_LAYER_INPUTS];      /* out, overwritten; NULL if not needed */
     float *gradient; /* out, overwritten: of the trainable params in their order, for each lane of
                         this pass: gradient[lane * trainable + j]. NULL when not training */
     void *saved;     /* as forward left it */
@@ -143,7 +145,7 @@ typedef struct pd_layer_type {
 
     /* x[i] -> y. May write `saved` (NULL if no backward follows), which backward gets back
      * unchanged, and when training the non-trainable params. */
-    pd_status (*forward)(pd_layer *layer, const pd_exec *exec, const float *const *x, float *y,
+    pd_status (*forward)(pd_layer *layer, const pd_exec *exec, const void *const *x, void *y,
                          void *saved);
 
     /* dy -> dx and gradient. Convolutions are only called when training, other layers also in
@@ -156,6 +158,7 @@ typedef struct pd_layer_type {
      * names this layer if it is the only reader of the last convolution. */
     bool extends_convolution;
 
+    bool takes_bf16;       /* can have the precision PD_BF16; else the network converts */
     bool fully_connected;  /* every output depends on every input */
     bool only_in_training; /* in inference the output is the input */
     /* Its weights rescale the output of the layer before it, whose group they join. */
@@ -173,6 +176,7 @@ struct pd_layer {
     char *name; /* owned by the network */
     int index;  /* position in the network: the layer's number for random streams */
     pd_layer_spec spec;
+    pd_precision precision; /* of x, y, dy and dx; set by the network before planning */
 
     /* Set by fusing: */
     bool relu_moved;    /* spec.relu was handed to or taken from a neighbour: it is no longer as

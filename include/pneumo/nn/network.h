@@ -54,6 +54,11 @@ pd_status pd_network_cut(pd_network *network, int node);
 /* The same layers as they were built, not planned and without weights. The caller owns *out. */
 pd_status pd_network_copy(pd_network **out, const pd_network *network);
 
+/* Sets how activations and their gradients are stored, PD_FLOAT32 unless called. With PD_BF16 the
+ * output of the last layer, weights, gradients of weights and statistics remain floats; layers that
+ * do not take bfloat16 work on copies in floats. Before planning. */
+void pd_network_set_precision(pd_network *network, pd_precision precision);
+
 /* Sets the scope and the momentum of batch normalisation (pd_layer_spec). Before planning. */
 void pd_network_set_norm(pd_network *network, pd_norm_scope scope, float momentum);
 

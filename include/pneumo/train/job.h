@@ -77,8 +77,9 @@ typedef struct pd_job {
     /* [model] */
     pd_model_spec model; /* all but input and outputs; see pd_setup_network */
     pd_base base;
-    char weights[512]; /* file of the first weights; "": random ones, or those of `base` */
-    char freeze[64];   /* layers not trained in stage 0: see pd_network_freeze */
+    char weights[512];      /* file of the first weights; "": random ones, or those of `base` */
+    char freeze[64];        /* layers not trained in stage 0: see pd_network_freeze */
+    pd_precision precision; /* of activations: see pd_network_set_precision */
 
     /* [train] */
     pd_sampling sampling; /* balance is a key of [data] */
