@@ -10,9 +10,9 @@
 /* Floats of the left factor that stay in the second-level cache while all panels are multiplied. */
 enum { BLOCK_FLOATS = 72 * 1024 };
 
-/* Pixels over which the kernel's gradient is summed in registers: a panel of that many rows of dy
- * stays in the first-level cache. */
-enum { CHUNK_PIXELS = 224 };
+/* Steps, of a pixel or of a pair of pixels, over which the kernel's gradient is summed in
+ * registers: a panel of that many rows of dy stays in the first-level cache. */
+enum { CHUNK_STEPS = 224 };
 
 /* Prefetches what tiles are about to read into the second-level cache, in order. Tiles read short
  * runs from many places at once, a pattern that the hardware prefetcher does not recognise. */
@@ -246,7 +246,7 @@ typedef struct lane_gradient {
     int pixels;
     const void *x, *dy;
     float *dkernel, *dbias;
-    float *panel; /* CHUNK_PIXELS rows of a panel of dy */
+    float *panel; /* CHUNK_STEPS rows of a panel of dy */
     float *left;  /* as many rows of x, unless it is read in place */
 } lane_gradient;
 
@@ -321,14 +321,13 @@ static void add_chunk(const lane_gradient *lane, const gradient_chunk *at, int s
 
 static size_t panel_size(int k)
 {
-    return (size_t)CHUNK_PIXELS * (size_t)pd_tile_panel_width(k);
+    return (size_t)CHUNK_STEPS * (size_t)pd_tile_panel_width(k);
 }
 
 /* Floats of a copy of a chunk's x. */
 static size_t left_size(const pd_conv_shape *shape)
 {
-    size_t rows = takes_pairs(shape->precision, 2) ? CHUNK_PIXELS / 2 : CHUNK_PIXELS;
-    return shape->precision == PD_BF16 ? rows * (size_t)shape->window.c : 0;
+    return shape->precision == PD_BF16 ? (size_t)CHUNK_STEPS * (size_t)shape->window.c : 0;
 }
 
 /* Floats of a thread's slice of the workspace: a panel, a chunk of x, and a copy of a lane's
@@ -351,7 +350,7 @@ void pd_pointwise_backward_kernel(const pd_conv_shape *shape, const void *x, con
     const int lanes = shape->lanes, threads = shape->threads;
     size_t x_lane = (size_t)shape->lane_samples * (size_t)g.h * (size_t)g.w * (size_t)g.c;
     size_t pixels = visited_pixels(&g, shape->lane_samples), dy_lane = pixels * (size_t)shape->k;
-    int chunks = pd_divide_up((int)pixels, CHUNK_PIXELS);
+    int chunks = pd_divide_up((int)pixels, takes_pairs(stored, 2) ? 2 * CHUNK_STEPS : CHUNK_STEPS);
     /* The number of slices gives every thread the same number of them. They cut the gradient, not
      * the sums, so they may depend on the number of threads. */
     int slices = threads / pd_gcd(lanes, threads);
