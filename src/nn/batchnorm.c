@@ -207,6 +207,20 @@ static pd_status batchnorm_forward(pd_layer *layer, const pd_exec *exec, const v
     return PD_OK;
 }
 
+static pd_status batchnorm_recompute(const pd_layer *layer, const pd_exec *exec,
+                                     const void *const *x, void *y, const void *saved)
+{
+    const size_t c = (size_t)layer->in[0].c, lanes = (size_t)exec->lanes;
+    const float *mean = saved, *inverse = mean + lanes * c;
+    scratch arrays;
+    lay_out(&arrays, exec->workspace, lanes, c);
+    lane_scales(layer, lanes, inverse, arrays.scale);
+    pd_norm norm =
+        make_norm(layer, lanes, lane_rows(layer, exec->lane_samples), mean, arrays.scale);
+    pd_norm_forward(&norm, x[0], y, exec->threads);
+    return PD_OK;
+}
+
 /* Sums [lanes][2][c] of dz and of dz * (x - mean) -> dbeta and dgamma of each lane. */
 static void store_gradient(const double *parts, size_t lanes, size_t c, const float *inverse,
                            float *gradient)
@@ -283,6 +297,7 @@ const pd_layer_type pd_layer_batchnorm = {.name = "batchnorm",
                                           .plan = batchnorm_plan,
                                           .forward = batchnorm_forward,
                                           .backward = batchnorm_backward,
+                                          .recompute = batchnorm_recompute,
                                           .extends_convolution = true,
                                           .takes_bf16 = true,
                                           .normalises = true};

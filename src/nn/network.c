@@ -181,6 +181,13 @@ void pd_network_set_precision(pd_network *network, pd_precision precision)
     network->precision = precision;
 }
 
+const char *const pd_recompute_names[PD_RECOMPUTES] = {"auto", "no", "yes"};
+
+void pd_network_set_recompute(pd_network *network, pd_recompute recompute)
+{
+    network->recompute = recompute;
+}
+
 void pd_network_set_norm(pd_network *network, pd_norm_scope scope, float momentum)
 {
     for (int i = 0; i < network->count; i++) {

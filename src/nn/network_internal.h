@@ -21,7 +21,11 @@ typedef struct pd_node {
      * node that several layers read, the workspaces of forward and backward, and the floats of a
      * layer whose arrays are stored in bfloat16. */
     int output, gradient, saved, second, workspace, backward_workspace, floats, backward_floats;
-    void *y, *dy;
+    void *y; /* where the output is now */
+    void *dy;
+    /* The layer before whose backward the output is computed again, into buffer `again`; 0: the
+     * output is kept. */
+    int recomputed_for, again, again_workspace;
 } pd_node;
 
 struct pd_network {
@@ -39,6 +43,7 @@ struct pd_network {
     pd_frozen frozen;
 
     bool planned;
+    pd_recompute recompute;
     int last_convolution; /* see pd_network_last_convolution */
     pd_plan plan;
     int subtree_count;

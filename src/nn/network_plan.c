@@ -128,12 +128,25 @@ static size_t sample_bytes(const pd_network *network)
     return kept + reused;
 }
 
+/* Activations that take more memory than this are worth time: several passes, and computing outputs
+ * again. */
+enum { MUCH = 512 << 20 };
+
+/* Decides whether outputs are computed again, if that is left open. */
+static void choose_recompute(pd_network *network)
+{
+    size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
+    bool much = samples * sample_bytes(network) > MUCH;
+    if (network->recompute == PD_RECOMPUTE_AUTO)
+        network->recompute = much ? PD_RECOMPUTE_YES : PD_RECOMPUTE_NO;
+}
+
 /* Only the activations of one pass are in memory at a time. Several passes pay where activations
  * take much memory. They cost no speed as long as each has work for every thread, and enough
  * samples to make good use of what a layer prepares for each call, such as a transformed kernel. */
 static int choose_pass_lanes(const pd_network *network)
 {
-    enum { MUCH = 512 << 20, SAMPLES = 4, SAMPLES_PER_THREAD = 2 };
+    enum { SAMPLES = 4, SAMPLES_PER_THREAD = 2 };
     const pd_plan *plan = &network->plan;
     int least = plan->threads * SAMPLES_PER_THREAD;
     size_t bytes_per_lane = (size_t)plan->lane_samples * sample_bytes(network);
@@ -168,6 +181,7 @@ static pd_status plan_passes(pd_network *network, int lanes, bool training)
         freeze_layers(network);
     }
     mark_backward(network, training);
+    choose_recompute(network);
 cleanup:
     return status;
 }
@@ -233,12 +247,15 @@ static int backward_time(const pd_network *network, int i)
 typedef struct lifetime {
     int output_end; /* the output is in use from its layer's forward on */
     int gradient_begin, gradient_end;
+    int last_forward;            /* of the readers */
+    int first_again, last_again; /* of the readers' backwards that use the output; 0: none */
 } lifetime;
 
 static lifetime find_lifetime(const pd_network *network, int i)
 {
     int layers = network->count, backward = backward_time(network, i);
-    lifetime life = {.output_end = i, .gradient_begin = backward, .gradient_end = backward};
+    lifetime life = {
+        .output_end = i, .gradient_begin = backward, .gradient_end = backward, .last_forward = i};
     if (i == layers - 1) /* the caller reads the output and fills its gradient */
         life.output_end = layers;
     if (network->nodes[i].backward && network->nodes[i].layer.keeps_output)
@@ -250,14 +267,32 @@ static lifetime find_lifetime(const pd_network *network, int i)
         for (int k = 0; k < reader->layer.type->inputs; k++) {
             if (reader->input[k] != i + 1)
                 continue;
-            int end = reader->backward && reader->layer.keeps_input ? backward_time(network, j) : j;
+            bool again = reader->backward && reader->layer.keeps_input;
+            int end = again ? backward_time(network, j) : j;
             if (end > life.output_end)
                 life.output_end = end;
+            life.last_forward = j;
+            if (again) {
+                life.first_again = end;
+                life.last_again = life.last_again > end ? life.last_again : end;
+            }
             if (backward_time(network, j) < life.gradient_begin)
                 life.gradient_begin = backward_time(network, j);
         }
     }
     return life;
+}
+
+/* Whether the output of layer i is computed again for backward: from an input that is kept for the
+ * layer's own backward, which comes later. */
+static bool is_recomputed(const pd_network *network, int i, const lifetime *life)
+{
+    const pd_layer *layer = &network->nodes[i].layer;
+    const pd_node *source = pd_network_source(network, i);
+    bool from_kept = source != NULL && source->layer.type->recompute == NULL && layer->keeps_input;
+    return network->recompute == PD_RECOMPUTE_YES && life->first_again > 0 &&
+           layer->type->recompute != NULL && from_kept && network->nodes[i].backward &&
+           !layer->keeps_output && !layer->frozen && layer->precision == network->precision;
 }
 
 /* Floats of all inputs and the output of layer i, for one sample: the copies of a layer that takes
@@ -283,6 +318,14 @@ static pd_status add_layer_buffers(pd_network *network, int i)
     size_t bytes = samples * pd_shape_size(node->layer.out) * pd_precision_bytes(node->precision);
     size_t floats = samples * copied_floats(network, i) * sizeof(float);
     size_t workspace = node->layer.workspace_floats * sizeof(float);
+    node->recomputed_for = 0;
+    if (is_recomputed(network, i, &life)) {
+        node->recomputed_for = backward_time(network, life.first_again);
+        life.output_end = life.last_forward;
+        PD_TRY(pd_arena_add(arena, bytes, life.first_again, life.last_again, &node->again));
+        PD_TRY(pd_arena_add(arena, workspace, life.first_again, life.first_again,
+                            &node->again_workspace));
+    }
     PD_TRY(pd_arena_add(arena, bytes, i, life.output_end, &node->output));
     PD_TRY(pd_arena_add(arena, workspace, i, i, &node->workspace));
     PD_TRY(pd_arena_add(arena, floats, i, i, &node->floats));

@@ -81,6 +81,7 @@ static pd_status forward_layer(pd_network *network, const pd_exec *exec, int i, 
     for (int j = 0; j < layer->type->inputs; j++)
         inputs[j] = output_of(network, exec, layer, node->input[j], x, &floats);
     size_t count = pd_exec_elements(exec, layer->out);
+    node->y = pd_arena_at(network->arena, node->output);
     void *y = writable(node->precision, layer->precision, node->y, count, &floats);
     pd_exec own = *exec;
     own.training = exec->training && !node->layer.frozen;
@@ -117,6 +118,31 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
 }
 
 /* --- Backward --- */
+
+/* Computes again the inputs of layer i that were not kept. */
+static pd_status recompute_inputs(pd_network *network, const pd_exec *exec, int i, const float *x)
+{
+    const pd_node *reader = &network->nodes[i];
+    for (int j = 0; j < reader->layer.type->inputs; j++) {
+        if (reader->input[j] == PD_NETWORK_INPUT)
+            continue;
+        pd_node *node = &network->nodes[reader->input[j] - 1];
+        const pd_layer *layer = &node->layer;
+        if (node->recomputed_for != i)
+            continue;
+        const void *inputs[PD_LAYER_INPUTS] = {NULL};
+        for (int k = 0; k < layer->type->inputs; k++)
+            inputs[k] = output_of(network, exec, layer, node->input[k], x, NULL);
+        pd_exec own = *exec;
+        own.workspace = pd_arena_at(network->arena, node->again_workspace);
+        node->y = pd_arena_at(network->arena, node->again);
+        pd_status status = layer->type->recompute(layer, &own, inputs, node->y,
+                                                  pd_arena_at(network->arena, node->saved));
+        if (status != PD_OK)
+            return pd_error_prefix(status, "layer '%s'", layer->name);
+    }
+    return PD_OK;
+}
 
 /* Chooses where the gradients of layer i's inputs go. `written` says of every node whether its
  * gradient has been written: then the next one goes to the node's second buffer, to be added. */
@@ -239,6 +265,7 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass
         if (!node->backward)
             continue;
         double since = profile_start(network);
+        PD_TRY(recompute_inputs(network, exec, i, x));
         PD_TRY(
             backward_layer(network, exec, i, x, i == network->count - 1 ? dy : node->dy, written));
         if (network->times != NULL)

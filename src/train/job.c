@@ -98,6 +98,8 @@ static const pd_key rows[] = {
      "momentum of batch normalisation's moving statistics"},
     {"model", "precision", FIELD(precision), "float32", NULL, CHOICES(pd_precision_names),
      "how activations and their gradients are stored: bf16 takes half the memory"},
+    {"model", "recompute", FIELD(recompute), "auto", NULL, CHOICES(pd_recompute_names),
+     "compute outputs of batch normalisation again for backward, which saves memory"},
     {"model", "init", FIELD(model.init), "default", NULL, CHOICES(inits),
      "initialisation of the weights"},
     {"model", "freeze", FIELD(freeze), "", NULL, NULL,

@@ -33,6 +33,12 @@ pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job)
     return pd_error_prefix(status, "%s", job->file);
 }
 
+static void set_storage(pd_network *network, const pd_job *job)
+{
+    pd_network_set_precision(network, job->precision);
+    pd_network_set_recompute(network, job->recompute);
+}
+
 pd_status pd_setup_network(pd_network **out, pd_input *input, const pd_job *job,
                            const pd_dataset_info *info)
 {
@@ -46,7 +52,7 @@ pd_status pd_setup_network(pd_network **out, pd_input *input, const pd_job *job,
     else
         status = pd_model_build(out, &spec);
     if (status == PD_OK)
-        pd_network_set_precision(*out, job->precision);
+        set_storage(*out, job);
     return status;
 }
 
@@ -83,7 +89,7 @@ static pd_status build_imported(pd_network **network, pd_input *input, const pd_
         status = pd_fail("'/input' and the network of 'model_config' differ in size");
     if (status == PD_OK) {
         *network = model.network;
-        pd_network_set_precision(*network, job->precision);
+        set_storage(*network, job);
         *input = checkpoint->input;
         model.network = NULL;
     }

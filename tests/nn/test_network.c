@@ -60,7 +60,8 @@ static void destroy(pd_network **net)
     pd_network_destroy(net);
 }
 
-static pd_network *build_as(pd_precision precision, const golden_network *golden, int threads)
+static pd_network *build_with(pd_precision precision, pd_recompute recompute,
+                              const golden_network *golden, int threads)
 {
     pd_model_spec spec = {.input = {golden->size, golden->size, golden->channels},
                           .outputs = golden->outputs,
@@ -75,6 +76,7 @@ static pd_network *build_as(pd_precision precision, const golden_network *golden
     pd_network *net;
     assert_int_equal(pd_model_build(&net, &spec), PD_OK);
     pd_network_set_precision(net, precision);
+    pd_network_set_recompute(net, recompute);
     pd_status status = pd_network_plan(net, &plan, 0, true);
     if (status != PD_OK)
         print_error("%s\n", pd_error_message());
@@ -82,6 +84,11 @@ static pd_network *build_as(pd_precision precision, const golden_network *golden
     make_gradient(net);
     fill_weights(net);
     return net;
+}
+
+static pd_network *build_as(pd_precision precision, const golden_network *golden, int threads)
+{
+    return build_with(precision, PD_RECOMPUTE_AUTO, golden, threads);
 }
 
 static pd_network *build(const golden_network *golden, int threads)
@@ -244,6 +251,46 @@ static void a_step_in_bf16_is_close_to_one_in_floats(void **state)
         destroy(&floats);
         destroy(&rounded);
     }
+}
+
+/* Bytes of Xception for a batch of 8 images. */
+static size_t xception_bytes(pd_recompute recompute)
+{
+    const pd_model_spec spec = {
+        .name = "xception", .input = {128, 128, 3}, .outputs = 1, .width = 1};
+    const pd_plan plan = {.lanes = 8, .lane_samples = 1, .total_lanes = 8, .threads = 2};
+    pd_network *net;
+    size_t bytes;
+    assert_int_equal(pd_model_build(&net, &spec), PD_OK);
+    pd_network_set_recompute(net, recompute);
+    assert_int_equal(pd_network_measure(net, &plan, 0, &bytes), PD_OK);
+    pd_network_destroy(&net);
+    return bytes;
+}
+
+/* Outputs that are computed again have the same bits, and take less memory. */
+static void recomputing_changes_no_bits(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"cnn-deep", "xception"};
+    for (int i = 0; i < 4; i++) {
+        const golden_network *golden = find(models[i % 2]);
+        const pd_precision precision = i < 2 ? PD_FLOAT32 : PD_BF16;
+        size_t count;
+        pd_network *kept = build_with(precision, PD_RECOMPUTE_NO, golden, 2);
+        pd_network *again = build_with(precision, PD_RECOMPUTE_YES, golden, 2);
+        pd_network_weights(kept, &count);
+        assert_true(step(kept, 1, false, 2) == step(again, 1, false, 2));
+        assert_memory_equal(kept->gradient, again->gradient, count * sizeof *kept->gradient);
+        /* A second step starts from what the first left in the buffers. */
+        assert_true(step(kept, 1, false, 2) == step(again, 1, false, 2));
+        assert_memory_equal(kept->gradient, again->gradient, count * sizeof *kept->gradient);
+        destroy(&kept);
+        destroy(&again);
+    }
+    size_t kept = xception_bytes(PD_RECOMPUTE_NO), again = xception_bytes(PD_RECOMPUTE_YES);
+    assert_true(again + (32 << 20) < kept);
+    assert_int_equal(xception_bytes(PD_RECOMPUTE_AUTO), kept);
 }
 
 /* Layers that take no bfloat16 work on copies: of inputs, of outputs, and of their gradients. */
@@ -560,6 +607,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_equals_pytorch),
         cmocka_unit_test(a_step_in_bf16_is_close_to_one_in_floats),
+        cmocka_unit_test(recomputing_changes_no_bits),
         cmocka_unit_test(layers_of_floats_work_in_bf16),
         cmocka_unit_test(threads_change_no_bits),
         cmocka_unit_test(published_models_have_the_published_sizes),

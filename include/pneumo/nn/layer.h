@@ -152,6 +152,12 @@ typedef struct pd_layer_type {
      * inference, for heat maps. */
     pd_status (*backward)(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays);
 
+    /* The y of the training forward before, again, from the same x and what that saved. Changes no
+     * state. NULL: not possible, or as slow as forward; then the network keeps y as long as
+     * backward of a reader needs it. */
+    pd_status (*recompute)(const pd_layer *layer, const pd_exec *exec, const void *const *x,
+                           void *y, const void *saved);
+
     /* The output is a feature map: pd_network_last_convolution may name this layer. */
     bool convolves;
     /* The output is the input's feature map normalised or rectified: pd_network_last_convolution

@@ -59,6 +59,21 @@ pd_status pd_network_copy(pd_network **out, const pd_network *network);
  * do not take bfloat16 work on copies in floats. Before planning. */
 void pd_network_set_precision(pd_network *network, pd_precision precision);
 
+/* Whether training computes outputs of batch normalisation again for backward, which takes less
+ * memory and more time. The bits are the same. */
+typedef enum pd_recompute {
+    PD_RECOMPUTE_AUTO = 0, /* if activations take more than 512 MiB */
+    PD_RECOMPUTE_NO,
+    PD_RECOMPUTE_YES,
+    PD_RECOMPUTES
+} pd_recompute;
+
+/* "auto", "no", "yes". */
+extern const char *const pd_recompute_names[PD_RECOMPUTES];
+
+/* PD_RECOMPUTE_AUTO unless called. Before planning. */
+void pd_network_set_recompute(pd_network *network, pd_recompute recompute);
+
 /* Sets the scope and the momentum of batch normalisation (pd_layer_spec). Before planning. */
 void pd_network_set_norm(pd_network *network, pd_norm_scope scope, float momentum);
 

@@ -80,6 +80,7 @@ typedef struct pd_job {
     char weights[512];      /* file of the first weights; "": random ones, or those of `base` */
     char freeze[64];        /* layers not trained in stage 0: see pd_network_freeze */
     pd_precision precision; /* of activations: see pd_network_set_precision */
+    pd_recompute recompute;
 
     /* [train] */
     pd_sampling sampling; /* balance is a key of [data] */
