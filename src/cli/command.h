@@ -53,7 +53,8 @@ typedef struct pd_command {
      * main prints the message. */
     pd_status (*run)(pd_comm *comm, void *options, char **operands, int count);
     bool one_rank;
-    bool resumable; /* a signal stops it after it has saved its state */
+    bool resumable;          /* a signal stops it after it has saved its state */
+    const char *stop_advice; /* what to do after a signal has stopped it; NULL: nothing */
 
     /* What help appends, below its own heading; NULL: nothing. */
     const char *appendix_title;

@@ -101,8 +101,7 @@ static void leave_resumable(int number)
 static pd_status run(const pd_command *command, int argc, char **argv)
 {
     pd_comm *comm = NULL;
-    pd_stop_listen(command->resumable ? leave_resumable : die,
-                   command->resumable ? "run it again with --resume" : NULL);
+    pd_stop_listen(command->resumable ? leave_resumable : die, command->stop_advice);
     /* Open MPI's launcher can hang if a rank ends while MPI starts. */
     pd_stop_defer("stopping");
     pd_status status = pd_comm_create(&comm);

@@ -1,6 +1,8 @@
 /* pneumo-dist pack: packs a folder of radiographs into a data-set file. */
 #include "pneumo/data/pack.h"
 #include "command.h"
+#include "pneumo/io/lock.h"
+#include "pneumo/train/threads.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -145,9 +147,49 @@ static const pd_option options[] = {
     {"skip-bad", 0, PD_OPTION_FLAG, offsetof(arguments, pack.skip_bad), NULL,
      .help = "leave out images that cannot be read instead of stopping"},
     {"threads", 't', PD_OPTION_INT, offsetof(arguments, pack.threads), "N",
-     "threads that decode images (default: one per core that the program may use)", .low = 1,
+     "threads of each rank that decode images (default: one per core that it may use)", .low = 1,
      .high = 1024},
     {0}};
+
+/* --- The ranks, as the room data knows them --- */
+
+static pd_status broadcast(void *comm, void *bytes, size_t size, int root)
+{
+    return pd_comm_broadcast(comm, bytes, size, root);
+}
+
+static pd_status gather(void *comm, const void *bytes, size_t size, void **out, size_t *total)
+{
+    return pd_comm_gather(comm, bytes, size, out, total);
+}
+
+static pd_status agree(void *comm, pd_status status)
+{
+    return pd_comm_agree(comm, status);
+}
+
+/* Packs on all ranks. */
+static pd_status pack_together(pd_pack_result *result, const pd_pack_options *given, pd_comm *comm)
+{
+    pd_pack_options pack = *given;
+    const pd_team team = {.rank = pd_comm_rank(comm),
+                          .size = pd_comm_size(comm),
+                          .comm = comm,
+                          .broadcast = broadcast,
+                          .gather = gather,
+                          .agree = agree};
+    pack.team = &team;
+    return pd_pack(&pack, result);
+}
+
+/* Another process that packs to the same file would use the same part files. */
+static pd_status lock_output(pd_comm *comm, const char *output)
+{
+    pd_status status = PD_OK;
+    if (pd_comm_rank(comm) == 0)
+        status = pd_lock_take_file(output, "wait until it has ended, or write another file");
+    return pd_comm_agree(comm, status);
+}
 
 static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
@@ -155,7 +197,6 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     arguments *given = values;
     pd_pack_options pack = pd_pack_defaults();
     pd_pack_result result;
-    (void)comm;
     (void)count;
     pack.folder = operands[0];
     pack.output = given->pack.output;
@@ -172,8 +213,6 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     pack.patient_pattern = given->pack.patient_pattern;
     pack.keep_lateral = given->pack.keep_lateral;
     pack.skip_bad = given->pack.skip_bad;
-    if (given->pack.threads > 0)
-        pack.threads = given->pack.threads;
     if (given->folds != NULL)
         PD_TRY(parse_folds(&pack, given->folds));
     if (pack.labels == NULL && (pack.columns != NULL || pack.allow_missing))
@@ -185,8 +224,11 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
         return pd_fail_usage("the folder to pack has an empty name");
     if (pack.folds.val_from_train > 0 && pack.folds.policy != PD_FOLDS_KEEP)
         return pd_fail_usage("--val-from-train requires '--folds keep'");
-    PD_TRY(pd_pack(&pack, &result));
-    print_result(&result, pack.output);
+    PD_TRY(lock_output(comm, pack.output));
+    pack.threads = pd_threads_choose(comm, given->pack.threads);
+    PD_TRY(pack_together(&result, &pack, comm));
+    if (pd_comm_rank(comm) == 0)
+        print_result(&result, pack.output);
 cleanup:
     return status;
 }
@@ -204,13 +246,17 @@ const pd_command pd_command_pack = {
         "(DICOM's PatientID), "
         "or from a known file name: that of the public data set, NIH ChestX-ray14, CheXpert or "
         "MIMIC-CXR, also after common tools have changed it. The same folder and options give the "
-        "same file, byte for byte.",
+        "same file, byte for byte, on any number of ranks.\n\n"
+        "If it is stopped or killed, the same command continues from the images that it has "
+        "decoded, "
+        "which are in part files beside the output (FILE.part-0, ...) until that is complete.",
     .examples = "pneumo-dist pack chest_xray -o data/chest_xray.h5 --folds 70/15/15\n"
+                "mpirun -np 8 pneumo-dist pack images -o data/large.h5\n"
                 "pneumo-dist pack images -o data/nih.h5 --labels Data_Entry_2017.csv",
     .operands = {{"DIR", PD_COMPLETE_FOLDERS}},
     .options = options,
     .options_size = sizeof(arguments),
     .defaults = &defaults,
     .run = run,
-    .one_rank = true,
+    .stop_advice = "the same command continues",
 };

@@ -188,6 +188,7 @@ const pd_command pd_command_train = {
     .options_size = sizeof(arguments),
     .run = run,
     .resumable = true,
+    .stop_advice = "run it again with --resume",
     .appendix_title = "keys of a job",
     .print_appendix = pd_job_help,
 };

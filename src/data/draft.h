@@ -2,23 +2,26 @@
 #ifndef PNEUMO_DATA_DRAFT_H
 #define PNEUMO_DATA_DRAFT_H
 
+#include "parts.h"
 #include "pneumo/data/identity.h"
 #include "pneumo/data/image.h"
 #include "pneumo/data/patient.h"
+#include "pneumo/data/team.h"
 #include "scan.h"
-#include "spool.h"
 
 typedef struct pd_draft {
-    pd_identity identity;           /* of the bytes of the file */
-    int64_t slot;                   /* index in the spool and among the scanned samples */
-    uint16_t height, width;         /* of the image before it was made square */
-    bool bad;                       /* unreadable, to be left out */
-    bool is_lateral;                /* a lateral view, to be left out */
-    bool is_other;                  /* of another modality (pd_image.is_other), to be left out */
-    bool names_patient;             /* the file's path contains the identity of the patient */
-    bool plain;                     /* pd_near_details */
-    uint64_t hash;                  /* pd_near_hash */
-    char patient[PD_IMAGE_PATIENT]; /* pd_image.patient */
+    pd_identity identity;   /* of the bytes of the file */
+    pd_identity patient;    /* pd_part_record.patient */
+    uint64_t hash;          /* pd_near_hash */
+    int64_t slot;           /* index among the scanned samples */
+    pd_place place;         /* of the image in the part files */
+    uint16_t height, width; /* of the image before it was made square */
+    bool is_decoded;        /* or bad; otherwise all else is unset */
+    bool bad;               /* unreadable, to be left out */
+    bool is_lateral;        /* a lateral view, to be left out */
+    bool is_other;          /* of another modality (pd_image.is_other), to be left out */
+    bool names_patient;     /* the file's path contains the identity of the patient */
+    bool plain;             /* pd_near_details */
 } pd_draft;
 
 /* Whether a draft is readable and wanted. */
@@ -29,17 +32,18 @@ static inline bool pd_draft_is_good(const pd_draft *draft)
 
 typedef struct pd_draft_options {
     const char *folder; /* that was scanned */
-    int size;           /* side of the images in pixels; that of the spool */
     bool keep_lateral;  /* lateral views are not left out */
-    bool skip_bad;      /* count unreadable images in *bad with a warning, instead of failing */
+    bool skip_bad;      /* leave out unreadable images with a warning, instead of failing */
     int threads;
+    const pd_team *team;
 } pd_draft_options;
 
-/* Decodes and resizes all images of `scan` into the spool, their small copies (pd_near_copy) into
- * the spool `copies` of that size, and fills drafts[scan->count]. Shows progress. The result,
- * including the image that an error names, does not depend on the number of threads. */
-pd_status pd_drafts_decode(pd_draft *drafts, pd_spool *spool, pd_spool *copies, int64_t *bad,
-                           const pd_scan *scan, const pd_draft_options *options);
+/* Decodes and resizes all images of `scan` that are not in the part files yet, each rank some of
+ * them into its own, and fills drafts[scan->count]. `scan` and `drafts` are rank 0's, NULL on
+ * others. Shows progress. The result, including the image that an error names, does not depend on
+ * the number of ranks and threads. Collective. */
+pd_status pd_drafts_decode(pd_draft *drafts, pd_parts *parts, const pd_scan *scan,
+                           const pd_draft_options *options);
 
 /* Sets the patients, numbered from 0 in order of their first sample, and the causes of the readable
  * samples. The examples of *tally are indices of samples. drafts[scan->count] is in order of slot.
@@ -47,9 +51,9 @@ pd_status pd_drafts_decode(pd_draft *drafts, pd_spool *spool, pd_spool *copies, 
 pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_draft *drafts,
                              const pd_patient_rules *rules);
 
-/* What else was left out, and how many paths name their patient, among drafts[count]. */
+/* What was left out, and how many paths name their patient, among drafts[count]. */
 typedef struct pd_draft_counts {
-    int64_t lateral, other, named;
+    int64_t bad, lateral, other, named;
 } pd_draft_counts;
 pd_draft_counts pd_drafts_count(const pd_draft *drafts, int64_t count);
 

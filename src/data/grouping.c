@@ -5,6 +5,17 @@
 
 #include <stdlib.h>
 
+enum { DIGITS = 33 };
+
+/* Writes the patient by the file itself as text, "" if the file names none. */
+static void write_patient(char text[DIGITS], const pd_draft *draft)
+{
+    static const pd_identity none = {{0}};
+    text[0] = '\0';
+    if (pd_identity_compare(&draft->patient, &none) != 0)
+        pd_identity_digest(text, &draft->patient, 1);
+}
+
 pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_draft *drafts,
                              const pd_patient_rules *rules)
 {
@@ -13,7 +24,9 @@ pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_dr
     int64_t good = 0, *slots = NULL, *first = NULL; /* [good] */
     pd_patient_hints *hints = NULL;
     pd_cause *causes = NULL;
+    char(*texts)[DIGITS] = NULL; /* [good] */
 
+    PD_TRY(pd_alloc(&texts, count, sizeof *texts));
     PD_TRY(pd_alloc(&hints, count, sizeof *hints));
     PD_TRY(pd_alloc(&causes, count, sizeof *causes));
     PD_TRY(pd_alloc(&first, count, sizeof *first));
@@ -22,10 +35,12 @@ pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_dr
         if (!pd_draft_is_good(&drafts[i]))
             continue;
         slots[good] = i;
-        hints[good++] =
+        write_patient(texts[good], &drafts[i]);
+        hints[good] =
             (pd_patient_hints){.path = scan->samples[i].name,
                                .table = scan->hints != NULL ? scan->hints[i].patient : NULL,
-                               .file = drafts[i].patient};
+                               .file = texts[good]};
+        good++;
     }
     PD_TRY(pd_patients_group(first, causes, tally, rules, hints, good));
     scan->patients = 0;
@@ -42,6 +57,7 @@ pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_dr
             tally->example[source] = slots[tally->example[source]];
 
 cleanup:
+    free(texts);
     free(hints);
     free(causes);
     free(first);

@@ -16,16 +16,17 @@ typedef struct finder {
     pd_joins joins;
     pd_scan *scan;
     const pd_draft *drafts;
-    const pd_spool *copies;
+    const pd_parts *parts;
     int64_t left; /* whose details are in `a`; -1: none */
     float a[PD_NEAR_BYTES], b[PD_NEAR_BYTES];
 } finder;
 
 static pd_status read_details(float *out, const finder *f, int64_t draft)
 {
-    pd_status status = pd_spool_read(f->copies, f->drafts[draft].slot, 0);
+    uint8_t copy[PD_NEAR_BYTES];
+    pd_status status = pd_parts_read_copy(f->parts, f->drafts[draft].place, copy);
     if (status == PD_OK)
-        pd_near_details(out, f->copies->images);
+        pd_near_details(out, copy);
     return status;
 }
 
@@ -71,7 +72,7 @@ cleanup:
 }
 
 pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *drafts,
-                             int64_t count, const pd_spool *copies)
+                             int64_t count, const pd_parts *parts)
 {
     pd_status status;
     int64_t searched, limit = CANDIDATES * count;
@@ -82,7 +83,7 @@ pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *
 
     *out = (pd_near_pairs){.example = -1};
     PD_TRY(pd_alloc(&f, 1, sizeof *f));
-    *f = (finder){.found = out, .scan = scan, .drafts = drafts, .copies = copies, .left = -1};
+    *f = (finder){.found = out, .scan = scan, .drafts = drafts, .parts = parts, .left = -1};
     PD_TRY(pd_joins_create(&f->joins, scan->patients));
     PD_TRY(pd_alloc(&hashes, (size_t)count, sizeof *hashes));
     PD_TRY(pd_alloc(&plain, (size_t)count, sizeof *plain));

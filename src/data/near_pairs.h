@@ -13,11 +13,11 @@ typedef struct pd_near_pairs {
     int64_t unsearched; /* images that were not looked at, since too many are alike */
 } pd_near_pairs;
 
-/* Finds the near-duplicates among drafts[count] by their hashes and the small copies in `copies`,
- * in which a draft's slot is as in the images' spool, and makes their patients in `scan` one. *out
- * is released with pd_near_pairs_free, also after a failure. */
+/* Finds the near-duplicates among drafts[count] by their hashes and their small copies in `parts`,
+ * and makes their patients in `scan` one. *out is released with pd_near_pairs_free, also after a
+ * failure. */
 pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *drafts,
-                             int64_t count, const pd_spool *copies);
+                             int64_t count, const pd_parts *parts);
 void pd_near_pairs_free(pd_near_pairs *pairs);
 
 /* Warns of near-duplicates of two patients, under two labels, and in two folds; `groups` is what

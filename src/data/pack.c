@@ -1,20 +1,26 @@
 #include "pneumo/data/pack.h"
 
-#include "digest.h"
+#include "dataset_writer.h"
 #include "draft.h"
 #include "near_pairs.h"
+#include "pneumo/base/clock.h"
 #include "pneumo/base/host.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/io/file.h"
+#include "remarks.h"
+#include "team.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 pd_pack_options pd_pack_defaults(void)
 {
-    return (pd_pack_options){
-        .size = 224, .folds = pd_folds_defaults(), .threads = pd_host_threads()};
+    return (pd_pack_options){.size = 224,
+                             .folds = pd_folds_defaults(),
+                             .threads = pd_host_threads(),
+                             .keep_seconds = 60};
 }
 
 static pd_status check_options(const pd_pack_options *options)
@@ -62,132 +68,6 @@ static pd_status count_samples(pd_pack_result *result, const pd_sample *samples,
     return status;
 }
 
-/* Exact sums over the pixels of the train fold. */
-typedef struct pd_grey_sums {
-    uint64_t pixels, sum, squares;
-} pd_grey_sums;
-
-static void add_grey(pd_grey_sums *sums, const uint8_t *image, size_t size)
-{
-    sums->pixels += size;
-    for (size_t p = 0; p < size; p++) {
-        sums->sum += image[p];
-        sums->squares += (uint64_t)image[p] * image[p];
-    }
-}
-
-static void set_mean(pd_dataset_info *info, const pd_grey_sums *sums)
-{
-    if (sums->pixels == 0)
-        return;
-    double pixels = (double)sums->pixels;
-    info->mean = (double)sums->sum / pixels;
-    info->deviation = sqrt(fmax(0, (double)sums->squares / pixels - info->mean * info->mean));
-}
-
-/* Writes the data set, and sets mean, deviation and digest of `info`. */
-static pd_status write_dataset(pd_dataset_info *info, const pd_sample *samples,
-                               const pd_draft *drafts, const pd_spool *spool)
-{
-    pd_status status;
-    pd_dataset *dataset = NULL;
-    pd_digest *digest = NULL;
-    pd_grey_sums sums = {0};
-
-    PD_TRY(pd_digest_create(&digest, info));
-    PD_TRY(pd_dataset_create(&dataset, spool->output, info, samples));
-    for (int64_t first = 0; first < info->count; first += spool->block) {
-        int64_t left = info->count - first, count = left < spool->block ? left : spool->block;
-        for (int64_t i = 0; i < count; i++) {
-            const uint8_t *image = spool->images + (size_t)i * spool->image_bytes;
-            PD_TRY(pd_spool_read(spool, drafts[first + i].slot, i));
-            pd_digest_add(digest, &samples[first + i], image, spool->image_bytes);
-            if (samples[first + i].fold == PD_TRAIN)
-                add_grey(&sums, image, spool->image_bytes);
-        }
-        PD_TRY(pd_dataset_write(dataset, first, count, spool->images));
-    }
-    set_mean(info, &sums);
-    pd_digest_write(info->digest, digest);
-    PD_TRY(pd_dataset_finish(dataset, info));
-
-cleanup:
-    pd_dataset_destroy(&dataset);
-    pd_digest_destroy(&digest);
-    return status;
-}
-
-/* Fails if the user's pattern matches nothing; warns of images whose patient is unknown. */
-static pd_status check_patients(const pd_scan *scan, const pd_pack_options *options,
-                                const pd_patient_tally *tally)
-{
-    int64_t unknown = tally->images[PD_PATIENT_UNKNOWN], all = 0;
-    for (int source = 0; source < PD_PATIENT_SOURCES; source++)
-        all += tally->images[source];
-    if (unknown > 0 && options->patient_pattern != NULL && tally->images[PD_PATIENT_PATTERN] == 0)
-        return pd_fail("%s: the pattern of patients '%s' matches none of the paths, such as %s",
-                       options->folder, options->patient_pattern,
-                       scan->samples[tally->example[PD_PATIENT_UNKNOWN]].name);
-    if (unknown > 0)
-        pd_log_warn("the patient of %lld of %lld images is unknown, for example of %s: each of "
-                    "them counts as a patient of its own, so images of one patient can be in "
-                    "several folds and figures too good; --patient-pattern REGEX takes the patient "
-                    "from the path",
-                    (long long)unknown, (long long)all,
-                    scan->samples[tally->example[PD_PATIENT_UNKNOWN]].name);
-    return PD_OK;
-}
-
-static pd_status warn_of_leaks(int64_t *leaks, const pd_sample *samples, int64_t count,
-                               const char *groups)
-{
-    int32_t example;
-    pd_status status = pd_folds_leaks(leaks, &example, samples, count);
-    if (status != PD_OK || *leaks == 0)
-        return status;
-    int64_t i = 0;
-    while (samples[i].patient != example)
-        i++;
-    pd_log_warn(
-        "%lld %s have images in two of the folder's own folds, for example that of %s; figures "
-        "will be too good (--folds 70/15/15 keeps each in one fold)",
-        (long long)*leaks, groups, samples[i].name);
-    return PD_OK;
-}
-
-static const char *const empty_fold_means[PD_FOLDS] = {
-    "no model can be trained on this data set",
-    "training on this data set cannot choose a threshold or the best epoch (--val-from-train P "
-    "with "
-    "'--folds keep', or --folds 70/15/15, fills it)",
-    "nothing tells how well a model does on new images"};
-
-/* Says which folds have no images, where it is decided. */
-static void say_empty_folds(const pd_dataset_info *info)
-{
-    int64_t all[PD_FOLDS];
-    for (int fold = 0; fold < PD_FOLDS; fold++) {
-        all[fold] = info->counts[fold][PD_NORMAL] + info->counts[fold][PD_PNEUMONIA];
-        if (all[fold] == 0)
-            pd_log_warn("the fold %s is empty: %s", pd_fold_names[fold], empty_fold_means[fold]);
-    }
-}
-
-/* Warns if a model could learn the shape or size of the images instead of the disease. */
-static void warn_of_shapes(const pd_shapes *shapes)
-{
-    bool aspect = shapes->separations[PD_SHAPE_ASPECT].is_shortcut;
-    bool area = shapes->separations[PD_SHAPE_AREA].is_shortcut;
-    if (aspect || area)
-        pd_log_warn(
-            "the classes can be told apart by the %s of the images alone, a shortcut that a "
-            "model can learn instead of the disease; the figures by shape and size in the "
-            "report show whether it does",
-            !area     ? "shape"
-            : !aspect ? "size"
-                      : "shape and size");
-}
-
 static pd_status scan_folder(pd_scan *scan, const pd_pack_options *options)
 {
     bool keep = options->folds.policy == PD_FOLDS_KEEP;
@@ -208,36 +88,102 @@ static pd_status scan_folder(pd_scan *scan, const pd_pack_options *options)
     return status;
 }
 
-/* Says what DICOM files state that changes what is packed. */
-static void report_counts(pd_pack_result *result, const pd_draft *drafts, int64_t count)
-{
-    pd_draft_counts counts = pd_drafts_count(drafts, count);
-    result->lateral = counts.lateral;
-    result->other = counts.other;
-    result->named = counts.named;
-    if (counts.lateral > 0)
-        pd_log_warn("left out: %lld lateral views; --lateral packs them too",
-                    (long long)counts.lateral);
-    if (counts.other > 0)
-        pd_log_warn("left out: %lld images of other modalities than radiography",
-                    (long long)counts.other);
-    if (counts.named > 0)
-        pd_log_warn("%lld paths contain the name, ID, birth date or accession number of their "
-                    "patient; they are stored as NORMAL/image-000000.dcm and the like",
-                    (long long)counts.named);
-}
-
-/* What pd_pack works on. */
+/* What pd_pack works on; all but the parts is rank 0's. */
 typedef struct packer {
     const pd_pack_options *options;
+    const pd_team *team;
     pd_pack_result *result;
+    pd_parts parts;
     pd_scan scan;
-    pd_spool spool, copies; /* of the images, and of their small copies */
     pd_draft *drafts;
     pd_sample *samples; /* to pack */
     int32_t patients;
     pd_near_pairs near;
+    bool resumes;    /* there are part files of an earlier run */
+    bool is_writing; /* what fails is the disk or memory, not the images */
+    double started;  /* decoding */
 } packer;
+
+/* --- Decoding --- */
+
+/* Computes the secret from image `i`; false if it cannot be read, or is not the one of the plan. */
+static bool set_secret(pd_parts_plan *plan, const pd_scan *scan, int64_t i, const char *folder)
+{
+    char *path;
+    unsigned char *bytes;
+    size_t size;
+    if (pd_format(&path, "%s/%s", folder, scan->samples[i].name) != PD_OK)
+        return false;
+    bool done = pd_file_read(&bytes, &size, path, PD_IMAGE_FILE_MAX) == PD_OK &&
+                pd_parts_set_secret(plan, &scan->keys[i], bytes, size);
+    free(bytes);
+    free(path);
+    return done;
+}
+
+/* Computes the secret from the image that the part files found name, if it is unchanged; else from
+ * the first that can be read, and sets *found to false. Without any, nothing will be stored. */
+static void find_secret(pd_parts_plan *plan, bool *found, const pd_scan *scan, const char *folder)
+{
+    bool done = false;
+    for (int64_t i = 0; i < scan->count && *found && !done; i++)
+        done = pd_identity_compare(&scan->keys[i], &plan->header.secret_of) == 0 &&
+               set_secret(plan, scan, i, folder);
+    *found = done;
+    if (!done)
+        pd_parts_renew(plan);
+    for (int64_t i = 0; i < scan->count && !done; i++)
+        done = set_secret(plan, scan, i, folder);
+}
+
+/* Scans the folder and plans the part files; on rank 0. */
+static pd_status plan_parts(packer *p, pd_bytes *bytes)
+{
+    pd_status status;
+    pd_parts_plan plan;
+
+    PD_TRY(scan_folder(&p->scan, p->options));
+    PD_TRY(pd_alloc(&p->drafts, (size_t)p->scan.count, sizeof *p->drafts));
+    PD_TRY(pd_parts_find(&plan, &p->resumes, p->options->output, p->options->size));
+    find_secret(&plan, &p->resumes, &p->scan, p->options->folder);
+    PD_TRY(pd_bytes_append(bytes, &plan, sizeof plan));
+
+cleanup:
+    return status;
+}
+
+/* Decodes all images into the part files. Collective. */
+static pd_status decode(packer *p)
+{
+    pd_status status = PD_OK;
+    const pd_pack_options *options = p->options;
+    const pd_team *team = p->team;
+    const pd_draft_options draft = {.folder = options->folder,
+                                    .keep_lateral = options->keep_lateral,
+                                    .skip_bad = options->skip_bad,
+                                    .threads = options->threads,
+                                    .team = team};
+    pd_parts_plan plan;
+    pd_bytes bytes = {0};
+
+    if (team->rank == 0)
+        status = plan_parts(p, &bytes);
+    PD_TRY(pd_team_follow(team, status));
+    PD_TRY(pd_team_broadcast(team, &bytes));
+    memcpy(&plan, bytes.bytes, sizeof plan);
+    status = pd_parts_open(&p->parts, options->output, &plan, team->rank, team->size);
+    PD_TRY(pd_team_agree(team, status));
+    p->started = pd_clock_now();
+    p->is_writing = true;
+    PD_TRY(pd_drafts_decode(p->drafts, &p->parts, &p->scan, &draft));
+    p->is_writing = false;
+
+cleanup:
+    pd_bytes_free(&bytes);
+    return status;
+}
+
+/* --- From the drafts to the data set; on rank 0. --- */
 
 /* Sets the patients of the drafts and joins those with the same or almost the same images. */
 static pd_status group(packer *p, int64_t *count)
@@ -251,8 +197,8 @@ static pd_status group(packer *p, int64_t *count)
     PD_TRY(pd_drafts_identify(tally, &p->scan, p->drafts, rules));
     PD_TRY(pd_drafts_deduplicate(p->drafts, count, &p->result->info.duplicates, &p->scan, folder));
     PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, *count));
-    PD_TRY(check_patients(&p->scan, p->options, tally));
-    PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, *count, &p->copies));
+    PD_TRY(pd_remarks_on_patients(&p->scan, folder, p->options->patient_pattern, tally));
+    PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, *count, &p->parts));
     p->result->near_pairs = p->near.count;
     p->result->near_joined = p->near.joined;
     PD_TRY(pd_drafts_collect(&p->samples, &p->patients, p->drafts, *count, &p->scan));
@@ -264,62 +210,100 @@ cleanup:
     return status;
 }
 
-/* Decodes the images, and sets everything of the result but the figures of the pixels. */
-static pd_status prepare(packer *p)
+/* Sets everything of the result but the figures of the pixels. */
+static pd_status describe(packer *p)
 {
     pd_status status;
     const pd_pack_options *options = p->options;
     pd_pack_result *result = p->result;
-    const pd_draft_options draft = {.folder = options->folder,
-                                    .size = options->size,
-                                    .keep_lateral = options->keep_lateral,
-                                    .skip_bad = options->skip_bad,
-                                    .threads = options->threads};
     int64_t count = p->scan.count;
+    const pd_draft_counts counts = pd_drafts_count(p->drafts, count);
 
-    PD_TRY(pd_drafts_decode(p->drafts, &p->spool, &p->copies, &result->bad, &p->scan, &draft));
-    report_counts(result, p->drafts, count);
+    result->bad = counts.bad;
+    result->lateral = counts.lateral;
+    result->other = counts.other;
+    result->named = counts.named;
+    result->left_out = p->scan.left_out;
+    pd_remarks_on_drafts(&counts);
     PD_TRY(group(p, &count));
     status = pd_folds_assign(p->samples, count, p->patients, &options->folds);
     if (status != PD_OK) {
         pd_error_prefix(status, "%s", options->folder);
         goto cleanup;
     }
-    result->left_out = p->scan.left_out;
     fill_info(&result->info, options, count, &result->tally);
     const char *groups = pd_patients_noun(result->info.unknown_patients);
     pd_near_pairs_warn(&p->near, p->samples, groups);
-    PD_TRY(warn_of_leaks(&result->leaks, p->samples, count, groups));
+    PD_TRY(pd_remarks_on_leaks(&result->leaks, p->samples, count, groups));
     describe_folds(result, options);
     PD_TRY(count_samples(result, p->samples, count, p->patients));
-    say_empty_folds(&result->info);
+    pd_remarks_on_empty_folds(&result->info);
     PD_TRY(pd_shapes_compare(&result->shapes, p->samples, count));
 
 cleanup:
     return status;
 }
 
-pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
+static pd_status write(packer *p)
 {
     pd_status status;
-    packer p = {.options = options, .result = result, .spool.file = -1, .copies.file = -1};
+    pd_pack_result *result = p->result;
+
+    PD_TRY(pd_parts_open_all(&p->parts));
+    PD_TRY(describe(p));
+    p->is_writing = true;
+    PD_TRY(pd_dataset_writer_run(&result->info, p->options->output, p->samples, p->drafts,
+                                 &p->parts, p->options->threads));
+    pd_remarks_on_shapes(&result->shapes);
+
+cleanup:
+    return status;
+}
+
+/* Whether a new try can use the images that are decoded. */
+static bool is_worth_keeping(const packer *p)
+{
+    bool bad = !p->options->skip_bad && pd_drafts_count(p->drafts, p->scan.count).bad > 0;
+    bool long_work = p->started > 0 && pd_clock_now() - p->started >= p->options->keep_seconds;
+    return p->resumes || long_work || (p->is_writing && !bad);
+}
+
+/* Removes the part files unless they are worth keeping; on rank 0. */
+static void settle_parts(const packer *p, pd_status status)
+{
+    if (p->parts.output == NULL) /* not opened */
+        return;
+    if (status == PD_OK || !is_worth_keeping(p))
+        pd_parts_remove(&p->parts);
+    else
+        pd_log_warn("kept the images that are decoded in %s.part-*: the same command continues "
+                    "from them",
+                    p->options->output);
+}
+
+pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
+{
+    static const pd_team alone = {.size = 1};
+    pd_status status;
+    packer p = {.options = options,
+                .team = options->team != NULL ? options->team : &alone,
+                .result = result,
+                .parts.own = -1};
 
     *result = (pd_pack_result){0};
     PD_TRY(check_options(options));
-    PD_TRY(scan_folder(&p.scan, options));
-    PD_TRY(pd_spool_open(&p.spool, options->output, options->size));
-    PD_TRY(pd_spool_open(&p.copies, options->output, PD_NEAR_SIDE));
-    PD_TRY(pd_alloc(&p.drafts, (size_t)p.scan.count, sizeof *p.drafts));
-    PD_TRY(prepare(&p));
-    PD_TRY(write_dataset(&result->info, p.samples, p.drafts, &p.spool));
-    warn_of_shapes(&result->shapes);
+    PD_TRY(decode(&p));
+    if (p.team->rank == 0)
+        status = write(&p);
+    PD_TRY(pd_team_follow(p.team, status));
 
 cleanup:
+    if (p.team->rank == 0)
+        settle_parts(&p, status);
     free(p.samples);
     free(p.drafts);
     pd_near_pairs_free(&p.near);
-    pd_spool_close(&p.copies);
-    pd_spool_close(&p.spool);
+    pd_parts_close(&p.parts);
     pd_scan_free(&p.scan);
     return status;
 }

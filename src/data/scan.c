@@ -53,6 +53,7 @@ static pd_status scan_entry(pd_scan *scan, pd_left_out *left, const pd_tree *tre
         return pd_left_out_add(left, PD_LEFT_BELOW, class->path, entry->path);
     pd_sample *sample = &scan->samples[scan->count];
     *sample = (pd_sample){.fold = class->fold, .label = class->label};
+    scan->keys[scan->count] = pd_entry_key(entry);
     pd_status status = pd_strdup(&sample->name, entry->path);
     scan->count += status == PD_OK;
     return status;
@@ -84,6 +85,7 @@ pd_status pd_scan_folder(pd_scan *out, const pd_scan_options *options)
     PD_TRY(pd_layout_find(&layout, options->folder, options->classes));
     PD_TRY(pd_tree_list(&tree, options->folder));
     PD_TRY(pd_alloc(&out->samples, (size_t)tree.count, sizeof *out->samples));
+    PD_TRY(pd_alloc(&out->keys, (size_t)tree.count, sizeof *out->keys));
     out->has_folds = layout.has_folds;
     for (int64_t i = 0; i < tree.count; i++)
         PD_TRY(scan_entry(out, &left, &tree, &tree.entries[i], &layout, options->recursive));
@@ -108,6 +110,7 @@ void pd_scan_free(pd_scan *scan)
             free(scan->hints[i].patient);
     }
     free(scan->samples);
+    free(scan->keys);
     free(scan->hints);
     *scan = (pd_scan){0};
 }

@@ -4,6 +4,7 @@
 
 #include "left_out.h"
 #include "pneumo/io/dataset.h"
+#include "pneumo/io/site.h"
 
 #include <stdbool.h>
 
@@ -31,6 +32,7 @@ typedef struct pd_scan {
      * patient are set by pd_drafts_identify */
     pd_sample *samples;
     int64_t count;
+    pd_identity *keys;   /* [count]: pd_entry_key of the files */
     pd_scan_hint *hints; /* [count]; NULL: there is no table */
     int32_t patients;    /* by pd_drafts_identify */
     int64_t left_out;    /* files that are not samples */

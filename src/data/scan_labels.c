@@ -147,6 +147,7 @@ static pd_status append_sample(pd_scan *scan, const scanner *s, int64_t entry)
     sample->label = m->by_class[PD_PNEUMONIA] != NULL ? PD_PNEUMONIA : PD_NORMAL;
     PD_TRY(find_fold(&sample->fold, s, m, path));
     hint->cause = cause_of(m);
+    scan->keys[scan->count] = pd_entry_key(&s->tree.entries[entry]);
     PD_TRY(pd_strdup(&sample->name, path));
     scan->count++;
     if (patient != NULL)
@@ -250,6 +251,7 @@ pd_status pd_scan_labels(pd_scan *out, const pd_scan_options *options)
     *out = (pd_scan){0};
     PD_TRY(prepare(&s, options));
     PD_TRY(pd_alloc(&out->samples, (size_t)s.tree.count, sizeof *out->samples));
+    PD_TRY(pd_alloc(&out->keys, (size_t)s.tree.count, sizeof *out->keys));
     PD_TRY(pd_alloc(&out->hints, (size_t)s.tree.count, sizeof *out->hints));
     out->has_folds = s.labels.has_fold;
     PD_TRY(collect(out, &left, &s));

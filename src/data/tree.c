@@ -2,6 +2,7 @@
 
 #include "image_format.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/data/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +71,11 @@ static pd_status append(pd_tree *tree, const char *path, const FTSENT *found, bo
         tree->capacity = capacity;
     }
     pd_entry *entry = &tree->entries[tree->count];
-    *entry = (pd_entry){.kind = kind_of(found, hidden), .size = (int64_t)found->fts_statp->st_size};
+    const struct stat *about = found->fts_statp;
+    *entry = (pd_entry){.kind = kind_of(found, hidden),
+                        .size = (int64_t)about->st_size,
+                        .seconds = (int64_t)about->st_mtim.tv_sec,
+                        .nanoseconds = (int64_t)about->st_mtim.tv_nsec};
     pd_status status = pd_strdup(&entry->path, path);
     tree->count += status == PD_OK;
     return status;
@@ -147,6 +152,16 @@ void pd_tree_free(pd_tree *tree)
         free(tree->entries[i].path);
     free(tree->entries);
     *tree = (pd_tree){0};
+}
+
+pd_identity pd_entry_key(const pd_entry *entry)
+{
+    struct {
+        pd_identity path;
+        int64_t size, seconds, nanoseconds;
+    } about = {pd_identity_of_bytes(entry->path, strlen(entry->path)), entry->size, entry->seconds,
+               entry->nanoseconds};
+    return pd_identity_of_bytes(&about, sizeof about);
 }
 
 const pd_entry *pd_tree_find(const pd_tree *tree, const char *path)

@@ -3,6 +3,7 @@
 #define PNEUMO_DATA_TREE_H
 
 #include "pneumo/base/status.h"
+#include "pneumo/io/site.h"
 
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ typedef enum pd_entry_kind {
 typedef struct pd_entry {
     char *path; /* below the folder */
     int64_t size;
+    int64_t seconds, nanoseconds; /* of the last change of its content */
     pd_entry_kind kind;
 } pd_entry;
 
@@ -31,6 +33,9 @@ typedef struct pd_tree {
  * released with pd_tree_free, also after a failure. */
 pd_status pd_tree_list(pd_tree *out, const char *folder);
 void pd_tree_free(pd_tree *tree);
+
+/* A hash of path, size and time of change: another one if the file has changed. */
+pd_identity pd_entry_key(const pd_entry *entry);
 
 /* The entry with this path; NULL if there is none. */
 const pd_entry *pd_tree_find(const pd_tree *tree, const char *path);

@@ -46,7 +46,7 @@ static bool is_held(const char *path)
 }
 
 /* The message for a lock that another process has, from what that process wrote into the file. */
-static pd_status fail_in_use(const char *folder, int file, const char *remedy)
+static pd_status fail_in_use(const char *what, int file, const char *remedy)
 {
     char content[CONTENT_BYTES], command[COMMAND_BYTES], host[256], since[64];
     long process;
@@ -55,12 +55,12 @@ static pd_status fail_in_use(const char *folder, int file, const char *remedy)
     pd_text_make_utf8(content);
     if (sscanf(content, "command %255[^\n]\nhost %255[^\n]\nprocess %ld\nsince %63[^\n]", command,
                host, &process, since) != 4)
-        return pd_fail("%s is in use by another process: %s", folder, remedy);
+        return pd_fail("%s is in use by another process: %s", what, remedy);
     pd_text_make_printable(command);
     pd_text_make_printable(host);
     pd_text_make_printable(since);
-    return pd_fail("%s is in use by '%s', process %ld on %s, since %s: %s", folder, command,
-                   process, host, since, remedy);
+    return pd_fail("%s is in use by '%s', process %ld on %s, since %s: %s", what, command, process,
+                   host, since, remedy);
 }
 
 /* Writes this process' command line, without the folder of the program. */
@@ -99,7 +99,7 @@ static void write_content(int file)
 
 /* Opens and locks the file. Sets *file to -1 if the file is not there and `flags` do not create it,
  * or if the file system has no locks. */
-static pd_status open_locked(int *file, const char *path, const char *folder, int flags,
+static pd_status open_locked(int *file, const char *path, const char *what, int flags,
                              const char *remedy)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -115,11 +115,11 @@ static pd_status open_locked(int *file, const char *path, const char *folder, in
             if (is_same(path, *file))
                 return PD_OK;
         } else if (errno == EAGAIN || errno == EACCES) {
-            status = fail_in_use(folder, *file, remedy);
+            status = fail_in_use(what, *file, remedy);
         } else {
-            pd_log_warn("%s: no file locks there (%s), so nothing keeps two runs from writing into "
-                        "this folder at once",
-                        folder, strerror(errno));
+            pd_log_warn("%s: no file locks there (%s), so nothing keeps two processes from writing "
+                        "there at once",
+                        what, strerror(errno));
             unlink(path);
             close(*file);
             *file = -1;
@@ -133,35 +133,58 @@ static pd_status open_locked(int *file, const char *path, const char *folder, in
     return pd_fail("%s: cannot lock: it is replaced all the time", path);
 }
 
-static pd_status take(const char *folder, int flags, const char *remedy)
+/* Locks `what`, a folder or file, by the file `path`. */
+static pd_status take(const char *path, const char *what, int flags, const char *remedy)
 {
     pd_status status = PD_OK;
-    char *path = NULL;
     int file = -1;
-    PD_TRY(pd_format(&path, "%s/%s", folder, lock_name));
     if (is_held(path))
-        goto cleanup;
-    PD_TRY(open_locked(&file, path, folder, flags, remedy));
+        return PD_OK;
+    PD_TRY(open_locked(&file, path, what, flags, remedy));
     if (file < 0)
-        goto cleanup;
-    if (held_count == HELD_MAX) {
+        return PD_OK;
+    if (held_count == HELD_MAX)
+        status = pd_fail("%s: more than %d locks", what, HELD_MAX);
+    else
+        status = pd_strdup(&held[held_count].path, path);
+    if (status != PD_OK) {
         close(file);
-        status = pd_fail("%s: more than %d locked folders", folder, HELD_MAX);
-        goto cleanup;
+        return status;
     }
     write_content(file);
     pd_stop_remove_file(path);
-    held[held_count].path = path;
     held[held_count++].file = file;
-    path = NULL;
+
 cleanup:
+    return status;
+}
+
+static pd_status take_folder(const char *folder, int flags, const char *remedy)
+{
+    char *path;
+    pd_status status = pd_format(&path, "%s/%s", folder, lock_name);
+    if (status != PD_OK)
+        return status;
+    status = take(path, folder, flags, remedy);
     free(path);
     return status;
 }
 
 pd_status pd_lock_take(const char *folder, const char *remedy)
 {
-    return take(folder, O_CREAT, remedy);
+    return take_folder(folder, O_CREAT, remedy);
+}
+
+pd_status pd_lock_take_file(const char *path, const char *remedy)
+{
+    char *lock = NULL;
+    pd_status status = pd_folder_make_above(path);
+    if (status == PD_OK)
+        status = pd_format(&lock, "%s.lock", path);
+    if (status == PD_OK)
+        status = take(lock, path, O_CREAT, remedy);
+    free(lock);
+    return status;
 }
 
 pd_status pd_lock_take_beside(const char *path, const char *remedy)
@@ -172,7 +195,7 @@ pd_status pd_lock_take_beside(const char *path, const char *remedy)
                        : slash == path ? pd_strdup(&folder, "/")
                                        : pd_format(&folder, "%.*s", (int)(slash - path), path);
     if (status == PD_OK)
-        status = take(folder, 0, remedy);
+        status = take_folder(folder, 0, remedy);
     free(folder);
     return status;
 }

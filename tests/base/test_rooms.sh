@@ -8,7 +8,7 @@ rooms=(base kernels nn io exchange data comm metrics train evaluate report cli)
 declare -A home=([cblas.h]=kernels [hdf5.h]=io [mpi.h]=comm [ini.h]=train [cjson/cJSON.h]="exchange report"
                  [zip.h]=exchange [openssl/evp.h]=exchange [onnx.pb-c.h]=exchange [event.pb-c.h]=exchange
                  [protobuf-c/protobuf-c.h]=exchange [stb_image.h]=data [stb_image_resize.h]=data
-                 [stb_image_write.h]=data [csv.h]=data [png.h]=data [jpeglib.h]=data [openjpeg.h]=data [zlib.h]=data
+                 [stb_image_write.h]=data [openssl/hmac.h]=data [csv.h]=data [png.h]=data [jpeglib.h]=data [openjpeg.h]=data [zlib.h]=data
                  [dcmtk/config/osconfig.h]=data)
 bad=0
 complain() {

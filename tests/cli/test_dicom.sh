@@ -70,8 +70,15 @@ h5dump -d /name data.h5 | grep -F '"NORMAL/image2.dcm' >/dev/null || fail "a neu
 pneumo train dense1 --data data.h5 --set data.size=32 --set train.batch=8 --set train.lanes=2 \
     --set evaluate.stress=no --epochs 1 --run run >out3 2>log3 || fail "$(cat log3)"
 [[ -s run/report.html ]] || fail "no report"
+# The part files of a pack that was cut short.
+code=0
+(
+    ulimit -f 200
+    "$PNEUMO_DIST" pack scans -o cut.h5 --size 32
+) >/dev/null 2>log4 || code=$?
+[[ $code == 1 && $(stat -c %s cut.h5.part-0) -gt 100000 ]] || fail "no part files are left: $(cat log4)"
 # The files of h5 are not compressed, so their bytes can be searched.
-for file in data.h5 out log out3 log3 run/*; do
+for file in data.h5 out log out3 log3 run/* cut.h5.part-0 log4; do
     tr '[:upper:]' '[:lower:]' <"$file" >plain
     if grep -aoiF -f secrets plain >found; then
         fail "$file contains $(sort -u found | tr '\n' ' ')"

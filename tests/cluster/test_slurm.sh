@@ -76,7 +76,7 @@ train=(small.ini)
 
 # --- Packing ---
 
-id=$(submit --cpus-per-task=2 slurm/pack.sbatch phantoms --size 32)
+id=$(submit --ntasks=3 --cpus-per-task=1 slurm/pack.sbatch phantoms --size 32)
 finish "$id"
 cmp data.h5 data/chest_xray.h5 || fail "the file of pack.sbatch differs"
 

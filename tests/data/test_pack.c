@@ -289,6 +289,39 @@ static void a_bad_image_is_named_or_left_out(void **state)
     assert_int_equal(result.info.count, IMAGES);
 }
 
+/* After long work an error costs nothing: with the option that it names, packing continues. */
+static void long_work_survives_an_error(void **state)
+{
+    (void)state;
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    char part[160];
+    unsigned char *bytes[2];
+    size_t size[2];
+    snprintf(part, sizeof part, "%s.part-0", output);
+    put("train/PNEUMONIA/person9000_virus_1.jpeg", NULL);
+    options.skip_bad = true;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(pd_file_read(&bytes[0], &size[0], output, 1 << 24), PD_OK);
+    remove(output);
+    options.skip_bad = false;
+    options.keep_seconds = 0;
+    assert_int_equal(pd_pack(&options, &result), PD_FAILED);
+    assert_true(pd_file_exists(part));
+    /* Kept again, since they are of an earlier run. */
+    options.keep_seconds = 60;
+    assert_int_equal(pd_pack(&options, &result), PD_FAILED);
+    assert_true(pd_file_exists(part));
+    options.skip_bad = true;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_false(pd_file_exists(part));
+    assert_int_equal(pd_file_read(&bytes[1], &size[1], output, 1 << 24), PD_OK);
+    assert_int_equal(size[0], size[1]);
+    assert_memory_equal(bytes[0], bytes[1], size[0]);
+    free(bytes[0]);
+    free(bytes[1]);
+}
+
 static void kept_folds_count_patients_in_two(void **state)
 {
     (void)state;
@@ -498,6 +531,7 @@ int main(void)
         TEST(duplicates_are_kept_once_and_join_patients),
         TEST(a_duplicate_under_two_labels_is_refused),
         TEST(a_bad_image_is_named_or_left_out),
+        TEST(long_work_survives_an_error),
         TEST(kept_folds_count_patients_in_two),
         TEST(unknown_patients_are_recorded),
         TEST(near_duplicates_join_patients),

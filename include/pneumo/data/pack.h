@@ -5,6 +5,7 @@
 #include "pneumo/data/folds.h"
 #include "pneumo/data/patient.h"
 #include "pneumo/data/shape.h"
+#include "pneumo/data/team.h"
 #include "pneumo/io/dataset.h"
 
 #include <stdbool.h>
@@ -20,13 +21,15 @@ typedef struct pd_pack_options {
     bool recursive, allow_rest, allow_missing; /* pd_scan_options */
     bool keep_lateral;                         /* pack lateral views too */
     bool skip_bad;                             /* leave out unreadable images */
-    int threads;
+    int threads;                               /* of this rank, that decode images */
+    const pd_team *team;                       /* NULL: this process alone */
+    double keep_seconds; /* if decoding took this long, part files are kept after any error */
 } pd_pack_options;
 
 /* Limits of pd_pack_options.size. */
 enum { PD_PACK_SIZE_MIN = 8, PD_PACK_SIZE_MAX = 2048 };
 
-/* 224 pixels, pd_folds_defaults, one thread per available core. */
+/* 224 pixels, pd_folds_defaults, one thread per available core, one minute of keep_seconds. */
 pd_pack_options pd_pack_defaults(void);
 
 /* What was packed, for the table that the command prints. */
@@ -50,9 +53,15 @@ typedef struct pd_pack_result {
  * number in order of first appearance, and a path that contains what a DICOM file states of its
  * patient (name, ID, birth date, accession number) is stored as "NORMAL/image-000012.dcm". After a
  * failure that file is unchanged. Shows progress. The same folder and options give the same bytes
- * on any number of threads. Warns of images whose patient is unknown, of patients in two folds, and
- * of shapes that separate the classes
- * (pd_shapes_compare): both make figures too good.
+ * on any number of ranks and threads. Warns of images whose patient is unknown, of patients in two
+ * folds, and of shapes that separate the classes (pd_shapes_compare): both make figures too good.
+ *
+ * Collective: the options are the same on all ranks, but for team and threads; *result is set on
+ * rank 0 only, and messages are its own. Every rank decodes some of the images into a part file
+ * beside the output (src/data/parts.h), from which a process that was killed continues with the
+ * same options. Part files are removed when the output is complete, and after an error that a new
+ * try would repeat, unless decoding took keep_seconds; they are kept when the disk or memory is
+ * full. Two processes must not pack to one output at once (pd_lock_take_file).
  *
  * Of exact duplicates (files with the same bytes) the first by name is kept; their patients become
  * one, and their cause UNKNOWN if the names differ in it. Near-duplicates (src/data/near.h) are all

@@ -1,4 +1,4 @@
-/* Locks of folders: one process at a time writes into a run. */
+/* Locks of folders and files: one process at a time writes into a run or to an output. */
 #ifndef PNEUMO_IO_LOCK_H
 #define PNEUMO_IO_LOCK_H
 
@@ -19,6 +19,9 @@ pd_status pd_lock_take(const char *folder, const char *remedy);
 /* The same for the folder of the file `path`, if a process has ever locked that folder and not
  * released it: files elsewhere need no lock. */
 pd_status pd_lock_take_beside(const char *path, const char *remedy);
+
+/* The same for the file `path`, by the file path.lock beside it. Creates the folder. */
+pd_status pd_lock_take_file(const char *path, const char *remedy);
 
 /* Releases all locks of this process and removes their files. */
 void pd_lock_release_all(void);

@@ -1,0 +1,84 @@
+#include "remarks.h"
+
+#include "pneumo/base/log.h"
+
+pd_status pd_remarks_on_patients(const pd_scan *scan, const char *folder, const char *pattern,
+                                 const pd_patient_tally *tally)
+{
+    int64_t unknown = tally->images[PD_PATIENT_UNKNOWN], all = 0;
+    for (int source = 0; source < PD_PATIENT_SOURCES; source++)
+        all += tally->images[source];
+    if (unknown > 0 && pattern != NULL && tally->images[PD_PATIENT_PATTERN] == 0)
+        return pd_fail("%s: the pattern of patients '%s' matches none of the paths, such as %s",
+                       folder, pattern, scan->samples[tally->example[PD_PATIENT_UNKNOWN]].name);
+    if (unknown > 0)
+        pd_log_warn("the patient of %lld of %lld images is unknown, for example of %s: each of "
+                    "them counts as a patient of its own, so images of one patient can be in "
+                    "several folds and figures too good; --patient-pattern REGEX takes the patient "
+                    "from the path",
+                    (long long)unknown, (long long)all,
+                    scan->samples[tally->example[PD_PATIENT_UNKNOWN]].name);
+    return PD_OK;
+}
+
+pd_status pd_remarks_on_leaks(int64_t *leaks, const pd_sample *samples, int64_t count,
+                              const char *groups)
+{
+    int32_t example;
+    pd_status status = pd_folds_leaks(leaks, &example, samples, count);
+    if (status != PD_OK || *leaks == 0)
+        return status;
+    int64_t i = 0;
+    while (samples[i].patient != example)
+        i++;
+    pd_log_warn(
+        "%lld %s have images in two of the folder's own folds, for example that of %s; figures "
+        "will be too good (--folds 70/15/15 keeps each in one fold)",
+        (long long)*leaks, groups, samples[i].name);
+    return PD_OK;
+}
+
+static const char *const empty_fold_means[PD_FOLDS] = {
+    "no model can be trained on this data set",
+    "training on this data set cannot choose a threshold or the best epoch (--val-from-train P "
+    "with "
+    "'--folds keep', or --folds 70/15/15, fills it)",
+    "nothing tells how well a model does on new images"};
+
+void pd_remarks_on_empty_folds(const pd_dataset_info *info)
+{
+    int64_t all[PD_FOLDS];
+    for (int fold = 0; fold < PD_FOLDS; fold++) {
+        all[fold] = info->counts[fold][PD_NORMAL] + info->counts[fold][PD_PNEUMONIA];
+        if (all[fold] == 0)
+            pd_log_warn("the fold %s is empty: %s", pd_fold_names[fold], empty_fold_means[fold]);
+    }
+}
+
+void pd_remarks_on_shapes(const pd_shapes *shapes)
+{
+    bool aspect = shapes->separations[PD_SHAPE_ASPECT].is_shortcut;
+    bool area = shapes->separations[PD_SHAPE_AREA].is_shortcut;
+    if (aspect || area)
+        pd_log_warn(
+            "the classes can be told apart by the %s of the images alone, a shortcut that a "
+            "model can learn instead of the disease; the figures by shape and size in the "
+            "report show whether it does",
+            !area     ? "shape"
+            : !aspect ? "size"
+                      : "shape and size");
+}
+
+void pd_remarks_on_drafts(const pd_draft_counts *counts)
+{
+    if (counts->lateral > 0)
+        pd_log_warn("left out: %lld lateral views; --lateral packs them too",
+                    (long long)counts->lateral);
+    if (counts->other > 0)
+        pd_log_warn("left out: %lld images of other modalities than radiography",
+                    (long long)counts->other);
+    if (counts->named > 0)
+        pd_log_warn("%lld paths contain the name, ID, birth date or accession number of their "
+                    "patient; they are stored as NORMAL/image-000000.dcm and the like",
+                    (long long)counts->named);
+}
