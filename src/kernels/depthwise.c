@@ -401,7 +401,8 @@ PD_INLINE void gradient_chunks(elements of, const lane_gradient *lane, int first
     const int taps = g->kernel_h * g->kernel_w;
     const size_t chunk_sums = (size_t)taps * WIDTH;
     memset(sums, 0, (size_t)(end - first) * chunk_sums * sizeof *sums);
-    for (int row = 0; row < lane->shape->lane_samples * g->out_h; row++) {
+    const int64_t rows = (int64_t)lane->shape->lane_samples * g->out_h;
+    for (int64_t row = 0; row < rows; row++) {
         size_t sample = (size_t)(row / g->out_h) * (size_t)g->h * (size_t)g->w * (size_t)g->c;
         size_t out = (size_t)row * (size_t)g->out_w * (size_t)g->c;
         for (int chunk = first; chunk < end; chunk++) {
@@ -409,7 +410,7 @@ PD_INLINE void gradient_chunks(elements of, const lane_gradient *lane, int first
             float *to = sums + (size_t)(chunk - first) * chunk_sums;
             gradient_line line = {.window = g,
                                   .relu = lane->shape->relu,
-                                  .oy = row % g->out_h,
+                                  .oy = (int)(row % g->out_h),
                                   .x = lane->x,
                                   .dy = lane->dy,
                                   .x_first = (ptrdiff_t)(lane->x_first + sample) + channel,

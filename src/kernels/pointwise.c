@@ -243,7 +243,7 @@ void pd_pointwise_backward_input(const pd_conv_shape *shape, const void *dy, con
 /* One lane's: x [pixels][c], dy [pixels][k] -> dkernel [c][k], dbias [k] or NULL. */
 typedef struct lane_gradient {
     const pd_conv_shape *shape;
-    int pixels;
+    int64_t pixels;
     const void *x, *dy;
     float *dkernel, *dbias;
     float *panel; /* CHUNK_STEPS rows of a panel of dy */
@@ -252,19 +252,20 @@ typedef struct lane_gradient {
 
 /* The pixels of a chunk, as the factors of the tiles' products. */
 typedef struct gradient_chunk {
-    int start, count; /* pixels */
+    int64_t start; /* the first pixel */
+    int count;     /* of pixels */
     bool pairs;
     int steps; /* pixels or pairs of them */
     const float *left;
 } gradient_chunk;
 
 /* Makes the left factor of chunk `chunk` of `chunks`. */
-static gradient_chunk take_chunk(const lane_gradient *lane, int chunk, int chunks)
+static gradient_chunk take_chunk(const lane_gradient *lane, int64_t chunk, int64_t chunks)
 {
     const int c = lane->shape->window.c;
     const bool pairs = takes_pairs(lane->shape->precision, 2);
-    int start = pd_slice_first(lane->pixels, chunk, chunks);
-    int count = pd_slice_first(lane->pixels, chunk + 1, chunks) - start;
+    int64_t start = pd_slice_first(lane->pixels, chunk, chunks);
+    int count = (int)(pd_slice_first(lane->pixels, chunk + 1, chunks) - start);
     gradient_chunk at = {start, count, pairs, pairs ? (count + 1) / 2 : count, lane->left};
     const size_t first = (size_t)start * (size_t)c, size = (size_t)count * (size_t)c;
     if (pairs) {
@@ -350,7 +351,8 @@ void pd_pointwise_backward_kernel(const pd_conv_shape *shape, const void *x, con
     const int lanes = shape->lanes, threads = shape->threads;
     size_t x_lane = (size_t)shape->lane_samples * (size_t)g.h * (size_t)g.w * (size_t)g.c;
     size_t pixels = visited_pixels(&g, shape->lane_samples), dy_lane = pixels * (size_t)shape->k;
-    int chunks = pd_divide_up((int)pixels, takes_pairs(stored, 2) ? 2 * CHUNK_STEPS : CHUNK_STEPS);
+    size_t chunk_pixels = takes_pairs(stored, 2) ? 2 * CHUNK_STEPS : CHUNK_STEPS;
+    int64_t chunks = (int64_t)((pixels + chunk_pixels - 1) / chunk_pixels);
     /* The number of slices gives every thread the same number of them. They cut the gradient, not
      * the sums, so they may depend on the number of threads. */
     int slices = threads / pd_gcd(lanes, threads);
@@ -360,7 +362,7 @@ void pd_pointwise_backward_kernel(const pd_conv_shape *shape, const void *x, con
             float *panel = workspace + (size_t)omp_get_thread_num() * gradient_buffer(shape);
             float *left = panel + panel_size(shape->k);
             lane_gradient of = {.shape = shape,
-                                .pixels = (int)pixels,
+                                .pixels = (int64_t)pixels,
                                 .x = gather(shape, shape->lane_samples,
                                             pd_precision_at(stored, x, (size_t)lane * x_lane),
                                             left + left_size(shape), 1),
@@ -369,7 +371,7 @@ void pd_pointwise_backward_kernel(const pd_conv_shape *shape, const void *x, con
                                 .dbias = dbias != NULL ? dbias + (size_t)lane * stride : NULL,
                                 .panel = panel,
                                 .left = left};
-            for (int chunk = 0; chunk < chunks; chunk++) {
+            for (int64_t chunk = 0; chunk < chunks; chunk++) {
                 gradient_chunk at = take_chunk(&of, chunk, chunks);
                 add_chunk(&of, &at, slice, slices);
             }

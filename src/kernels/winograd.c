@@ -32,7 +32,8 @@ typedef struct wino_pass {
 /* A block of tiles: its transformed inputs and outputs; and the slice of its work that the calling
  * thread does, while other threads do the others. */
 typedef struct wino_block {
-    int first, tiles;
+    int64_t first;
+    int tiles;
     float *input;  /* [position][tile][c, padded] */
     float *output; /* [position][panel][tile][columns of panel] */
     int slice, slices;
@@ -179,11 +180,12 @@ static void wino_store_outputs(const wino_pass *pass, const wino_block *block)
 
 /* The block of tiles from `first` on, at `input` in the workspace. If there are several slices, all
  * threads of the team call it. */
-static void wino_run_block(const wino_pass *pass, int first, float *input, int slice, int slices)
+static void wino_run_block(const wino_pass *pass, int64_t first, float *input, int slice,
+                           int slices)
 {
     const pd_winograd_plan *plan = pass->plan;
     wino_block block = {.first = first,
-                        .tiles = pd_min_int(plan->block, plan->tiles - first),
+                        .tiles = pd_winograd_block_tiles(plan->block, plan->tiles - first),
                         .input = input,
                         .output = input + POSITIONS * pd_winograd_plan_input_step(plan),
                         .slice = slice,
@@ -206,12 +208,12 @@ static void wino_run(const wino_pass *pass, float *blocks)
     {
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
         if (plan->shared) {
-            for (int first = 0; first < plan->tiles; first += plan->block)
+            for (int64_t first = 0; first < plan->tiles; first += plan->block)
                 wino_run_block(pass, first, blocks, thread, threads);
         } else {
             float *own = blocks + (size_t)thread * pd_winograd_plan_block_size(plan);
 #pragma omp for schedule(dynamic)
-            for (int first = 0; first < plan->tiles; first += plan->block)
+            for (int64_t first = 0; first < plan->tiles; first += plan->block)
                 wino_run_block(pass, first, own, 0, 1);
         }
     }

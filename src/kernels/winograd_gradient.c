@@ -19,11 +19,11 @@ typedef struct gradient_plan {
     int c, k;
     int pad_top, pad_left;
     pd_winograd_grid grid;
-    int groups; /* of the c channels, each the rows of a register tile */
-    int padded; /* k, rounded up to whole vectors */
-    int tiles;  /* of a lane */
-    int most;   /* tiles that the workspace holds */
-    int block;  /* tiles that are computed together; sets the order of the sums */
+    int groups;    /* of the c channels, each the rows of a register tile */
+    int padded;    /* k, rounded up to whole vectors */
+    int64_t tiles; /* of a lane */
+    int most;      /* tiles that the workspace holds */
+    int block;     /* tiles that are computed together; sets the order of the sums */
 } gradient_plan;
 
 static gradient_plan gradient_plan_make(const pd_conv_shape *shape)
@@ -40,8 +40,9 @@ static gradient_plan gradient_plan_make(const pd_conv_shape *shape)
     int channels = plan.groups * PD_VECTOR_WIDTH + plan.padded;
     int block = pd_max_int(GRADIENT_TILES, GRADIENT_FLOATS / (POSITIONS * channels));
     /* Two small blocks cost more than one that is too large. */
-    plan.most = pd_min_int(2 * block - 1, plan.tiles);
-    plan.block = pd_divide_up(plan.tiles, pd_max_int(1, plan.tiles / block));
+    plan.most = pd_winograd_block_tiles(2 * block - 1, plan.tiles);
+    int64_t blocks = plan.tiles < block ? 1 : plan.tiles / block;
+    plan.block = (int)((plan.tiles + blocks - 1) / blocks);
     return plan;
 }
 
@@ -76,7 +77,8 @@ typedef struct gradient_lane {
 /* A block of tiles, and the slice of its work that the calling thread does, while other threads do
  * the others. */
 typedef struct gradient_block {
-    int first, tiles;
+    int64_t first;
+    int tiles;
     float *input, *output;
     gradient_mode mode;
     int slice, slices;
@@ -214,9 +216,9 @@ static void gradient_multiply(const gradient_lane *lane, const gradient_block *b
 static void gradient_run_lane(const gradient_lane *lane, float *input, int slice, int slices)
 {
     const gradient_plan *plan = lane->plan;
-    for (int first = 0; first < plan->tiles; first += plan->block) {
+    for (int64_t first = 0; first < plan->tiles; first += plan->block) {
         gradient_block block = {.first = first,
-                                .tiles = pd_min_int(plan->block, plan->tiles - first),
+                                .tiles = pd_winograd_block_tiles(plan->block, plan->tiles - first),
                                 .input = input,
                                 .output = input + gradient_input_size(plan),
                                 .mode = first == 0 ? GRADIENT_STORE : GRADIENT_ADD,

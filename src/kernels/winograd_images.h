@@ -30,9 +30,15 @@ static inline pd_winograd_grid pd_winograd_grid_make(int out_h, int out_w)
     return (pd_winograd_grid){pd_divide_up(out_h, OUTPUT), pd_divide_up(out_w, OUTPUT)};
 }
 
-static inline int pd_winograd_grid_tiles(const pd_winograd_grid *grid)
+static inline int64_t pd_winograd_grid_tiles(const pd_winograd_grid *grid)
 {
-    return grid->rows * grid->columns;
+    return (int64_t)grid->rows * grid->columns;
+}
+
+/* The tiles of a block: `most`, or those that are left if they are fewer. */
+static inline int pd_winograd_block_tiles(int most, int64_t left)
+{
+    return left < most ? (int)left : most;
 }
 
 /* The location of a tile: its sample and its first output. */
@@ -41,11 +47,11 @@ typedef struct pd_winograd_place {
 } pd_winograd_place;
 
 /* Of tile `tile`, counted over all samples. */
-static inline pd_winograd_place pd_winograd_grid_place(const pd_winograd_grid *grid, int tile)
+static inline pd_winograd_place pd_winograd_grid_place(const pd_winograd_grid *grid, int64_t tile)
 {
-    int tiles = pd_winograd_grid_tiles(grid), in_sample = tile % tiles;
-    return (pd_winograd_place){tile / tiles, in_sample / grid->columns * OUTPUT,
-                               in_sample % grid->columns * OUTPUT};
+    int64_t tiles = pd_winograd_grid_tiles(grid), in_sample = tile % tiles;
+    return (pd_winograd_place){(int)(tile / tiles), (int)(in_sample / grid->columns * OUTPUT),
+                               (int)(in_sample % grid->columns * OUTPUT)};
 }
 
 /* The offset of a vector of channels, from `channel` on, of the pixel at `place`. */

@@ -24,7 +24,8 @@ static void plan_cut(pd_winograd_plan *plan)
     int tiles =
         large ? LARGE_BLOCK_TILES : pd_max_int(BLOCK_TILES, BLOCK_FLOATS / (POSITIONS * channels));
     plan->shared = large || plan->tiles < 4 * plan->threads * tiles;
-    plan->block = pd_min_int(plan->shared ? plan->threads * tiles : tiles, plan->tiles);
+    plan->block =
+        pd_winograd_block_tiles(plan->shared ? plan->threads * tiles : tiles, plan->tiles);
 }
 
 pd_winograd_plan pd_winograd_plan_forward(const pd_conv_shape *shape)

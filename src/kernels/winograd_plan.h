@@ -15,9 +15,9 @@ typedef struct pd_winograd_plan {
     int samples, threads;
     pd_precision precision; /* of both sides of the convolution */
     pd_winograd_grid grid;
-    int tiles;   /* of all samples */
-    int block;   /* tiles that are computed together */
-    bool shared; /* threads work on the same block, else each on its own */
+    int64_t tiles; /* of all samples */
+    int block;     /* tiles that are computed together */
+    bool shared;   /* threads work on the same block, else each on its own */
 } pd_winograd_plan;
 
 pd_winograd_plan pd_winograd_plan_forward(const pd_conv_shape *shape);

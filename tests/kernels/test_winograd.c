@@ -1,6 +1,7 @@
 /* Winograd convolution against the plain references, to its stated accuracy, and the same bits for
  * any number of threads, samples and lanes. */
 #include "kernels/conv_reference.h"
+#include "kernels/winograd_plan.h"
 #include "pneumo/base/random.h"
 #include "pneumo/kernels/winograd.h"
 
@@ -288,6 +289,36 @@ static void fewer_samples_need_no_more_workspace(void **state)
     }
 }
 
+/* More than 2^31 tiles are counted in full: the last one is where it belongs, and the workspace is
+ * that of fewer tiles. */
+static void two_to_the_31_tiles_do_not_overflow(void **state)
+{
+    (void)state;
+    enum { SIDE = 224, TILES = (SIDE / 4) * (SIDE / 4), FEW = 1000, MANY = 1000000 };
+    const wino_case at = {SIDE, SIDE, 16, true, 16, 1, MANY};
+    pd_conv_shape many = case_shape(&at, 1, MANY, 2);
+    pd_conv_shape few = many;
+    few.lane_samples = FEW;
+    const pd_winograd_plan plans[] = {pd_winograd_plan_forward(&many),
+                                      pd_winograd_plan_input(&many)};
+    for (int i = 0; i < 2; i++) {
+        const pd_winograd_plan *plan = &plans[i];
+        assert_true(plan->tiles == (int64_t)TILES * MANY && plan->tiles > INT32_MAX);
+        assert_false(plan->shared);
+        pd_winograd_place last = pd_winograd_grid_place(&plan->grid, plan->tiles - 1);
+        assert_int_equal(last.sample, MANY - 1);
+        assert_int_equal(last.y, SIDE - 4);
+        assert_int_equal(last.x, SIDE - 4);
+    }
+    assert_true(pd_winograd_forward_workspace(&many) == pd_winograd_forward_workspace(&few));
+    assert_true(pd_winograd_backward_input_workspace(&many) ==
+                pd_winograd_backward_input_workspace(&few));
+    assert_true(pd_winograd_backward_kernel_workspace(&many) ==
+                pd_winograd_backward_kernel_workspace(&few));
+    assert_int_equal(pd_winograd_block_tiles(56, (int64_t)1 << 32), 56);
+    assert_int_equal(pd_winograd_block_tiles(56, 55), 55);
+}
+
 static void nan_is_not_hidden(void **state)
 {
     (void)state;
@@ -307,6 +338,7 @@ int main(void)
         cmocka_unit_test(bits_do_not_depend_on_threads),
         cmocka_unit_test(bits_do_not_depend_on_batch_or_lanes),
         cmocka_unit_test(fewer_samples_need_no_more_workspace),
+        cmocka_unit_test(two_to_the_31_tiles_do_not_overflow),
         cmocka_unit_test(nan_is_not_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
