@@ -84,6 +84,12 @@ static void print_result(const pd_pack_result *result, const char *output)
     if (result->lateral + result->other > 0)
         printf("           %lld lateral views, %lld of other modalities\n",
                (long long)result->lateral, (long long)result->other);
+    if (result->old > 0)
+        printf("appended   %lld images to %lld\n", (long long)(info->count - result->old),
+               (long long)result->old);
+    if (result->between > 0)
+        printf("           %lld images between patients of two folds left out\n",
+               (long long)result->between);
     printf("copies     %lld pairs of images that are almost the same, %lld of them of two %s\n",
            (long long)result->near_pairs, (long long)result->near_joined,
            pd_patients_noun(info->unknown_patients));
@@ -102,7 +108,8 @@ typedef struct arguments {
     int64_t seed;
 } arguments;
 
-static const arguments defaults = {.pack.size = 224, .seed = 1};
+enum { SEED = 1 };
+static const arguments defaults = {.seed = -1};
 
 static const pd_option options[] = {
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, pack.output), "FILE", "the file to write",
@@ -121,6 +128,14 @@ static const pd_option options[] = {
      "with '--folds keep', move P percent of train's patients to val", .low = 0, .high = 99},
     {"seed", 0, PD_OPTION_INT64, offsetof(arguments, seed), "N",
      "seed of the assignment of patients to folds (default 1)", .low = 0, .high = INT64_MAX},
+    {"append", 'a', PD_OPTION_TEXT, offsetof(arguments, pack.append), "FILE",
+     .help =
+         "a packed data set to put the images behind: it is not decoded again, its patients keep "
+         "their folds, and its size, folds and seed count",
+     .complete = PD_COMPLETE_FILES},
+    {"new-patients", 0, PD_OPTION_FLAG, offsetof(arguments, pack.new_patients), NULL,
+     .help =
+         "with --append: the images show no patient of FILE (if FILE does not tell its patients)"},
     {"labels", 'l', PD_OPTION_TEXT, offsetof(arguments, pack.labels), "FILE",
      .help = "a table (CSV) with the images' labels; DIR then holds the images in any folders",
      .complete = PD_COMPLETE_FILES},
@@ -191,6 +206,22 @@ static pd_status lock_output(pd_comm *comm, const char *output)
     return pd_comm_agree(comm, status);
 }
 
+/* What the packed set says is not asked for. */
+static pd_status check_append(const arguments *given)
+{
+    const char *option = given->folds != NULL                   ? "folds"
+                         : given->pack.folds.shares != 0        ? "shares"
+                         : given->pack.folds.val_from_train > 0 ? "val-from-train"
+                         : given->seed >= 0                     ? "seed"
+                                                                : NULL;
+    if (given->pack.append == NULL)
+        return given->pack.new_patients ? pd_fail_usage("--new-patients requires --append FILE")
+                                        : PD_OK;
+    return option == NULL ? PD_OK
+                          : pd_fail_usage("--append keeps the folds of %s; leave out --%s",
+                                          given->pack.append, option);
+}
+
 static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
     pd_status status = PD_OK;
@@ -203,7 +234,9 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     pack.size = given->pack.size;
     pack.folds.shares = given->pack.folds.shares;
     pack.folds.val_from_train = given->pack.folds.val_from_train;
-    pack.folds.seed = (uint64_t)given->seed;
+    pack.folds.seed = (uint64_t)(given->seed < 0 ? SEED : given->seed);
+    pack.append = given->pack.append;
+    pack.new_patients = given->pack.new_patients;
     memcpy(pack.classes, given->pack.classes, sizeof pack.classes);
     pack.labels = given->pack.labels;
     pack.columns = given->pack.columns;
@@ -220,6 +253,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
                              pack.columns != NULL ? "columns" : "allow-missing");
     if (pack.labels != NULL && pack.recursive)
         return pd_fail_usage("--labels finds images in all folders; leave out --recursive");
+    PD_TRY(check_append(given));
     if (pack.folder[0] == '\0')
         return pd_fail_usage("the folder to pack has an empty name");
     if (pack.folds.val_from_train > 0 && pack.folds.policy != PD_FOLDS_KEEP)
@@ -251,6 +285,7 @@ const pd_command pd_command_pack = {
         "decoded, "
         "which are in part files beside the output (FILE.part-0, ...) until that is complete.",
     .examples = "pneumo-dist pack chest_xray -o data/chest_xray.h5 --folds 70/15/15\n"
+                "pneumo-dist pack new-images -o data/chest_xray.h5 --append data/chest_xray.h5\n"
                 "mpirun -np 8 pneumo-dist pack images -o data/large.h5\n"
                 "pneumo-dist pack images -o data/nih.h5 --labels Data_Entry_2017.csv",
     .operands = {{"DIR", PD_COMPLETE_FOLDERS}},

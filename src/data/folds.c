@@ -143,6 +143,74 @@ cleanup:
     return status;
 }
 
+/* --- Appending --- */
+
+/* Frees the patients without old images to be chosen, and puts their images into train. */
+static pd_status free_new(pd_selection *selection, int64_t old)
+{
+    bool *settled; /* [patient_count] */
+    pd_status status = pd_alloc(&settled, (size_t)selection->patient_count, sizeof *settled);
+    if (status != PD_OK)
+        return status;
+    for (int64_t i = 0; i < old; i++)
+        settled[selection->samples[i].patient] = true;
+    for (int64_t i = old; i < selection->count; i++)
+        if (!settled[selection->samples[i].patient])
+            selection->samples[i].fold = PD_TRAIN;
+    for (int32_t p = 0; p < selection->patient_count; p++) {
+        const pd_patient *patient = &selection->patients[p];
+        selection->weight[p] = settled[p] || patient->both_labels ? 0 : patient->images;
+    }
+    free(settled);
+    return PD_OK;
+}
+
+static int64_t sum_available(const pd_selection *selection, pd_label label)
+{
+    int64_t sum = 0;
+    for (int32_t p = 0; p < selection->patient_count; p++)
+        sum += selection->patients[p].label == label ? selection->weight[p] : 0;
+    return sum;
+}
+
+static pd_status extend_class(pd_selection *selection, pd_label label,
+                              const pd_fold_options *options)
+{
+    int64_t counts[PD_FOLDS][PD_LABELS], images = 0;
+    pd_random random = pd_random_stream(options->seed, PD_PURPOSE_FOLDS, 2, (uint64_t)label);
+    pd_samples_count(counts, selection->samples, selection->count);
+    for (int fold = 0; fold < PD_FOLDS; fold++)
+        images += counts[fold][label];
+    for (int fold = PD_VAL; fold <= PD_TEST; fold++) {
+        int64_t due = options->shares == PD_SHARES_BALANCED
+                          ? percent_of(selection->count, options->ratio[fold], PD_LABELS)
+                          : percent_of(images, options->ratio[fold], 1);
+        int64_t need = due - counts[fold][label], available = sum_available(selection, label);
+        need = need < available ? need : available;
+        pd_status status =
+            need > 0 ? fill_fold(selection, label, (pd_fold)fold, need, &random) : PD_OK;
+        if (status != PD_OK)
+            return status;
+    }
+    return PD_OK;
+}
+
+pd_status pd_folds_extend(pd_sample *samples, int64_t count, int32_t patients, int64_t old,
+                          const pd_fold_options *options)
+{
+    pd_status status;
+    pd_selection selection;
+
+    PD_TRY(pd_selection_create(&selection, samples, count, patients, PD_FOLDS));
+    PD_TRY(free_new(&selection, old));
+    for (int label = 0; label < PD_LABELS; label++)
+        PD_TRY(extend_class(&selection, (pd_label)label, options));
+
+cleanup:
+    pd_selection_free(&selection);
+    return status;
+}
+
 /* --- Policy keep --- */
 
 /* Chooses val_from_train percent of the train fold's patients of one class. */

@@ -39,18 +39,21 @@ pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_dr
         hints[good] =
             (pd_patient_hints){.path = scan->samples[i].name,
                                .table = scan->hints != NULL ? scan->hints[i].patient : NULL,
-                               .file = texts[good]};
+                               .file = texts[good],
+                               .is_uncounted = i < scan->old};
         good++;
     }
     PD_TRY(pd_patients_group(first, causes, tally, rules, hints, good));
     scan->patients = 0;
     for (int64_t i = 0; i < good; i++) {
         pd_sample *sample = &scan->samples[slots[i]];
+        sample->patient = first[i] == i ? scan->patients++ : scan->samples[slots[first[i]]].patient;
+        if (slots[i] < scan->old)
+            continue;
         pd_cause told = scan->hints != NULL ? scan->hints[slots[i]].cause : PD_CAUSE_UNKNOWN;
         sample->cause = sample->label == PD_NORMAL ? PD_CAUSE_NONE
                         : told != PD_CAUSE_UNKNOWN ? told
                                                    : causes[i];
-        sample->patient = first[i] == i ? scan->patients++ : scan->samples[slots[first[i]]].patient;
     }
     for (int source = 0; source < PD_PATIENT_SOURCES; source++)
         if (tally->example[source] >= 0)

@@ -261,14 +261,15 @@ cleanup:
     return status;
 }
 
-pd_status pd_near_search_run(int64_t *searched, const pd_near_search *search, int64_t limit,
+pd_status pd_near_search_run(int64_t *searched, const pd_near_search *search, int64_t first,
+                             int64_t limit,
                              pd_status (*visit)(void *context, const pd_near_pair *pair),
                              void *context)
 {
     pd_status status = PD_OK;
     pd_near_run run = {.search = search, .visit = visit, .context = context};
     int64_t *a = searched;
-    for (*a = 0; *a < search->count && run.visited <= limit; ++*a) {
+    for (*a = first; *a < search->count && run.visited <= limit; ++*a) {
         for (int way = 0; way < 2 * PARTS && !search->plain[*a]; way++) {
             const pd_near_pair pair = {.a = *a, .mirrored = way >= PARTS};
             uint64_t hash = search->hashes[*a];

@@ -58,15 +58,16 @@ typedef struct pd_near_pair {
     bool mirrored; /* the hash of one is close to the mirrored hash of the other */
 } pd_near_pair;
 
-/* Calls visit(context, pair) for every pair of images with hashes within PD_NEAR_DISTANCE, once for
- * each of plain and mirrored, in order of a; stops when it fails and returns its status. Also stops
- * before the image a after whose pairs more than `limit` were visited; *searched is the number of
- * images before that, `count` if all.
+/* Calls visit(context, pair) for every pair of images with hashes within PD_NEAR_DISTANCE and a of
+ * at least `first`, once for each of plain and mirrored, in order of a; stops when it fails and
+ * returns its status. Also stops before the image a after whose pairs more than `limit` were
+ * visited; *searched is the number of images before that, `count` if all.
  *
  * Multi-index hashing (Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with Multi-Index
  * Hashing", CVPR 2012): of four 16-bit parts of hashes at a distance of at most 7, one differs in
  * at most one bit, so only the images with such a part are compared. */
-pd_status pd_near_search_run(int64_t *searched, const pd_near_search *search, int64_t limit,
+pd_status pd_near_search_run(int64_t *searched, const pd_near_search *search, int64_t first,
+                             int64_t limit,
                              pd_status (*visit)(void *context, const pd_near_pair *pair),
                              void *context);
 

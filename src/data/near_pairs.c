@@ -16,7 +16,7 @@ typedef struct finder {
     pd_joins joins;
     pd_scan *scan;
     const pd_draft *drafts;
-    const pd_parts *parts;
+    const pd_pixels *pixels;
     int64_t left; /* whose details are in `a`; -1: none */
     float a[PD_NEAR_BYTES], b[PD_NEAR_BYTES];
 } finder;
@@ -24,7 +24,7 @@ typedef struct finder {
 static pd_status read_details(float *out, const finder *f, int64_t draft)
 {
     uint8_t copy[PD_NEAR_BYTES];
-    pd_status status = pd_parts_read_copy(f->parts, f->drafts[draft].place, copy);
+    pd_status status = pd_pixels_read_copy(copy, f->pixels, &f->drafts[draft]);
     if (status == PD_OK)
         pd_near_details(out, copy);
     return status;
@@ -72,7 +72,7 @@ cleanup:
 }
 
 pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *drafts,
-                             int64_t count, const pd_parts *parts)
+                             int64_t count, const pd_pixels *pixels)
 {
     pd_status status;
     int64_t searched, limit = CANDIDATES * count;
@@ -83,7 +83,7 @@ pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *
 
     *out = (pd_near_pairs){.example = -1};
     PD_TRY(pd_alloc(&f, 1, sizeof *f));
-    *f = (finder){.found = out, .scan = scan, .drafts = drafts, .parts = parts, .left = -1};
+    *f = (finder){.found = out, .scan = scan, .drafts = drafts, .pixels = pixels, .left = -1};
     PD_TRY(pd_joins_create(&f->joins, scan->patients));
     PD_TRY(pd_alloc(&hashes, (size_t)count, sizeof *hashes));
     PD_TRY(pd_alloc(&plain, (size_t)count, sizeof *plain));
@@ -93,7 +93,7 @@ pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *
     }
     PD_TRY(pd_near_search_create(&search, hashes, plain, count));
     limit = limit > CANDIDATES_LEAST ? limit : CANDIDATES_LEAST;
-    PD_TRY(pd_near_search_run(&searched, search, limit, check_pair, f));
+    PD_TRY(pd_near_search_run(&searched, search, scan->old, limit, check_pair, f));
     out->unsearched = count - searched;
     for (int64_t i = 0; i < count; i++) {
         pd_sample *sample = &scan->samples[drafts[i].slot];
@@ -108,6 +108,24 @@ cleanup:
         pd_joins_free(&f->joins);
     free(f);
     return status;
+}
+
+void pd_near_pairs_renumber(pd_near_pairs *pairs, const int64_t *places)
+{
+    int64_t kept = 0, example = pairs->example;
+    pairs->example = -1;
+    for (int64_t i = 0; i < pairs->count; i++) {
+        pd_near_pair pair = pairs->pairs[i];
+        pair.a = places[pair.a];
+        pair.b = places[pair.b];
+        if (pair.a < 0 || pair.b < 0)
+            continue;
+        if (i >= example && example >= 0 && pairs->example < 0)
+            pairs->example = kept;
+        pairs->pairs[kept++] = pair;
+    }
+    pairs->joined = pairs->example < 0 ? 0 : pairs->joined;
+    pairs->count = kept;
 }
 
 void pd_near_pairs_free(pd_near_pairs *pairs)

@@ -4,6 +4,7 @@
 
 #include "draft.h"
 #include "near.h"
+#include "pixels.h"
 
 typedef struct pd_near_pairs {
     pd_near_pair *pairs; /* [count]: indices of drafts */
@@ -13,12 +14,16 @@ typedef struct pd_near_pairs {
     int64_t unsearched; /* images that were not looked at, since too many are alike */
 } pd_near_pairs;
 
-/* Finds the near-duplicates among drafts[count] by their hashes and their small copies in `parts`,
- * and makes their patients in `scan` one. *out is released with pd_near_pairs_free, also after a
- * failure. */
+/* Finds the near-duplicates among drafts[count] by their hashes and their small copies, and makes
+ * their patients in `scan` one. Pairs of two old images (scan->old) are not looked for. *out is
+ * released with pd_near_pairs_free, also after a failure. */
 pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *drafts,
-                             int64_t count, const pd_parts *parts);
+                             int64_t count, const pd_pixels *pixels);
 void pd_near_pairs_free(pd_near_pairs *pairs);
+
+/* Drops the pairs of a draft that is left out, places[draft] == -1, and renumbers the others: draft
+ * i is now places[i]. */
+void pd_near_pairs_renumber(pd_near_pairs *pairs, const int64_t *places);
 
 /* Warns of near-duplicates of two patients, under two labels, and in two folds; `groups` is what
  * patients are called (pd_patients_noun). samples[i] is that of draft i. */

@@ -1,8 +1,10 @@
 #include "pneumo/data/pack.h"
 
+#include "append.h"
 #include "dataset_writer.h"
 #include "draft.h"
 #include "near_pairs.h"
+#include "pixels.h"
 #include "pneumo/base/clock.h"
 #include "pneumo/base/host.h"
 #include "pneumo/base/log.h"
@@ -15,9 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SIZE = 224 };
+
 pd_pack_options pd_pack_defaults(void)
 {
-    return (pd_pack_options){.size = 224,
+    return (pd_pack_options){.size = SIZE,
                              .folds = pd_folds_defaults(),
                              .threads = pd_host_threads(),
                              .keep_seconds = 60};
@@ -25,30 +29,13 @@ pd_pack_options pd_pack_defaults(void)
 
 static pd_status check_options(const pd_pack_options *options)
 {
-    if (options->size < PD_PACK_SIZE_MIN || options->size > PD_PACK_SIZE_MAX)
+    if (options->size != 0 &&
+        (options->size < PD_PACK_SIZE_MIN || options->size > PD_PACK_SIZE_MAX))
         return pd_fail("cannot pack to a size of %d pixels; choose %d to %d", options->size,
                        PD_PACK_SIZE_MIN, PD_PACK_SIZE_MAX);
     if (options->threads < 1)
         return pd_fail("cannot use %d threads; choose 1 or more", options->threads);
     return pd_folds_check(&options->folds);
-}
-
-static void fill_info(pd_dataset_info *info, const pd_pack_options *options, int64_t count,
-                      const pd_patient_tally *tally)
-{
-    info->count = count;
-    info->height = info->width = options->size;
-    info->seed = options->folds.seed;
-    info->unknown_patients = tally->images[PD_PATIENT_UNKNOWN];
-    pd_patients_describe(info->grouping, sizeof info->grouping, tally);
-    snprintf(info->version, sizeof info->version, "%s", PNEUMO_VERSION);
-}
-
-static void describe_folds(pd_pack_result *result, const pd_pack_options *options)
-{
-    pd_dataset_info *info = &result->info;
-    pd_folds_describe(info->fold_policy, sizeof info->fold_policy, &options->folds,
-                      pd_patients_noun(info->unknown_patients), result->leaks);
 }
 
 static pd_status count_samples(pd_pack_result *result, const pd_sample *samples, int64_t count,
@@ -68,26 +55,6 @@ static pd_status count_samples(pd_pack_result *result, const pd_sample *samples,
     return status;
 }
 
-static pd_status scan_folder(pd_scan *scan, const pd_pack_options *options)
-{
-    bool keep = options->folds.policy == PD_FOLDS_KEEP;
-    const pd_scan_options wanted = {.folder = options->folder,
-                                    .classes = {options->classes[0], options->classes[1]},
-                                    .recursive = options->recursive,
-                                    .allow_rest = options->allow_rest,
-                                    .labels = options->labels,
-                                    .columns = options->columns,
-                                    .allow_missing = options->allow_missing,
-                                    .keep_folds = keep};
-    pd_status status =
-        options->labels != NULL ? pd_scan_labels(scan, &wanted) : pd_scan_folder(scan, &wanted);
-    if (status == PD_OK && keep && !scan->has_folds)
-        return pd_fail("%s has no folds of its own to keep (train, val, test); use "
-                       "--folds 70/15/15",
-                       options->folder);
-    return status;
-}
-
 /* What pd_pack works on; all but the parts is rank 0's. */
 typedef struct packer {
     const pd_pack_options *options;
@@ -99,12 +66,35 @@ typedef struct packer {
     pd_sample *samples; /* to pack */
     int32_t patients;
     pd_near_pairs near;
-    bool resumes;    /* there are part files of an earlier run */
-    bool is_writing; /* what fails is the disk or memory, not the images */
-    double started;  /* decoding */
+    pd_append append;
+    pd_fold_options folds; /* the user's, or those of the set to append to */
+    bool resumes;          /* there are part files of an earlier run */
+    bool is_writing;       /* what fails is the disk or memory, not the images */
+    double started;        /* decoding */
 } packer;
 
 /* --- Decoding --- */
+
+static pd_status scan_folder(packer *p)
+{
+    const pd_pack_options *options = p->options;
+    bool keep = p->folds.policy == PD_FOLDS_KEEP;
+    const pd_scan_options wanted = {.folder = options->folder,
+                                    .classes = {options->classes[0], options->classes[1]},
+                                    .recursive = options->recursive,
+                                    .allow_rest = options->allow_rest,
+                                    .labels = options->labels,
+                                    .columns = options->columns,
+                                    .allow_missing = options->allow_missing,
+                                    .keep_folds = keep};
+    pd_status status = options->labels != NULL ? pd_scan_labels(&p->scan, &wanted)
+                                               : pd_scan_folder(&p->scan, &wanted);
+    if (status == PD_OK && keep && !p->scan.has_folds)
+        return pd_fail("%s has no folds of its own to keep (train, val, test); use "
+                       "--folds 70/15/15",
+                       options->folder);
+    return status;
+}
 
 /* Computes the secret from image `i`; false if it cannot be read, or is not the one of the plan. */
 static bool set_secret(pd_parts_plan *plan, const pd_scan *scan, int64_t i, const char *folder)
@@ -141,10 +131,21 @@ static pd_status plan_parts(packer *p, pd_bytes *bytes)
 {
     pd_status status;
     pd_parts_plan plan;
+    int size = p->options->size != 0 ? p->options->size : SIZE;
 
-    PD_TRY(scan_folder(&p->scan, p->options));
+    p->folds = p->options->folds;
+    if (p->options->append != NULL) {
+        const pd_append_options append = {.path = p->options->append,
+                                          .size = p->options->size,
+                                          .patient_pattern = p->options->patient_pattern,
+                                          .new_patients = p->options->new_patients};
+        PD_TRY(pd_append_open(&p->append, &append));
+        p->folds = p->append.folds;
+        size = pd_dataset_get_info(p->append.old)->width;
+    }
+    PD_TRY(scan_folder(p));
     PD_TRY(pd_alloc(&p->drafts, (size_t)p->scan.count, sizeof *p->drafts));
-    PD_TRY(pd_parts_find(&plan, &p->resumes, p->options->output, p->options->size));
+    PD_TRY(pd_parts_find(&plan, &p->resumes, p->options->output, size));
     find_secret(&plan, &p->resumes, &p->scan, p->options->folder);
     PD_TRY(pd_bytes_append(bytes, &plan, sizeof plan));
 
@@ -185,36 +186,92 @@ cleanup:
 
 /* --- From the drafts to the data set; on rank 0. --- */
 
-/* Sets the patients of the drafts and joins those with the same or almost the same images. */
-static pd_status group(packer *p, int64_t *count)
+static void fill_info(pd_dataset_info *info, const packer *p, int64_t count)
+{
+    const pd_patient_tally *tally = &p->result->tally;
+    info->count = count;
+    info->height = info->width = (int)p->parts.plan.header.side;
+    info->seed = p->folds.seed;
+    info->unknown_patients = tally->images[PD_PATIENT_UNKNOWN];
+    pd_patients_describe(info->grouping, sizeof info->grouping, tally);
+    snprintf(info->version, sizeof info->version, "%s", PNEUMO_VERSION);
+}
+
+static void describe_folds(const packer *p)
+{
+    pd_dataset_info *info = &p->result->info;
+    pd_folds_describe(info->fold_policy, sizeof info->fold_policy, &p->folds,
+                      pd_patients_noun(info->unknown_patients), p->result->leaks);
+    size_t used = strlen(info->fold_policy);
+    if (p->append.old != NULL)
+        snprintf(info->fold_policy + used, sizeof info->fold_policy - used, ", appended");
+}
+
+/* Leaves one of each image, of the new ones and of the old ones. */
+static pd_status deduplicate(packer *p, int64_t *count)
 {
     pd_status status;
+    pd_append *append = &p->append;
+    int64_t *duplicates = &p->result->info.duplicates, added = *count - append->count;
     const char *folder = p->options->folder;
+
+    PD_TRY(pd_drafts_deduplicate(p->drafts + append->count, &added, duplicates, &p->scan, folder));
+    *count = append->count + added;
+    if (append->old != NULL) {
+        PD_TRY(pd_append_deduplicate(append, p->drafts, count, duplicates, &p->scan, &p->parts,
+                                     folder));
+        *duplicates += pd_dataset_get_info(append->old)->duplicates;
+    }
+
+cleanup:
+    return status;
+}
+
+/* Sets the patients of the drafts and joins those with the same or almost the same images. */
+static pd_status group(packer *p, const pd_pixels *pixels, int64_t *count)
+{
+    pd_status status;
+    pd_append *append = &p->append;
     pd_patient_tally *tally = &p->result->tally;
     pd_patient_rules *rules = NULL;
 
     PD_TRY(pd_patient_rules_create(&rules, p->options->patient_pattern));
     PD_TRY(pd_drafts_identify(tally, &p->scan, p->drafts, rules));
-    PD_TRY(pd_drafts_deduplicate(p->drafts, count, &p->result->info.duplicates, &p->scan, folder));
+    if (append->old != NULL)
+        PD_TRY(pd_append_identify(append, &p->scan, tally));
+    PD_TRY(deduplicate(p, count));
     PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, *count));
-    PD_TRY(pd_remarks_on_patients(&p->scan, folder, p->options->patient_pattern, tally));
-    PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, *count, &p->parts));
+    PD_TRY(
+        pd_remarks_on_patients(&p->scan, p->options->folder, p->options->patient_pattern, tally));
+    PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, *count, pixels));
+    if (append->old != NULL)
+        PD_TRY(pd_append_settle(append, p->drafts, count, &p->result->between, &p->scan, &p->near));
     p->result->near_pairs = p->near.count;
     p->result->near_joined = p->near.joined;
     PD_TRY(pd_drafts_collect(&p->samples, &p->patients, p->drafts, *count, &p->scan));
-    if (*count == 0)
-        status = pd_fail("%s contains no readable image", folder);
+    if (*count == append->count)
+        status = pd_fail("%s contains no %s image", p->options->folder,
+                         append->old != NULL ? "new readable" : "readable");
 
 cleanup:
     pd_patient_rules_destroy(&rules);
     return status;
 }
 
+static pd_status assign_folds(packer *p, int64_t count)
+{
+    if (p->append.old == NULL)
+        return pd_folds_assign(p->samples, count, p->patients, &p->folds);
+    pd_status status = pd_append_check_names(&p->append, p->samples, count);
+    return status == PD_OK
+               ? pd_folds_extend(p->samples, count, p->patients, p->append.count, &p->folds)
+               : status;
+}
+
 /* Sets everything of the result but the figures of the pixels. */
-static pd_status describe(packer *p)
+static pd_status describe(packer *p, const pd_pixels *pixels)
 {
     pd_status status;
-    const pd_pack_options *options = p->options;
     pd_pack_result *result = p->result;
     int64_t count = p->scan.count;
     const pd_draft_counts counts = pd_drafts_count(p->drafts, count);
@@ -225,17 +282,17 @@ static pd_status describe(packer *p)
     result->named = counts.named;
     result->left_out = p->scan.left_out;
     pd_remarks_on_drafts(&counts);
-    PD_TRY(group(p, &count));
-    status = pd_folds_assign(p->samples, count, p->patients, &options->folds);
+    PD_TRY(group(p, pixels, &count));
+    status = assign_folds(p, count);
     if (status != PD_OK) {
-        pd_error_prefix(status, "%s", options->folder);
+        pd_error_prefix(status, "%s", p->options->folder);
         goto cleanup;
     }
-    fill_info(&result->info, options, count, &result->tally);
+    fill_info(&result->info, p, count);
     const char *groups = pd_patients_noun(result->info.unknown_patients);
     pd_near_pairs_warn(&p->near, p->samples, groups);
     PD_TRY(pd_remarks_on_leaks(&result->leaks, p->samples, count, groups));
-    describe_folds(result, options);
+    describe_folds(p);
     PD_TRY(count_samples(result, p->samples, count, p->patients));
     pd_remarks_on_empty_folds(&result->info);
     PD_TRY(pd_shapes_compare(&result->shapes, p->samples, count));
@@ -248,12 +305,17 @@ static pd_status write(packer *p)
 {
     pd_status status;
     pd_pack_result *result = p->result;
+    const pd_pixels pixels = {
+        .parts = &p->parts, .old = p->append.old, .threads = p->options->threads};
 
     PD_TRY(pd_parts_open_all(&p->parts));
-    PD_TRY(describe(p));
+    if (p->append.old != NULL)
+        PD_TRY(pd_append_join(&p->append, &p->scan, &p->drafts, p->options->threads));
+    result->old = p->append.count;
+    PD_TRY(describe(p, &pixels));
     p->is_writing = true;
-    PD_TRY(pd_dataset_writer_run(&result->info, p->options->output, p->samples, p->drafts,
-                                 &p->parts, p->options->threads));
+    PD_TRY(
+        pd_dataset_writer_run(&result->info, p->options->output, p->samples, p->drafts, &pixels));
     pd_remarks_on_shapes(&result->shapes);
 
 cleanup:
@@ -305,5 +367,6 @@ cleanup:
     pd_near_pairs_free(&p.near);
     pd_parts_close(&p.parts);
     pd_scan_free(&p.scan);
+    pd_append_close(&p.append);
     return status;
 }

@@ -354,6 +354,13 @@ pd_status pd_parts_read(const pd_parts *parts, pd_place place, uint8_t *pixels, 
     return PD_OK;
 }
 
+pd_status pd_parts_read_record(const pd_parts *parts, pd_place place, pd_part_record *record)
+{
+    int problem =
+        move(parts->files[place.part], record, sizeof *record, offset_of(parts, place.slot), false);
+    return problem == 0 ? PD_OK : fail_io(parts, place.part, "read", problem < 0 ? 0 : problem);
+}
+
 pd_status pd_parts_read_copy(const pd_parts *parts, pd_place place, uint8_t *copy)
 {
     off_t at = offset_of(parts, place.slot) + (off_t)sizeof(pd_part_record);

@@ -116,6 +116,9 @@ pd_status pd_parts_open_all(pd_parts *parts);
  * [slot_bytes] is scratch. */
 pd_status pd_parts_read(const pd_parts *parts, pd_place place, uint8_t *pixels, uint8_t *slot);
 
+/* Reads the record of an image. */
+pd_status pd_parts_read_record(const pd_parts *parts, pd_place place, pd_part_record *record);
+
 /* Reads a small copy. */
 pd_status pd_parts_read_copy(const pd_parts *parts, pd_place place, uint8_t *copy);
 

@@ -152,7 +152,7 @@ pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_tally *
         PD_TRY(pd_patient_identify(&keys[i].id, rules, &hints[i]));
         if (causes != NULL)
             causes[i] = keys[i].id.cause;
-        if (tally != NULL)
+        if (tally != NULL && !hints[i].is_uncounted)
             count_source(tally, keys[i].id.source, i);
     }
     qsort(keys, (size_t)count, sizeof *keys, compare_keys);
@@ -174,15 +174,30 @@ const char *pd_patients_noun(int64_t unknown)
     return unknown > 0 ? "groups" : "patients";
 }
 
+static const char *const source_names[PD_PATIENT_UNKNOWN] = {"table", "pattern", "DICOM",
+                                                             "file name"};
+
+void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_t count,
+                           int64_t unknown)
+{
+    int64_t left = count - unknown;
+    for (int source = 0; source < PD_PATIENT_UNKNOWN && left > 0; source++) {
+        if (strstr(grouping, source_names[source]) == NULL)
+            continue;
+        tally->images[source]++;
+        left--;
+    }
+    tally->images[PD_PATIENT_UNKNOWN] += unknown;
+}
+
 void pd_patients_describe(char *text, size_t size, const pd_patient_tally *tally)
 {
-    static const char *const names[PD_PATIENT_UNKNOWN] = {"table", "pattern", "DICOM", "file name"};
     int64_t unknown = tally->images[PD_PATIENT_UNKNOWN];
     int used = 0;
     for (int source = 0; source < PD_PATIENT_UNKNOWN; source++)
         if (tally->images[source] > 0 && used < (int)size)
             used += snprintf(text + used, size - (size_t)used, "%s%s",
-                             used == 0 ? "patient by " : ", ", names[source]);
+                             used == 0 ? "patient by " : ", ", source_names[source]);
     if (used == 0)
         snprintf(text, size, "unknown, each image as one, duplicates as one");
     else if (unknown > 0 && used < (int)size)

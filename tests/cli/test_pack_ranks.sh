@@ -20,6 +20,39 @@ for count in 2 3 5 8; do
 done
 echo "1, 2, 3, 5, 8 ranks: the same file"
 
+# Appending, too, also onto the file itself, and after a stop.
+mkdir -p new/train/NORMAL new/train/PNEUMONIA
+cp -r phantoms old
+for label in NORMAL PNEUMONIA; do
+    find old/train/$label -type f | sort | sed -n '3~4p' | xargs mv -t new/train/$label
+done
+pneumo pack old -o old.h5 --size 96 >/dev/null 2>log || fail "$(cat log)"
+pneumo pack new -o appended.h5 --append old.h5 --threads 1 >one.txt 2>log || fail "$(cat log)"
+grep -qE '^appended +75 images to 225' one.txt || fail "$(cat one.txt)"
+for count in 2 3 5 8; do
+    ranks "$count" pack new -o r.h5 --append old.h5 --threads $((1 + count % 2)) >r.txt 2>log || fail "$(cat log)"
+    cmp appended.h5 r.h5 || fail "another appended file on $count ranks"
+    diff <(grep -v written one.txt) <(grep -v written r.txt) || fail "other results on $count ranks"
+done
+code=0
+(
+    ulimit -f 700
+    "$PNEUMO_DIST" pack new -o r.h5 --append old.h5
+) >/dev/null 2>log || code=$?
+[[ $code == 1 && -e r.h5.part-0 ]] || fail "no part file after a full disk: $(cat log)"
+ranks 2 pack new -o r.h5 --append old.h5 >/dev/null 2>log || fail "$(cat log)"
+grep -q 'continuing: [1-9]' log || fail "$(cat log)"
+cmp appended.h5 r.h5 || fail "another appended file after a full disk"
+pneumo pack new -o old.h5 --append old.h5 >/dev/null 2>log || fail "$(cat log)"
+cmp appended.h5 old.h5 || fail "another file in place"
+code=0
+pneumo pack new -o r.h5 --append old.h5 --seed 3 2>log || code=$?
+[[ $code == 2 ]] || fail "exit code $code for --append and --seed"
+grep -q 'append keeps the folds of old.h5; leave out --seed' log || fail "$(cat log)"
+pneumo pack new -o r.h5 --append old.h5 2>log && fail "nothing new"
+grep -q 'error: new contains no new readable image' log || fail "$(cat log)"
+no_parts "appending"
+echo "1, 2, 3, 5, 8 ranks: the same appended file"
 rm r.h5
 
 # One message, that of one rank: the first bad image by number, although others are bad, too.

@@ -262,7 +262,7 @@ static void the_search_equals_comparing_all(void **state)
         plain[i] = i % 17 == 0;
     }
     assert_int_equal(pd_near_search_create(&search, hashes, plain, HASHES), PD_OK);
-    assert_int_equal(pd_near_search_run(&searched, search, INT64_MAX, note, &seen), PD_OK);
+    assert_int_equal(pd_near_search_run(&searched, search, 0, INT64_MAX, note, &seen), PD_OK);
     assert_int_equal(searched, HASHES);
     for (int a = 0; a < HASHES; a++) {
         for (int b = 0; b < a; b++) {
@@ -278,7 +278,7 @@ static void the_search_equals_comparing_all(void **state)
     assert_true(close > 1000);
     assert_int_equal(seen.count, close);
     seen.count = 0;
-    assert_int_equal(pd_near_search_run(&searched, search, 100, note, &seen), PD_OK);
+    assert_int_equal(pd_near_search_run(&searched, search, 0, 100, note, &seen), PD_OK);
     assert_in_range(searched, 1, HASHES - 1);
     assert_in_range(seen.count, 101, close);
     pd_near_search_destroy(&search);

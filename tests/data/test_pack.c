@@ -500,8 +500,8 @@ static void invalid_options_are_refused(void **state)
     options.folds.ratio[PD_TEST] = 30;
     refuse(&options, "add up to 100");
     options = make_options();
-    options.size = 0;
-    refuse(&options, "size of 0");
+    options.size = PD_PACK_SIZE_MIN - 1;
+    refuse(&options, "size of 7");
     options = make_options();
     options.folds.shares = PD_SHARES_BALANCED;
     memcpy(options.folds.ratio, (int[]){20, 40, 40}, sizeof options.folds.ratio);

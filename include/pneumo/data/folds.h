@@ -45,6 +45,14 @@ pd_status pd_folds_check(const pd_fold_options *options);
 pd_status pd_folds_assign(pd_sample *samples, int64_t count, int32_t patients,
                           const pd_fold_options *options);
 
+/* Assigns the folds of a set that samples[old, count) are appended to. Patients with images among
+ * the first `old` samples keep the fold of these, which their new images must have already; other
+ * patients are assigned so that val and test come as near to the shares of policy split as the old
+ * folds and the new patients allow; train gets the rest. A pure function of the samples and the
+ * options. */
+pd_status pd_folds_extend(pd_sample *samples, int64_t count, int32_t patients, int64_t old,
+                          const pd_fold_options *options);
+
 /* Counts the patients with images in more than one fold (0 after policy split). *example is the
  * lowest numbered of them, -1 if there are none. Patient numbers start at 0 and may have gaps. */
 pd_status pd_folds_leaks(int64_t *out, int32_t *example, const pd_sample *samples, int64_t count);

@@ -12,10 +12,14 @@
 
 typedef struct pd_pack_options {
     const char *folder, *output;
-    int size; /* side of the packed images in pixels */
+    int size; /* side of the packed images in pixels; 0: 224, or that of the set to append to */
     pd_fold_options folds;
     /* Folders or findings of the classes (pd_scan_options); NULL: the known ones. */
     const char *classes[PD_LABELS];
+    /* A packed set whose images come first, and whose size and folds count; NULL:
+     * none. */
+    const char *append;
+    bool new_patients;            /* the images show none of the patients of that set */
     const char *labels, *columns; /* of a table (pd_scan_options); NULL: folders are classes */
     const char *patient_pattern;  /* pd_patient_rules_create; NULL: none */
     bool recursive, allow_rest, allow_missing; /* pd_scan_options */
@@ -36,6 +40,8 @@ pd_pack_options pd_pack_defaults(void);
 typedef struct pd_pack_result {
     pd_dataset_info info;
     int64_t bad;            /* left out by skip_bad */
+    int64_t old;            /* of the set that was appended to */
+    int64_t between;        /* left out, since they would make patients of two old folds one */
     int64_t lateral;        /* lateral views left out, by what DICOM files state */
     int64_t other;          /* left out because their files state another modality */
     int64_t named;          /* packed under another name, since their paths named the patient */
@@ -55,6 +61,10 @@ typedef struct pd_pack_result {
  * failure that file is unchanged. Shows progress. The same folder and options give the same bytes
  * on any number of ranks and threads. Warns of images whose patient is unknown, of patients in two
  * folds, and of shapes that separate the classes (pd_shapes_compare): both make figures too good.
+ *
+ * With options->append, the result is the set of that name with the new images behind its own. Old
+ * patients keep their folds, and new images of theirs follow; options->folds is not used. It may be
+ * the output itself.
  *
  * Collective: the options are the same on all ranks, but for team and threads; *result is set on
  * rank 0 only, and messages are its own. Every rank decodes some of the images into a part file

@@ -8,6 +8,7 @@
 
 #include "pneumo/io/dataset.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef enum pd_patient_source {
@@ -24,6 +25,7 @@ typedef struct pd_patient_hints {
     const char *path;  /* of the file, with the folders that its name is unique in */
     const char *table; /* the patient by the table of labels */
     const char *file;  /* the patient by the file itself (pd_image.patient) */
+    bool is_uncounted; /* not part of the tally */
 } pd_patient_hints;
 
 /* The patient and cause of an image. */
@@ -64,6 +66,12 @@ typedef struct pd_patient_tally {
 pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_tally *tally,
                             const pd_patient_rules *rules, const pd_patient_hints *hints,
                             int64_t count);
+
+/* Adds `count` images of a packed set to the tally, `unknown` of them without a known patient;
+ * `grouping` is what pd_patients_describe wrote of them. It does not tell how many images each
+ * source identified, so each source that it names counts once. */
+void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_t count,
+                           int64_t unknown);
 
 /* What the groups are called: "patients", or "groups" if the patient of an image is unknown. */
 const char *pd_patients_noun(int64_t unknown);
