@@ -13,6 +13,7 @@
     X(pack)                                                                                        \
     X(synth)                                                                                       \
     X(train)                                                                                       \
+    X(watch)                                                                                       \
     X(evaluate)                                                                                    \
     X(predict)                                                                                     \
     X(calibrate)                                                                                   \

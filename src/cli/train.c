@@ -13,6 +13,7 @@
 #include "pneumo/report/model_card.h"
 #include "pneumo/report/report.h"
 #include "pneumo/report/score_file.h"
+#include "pneumo/train/run_status.h"
 #include "pneumo/train/threads.h"
 #include "train.h"
 
@@ -56,6 +57,7 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
 {
     pd_status status = PD_OK;
     pd_evaluation *evaluation = NULL;
+    bool first = pd_comm_rank(comm) == 0;
     const pd_evaluate_options options = {.checkpoints = &path,
                                          .checkpoint_count = 1,
                                          .data = job->file,
@@ -64,9 +66,11 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
                                          .stress = job->stress,
                                          .by_training = true,
                                          .threads = threads};
+    if (first)
+        pd_run_status_enter(job->folder, PD_RUN_EVALUATING);
     PD_TRY(pd_evaluate(&evaluation, comm, &options));
     pd_comm_set_position(comm, "writing the report");
-    if (pd_comm_rank(comm) == 0) {
+    if (first) {
         pd_results *results = pd_evaluation_results(evaluation);
         results->epochs = trained->epochs;
         results->seconds = trained->images_per_second > 0 ? trained->seconds : (double)NAN;
@@ -80,6 +84,8 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
     }
     status = pd_comm_agree(comm, status);
 cleanup:
+    if (first)
+        pd_run_status_enter(job->folder, status == PD_OK ? PD_RUN_FINISHED : PD_RUN_FAILED);
     pd_evaluation_destroy(&evaluation);
     return status;
 }
@@ -177,9 +183,8 @@ const pd_command pd_command_train = {
     PD_DEFAULT_JOB
         "), on its packed data set; then evaluates its best checkpoint on the test fold, and on "
         "changed images of the validation fold. Writes last.h5, previous.h5, best.h5, history.csv, "
-        "time.csv, report.json, report.html, model-card.md and scores.csv into the run's folder, "
-        "which "
-        "run.lock keeps for this process as long as it lives.",
+        "status.csv, time.csv, report.json, report.html, model-card.md and scores.csv into the "
+        "run's folder, which run.lock keeps for this process as long as it lives.",
     .examples =
         "mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set train.learning_rate=5e-4\n"
         "pneumo-dist train cnn-deep --cross 5 --run runs/five",

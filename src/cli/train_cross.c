@@ -9,6 +9,7 @@
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
 #include "pneumo/io/lock.h"
+#include "pneumo/train/run_status.h"
 #include "train.h"
 
 #include <math.h>
@@ -82,6 +83,8 @@ static pd_status train_part(cross_run *cross, int part)
     if (status == PD_STOPPED)
         pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job.folder);
     PD_TRY(status);
+    if (pd_comm_rank(cross->comm) == 0)
+        pd_run_status_enter(job.folder, PD_RUN_FINISHED);
     pd_stop_resume();
     cross->trained.seconds += result.seconds;
     cross->trained.images_per_second += result.images_per_second * result.seconds;

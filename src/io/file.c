@@ -349,24 +349,40 @@ pd_status pd_file_write(const char *path, const void *bytes, size_t size)
     return pd_file_replace(path, NULL, bytes, size);
 }
 
+/* Writes the bytes to the temporary file of `path`. */
+static pd_status fill(const char *temporary, const char *path, const void *bytes, size_t size)
+{
+    int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int problem = file < 0 ? errno : write_all(file, bytes, size);
+    /* Network file systems report a full disk at close. */
+    if (file >= 0 && close(file) != 0 && problem == 0)
+        problem = errno;
+    return problem == 0 ? PD_OK : pd_fail("%s: cannot write: %s", path, strerror(problem));
+}
+
+pd_status pd_file_publish(const char *path, const void *bytes, size_t size)
+{
+    char *temporary = NULL;
+    pd_status status = PD_OK;
+    PD_TRY(pd_file_temporary(&temporary, path));
+    PD_TRY(fill(temporary, path, bytes, size));
+    if (rename(temporary, path) != 0)
+        status = pd_fail("%s: cannot write: %s", path, strerror(errno));
+    else
+        pd_stop_keep_file(temporary);
+cleanup:
+    if (status != PD_OK && temporary != NULL)
+        pd_file_discard(temporary);
+    free(temporary);
+    return status;
+}
+
 pd_status pd_file_replace(const char *path, const char *kept, const void *bytes, size_t size)
 {
     pd_status status = PD_OK;
     char *temporary = NULL;
     PD_TRY(pd_file_temporary(&temporary, path));
-    int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (file < 0) {
-        status = pd_fail("%s: cannot write: %s", path, strerror(errno));
-        goto cleanup;
-    }
-    int problem = write_all(file, bytes, size);
-    /* Network file systems report a full disk at close. */
-    if (close(file) != 0 && problem == 0)
-        problem = errno;
-    if (problem != 0) {
-        status = pd_fail("%s: cannot write: %s", path, strerror(problem));
-        goto cleanup;
-    }
+    PD_TRY(fill(temporary, path, bytes, size));
     status = commit(temporary, path, kept);
 
 cleanup:

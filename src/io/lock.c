@@ -45,22 +45,51 @@ static bool is_held(const char *path)
     return false;
 }
 
-/* The message for a lock that another process has, from what that process wrote into the file. */
-static pd_status fail_in_use(const char *what, int file, const char *remedy)
+/* Reads what the holder wrote into the file. */
+static void read_holder(pd_lock_holder *out, int file)
 {
-    char content[CONTENT_BYTES], command[COMMAND_BYTES], host[256], since[64];
-    long process;
+    char content[CONTENT_BYTES];
     ssize_t size = pread(file, content, sizeof content - 1, 0);
     content[size > 0 ? size : 0] = '\0';
     pd_text_make_utf8(content);
-    if (sscanf(content, "command %255[^\n]\nhost %255[^\n]\nprocess %ld\nsince %63[^\n]", command,
-               host, &process, since) != 4)
+    out->named = sscanf(content, "command %255[^\n]\nhost %255[^\n]\nprocess %ld\nsince %63[^\n]",
+                        out->command, out->host, &out->process, out->since) == 4;
+    pd_text_make_printable(out->command);
+    pd_text_make_printable(out->host);
+    pd_text_make_printable(out->since);
+}
+
+/* The message for a lock that another process has. */
+static pd_status fail_in_use(const char *what, int file, const char *remedy)
+{
+    pd_lock_holder holder = {.exists = true};
+    read_holder(&holder, file);
+    if (!holder.named)
         return pd_fail("%s is in use by another process: %s", what, remedy);
-    pd_text_make_printable(command);
-    pd_text_make_printable(host);
-    pd_text_make_printable(since);
-    return pd_fail("%s is in use by '%s', process %ld on %s, since %s: %s", what, command, process,
-                   host, since, remedy);
+    return pd_fail("%s is in use by '%s', process %ld on %s, since %s: %s", what, holder.command,
+                   holder.process, holder.host, holder.since, remedy);
+}
+
+pd_status pd_lock_query(pd_lock_holder *out, const char *folder)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    pd_status status = PD_OK;
+    char *path = NULL;
+    *out = (pd_lock_holder){.exists = false};
+    PD_TRY(pd_format(&path, "%s/%s", folder, lock_name));
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            status = pd_fail("%s: cannot open: %s", path, strerror(errno));
+        goto cleanup;
+    }
+    out->exists = true;
+    out->held = fcntl(file, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+    read_holder(out, file);
+    close(file);
+cleanup:
+    free(path);
+    return status;
 }
 
 /* Writes this process' command line, without the folder of the program. */

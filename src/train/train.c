@@ -8,6 +8,7 @@
 
 #include "audit.h"
 #include "batch.h"
+#include "live.h"
 #include "not_finite.h"
 #include "save.h"
 #include "start.h"
@@ -57,6 +58,7 @@ static pd_status take_step(pd_trainer *trainer)
     state->epoch_loss_sum += loss;
     state->epoch_norm_sum += norm;
     trainer->images_seen += trainer->job->sampling.batch;
+    pd_live_step(trainer, rate);
     if (trainer->job->audit_steps > 0 && state->step % trainer->job->audit_steps == 0)
         status = pd_audit(&trainer->step, state->epoch, state->step);
     return status;
@@ -139,6 +141,7 @@ static pd_status end_epoch(pd_trainer *trainer, double seconds)
                                                            pd_lanes_epoch_steps(trainer->lanes));
     pd_validation validation;
     pd_comm_set_position(trainer->comm, "epoch %lld, validation", (long long)state->epoch + 1);
+    pd_live_enter(trainer, PD_RUN_VALIDATING);
     pd_status status = pd_trainer_validate(trainer, &validation);
     if (status == PD_STOPPED) {
         status = pd_trainer_save(trainer, false);
@@ -213,6 +216,7 @@ static pd_status train_epoch(pd_trainer *trainer)
      * of its last step. */
     if (state->epoch_step < steps)
         PD_TRY(enter_stage(trainer));
+    pd_live_enter(trainer, PD_RUN_TRAINING);
     char label[48], note[64];
     pd_progress progress;
     snprintf(label, sizeof label, "epoch %lld/%d", (long long)state->epoch + 1,
@@ -311,6 +315,7 @@ pd_status pd_train(const pd_run_options *options, pd_train_result *result)
     PD_TRY(pd_trainer_start(&trainer, options));
     pd_stop_defer("saving, then stopping");
     announce(&trainer);
+    pd_live_enter(&trainer, PD_RUN_TRAINING);
     int64_t first_epoch = trainer.checkpoint.state.epoch;
     while (!trainer.checkpoint.state.finished && status == PD_OK)
         status = train_epoch(&trainer);
@@ -323,6 +328,7 @@ pd_status pd_train(const pd_run_options *options, pd_train_result *result)
     result->images_per_second =
         trainer.images_seen == 0 ? (double)NAN : (double)trainer.images_seen / trainer.seconds;
 cleanup:
+    pd_live_end(&trainer, status);
     pd_trainer_release(&trainer);
     return status;
 }

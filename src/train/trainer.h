@@ -6,9 +6,20 @@
 #include "pneumo/data/images.h"
 #include "pneumo/data/lanes.h"
 #include "pneumo/data/mixup.h"
+#include "pneumo/train/run_status.h"
 #include "pneumo/train/scorer.h"
 #include "pneumo/train/step.h"
 #include "run_files.h"
+
+/* What is published of the run; see live.h. Times are those of pd_clock_now. */
+typedef struct pd_live {
+    pd_run_status status;
+    double written_at;
+    double entered_at;         /* when the phase began */
+    double validation_seconds; /* of the last validation and what follows; 0: none yet */
+    int64_t first_step;        /* of this process in the epoch */
+    bool broken;               /* it cannot be written */
+} pd_live;
 
 typedef struct pd_trainer {
     const pd_job *job;      /* borrowed */
@@ -47,9 +58,10 @@ typedef struct pd_trainer {
     char remark[128];        /* the last one of pd_validation */
     int64_t events_epoch;    /* the last one in TensorBoard's file */
     double epoch_speed;      /* images per second of this process in the epoch; NAN: none */
-    double saved_at;         /* clock of the last checkpoint */
-    bool last_unreadable;    /* the run continued from previous.h5, which must not be replaced by
-                                the unreadable last.h5 */
+    pd_live live;
+    double saved_at;      /* clock of the last checkpoint */
+    bool last_unreadable; /* the run continued from previous.h5, which must not be replaced by
+                             the unreadable last.h5 */
 
     /* Over all processes of this run, as in time.csv: */
     double seconds;      /* of training, up to the last checkpoint */

@@ -44,7 +44,11 @@ pd_status pd_file_commit(const char *temporary, const char *path);
 /* Writes the bytes to `path` atomically, through a temporary file. */
 pd_status pd_file_write(const char *path, const void *bytes, size_t size);
 
-/* The same, and keeps the previous file of `path` at `kept`, in the same folder; `kept` is
+/* The same, but not flushed to disk: cheap, for what is worthless after a crash of the host. A
+ * killed process can leave a temporary file, which the next pd_file_write of the path removes. */
+pd_status pd_file_publish(const char *path, const void *bytes, size_t size);
+
+/* As pd_file_write, and keeps the previous file of `path` at `kept`, in the same folder; `kept` is
  * unchanged if there is no previous file. A kill at any instant leaves the old or the new bytes at
  * `path`, and at `kept` its own or the old bytes of `path`. On file systems without hard links,
  * `path` does not exist for an instant in which `kept` already has the old bytes. */

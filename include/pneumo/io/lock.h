@@ -4,6 +4,8 @@
 
 #include "pneumo/base/status.h"
 
+#include <stdbool.h>
+
 /* Locks `folder`, which must exist, for this process until it ends or calls pd_lock_release_all;
  * does nothing if this process has it. If another process has it, on this host or another, fails
  * with a message that says which, since when, and `remedy`. Not for several threads.
@@ -22,6 +24,18 @@ pd_status pd_lock_take_beside(const char *path, const char *remedy);
 
 /* The same for the file `path`, by the file path.lock beside it. Creates the folder. */
 pd_status pd_lock_take_file(const char *path, const char *remedy);
+
+/* Who locks a folder, or did. */
+typedef struct pd_lock_holder {
+    bool exists; /* there is a lock file; of a process that was killed, it stays */
+    bool held;   /* by a process that lives */
+    bool named;  /* the following are known: */
+    char command[256], host[256], since[64];
+    long process;
+} pd_lock_holder;
+
+/* Looks at the lock of `folder` without taking it. Fails if the file cannot be read. */
+pd_status pd_lock_query(pd_lock_holder *out, const char *folder);
 
 /* Releases all locks of this process and removes their files. */
 void pd_lock_release_all(void);

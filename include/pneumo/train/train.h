@@ -13,10 +13,10 @@ typedef struct pd_train_result {
 } pd_train_result;
 
 /* Trains the job on its data set and writes folder/last.h5, previous.h5 (the last.h5 before),
- * best.h5, history.csv and time.csv. Rank 0 keeps the folder locked (pd_lock_take). All ranks
- * return the same status: PD_STOPPED when a signal ended training after saving. After PD_OK, call
- * pd_stop_resume: signals are deferred. An error on one rank in the middle of a step ends all
- * ranks. Collective. */
+ * best.h5, history.csv, status.csv, time.csv and with run.tensorboard an event file. Rank 0 keeps
+ * the folder locked (pd_lock_take). All ranks return the same status: PD_STOPPED when a signal
+ * ended training after saving. After PD_OK, call pd_stop_resume: signals are deferred. An error on
+ * one rank in the middle of a step ends all ranks. Collective. */
 pd_status pd_train(const pd_run_options *options, pd_train_result *result);
 
 #endif
