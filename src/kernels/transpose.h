@@ -26,8 +26,8 @@ PD_INLINE void pd_transpose_square(const float *from, size_t stride, float *to, 
             if (i & half)
                 continue;
             pd_vector above = rows[i], below = rows[i + half];
-            rows[i] = __builtin_shuffle(above, below, upper);
-            rows[i + half] = __builtin_shuffle(above, below, lower);
+            rows[i] = pd_vector_shuffle(above, below, upper);
+            rows[i + half] = pd_vector_shuffle(above, below, lower);
         }
     }
     for (size_t i = 0; i < WIDTH; i++)

@@ -24,6 +24,20 @@ typedef float pd_vector __attribute__((vector_size(sizeof(float) * PD_VECTOR_WID
 /* The result of comparing two vectors: -1 where the comparison holds, else 0. */
 typedef int pd_vector_mask __attribute__((vector_size(sizeof(int) * PD_VECTOR_WIDTH)));
 
+/* The values of `a` and `b`, in a row, that `places` names. */
+PD_INLINE pd_vector pd_vector_shuffle(pd_vector a, pd_vector b, pd_vector_mask places)
+{
+#if defined(__clang__)
+    /* It has a shuffle by constants only. */
+    pd_vector out;
+    for (int i = 0; i < PD_VECTOR_WIDTH; i++)
+        out[i] = places[i] < PD_VECTOR_WIDTH ? a[places[i]] : b[places[i] - PD_VECTOR_WIDTH];
+    return out;
+#else
+    return __builtin_shuffle(a, b, places);
+#endif
+}
+
 /* The values where the mask is set, 0 elsewhere. */
 PD_INLINE pd_vector pd_vector_select(pd_vector_mask mask, pd_vector values)
 {
