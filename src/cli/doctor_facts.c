@@ -1,14 +1,12 @@
 #include "doctor_facts.h"
 
-#include "pneumo/base/clock.h"
-#include "pneumo/base/memory.h"
+#include "peaks.h"
 #include "pneumo/comm/launcher.h"
 #include "pneumo/io/storage.h"
 #include "pneumo/kernels/blas.h"
 #include "pneumo/kernels/instructions.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* FNV-1a (Fowler, Noll, Vo) of the program's own file: enough to distinguish builds. */
@@ -22,31 +20,6 @@ static uint64_t digest_program(void)
         digest = (digest ^ (uint64_t)byte) * 0x100000001b3u;
     fclose(in);
     return digest;
-}
-
-/* Measures the GFLOP/s of square matrix products, one per thread at a time. */
-static double time_products(int threads)
-{
-    enum { SIDE = 384, WARM = 2 };
-    const double least = 0.2, floats = 3.0 * SIDE * SIDE;
-    float *all = NULL;
-    double start = 0, seconds = 0;
-    int rounds = 0;
-    if (pd_alloc(&all, (size_t)threads * (size_t)floats, sizeof *all) != PD_OK)
-        return 0;
-    while (seconds < least) {
-        if (rounds == WARM)
-            start = pd_clock_now();
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-        for (int i = 0; i < threads; i++) {
-            float *a = all + (size_t)i * (size_t)floats, *b = a + SIDE * SIDE, *c = b + SIDE * SIDE;
-            pd_gemm(false, false, SIDE, SIDE, SIDE, 1, a, SIDE, b, SIDE, 0, c, SIDE);
-        }
-        rounds++;
-        seconds = rounds > WARM ? pd_clock_now() - start : 0;
-    }
-    free(all);
-    return 2e-9 * SIDE * SIDE * SIDE * threads * (rounds - WARM) / seconds;
 }
 
 static void copy(char *to, size_t size, const char *from)
@@ -76,7 +49,8 @@ void pd_facts_look(pd_facts *out, const pd_comm *comm, int threads)
     pd_host_cores(&out->cores);
     pd_launcher_advise(out->advice, sizeof out->advice, pd_comm_get_cores(comm).launcher, threads);
     out->limits = pd_host_query("");
-    out->gflops = time_products(threads);
+    enum { SIDE = 384 };
+    out->gflops = pd_peaks_gflops(SIDE, threads);
 }
 
 bool pd_facts_leads_host(const pd_facts *facts, int rank)

@@ -287,13 +287,43 @@ void pd_network_profile(pd_network *network, pd_layer_times *times)
     network->times = times;
 }
 
+/* Whether backward computes the gradient of the layer's input number `which`. */
+static bool has_input_gradient(const pd_network *network, const pd_node *node, int which)
+{
+    int input = node->input[which];
+    return input != PD_NETWORK_INPUT && network->nodes[input - 1].has_gradient;
+}
+
 void pd_network_flops(const pd_network *network, int index, double *forward, double *backward)
 {
     const pd_node *node = &network->nodes[index];
     int gradients = node->trainable > 0;
     for (int i = 0; i < node->layer.type->inputs; i++)
-        gradients +=
-            node->input[i] != PD_NETWORK_INPUT && network->nodes[node->input[i] - 1].has_gradient;
+        gradients += has_input_gradient(network, node, i);
     *forward = node->layer.flops;
     *backward = gradients * node->layer.flops;
+}
+
+void pd_network_bytes(const pd_network *network, int index, double samples, double lanes,
+                      double *forward, double *backward)
+{
+    const pd_node *node = &network->nodes[index];
+    const pd_layer *layer = &node->layer;
+    const double trainable = (double)node->trainable * sizeof(float);
+    double element = samples * (double)pd_precision_bytes(layer->precision);
+    double out = element * (double)pd_shape_size(layer->out), weights = 0;
+    *forward = out;
+    *backward = out + (layer->keeps_output ? out : 0) + lanes * trainable;
+    for (int i = 0; i < layer->param_count; i++)
+        weights += (double)(pd_param_size(&layer->params[i]) * sizeof(float));
+    bool passes_on = false;
+    for (int i = 0; i < layer->type->inputs; i++) {
+        double in = element * (double)pd_shape_size(layer->in[i]);
+        bool gradient = has_input_gradient(network, node, i);
+        *forward += in;
+        *backward += (layer->keeps_input ? in : 0) + (gradient ? in : 0);
+        passes_on |= gradient;
+    }
+    *forward += weights;
+    *backward = node->backward ? *backward + (passes_on ? weights : 0) : 0;
 }

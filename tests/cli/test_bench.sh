@@ -13,6 +13,20 @@ for job in mlp2 cnn-deep; do
         fail "$job on 2 ranks: $(cat ../log)"
     pneumo bench $job.ini "${small[@]}" >../$job.table 2>../log || fail "$job: $(cat ../log)"
 done
+for count in 1 2; do
+    ranks $count bench cnn-deep.ini "${small[@]}" --layers --json >../layers.$count 2>../log ||
+        fail "--layers on $count ranks: $(cat ../log)"
+done
+pneumo bench cnn-deep.ini "${small[@]}" --set model.precision=bf16 --layers --json >../layers.half 2>../log ||
+    fail "--layers in bf16: $(cat ../log)"
+pneumo bench cnn-deep.ini "${small[@]}" --layers >../layers.table 2>../log || fail "--layers: $(cat ../log)"
+for options in "" "--set model.precision=bf16" "--batch 3 --set train.lanes=1"; do
+    pneumo bench cnn-deep.ini "${small[@]}" $options --inference --json >>../inference 2>../log ||
+        fail "--inference $options: $(cat ../log)"
+done
+pneumo bench cnn-deep.ini "${small[@]}" --inference >../inference.table 2>../log || fail "$(cat ../log)"
+! ranks 2 bench cnn-deep.ini "${small[@]}" --inference >../out 2>../log || fail "--inference on 2 ranks"
+grep -q "leave out mpirun" ../log || fail "--inference on 2 ranks: $(cat ../log)"
 frozen=(--set model.freeze=base)
 pneumo bench cnn-deep.ini "${small[@]}" "${frozen[@]}" --json >../frozen.1 2>../log || fail "$(cat ../log)"
 pneumo bench cnn-deep.ini "${small[@]}" "${frozen[@]}" >../frozen.table 2>../log || fail "$(cat ../log)"
@@ -104,6 +118,65 @@ def check_table(job):
     assert len(table) == 2 + len(EXPECTED[job]) and len({len(line) for line in table}) == 1, table
 
 
+def expected_bytes(ranks, element):
+    """Of the layers of cnn-deep: (forward, backward) by the definition in network.h, from the layers'
+    shapes alone. The network is made of convolutions without bias, each with a normalisation."""
+    lanes, side, c = 8, SIZE, 3
+    for block, width in enumerate((24, 48, 96, 160, 256)):
+        for k in (width, width):
+            x, y = (element * BATCH * side * side * n for n in (c, k))
+            weights = 4 * 9 * c * k
+            first = c == 3
+            yield (x + y + ranks * weights,
+                   2 * x + y - (x if first else 0) + lanes * weights + (0 if first else ranks * weights))
+            c = k
+        side //= 2
+
+
+def check_layers(name, ranks, element=4):
+    figures = json.loads(open(name).read())
+    peaks, layers = figures["peaks"], figures["layers"]
+    assert peaks["gflops"] > 0.1 and peaks["gbytes"] > 0.05, peaks
+    assert len({at["name"] for at in layers}) == len(layers) == 27, layers
+    for kind, of in figures["kinds"].items():
+        same_kind = [at for at in layers if at["kind"] == kind]
+        assert len(same_kind) == of["layers"], (kind, of)
+        for way in ("forward", "backward"):
+            seconds = sum(at[way]["seconds"] for at in same_kind)
+            if kind != "lane fold":
+                same(seconds, of[way])
+            if of[f"{way}_gflops"] is not None:
+                same(sum(at[way]["flops"] for at in same_kind), of[f"{way}_gflops"] * of[way] * 1e9)
+    for at in layers:
+        assert at["forward"]["bytes"] > 0 and at["backward"]["bytes"] > 0, at
+    found = [(at["forward"]["bytes"], at["backward"]["bytes"]) for at in layers if at["kind"] == "conv"]
+    for of, by_hand in zip(found, expected_bytes(ranks, element), strict=True):
+        same(of[0], by_hand[0])
+        same(of[1], by_hand[1])
+
+
+passes = [json.loads(line) for line in open("inference")]
+assert [of["batch"] for of in passes] == [BATCH, BATCH, 3], passes
+for of in passes:
+    assert of["model"] == "cnn-deep" and of["passes"] == 3 and of["threads"] == 1, of
+    same(of["images_per_second"] * of["seconds_per_batch"], of["batch"])
+step = json.loads(open("cnn-deep.1").read())
+assert 0 < passes[0]["seconds_per_batch"] < step["seconds_per_step"], (passes, step)
+assert passes[0]["peak_rss_mib"] < step["peak_rss_mib"], (passes, step)
+for word in ("inference, batch 16, input 32x32x3", "median of 3", "images/s", "MiB"):
+    assert word in open("inference.table").read(), word
+
+check_layers("layers.1", 1)
+check_layers("layers.2", 2)
+check_layers("layers.half", 1, element=2)
+text = open("layers.table").read()
+table = text.split("\n\n")[-1].splitlines()
+assert "GFLOP/s, products of" in text and "GB/s, a triad of" in text, text
+assert table[0].split() == ["layer", "ms", "GFLOP/s", "peak", "GB/s", "peak", "limit"], table[0]
+assert len(table) == 1 + 2 * 27 and all(len(line) < 80 for line in table), table
+assert all(line.split()[-1] in ("memory", "compute") for line in table[1:]), table
+assert "layers" not in json.loads(open("cnn-deep.1").read()), "--layers was not given"
+
 frozen = json.loads(open("frozen.1").read())
 assert frozen["frozen"] == 1490792 and frozen["parameters"] == 1490792 + 257, frozen
 for name, at in frozen["kinds"].items():  # only the last layer runs backward
@@ -126,6 +199,7 @@ refuse() {
     [[ $got == "$code" ]] || fail "bench $*: exit code $got, not $code: $(cat log)"
     [[ ! -s out && $(wc -l <log) == 1 ]] && grep -qE -e "$pattern" log || fail "bench $*: $(cat out log)"
 }
+refuse 2 "leave out --layers" mlp2.ini "${small[@]}" --inference --layers
 refuse 2 "missing argument JOB" --batch 8
 refuse 2 "unexpected argument 'cnn'" mlp2 cnn
 refuse 2 "unknown option '--fast'" mlp2 --fast
@@ -141,7 +215,9 @@ refuse 1 "unknown job 'nowhere'" nowhere
 ! ranks 2 bench mlp2.ini --batch 4 --set train.lanes=1 >out 2>log || fail "2 ranks for 1 lane"
 grep -q "raise lanes\|train.lanes" log || fail "2 ranks for 1 lane: $(cat log)"
 
-# The comparison with PyTorch prints its help with or without PyTorch.
-/usr/bin/python3 "$PNEUMO_SOURCE/tests/bench/compare_torch.py" --help >out || fail "compare_torch.py"
-grep -q "^usage: compare_torch.py" out && grep -q "^example: " out || fail "$(cat out)"
+# The comparisons with other programs print their help with or without these programs.
+for script in targets compare_torch compare_onnx predict_torch job_torch; do
+    /usr/bin/python3 "$PNEUMO_SOURCE/tests/bench/$script.py" --help >out || fail "$script.py"
+    grep -q "^usage: $script.py" out && grep -q "^example: " out || fail "$(cat out)"
+done
 echo "bench: two jobs, one and two ranks"

@@ -198,4 +198,9 @@ void pd_network_profile(pd_network *network, pd_layer_times *times);
  * many for each gradient that backward computes. */
 void pd_network_flops(const pd_network *network, int index, double *forward, double *backward);
 
+/* The least bytes that layer `index` reads and writes in a training step of so many samples and
+ * lanes: inputs, outputs, what backward reads again, gradients, and weights, once each. */
+void pd_network_bytes(const pd_network *network, int index, double samples, double lanes,
+                      double *forward, double *backward);
+
 #endif
