@@ -2,11 +2,13 @@
 """Compares `pneumo-dist predict` with PyTorch on the same network, images and machine.
 
 Both read, decode, shrink and score the same files. They alternate, each time in a fresh process;
-the median images per second count, without loading the program and the weights. PyTorch uses Pillow
-to decode, in as many threads as it computes with, and the faster of its two memory layouts. The
-network is read from the checkpoint: vgg16, vgg19 or cnn-deep of any width. To verify that the
-networks are the same, the probabilities are compared; they differ slightly, since Pillow shrinks
-images with another filter. Needs python3-torch, python3-h5py, python3-pil.
+the median images per second count, without loading the program and the weights. The peers are
+PyTorch of peers.txt and Debian's python3-torch. Pillow decodes, in the processes of a DataLoader
+or, without one, in as many threads as PyTorch computes with; of the newer PyTorch the fastest
+counts of both ways, both memory layouts, float32 and autocast to bfloat16. The network is read
+from the checkpoint: vgg16, vgg19 or cnn-deep of any width. To verify that the networks are the
+same, the probabilities are compared; they differ slightly, since Pillow shrinks images with
+another filter. Needs python3-h5py; for Debian's PyTorch also python3-torch and python3-pil.
 """
 import argparse
 import configparser
@@ -14,16 +16,17 @@ import csv
 import io
 import json
 import math
-import os
 import pathlib
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
+import peers
+
 LAYOUTS = ("contiguous", "channels_last")
+DECODERS = ("loader", "threads")
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
@@ -96,82 +99,98 @@ def build(checkpoint):
     return nn.Sequential(*modules).eval()
 
 
-def torch_predict(path, listed, layout, threads, batch, size):
-    """Times PyTorch in this process; prints images per second and the probabilities."""
+class Decoded:
+    """The images of a list of paths, as a DataLoader's data set."""
+
+    def __init__(self, paths, size):
+        self.paths, self.size = paths, size
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        import numpy
+        from PIL import Image
+        with Image.open(self.paths[index]) as opened:
+            grey = opened.convert("L").resize((self.size, self.size), Image.Resampling.BICUBIC)
+        return numpy.asarray(grey, dtype=numpy.float32)
+
+
+def batches(decoded, decoder, batch, threads):
+    """Decoded images, `batch` at a time, in order."""
     import multiprocessing.pool
     import numpy
     import torch
-    from PIL import Image
+    if decoder == "loader":
+        yield from torch.utils.data.DataLoader(decoded, batch_size=batch, num_workers=threads)
+        return
+    with multiprocessing.pool.ThreadPool(threads) as pool:
+        for first in range(0, len(decoded), batch):
+            at = range(first, min(first + batch, len(decoded)))
+            yield torch.from_numpy(numpy.stack(pool.map(decoded.__getitem__, at)))
+
+
+def torch_predict(path, listed, layout, precision, decoder, threads, batch, size):
+    """Times PyTorch in this process; prints images per second and the probabilities."""
+    import torch
     torch.set_num_threads(threads)
     order = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     checkpoint = Checkpoint(path)
     network = build(checkpoint).to(memory_format=order)
-    images = pathlib.Path(listed).read_text().splitlines()
-
-    def decode(image):
-        with Image.open(image) as opened:
-            grey = opened.convert("L").resize((size, size), Image.Resampling.BICUBIC)
-        return numpy.asarray(grey, dtype=numpy.float32)
-
+    decoded = Decoded(pathlib.Path(listed).read_text().splitlines(), size)
     logits = []
     start = time.perf_counter()
-    with multiprocessing.pool.ThreadPool(threads) as pool, torch.inference_mode():
-        for first in range(0, len(images), batch):
-            x = torch.from_numpy(numpy.stack(pool.map(decode, images[first:first + batch])))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        for x in batches(decoded, decoder, batch, threads):
             x = ((x - checkpoint.mean) / checkpoint.deviation).unsqueeze(1)
             x = x.repeat(1, checkpoint.channels, 1, 1).to(memory_format=order)
-            y = network(x)
+            y = network(x).float()
             if checkpoint.flip:
-                y = (y + network(x.flip(3))) / 2
+                y = (y + network(x.flip(3)).float()) / 2
             logits += y[:, 0].tolist()
     seconds = time.perf_counter() - start
     print(json.dumps({
-        "images_per_second": len(images) / seconds, "version": torch.__version__,
+        "images_per_second": len(decoded) / seconds, "version": torch.__version__,
         "probabilities": [1 / (1 + math.exp(-y / checkpoint.temperature)) for y in logits]}))
 
 
 # --- The comparison ---
 
-def run(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\nfailed with exit code {done.returncode}:\n{done.stderr}")
-    return done
-
-
 def run_ours(options, images):
-    done = run([options.program, "predict", options.checkpoint, *images, "--threads",
-                str(options.threads)])
-    rows = csv.DictReader(io.StringIO(done.stdout))
-    speed = re.search(r"([0-9.]+) images/s", done.stderr)
-    return {"images_per_second": float(speed.group(1)),
+    done = peers.Done([options.program, "predict", options.checkpoint, *images, "--threads",
+                       options.threads])
+    rows = csv.DictReader(io.StringIO(done.out))
+    speed = re.search(r"([0-9.]+) images/s", done.log)
+    return {"rate": float(speed.group(1)), "mib": done.mib,
             "probabilities": [float(row["probability"]) for row in rows]}
 
 
-def run_torch(options, listed, layout):
-    return json.loads(run([sys.executable, __file__, "--torch", options.checkpoint, listed, layout,
-                           *map(str, (options.threads, options.batch, options.size))]).stdout)
+def run_torch(options, python, listed, *way):
+    done = peers.Done([python, __file__, "--torch", options.checkpoint, listed, *way,
+                       options.threads, options.batch, options.size])
+    return {**done.json(), "rate": done.json()["images_per_second"], "mib": done.mib}
 
 
 def measure(options, images, listed):
-    """results[contender]: one result per round. Every other round runs in reverse order."""
-    turns = {"ours": lambda: run_ours(options, images)}
-    turns.update({layout: lambda layout=layout: run_torch(options, listed, layout)
-                  for layout in LAYOUTS})
-    results = {name: [] for name in turns}
-    for number in range(options.rounds):
-        for name in turns if number % 2 == 0 else reversed(turns):
-            result = turns[name]()
-            results[name].append(result)
-            print(f"round {number + 1}/{options.rounds}  {name:14} "
-                  f"{result['images_per_second']:8.1f} images/s", file=sys.stderr)
-    return results
+    """Results of peers.alternate, and the class of each contender."""
+    turns, classes = {"ours": lambda: run_ours(options, images)}, {"ours": "ours"}
+
+    def add(of_class, python, *way):
+        name = " ".join((of_class, *way))
+        turns[name], classes[name] = lambda: run_torch(options, python, listed, *way), of_class
+    for layout in LAYOUTS:
+        if options.debian:
+            add("debian", peers.DEBIAN, layout, "float32", "threads")
+        for precision in ("float32", "bf16"):
+            for decoder in DECODERS:
+                add("torch", options.peer, layout, precision, decoder)
+    return peers.alternate(turns, options.rounds, classes=classes), classes
 
 
 def find_images(options, folder):
     if options.images is None:
         options.images = folder
-        run([options.program, "synth", f"{folder}/phantoms", "--images", str(options.count)])
+        peers.Done([options.program, "synth", f"{folder}/phantoms", "--images", options.count])
     found = sorted(path for path in pathlib.Path(options.images).rglob("*")
                    if path.suffix.lower() in SUFFIXES)
     if not found:
@@ -181,7 +200,7 @@ def find_images(options, folder):
     return [str(path) for path in found[::step][:options.count]]
 
 
-def parse():
+def parse(arguments=None):
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: tests/bench/predict_torch.py runs/cnn-deep/best.h5 chest_xray")
@@ -190,13 +209,14 @@ def parse():
     p.add_argument("--count", type=int, default=1000, help="images to predict (default 1000)")
     p.add_argument("--rounds", type=int, default=5, help="runs of each contender (default 5)")
     p.add_argument("--threads", type=int, default=2, help="on both sides (default 2)")
-    p.add_argument("--batch", type=int, default=16, help="images per PyTorch forward pass (default 16)")
+    p.add_argument("--batch", type=int, default=16,
+                   help="images per PyTorch forward pass (default 16)")
+    p.add_argument("--no-debian", dest="debian", action="store_false",
+                   help="without Debian's PyTorch")
     p.add_argument("--program", default=None, help="pneumo-dist (default build/pneumo-dist)")
-    options = p.parse_args()
-    if options.program is None:
-        options.program = str(pathlib.Path(__file__).resolve().parents[2] / "build/pneumo-dist")
-    if not os.access(options.program, os.X_OK):
-        p.error(f"{options.program} is not a program: build it or pass --program")
+    options = p.parse_args(arguments)
+    options.program = peers.program(options.program)
+    options.peer = peers.install(pathlib.Path(options.program).resolve().parent)
     checkpoint = Checkpoint(options.checkpoint)
     if checkpoint.model not in ("cnn-deep", "vgg16", "vgg19") or checkpoint.dense_head:
         p.error(f"{options.checkpoint}: this script does not support its network")
@@ -206,30 +226,37 @@ def parse():
     return options
 
 
-def main():
-    if sys.argv[1:2] == ["--torch"]:
-        return torch_predict(*sys.argv[2:5], *map(int, sys.argv[5:]))
-    options = parse()
+def compare(options):
+    """(label, ours, peer, ratio) of each kind of peer; stops if the networks differ."""
     with tempfile.TemporaryDirectory() as folder:
         images = find_images(options, folder)
         listed = f"{folder}/images.txt"
         pathlib.Path(listed).write_text("\n".join(images))
-        results = measure(options, images, listed)
-    speed = {name: statistics.median(result["images_per_second"] for result in of)
-             for name, of in results.items()}
-    layout = max(LAYOUTS, key=speed.get)
-    differences = [abs(a - b) for a, b in zip(results["ours"][0]["probabilities"],
-                                              results[layout][0]["probabilities"], strict=True)]
-    middle = statistics.median(differences)
-    if middle > 0.02:
-        sys.exit(f"the networks differ: the probabilities differ by {middle:.3f} (median)")
-    print(f"{len(images)} images, {options.model} at {options.size}x{options.size}, "
-          f"{options.threads} threads, median of {options.rounds}, against PyTorch "
-          f"{results[layout][0]['version']} ({layout}); probabilities differ by {middle:.4f} "
-          f"(median), {max(differences):.3f} (maximum):\n")
-    ours, peer = speed["ours"], speed[layout]
-    print("| images/s | PyTorch | ratio |\n| ---: | ---: | ---: |")
-    print(f"| {ours:.1f} | {peer:.1f} | **{ours / peer:.2f}** |")
+        results, classes = measure(options, images, listed)
+    for of_class in ("torch", "debian"):
+        peer = peers.fastest(results, [name for name in classes if classes[name] == of_class])
+        if peer is None:
+            continue
+        differences = [abs(a - b) for a, b in zip(results["ours"][0]["probabilities"],
+                                                  results[peer][0]["probabilities"], strict=True)]
+        middle = statistics.median(differences)
+        if middle > 0.02:
+            sys.exit(f"the networks differ: the probabilities differ by {middle:.3f} (median)")
+        ours, rate = (peers.median(results[name], "rate") for name in ("ours", peer))
+        yield (f"{results[peer][0]['version']}, {' '.join(peer.split()[1:])}", ours, rate,
+               ours / rate)
+
+
+def main():
+    if sys.argv[1:2] == ["--torch"]:
+        return torch_predict(*sys.argv[2:7], *map(int, sys.argv[7:]))
+    options = parse()
+    rows = list(compare(options))
+    print(f"{peers.processor()}. {options.count} images, {options.model} at {options.size}x"
+          f"{options.size}, {options.threads} threads, median of {options.rounds}:\n")
+    print("| PyTorch | images/s | PyTorch | ratio |\n| --- | ---: | ---: | ---: |")
+    for label, ours, rate, ratio in rows:
+        print(f"| {label} | {ours:.1f} | {rate:.1f} | **{ratio:.2f}** |")
 
 
 if __name__ == "__main__":
