@@ -216,7 +216,7 @@ refuse 1 "unknown job 'nowhere'" nowhere
 grep -q "raise lanes\|train.lanes" log || fail "2 ranks for 1 lane: $(cat log)"
 
 # The comparisons with other programs print their help with or without these programs.
-for script in targets compare_torch compare_onnx predict_torch job_torch; do
+for script in targets compare_torch compare_onnx predict_torch job_torch growth; do
     /usr/bin/python3 "$PNEUMO_SOURCE/tests/bench/$script.py" --help >out || fail "$script.py"
     grep -q "^usage: $script.py" out && grep -q "^example: " out || fail "$(cat out)"
 done
