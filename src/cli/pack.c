@@ -1,7 +1,6 @@
 /* pneumo-dist pack: packs a folder of radiographs into a data-set file. */
 #include "pneumo/data/pack.h"
 #include "command.h"
-#include "pneumo/io/lock.h"
 #include "pneumo/train/threads.h"
 
 #include <stdio.h>
@@ -158,7 +157,7 @@ static const pd_option options[] = {
      .help = "the patient of a file: the first group of this POSIX extended regular expression in "
              "its path, such as '([0-9]+)_'"},
     {"lateral", 0, PD_OPTION_FLAG, offsetof(arguments, pack.keep_lateral), NULL,
-     .help = "pack lateral views too, which are left out if DICOM files state them"},
+     .help = "pack lateral views too, which are left out if DICOM files or the table state them"},
     {"skip-bad", 0, PD_OPTION_FLAG, offsetof(arguments, pack.skip_bad), NULL,
      .help = "leave out images that cannot be read instead of stopping"},
     {"threads", 't', PD_OPTION_INT, offsetof(arguments, pack.threads), "N",
@@ -195,15 +194,6 @@ static pd_status pack_together(pd_pack_result *result, const pd_pack_options *gi
                           .agree = agree};
     pack.team = &team;
     return pd_pack(&pack, result);
-}
-
-/* Another process that packs to the same file would use the same part files. */
-static pd_status lock_output(pd_comm *comm, const char *output)
-{
-    pd_status status = PD_OK;
-    if (pd_comm_rank(comm) == 0)
-        status = pd_lock_take_file(output, "wait until it has ended, or write another file");
-    return pd_comm_agree(comm, status);
 }
 
 /* What the packed set says is not asked for. */
@@ -258,7 +248,6 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
         return pd_fail_usage("the folder to pack has an empty name");
     if (pack.folds.val_from_train > 0 && pack.folds.policy != PD_FOLDS_KEEP)
         return pd_fail_usage("--val-from-train requires '--folds keep'");
-    PD_TRY(lock_output(comm, pack.output));
     pack.threads = pd_threads_choose(comm, given->pack.threads);
     PD_TRY(pack_together(&result, &pack, comm));
     if (pd_comm_rank(comm) == 0)

@@ -10,6 +10,7 @@
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/lock.h"
 #include "remarks.h"
 #include "team.h"
 
@@ -86,7 +87,8 @@ static pd_status scan_folder(packer *p)
                                     .labels = options->labels,
                                     .columns = options->columns,
                                     .allow_missing = options->allow_missing,
-                                    .keep_folds = keep};
+                                    .keep_folds = keep,
+                                    .keep_lateral = options->keep_lateral};
     pd_status status = options->labels != NULL ? pd_scan_labels(&p->scan, &wanted)
                                                : pd_scan_folder(&p->scan, &wanted);
     if (status == PD_OK && keep && !p->scan.has_folds)
@@ -145,6 +147,8 @@ static pd_status plan_parts(packer *p, pd_bytes *bytes)
     }
     PD_TRY(scan_folder(p));
     PD_TRY(pd_alloc(&p->drafts, (size_t)p->scan.count, sizeof *p->drafts));
+    /* Another process that packs to the same file would use the same part files. */
+    PD_TRY(pd_lock_take_file(p->options->output, "wait until it has ended, or write another file"));
     PD_TRY(pd_parts_find(&plan, &p->resumes, p->options->output, size));
     find_secret(&plan, &p->resumes, &p->scan, p->options->folder);
     PD_TRY(pd_bytes_append(bytes, &plan, sizeof plan));
@@ -360,8 +364,10 @@ pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
     PD_TRY(pd_team_follow(p.team, status));
 
 cleanup:
-    if (p.team->rank == 0)
+    if (p.team->rank == 0) {
         settle_parts(&p, status);
+        pd_lock_release_file(options->output);
+    }
     free(p.samples);
     free(p.drafts);
     pd_near_pairs_free(&p.near);

@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,9 @@
 
 /* Changes with whatever changes decoded pixels or what is stored of them. */
 enum { FORMAT = 1 };
+
+/* More ranks than there will be; a stray file of a larger number is not looked at. */
+enum { PARTS_MAX = 100000 };
 
 static const char magic[16] = "pneumo-dist part";
 
@@ -106,7 +108,7 @@ static int number_of(const char *name, const char *base)
     if (strncmp(name, base, length) != 0 || strncmp(name + length, ".part-", 6) != 0)
         return -1;
     long number = strtol(name + length + 6, &end, 10);
-    return end > name + length + 6 && *end == '\0' && number >= 0 && number < INT_MAX - 1
+    return end > name + length + 6 && *end == '\0' && number >= 0 && number < PARTS_MAX
                ? (int)number
                : -1;
 }

@@ -18,6 +18,7 @@ typedef struct pd_scan_options {
     const char *labels, *columns; /* pd_labels_options.file and .columns */
     bool allow_missing;           /* images of rows may be missing */
     bool keep_folds;              /* the fold of every image must be known */
+    bool keep_lateral;            /* take lateral views too */
 } pd_scan_options;
 
 /* What a table says of an image, besides its class and fold. */
@@ -49,10 +50,10 @@ pd_status pd_scan_folder(pd_scan *out, const pd_scan_options *options);
 
 /* Lists the images of a table of labels (pd_labels_read), wherever they are below the folder
  * (pd_file_index_find). Rows of one image are united: it is of the class PNEUMONIA if a row is, and
- * NORMAL if all are. Prints what is left out: images of neither class, lateral views, and those
- * that no row lists. Fails if rows of an image contradict each other, a class has no image, images
- * of rows are missing (unless allow_missing), or a third of the images or more is in no row. *out
- * is released with pd_scan_free, also after a failure. */
+ * NORMAL if all are. Prints what is left out: images of neither class, lateral views (unless
+ * keep_lateral), and those that no row lists. Fails if rows of an image contradict each other, a
+ * class has no image, images of rows are missing (unless allow_missing), or a third of the images
+ * or more is in no row. *out is released with pd_scan_free, also after a failure. */
 pd_status pd_scan_labels(pd_scan *out, const pd_scan_options *options);
 
 void pd_scan_free(pd_scan *scan);

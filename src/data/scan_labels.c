@@ -166,7 +166,7 @@ static pd_status collect(pd_scan *scan, pd_left_out *left, scanner *s)
         bool has_class = m->by_class[PD_NORMAL] != NULL || m->by_class[PD_PNEUMONIA] != NULL;
         if (s->tree.entries[i].kind != PD_ENTRY_IMAGE)
             PD_TRY(pd_left_out_add_entry(left, &s->tree.entries[i]));
-        else if (m->lateral)
+        else if (m->lateral && !s->options->keep_lateral)
             s->lateral++;
         else if (has_class)
             PD_TRY(append_sample(scan, s, i));
@@ -215,7 +215,7 @@ static void say_counts(const scanner *s, const pd_scan *scan)
     pd_log_info("%s: %lld rows, %lld images of a class", s->options->labels,
                 (long long)s->labels.count, (long long)scan->count);
     if (s->lateral > 0)
-        pd_log_warn("left out: %lld lateral views by the table; --columns view= takes them",
+        pd_log_warn("left out: %lld lateral views by the table; --lateral packs them too",
                     (long long)s->lateral);
     if (s->neither > 0)
         pd_log_info("left out: %lld images that the table lists with findings of neither class",

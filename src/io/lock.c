@@ -229,12 +229,27 @@ pd_status pd_lock_take_beside(const char *path, const char *remedy)
     return status;
 }
 
+static void release(int i)
+{
+    pd_file_discard(held[i].path);
+    close(held[i].file);
+    free(held[i].path);
+    held[i] = held[--held_count];
+}
+
+void pd_lock_release_file(const char *path)
+{
+    char *lock;
+    if (pd_format(&lock, "%s.lock", path) != PD_OK)
+        return; /* pd_lock_release_all does it */
+    for (int i = held_count - 1; i >= 0; i--)
+        if (strcmp(held[i].path, lock) == 0)
+            release(i);
+    free(lock);
+}
+
 void pd_lock_release_all(void)
 {
-    while (held_count > 0) {
-        held_count--;
-        pd_file_discard(held[held_count].path);
-        close(held[held_count].file);
-        free(held[held_count].path);
-    }
+    while (held_count > 0)
+        release(held_count - 1);
 }

@@ -22,15 +22,15 @@ static int set_up(void **state)
     return system("rm -rf lock && mkdir -p lock/a lock/b && ln -s a lock/again");
 }
 
-/* A process that takes the lock of a folder, says so, and waits to be killed. */
-static pid_t hold(const char *folder)
+/* A process that takes a lock, says so, and waits to be killed. */
+static pid_t hold_by(pd_status (*take)(const char *path, const char *remedy), const char *path)
 {
     int ends[2];
     char word;
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0) {
-        word = pd_lock_take(folder, "") == PD_OK ? 'y' : 'n';
+        word = take(path, "") == PD_OK ? 'y' : 'n';
         if (write(ends[1], &word, 1) == 1)
             pause();
         _exit(1);
@@ -40,6 +40,11 @@ static pid_t hold(const char *folder)
     close(ends[0]);
     close(ends[1]);
     return child;
+}
+
+static pid_t hold(const char *folder)
+{
+    return hold_by(pd_lock_take, folder);
 }
 
 static void end(pid_t child, int signal_number)
@@ -92,6 +97,31 @@ static void test_names(void **state)
     pd_lock_release_all();
 }
 
+/* Locks of single files, which end one by one. */
+static void test_files(void **state)
+{
+    (void)state;
+    pid_t child = hold_by(pd_lock_take_file, "lock/a/set.h5");
+    assert_int_equal(pd_lock_take_file("lock/a/set.h5", "wait"), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "lock/a/set.h5 is in use by '"));
+    pd_lock_release_file("lock/a/set.h5"); /* not this process's */
+    assert_true(pd_file_exists("lock/a/set.h5.lock"));
+    assert_int_equal(pd_lock_take_file("lock/a/other.h5", ""), PD_OK);
+    assert_int_equal(pd_lock_take_file("lock/new/set.h5", ""), PD_OK);
+    assert_int_equal(pd_lock_take("lock/b", ""), PD_OK);
+    end(child, SIGKILL);
+    assert_int_equal(pd_lock_take_file("lock/a/set.h5", "wait"), PD_OK);
+    pd_lock_release_file("lock/a/other.h5");
+    assert_false(pd_file_exists("lock/a/other.h5.lock"));
+    assert_true(pd_file_exists("lock/a/set.h5.lock"));
+    child = hold_by(pd_lock_take_file, "lock/a/other.h5");
+    end(child, SIGKILL);
+    pd_lock_release_all();
+    assert_false(pd_file_exists("lock/a/set.h5.lock"));
+    assert_false(pd_file_exists("lock/new/set.h5.lock"));
+    assert_false(pd_file_exists("lock/b/run.lock"));
+}
+
 /* A lock file whose content is damaged, or that cannot be made. */
 static void test_damaged(void **state)
 {
@@ -109,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_dead_holders, set_up),
                                        cmocka_unit_test_setup(test_names, set_up),
+                                       cmocka_unit_test_setup(test_files, set_up),
                                        cmocka_unit_test_setup(test_damaged, set_up)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ typedef struct pd_pack_result {
  * beside the output (src/data/parts.h), from which a process that was killed continues with the
  * same options. Part files are removed when the output is complete, and after an error that a new
  * try would repeat, unless decoding took keep_seconds; they are kept when the disk or memory is
- * full. Two processes must not pack to one output at once (pd_lock_take_file).
+ * full. Fails if another process packs to the same output (pd_lock_take_file).
  *
  * Of exact duplicates (files with the same bytes) the first by name is kept; their patients become
  * one, and their cause UNKNOWN if the names differ in it. Near-duplicates (src/data/near.h) are all

@@ -25,6 +25,9 @@ pd_status pd_lock_take_beside(const char *path, const char *remedy);
 /* The same for the file `path`, by the file path.lock beside it. Creates the folder. */
 pd_status pd_lock_take_file(const char *path, const char *remedy);
 
+/* Releases the lock of the file `path` if this process has it. */
+void pd_lock_release_file(const char *path);
+
 /* Who locks a folder, or did. */
 typedef struct pd_lock_holder {
     bool exists; /* there is a lock file; of a process that was killed, it stays */
