@@ -130,7 +130,7 @@ static size_t sample_bytes(const pd_network *network)
 
 /* Activations that take more memory than this are worth time: several passes, and computing outputs
  * again. */
-enum { MUCH = 512 << 20 };
+enum { MUCH = 128 << 20 };
 
 /* Decides whether outputs are computed again, if that is left open. */
 static void choose_recompute(pd_network *network)

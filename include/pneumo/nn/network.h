@@ -62,7 +62,7 @@ void pd_network_set_precision(pd_network *network, pd_precision precision);
 /* Whether training computes outputs of batch normalisation again for backward, which takes less
  * memory and more time. The bits are the same. */
 typedef enum pd_recompute {
-    PD_RECOMPUTE_AUTO = 0, /* if activations take more than 512 MiB */
+    PD_RECOMPUTE_AUTO = 0, /* if activations take more than 128 MiB */
     PD_RECOMPUTE_NO,
     PD_RECOMPUTE_YES,
     PD_RECOMPUTES
