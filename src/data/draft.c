@@ -24,8 +24,8 @@ pd_status pd_drafts_hide_names(pd_scan *scan, const pd_draft *drafts, int64_t co
         char *name;
         if (!drafts[i].names_patient)
             continue;
-        status = pd_format(&name, "%s/image-%06lld.dcm", pd_label_names[sample->label],
-                           (long long)(drafts[i].slot + scan->name_base));
+        long long number = drafts[i].slot + scan->name_base;
+        status = pd_format(&name, "%s/image-%06lld.dcm", pd_label_names[sample->label], number);
         if (status == PD_OK) {
             free(sample->name);
             sample->name = name;
