@@ -128,8 +128,18 @@ static size_t sample_bytes(const pd_network *network)
     return kept + reused;
 }
 
-/* Activations that take more memory than this are worth time: several passes, and computing outputs
- * again. */
+/* Trainable floats of the layer that has most. */
+static size_t largest_trainable(const pd_network *network)
+{
+    size_t largest = 0;
+    for (int i = 0; i < network->count; i++)
+        if (network->nodes[i].trainable > largest)
+            largest = network->nodes[i].trainable;
+    return largest;
+}
+
+/* Memory of activations and of gradients of lanes above which it is worth time: several passes, and
+ * computing outputs again. */
 enum { MUCH = 128 << 20 };
 
 /* Decides whether outputs are computed again, if that is left open. */
@@ -141,15 +151,17 @@ static void choose_recompute(pd_network *network)
         network->recompute = much ? PD_RECOMPUTE_YES : PD_RECOMPUTE_NO;
 }
 
-/* Only the activations of one pass are in memory at a time. Several passes pay where activations
- * take much memory. They cost no speed as long as each has work for every thread, and enough
- * samples to make good use of what a layer prepares for each call, such as a transformed kernel. */
+/* Only the activations and the lanes' gradients of one pass are in memory at a time. Several passes
+ * pay where these take much memory. They cost no speed as long as each has work for every thread,
+ * and enough samples to make good use of what a layer prepares for each call, such as a transformed
+ * kernel. */
 static int choose_pass_lanes(const pd_network *network)
 {
     enum { SAMPLES = 4, SAMPLES_PER_THREAD = 2 };
     const pd_plan *plan = &network->plan;
     int least = plan->threads * SAMPLES_PER_THREAD;
-    size_t bytes_per_lane = (size_t)plan->lane_samples * sample_bytes(network);
+    size_t bytes_per_lane = (size_t)plan->lane_samples * sample_bytes(network) +
+                            largest_trainable(network) * sizeof(float);
     if (least < SAMPLES)
         least = SAMPLES;
     int lanes = plan->lanes;
@@ -187,16 +199,6 @@ cleanup:
 }
 
 /* --- Weights --- */
-
-/* Trainable floats of the layer that has most. */
-static size_t largest_trainable(const pd_network *network)
-{
-    size_t largest = 0;
-    for (int i = 0; i < network->count; i++)
-        if (network->nodes[i].trainable > largest)
-            largest = network->nodes[i].trainable;
-    return largest;
-}
 
 /* Gives every tensor its position in the weight or state vector. */
 static void place_tensors(pd_network *network)
