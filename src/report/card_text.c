@@ -39,7 +39,7 @@ static const cJSON *find_below(const cJSON *item, const char *key)
 
 const cJSON *pd_card_find(const pd_card *card, const char *key)
 {
-    char whole[KEY];
+    char whole[sizeof card->scope + KEY];
     snprintf(whole, sizeof whole, "%s%s", key[0] == '.' ? card->scope : "", key);
     return find_below(card->root, whole);
 }
