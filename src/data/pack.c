@@ -135,6 +135,7 @@ static pd_status plan_parts(packer *p, pd_bytes *bytes)
     pd_parts_plan plan;
     int size = p->options->size != 0 ? p->options->size : SIZE;
 
+    PD_TRY(pd_file_check_target(p->options->output));
     p->folds = p->options->folds;
     if (p->options->append != NULL) {
         const pd_append_options append = {.path = p->options->append,

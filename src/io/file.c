@@ -132,16 +132,24 @@ static void get_host(char host[HOST_NAME_MAX + 1])
     host[HOST_NAME_MAX] = '\0';
 }
 
-pd_status pd_file_temporary(char **temporary, const char *path)
+pd_status pd_file_check_target(const char *path)
 {
     struct stat about;
-    char host[HOST_NAME_MAX + 1];
-    *temporary = NULL;
     /* A rename would replace a device or pipe, such as /dev/null, by a regular file. */
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
         return pd_fail("%s: cannot write: it is not a regular file", path);
+    return PD_OK;
+}
+
+pd_status pd_file_temporary(char **temporary, const char *path)
+{
+    char host[HOST_NAME_MAX + 1];
+    *temporary = NULL;
+    pd_status status = pd_file_check_target(path);
+    if (status != PD_OK)
+        return status;
     get_host(host);
-    pd_status status = pd_format(temporary, "%s.%s-%ld.tmp", path, host, (long)getpid());
+    status = pd_format(temporary, "%s.%s-%ld.tmp", path, host, (long)getpid());
     if (status == PD_OK)
         pd_stop_remove_file(*temporary);
     return status;

@@ -29,6 +29,9 @@ pd_status pd_folder_commit(const char *temporary, const char *path);
  * than `limit` bytes. */
 pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit);
 
+/* Fails if a file of that path cannot be written because something else has it. */
+pd_status pd_file_check_target(const char *path);
+
 /* Stores at *temporary (free()) a file name for pd_file_commit or pd_file_discard, in the folder of
  * `path`. A signal that ends the process removes the file. */
 pd_status pd_file_temporary(char **temporary, const char *path);
