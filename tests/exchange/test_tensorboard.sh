@@ -59,15 +59,21 @@ pneumo train "${options[@]}" --run off --resume --epochs 5 --set run.tensorboard
 pneumo train "${options[@]}" --run off --resume --epochs 6 >/dev/null 2>log || fail "$(cat log)"
 check off 6 3
 
-# kill -9 again and again; the file is readable at every death.
+# kill -9 again and again, soon after an epoch; the file is readable at every death.
+epochs() { if [[ -f killed/history.csv ]]; then wc -l <killed/history.csv; else echo 0; fi; }
 deaths=0 code=137
-for ((try = 0; try < 40 && code != 0; try++)); do
+while ((code != 0)); do
+    before=$(epochs)
     "$PNEUMO_DIST" train "${options[@]}" --run killed --resume --set run.checkpoint_minutes=0.001 >/dev/null 2>log &
     victim=$!
-    sleep "0.$((2 + try * 7 % 8))"
-    if ((try < 12)); then sleep "$((1 + try % 2))"; kill -9 "$victim" 2>/dev/null && deaths=$((deaths + 1)); fi
+    if ((deaths < 4)); then
+        while kill -0 "$victim" 2>/dev/null && (($(epochs) <= before)); do sleep 0.02; done
+        sleep "0.0$((deaths * 7 % 10))"
+        kill -9 "$victim" 2>/dev/null || true
+    fi
     code=0
     wait "$victim" || code=$?
+    ((code != 137)) || deaths=$((deaths + 1))
     [[ $code == 0 || $code == 137 ]] || fail "exit code $code: $(cat log)"
     file=$(find killed -name '*tfevents*' 2>/dev/null || true)
     [[ -z $file ]] || "$peers/bin/python" -c "
