@@ -6,28 +6,26 @@
 #include <math.h>
 #include <stdlib.h>
 
+const pd_history_field pd_history_fields[PD_HISTORY_FIELDS] = {
+    {"learning_rate", offsetof(pd_history_row, learning_rate)},
+    {"train_loss", offsetof(pd_history_row, train_loss)},
+    {"val_loss", offsetof(pd_history_row, val_loss)},
+    {"val_auc", offsetof(pd_history_row, val_auc)},
+    {"val_accuracy", offsetof(pd_history_row, val_accuracy)},
+    {"val_sensitivity", offsetof(pd_history_row, val_sensitivity)},
+    {"val_specificity", offsetof(pd_history_row, val_specificity)},
+    {"gradient_norm", offsetof(pd_history_row, gradient_norm)},
+    {"val_stress_auc", offsetof(pd_history_row, val_stress_auc)},
+};
+
 /* A row of /history in memory. The caller closes it. With `former`, without the last member, as in
  * files of version 0.1. */
 static hid_t history_type(bool former)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } rates[] = {
-        {"learning_rate", offsetof(pd_history_row, learning_rate)},
-        {"train_loss", offsetof(pd_history_row, train_loss)},
-        {"val_loss", offsetof(pd_history_row, val_loss)},
-        {"val_auc", offsetof(pd_history_row, val_auc)},
-        {"val_accuracy", offsetof(pd_history_row, val_accuracy)},
-        {"val_sensitivity", offsetof(pd_history_row, val_sensitivity)},
-        {"val_specificity", offsetof(pd_history_row, val_specificity)},
-        {"gradient_norm", offsetof(pd_history_row, gradient_norm)},
-        {"val_stress_auc", offsetof(pd_history_row, val_stress_auc)},
-    };
     hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(pd_history_row));
     H5Tinsert(type, "epoch", offsetof(pd_history_row, epoch), H5T_NATIVE_INT32);
-    for (size_t i = 0; i < sizeof rates / sizeof *rates - former; i++)
-        H5Tinsert(type, rates[i].name, rates[i].offset, H5T_NATIVE_DOUBLE);
+    for (int i = 0; i < PD_HISTORY_FIELDS - former; i++)
+        H5Tinsert(type, pd_history_fields[i].name, pd_history_fields[i].offset, H5T_NATIVE_DOUBLE);
     return type;
 }
 

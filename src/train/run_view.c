@@ -18,29 +18,17 @@ enum { SILENT = 600, HISTORY_BYTES = 64 << 20, COLUMNS = 32 };
 
 /* --- history.csv --- */
 
-static const struct {
-    const char *name;
-    size_t offset;
-} columns[] = {{"learning_rate", offsetof(pd_history_row, learning_rate)},
-               {"train_loss", offsetof(pd_history_row, train_loss)},
-               {"val_loss", offsetof(pd_history_row, val_loss)},
-               {"val_auc", offsetof(pd_history_row, val_auc)},
-               {"val_accuracy", offsetof(pd_history_row, val_accuracy)},
-               {"val_sensitivity", offsetof(pd_history_row, val_sensitivity)},
-               {"val_specificity", offsetof(pd_history_row, val_specificity)},
-               {"gradient_norm", offsetof(pd_history_row, gradient_norm)},
-               {"val_stress_auc", offsetof(pd_history_row, val_stress_auc)}};
+enum { EPOCH = -1, OTHER = -2 };
 
-enum { KNOWN = sizeof columns / sizeof *columns, EPOCH = -1, OTHER = -2 };
-
-/* Which of `columns` each column of the file is. Returns their number; 0: the header is none. */
+/* Which of pd_history_fields each column of the file is. Returns their number; 0: the header is
+ * none. */
 static int read_header(int *out, char *line)
 {
     int count = 0;
     for (char *name; (name = strsep(&line, ",")) != NULL && count < COLUMNS; count++) {
         out[count] = strcmp(name, "epoch") == 0 ? EPOCH : OTHER;
-        for (int i = 0; i < KNOWN; i++)
-            out[count] = strcmp(name, columns[i].name) == 0 ? i : out[count];
+        for (int i = 0; i < PD_HISTORY_FIELDS; i++)
+            out[count] = strcmp(name, pd_history_fields[i].name) == 0 ? i : out[count];
     }
     return out[0] == EPOCH ? count : 0;
 }
@@ -48,8 +36,8 @@ static int read_header(int *out, char *line)
 static bool read_row(pd_history_row *out, const int *which, int count, char *line)
 {
     *out = (pd_history_row){.epoch = 0};
-    for (int i = 0; i < KNOWN; i++)
-        *(double *)(void *)((char *)out + columns[i].offset) = (double)NAN;
+    for (int i = 0; i < PD_HISTORY_FIELDS; i++)
+        *(double *)(void *)((char *)out + pd_history_fields[i].offset) = (double)NAN;
     for (int i = 0; i < count; i++) {
         char *field = strsep(&line, ","), *end = NULL;
         double value = field == NULL ? 0 : strtod(field, &end);
@@ -60,7 +48,7 @@ static bool read_row(pd_history_row *out, const int *which, int count, char *lin
         if (which[i] == EPOCH)
             out->epoch = (int32_t)value;
         else if (which[i] != OTHER)
-            *(double *)(void *)((char *)out + columns[which[i]].offset) = value;
+            *(double *)(void *)((char *)out + pd_history_fields[which[i]].offset) = value;
     }
     return line == NULL;
 }

@@ -3,6 +3,7 @@
 #define PNEUMO_IO_TRAIN_STATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* One epoch. Rates are means over the epoch; NAN if unknown. */
@@ -12,6 +13,16 @@ typedef struct pd_history_row {
         val_specificity, gradient_norm;
     double val_stress_auc; /* on changed validation images; NAN if the job does not score them */
 } pd_history_row;
+
+/* The numbers of a row by the names of /history and of history.csv; each is a double. */
+typedef struct pd_history_field {
+    const char *name;
+    size_t offset; /* in pd_history_row */
+} pd_history_field;
+
+enum { PD_HISTORY_FIELDS = 9 };
+
+extern const pd_history_field pd_history_fields[PD_HISTORY_FIELDS];
 
 typedef struct pd_train_state {
     int64_t epoch;      /* epochs completed */
