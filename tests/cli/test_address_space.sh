@@ -2,7 +2,7 @@
 # With any limit on the address space, the program works or says that it is too small; it does not hang.
 . "$(dirname "$0")/common.sh"
 # Sanitizers reserve terabytes.
-[[ ${PNEUMO_SANITIZE:-0} == 0 ]] || exit 77
+((!sanitized)) || exit 77
 make_data 80
 write_small_job
 worked=0 refused=0

@@ -5,14 +5,12 @@
 models=$PNEUMO_SOURCE/tests/golden/keras
 make_data 60 >/dev/null
 /usr/bin/python3 "$PNEUMO_SOURCE/tests/exchange/make_broken.py" "$models"
-: "${PNEUMO_SANITIZE:=0}"
-[[ $PNEUMO_SANITIZE == 1 ]] || PNEUMO_SANITIZE=0
 
 # refuse KEY FILE REGEX
 refuse() {
     local code=0 line
     # The sanitizers reserve much more address space than they use.
-    (((PNEUMO_SANITIZE)) || ulimit -v 2000000
+    (((sanitized)) || ulimit -v 2000000
      pneumo train mlp2 --data data.h5 --run none -t 1 --epochs 1 --set data.size=8 \
          --set model.scaling=0..1 --set "model.$1=$2") >log 2>&1 || code=$?
     line=$(cat log)

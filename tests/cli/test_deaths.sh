@@ -60,7 +60,7 @@ expect 1 "rank 0 on $host: epoch 1, saving: full/(last|best).h5: cannot write: .
 [[ $(ls full) == status.csv ]] || fail "half a checkpoint is left: $(ls full)"
 
 # No memory for a larger network. (Under the sanitizers, the address space cannot be limited.)
-if [[ ${PNEUMO_SANITIZE:-0} != 1 ]]; then
+if ((!sanitized)); then
     limited -v $((peak + 65536)) train small.ini --run poor --set model.name=mlp2 \
         --set model.hidden=8192
     expect 1 "rank 1 on $host: reading the data set: out of memory: cannot get .* MiB" ""

@@ -86,7 +86,7 @@ examine 1 "$PNEUMO_DIST" doctor "${short[@]}" --set data.size=4096 --set train.b
     --set train.epoch_images=1024
 broken memory 'the job needs .*TiB, and .* are free within all limits: use more hosts'
 ! grep -q '^ok *step' ../out || fail "it trained a job that does not fit"
-if [[ $PNEUMO_SANITIZE != 1 ]]; then # whose address space cannot be limited
+if ((!sanitized)); then # whose address space cannot be limited
     wide=(--set model.name=mlp2 --set model.hidden=65536 --set data.size=64)
     limit=$((8 << 20)) # KiB; the job needs about 20 GiB
     examine 1 bash -c "ulimit -v $limit; exec \"\$@\"" - "$PNEUMO_DIST" doctor "${short[@]}" \

@@ -24,7 +24,7 @@ grep -q "frozen: 12 of 21 layers with weights, [0-9,]* parameters" log || fail "
 grep -q "from epoch 3 on all layers are trained, [0-9]* parameters" log || fail "$(cat log)"
 train two-threads 1 --threads 2
 compare two-threads
-for count in 2 3 5 8; do
+for count in "${rank_counts[@]}"; do
     train "r$count" "$count" --threads $((1 + count % 2)) --set run.audit_steps=1 \
         --set run.share_ranks=$((count % 3))
     compare "r$count"

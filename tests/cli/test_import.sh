@@ -44,7 +44,7 @@ refuse() {
     local case=$1 expected=$2 regex=$3 code=0 line
     shift 3
     # The sanitizers reserve much more address space than they use.
-    (((PNEUMO_SANITIZE)) || ulimit -v 2000000
+    (((sanitized)) || ulimit -v 2000000
      pneumo import "$@" -o refused.h5) >log 2>&1 || code=$?
     line=$(cat log)
     printf '%-24s | %d | %s\n' "$case" "$code" "${line#pneumo-dist: error: }"
@@ -52,8 +52,6 @@ refuse() {
     [[ $(wc -l <log) == 1 && $line =~ $regex ]] || fail "$case: not '$regex': $line"
     [[ ! -e refused.h5 ]] || fail "$case: wrote a file"
 }
-: "${PNEUMO_SANITIZE:=0}"
-[[ $PNEUMO_SANITIZE == 1 ]] || PNEUMO_SANITIZE=0
 
 $python "$PNEUMO_SOURCE/tests/exchange/make_broken.py" "$models"
 

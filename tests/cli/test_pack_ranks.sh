@@ -11,7 +11,7 @@ no_parts() {
     [[ -z $left ]] || fail "$1: left behind: $left"
 }
 no_parts "one rank"
-for count in 2 3 5 8; do
+for count in "${rank_counts[@]}"; do
     ranks "$count" pack phantoms -o r.h5 --size 96 --threads $((1 + count % 2)) >r.txt 2>log ||
         fail "$(cat log)"
     cmp one.h5 r.h5 || fail "another file on $count ranks"
@@ -29,7 +29,7 @@ done
 pneumo pack old -o old.h5 --size 96 >/dev/null 2>log || fail "$(cat log)"
 pneumo pack new -o appended.h5 --append old.h5 --threads 1 >one.txt 2>log || fail "$(cat log)"
 grep -qE '^appended +75 images to 225' one.txt || fail "$(cat one.txt)"
-for count in 2 3 5 8; do
+for count in "${rank_counts[@]}"; do
     ranks "$count" pack new -o r.h5 --append old.h5 --threads $((1 + count % 2)) >r.txt 2>log || fail "$(cat log)"
     cmp appended.h5 r.h5 || fail "another appended file on $count ranks"
     diff <(grep -v written one.txt) <(grep -v written r.txt) || fail "other results on $count ranks"

@@ -15,7 +15,7 @@ same() {
 }
 pneumo train small.ini --run two-threads --threads 2 >two-threads.txt 2>log || fail "$(cat log)"
 same two-threads
-for count in 2 3 5 8; do
+for count in "${rank_counts[@]}"; do
     threads=$((count == 3 ? 2 : 1))
     # Comparing the ranks' weights after every step, or never, changes nothing.
     ranks "$count" train small.ini --run "r$count" --threads $threads \
@@ -41,7 +41,7 @@ ranks 3 train small.ini --run mpi3 --set run.reduction=mpi --epochs 1 \
 
 # Nor do those of the published networks, for any groups that share memory and for both precisions.
 published() { # MODEL PRECISION
-    for count in 1 2 3 5 8; do
+    for count in 1 "${rank_counts[@]}"; do
         ranks "$count" train small.ini --run "$1-$2-$count" --epochs 1 --threads $((1 + count % 2)) \
             --set model.name="$1" --set model.precision="$2" --set model.width=0.1 \
             --set data.size=32 --set train.epoch_images=32 --set run.audit_steps=1 \
