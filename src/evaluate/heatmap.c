@@ -84,7 +84,8 @@ pd_status pd_heatmap_compute(pd_heatmap *out, pd_network *network, const pd_task
                              const float *x)
 {
     pd_status status = PD_OK;
-    const pd_exec exec = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = threads};
+    const pd_exec exec = {
+        .keeps = true, .lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = threads};
     const float *logits, *activation, *gradient;
     float *dy = NULL;
     int last = pd_network_last_convolution(network);

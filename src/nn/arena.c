@@ -17,6 +17,7 @@ struct pd_arena {
     buffer *buffers;
     size_t bytes;
     unsigned char *block;
+    bool borrowed; /* the block is another arena's */
 };
 
 pd_status pd_arena_create(pd_arena **out)
@@ -29,7 +30,8 @@ void pd_arena_destroy(pd_arena **arena)
     if (*arena == NULL)
         return;
     free((*arena)->buffers);
-    free((*arena)->block);
+    if (!(*arena)->borrowed)
+        free((*arena)->block);
     free(*arena);
     *arena = NULL;
 }
@@ -105,10 +107,15 @@ cleanup:
     return status;
 }
 
-pd_status pd_arena_place(pd_arena *arena)
+pd_status pd_arena_place(pd_arena *arena, size_t least)
 {
-    pd_status status = pd_arena_lay_out(arena);
-    return status == PD_OK ? pd_alloc(&arena->block, arena->bytes, 1) : status;
+    return pd_alloc(&arena->block, arena->bytes > least ? arena->bytes : least, 1);
+}
+
+void pd_arena_place_in(pd_arena *arena, const pd_arena *other, size_t offset)
+{
+    arena->block = other->block + offset;
+    arena->borrowed = true;
 }
 
 void *pd_arena_at(const pd_arena *arena, int handle)

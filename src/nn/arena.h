@@ -20,10 +20,15 @@ pd_status pd_arena_add(pd_arena *arena, size_t bytes, int begin, int end, int *h
  * pd_arena_bytes is valid afterwards. */
 pd_status pd_arena_lay_out(pd_arena *arena);
 
-/* pd_arena_lay_out, and allocates the block. */
-pd_status pd_arena_place(pd_arena *arena);
+/* Allocates the block, of pd_arena_bytes or `least` bytes, whichever is more. After
+ * pd_arena_lay_out. */
+pd_status pd_arena_place(pd_arena *arena, size_t least);
 
-/* The buffer, aligned to 64 bytes. After pd_arena_place; owned by the arena. */
+/* Instead: places the buffers in the block of another arena, `offset` bytes, a multiple of 64, from
+ * its beginning. The buffers of the two arenas overlap. */
+void pd_arena_place_in(pd_arena *arena, const pd_arena *other, size_t offset);
+
+/* The buffer, aligned to 64 bytes. After the arena is placed; owned by the arena. */
 void *pd_arena_at(const pd_arena *arena, int handle);
 
 size_t pd_arena_bytes(const pd_arena *arena);

@@ -28,12 +28,15 @@ void pd_network_destroy(pd_network **network)
         return;
     for (int i = 0; i < (*network)->count; i++)
         free((*network)->nodes[i].layer.name);
+    pd_slices_destroy(&(*network)->slices);
     pd_arena_destroy(&(*network)->arena);
     free((*network)->freeze);
     free((*network)->nodes);
     free((*network)->tensors);
-    free((*network)->weights);
-    free((*network)->state);
+    if (!(*network)->is_slice) {
+        free((*network)->weights);
+        free((*network)->state);
+    }
     free((*network)->pending);
     pd_passes_release(&(*network)->passes);
     free((*network)->lane_gradients);

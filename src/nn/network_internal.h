@@ -28,6 +28,17 @@ typedef struct pd_node {
     int recomputed_for, again, again_workspace;
 } pd_node;
 
+/* See network_slices.h. */
+typedef struct pd_slices {
+    int count;             /* of slices that can run at the same time; 0: there are none */
+    pd_network **networks; /* [count] */
+    int samples;           /* largest number in a forward */
+    float *y;              /* [samples][outputs] */
+} pd_slices;
+
+/* In network_slices.c. */
+void pd_slices_destroy(pd_slices *slices);
+
 struct pd_network {
     pd_shape input;
     int count, capacity;
@@ -43,6 +54,8 @@ struct pd_network {
     pd_frozen frozen;
 
     bool planned;
+    bool is_slice; /* of another network, which has the weights and the memory of the arena */
+    pd_slices slices;
     pd_recompute recompute;
     int last_convolution; /* see pd_network_last_convolution */
     pd_plan plan;
@@ -72,6 +85,11 @@ static inline pd_node *pd_network_source(const pd_network *network, int index)
     int input = network->nodes[index].input[0];
     return input == PD_NETWORK_INPUT ? NULL : &network->nodes[input - 1];
 }
+
+/* Plans a slice: for inference only, without weights and memory. pd_network_place_slice gives it
+ * those of the network whose copy it is, at `offset` of its arena. */
+pd_status pd_network_plan_slice(pd_network *slice, const pd_plan *plan);
+pd_status pd_network_place_slice(pd_network *slice, const pd_network *network, size_t offset);
 
 /* As pd_network_plan for training, with at most `pass_lanes` lanes in a pass unless a layer needs
  * all lanes at once. */

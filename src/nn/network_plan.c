@@ -1,6 +1,7 @@
 #include "freeze.h"
 #include "fuse.h"
 #include "network_internal.h"
+#include "network_slices.h"
 
 #include "pneumo/base/memory.h"
 
@@ -201,10 +202,14 @@ cleanup:
 /* --- Weights --- */
 
 /* Gives every tensor its position in the weight or state vector. */
-static void place_tensors(pd_network *network)
+static pd_status place_tensors(pd_network *network)
 {
-    pd_tensor *tensor = network->tensors;
     size_t weight = 0, state = 0;
+    pd_status status =
+        pd_alloc(&network->tensors, (size_t)network->tensor_count, sizeof *network->tensors);
+    if (status != PD_OK)
+        return status;
+    pd_tensor *tensor = network->tensors;
     for (int i = 0; i < network->count; i++) {
         pd_layer *layer = &network->nodes[i].layer;
         for (int j = 0; j < layer->param_count; j++) {
@@ -217,6 +222,7 @@ static void place_tensors(pd_network *network)
             *offset += size;
         }
     }
+    return PD_OK;
 }
 
 static pd_status plan_weights(pd_network *network, bool training)
@@ -224,8 +230,7 @@ static pd_status plan_weights(pd_network *network, bool training)
     pd_status status = PD_OK;
     PD_TRY(pd_alloc(&network->weights, network->weight_count, sizeof *network->weights));
     PD_TRY(pd_alloc(&network->state, network->state_count, sizeof *network->state));
-    PD_TRY(pd_alloc(&network->tensors, (size_t)network->tensor_count, sizeof *network->tensors));
-    place_tensors(network);
+    PD_TRY(place_tensors(network));
     if (training) {
         PD_TRY(pd_alloc(&network->pending, (size_t)network->passes.depth * network->gradient_count,
                         sizeof *network->pending));
@@ -362,35 +367,43 @@ cleanup:
     return status;
 }
 
-/* Adds every buffer to one arena, with its lifetime. */
-static pd_status add_buffers(pd_network *network)
+/* Lays out every buffer in one arena, with its lifetime. Validation while training uses slices only
+ * if they fit there. */
+static pd_status lay_out_buffers(pd_network *network, bool training)
 {
     pd_status status = pd_arena_create(&network->arena);
     for (int i = 0; i < network->count && status == PD_OK; i++)
         status = add_layer_buffers(network, i);
     if (status == PD_OK && network->precision == PD_BF16)
         status = add_copies(network);
+    if (status == PD_OK)
+        status = pd_arena_lay_out(network->arena);
+    if (status == PD_OK && training &&
+        pd_slices_bytes(&network->slices) > pd_arena_bytes(network->arena))
+        pd_slices_destroy(&network->slices);
     return status;
 }
 
-static pd_status plan_buffers(pd_network *network)
+static void find_buffers(pd_network *network)
 {
-    pd_status status = PD_OK;
-    int layers = network->count;
-    PD_TRY(add_buffers(network));
-    PD_TRY(pd_arena_place(network->arena));
-    for (int i = 0; i < layers; i++) {
+    for (int i = 0; i < network->count; i++) {
         pd_node *node = &network->nodes[i];
         node->y = pd_arena_at(network->arena, node->output);
-        node->dy = node->has_gradient && i < layers - 1
+        node->dy = node->has_gradient && i < network->count - 1
                        ? pd_arena_at(network->arena, node->gradient)
                        : NULL;
     }
-cleanup:
-    return status;
 }
 
 /* --- The whole plan --- */
+
+/* Samples of a forward in inference that slices do not take: fewer than threads, or one for
+ * pd_network_activation. */
+static int samples_together(const pd_plan *plan)
+{
+    int samples = plan->lanes * plan->lane_samples, fewer = plan->threads - 1;
+    return samples < fewer ? samples : fewer > 1 ? fewer : 1;
+}
 
 /* Fixes shapes and passes; allocates nothing large. */
 static pd_status plan_shapes(pd_network *network, const pd_plan *plan, int first_lane,
@@ -404,9 +417,16 @@ static pd_status plan_shapes(pd_network *network, const pd_plan *plan, int first
         return pd_fail("the network has no layers");
     network->planned = true;
     network->plan = *plan;
+    if (!network->is_slice) {
+        pd_status status = pd_slices_plan(network, plan);
+        if (status != PD_OK)
+            return status;
+    }
+    if (!training && network->slices.count > 0)
+        network->plan.lane_samples = samples_together(plan);
     network->subtree_count =
         pd_tree_subtrees(plan->total_lanes, first_lane, plan->lanes, network->subtrees);
-    network->last_convolution = training ? -1 : find_last_convolution(network);
+    network->last_convolution = training || network->is_slice ? -1 : find_last_convolution(network);
     pd_fuse_relus(network, network->last_convolution);
     return plan_passes(network, training ? pass_lanes : plan->lanes, training);
 }
@@ -417,7 +437,10 @@ static pd_status plan_network(pd_network *network, const pd_plan *plan, int firs
     pd_status status = PD_OK;
     PD_TRY(plan_shapes(network, plan, first_lane, training, pass_lanes));
     PD_TRY(plan_weights(network, training));
-    PD_TRY(plan_buffers(network));
+    PD_TRY(lay_out_buffers(network, training));
+    PD_TRY(pd_arena_place(network->arena, pd_slices_bytes(&network->slices)));
+    find_buffers(network);
+    status = pd_slices_place(network);
 cleanup:
     return status;
 }
@@ -438,12 +461,27 @@ pd_status pd_network_measure(pd_network *network, const pd_plan *plan, int first
 {
     pd_status status = PD_OK;
     PD_TRY(plan_shapes(network, plan, first_lane, true, 0));
-    PD_TRY(add_buffers(network));
-    PD_TRY(pd_arena_lay_out(network->arena));
+    PD_TRY(lay_out_buffers(network, true));
     size_t floats = network->weight_count + network->state_count +
                     (size_t)network->passes.depth * network->gradient_count +
                     (size_t)network->plan.lanes * largest_trainable(network);
     *bytes = floats * sizeof(float) + pd_arena_bytes(network->arena);
 cleanup:
     return status;
+}
+
+pd_status pd_network_plan_slice(pd_network *slice, const pd_plan *plan)
+{
+    slice->is_slice = true;
+    pd_status status = plan_shapes(slice, plan, 0, false, 0);
+    return status == PD_OK ? lay_out_buffers(slice, false) : status;
+}
+
+pd_status pd_network_place_slice(pd_network *slice, const pd_network *network, size_t offset)
+{
+    slice->weights = network->weights;
+    slice->state = network->state;
+    pd_arena_place_in(slice->arena, network->arena, offset);
+    find_buffers(slice);
+    return place_tensors(slice);
 }

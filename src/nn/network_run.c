@@ -1,4 +1,5 @@
 #include "network_internal.h"
+#include "network_slices.h"
 
 #include "pneumo/base/clock.h"
 #include "pneumo/kernels/activation.h"
@@ -86,7 +87,7 @@ static pd_status forward_layer(pd_network *network, const pd_exec *exec, int i, 
     pd_exec own = *exec;
     own.training = exec->training && !node->layer.frozen;
     own.workspace = pd_arena_at(network->arena, node->workspace);
-    bool saves = node->backward && (exec->training || network->last_convolution >= 0);
+    bool saves = node->backward && (exec->training || exec->keeps);
     void *saved = saves ? pd_arena_at(network->arena, node->saved) : NULL;
     pd_status status = layer->type->forward(&node->layer, &own, inputs, y, saved);
     if (status != PD_OK)
@@ -98,6 +99,8 @@ static pd_status forward_layer(pd_network *network, const pd_exec *exec, int i, 
 pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const float *x,
                              const float **y)
 {
+    if (pd_slices_take(network, exec))
+        return pd_slices_forward(network, exec, x, y);
     if (network->precision == PD_BF16)
         pd_precision_round(pd_exec_elements(exec, network->input), x,
                            pd_arena_at(network->arena, network->rounded_input), exec->threads);
@@ -291,6 +294,8 @@ pd_status pd_network_activation(pd_network *network, const pd_exec *exec, const 
     int last = network->last_convolution, count = network->count;
     if (last < 0)
         return pd_fail("the network has no convolution, or was planned for training");
+    if (!exec->keeps || pd_exec_samples(exec) != 1)
+        return pd_fail("pd_network_activation needs a forward of one sample with exec->keeps");
     bool written[count + 1];
     memset(written, 0, sizeof written);
     for (int i = count - 1; i > last; i--) {

@@ -95,6 +95,7 @@ typedef pd_status (*pd_lane_sum_function)(void *context, double *parts, size_t c
 
 typedef struct pd_exec {
     bool training;        /* dropout and batch statistics on; backward follows */
+    bool keeps;           /* when not training: pd_network_activation follows */
     int lanes;            /* lanes of this pass; 1 when not training */
     int lane_samples;     /* samples per lane (when not training, any number up to the plan's
                              lanes * lane_samples) */

@@ -111,7 +111,8 @@ void pd_network_pass(const pd_network *network, int pass, int *first_lane, int *
 void pd_network_initialise(pd_network *network, uint64_t seed);
 
 /* Runs exec->lanes * exec->lane_samples samples of x, in training those of one pass; *y is the
- * network's output buffer, valid until the next forward. exec->workspace is ignored. */
+ * network's output buffer, valid until the next forward. exec->workspace is ignored. In inference
+ * each thread takes samples of its own through all layers if there are enough. */
 pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const float *x,
                              const float **y);
 
@@ -130,7 +131,8 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass
  * training. */
 int pd_network_last_convolution(const pd_network *network);
 
-/* For heat maps. Follows an inference forward on the same x. *activation is the output of layer
+/* For heat maps. Follows an inference forward of one sample, with exec->keeps, on the same x.
+ * *activation is the output of layer
  * pd_network_last_convolution, after its ReLU; *gradient is the gradient of the sum of dy * output
  * with respect to it, without dropout. Both are [samples][h][w][c], owned by the network, and valid
  * until the next forward. dy [samples][outputs] serves as scratch, too. Fails if
@@ -190,8 +192,8 @@ typedef struct pd_layer_times {
     double fold;     /* of its weight gradients over the lanes held here */
 } pd_layer_times;
 
-/* Every forward and backward from now on adds its layers' times to times[layers] (borrowed). NULL,
- * the initial value, turns this off. */
+/* Every training forward and backward from now on adds its layers' times to times[layers]
+ * (borrowed). NULL, the initial value, turns this off. */
 void pd_network_profile(pd_network *network, pd_layer_times *times);
 
 /* Floating point operations of layer `index` for one sample, as pd_layer.flops: forward, and as

@@ -1,0 +1,151 @@
+#include "network_slices.h"
+
+#include "pneumo/base/memory.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Samples of a slice. With fewer, what a layer prepares for each call, such as a transformed
+ * kernel, costs more; with more, activations no longer fit in a core's cache. */
+enum { SLICE_SAMPLES = 2 };
+
+static const size_t slices_bytes_max = (size_t)2 << 30;
+
+static int divide_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static int samples_per_slice(int samples, int threads)
+{
+    int each = divide_up(samples, threads);
+    return each < SLICE_SAMPLES ? each : SLICE_SAMPLES;
+}
+
+/* --- Planning --- */
+
+static pd_status plan_slice(pd_network **out, const pd_network *network, int samples)
+{
+    const pd_plan plan = {.lanes = 1, .lane_samples = samples, .total_lanes = 1, .threads = 1};
+    pd_status status = pd_network_copy(out, network);
+    if (status != PD_OK)
+        return status;
+    pd_network_set_precision(*out, network->precision);
+    return pd_network_plan_slice(*out, &plan);
+}
+
+pd_status pd_slices_plan(pd_network *network, const pd_plan *plan)
+{
+    pd_status status = PD_OK;
+    pd_slices *slices = &network->slices;
+    int most = plan->lanes * plan->lane_samples, each = samples_per_slice(most, plan->threads);
+    int needed = divide_up(most, each), count = needed < plan->threads ? needed : plan->threads;
+    PD_TRY(pd_alloc(&slices->networks, (size_t)count, sizeof *slices->networks));
+    slices->count = count;
+    slices->samples = most;
+    for (int i = 0; i < slices->count; i++) {
+        PD_TRY(plan_slice(&slices->networks[i], network, each));
+        if (pd_slices_bytes(slices) > slices_bytes_max)
+            pd_slices_destroy(slices);
+    }
+cleanup:
+    return status;
+}
+
+void pd_slices_destroy(pd_slices *slices)
+{
+    for (int i = 0; i < slices->count; i++)
+        pd_network_destroy(&slices->networks[i]);
+    free(slices->networks);
+    free(slices->y);
+    *slices = (pd_slices){0};
+}
+
+size_t pd_slices_bytes(const pd_slices *slices)
+{
+    return slices->count == 0 ? 0
+                              : (size_t)slices->count * pd_arena_bytes(slices->networks[0]->arena);
+}
+
+pd_status pd_slices_place(pd_network *network)
+{
+    pd_slices *slices = &network->slices;
+    for (int i = 0; i < slices->count; i++) {
+        pd_network *slice = slices->networks[i];
+        pd_status status =
+            pd_network_place_slice(slice, network, (size_t)i * pd_arena_bytes(slice->arena));
+        if (status != PD_OK)
+            return status;
+    }
+    if (slices->count == 0)
+        return PD_OK;
+    return pd_alloc(&slices->y, (size_t)slices->samples * pd_shape_size(pd_network_output(network)),
+                    sizeof *slices->y);
+}
+
+/* --- Forward --- */
+
+bool pd_slices_take(const pd_network *network, const pd_exec *exec)
+{
+    return network->slices.count > 0 && !exec->training && !exec->keeps &&
+           pd_exec_samples(exec) >= exec->threads;
+}
+
+/* The first layer whose output was not finite, in any slice. */
+static void collect_bad_output(pd_network *network)
+{
+    for (int i = 0; i < network->slices.count; i++) {
+        int bad = network->slices.networks[i]->bad_output;
+        if (bad >= 0 && (network->bad_output < 0 || bad < network->bad_output))
+            network->bad_output = bad;
+    }
+}
+
+/* Takes samples [first, first + count) through one slice. */
+static pd_status forward_slice(const pd_network *network, const pd_exec *exec, int first, int count,
+                               const float *x)
+{
+    pd_network *slice = network->slices.networks[omp_get_thread_num()];
+    size_t out = pd_shape_size(pd_network_output(network));
+    pd_exec own = *exec;
+    const float *y;
+    own.lanes = 1;
+    own.lane_samples = count;
+    own.threads = 1;
+    pd_status status =
+        pd_network_forward(slice, &own, x + (size_t)first * pd_shape_size(network->input), &y);
+    if (status == PD_OK)
+        memcpy(network->slices.y + (size_t)first * out, y, (size_t)count * out * sizeof *y);
+    return status;
+}
+
+pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const float *x,
+                            const float **y)
+{
+    pd_slices *slices = &network->slices;
+    int samples = pd_exec_samples(exec), each = samples_per_slice(samples, exec->threads);
+    int threads = exec->threads < slices->count ? exec->threads : slices->count;
+    pd_status status = PD_OK;
+    char message[512] = "";
+    for (int i = 0; i < slices->count; i++)
+        pd_network_watch(slices->networks[i], network->watching);
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int first = 0; first < samples; first += each) {
+        int count = samples - first < each ? samples - first : each;
+        pd_status own = forward_slice(network, exec, first, count, x);
+        if (own == PD_OK)
+            continue;
+#pragma omp critical
+        {
+            status = own;
+            snprintf(message, sizeof message, "%s", pd_error_message());
+        }
+    }
+    if (status != PD_OK)
+        return pd_fail("%s", message);
+    collect_bad_output(network);
+    *y = slices->y;
+    return PD_OK;
+}
