@@ -40,8 +40,8 @@ static float noise_at(const pd_anatomy *a, float u, float v, float cells)
     float x = (u + 8) * cells, y = (v + 8) * cells;
     int column = (int)x, row = (int)y;
     float fx = rise(x - (float)column), fy = rise(y - (float)row);
-    const float *top = a->noise + (row & mask) * NOISE_SIDE;
-    const float *bottom = a->noise + ((row + 1) & mask) * NOISE_SIDE;
+    const float *top = a->noise + (ptrdiff_t)(row & mask) * NOISE_SIDE;
+    const float *bottom = a->noise + (ptrdiff_t)((row + 1) & mask) * NOISE_SIDE;
     int left = column & mask, right = (column + 1) & mask;
     float above = top[left] + fx * (top[right] - top[left]);
     float below = bottom[left] + fx * (bottom[right] - bottom[left]);
@@ -194,7 +194,7 @@ static float *canvas_pixel(float *canvas, float u, float v)
     int y = (int)((v / PD_CHEST_REACH + 1) * 0.5f * PD_CHEST_SIDE);
     return x < 0 || y < 0 || x >= PD_CHEST_SIDE || y >= PD_CHEST_SIDE
                ? NULL
-               : canvas + y * PD_CHEST_SIDE + x;
+               : canvas + (ptrdiff_t)y * PD_CHEST_SIDE + x;
 }
 
 typedef struct pd_vessel {

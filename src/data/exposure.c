@@ -26,7 +26,8 @@ static float canvas_at(const float *canvas, float u, float v)
     y = y < 0 ? 0 : y > last ? last : y;
     int column = (int)x, row = (int)y;
     float fx = x - (float)column, fy = y - (float)row;
-    const float *top = canvas + row * PD_CHEST_SIDE + column, *bottom = top + PD_CHEST_SIDE;
+    const float *top = canvas + (ptrdiff_t)row * PD_CHEST_SIDE + column,
+                *bottom = top + PD_CHEST_SIDE;
     float above = top[0] + fx * (top[1] - top[0]), below = bottom[0] + fx * (bottom[1] - bottom[0]);
     return above + fy * (below - above);
 }

@@ -36,7 +36,7 @@ pd_status pd_folds_check(const pd_fold_options *options)
 }
 
 /* round(total * percent / 100 / parts) */
-static int64_t percent_of(int64_t total, int percent, int parts)
+static int64_t percent_of(int64_t total, int percent, int64_t parts)
 {
     return (2 * total * percent + 100 * parts) / (200 * parts);
 }

@@ -100,9 +100,9 @@ static void decode_luma(pd_jpeg *job, jvirt_barray_ptr coefficients)
         return;
     out->height = (int)jpeg->image_height;
     out->width = (int)width;
-    for (JDIMENSION by = 0; by < luma->height_in_blocks; by++) {
-        JBLOCKARRAY blocks =
-            jpeg->mem->access_virt_barray((j_common_ptr)jpeg, coefficients, by, 1, FALSE);
+    for (size_t by = 0; by < luma->height_in_blocks; by++) {
+        JBLOCKARRAY blocks = jpeg->mem->access_virt_barray((j_common_ptr)jpeg, coefficients,
+                                                           (JDIMENSION)by, 1, FALSE);
         decode_blocks(job, blocks[0], rows);
         for (size_t y = 0; y < DCTSIZE && by * DCTSIZE + y < jpeg->image_height; y++)
             memcpy(out->pixels + (by * DCTSIZE + y) * width, rows + y * stride, width);

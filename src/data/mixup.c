@@ -27,8 +27,8 @@ void pd_mixup_draw(pd_mixup_pair *pairs, int64_t *order, int count, double alpha
     pd_random_shuffle(&random, order, (size_t)count);
     for (int i = 0; i < count / 2; i++) {
         float share = draw_beta(&random, alpha);
-        pairs[i] = (pd_mixup_pair){.a = (int)order[2 * i],
-                                   .b = (int)order[2 * i + 1],
+        pairs[i] = (pd_mixup_pair){.a = (int)order[(ptrdiff_t)2 * i],
+                                   .b = (int)order[(ptrdiff_t)2 * i + 1],
                                    .share = share < 0.5f ? 1 - share : share};
     }
 }

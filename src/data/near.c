@@ -68,7 +68,7 @@ uint64_t pd_near_hash(const uint8_t *copy)
             waves[f][x] = cos(acos(-1) * (f + LOWEST) * (2 * x + 1) / (2 * HALF));
     for (int y = 0; y < HALF; y++) {
         for (int x = 0; x < HALF; x++) {
-            const uint8_t *four = copy + 2 * y * SIDE + 2 * x;
+            const uint8_t *four = copy + ((ptrdiff_t)y * SIDE + x) * 2;
             double grey = four[0] + four[1] + four[SIDE] + four[SIDE + 1];
             for (int f = 0; f < FREQUENCIES; f++)
                 columns[f][x] += waves[f][y] * grey;

@@ -71,11 +71,11 @@ static void read_header(pd_png *job)
 static void to_grey(const pd_png *job, int y, const unsigned char *row)
 {
     size_t start = (size_t)y * (size_t)job->width;
-    int bytes = job->depth / 8, step = job->channels * bytes;
+    ptrdiff_t bytes = job->depth / 8, step = job->channels * bytes;
     for (int x = 0; x < job->width; x++) {
         unsigned v[3] = {0};
         for (int c = 0; c < job->channels; c++) {
-            const unsigned char *at = row + (size_t)x * (size_t)step + c * bytes;
+            const unsigned char *at = row + x * step + c * bytes;
             v[c] = bytes == 2 ? (unsigned)(at[0] << 8 | at[1]) : at[0];
         }
         unsigned luma = job->channels == 1 ? v[0] : (77 * v[0] + 150 * v[1] + 29 * v[2]) >> 8;

@@ -144,7 +144,7 @@ static double correlate(const uint8_t *thumbnail, const float *mean, double down
         for (int x = 0; x < GRID; x++) {
             if (!zoom_cell(x, across, &left, &right))
                 continue;
-            const float *at = mean + top * GRID + left;
+            const float *at = mean + (ptrdiff_t)top * GRID + left;
             double upper = (1 - right) * (double)at[0] + right * (double)at[1];
             double lower = (1 - right) * (double)at[GRID] + right * (double)at[GRID + 1];
             add_pair(&s, thumbnail[y * GRID + (mirrored ? GRID - 1 - x : x)],

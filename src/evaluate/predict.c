@@ -180,7 +180,8 @@ static pd_status predict_round(pd_predictor *predictor, int64_t first, int count
         int scored = own - i < CHUNK ? own - i : CHUNK;
         status = score_chunk(predictor, i, scored);
         /* The other ranks are about as far. */
-        pd_progress_update(&predictor->progress, (uint64_t)(first + (i + scored) * ranks), NULL);
+        pd_progress_update(&predictor->progress, (uint64_t)(first + (int64_t)(i + scored) * ranks),
+                           NULL);
     }
     PD_TRY(pd_comm_agree(predictor->comm, status));
     PD_TRY(pd_comm_gather(predictor->comm, predictor->predictions,

@@ -267,10 +267,11 @@ static void build_zeropad(pd_keras_builder *b, const pd_keras_value *inputs, int
     require_image(b, &inputs[0]);
     for (int side = 0; side < 2; side++) {
         const cJSON *one = cJSON_IsArray(padding) ? cJSON_GetArrayItem(padding, side) : padding;
+        int *pair = side == 0 ? spec.pad : spec.pad + 2;
         if (one == NULL)
-            spec.pad[2 * side] = spec.pad[2 * side + 1] = 1;
+            pair[0] = pair[1] = 1;
         else
-            pd_keras_to_pair(b, "padding", one, &spec.pad[2 * side]);
+            pd_keras_to_pair(b, "padding", one, pair);
     }
     add(b, "zeropad", inputs, spec, out);
 }

@@ -154,10 +154,10 @@ static void draw_blocks(const pd_random *stream, uint32_t first, uint32_t bits[D
             k0 += 0x9E3779B9u;
             k1 += 0xBB67AE85u;
         }
-        bits[4 * b] = c0;
-        bits[4 * b + 1] = c1;
-        bits[4 * b + 2] = c2;
-        bits[4 * b + 3] = c3;
+        bits[(size_t)4 * b] = c0;
+        bits[(size_t)4 * b + 1] = c1;
+        bits[(size_t)4 * b + 2] = c2;
+        bits[(size_t)4 * b + 3] = c3;
     }
 }
 

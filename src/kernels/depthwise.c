@@ -119,7 +119,7 @@ PD_INLINE void output_columns(elements of, const output_row *row, int ox, int ch
     int end = pd_min_int(g->kernel_h, g->h - top);
     for (int ky = pd_max_int(0, -top); ky < end; ky++) {
         ptrdiff_t from = (ptrdiff_t)(top + ky) * g->w * g->c + channel;
-        const float *taps = at->kernel + ky * FAST_WIDTH * at->tap + channel;
+        const float *taps = at->kernel + (ptrdiff_t)ky * FAST_WIDTH * at->tap + channel;
         pd_vector in[SEEN];
         load_columns(of, row->x, from, ox - g->pad_left, g, at->relu, in);
 #pragma GCC unroll 3
@@ -150,7 +150,7 @@ PD_INLINE void output_pixel(elements of, const output_row *row, int ox, int chan
     for (int ky = pd_max_int(0, -top); ky < end_y; ky++) {
         for (int kx = pd_max_int(0, -left); kx < end_x; kx++) {
             ptrdiff_t pixel = (ptrdiff_t)(top + ky) * g->w + (left + kx);
-            const float *tap = at->kernel + (ky * g->kernel_w + kx) * at->tap + channel;
+            const float *tap = at->kernel + ((ptrdiff_t)ky * g->kernel_w + kx) * at->tap + channel;
             sum +=
                 rectified(load(of, row->x, pixel * g->c + channel), at->relu) * load_tap(of, tap);
         }
@@ -240,7 +240,7 @@ PD_INLINE void input_pixel(elements of, const input_line *row, int ix, int chann
             if (x < 0 || x % g->stride != 0 || x / g->stride >= g->out_w)
                 continue;
             ptrdiff_t pixel = (ptrdiff_t)(y / g->stride) * g->out_w + x / g->stride;
-            const float *tap = row->kernel + (ptrdiff_t)(ky * g->kernel_w + kx) * g->c + channel;
+            const float *tap = row->kernel + ((ptrdiff_t)ky * g->kernel_w + kx) * g->c + channel;
             sum += load(of, row->dy, pixel * g->c + channel) * load_tap(of, tap);
         }
     }
@@ -269,7 +269,7 @@ static void backward_input_turned(const pd_depthwise_shape *shape, const void *m
     turned.pad_top = g.kernel_h - 1 - g.pad_top;
     turned.pad_left = g.kernel_w - 1 - g.pad_left;
     pass at = {.window = turned,
-               .kernel = kernel + (size_t)(g.kernel_h * g.kernel_w - 1) * (size_t)g.c,
+               .kernel = kernel + ((size_t)g.kernel_h * (size_t)g.kernel_w - 1) * (size_t)g.c,
                .tap = -(ptrdiff_t)g.c,
                .fast = is_fast(&turned)};
     run(&at, shape, dy, mask, dx);
@@ -350,7 +350,7 @@ PD_INLINE void gradient_row_fast(elements of, const gradient_line *line, float *
         }
 #pragma GCC unroll 3
         for (int kx = 0; kx < FAST_WIDTH; kx++) {
-            float *to = sums + (ky * FAST_WIDTH + kx) * WIDTH;
+            float *to = sums + ((ptrdiff_t)ky * FAST_WIDTH + kx) * WIDTH;
             *(pd_vector *)to += sum[kx][0] + sum[kx][1];
         }
     }
@@ -372,7 +372,7 @@ PD_INLINE void gradient_row_any(elements of, const gradient_line *line, float *s
                     sum += rectified(load(of, line->x, row + (ptrdiff_t)ix * g->c), line->relu) *
                            load(of, line->dy, line->dy_first + (ptrdiff_t)ox * g->c);
             }
-            float *to = sums + (ky * g->kernel_w + kx) * WIDTH;
+            float *to = sums + ((ptrdiff_t)ky * g->kernel_w + kx) * WIDTH;
             *(pd_vector *)to += sum;
         }
     }
@@ -433,7 +433,8 @@ PD_INLINE void gradient_chunks(elements of, const lane_gradient *lane, int first
 /* Floats of a thread's slice of the workspace. */
 static size_t gradient_buffer(const pd_window *window)
 {
-    return (size_t)chunk_count(window) * (size_t)(window->kernel_h * window->kernel_w) * WIDTH;
+    return (size_t)chunk_count(window) * (size_t)window->kernel_h * (size_t)window->kernel_w *
+           WIDTH;
 }
 
 size_t pd_depthwise_backward_kernel_workspace(const pd_depthwise_shape *shape)

@@ -47,7 +47,7 @@ PD_INLINE pd_vector_bf16 pd_vector_round(pd_vector values)
 {
     pd_vector_bits bits = (pd_vector_bits)values;
     pd_vector_bits rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
-    pd_vector_bits nan = (pd_vector_bits)(values != values);
+    pd_vector_bits nan = (pd_vector_bits)(values != values); /* NOLINT(misc-redundant-expression) */
     rounded = (nan & (bits >> 16 | 0x40)) | (~nan & rounded);
     return __builtin_convertvector(rounded, pd_vector_bf16);
 }

@@ -48,7 +48,7 @@ PAIRS PD_INLINE void pairs_multiply(const int rows, const int vectors, const pai
         __m512bh right[PD_TILE_VECTORS];
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
-            right[v] = (__m512bh)_mm512_loadu_ps(packed + v * PD_VECTOR_WIDTH);
+            right[v] = (__m512bh)_mm512_loadu_ps(packed + (ptrdiff_t)v * PD_VECTOR_WIDTH);
         __builtin_prefetch(prefetch, 0, 2);
         prefetch += PD_VECTOR_WIDTH;
 #pragma GCC unroll 14
@@ -59,13 +59,13 @@ PAIRS PD_INLINE void pairs_multiply(const int rows, const int vectors, const pai
                 sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, right[v]);
         }
         a += step;
-        packed += vectors * PD_VECTOR_WIDTH;
+        packed += (ptrdiff_t)vectors * PD_VECTOR_WIDTH;
     }
 #pragma GCC unroll 14
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
-            _mm512_storeu_ps(out + (r * vectors + v) * PD_VECTOR_WIDTH, sum[r][v]);
+            _mm512_storeu_ps(out + ((ptrdiff_t)r * vectors + v) * PD_VECTOR_WIDTH, sum[r][v]);
     }
 }
 
@@ -115,7 +115,7 @@ void pd_pairs_sum(int steps, int vectors, const float *packed, float *out)
 }
 
 /* Rows of floats [steps][width] -> pairs [steps / 2][width]; steps is even, width whole vectors. */
-static void round_rows(int steps, int width, const float *rows, float *packed)
+static void round_rows(int steps, ptrdiff_t width, const float *rows, float *packed)
 {
     for (int t = 0; t < steps; t += 2, rows += 2 * width, packed += width) {
         for (int j = 0; j < width; j += PD_VECTOR_WIDTH) {

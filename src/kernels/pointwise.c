@@ -58,12 +58,13 @@ static const void *gather(const pd_conv_shape *shape, int samples, const void *x
         return x;
     size_t c = (size_t)g.c, pixel_bytes = c * pd_precision_bytes(stored);
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (int row = 0; row < samples * g.out_h; row++) {
+    for (int64_t row = 0; row < (int64_t)samples * g.out_h; row++) {
         size_t y = (size_t)(row / g.out_h) * (size_t)g.h + (size_t)(row % g.out_h * g.stride);
         size_t to = (size_t)row * (size_t)g.out_w, from = y * (size_t)g.w;
         for (int ox = 0; ox < g.out_w; ox++)
             memcpy(pd_precision_at(stored, copy, (to + (size_t)ox) * c),
-                   pd_precision_at(stored, x, (from + (size_t)(ox * g.stride)) * c), pixel_bytes);
+                   pd_precision_at(stored, x, (from + (size_t)ox * (size_t)g.stride) * c),
+                   pixel_bytes);
     }
     return copy;
 }
@@ -84,7 +85,7 @@ static void scatter(const pd_conv_shape *shape, int samples, const void *visited
             size_t row = (size_t)n * (size_t)g.out_h + (size_t)(iy / g.stride);
             size_t from = row * (size_t)g.out_w * c;
             for (int ox = 0; ox < g.out_w; ox++)
-                memcpy(pd_precision_at(stored, dx, to + (size_t)(ox * g.stride) * c),
+                memcpy(pd_precision_at(stored, dx, to + (size_t)ox * (size_t)g.stride * c),
                        pd_precision_at(stored, visited, from + (size_t)ox * c), c * bytes);
         }
     }

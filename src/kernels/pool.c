@@ -250,14 +250,14 @@ void pd_pool_average_backward(const pd_window *window, int samples, const float 
 }
 
 /* Channels first .. first + width - 1 of one sample: x [pixels][c], y [c]. */
-PD_INLINE void global_chunk(pd_precision precision, int pixels, int c, const void *x, size_t first,
-                            void *y, int width)
+PD_INLINE void global_chunk(pd_precision precision, int64_t pixels, int c, const void *x,
+                            size_t first, void *y, int width)
 {
     double sum[WIDTH_MAX];
 #pragma omp simd
     for (int i = 0; i < width; i++)
         sum[i] = 0;
-    for (int p = 0; p < pixels; p++) {
+    for (int64_t p = 0; p < pixels; p++) {
         size_t pixel = first + (size_t)p * c;
 #pragma omp simd
         for (int i = 0; i < width; i++)
@@ -265,17 +265,17 @@ PD_INLINE void global_chunk(pd_precision precision, int pixels, int c, const voi
     }
 #pragma omp simd
     for (int i = 0; i < width; i++)
-        pd_element_store(precision, y, first + i, (float)(sum[i] / pixels));
+        pd_element_store(precision, y, first + i, (float)(sum[i] / (double)pixels));
 }
 
-PD_INLINE void global_sample(pd_precision precision, int pixels, int c, const void *x, void *y,
+PD_INLINE void global_sample(pd_precision precision, int64_t pixels, int c, const void *x, void *y,
                              int width)
 {
     for (int channel = 0; channel < c; channel += width)
         global_chunk(precision, pixels, c, x, (size_t)chunk_start(channel, width, c), y, width);
 }
 
-void pd_pool_global(int samples, int pixels, int c, pd_precision stored, const void *x, void *y,
+void pd_pool_global(int samples, int64_t pixels, int c, pd_precision stored, const void *x, void *y,
                     int threads)
 {
 #pragma omp parallel for schedule(static) num_threads(threads)
@@ -294,27 +294,27 @@ PD_INLINE void global_backward_pixel(pd_precision precision, int c, const void *
         pd_element_store(precision, dx, to + j, pd_element_load(precision, dy, from + j) * weight);
 }
 
-void pd_pool_global_backward(int samples, int pixels, int c, pd_precision stored, const void *dy,
-                             void *dx, int threads)
+void pd_pool_global_backward(int samples, int64_t pixels, int c, pd_precision stored,
+                             const void *dy, void *dx, int threads)
 {
     float weight = 1.0f / (float)pixels;
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
     for (int n = 0; n < samples; n++) {
-        for (int p = 0; p < pixels; p++)
+        for (int64_t p = 0; p < pixels; p++)
             PD_WITH_PRECISION(stored, global_backward_pixel(precision, c, dy, (size_t)n * c, weight,
                                                             dx, ((size_t)n * pixels + p) * c));
     }
 }
 
-void pd_pool_global_max(int samples, int pixels, int c, const float *x, float *y, int32_t *argmax,
-                        int threads)
+void pd_pool_global_max(int samples, int64_t pixels, int c, const float *x, float *y,
+                        int64_t *argmax, int threads)
 {
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
     for (int n = 0; n < samples; n++) {
         for (int j = 0; j < c; j++) {
             const float *in = x + (size_t)n * pixels * c + j;
-            int best = 0;
-            for (int p = 1; p < pixels; p++) {
+            int64_t best = 0;
+            for (int64_t p = 1; p < pixels; p++) {
                 float most = in[(size_t)best * c], value = in[(size_t)p * c];
                 if (value > most || (isnan(value) && !isnan(most)))
                     best = p;
@@ -326,14 +326,14 @@ void pd_pool_global_max(int samples, int pixels, int c, const float *x, float *y
     }
 }
 
-void pd_pool_global_max_backward(int samples, int pixels, int c, const float *dy,
-                                 const int32_t *argmax, float *dx, int threads)
+void pd_pool_global_max_backward(int samples, int64_t pixels, int c, const float *dy,
+                                 const int64_t *argmax, float *dx, int threads)
 {
 #pragma omp parallel for collapse(2) schedule(static) num_threads(threads)
     for (int n = 0; n < samples; n++) {
-        for (int p = 0; p < pixels; p++) {
+        for (int64_t p = 0; p < pixels; p++) {
             const float *out = dy + (size_t)n * c;
-            const int32_t *from = argmax + (size_t)n * c;
+            const int64_t *from = argmax + (size_t)n * c;
             float *in = dx + ((size_t)n * pixels + p) * c;
             for (int j = 0; j < c; j++)
                 in[j] = from[j] == p ? out[j] : 0;

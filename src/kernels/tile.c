@@ -47,7 +47,7 @@ PD_INLINE void tile_multiply(const int rows, const int vectors, const float *a, 
                         sum[r][v] += left[r * row_step] * right[v];
                 }
                 left += inner_step;
-                packed += vectors * PD_VECTOR_WIDTH;
+                packed += (ptrdiff_t)vectors * PD_VECTOR_WIDTH;
             }
         }
     }

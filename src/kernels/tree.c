@@ -48,7 +48,7 @@ void pd_tree_fold_lanes(const pd_subtree *subtree, float *parts, size_t stride, 
                         float *out)
 {
     size_t lanes = (size_t)subtree->count;
-#pragma omp parallel for schedule(static) if (n > 4 * TREE_BLOCK)
+#pragma omp parallel for schedule(static) if (n > (size_t)4 * TREE_BLOCK)
     for (size_t first = 0; first < n; first += TREE_BLOCK) {
         size_t size = n - first < TREE_BLOCK ? n - first : TREE_BLOCK;
         float *block = parts + first;
@@ -72,7 +72,7 @@ void pd_tree_fold_subtrees(const pd_subtree *node, const pd_subtree *subtrees, i
     for (int i = 0; i < count; i++)
         part_at[subtrees[i].first - node->first] = (short)i;
 
-#pragma omp parallel for schedule(static) if (n > 4 * TREE_BLOCK)
+#pragma omp parallel for schedule(static) if (n > (size_t)4 * TREE_BLOCK)
     for (size_t first = 0; first < n; first += TREE_BLOCK) {
         size_t size = n - first < TREE_BLOCK ? n - first : TREE_BLOCK;
         /* A right child without a part of its own is included in the part to its left. */

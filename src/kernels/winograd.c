@@ -45,14 +45,15 @@ static void wino_transform_inputs(const wino_pass *pass, const wino_block *block
     const size_t pitch = (size_t)pd_tile_padded(plan->c), step = pd_winograd_plan_input_step(plan);
     const int vectors = (int)pitch / PD_VECTOR_WIDTH;
     /* Tile by tile: a division for each vector would take as long as a part of its transform. */
-    int end = pd_slice_first(block->tiles * vectors, block->slice + 1, block->slices);
-    int unit = pd_slice_first(block->tiles * vectors, block->slice, block->slices);
+    const int64_t units = (int64_t)block->tiles * vectors;
+    int64_t end = pd_slice_first(units, block->slice + 1, block->slices);
+    int64_t unit = pd_slice_first(units, block->slice, block->slices);
     while (unit < end) {
-        int tile = unit / vectors;
+        int tile = (int)(unit / vectors);
         pd_winograd_place at = pd_winograd_grid_place(&plan->grid, block->first + tile);
         at.y -= plan->pad_top;
         at.x -= plan->pad_left;
-        for (int v = unit % vectors; v < vectors && unit < end; v++, unit++)
+        for (int v = (int)(unit % vectors); v < vectors && unit < end; v++, unit++)
             pd_winograd_images_transform(
                 &pass->x, &at, v * PD_VECTOR_WIDTH,
                 block->input + (size_t)tile * pitch + (size_t)v * PD_VECTOR_WIDTH, step);
@@ -65,7 +66,7 @@ static const float *wino_panel(const wino_pass *pass, int unit)
     const pd_winograd_plan *plan = pass->plan;
     int panels = pd_tile_panel_count(plan->k);
     return pass->kernel + (size_t)(unit / panels) * pd_winograd_plan_kernel_step(plan) +
-           (size_t)(unit % panels * pd_tile_panel_width(plan->k)) * (size_t)plan->c;
+           (size_t)(unit % panels) * (size_t)pd_tile_panel_width(plan->k) * (size_t)plan->c;
 }
 
 /* Position by position, panel by panel. */
@@ -74,8 +75,9 @@ static void wino_multiply(const wino_pass *pass, const wino_block *block)
     const pd_winograd_plan *plan = pass->plan;
     const int c = plan->c, tiles = block->tiles, panels = pd_tile_panel_count(plan->k);
     const int pitch = pd_tile_padded(c);
-    int end = pd_slice_first(POSITIONS * panels, block->slice + 1, block->slices);
-    int unit = pd_slice_first(POSITIONS * panels, block->slice, block->slices);
+    const int64_t units = (int64_t)POSITIONS * panels;
+    int end = pd_slice_first(units, block->slice + 1, block->slices);
+    int unit = pd_slice_first(units, block->slice, block->slices);
     pd_tile_walk walk = pd_tile_walk_line(c, 1);
     const float *right = wino_panel(pass, unit);
     for (; unit < end; unit++) {
@@ -147,7 +149,8 @@ PD_INLINE void wino_store(pd_precision precision, const wino_pass *pass,
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++) {
             size_t offset = first + (size_t)i * row_size + (size_t)j * k;
-            pd_vector sum = *(const pd_vector *)(buffer + (i * OUTPUT + j) * PD_VECTOR_WIDTH);
+            pd_vector sum =
+                *(const pd_vector *)(buffer + ((ptrdiff_t)i * OUTPUT + j) * PD_VECTOR_WIDTH);
             wino_store_vector(precision, pass, offset, clamp_vector(sum + bias, least), count);
         }
     }
@@ -159,10 +162,11 @@ static void wino_store_outputs(const wino_pass *pass, const wino_block *block)
     const int padded = pd_tile_padded(plan->k), vectors = padded / PD_VECTOR_WIDTH;
     const int panel_width = pd_tile_panel_width(plan->k);
     const size_t tiles = (size_t)block->tiles;
-    int end = pd_slice_first(block->tiles * vectors, block->slice + 1, block->slices);
-    int unit = pd_slice_first(block->tiles * vectors, block->slice, block->slices);
+    const int64_t units = (int64_t)block->tiles * vectors;
+    int64_t end = pd_slice_first(units, block->slice + 1, block->slices);
+    int64_t unit = pd_slice_first(units, block->slice, block->slices);
     while (unit < end) {
-        int tile = unit / vectors, column = unit % vectors * PD_VECTOR_WIDTH;
+        int tile = (int)(unit / vectors), column = (int)(unit % vectors) * PD_VECTOR_WIDTH;
         int panel = column / panel_width * panel_width;
         pd_winograd_place at = pd_winograd_grid_place(&plan->grid, block->first + tile);
         for (; column < padded && unit < end; column += PD_VECTOR_WIDTH, unit++) {

@@ -124,13 +124,14 @@ static void gradient_tile(const gradient_lane *lane, const gradient_block *block
                          output + position * tiles * (size_t)panel->width, sums + position * STEP);
     for (int r = 0; r < rows; r++) {
         for (int v = 0; v < panel->width; v += PD_VECTOR_WIDTH) {
-            pd_winograd_patch patch = {sums + r * panel->width + v, INPUT * STEP, STEP};
+            pd_winograd_patch patch = {sums + (ptrdiff_t)r * panel->width + v,
+                                       (ptrdiff_t)INPUT * STEP, STEP};
             pd_winograd_transform(pd_winograd_line_kernel_gradient, INPUT, KERNEL, patch, taps,
                                   PD_VECTOR_WIDTH);
             int count = pd_min_int(PD_VECTOR_WIDTH, plan->k - panel->first - v);
             float *to = lane->dkernel + (size_t)(first + r) * k + panel->first + v;
             for (int tap = 0; tap < KERNEL * KERNEL; tap++, to += c * k)
-                gradient_write(count, taps + tap * PD_VECTOR_WIDTH, mode, to);
+                gradient_write(count, taps + (ptrdiff_t)tap * PD_VECTOR_WIDTH, mode, to);
         }
     }
 }
@@ -170,10 +171,11 @@ static void gradient_transform(const gradient_lane *lane, const gradient_block *
     const size_t tiles = (size_t)block->tiles;
     const int panel_width = pd_tile_panel_width(plan->k);
     const int vectors = plan->groups + plan->padded / PD_VECTOR_WIDTH;
-    int end = pd_slice_first(block->tiles * vectors, block->slice + 1, block->slices);
-    int unit = pd_slice_first(block->tiles * vectors, block->slice, block->slices);
+    const int64_t units = (int64_t)block->tiles * vectors;
+    int64_t end = pd_slice_first(units, block->slice + 1, block->slices);
+    int64_t unit = pd_slice_first(units, block->slice, block->slices);
     while (unit < end) {
-        int tile = unit / vectors, v = unit % vectors;
+        int tile = (int)(unit / vectors), v = (int)(unit % vectors);
         pd_winograd_place out = pd_winograd_grid_place(&plan->grid, block->first + tile);
         pd_winograd_place in = {out.sample, out.y - plan->pad_top, out.x - plan->pad_left};
         for (; v < plan->groups && unit < end; v++, unit++)
@@ -249,7 +251,8 @@ static bool gradient_nontemporal(const pd_conv_shape *shape, const float *dkerne
                                  const float *dbias, size_t stride)
 {
     size_t k = (size_t)shape->k;
-    size_t bytes = (size_t)(shape->lanes * KERNEL * KERNEL * shape->window.c) * k * sizeof *dkernel;
+    size_t bytes =
+        (size_t)shape->lanes * KERNEL * KERNEL * (size_t)shape->window.c * k * sizeof *dkernel;
     return pd_vector_use_nontemporal(dkernel, k * sizeof *dkernel, bytes) &&
            stride % PD_VECTOR_WIDTH == 0 &&
            (dbias == NULL || (uintptr_t)dbias % sizeof(pd_vector) == 0);

@@ -8,13 +8,14 @@
 
 /* Samples of one side of the convolution, [samples][h][w][c]. */
 typedef struct pd_winograd_images {
-    int h, w, c;
+    int h, w;
+    ptrdiff_t c;
     pd_precision precision;
     const void *data;
     ptrdiff_t count; /* elements in all */
 } pd_winograd_images;
 
-static inline pd_winograd_images pd_winograd_images_make(int h, int w, int c, int samples,
+static inline pd_winograd_images pd_winograd_images_make(int h, int w, ptrdiff_t c, int samples,
                                                          pd_precision precision, const void *data)
 {
     return (pd_winograd_images){h, w, c, precision, data, (ptrdiff_t)samples * h * w * c};
@@ -56,7 +57,7 @@ static inline pd_winograd_place pd_winograd_grid_place(const pd_winograd_grid *g
 
 /* The offset of a vector of channels, from `channel` on, of the pixel at `place`. */
 PD_INLINE ptrdiff_t pd_winograd_images_offset(const pd_winograd_images *images,
-                                              const pd_winograd_place *place, int channel)
+                                              const pd_winograd_place *place, ptrdiff_t channel)
 {
     ptrdiff_t row = place->sample * (ptrdiff_t)images->h + place->y;
     return (row * images->w + place->x) * images->c + channel;
@@ -72,7 +73,7 @@ PD_INLINE void pd_winograd_images_copy(pd_precision precision, const pd_winograd
     const ptrdiff_t end = images->count - PD_VECTOR_WIDTH;
     for (int i = 0; i < size; i++) {
         for (int j = 0; j < size; j++) {
-            float *to = buffer + (i * size + j) * PD_VECTOR_WIDTH;
+            float *to = buffer + ((ptrdiff_t)i * size + j) * PD_VECTOR_WIDTH;
             ptrdiff_t pixel = first + i * row + j * column;
             int y = place->y + i, x = place->x + j;
             *(pd_vector *)to = (pd_vector){0};
@@ -91,8 +92,9 @@ PD_INLINE void pd_winograd_images_copy(pd_precision precision, const pd_winograd
  * extends past the last channel holds whatever follows in memory. The patch is in place if it holds
  * floats and lies within the image, else a copy in buffer[size * size][vector]. */
 PD_INLINE pd_winograd_patch pd_winograd_images_patch(const pd_winograd_images *images,
-                                                     const pd_winograd_place *place, int channel,
-                                                     const int size, float *buffer)
+                                                     const pd_winograd_place *place,
+                                                     ptrdiff_t channel, const int size,
+                                                     float *buffer)
 {
     const int y = place->y, x = place->x;
     ptrdiff_t column = images->c, row = (ptrdiff_t)images->w * images->c;
@@ -105,15 +107,16 @@ PD_INLINE pd_winograd_patch pd_winograd_images_patch(const pd_winograd_images *i
     if (inside) {
         for (int i = 0; i < size; i++)
             for (int j = 0; j < size; j++)
-                *(pd_vector *)(buffer + (i * size + j) * PD_VECTOR_WIDTH) =
+                *(pd_vector *)(buffer + ((ptrdiff_t)i * size + j) * PD_VECTOR_WIDTH) =
                     pd_vector_load(PD_BF16, images->data, first + i * row + j * column);
     } else {
-        int channels = pd_min_int(PD_VECTOR_WIDTH, images->c - channel);
+        ptrdiff_t left = images->c - channel;
+        int channels = left < PD_VECTOR_WIDTH ? (int)left : PD_VECTOR_WIDTH;
         PD_WITH_PRECISION(
             images->precision,
             pd_winograd_images_copy(precision, images, place, first, channels, size, buffer));
     }
-    return (pd_winograd_patch){buffer, size * PD_VECTOR_WIDTH, PD_VECTOR_WIDTH};
+    return (pd_winograd_patch){buffer, (ptrdiff_t)size * PD_VECTOR_WIDTH, PD_VECTOR_WIDTH};
 }
 
 /* Prefetches a patch of rows x columns pixels at offset `first`, of which some may lie outside the

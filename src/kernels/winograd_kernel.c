@@ -75,8 +75,8 @@ static void transform_block(const kernel_pass *pass, int block)
     const pd_winograd_plan *plan = pass->plan;
     const pd_winograd_place origin = {0};
     /* A kernel is an image of 3 x 3 pixels with c * k channels. */
-    pd_winograd_images image =
-        pd_winograd_images_make(KERNEL, KERNEL, plan->c * plan->k, 1, PD_FLOAT32, pass->kernel);
+    pd_winograd_images image = pd_winograd_images_make(KERNEL, KERNEL, (ptrdiff_t)plan->c * plan->k,
+                                                       1, PD_FLOAT32, pass->kernel);
     _Alignas(64) float buffer[TAPS * SQUARE * PD_VECTOR_WIDTH];
     int first = block_row(plan, block), column = block_column(plan, block);
     int rows = pd_min_int(SQUARE, plan->c - first);
@@ -87,11 +87,12 @@ static void transform_block(const kernel_pass *pass, int block)
         transpose_taps(pass, first, rows, column, buffer);
     for (int i = 0; i < rows; i++) {
         prefetch_row(pass, next, i);
-        pd_winograd_patch patch = {buffer + i * PD_VECTOR_WIDTH, KERNEL * SQUARE * PD_VECTOR_WIDTH,
-                                   SQUARE * PD_VECTOR_WIDTH};
+        pd_winograd_patch patch = {buffer + (ptrdiff_t)i * PD_VECTOR_WIDTH,
+                                   (ptrdiff_t)KERNEL * SQUARE * PD_VECTOR_WIDTH,
+                                   (ptrdiff_t)SQUARE * PD_VECTOR_WIDTH};
         if (!pass->turned)
-            patch = pd_winograd_images_patch(&image, &origin, (first + i) * plan->k + column,
-                                             KERNEL, buffer);
+            patch = pd_winograd_images_patch(
+                &image, &origin, ((ptrdiff_t)first + i) * plan->k + column, KERNEL, buffer);
         transform_row(pass, patch, to + (size_t)(first + i) * (size_t)panel.width);
     }
 }

@@ -23,7 +23,7 @@ static void plan_cut(pd_winograd_plan *plan)
     bool large = (long long)POSITIONS * plan->c * plan->k > SMALL_KERNEL;
     int tiles =
         large ? LARGE_BLOCK_TILES : pd_max_int(BLOCK_TILES, BLOCK_FLOATS / (POSITIONS * channels));
-    plan->shared = large || plan->tiles < 4 * plan->threads * tiles;
+    plan->shared = large || plan->tiles < (int64_t)4 * plan->threads * tiles;
     plan->block =
         pd_winograd_block_tiles(plan->shared ? plan->threads * tiles : tiles, plan->tiles);
 }

@@ -113,7 +113,7 @@ PD_INLINE void pd_winograd_transform(pd_winograd_line *line, const int from, con
         line(half[i], out);
 #pragma GCC unroll 6
         for (int j = 0; j < to; j++)
-            *(pd_vector *)(target + (size_t)(i * to + j) * step) = out[j];
+            *(pd_vector *)(target + ((size_t)i * (size_t)to + (size_t)j) * step) = out[j];
     }
 }
 

@@ -78,8 +78,8 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
     int dims[4] = {spec->kernel_h, spec->kernel_w, window.c, k};
     pd_param *kernel = pd_layer_add_param(layer, "kernel", 4, dims, true, spec->init);
     kernel->decays = true;
-    kernel->fan_in = spec->kernel_h * spec->kernel_w * window.c;
-    kernel->fan_out = spec->kernel_h * spec->kernel_w * k;
+    kernel->fan_in = (double)spec->kernel_h * spec->kernel_w * window.c;
+    kernel->fan_out = (double)spec->kernel_h * spec->kernel_w * k;
     if (!spec->no_bias)
         pd_layer_add_param(layer, "bias", 1, &k, true, PD_INIT_ZEROS);
 

@@ -33,7 +33,8 @@ static size_t sums_floats(const pd_layer *layer, int lanes)
 static void add_params(pd_layer *layer)
 {
     const pd_layer_spec *spec = &layer->spec;
-    int c = layer->in[0].c, taps = spec->kernel_h * spec->kernel_w;
+    int c = layer->in[0].c;
+    double taps = (double)spec->kernel_h * spec->kernel_w;
     int dims[] = {spec->kernel_h, spec->kernel_w, c, 1};
     pd_param *kernel = pd_layer_add_param(layer, "depthwise_kernel", 4, dims, true, spec->init);
     kernel->decays = true;

@@ -11,7 +11,7 @@ static void initialise_tensor(const pd_tensor *tensor, pd_random random)
     if (init == PD_INIT_DEFAULT)
         init = tensor->layer->spec.relu ? PD_INIT_HE_NORMAL : PD_INIT_GLOROT_UNIFORM;
     double he = sqrt(2.0 / param->fan_in);
-    double glorot = sqrt(2.0 / ((double)param->fan_in + param->fan_out));
+    double glorot = sqrt(2.0 / (param->fan_in + param->fan_out));
     bool is_he = init == PD_INIT_HE_NORMAL || init == PD_INIT_HE_UNIFORM;
     float deviation = (float)(is_he ? he : glorot);
     float limit = deviation * sqrtf(3.0f); /* uniform in [-limit, limit) has that deviation */

@@ -119,7 +119,7 @@ static pd_status globalpool_forward(pd_layer *layer, const pd_exec *exec, const 
 {
     (void)saved;
     pd_shape in = layer->in[0];
-    pd_pool_global(pd_exec_samples(exec), in.h * in.w, in.c, layer->precision, x[0], y,
+    pd_pool_global(pd_exec_samples(exec), (int64_t)in.h * in.w, in.c, layer->precision, x[0], y,
                    exec->threads);
     return PD_OK;
 }
@@ -129,7 +129,7 @@ static pd_status globalpool_backward(pd_layer *layer, const pd_exec *exec,
 {
     pd_shape in = layer->in[0];
     if (arrays->dx[0] != NULL)
-        pd_pool_global_backward(pd_exec_samples(exec), in.h * in.w, in.c, layer->precision,
+        pd_pool_global_backward(pd_exec_samples(exec), (int64_t)in.h * in.w, in.c, layer->precision,
                                 arrays->dy, arrays->dx[0], exec->threads);
     return PD_OK;
 }
@@ -138,7 +138,7 @@ static pd_status globalmax_plan(pd_layer *layer, const pd_plan *plan)
 {
     layer->out = (pd_shape){1, 1, layer->in[0].c};
     layer->saved_bytes = (size_t)plan->lanes * (size_t)plan->lane_samples *
-                         pd_shape_size(layer->out) * sizeof(int32_t);
+                         pd_shape_size(layer->out) * sizeof(int64_t);
     return PD_OK;
 }
 
@@ -146,7 +146,8 @@ static pd_status globalmax_forward(pd_layer *layer, const pd_exec *exec, const v
                                    void *y, void *saved)
 {
     pd_shape in = layer->in[0];
-    pd_pool_global_max(pd_exec_samples(exec), in.h * in.w, in.c, x[0], y, saved, exec->threads);
+    pd_pool_global_max(pd_exec_samples(exec), (int64_t)in.h * in.w, in.c, x[0], y, saved,
+                       exec->threads);
     return PD_OK;
 }
 
@@ -154,7 +155,7 @@ static pd_status globalmax_backward(pd_layer *layer, const pd_exec *exec, const 
 {
     pd_shape in = layer->in[0];
     if (arrays->dx[0] != NULL)
-        pd_pool_global_max_backward(pd_exec_samples(exec), in.h * in.w, in.c, arrays->dy,
+        pd_pool_global_max_backward(pd_exec_samples(exec), (int64_t)in.h * in.w, in.c, arrays->dy,
                                     arrays->saved, arrays->dx[0], exec->threads);
     return PD_OK;
 }

@@ -77,7 +77,7 @@ static void add_params(pd_layer *layer)
 {
     const pd_layer_spec *spec = &layer->spec;
     int c = layer->in[0].c, k = spec->units;
-    int taps = spec->kernel_h * spec->kernel_w;
+    double taps = (double)spec->kernel_h * spec->kernel_w;
     int depthwise_dims[] = {spec->kernel_h, spec->kernel_w, c, 1}, pointwise_dims[] = {1, 1, c, k};
     pd_param *depthwise =
         pd_layer_add_param(layer, "depthwise_kernel", 4, depthwise_dims, true, spec->init);
@@ -102,7 +102,8 @@ static pd_status separable_plan(pd_layer *layer, const pd_plan *plan)
     pd_window window = pd_conv_window(layer);
     int k = spec->units;
     layer->out = (pd_shape){window.out_h, window.out_w, k};
-    layer->flops = 2.0 * (spec->kernel_h * spec->kernel_w + k) * (double)between_size(layer);
+    layer->flops =
+        2.0 * ((double)spec->kernel_h * spec->kernel_w + k) * (double)between_size(layer);
     add_params(layer);
 
     int lane_samples = plan->lane_samples, threads = plan->threads;

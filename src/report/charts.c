@@ -146,9 +146,10 @@ static void reliability(const pd_calibration *calibration, pd_plot_point *points
         points[i] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.value};
         if (bars == NULL)
             continue;
-        bars[3 * i] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.low};
-        bars[3 * i + 1] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.high};
-        bars[3 * i + 2] = gap;
+        bars[0] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.low};
+        bars[1] = empty ? gap : (pd_plot_point){bin->mean_probability, bin->positive.high};
+        bars[2] = gap;
+        bars += 3;
     }
 }
 
@@ -197,11 +198,11 @@ void pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double 
     for (int label = 0; label < 2; label++)
         for (int bin = 0; bin < SCORE_BINS; bin++) {
             double start = (bin + 0.08 + 0.42 * label) / SCORE_BINS;
-            bars[label][2 * bin] = (pd_plot_point){start, floor};
-            bars[label][2 * bin + 1] =
-                counts[label][bin] == 0
-                    ? gap
-                    : (pd_plot_point){start + 0.42 / SCORE_BINS, (double)counts[label][bin]};
+            pd_plot_point *bar = bars[label] + (ptrdiff_t)2 * bin;
+            bar[0] = (pd_plot_point){start, floor};
+            bar[1] = counts[label][bin] == 0
+                         ? gap
+                         : (pd_plot_point){start + 0.42 / SCORE_BINS, (double)counts[label][bin]};
         }
     const pd_plot_point band[] = {{low, floor}, {high, ceiling}};
     const double threshold = fold->chosen.threshold;

@@ -9,9 +9,10 @@ enum { AHEAD = 4 };
 static pd_status pick_batch(pd_trainer *trainer, int64_t epoch_step)
 {
     for (int i = 0; i < pd_comm_lane_count(trainer->comm); i++) {
-        pd_status status = pd_lanes_batch(trainer->lanes, (uint32_t)trainer->checkpoint.state.epoch,
-                                          epoch_step, pd_comm_first_lane(trainer->comm) + i,
-                                          trainer->picks + i * trainer->step.lane_samples);
+        pd_status status =
+            pd_lanes_batch(trainer->lanes, (uint32_t)trainer->checkpoint.state.epoch, epoch_step,
+                           pd_comm_first_lane(trainer->comm) + i,
+                           trainer->picks + (ptrdiff_t)i * trainer->step.lane_samples);
         if (status != PD_OK)
             return status;
     }

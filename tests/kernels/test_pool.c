@@ -172,7 +172,7 @@ static void test_global_max(void **state)
     enum { SAMPLES = 2, PIXELS = 5, C = 3, IN = SAMPLES * PIXELS * C, OUT = SAMPLES * C };
     float x[IN], y[OUT], dx[IN];
     const float dy[OUT] = {1, 2, 3, 4, 5, 6};
-    int32_t argmax[OUT];
+    int64_t argmax[OUT];
     for (int i = 0; i < IN; i++)
         x[i] = (float)(i * 7 % 11); /* has ties */
     x[2 * C + 1] = NAN;

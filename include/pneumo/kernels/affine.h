@@ -5,7 +5,7 @@
 /* map = {a, b, c, d, e, f} maps a point (u, v) of the output, both in [0, 1] over its width and
  * height, to the point (a u + b v + c, d u + e v + f) of the image in the same units. */
 typedef struct pd_affine {
-    const float *image; /* [h][w] */
+    const float *image; /* [h][w], below 2^31 pixels: offsets are ints, which vectorise */
     int h, w;
     float map[6];
     int points; /* each output pixel is the mean of points x points samples; as many as the factor

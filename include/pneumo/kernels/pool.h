@@ -36,20 +36,20 @@ void pd_pool_average_backward(const pd_window *window, int samples, const float 
                               int threads);
 
 /* x [samples][pixels][c] -> y [samples][c]: the mean over the pixels, summed in double. */
-void pd_pool_global(int samples, int pixels, int c, pd_precision stored, const void *x, void *y,
+void pd_pool_global(int samples, int64_t pixels, int c, pd_precision stored, const void *x, void *y,
                     int threads);
 
 /* dy [samples][c] -> dx [samples][pixels][c]. */
-void pd_pool_global_backward(int samples, int pixels, int c, pd_precision stored, const void *dy,
-                             void *dx, int threads);
+void pd_pool_global_backward(int samples, int64_t pixels, int c, pd_precision stored,
+                             const void *dy, void *dx, int threads);
 
 /* x [samples][pixels][c] -> y [samples][c]: the largest over the pixels; NaN wins over all numbers.
  * argmax (same shape as y; may be NULL) gets its pixel; of equal ones, the first. */
-void pd_pool_global_max(int samples, int pixels, int c, const float *x, float *y, int32_t *argmax,
-                        int threads);
+void pd_pool_global_max(int samples, int64_t pixels, int c, const float *x, float *y,
+                        int64_t *argmax, int threads);
 
 /* dx [samples][pixels][c] = dy at argmax, else 0. */
-void pd_pool_global_max_backward(int samples, int pixels, int c, const float *dy,
-                                 const int32_t *argmax, float *dx, int threads);
+void pd_pool_global_max_backward(int samples, int64_t pixels, int c, const float *dy,
+                                 const int64_t *argmax, float *dx, int threads);
 
 #endif

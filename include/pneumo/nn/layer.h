@@ -74,8 +74,8 @@ typedef struct pd_param {
     bool trainable;   /* false: state that forward updates (moving statistics) */
     bool decays;      /* weight decay, L1 and L2 apply (kernels) */
     pd_init init;
-    int fan_in, fan_out;
-    float *value; /* set by the network after planning; owned by it */
+    double fan_in, fan_out; /* inputs of an output, and outputs of an input */
+    float *value;           /* set by the network after planning; owned by it */
 } pd_param;
 
 enum { PD_LAYER_INPUTS = 2, PD_LAYER_PARAMS = 4 };
