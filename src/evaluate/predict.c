@@ -1,5 +1,7 @@
 #include "pneumo/evaluate/predict.h"
 
+#include "ahead.h"
+#include "file_image.h"
 #include "listing.h"
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
@@ -7,90 +9,64 @@
 #include "pneumo/base/progress.h"
 #include "pneumo/base/text.h"
 #include "pneumo/data/files.h"
-#include "pneumo/data/profile.h"
 #include "pneumo/evaluate/classifier.h"
 #include "pneumo/metrics/decision.h"
 #include "pneumo/train/threads.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-/* Images go through the network in chunks that depend on the list of files alone, and are decoded
- * in blocks of several chunks, so that many threads have work. */
-enum { CHUNK = 8, BLOCK = 8 * CHUNK };
+/* Files are dealt to the ranks in chunks. Each rank takes a block of several chunks through the
+ * network at a time, so that every thread has work, while the next block is decoded. */
+enum { CHUNK = 8, LEAST_CHUNKS = 4, IMAGES_PER_THREAD = 4 };
 
 typedef struct pd_predictor {
     pd_comm *comm;
     const pd_predict_options *options;
     int threads;
+    int block; /* most files of a rank at a time; the same on all ranks */
     pd_classifier *classifier;
     pd_files files;
-    uint8_t *packed;            /* [BLOCK][pd_classifier_packed_size] */
-    pd_prediction *predictions; /* [BLOCK] */
-    int64_t failed;             /* on rank 0: files without a prediction */
+    uint8_t *packed;            /* [PD_AHEAD_PLACES][block][pd_classifier_packed_size] */
+    pd_prediction *predictions; /* [PD_AHEAD_PLACES][block] */
+    const uint8_t **good;       /* [block]: packed images that could be decoded */
+    int *places;                /* [block]: theirs in the block */
+    pd_score *scores;           /* [block] */
+    pd_ahead *ahead;
+    int64_t failed; /* on rank 0: files without a prediction */
     pd_progress progress;
 } pd_predictor;
 
-/* --- Images --- */
+/* A block of all ranks. */
+typedef struct pd_round {
+    int64_t first;  /* file */
+    int count;      /* files */
+    int begin, own; /* this rank's, from number `begin` on */
+} pd_round;
 
-/* Writes why the image, whose packed form is `packed`, is unlike the training images; "" if it is
- * not, or if the checkpoint has no profile. */
-static void check_image(const pd_predictor *predictor, const pd_image *image, const uint8_t *packed,
-                        char reason[PD_REASON_SIZE])
+static pd_round round_at(const pd_predictor *predictor, int64_t number)
 {
-    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(predictor->classifier);
-    const pd_input *input = pd_classifier_input(predictor->classifier);
-    pd_traits traits;
-    reason[0] = '\0';
-    if (image->is_other)
-        snprintf(reason, PD_REASON_SIZE, "modality %s, not a radiograph", image->modality);
-    else if (image->projection == PD_PROJECTION_LATERAL)
-        snprintf(reason, PD_REASON_SIZE, "lateral view");
-    if (reason[0] != '\0')
-        return;
-    if (!checkpoint->has_profile)
-        return;
-    pd_traits_measure(&traits, packed, input->height, input->width, image->height, image->width);
-    pd_traits_compare(&traits, checkpoint->profile.mean);
-    pd_trait outside = pd_profile_check(&checkpoint->profile, &traits);
-    if (outside != PD_TRAITS)
-        pd_profile_reason(reason, &checkpoint->profile, &traits, outside);
+    int rank = pd_comm_rank(predictor->comm), ranks = pd_comm_size(predictor->comm);
+    int64_t most = (int64_t)predictor->block * ranks, first = number * most;
+    int64_t left = predictor->files.count - first;
+    int count = (int)(left < most ? left : most), chunks = (count + CHUNK - 1) / CHUNK;
+    int begin = rank * chunks / ranks * CHUNK, end = (rank + 1) * chunks / ranks * CHUNK;
+    return (pd_round){first, count, begin, (end < count ? end : count) - begin};
 }
 
-/* Fails for what cannot be read as a file is: opening a pipe blocks until another process writes.
- */
-static pd_status check_path(const char *path)
+/* --- Images, which other threads decode ahead --- */
+
+static int count_images(void *context, int64_t number)
 {
-    struct stat about;
-    if (stat(path, &about) != 0)
-        return pd_fail("cannot open: %s", strerror(errno));
-    return S_ISREG(about.st_mode) || S_ISDIR(about.st_mode) ? PD_OK : pd_fail("not a regular file");
+    return round_at(context, number).own;
 }
 
-/* Decodes one file to packed form and compares it with the training images. */
-static pd_status read_image(const pd_predictor *predictor, const char *path, uint8_t *packed,
-                            char reason[PD_REASON_SIZE])
+/* Index of an image in packed and predictions. */
+static size_t index_of(const pd_predictor *predictor, int64_t number, int image)
 {
-    pd_image image = {0};
-    bool piped = strcmp(path, PD_PREDICT_STDIN) == 0;
-    pd_status status = PD_OK;
-    if (!piped)
-        status = check_path(path);
-    else if (isatty(STDIN_FILENO))
-        status = pd_fail("standard input is a terminal; pipe an image into the program");
-    if (status == PD_OK)
-        status = pd_image_read(&image, piped ? "/dev/stdin" : path);
-    if (status == PD_OK)
-        status = pd_classifier_pack(predictor->classifier, &image, packed);
-    if (status == PD_OK)
-        check_image(predictor, &image, packed, reason);
-    pd_image_free(&image);
-    return status;
+    return (size_t)(number % PD_AHEAD_PLACES) * (size_t)predictor->block + (size_t)image;
 }
 
 /* Removes the path from the start of a message, since it has a column of its own. */
@@ -101,22 +77,24 @@ static const char *without_path(const char *message, const char *path)
     return begins ? message + length + 2 : message;
 }
 
-static void read_block(pd_predictor *predictor, int64_t first, int count)
+static void read_image(void *context, int64_t number, int image)
 {
-    const size_t size = pd_classifier_packed_size(predictor->classifier);
-#pragma omp parallel for num_threads(predictor->threads) schedule(dynamic)
-    for (int i = 0; i < count; i++) {
-        const char *path = predictor->files.paths[first + i];
-        pd_prediction *prediction = &predictor->predictions[i];
-        prediction->error[0] = '\0';
-        if (read_image(predictor, path, predictor->packed + (size_t)i * size, prediction->reason) ==
-            PD_OK)
-            continue;
-        snprintf(prediction->error, sizeof prediction->error, "%s",
-                 without_path(pd_error_message(), path));
-        pd_text_make_printable(prediction->error);
-    }
+    const pd_predictor *predictor = context;
+    const pd_round at = round_at(predictor, number);
+    const char *path = predictor->files.paths[at.first + at.begin + image];
+    size_t index = index_of(predictor, number, image);
+    pd_prediction *prediction = &predictor->predictions[index];
+    uint8_t *packed = predictor->packed + index * pd_classifier_packed_size(predictor->classifier);
+    prediction->error[0] = '\0';
+    const char *file = strcmp(path, PD_PREDICT_STDIN) == 0 ? NULL : path;
+    if (pd_file_image_read(predictor->classifier, file, packed, prediction->reason) == PD_OK)
+        return;
+    snprintf(prediction->error, sizeof prediction->error, "%s",
+             without_path(pd_error_message(), path));
+    pd_text_make_printable(prediction->error);
 }
+
+/* --- Scores --- */
 
 /* Refers a probability in the band of doubt. For an image unlike the training images, whose
  * probability means nothing, that reason stays. */
@@ -131,26 +109,26 @@ static void note_doubt(const pd_predictor *predictor, pd_prediction *prediction)
                  prediction->probability, low, high);
 }
 
-/* Scores the decoded images of the chunk that starts at `begin` of the block. */
-static pd_status score_chunk(pd_predictor *predictor, int begin, int count)
+/* Scores the decoded images of this rank's block. */
+static pd_status score_block(pd_predictor *predictor, int64_t number, int count)
 {
     const size_t size = pd_classifier_packed_size(predictor->classifier);
     double threshold = pd_classifier_checkpoint(predictor->classifier)->decision.threshold;
-    pd_prediction *predictions = predictor->predictions + begin;
-    const uint8_t *packed[CHUNK];
-    pd_score scores[CHUNK];
-    int places[CHUNK], good = 0;
+    size_t first = index_of(predictor, number, 0);
+    pd_prediction *predictions = predictor->predictions + first;
+    int good = 0;
     for (int i = 0; i < count; i++) {
         if (predictions[i].error[0] != '\0')
             continue;
-        packed[good] = predictor->packed + (size_t)(begin + i) * size;
-        places[good++] = i;
+        predictor->good[good] = predictor->packed + (first + (size_t)i) * size;
+        predictor->places[good++] = i;
     }
     if (good == 0)
         return PD_OK;
-    pd_status status = pd_classifier_score(predictor->classifier, packed, good, scores);
+    pd_score *scores = predictor->scores;
+    pd_status status = pd_classifier_score(predictor->classifier, predictor->good, good, scores);
     for (int i = 0; i < good && status == PD_OK; i++) {
-        pd_prediction *prediction = &predictions[places[i]];
+        pd_prediction *prediction = &predictions[predictor->places[i]];
         prediction->probability = scores[i].probability;
         prediction->label = scores[i].probability >= threshold ? PD_PNEUMONIA : PD_NORMAL;
         note_doubt(predictor, prediction);
@@ -163,40 +141,53 @@ static pd_status score_chunk(pd_predictor *predictor, int begin, int count)
 
 /* --- All files --- */
 
-/* Predicts one round of `count` files from number `first` on, each rank its own chunks of them, and
- * passes the predictions to the sink. Collective. */
-static pd_status predict_round(pd_predictor *predictor, int64_t first, int count)
+/* Predicts a round, each rank its own files, and passes the predictions to the sink. Collective. */
+static pd_status predict_round(pd_predictor *predictor, int64_t number)
 {
     pd_status status = PD_OK;
     void *all = NULL;
     size_t total;
-    int rank = pd_comm_rank(predictor->comm), ranks = pd_comm_size(predictor->comm);
-    int chunks = (count + CHUNK - 1) / CHUNK;
-    int begin = rank * chunks / ranks * CHUNK, end = (rank + 1) * chunks / ranks * CHUNK;
-    end = end < count ? end : count;
-    int own = end - begin;
-    read_block(predictor, first + begin, own);
-    for (int i = 0; i < own && status == PD_OK; i += CHUNK) {
-        int scored = own - i < CHUNK ? own - i : CHUNK;
-        status = score_chunk(predictor, i, scored);
-        /* The other ranks are about as far. */
-        pd_progress_update(&predictor->progress, (uint64_t)(first + (int64_t)(i + scored) * ranks),
-                           NULL);
-    }
+    const pd_round at = round_at(predictor, number);
+    pd_ahead_next(predictor->ahead);
+    status = score_block(predictor, number, at.own);
     PD_TRY(pd_comm_agree(predictor->comm, status));
-    PD_TRY(pd_comm_gather(predictor->comm, predictor->predictions,
-                          (size_t)own * sizeof *predictor->predictions, &all, &total));
-    if (rank == 0) {
+    PD_TRY(pd_comm_gather(predictor->comm, predictor->predictions + index_of(predictor, number, 0),
+                          (size_t)at.own * sizeof *predictor->predictions, &all, &total));
+    if (pd_comm_rank(predictor->comm) == 0) {
         const pd_prediction_sink *sink = &predictor->options->sink;
         const pd_prediction *predictions = all;
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < at.count; i++)
             predictor->failed += predictions[i].error[0] != '\0';
-        status = sink->put(sink->context, (const char *const *)predictor->files.paths + first,
-                           predictions, count);
+        status = sink->put(sink->context, (const char *const *)predictor->files.paths + at.first,
+                           predictions, at.count);
     }
     status = pd_comm_agree(predictor->comm, status);
+    pd_progress_update(&predictor->progress, (uint64_t)(at.first + at.count), NULL);
 cleanup:
     free(all);
+    return status;
+}
+
+static pd_status predict_rounds(pd_predictor *predictor)
+{
+    pd_status status = PD_OK;
+    int64_t count = predictor->files.count;
+    int64_t each = (int64_t)predictor->block * pd_comm_size(predictor->comm);
+    const pd_ahead_options ahead = {.threads = predictor->threads,
+                                    .blocks = (count + each - 1) / each,
+                                    .context = predictor,
+                                    .count = count_images,
+                                    .make = read_image};
+    PD_TRY(pd_comm_agree(predictor->comm, pd_ahead_start(&predictor->ahead, &ahead)));
+    pd_progress_begin(&predictor->progress, "predicting", 0, (uint64_t)count);
+    for (int64_t number = 0; number < ahead.blocks && status == PD_OK; number++) {
+        pd_comm_set_position(predictor->comm, "file %lld of %lld", (long long)number * each + 1,
+                             (long long)count);
+        status = predict_round(predictor, number);
+    }
+    pd_progress_end(&predictor->progress);
+cleanup:
+    pd_ahead_stop(&predictor->ahead);
     return status;
 }
 
@@ -222,16 +213,27 @@ static void replace_threshold(pd_predictor *predictor)
     pd_decision_replace(decision, given, "given");
 }
 
+static int choose_block(int threads)
+{
+    int chunks = (IMAGES_PER_THREAD * threads + CHUNK - 1) / CHUNK;
+    return (chunks > LEAST_CHUNKS ? chunks : LEAST_CHUNKS) * CHUNK;
+}
+
 static pd_status set_up(pd_predictor *predictor)
 {
     pd_status status = PD_OK;
     const pd_prediction_sink *sink = &predictor->options->sink;
-    predictor->threads = pd_threads_choose(predictor->comm, predictor->options->threads);
-    PD_TRY(pd_classifier_load(&predictor->classifier, predictor->options->checkpoint, CHUNK,
-                              predictor->threads));
+    const size_t block = (size_t)predictor->block;
+    PD_TRY(pd_classifier_load(&predictor->classifier, predictor->options->checkpoint,
+                              predictor->block, predictor->threads));
     replace_threshold(predictor);
-    PD_TRY(pd_alloc(&predictor->packed, BLOCK, pd_classifier_packed_size(predictor->classifier)));
-    PD_TRY(pd_alloc(&predictor->predictions, BLOCK, sizeof *predictor->predictions));
+    PD_TRY(pd_alloc(&predictor->packed, PD_AHEAD_PLACES * block,
+                    pd_classifier_packed_size(predictor->classifier)));
+    PD_TRY(
+        pd_alloc(&predictor->predictions, PD_AHEAD_PLACES * block, sizeof *predictor->predictions));
+    PD_TRY(pd_alloc(&predictor->good, block, sizeof *predictor->good));
+    PD_TRY(pd_alloc(&predictor->places, block, sizeof *predictor->places));
+    PD_TRY(pd_alloc(&predictor->scores, block, sizeof *predictor->scores));
     if (pd_comm_rank(predictor->comm) == 0) {
         if (!pd_classifier_checkpoint(predictor->classifier)->has_profile)
             pd_log_warn("%s: no profile of the training images: images unlike them are not "
@@ -270,21 +272,14 @@ pd_status pd_predict(pd_comm *comm, const pd_predict_options *options)
     pd_predictor predictor = {.comm = comm, .options = options};
     const pd_prediction_sink *sink = &options->sink;
     pd_comm_set_position(comm, "reading the checkpoint");
+    predictor.threads = pd_threads_choose(comm, options->threads);
+    predictor.block = choose_block(predictor.threads);
+    PD_TRY(pd_comm_broadcast(comm, &predictor.block, sizeof predictor.block, 0));
     PD_TRY(pd_comm_agree(comm, set_up(&predictor)));
     PD_TRY(pd_listing_share(comm, &predictor.files));
 
     double start = pd_clock_now();
-    int64_t round = (int64_t)BLOCK * pd_comm_size(comm);
-    pd_progress_begin(&predictor.progress, "predicting", 0, (uint64_t)predictor.files.count);
-    for (int64_t first = 0; first < predictor.files.count && status == PD_OK; first += round) {
-        int64_t left = predictor.files.count - first;
-        pd_comm_set_position(comm, "file %lld of %lld", (long long)first + 1,
-                             (long long)predictor.files.count);
-        status = predict_round(&predictor, first, (int)(left < round ? left : round));
-    }
-    pd_progress_end(&predictor.progress);
-    if (status != PD_OK)
-        goto cleanup;
+    PD_TRY(predict_rounds(&predictor));
     if (pd_comm_rank(comm) == 0)
         status = sink->end(sink->context);
     PD_TRY(pd_comm_agree(comm, status));
@@ -294,5 +289,8 @@ cleanup:
     pd_classifier_destroy(&predictor.classifier);
     free(predictor.packed);
     free(predictor.predictions);
+    free(predictor.good);
+    free(predictor.places);
+    free(predictor.scores);
     return status;
 }

@@ -1,0 +1,152 @@
+#include "ahead.h"
+
+#include "pneumo/base/memory.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A block in memory. */
+typedef struct place {
+    int64_t block;
+    int count, taken, made; /* items */
+} place;
+
+struct pd_ahead {
+    pd_ahead_options options;
+    int64_t next; /* block for which the caller waits next */
+    place places[PD_AHEAD_PLACES];
+    bool stops;
+    pthread_mutex_t lock; /* for all that is above */
+    pthread_cond_t opened, completed;
+    int started;
+    pthread_t *threads; /* [started] */
+};
+
+/* Makes room for a block. */
+static void open_place(pd_ahead *ahead, int64_t block)
+{
+    const pd_ahead_options *options = &ahead->options;
+    ahead->places[block % PD_AHEAD_PLACES] =
+        (place){.block = block,
+                .count = block < options->blocks ? options->count(options->context, block) : 0};
+}
+
+/* The earliest block of which an item is left to be taken, or NULL. */
+static place *find_work(pd_ahead *ahead)
+{
+    place *found = NULL;
+    for (int i = 0; i < PD_AHEAD_PLACES; i++) {
+        place *at = &ahead->places[i];
+        if (at->taken < at->count && (found == NULL || at->block < found->block))
+            found = at;
+    }
+    return found;
+}
+
+static void *run(void *argument)
+{
+    pd_ahead *ahead = argument;
+    const pd_ahead_options *options = &ahead->options;
+    pthread_mutex_lock(&ahead->lock);
+    while (!ahead->stops) {
+        place *at = find_work(ahead);
+        if (at == NULL) {
+            pthread_cond_wait(&ahead->opened, &ahead->lock);
+            continue;
+        }
+        int item = at->taken++;
+        pthread_mutex_unlock(&ahead->lock);
+        options->make(options->context, at->block, item);
+        pthread_mutex_lock(&ahead->lock);
+        if (++at->made == at->count)
+            pthread_cond_signal(&ahead->completed);
+    }
+    pthread_mutex_unlock(&ahead->lock);
+    return NULL;
+}
+
+/* The main thread handles signals. */
+static int start_thread(pd_ahead *ahead, pthread_t *thread)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int problem = pthread_create(thread, NULL, run, ahead);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return problem;
+}
+
+/* Each thread is started by a thread of OpenMP, whose cores it inherits: these may be bound to one
+ * core each. */
+static pd_status start_threads(pd_ahead *ahead)
+{
+    int problem = 0;
+#pragma omp parallel for num_threads(ahead->options.threads) schedule(static, 1)
+    for (int i = 0; i < ahead->options.threads; i++) {
+        pthread_t thread;
+        int own = start_thread(ahead, &thread);
+#pragma omp critical
+        if (own == 0)
+            ahead->threads[ahead->started++] = thread;
+        else
+            problem = own;
+    }
+    /* Fewer threads do it, too. */
+    return ahead->started > 0 ? PD_OK : pd_fail("cannot start a thread: %s", strerror(problem));
+}
+
+pd_status pd_ahead_start(pd_ahead **out, const pd_ahead_options *options)
+{
+    pd_ahead *ahead;
+    *out = NULL;
+    pd_status status = pd_alloc(&ahead, 1, sizeof *ahead);
+    if (status != PD_OK)
+        return status;
+    ahead->options = *options;
+    pthread_mutex_init(&ahead->lock, NULL);
+    pthread_cond_init(&ahead->opened, NULL);
+    pthread_cond_init(&ahead->completed, NULL);
+    for (int64_t block = 0; block < PD_AHEAD_PLACES; block++)
+        open_place(ahead, block);
+    PD_TRY(pd_alloc(&ahead->threads, (size_t)options->threads, sizeof *ahead->threads));
+    PD_TRY(start_threads(ahead));
+    *out = ahead;
+    ahead = NULL;
+cleanup:
+    pd_ahead_stop(&ahead);
+    return status;
+}
+
+void pd_ahead_next(pd_ahead *ahead)
+{
+    pthread_mutex_lock(&ahead->lock);
+    if (ahead->next > 0)
+        open_place(ahead, ahead->next - 1 + PD_AHEAD_PLACES);
+    pthread_cond_broadcast(&ahead->opened);
+    const place *at = &ahead->places[ahead->next++ % PD_AHEAD_PLACES];
+    while (at->made < at->count)
+        pthread_cond_wait(&ahead->completed, &ahead->lock);
+    pthread_mutex_unlock(&ahead->lock);
+}
+
+void pd_ahead_stop(pd_ahead **ahead)
+{
+    pd_ahead *old = *ahead;
+    if (old == NULL)
+        return;
+    pthread_mutex_lock(&old->lock);
+    old->stops = true;
+    pthread_cond_broadcast(&old->opened);
+    pthread_mutex_unlock(&old->lock);
+    for (int i = 0; i < old->started; i++)
+        pthread_join(old->threads[i], NULL);
+    pthread_mutex_destroy(&old->lock);
+    pthread_cond_destroy(&old->opened);
+    pthread_cond_destroy(&old->completed);
+    free(old->threads);
+    free(old);
+    *ahead = NULL;
+}
