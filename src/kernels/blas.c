@@ -49,6 +49,9 @@ const char *pd_blas_better_core(void)
 
 void pd_blas_prepare(char **argv)
 {
+    /* A build with threads of its own splits each product among all cores, in every thread. */
+    if (openblas_get_parallel() == OPENBLAS_THREAD)
+        openblas_set_num_threads(1);
     const char *core = pd_blas_better_core();
     if (core != NULL && getenv("OPENBLAS_CORETYPE") == NULL && getenv(restarted) == NULL) {
         setenv("OPENBLAS_CORETYPE", core, 1);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# An installed tree works wherever it is moved: it finds its kernels and its jobs, and trains.
+# An installed tree works wherever it is moved: it finds its kernels and its jobs, and trains. So does a
+# Debian package, for a user without rights, and it names the packages that it needs.
 set -euo pipefail
 : "${PNEUMO_SOURCE:?the checkout}" "${PNEUMO_BUILD:?the build folder}"
 here=$(mktemp -d)
@@ -30,3 +31,20 @@ man=$here/moved/share/man/man1/pneumo-dist.1
 [[ -s $man ]] || fail "no man page"
 completion=$here/moved/share/bash-completion/completions/pneumo-dist
 [[ -s $completion ]] && bash -n "$completion" || fail "no completion, or one that bash cannot read"
+
+# --- The package ---
+
+[[ ${PNEUMO_SANITIZE:-0} == 0 ]] || exit 0
+cpack --config "$PNEUMO_BUILD/CPackConfig.cmake" -B "$here/package" >"$here/log" 2>&1 || fail "$(cat "$here/log")"
+package=("$here"/package/*.deb)
+needs=$(dpkg-deb --field "${package[0]}" Depends)
+for name in libhdf5 libopenmpi libopenblas openmpi-bin; do
+    [[ $needs == *"$name"* ]] || fail "the package does not need $name: $needs"
+done
+dpkg-deb --extract "${package[0]}" "$here/root"
+chmod a+rx "$here"
+as_nobody=()
+((EUID != 0)) || as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+"${as_nobody[@]}" "$here/root/usr/bin/pneumo-dist" inspect "$here/work/data.h5" >"$here/out" 2>"$here/log" ||
+    fail "$(cat "$here/log")"
+grep "60 of 32 x 32 pixels" "$here/out" >/dev/null || fail "$(cat "$here/out")"

@@ -124,9 +124,9 @@ looks single/ensemble.h5 1
 # --- In a queue, with a substitute for SLURM ---
 
 queue() {
-    mkdir -p slurm build tools
+    mkdir -p slurm tools
     cp "$PNEUMO_SOURCE"/slurm/{cross,train}.sbatch slurm
-    ln -s "$PNEUMO_DIST" build/pneumo-dist
+    ln -s "$PNEUMO_DIST" tools/pneumo-dist # as if installed
     printf '#!/usr/bin/env bash\nwhile [[ $1 == --* ]]; do shift; done\nexec "$@"\n' >tools/srun
     printf '#!/bin/sh\necho 1\n' >tools/squeue
     chmod +x tools/*

@@ -8,7 +8,8 @@
 /* Call this first in main, with main's argv. If OpenBLAS chose kernels for an old processor
  * although this one has AVX-512 or AVX2 with FMA, sets OPENBLAS_CORETYPE and re-executes the
  * program (same process id, same arguments), in which case it does not return. If the user has set
- * OPENBLAS_CORETYPE, does nothing. If the program cannot be re-executed, it continues, slower.
+ * OPENBLAS_CORETYPE, does not. If the program cannot be re-executed, it continues, slower. Also
+ * limits a build of OpenBLAS with POSIX threads to one thread.
  *
  * OpenBLAS chooses its kernels by the processor's model number when it is loaded, and a version
  * older than the processor does not recognise that number. Debian 12's 0.3.21 takes recent
