@@ -199,11 +199,10 @@ static size_t conv_packed_size(const conv_plan *plan)
     return conv_steps(plan) * (size_t)pd_tile_padded(plan->k);
 }
 
-/* The workspace is the packed kernel, then the frames of each thread. */
+/* Floats of the frames of all threads. */
 static size_t conv_run_workspace(const conv_plan *plan)
 {
-    return conv_packed_size(plan) +
-           (size_t)plan->threads * (size_t)plan->group * conv_frame_size(plan, plan->band);
+    return (size_t)plan->threads * (size_t)plan->group * conv_frame_size(plan, plan->band);
 }
 
 /* x [samples][h][w][c] -> y [samples][out_h][out_w][k]. */
@@ -253,8 +252,7 @@ static void conv_run_block(const conv_pass *pass, const conv_block *block, float
     }
 }
 
-/* The workspace starts with the packed kernel. */
-static void conv_run(const conv_pass *pass, float *workspace)
+static void conv_run(const conv_pass *pass, float *frames)
 {
     const conv_plan *plan = pass->plan;
     const int samples = plan->samples, group = plan->group, bands = plan->bands;
@@ -263,9 +261,7 @@ static void conv_run(const conv_pass *pass, float *workspace)
     for (int first_sample = 0; first_sample < samples; first_sample += group) {
         for (int band = 0; band < bands; band++) {
             conv_block block = conv_block_at(plan, first_sample, band);
-            conv_run_block(pass, &block,
-                           workspace + conv_packed_size(plan) +
-                               (size_t)omp_get_thread_num() * buffer);
+            conv_run_block(pass, &block, frames + (size_t)omp_get_thread_num() * buffer);
         }
     }
 }
@@ -281,6 +277,30 @@ static conv_pass conv_pass_make(const conv_plan *plan, const void *x, void *y, c
             .least = -INFINITY, .precision = plan->precision, .out = y, .stride = (size_t)plan->k}};
 }
 
+static void conv_pack(const conv_plan *plan, const float *kernel, bool turned, float *packed)
+{
+    pd_tile_pack_kernel(plan->kernel_h * plan->kernel_w, plan->c, plan->k, kernel, turned, packed,
+                        plan->threads);
+}
+
+size_t pd_conv_prepared_size(const pd_conv_shape *shape)
+{
+    if (pd_pointwise_fits(&shape->window))
+        return pd_pointwise_prepared_size(shape);
+    conv_plan plan = conv_plan_forward(shape);
+    return conv_packed_size(&plan);
+}
+
+void pd_conv_prepare(const pd_conv_shape *shape, const float *kernel, float *prepared)
+{
+    if (pd_pointwise_fits(&shape->window)) {
+        pd_pointwise_prepare(shape, kernel, prepared);
+        return;
+    }
+    conv_plan plan = conv_plan_forward(shape);
+    conv_pack(&plan, kernel, false, prepared);
+}
+
 size_t pd_conv_forward_workspace(const pd_conv_shape *shape)
 {
     if (pd_pointwise_fits(&shape->window))
@@ -289,17 +309,15 @@ size_t pd_conv_forward_workspace(const pd_conv_shape *shape)
     return conv_run_workspace(&plan);
 }
 
-void pd_conv_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+void pd_conv_forward(const pd_conv_shape *shape, const void *x, const float *prepared,
                      const float *bias, bool relu, void *y, float *workspace)
 {
     if (pd_pointwise_fits(&shape->window)) {
-        pd_pointwise_forward(shape, x, kernel, bias, relu, y, workspace);
+        pd_pointwise_forward(shape, x, prepared, bias, relu, y, workspace);
         return;
     }
     conv_plan plan = conv_plan_forward(shape);
-    pd_tile_pack_kernel(plan.kernel_h * plan.kernel_w, plan.c, plan.k, kernel, false, workspace,
-                        plan.threads);
-    conv_pass pass = conv_pass_make(&plan, x, y, workspace);
+    conv_pass pass = conv_pass_make(&plan, x, y, prepared);
     pass.output.bias = bias;
     pass.output.least = relu ? 0 : -INFINITY;
     conv_run(&pass, workspace);
@@ -310,7 +328,7 @@ size_t pd_conv_backward_input_workspace(const pd_conv_shape *shape)
     if (pd_pointwise_fits(&shape->window))
         return pd_pointwise_backward_input_workspace(shape);
     conv_plan plan = conv_plan_input(shape);
-    return conv_run_workspace(&plan);
+    return conv_packed_size(&plan) + conv_run_workspace(&plan);
 }
 
 void pd_conv_backward_input(const pd_conv_shape *shape, const void *dy, const float *kernel,
@@ -321,10 +339,9 @@ void pd_conv_backward_input(const pd_conv_shape *shape, const void *dy, const fl
         pd_pointwise_backward_input(shape, dy, kernel, dx, workspace);
     } else {
         conv_plan plan = conv_plan_input(shape);
-        pd_tile_pack_kernel(plan.kernel_h * plan.kernel_w, plan.c, plan.k, kernel, true, workspace,
-                            plan.threads);
+        conv_pack(&plan, kernel, true, workspace);
         conv_pass pass = conv_pass_make(&plan, dy, dx, workspace);
-        conv_run(&pass, workspace);
+        conv_run(&pass, workspace + conv_packed_size(&plan));
     }
     size_t count =
         (size_t)pd_conv_samples(shape) * (size_t)window->h * (size_t)window->w * (size_t)window->c;

@@ -175,16 +175,21 @@ static void multiply(const product *of, int threads)
         multiply_block(of, start, (int)(rows - start < block ? rows - start : block));
 }
 
-/* The product with a kernel [steps][columns], or, if `turned`, with its transpose; `packed` is
- * packed_size floats for the kernel, and the blocks follow. */
-static product product_make(const pd_conv_shape *shape, int steps, int columns, const float *kernel,
-                            bool turned, float *packed)
+/* Packs a kernel [steps][columns], or, if `turned`, its transpose, to packed_size floats. */
+static void pack_kernel(const pd_conv_shape *shape, int steps, int columns, const float *kernel,
+                        bool turned, float *packed)
 {
-    const bool pairs = takes_pairs(shape->precision, steps);
-    if (pairs)
+    if (takes_pairs(shape->precision, steps))
         pd_pairs_pack_kernel(steps, columns, kernel, turned, packed, shape->threads);
     else
         pd_tile_pack_kernel(1, steps, columns, kernel, turned, packed, shape->threads);
+}
+
+/* The product with a packed kernel; `blocks` is blocks_size floats. */
+static product product_make(const pd_conv_shape *shape, int steps, int columns, const float *packed,
+                            float *blocks)
+{
+    const bool pairs = takes_pairs(shape->precision, steps);
     return (product){
         .rows = visited_pixels(&shape->window, pd_conv_samples(shape)),
         .steps = pairs ? steps / 2 : steps,
@@ -192,27 +197,32 @@ static product product_make(const pd_conv_shape *shape, int steps, int columns, 
         .pairs = pairs,
         .widened = shape->precision == PD_BF16 && !pairs,
         .packed = packed,
-        .blocks = packed + packed_size(steps, columns),
+        .blocks = blocks,
         .output = {.least = -INFINITY, .precision = shape->precision, .stride = (size_t)columns}};
 }
 
-static size_t product_workspace(const pd_conv_shape *shape, int steps, int columns)
+size_t pd_pointwise_prepared_size(const pd_conv_shape *shape)
 {
-    return packed_size(steps, columns) + blocks_size(shape, steps);
+    return packed_size(shape->window.c, shape->k);
 }
 
+void pd_pointwise_prepare(const pd_conv_shape *shape, const float *kernel, float *prepared)
+{
+    pack_kernel(shape, shape->window.c, shape->k, kernel, false, prepared);
+}
+
+/* The workspace is the threads' blocks, then the visited pixels. */
 size_t pd_pointwise_forward_workspace(const pd_conv_shape *shape)
 {
-    return product_workspace(shape, shape->window.c, shape->k) +
-           copy_size(shape, pd_conv_samples(shape));
+    return blocks_size(shape, shape->window.c) + copy_size(shape, pd_conv_samples(shape));
 }
 
-void pd_pointwise_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+void pd_pointwise_forward(const pd_conv_shape *shape, const void *x, const float *prepared,
                           const float *bias, bool relu, void *y, float *workspace)
 {
     const int c = shape->window.c, samples = pd_conv_samples(shape);
-    product of = product_make(shape, c, shape->k, kernel, false, workspace);
-    float *copy = workspace + product_workspace(shape, c, shape->k);
+    product of = product_make(shape, c, shape->k, prepared, workspace);
+    float *copy = workspace + blocks_size(shape, c);
     of.left = gather(shape, samples, x, copy, shape->threads);
     of.output.bias = bias;
     of.output.least = relu ? 0 : -INFINITY;
@@ -222,18 +232,21 @@ void pd_pointwise_forward(const pd_conv_shape *shape, const void *x, const float
 
 size_t pd_pointwise_backward_input_workspace(const pd_conv_shape *shape)
 {
-    return product_workspace(shape, shape->k, shape->window.c) +
+    return packed_size(shape->k, shape->window.c) + blocks_size(shape, shape->k) +
            copy_size(shape, pd_conv_samples(shape));
 }
 
+/* The workspace starts with the packed kernel. */
 void pd_pointwise_backward_input(const pd_conv_shape *shape, const void *dy, const float *kernel,
                                  void *dx, float *workspace)
 {
     const int c = shape->window.c, samples = pd_conv_samples(shape);
     const bool all = shape->window.stride == 1;
-    product of = product_make(shape, shape->k, c, kernel, true, workspace);
+    float *blocks = workspace + packed_size(shape->k, c);
+    pack_kernel(shape, shape->k, c, kernel, true, workspace);
+    product of = product_make(shape, shape->k, c, workspace, blocks);
     of.left = dy;
-    of.output.out = all ? dx : workspace + product_workspace(shape, shape->k, c);
+    of.output.out = all ? dx : blocks + blocks_size(shape, shape->k);
     multiply(&of, shape->threads);
     if (!all)
         scatter(shape, samples, of.output.out, dx);

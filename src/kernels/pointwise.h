@@ -17,7 +17,10 @@ static inline bool pd_pointwise_fits(const pd_window *window)
     return window->kernel_h == 1 && window->kernel_w == 1;
 }
 
-void pd_pointwise_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+size_t pd_pointwise_prepared_size(const pd_conv_shape *shape);
+void pd_pointwise_prepare(const pd_conv_shape *shape, const float *kernel, float *prepared);
+
+void pd_pointwise_forward(const pd_conv_shape *shape, const void *x, const float *prepared,
                           const float *bias, bool relu, void *y, float *workspace);
 size_t pd_pointwise_forward_workspace(const pd_conv_shape *shape);
 

@@ -223,31 +223,35 @@ static void wino_run(const wino_pass *pass, float *blocks)
     }
 }
 
-/* A pass without bias, clamping and mask. */
-static wino_pass wino_pass_make(const pd_winograd_plan *plan, const void *x, void *y,
-                                float *workspace)
+/* A pass without clamping and mask. `padded` gets the padded bias (bias may be NULL). */
+static wino_pass wino_pass_make(const pd_winograd_plan *plan, const void *x, const float *kernel,
+                                const float *bias, void *y, float *padded)
 {
     const size_t row = (size_t)plan->k * sizeof(float);
     const size_t pixels = (size_t)plan->tiles * OUTPUT * OUTPUT;
     const bool floats = plan->precision == PD_FLOAT32;
+    for (int j = 0; j < pd_tile_padded(plan->k); j++)
+        padded[j] = bias != NULL && j < plan->k ? bias[j] : 0;
     return (wino_pass){
         .plan = plan,
         .x = pd_winograd_images_make(plan->h, plan->w, plan->c, plan->samples, plan->precision, x),
-        .bias = workspace,
-        .kernel = workspace + pd_tile_padded(plan->k),
+        .bias = padded,
+        .kernel = kernel,
         .least = -INFINITY,
         .nontemporal = floats && pd_vector_use_nontemporal(y, row, pixels * row),
         .y = y};
 }
 
-/* The workspace starts with the padded bias (bias may be NULL) and the transformed kernel. */
-static void wino_prepare(const pd_winograd_plan *plan, const float *kernel, bool turned,
-                         const float *bias, float *workspace)
+size_t pd_winograd_prepared_size(const pd_conv_shape *shape)
 {
-    int padded = pd_tile_padded(plan->k);
-    for (int j = 0; j < padded; j++)
-        workspace[j] = bias != NULL && j < plan->k ? bias[j] : 0;
-    pd_winograd_kernel_transform(plan, kernel, turned, workspace + padded);
+    pd_winograd_plan plan = pd_winograd_plan_forward(shape);
+    return pd_winograd_plan_kernel_size(&plan);
+}
+
+void pd_winograd_prepare(const pd_conv_shape *shape, const float *kernel, float *prepared)
+{
+    pd_winograd_plan plan = pd_winograd_plan_forward(shape);
+    pd_winograd_kernel_transform(&plan, kernel, false, prepared);
 }
 
 size_t pd_winograd_forward_workspace(const pd_conv_shape *shape)
@@ -256,29 +260,30 @@ size_t pd_winograd_forward_workspace(const pd_conv_shape *shape)
     return pd_winograd_plan_workspace(&plan);
 }
 
-void pd_winograd_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+void pd_winograd_forward(const pd_conv_shape *shape, const void *x, const float *prepared,
                          const float *bias, bool relu, void *y, float *workspace)
 {
     pd_winograd_plan plan = pd_winograd_plan_forward(shape);
-    wino_pass pass = wino_pass_make(&plan, x, y, workspace);
+    wino_pass pass = wino_pass_make(&plan, x, prepared, bias, y, workspace);
     if (relu)
         pass.least = 0;
-    wino_prepare(&plan, kernel, false, bias, workspace);
-    wino_run(&pass, workspace + pd_winograd_plan_kernel_size(&plan));
+    wino_run(&pass, workspace + pd_tile_padded(plan.k));
 }
 
 size_t pd_winograd_backward_input_workspace(const pd_conv_shape *shape)
 {
     pd_winograd_plan plan = pd_winograd_plan_input(shape);
-    return pd_winograd_plan_workspace(&plan);
+    return pd_winograd_plan_kernel_size(&plan) + pd_winograd_plan_workspace(&plan);
 }
 
+/* The workspace starts with the transformed kernel. */
 void pd_winograd_backward_input(const pd_conv_shape *shape, const void *dy, const float *kernel,
                                 const void *mask, void *dx, float *workspace)
 {
     pd_winograd_plan plan = pd_winograd_plan_input(shape);
-    wino_pass pass = wino_pass_make(&plan, dy, dx, workspace);
+    float *rest = workspace + pd_winograd_plan_kernel_size(&plan);
+    wino_pass pass = wino_pass_make(&plan, dy, workspace, NULL, dx, rest);
     pass.mask = mask;
-    wino_prepare(&plan, kernel, true, NULL, workspace);
-    wino_run(&pass, workspace + pd_winograd_plan_kernel_size(&plan));
+    pd_winograd_kernel_transform(&plan, kernel, true, workspace);
+    wino_run(&pass, rest + pd_tile_padded(plan.k));
 }

@@ -81,7 +81,7 @@ size_t pd_winograd_plan_output_step(const pd_winograd_plan *plan)
 
 size_t pd_winograd_plan_kernel_size(const pd_winograd_plan *plan)
 {
-    return (size_t)pd_tile_padded(plan->k) + POSITIONS * pd_winograd_plan_kernel_step(plan);
+    return POSITIONS * pd_winograd_plan_kernel_step(plan);
 }
 
 size_t pd_winograd_plan_block_size(const pd_winograd_plan *plan)
@@ -91,6 +91,6 @@ size_t pd_winograd_plan_block_size(const pd_winograd_plan *plan)
 
 size_t pd_winograd_plan_workspace(const pd_winograd_plan *plan)
 {
-    return pd_winograd_plan_kernel_size(plan) +
+    return (size_t)pd_tile_padded(plan->k) +
            (size_t)(plan->shared ? 1 : plan->threads) * pd_winograd_plan_block_size(plan);
 }

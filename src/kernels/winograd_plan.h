@@ -29,8 +29,8 @@ size_t pd_winograd_plan_kernel_step(const pd_winograd_plan *plan);
 size_t pd_winograd_plan_input_step(const pd_winograd_plan *plan);
 size_t pd_winograd_plan_output_step(const pd_winograd_plan *plan);
 
-/* The workspace, in floats: the padded bias and the transformed kernel, then a block's inputs and
- * outputs, for each block that is computed at the same time. */
+/* In floats: the transformed kernel; a block's inputs and outputs; and the workspace, which is the
+ * padded bias, then each block that is computed at the same time. */
 size_t pd_winograd_plan_kernel_size(const pd_winograd_plan *plan);
 size_t pd_winograd_plan_block_size(const pd_winograd_plan *plan);
 size_t pd_winograd_plan_workspace(const pd_winograd_plan *plan);

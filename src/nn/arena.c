@@ -127,3 +127,8 @@ size_t pd_arena_bytes(const pd_arena *arena)
 {
     return arena->bytes;
 }
+
+void *pd_arena_block(const pd_arena *arena)
+{
+    return arena->block;
+}

@@ -33,4 +33,7 @@ void *pd_arena_at(const pd_arena *arena, int handle);
 
 size_t pd_arena_bytes(const pd_arena *arena);
 
+/* The beginning of the block. After the arena is placed. */
+void *pd_arena_block(const pd_arena *arena);
+
 #endif

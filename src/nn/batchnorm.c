@@ -81,6 +81,7 @@ static pd_status batchnorm_plan(pd_layer *layer, const pd_plan *plan)
     layer->workspace_floats =
         lay_out(NULL, NULL, (size_t)plan->lanes, (size_t)c) +
         pd_norm_workspace(plan->lanes, lane_rows(layer, plan->lane_samples), c);
+    layer->backward_floats = layer->workspace_floats;
     return PD_OK;
 }
 

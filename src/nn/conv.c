@@ -14,7 +14,9 @@ enum { KERNEL, BIAS };
 
 /* The two ways to convolve: the functions of pneumo/kernels/conv.h or winograd.h. */
 typedef struct conv_method {
-    void (*forward)(const pd_conv_shape *shape, const void *x, const float *kernel,
+    size_t (*prepared_size)(const pd_conv_shape *shape);
+    void (*prepare)(const pd_conv_shape *shape, const float *kernel, float *prepared);
+    void (*forward)(const pd_conv_shape *shape, const void *x, const float *prepared,
                     const float *bias, bool relu, void *y, float *workspace);
     size_t (*forward_workspace)(const pd_conv_shape *shape);
     void (*backward_input)(const pd_conv_shape *shape, const void *dy, const float *kernel,
@@ -25,10 +27,12 @@ typedef struct conv_method {
     size_t (*backward_kernel_workspace)(const pd_conv_shape *shape);
 } conv_method;
 
-static const conv_method direct = {pd_conv_forward,         pd_conv_forward_workspace,
+static const conv_method direct = {pd_conv_prepared_size,   pd_conv_prepare,
+                                   pd_conv_forward,         pd_conv_forward_workspace,
                                    pd_conv_backward_input,  pd_conv_backward_input_workspace,
                                    pd_conv_backward_kernel, pd_conv_backward_kernel_workspace};
 static const conv_method winograd = {
+    pd_winograd_prepared_size,   pd_winograd_prepare,
     pd_winograd_forward,         pd_winograd_forward_workspace,
     pd_winograd_backward_input,  pd_winograd_backward_input_workspace,
     pd_winograd_backward_kernel, pd_winograd_backward_kernel_workspace};
@@ -86,12 +90,11 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
     pd_conv_shape shape = {window,          k, plan->lanes, plan->lane_samples, plan->threads,
                            layer->precision};
     const conv_method *method = conv_method_of(&shape);
-    size_t sizes[] = {method->forward_workspace(&shape), method->backward_input_workspace(&shape),
-                      method->backward_kernel_workspace(&shape)};
-    for (int i = 0; i < 3; i++) {
-        if (sizes[i] > layer->workspace_floats)
-            layer->workspace_floats = sizes[i];
-    }
+    layer->prepared_floats = method->prepared_size(&shape);
+    size_t input = method->backward_input_workspace(&shape);
+    size_t weights = method->backward_kernel_workspace(&shape);
+    layer->workspace_floats = method->forward_workspace(&shape);
+    layer->backward_floats = input > weights ? input : weights;
     layer->keeps_input = true;
     layer->keeps_output = spec->relu && !layer->relu_deferred;
     return PD_OK;
@@ -103,14 +106,22 @@ static pd_conv_shape conv_shape(const pd_layer *layer, const pd_exec *exec)
                            exec->lane_samples,    exec->threads,     layer->precision};
 }
 
+/* The prepared kernel does not depend on the samples. */
+static void conv_prepare(const pd_layer *layer, int threads, float *prepared)
+{
+    pd_conv_shape shape = {pd_conv_window(layer), layer->spec.units, 1, 1, threads,
+                           layer->precision};
+    conv_method_of(&shape)->prepare(&shape, layer->params[KERNEL].value, prepared);
+}
+
 static pd_status conv_forward(pd_layer *layer, const pd_exec *exec, const void *const *x, void *y,
                               void *saved)
 {
     (void)saved;
     pd_conv_shape shape = conv_shape(layer, exec);
     const float *bias = layer->spec.no_bias ? NULL : layer->params[BIAS].value;
-    conv_method_of(&shape)->forward(&shape, x[0], layer->params[KERNEL].value, bias,
-                                    layer->spec.relu, y, exec->workspace);
+    conv_method_of(&shape)->forward(&shape, x[0], exec->prepared, bias, layer->spec.relu, y,
+                                    exec->workspace);
     return PD_OK;
 }
 
@@ -136,6 +147,7 @@ static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const pd_ba
 const pd_layer_type pd_layer_conv = {.name = "conv",
                                      .inputs = 1,
                                      .plan = conv_plan,
+                                     .prepare = conv_prepare,
                                      .forward = conv_forward,
                                      .backward = conv_backward,
                                      .convolves = true,

@@ -37,9 +37,8 @@ static pd_status dense_plan(pd_layer *layer, const pd_plan *plan)
         pd_layer_add_param(layer, "bias", 1, &spec->units, true, PD_INIT_ZEROS);
 
     pd_dense_shape shape = {plan->lanes, plan->lane_samples, inputs, spec->units, plan->threads};
-    size_t forward = pd_dense_forward_workspace(&shape);
-    size_t backward = pd_dense_backward_weights_workspace(&shape);
-    layer->workspace_floats = forward > backward ? forward : backward;
+    layer->workspace_floats = pd_dense_forward_workspace(&shape);
+    layer->backward_floats = pd_dense_backward_weights_workspace(&shape);
     layer->keeps_input = true;
     layer->keeps_output = spec->relu;
     return PD_OK;

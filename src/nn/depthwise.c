@@ -60,7 +60,7 @@ static pd_status depthwise_plan(pd_layer *layer, const pd_plan *plan)
     size_t kernel = pd_depthwise_backward_kernel_workspace(&shape);
     size_t bias = sums_floats(layer, plan->lanes) +
                   pd_norm_workspace(plan->lanes, lane_rows(layer, plan->lane_samples), window.c);
-    layer->workspace_floats = kernel > bias || spec->no_bias ? kernel : bias;
+    layer->backward_floats = kernel > bias || spec->no_bias ? kernel : bias;
     layer->keeps_input = true;
     layer->keeps_output = spec->relu;
     return PD_OK;

@@ -18,10 +18,12 @@ typedef struct pd_node {
     bool backward;       /* the layer runs backward */
     bool has_gradient;   /* the gradient of its output is computed */
     /* Buffers of the arena: the output, its gradient, what the layer saves, a second gradient for a
-     * node that several layers read, the workspaces of forward and backward, and the floats of a
-     * layer whose arrays are stored in bfloat16. */
-    int output, gradient, saved, second, workspace, backward_workspace, floats, backward_floats;
-    void *y; /* where the output is now */
+     * node that several layers read, what prepare makes, the workspaces of forward and backward,
+     * and the floats of a layer whose arrays are stored in bfloat16. */
+    int output, gradient, saved, second, prepared, workspace, backward_workspace, floats,
+        backward_floats;
+    float *shared; /* of a slice: what prepare makes for all slices; NULL: `prepared` holds it */
+    void *y;       /* where the output is now */
     void *dy;
     /* The layer before whose backward the output is computed again, into buffer `again`; 0: the
      * output is kept. */
@@ -33,6 +35,7 @@ typedef struct pd_slices {
     int count;             /* of slices that can run at the same time; 0: there are none */
     pd_network **networks; /* [count] */
     int samples;           /* largest number in a forward */
+    size_t shared;         /* floats of what all layers prepare for all slices */
     float *y;              /* [samples][outputs] */
 } pd_slices;
 
@@ -55,6 +58,7 @@ struct pd_network {
 
     bool planned;
     bool is_slice; /* of another network, which has the weights and the memory of the arena */
+    bool is_given_prepared; /* a slice whose nodes have `shared` */
     pd_slices slices;
     pd_recompute recompute;
     int last_convolution; /* see pd_network_last_convolution */

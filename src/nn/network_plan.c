@@ -140,7 +140,8 @@ static size_t largest_trainable(const pd_network *network)
 }
 
 /* Memory of activations and of gradients of lanes above which it is worth time: several passes, and
- * computing outputs again. */
+ * computing outputs again; and of what layers prepare for all slices, which else prepare it again.
+ */
 enum { MUCH = 128 << 20 };
 
 /* Decides whether outputs are computed again, if that is left open. */
@@ -334,10 +335,14 @@ static pd_status add_layer_buffers(pd_network *network, int i)
                             &node->again_workspace));
     }
     PD_TRY(pd_arena_add(arena, bytes, i, life.output_end, &node->output));
+    if (!network->is_given_prepared)
+        PD_TRY(pd_arena_add(arena, node->layer.prepared_floats * sizeof(float), i, i,
+                            &node->prepared));
     PD_TRY(pd_arena_add(arena, workspace, i, i, &node->workspace));
     PD_TRY(pd_arena_add(arena, floats, i, i, &node->floats));
     if (node->backward) {
-        PD_TRY(pd_arena_add(arena, workspace, backward, backward, &node->backward_workspace));
+        PD_TRY(pd_arena_add(arena, node->layer.backward_floats * sizeof(float), backward, backward,
+                            &node->backward_workspace));
         PD_TRY(pd_arena_add(arena, 2 * floats, backward, backward, &node->backward_floats));
     }
     if (!node->has_gradient)
@@ -474,6 +479,7 @@ pd_status pd_network_plan_slice(pd_network *slice, const pd_plan *plan)
 {
     slice->is_slice = true;
     pd_status status = plan_shapes(slice, plan, 0, false, 0);
+    slice->is_given_prepared = pd_slices_shared_floats(slice) * sizeof(float) <= MUCH;
     return status == PD_OK ? lay_out_buffers(slice, false) : status;
 }
 

@@ -73,6 +73,16 @@ static const void *output_of(const pd_network *network, const pd_exec *exec, con
 
 /* --- Forward --- */
 
+/* What the layer's type prepares from its params. */
+static const float *prepare_layer(const pd_network *network, const pd_node *node, int threads)
+{
+    if (node->layer.type->prepare == NULL || node->shared != NULL)
+        return node->shared;
+    float *prepared = pd_arena_at(network->arena, node->prepared);
+    node->layer.type->prepare(&node->layer, threads, prepared);
+    return prepared;
+}
+
 static pd_status forward_layer(pd_network *network, const pd_exec *exec, int i, const float *x)
 {
     pd_node *node = &network->nodes[i];
@@ -86,6 +96,7 @@ static pd_status forward_layer(pd_network *network, const pd_exec *exec, int i, 
     void *y = writable(node->precision, layer->precision, node->y, count, &floats);
     pd_exec own = *exec;
     own.training = exec->training && !node->layer.frozen;
+    own.prepared = prepare_layer(network, node, exec->threads);
     own.workspace = pd_arena_at(network->arena, node->workspace);
     bool saves = node->backward && (exec->training || exec->keeps);
     void *saved = saves ? pd_arena_at(network->arena, node->saved) : NULL;

@@ -47,6 +47,8 @@ pd_status pd_slices_plan(pd_network *network, const pd_plan *plan)
     slices->samples = most;
     for (int i = 0; i < slices->count; i++) {
         PD_TRY(plan_slice(&slices->networks[i], network, each));
+        if (slices->networks[0]->is_given_prepared)
+            slices->shared = pd_slices_shared_floats(slices->networks[0]);
         if (pd_slices_bytes(slices) > slices_bytes_max)
             pd_slices_destroy(slices);
     }
@@ -63,21 +65,50 @@ void pd_slices_destroy(pd_slices *slices)
     *slices = (pd_slices){0};
 }
 
-size_t pd_slices_bytes(const pd_slices *slices)
+/* Floats that a layer prepares, rounded up to whole cache lines. */
+static size_t shared_floats(const pd_node *node)
 {
-    return slices->count == 0 ? 0
-                              : (size_t)slices->count * pd_arena_bytes(slices->networks[0]->arena);
+    const size_t line = 64 / sizeof(float);
+    return (node->layer.prepared_floats + line - 1) / line * line;
 }
 
+size_t pd_slices_shared_floats(const pd_network *slice)
+{
+    size_t floats = 0;
+    for (int i = 0; i < slice->count; i++)
+        floats += shared_floats(&slice->nodes[i]);
+    return floats;
+}
+
+size_t pd_slices_bytes(const pd_slices *slices)
+{
+    if (slices->count == 0)
+        return 0;
+    return (size_t)slices->count * pd_arena_bytes(slices->networks[0]->arena) +
+           slices->shared * sizeof(float);
+}
+
+/* Points the nodes of a slice to what layers prepare. */
+static void find_shared(pd_network *slice, float *shared)
+{
+    for (int i = 0; i < slice->count && slice->is_given_prepared; i++) {
+        pd_node *node = &slice->nodes[i];
+        node->shared = node->layer.type->prepare != NULL ? shared : NULL;
+        shared += shared_floats(node);
+    }
+}
+
+/* In the arena, what layers prepare comes first. */
 pd_status pd_slices_place(pd_network *network)
 {
     pd_slices *slices = &network->slices;
     for (int i = 0; i < slices->count; i++) {
         pd_network *slice = slices->networks[i];
-        pd_status status =
-            pd_network_place_slice(slice, network, (size_t)i * pd_arena_bytes(slice->arena));
+        size_t offset = slices->shared * sizeof(float) + (size_t)i * pd_arena_bytes(slice->arena);
+        pd_status status = pd_network_place_slice(slice, network, offset);
         if (status != PD_OK)
             return status;
+        find_shared(slice, pd_arena_block(network->arena));
     }
     if (slices->count == 0)
         return PD_OK;
@@ -100,6 +131,16 @@ static void collect_bad_output(pd_network *network)
         int bad = network->slices.networks[i]->bad_output;
         if (bad >= 0 && (network->bad_output < 0 || bad < network->bad_output))
             network->bad_output = bad;
+    }
+}
+
+/* Prepares what all slices share. */
+static void prepare(const pd_network *slice, int threads)
+{
+    for (int i = 0; i < slice->count; i++) {
+        const pd_node *node = &slice->nodes[i];
+        if (node->shared != NULL)
+            node->layer.type->prepare(&node->layer, threads, node->shared);
     }
 }
 
@@ -131,6 +172,7 @@ pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const floa
     char message[512] = "";
     for (int i = 0; i < slices->count; i++)
         pd_network_watch(slices->networks[i], network->watching);
+    prepare(slices->networks[0], exec->threads);
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int first = 0; first < samples; first += each) {
         int count = samples - first < each ? samples - first : each;

@@ -11,7 +11,10 @@
  * memory. Lays out their buffers, but allocates none. */
 pd_status pd_slices_plan(pd_network *network, const pd_plan *plan);
 
-/* Bytes of all slices; 0 if there are none. */
+/* Floats of what all layers of a slice prepare. After its layers are planned. */
+size_t pd_slices_shared_floats(const pd_network *slice);
+
+/* Bytes of all slices, and of what they share; 0 if there are none. */
 size_t pd_slices_bytes(const pd_slices *slices);
 
 /* Places the slices in the network's arena and lets them share its weights. After both are

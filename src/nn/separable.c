@@ -15,8 +15,8 @@
 enum { DEPTHWISE, POINTWISE, BIAS };
 
 /* Elements between the two convolutions that are held at a time: few enough to take little memory
- * compared with the activations, enough that packing the pointwise kernel for each chunk takes
- * little time compared with the product. */
+ * compared with the activations, enough that packing the pointwise kernel for each chunk backward
+ * takes little time compared with the product. */
 enum { BETWEEN_ELEMENTS = 2 * 1024 * 1024 };
 
 static pd_depthwise_shape depthwise_shape(const pd_layer *layer, int lanes, int lane_samples,
@@ -108,20 +108,25 @@ static pd_status separable_plan(pd_layer *layer, const pd_plan *plan)
 
     int lane_samples = plan->lane_samples, threads = plan->threads;
     int chunk = samples_per_chunk(layer, plan->lanes * lane_samples);
-    int back_lanes = lanes_per_chunk(layer, plan->lanes, lane_samples, threads);
-    int back = back_lanes * lane_samples;
-    chunk = chunk > back ? chunk : back;
+    int lanes = lanes_per_chunk(layer, plan->lanes, lane_samples, threads);
     pd_conv_shape outputs = pointwise_shape(layer, 1, chunk, threads);
-    pd_conv_shape pointwise = pointwise_shape(layer, back_lanes, lane_samples, threads);
-    pd_depthwise_shape depthwise = depthwise_shape(layer, back_lanes, lane_samples, threads);
-    size_t kernels = pd_conv_forward_workspace(&outputs);
-    kernels = larger(kernels, pd_conv_backward_input_workspace(&outputs));
+    pd_conv_shape pointwise = pointwise_shape(layer, lanes, lane_samples, threads);
+    pd_depthwise_shape depthwise = depthwise_shape(layer, lanes, lane_samples, threads);
+    size_t kernels = pd_conv_backward_input_workspace(&pointwise);
     kernels = larger(kernels, pd_conv_backward_kernel_workspace(&pointwise));
     kernels = larger(kernels, pd_depthwise_backward_kernel_workspace(&depthwise));
-    layer->workspace_floats = between_floats(layer, chunk) + kernels;
+    layer->prepared_floats = pd_conv_prepared_size(&outputs);
+    layer->workspace_floats = between_floats(layer, chunk) + pd_conv_forward_workspace(&outputs);
+    layer->backward_floats = between_floats(layer, lanes * lane_samples) + kernels;
     layer->keeps_input = true;
     layer->keeps_output = spec->relu;
     return PD_OK;
+}
+
+static void separable_prepare(const pd_layer *layer, int threads, float *prepared)
+{
+    pd_conv_shape pointwise = pointwise_shape(layer, 1, 1, threads);
+    pd_conv_prepare(&pointwise, layer->params[POINTWISE].value, prepared);
 }
 
 static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const void *const *x,
@@ -141,7 +146,7 @@ static pd_status separable_forward(pd_layer *layer, const pd_exec *exec, const v
         size_t out = (size_t)first * pd_shape_size(layer->out);
         pd_depthwise_forward(&depthwise, pd_precision_at(layer->precision, x[0], in),
                              layer->params[DEPTHWISE].value, between);
-        pd_conv_forward(&pointwise, between, layer->params[POINTWISE].value, bias, spec->relu,
+        pd_conv_forward(&pointwise, between, exec->prepared, bias, spec->relu,
                         pd_precision_at(layer->precision, y, out), workspace);
     }
     return PD_OK;
@@ -201,6 +206,7 @@ static pd_status separable_backward(pd_layer *layer, const pd_exec *exec, const 
 const pd_layer_type pd_layer_separable = {.name = "separable",
                                           .inputs = 1,
                                           .plan = separable_plan,
+                                          .prepare = separable_prepare,
                                           .forward = separable_forward,
                                           .backward = separable_backward,
                                           .convolves = true,

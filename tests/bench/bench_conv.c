@@ -74,8 +74,15 @@ static void bench_gemm(void)
 typedef struct bench_layer {
     pd_conv_shape shape;
     size_t kernel_count;
-    float *x, *y, *kernel, *bias, *gradient, *workspace;
+    float *x, *y, *kernel, *prepared, *bias, *gradient, *workspace;
 } bench_layer;
+
+static size_t prepared_count(const bench_layer *at)
+{
+    size_t direct = pd_conv_prepared_size(&at->shape),
+           winograd = pd_winograd_prepared_size(&at->shape);
+    return direct > winograd ? direct : winograd;
+}
 
 static size_t workspace_count(const bench_layer *at)
 {
@@ -93,10 +100,11 @@ static size_t workspace_count(const bench_layer *at)
 
 static void run(const bench_layer *at, int direction, bool winograd)
 {
-    if (direction == 0)
-        (winograd ? pd_winograd_forward : pd_conv_forward)(&at->shape, at->x, at->kernel, at->bias,
-                                                           true, at->y, at->workspace);
-    else if (direction == 1)
+    if (direction == 0) {
+        (winograd ? pd_winograd_prepare : pd_conv_prepare)(&at->shape, at->kernel, at->prepared);
+        (winograd ? pd_winograd_forward : pd_conv_forward)(&at->shape, at->x, at->prepared,
+                                                           at->bias, true, at->y, at->workspace);
+    } else if (direction == 1)
         (winograd ? pd_winograd_backward_input : pd_conv_backward_input)(
             &at->shape, at->y, at->kernel, NULL, at->x, at->workspace);
     else
@@ -122,6 +130,7 @@ static void bench_run(const bench_case *at, int size, int lanes, int lane_sample
     layer.kernel = make_array(layer.kernel_count);
     layer.bias = make_array(at->k);
     layer.gradient = make_array(lanes * (layer.kernel_count + at->k));
+    layer.prepared = make_array(prepared_count(&layer));
     layer.workspace = make_array(workspace_count(&layer));
 
     double flops = 2.0 * (double)pixels * (double)layer.kernel_count;
@@ -147,6 +156,7 @@ static void bench_run(const bench_case *at, int size, int lanes, int lane_sample
     free(layer.kernel);
     free(layer.bias);
     free(layer.gradient);
+    free(layer.prepared);
     free(layer.workspace);
 }
 

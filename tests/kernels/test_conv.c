@@ -86,8 +86,11 @@ static float *run_forward(const conv_case *at, const conv_data *data, const floa
 {
     float *y = make_result(data->y_count / data->samples * samples);
     pd_conv_shape shape = case_shape(at, 1, samples, threads);
+    float *prepared = make_result(pd_conv_prepared_size(&shape));
     float *workspace = make_result(pd_conv_forward_workspace(&shape));
-    pd_conv_forward(&shape, x, data->kernel, bias ? data->bias : NULL, relu, y, workspace);
+    pd_conv_prepare(&shape, data->kernel, prepared);
+    pd_conv_forward(&shape, x, prepared, bias ? data->bias : NULL, relu, y, workspace);
+    free(prepared);
     free(workspace);
     return y;
 }
@@ -359,9 +362,12 @@ static void nan_is_not_hidden(void **state)
     (void)state;
     pd_conv_shape shape = {pd_window_make(1, 1, 1, 1, 1, 1, true), 1, 1, 1, 1, PD_FLOAT32};
     float x = NAN, kernel = 1, y = 0;
+    float *prepared = make_result(pd_conv_prepared_size(&shape));
     float *workspace = make_result(pd_conv_forward_workspace(&shape));
-    pd_conv_forward(&shape, &x, &kernel, NULL, true, &y, workspace);
+    pd_conv_prepare(&shape, &kernel, prepared);
+    pd_conv_forward(&shape, &x, prepared, NULL, true, &y, workspace);
     assert_true(isnan(y));
+    free(prepared);
     free(workspace);
 }
 

@@ -85,8 +85,11 @@ static float *run_forward(const wino_case *at, const wino_data *data, const floa
 {
     float *y = make_result(data->y_count / data->samples * samples);
     pd_conv_shape shape = case_shape(at, 1, samples, threads);
+    float *prepared = make_result(pd_winograd_prepared_size(&shape));
     float *workspace = make_result(pd_winograd_forward_workspace(&shape));
-    pd_winograd_forward(&shape, x, data->kernel, bias ? data->bias : NULL, relu, y, workspace);
+    pd_winograd_prepare(&shape, data->kernel, prepared);
+    pd_winograd_forward(&shape, x, prepared, bias ? data->bias : NULL, relu, y, workspace);
+    free(prepared);
     free(workspace);
     return y;
 }
@@ -324,9 +327,12 @@ static void nan_is_not_hidden(void **state)
     (void)state;
     pd_conv_shape shape = {pd_window_make(1, 1, 1, 3, 3, 1, true), 1, 1, 1, 1, PD_FLOAT32};
     float x = NAN, kernel[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, y = 0;
+    float *prepared = make_result(pd_winograd_prepared_size(&shape));
     float *workspace = make_result(pd_winograd_forward_workspace(&shape));
-    pd_winograd_forward(&shape, &x, kernel, NULL, true, &y, workspace);
+    pd_winograd_prepare(&shape, kernel, prepared);
+    pd_winograd_forward(&shape, &x, prepared, NULL, true, &y, workspace);
     assert_true(isnan(y));
+    free(prepared);
     free(workspace);
 }
 

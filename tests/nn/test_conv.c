@@ -20,7 +20,7 @@ typedef struct fixture {
     pd_layer layer;
     pd_exec exec;
     size_t trainable, x_count, y_count;
-    float *weights, *x, *y, *dy, *dx, *gradient;
+    float *weights, *x, *y, *dy, *dx, *gradient, *prepared;
 } fixture;
 
 static float *make_array(size_t count, uint64_t seed)
@@ -52,12 +52,15 @@ static void set_up(fixture *at, const pd_layer_type *type, pd_shape in, pd_layer
     at->dy = make_array(at->y_count, 4);
     at->dx = make_array(at->x_count, 5);
     at->gradient = make_array(LANES * at->trainable, 6);
+    at->prepared = make_array(at->layer.prepared_floats, 8);
     at->exec = (pd_exec){.training = true,
                          .lanes = LANES,
                          .lane_samples = LANE_SAMPLES,
                          .total_lanes = LANES,
                          .threads = 2,
-                         .workspace = make_array(at->layer.workspace_floats, 7)};
+                         .prepared = at->prepared,
+                         .workspace =
+                             make_array(at->layer.workspace_floats + at->layer.backward_floats, 7)};
 }
 
 static void tear_down(fixture *at)
@@ -68,12 +71,15 @@ static void tear_down(fixture *at)
     free(at->dy);
     free(at->dx);
     free(at->gradient);
+    free(at->prepared);
     free(at->exec.workspace);
 }
 
 static void forward(fixture *at)
 {
     const void *inputs[] = {at->x, NULL};
+    if (at->layer.type->prepare != NULL)
+        at->layer.type->prepare(&at->layer, at->exec.threads, at->prepared);
     assert_int_equal(at->layer.type->forward(&at->layer, &at->exec, inputs, at->y, NULL), PD_OK);
 }
 

@@ -33,7 +33,8 @@ typedef struct rig {
     pd_layer layer;
     pd_exec exec;
     int lanes, samples;
-    float *x[PD_LAYER_INPUTS], *dx[PD_LAYER_INPUTS], *y, *dy, *dy_scratch, *gradient, *workspace;
+    float *x[PD_LAYER_INPUTS], *dx[PD_LAYER_INPUTS], *y, *dy, *dy_scratch, *gradient, *prepared,
+        *workspace;
     void *saved;
     size_t in_size, out_size; /* of all samples */
 } rig;
@@ -43,6 +44,13 @@ static void *make(size_t count, size_t size)
     void *block;
     assert_int_equal(pd_alloc(&block, count, size), PD_OK);
     return block;
+}
+
+/* Of forward and backward, which have the same in this test. */
+static size_t workspace_floats(const rig *r)
+{
+    size_t forward = r->layer.workspace_floats, backward = r->layer.backward_floats;
+    return forward > backward ? forward : backward;
 }
 
 static void rig_open_as(rig *r, pd_precision precision, const char *type, pd_layer_spec spec,
@@ -79,7 +87,8 @@ static void rig_open_as(rig *r, pd_precision precision, const char *type, pd_lay
     r->dy = make(r->out_size, sizeof(float));
     r->dy_scratch = make(r->out_size, sizeof(float));
     r->gradient = make((size_t)plan.lanes * pd_layer_trainable(&r->layer), sizeof(float));
-    r->workspace = make(r->layer.workspace_floats, sizeof(float));
+    r->prepared = make(r->layer.prepared_floats, sizeof(float));
+    r->workspace = make(workspace_floats(r), sizeof(float));
     r->saved = make(r->layer.saved_bytes, 1);
     r->exec = (pd_exec){.training = true,
                         .lanes = plan.lanes,
@@ -88,6 +97,7 @@ static void rig_open_as(rig *r, pd_precision precision, const char *type, pd_lay
                         .seed = 5,
                         .step = 7,
                         .threads = plan.threads,
+                        .prepared = r->prepared,
                         .workspace = r->workspace,
                         .lane_sum = serial_lane_sum,
                         .lane_sum_context = &r->lanes};
@@ -110,6 +120,7 @@ static void rig_close(rig *r)
     free(r->dy);
     free(r->dy_scratch);
     free(r->gradient);
+    free(r->prepared);
     free(r->workspace);
     free(r->saved);
 }
@@ -136,6 +147,8 @@ static void rig_forward(rig *r)
 {
     const void *x[PD_LAYER_INPUTS] = {lend(r, r->x[0], r->in_size), lend(r, r->x[1], r->in_size)};
     void *saved = r->exec.training ? r->saved : NULL, *y = lend(r, r->y, r->out_size);
+    if (r->layer.type->prepare != NULL)
+        r->layer.type->prepare(&r->layer, r->exec.threads, r->prepared);
     assert_int_equal(r->layer.type->forward(&r->layer, &r->exec, x, y, saved), PD_OK);
     for (int i = 0; i < PD_LAYER_INPUTS; i++)
         put_back(r, x[i], r->x[i], r->in_size);
@@ -157,7 +170,7 @@ static void rig_backward(rig *r)
         arrays.x[i] = lend(r, kept[i], r->in_size);
         arrays.dx[i] = lend(r, r->dx[i], r->in_size);
     }
-    memset(r->workspace, 0xFF, r->layer.workspace_floats * sizeof *r->workspace);
+    memset(r->workspace, 0xFF, workspace_floats(r) * sizeof *r->workspace);
     assert_int_equal(r->layer.type->backward(&r->layer, &r->exec, &arrays), PD_OK);
     put_back(r, arrays.y, y, r->out_size);
     put_back(r, arrays.dy, r->dy_scratch, r->out_size);

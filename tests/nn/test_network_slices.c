@@ -102,7 +102,7 @@ static void assert_slices_change_no_bits(const golden_network *golden, pd_precis
 static void slices_change_no_bits(void **state)
 {
     (void)state;
-    static const int threads[] = {1, 2, 5};
+    static const int threads[] = {1, 3};
     for (size_t i = 0; i < sizeof golden_networks / sizeof *golden_networks; i++)
         for (int precision = 0; precision < PD_PRECISIONS; precision++)
             for (size_t t = 0; t < sizeof threads / sizeof *threads; t++)

@@ -22,8 +22,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* x, kernel, bias (may be NULL) -> y; with `relu`, negative sums become 0 (and NaN stays NaN). */
-void pd_conv_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+/* kernel -> prepared[pd_conv_prepared_size]: the kernel as forward reads it. It does not depend on
+ * the samples, so that calls for several of them can share it. */
+size_t pd_conv_prepared_size(const pd_conv_shape *shape);
+void pd_conv_prepare(const pd_conv_shape *shape, const float *kernel, float *prepared);
+
+/* x, prepared, bias (may be NULL) -> y; with `relu`, negative sums become 0 (and NaN stays NaN). */
+void pd_conv_forward(const pd_conv_shape *shape, const void *x, const float *prepared,
                      const float *bias, bool relu, void *y, float *workspace);
 size_t pd_conv_forward_workspace(const pd_conv_shape *shape);
 

@@ -22,7 +22,10 @@
  * pneumo/kernels/conv.h. Depends only on the arguments, so all ranks choose the same. */
 bool pd_winograd_suits(const pd_window *window, int k);
 
-void pd_winograd_forward(const pd_conv_shape *shape, const void *x, const float *kernel,
+size_t pd_winograd_prepared_size(const pd_conv_shape *shape);
+void pd_winograd_prepare(const pd_conv_shape *shape, const float *kernel, float *prepared);
+
+void pd_winograd_forward(const pd_conv_shape *shape, const void *x, const float *prepared,
                          const float *bias, bool relu, void *y, float *workspace);
 size_t pd_winograd_forward_workspace(const pd_conv_shape *shape);
 

@@ -104,7 +104,8 @@ typedef struct pd_exec {
     uint64_t seed;
     uint32_t step; /* optimisation steps since the start of the run, from 0 */
     int threads;
-    float *workspace;              /* of the size that the layer's plan asks for */
+    const float *prepared;         /* forward: what prepare of the layer's type has made */
+    float *workspace;              /* of the size that the layer's plan asks for this call */
     pd_lane_sum_function lane_sum; /* set when training */
     void *lane_sum_context;
 } pd_exec;
@@ -139,10 +140,15 @@ typedef struct pd_layer_type {
     const char *name; /* "conv", "dense", ... */
     int inputs;       /* 1 or 2 */
 
-    /* Checks spec and in[]; sets out, params, saved_bytes, workspace_floats, flops, lane_sums,
-     * keeps_input and keeps_output for at most plan->lanes * plan->lane_samples samples. Errors
-     * name the layer. */
+    /* Checks spec and in[]; sets out, params, saved_bytes, prepared_floats, workspace_floats,
+     * backward_floats, flops, lane_sums, keeps_input and keeps_output for at most plan->lanes *
+     * plan->lane_samples samples. Errors name the layer. */
     pd_status (*plan)(pd_layer *layer, const pd_plan *plan);
+
+    /* Makes what forward needs of the params alone, such as a transformed kernel: prepared[
+     * prepared_floats]. The network calls it before forward; when not training, once for several
+     * forwards. NULL: nothing. */
+    void (*prepare)(const pd_layer *layer, int threads, float *prepared);
 
     /* x[i] -> y. May write `saved` (NULL if no backward follows), which backward gets back
      * unchanged, and when training the non-trainable params. */
@@ -198,7 +204,9 @@ struct pd_layer {
     int param_count;
     pd_param params[PD_LAYER_PARAMS];
     size_t saved_bytes;      /* kept from forward to backward */
-    size_t workspace_floats; /* scratch for one call */
+    size_t prepared_floats;  /* what prepare makes */
+    size_t workspace_floats; /* scratch for one forward or recompute */
+    size_t backward_floats;  /* scratch for one backward */
     double flops;  /* of the matrix products that define the layer, forward for one sample, with a
                       multiply-add as two; each gradient takes as many; 0 for other types */
     int lane_sums; /* of vectors over all lanes, in one training step. If not 0, the lanes of a rank
