@@ -20,6 +20,8 @@ static pd_status check_options(const pd_calibrate_options *options)
         return pd_fail_usage("--normal and --pneumonia must be given together");
     if (folders && images->fold != NULL)
         return pd_fail_usage("--fold applies to data sets, not to folders");
+    if (images->data != NULL && images->patient_pattern != NULL)
+        return pd_fail_usage("--patient-pattern applies to folders; a data set knows its patients");
     if (images->data != NULL && options->skip_bad)
         return pd_fail_usage("--skip-bad applies to folders, not to data sets");
     if (options->rule != NULL && strcmp(options->rule, "both") == 0 &&
@@ -52,6 +54,10 @@ static const pd_option options[] = {
      "folder of normal images, instead of a data set", .complete = PD_COMPLETE_FOLDERS},
     {"pneumonia", 0, PD_OPTION_TEXT, offsetof(arguments, calibrate.images.folders[PD_PNEUMONIA]),
      "DIR", "folder of images with pneumonia", .complete = PD_COMPLETE_FOLDERS},
+    {"patient-pattern", 0, PD_OPTION_TEXT, offsetof(arguments, calibrate.images.patient_pattern),
+     "REGEX",
+     .help = "of folders: the patient of a file, as for pack: the first group of this POSIX "
+             "extended regular expression in its path"},
     {"skip-bad", 0, PD_OPTION_FLAG, offsetof(arguments, calibrate.skip_bad), NULL,
      .help = "leave out files that cannot be read"},
     {"images", 'n', PD_OPTION_INT64, offsetof(arguments, calibrate.images.each), "N",
@@ -109,7 +115,8 @@ const pd_command pd_command_calibrate = {
         "Chooses threshold, temperature and band of doubt anew on labelled images of another site, "
         "from a data set (--data) or two folders (--normal, --pneumonia), and writes a checkpoint "
         "with the same weights and the new decision. At least 10 images of each class are "
-        "required. "
+        "required. Of folders, patients are found as by pack: from --patient-pattern, DICOM's "
+        "PatientID and known file names, and near-duplicates are of one patient. "
         "Prints the decision and the figures before and after, and those of a "
         "cross-validation.\n\n"
         "The checkpoint stores a hash of the pixels of each image, and 'evaluate' leaves these "

@@ -35,13 +35,11 @@ typedef struct decoder {
 /* Sets what near-duplicates are found by: the small copy and its hash. */
 static pd_status describe_image(pd_part_record *record, uint8_t *copy, const pd_image *image)
 {
-    float details[PD_NEAR_BYTES];
-    pd_status status = pd_near_copy(copy, image);
-    if (status != PD_OK)
-        return status;
-    record->hash = pd_near_hash(copy);
-    record->plain = !pd_near_details(details, copy);
-    return PD_OK;
+    bool plain;
+    pd_status status = pd_near_describe(copy, &record->hash, &plain, image);
+    if (status == PD_OK)
+        record->plain = plain;
+    return status;
 }
 
 static void set_facts(pd_part_record *record, const pd_image *image, const char *name,

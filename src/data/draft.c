@@ -24,8 +24,8 @@ pd_status pd_drafts_hide_names(pd_scan *scan, const pd_draft *drafts, int64_t co
         char *name;
         if (!drafts[i].names_patient)
             continue;
-        long long number = drafts[i].slot + scan->name_base;
-        status = pd_format(&name, "%s/image-%06lld.dcm", pd_label_names[sample->label], number);
+        status = pd_image_make_alias(&name, pd_label_names[sample->label],
+                                     drafts[i].slot + scan->name_base);
         if (status == PD_OK) {
             free(sample->name);
             sample->name = name;

@@ -78,6 +78,11 @@ bool pd_image_identity_in(const pd_image *image, const char *path)
     return found;
 }
 
+pd_status pd_image_make_alias(char **out, const char *label, int64_t number)
+{
+    return pd_format(out, "%s/image-%06lld.dcm", label, (long long)number);
+}
+
 pd_status pd_image_resize(uint8_t *out, int height, int width, const pd_image *image)
 {
     /* Mitchell-Netravali: stb widens it with the ratio when it shrinks, so no pixel is left out. */

@@ -142,6 +142,17 @@ bool pd_near_details(float *out, const uint8_t *copy)
     return !plain;
 }
 
+pd_status pd_near_describe(uint8_t *copy, uint64_t *hash, bool *plain, const pd_image *image)
+{
+    float details[PD_NEAR_BYTES];
+    pd_status status = pd_near_copy(copy, image);
+    if (status != PD_OK)
+        return status;
+    *hash = pd_near_hash(copy);
+    *plain = !pd_near_details(details, copy);
+    return PD_OK;
+}
+
 double pd_near_correlation(const float *a, const float *b, bool mirrored)
 {
     double sum = 0;

@@ -41,6 +41,10 @@ uint64_t pd_near_mirror(uint64_t hash);
  * copy is plain. */
 bool pd_near_details(float *out, const uint8_t *copy);
 
+/* Sets what the search needs of an image: its small copy copy[PD_NEAR_BYTES], the hash of it, and
+ * whether it is plain. Fails when memory runs out. */
+pd_status pd_near_describe(uint8_t *copy, uint64_t *hash, bool *plain, const pd_image *image);
+
 /* The correlation of two images by their details, the second mirrored if `mirrored`. */
 double pd_near_correlation(const float *a, const float *b, bool mirrored);
 

@@ -14,17 +14,15 @@ enum { CANDIDATES = 16, CANDIDATES_LEAST = 100000 };
 typedef struct finder {
     pd_near_pairs *found;
     pd_joins joins;
-    pd_scan *scan;
-    const pd_draft *drafts;
-    const pd_pixels *pixels;
+    const pd_near_images *images;
     int64_t left; /* whose details are in `a`; -1: none */
     float a[PD_NEAR_BYTES], b[PD_NEAR_BYTES];
 } finder;
 
-static pd_status read_details(float *out, const finder *f, int64_t draft)
+static pd_status read_details(float *out, const finder *f, int64_t image)
 {
     uint8_t copy[PD_NEAR_BYTES];
-    pd_status status = pd_pixels_read_copy(copy, f->pixels, &f->drafts[draft]);
+    pd_status status = f->images->read_copy(f->images->context, copy, image);
     if (status == PD_OK)
         pd_near_details(out, copy);
     return status;
@@ -59,9 +57,7 @@ static pd_status check_pair(void *context, const pd_near_pair *pair)
     PD_TRY(read_details(f->b, f, pair->b));
     if (pd_near_correlation(f->a, f->b, pair->mirrored) < PD_NEAR_CORRELATION)
         return PD_OK;
-    const pd_sample *samples = f->scan->samples;
-    int32_t a = samples[f->drafts[pair->a].slot].patient;
-    int32_t b = samples[f->drafts[pair->b].slot].patient;
+    int32_t a = f->images->patients[pair->a], b = f->images->patients[pair->b];
     if (a != b && f->found->joined++ == 0)
         f->found->example = f->found->count;
     pd_joins_join(&f->joins, a, b);
@@ -71,42 +67,79 @@ cleanup:
     return status;
 }
 
-pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *drafts,
-                             int64_t count, const pd_pixels *pixels)
+pd_status pd_near_pairs_find(pd_near_pairs *out, const pd_near_images *images)
 {
     pd_status status;
-    int64_t searched, limit = CANDIDATES * count;
-    uint64_t *hashes = NULL;
-    bool *plain = NULL;
+    int64_t searched, limit = CANDIDATES * images->count;
     pd_near_search *search = NULL;
     finder *f = NULL;
 
     *out = (pd_near_pairs){.example = -1};
     PD_TRY(pd_alloc(&f, 1, sizeof *f));
-    *f = (finder){.found = out, .scan = scan, .drafts = drafts, .pixels = pixels, .left = -1};
-    PD_TRY(pd_joins_create(&f->joins, scan->patients));
-    PD_TRY(pd_alloc(&hashes, (size_t)count, sizeof *hashes));
-    PD_TRY(pd_alloc(&plain, (size_t)count, sizeof *plain));
-    for (int64_t i = 0; i < count; i++) {
-        hashes[i] = drafts[i].hash;
-        plain[i] = drafts[i].plain;
-    }
-    PD_TRY(pd_near_search_create(&search, hashes, plain, count));
+    *f = (finder){.found = out, .images = images, .left = -1};
+    PD_TRY(pd_joins_create(&f->joins, images->patient_count));
+    PD_TRY(pd_near_search_create(&search, images->hashes, images->plain, images->count));
     limit = limit > CANDIDATES_LEAST ? limit : CANDIDATES_LEAST;
-    PD_TRY(pd_near_search_run(&searched, search, scan->old, limit, check_pair, f));
-    out->unsearched = count - searched;
-    for (int64_t i = 0; i < count; i++) {
-        pd_sample *sample = &scan->samples[drafts[i].slot];
-        sample->patient = pd_joins_find(&f->joins, sample->patient);
-    }
+    PD_TRY(pd_near_search_run(&searched, search, images->old, limit, check_pair, f));
+    out->unsearched = images->count - searched;
+    for (int64_t i = 0; i < images->count; i++)
+        images->patients[i] = pd_joins_find(&f->joins, images->patients[i]);
 
 cleanup:
     pd_near_search_destroy(&search);
-    free(hashes);
-    free(plain);
     if (f != NULL)
         pd_joins_free(&f->joins);
     free(f);
+    return status;
+}
+
+/* --- Drafts --- */
+
+typedef struct draft_copies {
+    const pd_draft *drafts;
+    const pd_pixels *pixels;
+} draft_copies;
+
+static pd_status read_draft(void *context, uint8_t *copy, int64_t image)
+{
+    const draft_copies *copies = context;
+    return pd_pixels_read_copy(copy, copies->pixels, &copies->drafts[image]);
+}
+
+pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *drafts,
+                             int64_t count, const pd_pixels *pixels)
+{
+    pd_status status;
+    uint64_t *hashes = NULL;
+    bool *plain = NULL;
+    int32_t *patients = NULL;
+    draft_copies copies = {drafts, pixels};
+
+    *out = (pd_near_pairs){.example = -1};
+    PD_TRY(pd_alloc(&hashes, (size_t)count, sizeof *hashes));
+    PD_TRY(pd_alloc(&plain, (size_t)count, sizeof *plain));
+    PD_TRY(pd_alloc(&patients, (size_t)count, sizeof *patients));
+    for (int64_t i = 0; i < count; i++) {
+        hashes[i] = drafts[i].hash;
+        plain[i] = drafts[i].plain;
+        patients[i] = scan->samples[drafts[i].slot].patient;
+    }
+    const pd_near_images images = {.hashes = hashes,
+                                   .plain = plain,
+                                   .count = count,
+                                   .old = scan->old,
+                                   .patients = patients,
+                                   .patient_count = scan->patients,
+                                   .read_copy = read_draft,
+                                   .context = &copies};
+    PD_TRY(pd_near_pairs_find(out, &images));
+    for (int64_t i = 0; i < count; i++)
+        scan->samples[drafts[i].slot].patient = patients[i];
+
+cleanup:
+    free(hashes);
+    free(plain);
+    free(patients);
     return status;
 }
 

@@ -14,9 +14,26 @@ typedef struct pd_near_pairs {
     int64_t unsearched; /* images that were not looked at, since too many are alike */
 } pd_near_pairs;
 
-/* Finds the near-duplicates among drafts[count] by their hashes and their small copies, and makes
- * their patients in `scan` one. Pairs of two old images (scan->old) are not looked for. *out is
- * released with pd_near_pairs_free, also after a failure. */
+/* The images to search. */
+typedef struct pd_near_images {
+    const uint64_t *hashes; /* [count] */
+    const bool *plain;      /* [count] */
+    int64_t count;
+    int64_t old;       /* pairs of two of the first `old` images are not looked for */
+    int32_t *patients; /* [count]: in [0, patient_count); those of near-duplicates become one */
+    int32_t patient_count;
+    /* Reads the small copy of an image. */
+    pd_status (*read_copy)(void *context, uint8_t *copy, int64_t image);
+    void *context;
+} pd_near_images;
+
+/* Finds the near-duplicates among images by their hashes and their small copies, and makes their
+ * patients one, the lowest of them. *out is released with pd_near_pairs_free, also after a failure.
+ */
+pd_status pd_near_pairs_find(pd_near_pairs *out, const pd_near_images *images);
+
+/* The same among drafts[count], whose patients are in `scan`. Pairs of two old images (scan->old)
+ * are not looked for. *out is released with pd_near_pairs_free, also after a failure. */
 pd_status pd_near_pairs_join(pd_near_pairs *out, pd_scan *scan, const pd_draft *drafts,
                              int64_t count, const pd_pixels *pixels);
 void pd_near_pairs_free(pd_near_pairs *pairs);

@@ -246,8 +246,8 @@ static pd_status group(packer *p, const pd_pixels *pixels, int64_t *count)
         PD_TRY(pd_append_identify(append, &p->scan, tally));
     PD_TRY(deduplicate(p, count));
     PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, *count));
-    PD_TRY(
-        pd_remarks_on_patients(&p->scan, p->options->folder, p->options->patient_pattern, tally));
+    PD_TRY(pd_remarks_on_patients(p->scan.samples, p->options->folder, p->options->patient_pattern,
+                                  tally));
     PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, *count, pixels));
     if (append->old != NULL)
         PD_TRY(pd_append_settle(append, p->drafts, count, &p->result->between, &p->scan, &p->near));

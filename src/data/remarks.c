@@ -2,7 +2,7 @@
 
 #include "pneumo/base/log.h"
 
-pd_status pd_remarks_on_patients(const pd_scan *scan, const char *folder, const char *pattern,
+pd_status pd_remarks_on_patients(const pd_sample *samples, const char *folder, const char *pattern,
                                  const pd_patient_tally *tally)
 {
     int64_t unknown = tally->images[PD_PATIENT_UNKNOWN], all = 0;
@@ -10,14 +10,14 @@ pd_status pd_remarks_on_patients(const pd_scan *scan, const char *folder, const 
         all += tally->images[source];
     if (unknown > 0 && pattern != NULL && tally->images[PD_PATIENT_PATTERN] == 0)
         return pd_fail("%s: the pattern of patients '%s' matches none of the paths, such as %s",
-                       folder, pattern, scan->samples[tally->example[PD_PATIENT_UNKNOWN]].name);
+                       folder, pattern, samples[tally->example[PD_PATIENT_UNKNOWN]].name);
     if (unknown > 0)
         pd_log_warn("the patient of %lld of %lld images is unknown, for example of %s: each of "
                     "them counts as a patient of its own, so images of one patient can be in "
                     "several folds and figures too good; --patient-pattern REGEX takes the patient "
                     "from the path",
                     (long long)unknown, (long long)all,
-                    scan->samples[tally->example[PD_PATIENT_UNKNOWN]].name);
+                    samples[tally->example[PD_PATIENT_UNKNOWN]].name);
     return PD_OK;
 }
 

@@ -7,8 +7,8 @@
 #include "pneumo/data/shape.h"
 
 /* Fails if the user's pattern (NULL: none) matches nothing; warns of images whose patient is
- * unknown. `folder` was scanned. */
-pd_status pd_remarks_on_patients(const pd_scan *scan, const char *folder, const char *pattern,
+ * unknown. The examples of the tally are among `samples`, of `folder`. */
+pd_status pd_remarks_on_patients(const pd_sample *samples, const char *folder, const char *pattern,
                                  const pd_patient_tally *tally);
 
 /* Says what DICOM files state that changes what is packed. */

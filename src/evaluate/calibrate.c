@@ -393,7 +393,9 @@ pd_status pd_calibrate(pd_comm *comm, const pd_calibrate_options *options,
     pd_calibrator calibrator = {.comm = comm, .options = options, .result = result};
     pd_comm_set_position(comm, "reading the checkpoint");
     PD_TRY(pd_comm_agree(comm, set_up(&calibrator)));
-    PD_TRY(pd_labelled_open(&calibrator.labelled, comm, &options->images,
+    pd_labelled_options images = options->images;
+    images.threads = calibrator.threads;
+    PD_TRY(pd_labelled_open(&calibrator.labelled, comm, &images,
                             pd_classifier_checkpoint(calibrator.classifier)));
     PD_TRY(pd_comm_agree(comm, allocate(&calibrator)));
     PD_TRY(score_all(&calibrator));

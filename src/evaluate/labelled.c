@@ -3,9 +3,10 @@
 #include "draw.h"
 #include "listing.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
+#include "pneumo/base/progress.h"
 #include "pneumo/base/text.h"
-#include "pneumo/data/image.h"
-#include "pneumo/data/patient.h"
+#include "pneumo/data/evidence.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +14,9 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+
+/* Files that are read between two updates of the progress line. */
+enum { READ_BLOCK = 64 };
 
 /* --- A data set --- */
 
@@ -81,31 +85,6 @@ static pd_status find_files(pd_labelled *labelled, const pd_labelled_options *op
     return PD_OK;
 }
 
-/* A patient's id is that of its first sample. */
-static pd_status find_patients(pd_labelled *labelled)
-{
-    pd_status status = PD_OK;
-    pd_patient_rules *rules = NULL;
-    pd_patient_hints *hints = NULL;
-    pd_patient_tally tally;
-    int64_t *first = NULL;
-    PD_TRY(pd_patient_rules_create(&rules, NULL));
-    PD_TRY(pd_alloc(&hints, labelled->count, sizeof *hints));
-    PD_TRY(pd_alloc(&first, labelled->count, sizeof *first));
-    for (size_t i = 0; i < labelled->count; i++)
-        hints[i].path = pd_labelled_name(labelled, (int64_t)i);
-    PD_TRY(pd_patients_group(first, NULL, &tally, rules, hints, (int64_t)labelled->count));
-    pd_patients_describe(labelled->grouping, sizeof labelled->grouping, &tally);
-    labelled->unknown_patients = tally.images[PD_PATIENT_UNKNOWN];
-    for (size_t i = 0; i < labelled->count; i++)
-        labelled->samples[i].patient = (int32_t)first[i];
-cleanup:
-    pd_patient_rules_destroy(&rules);
-    free(hints);
-    free(first);
-    return status;
-}
-
 /* Collective. */
 static pd_status share_files(pd_labelled *labelled, pd_comm *comm,
                              const pd_labelled_options *options)
@@ -120,19 +99,154 @@ cleanup:
     return status;
 }
 
-static pd_status list_folders(pd_labelled *labelled, const pd_checkpoint *checkpoint)
+static int64_t file_count(const pd_labelled *labelled)
 {
-    pd_status status = PD_OK;
+    return labelled->files[PD_NORMAL].count + labelled->files[PD_PNEUMONIA].count;
+}
+
+static const char *file_path(const pd_labelled *labelled, int64_t id)
+{
+    int64_t normal = labelled->files[PD_NORMAL].count;
+    return id < normal ? labelled->files[PD_NORMAL].paths[id]
+                       : labelled->files[PD_PNEUMONIA].paths[id - normal];
+}
+
+/* Reads this rank's files, and gathers what all tell of their patients on rank 0: *out [count],
+ * free(); NULL on others. Collective. */
+static pd_status gather_evidence(pd_evidence **out, const pd_labelled *labelled, pd_comm *comm,
+                                 int threads)
+{
+    pd_status status;
+    pd_progress progress;
+    pd_evidence *own = NULL;
+    void *all = NULL;
+    size_t bytes;
+    int64_t rank = pd_comm_rank(comm), ranks = pd_comm_size(comm);
+    int64_t first = pd_slice_first((int64_t)labelled->count, rank, ranks);
+    int64_t count = pd_slice_first((int64_t)labelled->count, rank + 1, ranks) - first, done = 0;
+
+    pd_comm_set_position(comm, "looking for patients");
+    status = pd_alloc(&own, (size_t)count, sizeof *own);
+    PD_TRY(pd_comm_agree(comm, status));
+    pd_progress_begin(&progress, "looking for patients", 0, (uint64_t)count);
+    while (done < count) {
+        int64_t end = done + READ_BLOCK < count ? done + READ_BLOCK : count;
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+        for (int64_t i = done; i < end; i++)
+            pd_evidence_read(&own[i], file_path(labelled, first + i));
+        done = end;
+        pd_progress_update(&progress, (uint64_t)done, NULL);
+    }
+    pd_progress_end(&progress);
+    PD_TRY(pd_comm_gather(comm, own, (size_t)count * sizeof *own, &all, &bytes));
+    *out = all;
+cleanup:
+    free(own);
+    return status;
+}
+
+/* Names files whose paths contain the identity of their patient by class and number. */
+static pd_status set_aliases(pd_labelled *labelled, const pd_evidence *evidence)
+{
+    pd_status status = pd_alloc(&labelled->aliases, labelled->count, sizeof(char *));
+    for (size_t i = 0; i < labelled->count && status == PD_OK; i++)
+        if (evidence[i].names_patient)
+            status = pd_image_make_alias(&labelled->aliases[i],
+                                         pd_label_names[labelled->samples[i].positive], (int64_t)i);
+    return status;
+}
+
+/* What rank 0 finds. */
+typedef struct found_patients {
+    char grouping[64];
+    int64_t unknown;
+} found_patients;
+
+/* Finds patients[count] on rank 0. */
+static pd_status group_files(int32_t *patients, found_patients *found, pd_labelled *labelled,
+                             const pd_labelled_options *options, const pd_evidence *evidence)
+{
+    pd_status status;
+    size_t count = labelled->count;
+    const char **paths = NULL, **names = NULL;
+    pd_label *labels = NULL;
+    pd_patient_tally tally;
+
+    PD_TRY(set_aliases(labelled, evidence));
+    PD_TRY(pd_alloc(&paths, count, sizeof *paths));
+    PD_TRY(pd_alloc(&names, count, sizeof *names));
+    PD_TRY(pd_alloc(&labels, count, sizeof *labels));
+    for (size_t i = 0; i < count; i++) {
+        paths[i] = file_path(labelled, (int64_t)i);
+        names[i] = pd_labelled_name(labelled, (int64_t)i);
+        labels[i] = (pd_label)labelled->samples[i].positive;
+    }
+    const pd_evidence_list list = {.evidence = evidence,
+                                   .paths = paths,
+                                   .names = names,
+                                   .labels = labels,
+                                   .count = (int64_t)count,
+                                   .pattern = options->patient_pattern,
+                                   .folder = options->folders[PD_NORMAL]};
+    PD_TRY(pd_evidence_group(patients, &tally, &list));
+    pd_patients_describe(found->grouping, sizeof found->grouping, &tally);
+    found->unknown = tally.images[PD_PATIENT_UNKNOWN];
+cleanup:
+    free(paths);
+    free(names);
+    free(labels);
+    return status;
+}
+
+/* Sets the patient of each sample. Collective. */
+static pd_status find_patients(pd_labelled *labelled, pd_comm *comm,
+                               const pd_labelled_options *options)
+{
+    pd_status status;
+    pd_evidence *evidence = NULL;
+    int32_t *patients = NULL;
+    found_patients found = {0};
+
+    PD_TRY(pd_comm_agree(comm, pd_alloc(&patients, labelled->count, sizeof *patients)));
+    PD_TRY(gather_evidence(&evidence, labelled, comm, options->threads));
+    if (pd_comm_rank(comm) == 0)
+        status = group_files(patients, &found, labelled, options, evidence);
+    PD_TRY(pd_comm_agree(comm, status));
+    PD_TRY(pd_comm_broadcast(comm, patients, labelled->count * sizeof *patients, 0));
+    PD_TRY(pd_comm_broadcast(comm, &found, sizeof found, 0));
+    snprintf(labelled->grouping, sizeof labelled->grouping, "%s", found.grouping);
+    labelled->unknown_patients = found.unknown;
+    for (size_t i = 0; i < labelled->count; i++)
+        labelled->samples[i].patient = patients[i];
+cleanup:
+    free(evidence);
+    free(patients);
+    return status;
+}
+
+static pd_status list_samples(pd_labelled *labelled)
+{
+    size_t normal = (size_t)labelled->files[PD_NORMAL].count, count = (size_t)file_count(labelled);
+    pd_status status = pd_alloc(&labelled->samples, count, sizeof *labelled->samples);
+    if (status != PD_OK)
+        return status;
+    labelled->count = count;
+    for (size_t i = 0; i < count; i++)
+        labelled->samples[i] = (pd_score){.id = (int64_t)i, .positive = i >= normal};
+    return PD_OK;
+}
+
+/* Collective. */
+static pd_status list_folders(pd_labelled *labelled, pd_comm *comm,
+                              const pd_labelled_options *options, const pd_checkpoint *checkpoint)
+{
+    pd_status status;
     labelled->height = (int)checkpoint->image_height;
     labelled->width = (int)checkpoint->image_width;
     snprintf(labelled->source, sizeof labelled->source, "two folders");
-    size_t normal = (size_t)labelled->files[PD_NORMAL].count;
-    PD_TRY(pd_alloc(&labelled->samples, normal + (size_t)labelled->files[PD_PNEUMONIA].count,
-                    sizeof *labelled->samples));
-    labelled->count = normal + (size_t)labelled->files[PD_PNEUMONIA].count;
-    for (size_t i = 0; i < labelled->count; i++)
-        labelled->samples[i] = (pd_score){.id = (int64_t)i, .positive = i >= normal};
-    PD_TRY(find_patients(labelled));
+    PD_TRY(share_files(labelled, comm, options));
+    PD_TRY(pd_comm_agree(comm, list_samples(labelled)));
+    PD_TRY(find_patients(labelled, comm, options));
 cleanup:
     return status;
 }
@@ -161,9 +275,9 @@ pd_status pd_labelled_open(pd_labelled *out, pd_comm *comm, const pd_labelled_op
     pd_status status = PD_OK;
     *out = (pd_labelled){0};
     if (options->data == NULL)
-        PD_TRY(share_files(out, comm, options));
-    status = options->data != NULL ? list_dataset(out, options, checkpoint)
-                                   : list_folders(out, checkpoint);
+        PD_TRY(list_folders(out, comm, options, checkpoint));
+    else
+        status = list_dataset(out, options, checkpoint);
     if (status == PD_OK)
         status = draw(out, options);
     PD_TRY(pd_comm_agree(comm, status));
@@ -174,6 +288,10 @@ cleanup:
 void pd_labelled_close(pd_labelled *labelled)
 {
     pd_dataset_destroy(&labelled->dataset);
+    for (int64_t i = 0; labelled->aliases != NULL && i < file_count(labelled); i++)
+        free(labelled->aliases[i]);
+    free(labelled->aliases);
+    labelled->aliases = NULL;
     for (int label = PD_NORMAL; label < PD_LABELS; label++)
         pd_files_free(&labelled->files[label]);
     free(labelled->samples);
@@ -184,9 +302,8 @@ const char *pd_labelled_name(const pd_labelled *labelled, int64_t id)
 {
     if (labelled->dataset != NULL)
         return pd_dataset_samples(labelled->dataset)[id].name;
-    int64_t normal = labelled->files[PD_NORMAL].count;
-    return id < normal ? labelled->files[PD_NORMAL].paths[id]
-                       : labelled->files[PD_PNEUMONIA].paths[id - normal];
+    bool renamed = labelled->aliases != NULL && labelled->aliases[id] != NULL;
+    return renamed ? labelled->aliases[id] : file_path(labelled, id);
 }
 
 static pd_status read_file(const pd_labelled *labelled, const char *path, uint8_t *pixels)
@@ -231,7 +348,7 @@ pd_status pd_labelled_read(const pd_labelled *labelled, size_t first, size_t cou
     bool lost = false;
 #pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(|| : lost)
     for (size_t i = 0; i < count; i++) {
-        const char *path = pd_labelled_name(labelled, samples[i].id);
+        const char *path = file_path(labelled, samples[i].id);
         if (read_file(labelled, path, images + i * pixels) == PD_OK)
             continue;
         failed[i] = describe_failure(path);

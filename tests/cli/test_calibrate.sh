@@ -162,6 +162,44 @@ pneumo pack site -o large.h5 --size 48 --folds 50/25/25 >/dev/null 2>&1
 pneumo evaluate part.h5 -d large.h5 >out 2>log || fail "$(cat log)"
 grep -q "WARNING: images used for calibration cannot be recognised" out || fail "$(cat out)"
 
+# --- Patients of folders ---
+
+# 20 images of each class under names that tell nothing, or that a pattern understands: 5 normal patients
+# and 20 others.
+mkdir -p plain/normal plain/ill named/normal named/ill
+i=0
+for path in $(ls site/NORMAL/*.jpeg | sed -n 1,20p); do
+    cp "$path" "plain/normal/scan$(printf "\\$(printf %o $((97 + i)))")x.jpeg"
+    cp "$path" "named/normal/site$((i / 4))_$i.jpeg"
+    i=$((i + 1))
+done
+for path in $(ls site/PNEUMONIA/*.jpeg | sed -n 1,20p); do
+    cp "$path" "plain/ill/scan$(printf "\\$(printf %o $((77 + i)))")y.jpeg"
+    cp "$path" "named/ill/site${i}_0.jpeg"
+    i=$((i + 1))
+done
+calibrate 0 $model --normal plain/normal --pneumonia plain/ill -o plain.new.h5
+[[ $(grep -c "warning: the patient of 40 of 40 images is unknown, for example of plain/normal/scanax.jpeg" log) == 1 ]] ||
+    fail "$(cat log)"
+grep -q "the patient of 40 is unknown" out || fail "$(cat out)"
+! grep -qE "of [0-9]+ patients|whole patients" out || fail "$(cat out)"
+calibrate 0 $model --normal named/normal --pneumonia named/ill --patient-pattern '(site[0-9]+)_' -o named.new.h5
+grep -q "20 normal and 20 pneumonia, of 25 patients (patient by pattern" out || fail "$(cat out)"
+grep -q "5 parts of whole patients" out || fail "$(cat out)"
+! grep -q warning: log || fail "$(cat log)"
+refuse 1 "the pattern of patients 'ward([0-9]+)' matches none of the paths" $model --normal named/normal \
+    --pneumonia named/ill --patient-pattern 'ward([0-9]+)'
+refuse 1 "group" $model --normal named/normal --pneumonia named/ill --patient-pattern 'site[0-9]+'
+refuse 2 "--patient-pattern applies to folders" $model -d site.h5 --patient-pattern '(site[0-9]+)_'
+# A copy in another quality is of the same patient, whatever its name.
+$python - <<'PY'
+from PIL import Image
+Image.open("named/ill/site25_0.jpeg").save("named/ill/site99_0.jpeg", quality=60)
+PY
+calibrate 0 $model --normal named/normal --pneumonia named/ill --patient-pattern '(site[0-9]+)_' -o copy.new.h5
+grep -q "20 normal and 21 pneumonia, of 25 patients" out || fail "$(cat out)"
+grep -q "warning: 1 pairs of images are almost the same but of different patients, for example" log || fail "$(cat log)"
+
 # --- Files that are not images, and duplicates ---
 
 cp -r site odd

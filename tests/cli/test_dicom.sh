@@ -19,11 +19,14 @@ def write(path, patient, view, modality, ill):
     side = 40
     number = lambda g, e, v: element(g, e, b"US", struct.pack("<H", v))
     values = []
+    # Ribs of its own, or the images would be near-duplicates.
+    ribs = [(r.uniform(0.2, 1.2), r.uniform(0.2, 1.2), r.uniform(0, 6)) for _ in range(4)]
     for y in range(side):
         for x in range(side):
             lung = math.exp(-(((abs(x - 20) - 9) / 5) ** 2 + ((y - 20) / 12) ** 2))
-            values.append(int(2500 - 1500 * lung + (900 if ill and 12 < y < 24 and 24 < x < 34 else 0)
-                              + r.gauss(0, 80)))
+            lung += 0.2 * sum(math.sin(a * x + b * y + c) for a, b, c in ribs)
+            values.append(max(0, int(2500 - 1200 * lung + (900 if ill and 12 < y < 24 and 24 < x < 34 else 0)
+                              + r.gauss(0, 80))))
     name, identity, born, accession = patient
     data = (element(8, 0x50, b"SH", accession) + element(8, 0x60, b"CS", modality)
             + element(0x10, 0x10, b"PN", name) + element(0x10, 0x20, b"LO", identity)
@@ -50,6 +53,14 @@ with open("secrets", "w") as secrets:
         if i % 10 == 3:
             write(f"{folder}/side{i}.dcm", patient, b"LL", b"DX", i % 2)
     write("scans/NORMAL/slice.dcm", patient, b"", b"CT", 0)
+    # Another site: 3 normal patients with 4 images each, and 12 with pneumonia and one each.
+    for i in range(24):
+        number = 900 + i // 8 if i % 2 == 0 else 950 + i
+        word = "".join(random.Random(number).choice("bcdfghjklmnpqrstvwxz") for _ in range(9))
+        patient = (f"{word}^X".encode(), f"{7775300 + number}".encode(), b"19500101", b"ACY1")
+        secrets.write(f"{word}\n{7775300 + number}\n")
+        file = f"{word.upper()}-{i}" if i % 5 == 0 else f"image{i}"
+        write(f"site/{'PNEUMONIA' if i % 2 else 'NORMAL'}/{file}.dcm", patient, b"PA", b"DX", i % 2)
 PY
 if ! pneumo pack scans -o data.h5 --size 32 --folds 60/20/20 >out 2>log; then
     grep -F "this build cannot read DICOM" log >/dev/null && { echo "SKIPPED: $(cat log)"; exit 77; }
@@ -77,8 +88,21 @@ code=0
     "$PNEUMO_DIST" pack scans -o cut.h5 --size 32
 ) >/dev/null 2>log4 || code=$?
 [[ $code == 1 && $(stat -c %s cut.h5.part-0) -gt 100000 ]] || fail "no part files are left: $(cat log4)"
+# calibrate finds the patients of folders as pack does, and cross-validates by them.
+pneumo calibrate run/best.h5 --normal site/NORMAL --pneumonia site/PNEUMONIA -o site.h5 >out5 2>log5 || fail "$(cat log5)"
+grep -F "12 normal and 12 pneumonia, of 15 patients (patient by DICOM" out5 >/dev/null || fail "$(cat out5)"
+grep -F "3 parts of whole patients" out5 >/dev/null || fail "$(cat out5)"
+! grep -F warning: log5 || fail "a warning where all patients are known"
+ranks 3 calibrate run/best.h5 --normal site/NORMAL --pneumonia site/PNEUMONIA -o ranks.h5 >out6 2>log6 || fail "$(cat log6)"
+cmp site.h5 ranks.h5 && cmp out5 out6 || fail "3 ranks find other patients"
+cp -r site twice
+cp twice/NORMAL/*-0.dcm twice/PNEUMONIA/
+code=0
+pneumo calibrate run/best.h5 --normal twice/NORMAL --pneumonia twice/PNEUMONIA -o never.h5 >out7 2>log7 || code=$?
+[[ $code == 1 && ! -e never.h5 ]] || fail "two labels: exit code $code"
+grep -E "NORMAL/image-0.*dcm and PNEUMONIA/image-0.*dcm are the same image under two labels" log7 >/dev/null || fail "$(cat log7)"
 # The files of h5 are not compressed, so their bytes can be searched.
-for file in data.h5 out log out3 log3 run/* cut.h5.part-0 log4; do
+for file in data.h5 out log out3 log3 run/* cut.h5.part-0 log4 site.h5 out5 log5 log6 log7; do
     tr '[:upper:]' '[:lower:]' <"$file" >plain
     if grep -aoiF -f secrets plain >found; then
         fail "$file contains $(sort -u found | tr '\n' ' ')"

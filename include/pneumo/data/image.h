@@ -56,6 +56,10 @@ void pd_image_free(pd_image *image);
  * its letters and digits. */
 bool pd_image_identity_in(const pd_image *image, const char *path);
 
+/* Stores at *out (free()) what a file is called whose path contains the identity of its patient:
+ * "NORMAL/image-000012.dcm", by the name of its label and a number. */
+pd_status pd_image_make_alias(char **out, const char *label, int64_t number);
+
 /* Resizes to out [height][width] with a filter to which every source pixel contributes. The aspect
  * is not kept, so that a model cannot learn from size or aspect. */
 pd_status pd_image_resize(uint8_t *out, int height, int width, const pd_image *image);

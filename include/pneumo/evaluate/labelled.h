@@ -15,12 +15,16 @@ typedef struct pd_labelled_options {
     const char *folders[PD_LABELS]; /* of normal and of pneumonia images */
     int64_t each;                   /* draw this many of each class (pd_draw_patients); 0: all */
     uint64_t seed;
+    const char *patient_pattern; /* pd_patient_rules_create; NULL: none; folders only */
+    int threads;                 /* that decode files */
 } pd_labelled_options;
 
 /* The same on all ranks. */
 typedef struct pd_labelled {
     pd_dataset *dataset; /* NULL: folders */
     pd_files files[PD_LABELS];
+    char **aliases; /* [count of files]: NULL, or what to call a file whose path names the patient;
+                       on rank 0, NULL on others */
     pd_score *samples; /* [count]: id, positive and patient; normal images first, then by id */
     size_t count;
     int height, width;        /* of an image as packed */
@@ -29,17 +33,17 @@ typedef struct pd_labelled {
     int64_t unknown_patients; /* images whose patient is unknown, of all in the source */
 } pd_labelled;
 
-/* Lists the images. Images of folders will be packed to the size in `checkpoint`; the patient is
- * parsed from the file name (pd_patient_identify), and otherwise each file is its own patient. Of
- * the data set that the checkpoint was trained on only the val fold is allowed, since the network
- * was trained on the train fold, and the test fold must stay unseen. A class without images is an
- * error. Collective; all ranks return the same
- * status. *out is released by pd_labelled_close, also after a failure. */
+/* Lists the images. Images of folders will be packed to the size in `checkpoint`; all are decoded
+ * to find which are of one patient, with the warnings of pd_evidence_group. Rank 0 holds 4 KiB per
+ * file meanwhile. Of the data set that the checkpoint was trained on only the val fold is allowed,
+ * since the network was trained on the train fold, and the test fold must stay unseen. A class
+ * without images is an error. Collective; all ranks return the same status. *out is released by
+ * pd_labelled_close, also after a failure. */
 pd_status pd_labelled_open(pd_labelled *out, pd_comm *comm, const pd_labelled_options *options,
                            const pd_checkpoint *checkpoint);
 void pd_labelled_close(pd_labelled *labelled);
 
-/* The name of a sample for messages: the file's path, or the name in the data set. */
+/* The name of a sample for messages: the file's path or its alias, or the name in the data set. */
 const char *pd_labelled_name(const pd_labelled *labelled, int64_t id);
 
 /* Reads the images of samples[first, first + count) into images [count][height][width], decoding
