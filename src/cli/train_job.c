@@ -7,6 +7,7 @@
 #include "pneumo/data/synth.h"
 #include "pneumo/io/checkpoint.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/lock.h"
 #include "pneumo/train/run.h"
 #include "train.h"
 
@@ -27,6 +28,8 @@ static const char *const phantom_overrides[] = {
 
 enum {
     PHANTOM_IMAGES = 2400,
+    PHANTOM_SECONDS = 1800, /* to wait for another process that draws and packs them: a minute on
+                               one core */
     PHANTOM_OVERRIDES = sizeof phantom_overrides / sizeof *phantom_overrides
 };
 
@@ -43,15 +46,13 @@ static pd_status check_phantoms(void)
     return status;
 }
 
-/* Makes the packed phantoms if they are missing. */
-static pd_status make_phantoms(void)
+/* Draws and packs the phantoms. */
+static pd_status pack_phantoms(void)
 {
     pd_status status = PD_OK;
     pd_synth_options synth = pd_synth_defaults();
     pd_pack_options pack = pd_pack_defaults();
     pd_pack_result result;
-    if (pd_file_exists(phantom_file))
-        return PD_OK;
     synth.folder = phantom_folder;
     synth.images = PHANTOM_IMAGES;
     if (!pd_file_exists(phantom_folder))
@@ -60,6 +61,20 @@ static pd_status make_phantoms(void)
     pack.folder = phantom_folder;
     pack.output = phantom_file;
     status = pd_pack(&pack, &result);
+cleanup:
+    return status;
+}
+
+/* Makes the packed phantoms if they are missing. If another process makes them, waits for it. */
+static pd_status make_phantoms(void)
+{
+    pd_status status = PD_OK;
+    if (pd_file_exists(phantom_file))
+        return PD_OK;
+    PD_TRY(pd_lock_wait_file(phantom_file, PHANTOM_SECONDS, "start again when it has ended"));
+    if (!pd_file_exists(phantom_file))
+        status = pack_phantoms();
+    pd_lock_release_file(phantom_file);
 cleanup:
     return status;
 }

@@ -1,5 +1,6 @@
 #include "pneumo/io/lock.h"
 
+#include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/stop.h"
@@ -18,6 +19,13 @@
 #include <unistd.h>
 
 static const char lock_name[] = "run.lock";
+
+/* What the holder of a lock writes. */
+#define RUN        "a run"
+#define FILE_THERE "a file"
+
+/* Seconds between two attempts to take a lock that is waited for. */
+#define PAUSE 0.2
 
 /* A cross-validation holds its own folder and one per part. */
 enum { HELD_MAX = 64, COMMAND_BYTES = 256, CONTENT_BYTES = 1024, ATTEMPTS = 100 };
@@ -54,6 +62,7 @@ static void read_holder(pd_lock_holder *out, int file)
     pd_text_make_utf8(content);
     out->named = sscanf(content, "command %255[^\n]\nhost %255[^\n]\nprocess %ld\nsince %63[^\n]",
                         out->command, out->host, &out->process, out->since) == 4;
+    out->writes_run = strstr(content, "\nwrites " RUN "\n") != NULL;
     pd_text_make_printable(out->command);
     pd_text_make_printable(out->host);
     pd_text_make_printable(out->since);
@@ -111,7 +120,7 @@ static void get_command(char command[COMMAND_BYTES])
     snprintf(command, COMMAND_BYTES, "%s", line + start);
 }
 
-static void write_content(int file)
+static void write_content(int file, const char *writes)
 {
     char content[CONTENT_BYTES], command[COMMAND_BYTES], host[HOST_NAME_MAX + 1] = "", since[32];
     time_t now = time(NULL);
@@ -119,101 +128,147 @@ static void write_content(int file)
     gethostname(host, sizeof host - 1);
     strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &local));
     get_command(command);
-    int size = snprintf(content, sizeof content, "command %s\nhost %s\nprocess %ld\nsince %s\n",
-                        command, host, (long)getpid(), since);
+    int size =
+        snprintf(content, sizeof content, "command %s\nhost %s\nprocess %ld\nsince %s\nwrites %s\n",
+                 command, host, (long)getpid(), since, writes);
     /* Only a message depends on it. */
     if (ftruncate(file, 0) != 0 || pwrite(file, content, (size_t)size, 0) != size)
         pd_log_info("%s: cannot write: %s", lock_name, strerror(errno));
 }
 
-/* Opens and locks the file. Sets *file to -1 if the file is not there and `flags` do not create it,
- * or if the file system has no locks. */
-static pd_status open_locked(int *file, const char *path, const char *what, int flags,
-                             const char *remedy)
+typedef struct pd_lock_request {
+    const char *path;   /* of the lock file */
+    const char *what;   /* the folder or file that it locks */
+    const char *writes; /* RUN or FILE_THERE */
+    int flags;          /* O_CREAT or 0 */
+    double seconds;     /* to wait for another holder */
+    const char *remedy;
+} pd_lock_request;
+
+/* Waits a moment for the holder, and says so the first time and then once a minute. */
+static void wait_for_holder(double *told, double started, const pd_lock_request *request, int file)
+{
+    const struct timespec moment = {.tv_nsec = (long)(PAUSE * 1e9)};
+    double now = pd_clock_now();
+    char waited[32];
+    if (*told == 0) {
+        fail_in_use(request->what, file, "waiting until it ends");
+        pd_log_info("%s", pd_error_message());
+        *told = now;
+    } else if (now - *told >= 60) {
+        pd_log_info("%s is still in use: waiting for %s now", request->what,
+                    pd_clock_format(waited, sizeof waited, now - started));
+        *told = now;
+    }
+    nanosleep(&moment, NULL);
+}
+
+/* Warns that the file system has no locks. */
+static void warn_without_locks(const pd_lock_request *request)
+{
+    pd_log_warn("%s: no file locks there (%s), so nothing keeps two processes from writing there "
+                "at once",
+                request->what, strerror(errno));
+    unlink(request->path);
+}
+
+/* Opens and locks the file. Sets *file to -1 if the file is not there and the flags do not create
+ * it, or if the file system has no locks. */
+static pd_status open_locked(int *file, const pd_lock_request *request)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    double started = pd_clock_now(), told = 0;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         pd_status status = PD_OK;
-        *file = open(path, O_RDWR | O_CLOEXEC | flags, 0666);
-        if (*file < 0 && (errno == ENOENT || errno == ENOTDIR) && (flags & O_CREAT) == 0)
+        bool busy = false, locked = false;
+        *file = open(request->path, O_RDWR | O_CLOEXEC | request->flags, 0666);
+        if (*file < 0 && (errno == ENOENT || errno == ENOTDIR) && (request->flags & O_CREAT) == 0)
             return PD_OK;
         if (*file < 0)
-            return pd_fail("%s: cannot open: %s", path, strerror(errno));
-        if (fcntl(*file, F_OFD_SETLK, &whole) == 0) {
-            /* A holder removes the file when it releases the lock. */
-            if (is_same(path, *file))
-                return PD_OK;
-        } else if (errno == EAGAIN || errno == EACCES) {
-            status = fail_in_use(what, *file, remedy);
-        } else {
-            pd_log_warn("%s: no file locks there (%s), so nothing keeps two processes from writing "
-                        "there at once",
-                        what, strerror(errno));
-            unlink(path);
-            close(*file);
-            *file = -1;
+            return pd_fail("%s: cannot open: %s", request->path, strerror(errno));
+        locked = fcntl(*file, F_OFD_SETLK, &whole) == 0;
+        busy = !locked && (errno == EAGAIN || errno == EACCES);
+        /* A holder removes the file when it releases the lock. */
+        if (locked && is_same(request->path, *file))
             return PD_OK;
+        if (busy && pd_clock_now() - started < request->seconds) {
+            wait_for_holder(&told, started, request, *file);
+            attempt = -1;
+        } else if (busy) {
+            status = fail_in_use(request->what, *file, request->remedy);
+        } else if (!locked) {
+            warn_without_locks(request);
         }
         close(*file);
         *file = -1;
-        if (status != PD_OK)
+        if (status != PD_OK || (!locked && !busy))
             return status;
     }
-    return pd_fail("%s: cannot lock: it is replaced all the time", path);
+    return pd_fail("%s: cannot lock: it is replaced all the time", request->path);
 }
 
-/* Locks `what`, a folder or file, by the file `path`. */
-static pd_status take(const char *path, const char *what, int flags, const char *remedy)
+static pd_status take(const pd_lock_request *request)
 {
     pd_status status = PD_OK;
     int file = -1;
-    if (is_held(path))
+    if (is_held(request->path))
         return PD_OK;
-    PD_TRY(open_locked(&file, path, what, flags, remedy));
+    PD_TRY(open_locked(&file, request));
     if (file < 0)
         return PD_OK;
     if (held_count == HELD_MAX)
-        status = pd_fail("%s: more than %d locks", what, HELD_MAX);
+        status = pd_fail("%s: more than %d locks", request->what, HELD_MAX);
     else
-        status = pd_strdup(&held[held_count].path, path);
+        status = pd_strdup(&held[held_count].path, request->path);
     if (status != PD_OK) {
         close(file);
         return status;
     }
-    write_content(file);
-    pd_stop_remove_file(path);
+    write_content(file, request->writes);
+    pd_stop_remove_file(request->path);
     held[held_count++].file = file;
 
 cleanup:
     return status;
 }
 
-static pd_status take_folder(const char *folder, int flags, const char *remedy)
+static pd_status take_folder(const char *folder, int flags, const char *writes, const char *remedy)
 {
     char *path;
     pd_status status = pd_format(&path, "%s/%s", folder, lock_name);
     if (status != PD_OK)
         return status;
-    status = take(path, folder, flags, remedy);
+    status = take(&(pd_lock_request){
+        .path = path, .what = folder, .writes = writes, .flags = flags, .remedy = remedy});
     free(path);
     return status;
 }
 
 pd_status pd_lock_take(const char *folder, const char *remedy)
 {
-    return take_folder(folder, O_CREAT, remedy);
+    return take_folder(folder, O_CREAT, RUN, remedy);
 }
 
-pd_status pd_lock_take_file(const char *path, const char *remedy)
+pd_status pd_lock_wait_file(const char *path, double seconds, const char *remedy)
 {
     char *lock = NULL;
     pd_status status = pd_folder_make_above(path);
     if (status == PD_OK)
         status = pd_format(&lock, "%s.lock", path);
     if (status == PD_OK)
-        status = take(lock, path, O_CREAT, remedy);
+        status = take(&(pd_lock_request){.path = lock,
+                                         .what = path,
+                                         .writes = FILE_THERE,
+                                         .flags = O_CREAT,
+                                         .seconds = seconds,
+                                         .remedy = remedy});
     free(lock);
     return status;
+}
+
+pd_status pd_lock_take_file(const char *path, const char *remedy)
+{
+    return pd_lock_wait_file(path, 0, remedy);
 }
 
 pd_status pd_lock_take_beside(const char *path, const char *remedy)
@@ -224,7 +279,7 @@ pd_status pd_lock_take_beside(const char *path, const char *remedy)
                        : slash == path ? pd_strdup(&folder, "/")
                                        : pd_format(&folder, "%.*s", (int)(slash - path), path);
     if (status == PD_OK)
-        status = take_folder(folder, 0, remedy);
+        status = take_folder(folder, 0, FILE_THERE, remedy);
     free(folder);
     return status;
 }

@@ -83,7 +83,7 @@ static void describe_phase(char text[LINE], const pd_run_status *status)
 
 static void describe_death(char text[LINE], const pd_run_view *run)
 {
-    if (run->holder.named)
+    if (run->holder.named && run->holder.writes_run)
         snprintf(text, LINE, "dead: process %ld on %s was killed; continue it with --resume",
                  run->holder.process, run->holder.host);
     else if (run->has_status)

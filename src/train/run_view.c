@@ -116,11 +116,12 @@ static pd_run_life life_after(pd_run_phase phase)
 static pd_run_life find_life(const pd_run_view *view)
 {
     pd_run_phase phase = view->status.phase;
-    if (view->holder.held && (!is_of_holder(view) || phase == PD_RUN_STARTING))
+    bool works = view->holder.held && view->holder.writes_run; /* evaluate can hold the lock, too */
+    if (works && (!is_of_holder(view) || phase == PD_RUN_STARTING))
         return PD_LIFE_STARTING;
     if (view->has_status && pd_run_phase_is_end(phase))
         return life_after(phase);
-    if (view->holder.held)
+    if (works)
         return PD_LIFE_RUNNING;
     if (view->holder.exists)
         return PD_LIFE_DEAD;

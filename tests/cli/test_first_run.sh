@@ -55,12 +55,61 @@ cp -r drawn/train/NORMAL data/phantoms/train
 grep -q 'data/phantoms has 11 of 2400 images: remove the folder' log || fail "$(cat log)"
 rm -r data
 
-# The default job on phantoms; resumed by --resume alone.
+# Another first run makes the phantoms at the same time: this one waits, says so once, and uses them.
 pneumo synth more --images 160 --seed 5 >/dev/null 2>&1
 mkdir data
-pneumo pack more -o data/phantoms.h5 --size 32 >/dev/null 2>&1
+pneumo pack more -o made.h5 --size 32 >/dev/null 2>&1
+hold() {
+    /usr/bin/python3 - <<'PY' &
+import fcntl, os, struct, time
+file = os.open("data/phantoms.h5.lock", os.O_RDWR | os.O_CREAT)
+fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+os.write(file, f"command pneumo-dist train\nhost there\nprocess {os.getpid()}\nsince today\n".encode())
+open("held", "w")
+while not os.path.exists("done"):
+    time.sleep(0.02)
+os.rename("made.h5", "data/phantoms.h5")
+os.remove("data/phantoms.h5.lock")
+PY
+    holder=$!
+    until [[ -e held ]]; do sleep 0.02; done
+    rm held
+}
+waits() {
+    until grep -q "waiting until it ends" log || ! kill -0 $worker 2>/dev/null; do sleep 0.02; done
+    grep -q "data/phantoms.h5 is in use by 'pneumo-dist train', process $holder on there, since today: waiting" log ||
+        fail "it does not wait: $(cat log)"
+}
+hold
+begin train
+waits
+kill -INT $worker
+for ((t = 0; t < 40; t++)); do
+    kill -0 $worker 2>/dev/null || break
+    sleep 0.05
+done
+((t < 40)) || fail "it waits after Ctrl-C"
+code=0
+wait $worker || code=$?
+((code == 75)) || fail "Ctrl-C while it waits: exit code $code"
+begin train
+waits
+kill -9 $holder
+wait $holder 2>/dev/null || true
+until ls data/phantoms.*.tmp >/dev/null 2>&1 || ! kill -0 $worker 2>/dev/null; do sleep 0.02; done
+kill -0 $worker || fail "the first one died, and this one does not go on: $(cat log)"
+kill -TERM $worker
+wait $worker || true
+[[ -z $(ls data) ]] || fail "left: $(ls data)"
+hold
 short=(--set data.size=32 --set train.epoch_images=64 --set evaluate.stress=no --epochs 2)
-pneumo train "${short[@]}" --run whole >/dev/null 2>log || fail "$(cat log)"
+begin train "${short[@]}" --run whole
+waits
+# shellcheck disable=SC2188
+>done
+wait $worker || fail "$(cat log)"
+wait $holder
+[[ $(grep -c "waiting until" log) == 1 && ! -e data/phantoms && -e data/phantoms.h5 ]] || fail "$(cat log; ls data)"
 begin train "${short[@]}"
 until grep -q 'writing to' log || ! kill -0 $worker 2>/dev/null; do sleep 0.01; done
 kill -USR1 $worker

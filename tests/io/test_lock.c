@@ -1,6 +1,7 @@
 /* Locks of folders: held by one process, until it ends in any way; the message says by whom. */
 #include "pneumo/io/lock.h"
 
+#include "pneumo/base/clock.h"
 #include "pneumo/io/file.h"
 
 #include <setjmp.h>
@@ -135,11 +136,33 @@ static void test_damaged(void **state)
     assert_non_null(strstr(pd_error_message(), "lock/missing/run.lock: cannot open: "));
 }
 
+/* Waits for a holder, dead or done, for a limited time. */
+static void test_waiting(void **state)
+{
+    (void)state;
+    pid_t child = hold_by(pd_lock_take_file, "lock/a/set.h5");
+    assert_int_equal(pd_lock_wait_file("lock/a/set.h5", 0.5, "wait"), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "lock/a/set.h5 is in use by '"));
+    assert_non_null(strstr(pd_error_message(), ": wait"));
+    pid_t killer = fork();
+    if (killer == 0) {
+        usleep(700000);
+        _exit(kill(child, SIGKILL) != 0);
+    }
+    double started = pd_clock_now();
+    assert_int_equal(pd_lock_wait_file("lock/a/set.h5", 60, "wait"), PD_OK);
+    assert_true(pd_clock_now() - started > 0.5 && pd_clock_now() - started < 50);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(waitpid(killer, NULL, 0), killer);
+    pd_lock_release_all();
+    assert_false(pd_file_exists("lock/a/set.h5.lock"));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_dead_holders, set_up),
-                                       cmocka_unit_test_setup(test_names, set_up),
-                                       cmocka_unit_test_setup(test_files, set_up),
-                                       cmocka_unit_test_setup(test_damaged, set_up)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_dead_holders, set_up),
+        cmocka_unit_test_setup(test_names, set_up), cmocka_unit_test_setup(test_files, set_up),
+        cmocka_unit_test_setup(test_waiting, set_up), cmocka_unit_test_setup(test_damaged, set_up)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -266,6 +266,25 @@ static void test_life_with_lock(void **state)
     check_life(PD_LIFE_DEAD);
 }
 
+static void test_life_with_lock_of_another_command(void **state)
+{
+    (void)state;
+    char best[64];
+    clear();
+    pid_t child = hold(PD_RUN_TRAINING);
+    end(child);
+    check_life(PD_LIFE_DEAD);
+    snprintf(best, sizeof best, "%s/best.h5", folder);
+    /* As evaluate does to count an evaluation of the test fold in a checkpoint there. */
+    assert_int_equal(pd_lock_take_beside(best, "wait"), PD_OK);
+    pd_run_view view = read_view();
+    assert_true(view.holder.held && !view.holder.writes_run);
+    assert_int_equal(view.life, PD_LIFE_DEAD);
+    pd_run_view_free(&view);
+    pd_lock_release_all();
+    check_life(PD_LIFE_DEAD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_history),
         cmocka_unit_test(test_life_without_lock),
         cmocka_unit_test(test_life_with_lock),
+        cmocka_unit_test(test_life_with_lock_of_another_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,14 +25,19 @@ pd_status pd_lock_take_beside(const char *path, const char *remedy);
 /* The same for the file `path`, by the file path.lock beside it. Creates the folder. */
 pd_status pd_lock_take_file(const char *path, const char *remedy);
 
+/* The same, but waits until the other process has ended, for at most `seconds`: says once for whom,
+ * and shows that it waits. Signals are obeyed as at any other time. */
+pd_status pd_lock_wait_file(const char *path, double seconds, const char *remedy);
+
 /* Releases the lock of the file `path` if this process has it. */
 void pd_lock_release_file(const char *path);
 
 /* Who locks a folder, or did. */
 typedef struct pd_lock_holder {
-    bool exists; /* there is a lock file; of a process that was killed, it stays */
-    bool held;   /* by a process that lives */
-    bool named;  /* the following are known: */
+    bool exists;     /* there is a lock file; of a process that was killed, it stays */
+    bool held;       /* by a process that lives */
+    bool writes_run; /* it took the lock by pd_lock_take, not for a file in the folder */
+    bool named;      /* the following are known: */
     char command[256], host[256], since[64];
     long process;
 } pd_lock_holder;
