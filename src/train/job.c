@@ -8,7 +8,7 @@
 
 enum { FILE_MAX_BYTES = 1 << 20 };
 
-static const char *const balances[] = {"none", "oversample", "weights"};
+static const char *const balances[] = {"none", "oversample", "weights", "shape"};
 static const char *const heads[] = {"pool", "dense"};
 static const char *const scopes[] = {"batch", "lane"};
 static const char *const image_places[] = {"auto", "memory", "stream"};
@@ -63,7 +63,7 @@ static const pd_key rows[] = {
      "1: grey; 3: the same grey in three channels"},
     {"data", "task", FIELD(task), "pneumonia", NULL, CHOICES(pd_tasks), "what to classify"},
     {"data", "balance", FIELD(sampling.balance), "none", NULL, CHOICES(balances),
-     "how to treat unequal class counts"},
+     "how to treat unequal class counts; shape: oversample, and even out shape and size"},
     {"data", "scaling", FIELD(input.scaling), "fold", NULL, &scalings,
      "normalise grey values by mean and deviation of the train fold, or of each image"},
     {"data", "train_images", FIELD(train_images), "0", "[0, 1000000000]", NULL,

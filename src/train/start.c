@@ -51,7 +51,7 @@ static pd_status weigh_classes(pd_trainer *trainer, const int32_t *labels, size_
                 "%s: the train fold has no image of class %s: pack the images again with "
                 "other --folds",
                 trainer->job->file, task->class_names[i]);
-        if (sampling->balance == PD_BALANCE_OVERSAMPLE && counts[i] < (size_t)sampling->lanes)
+        if (pd_balance_takes_turns(sampling->balance) && counts[i] < (size_t)sampling->lanes)
             return pd_fail("%s: the train fold has %zu %s images, too few for %d lanes: lower "
                            "train.lanes, or set data.balance = none",
                            trainer->job->file, counts[i], task->class_names[i], sampling->lanes);
@@ -63,12 +63,33 @@ static pd_status weigh_classes(pd_trainer *trainer, const int32_t *labels, size_
     return PD_OK;
 }
 
+/* Stores at *weights those of balance = shape, or NULL if they are not asked for or do not apply.
+ */
+static pd_status weigh_shapes(pd_trainer *trainer, double **weights, const pd_lane_samples *samples)
+{
+    pd_status status = PD_OK;
+    *weights = NULL;
+    if (trainer->job->sampling.balance != PD_BALANCE_SHAPE)
+        return PD_OK;
+    PD_TRY(pd_alloc(weights, samples->count, sizeof **weights));
+    PD_TRY(pd_shape_weights_set(*weights, &trainer->shape_balance,
+                                pd_dataset_samples(trainer->dataset), samples->ids, samples->labels,
+                                samples->count, samples->classes));
+    if (!trainer->shape_balance.applies) {
+        free(*weights);
+        *weights = NULL;
+    }
+cleanup:
+    return status;
+}
+
 static pd_status set_up_lanes(pd_trainer *trainer)
 {
     pd_status status = PD_OK;
     const pd_job *job = trainer->job;
     int64_t *ids = NULL;
     int32_t *labels = NULL;
+    double *weights = NULL;
     size_t count;
     PD_TRY(train_samples(trainer, &ids, &labels, &count));
     if (job->train_images > 0) {
@@ -82,11 +103,15 @@ static pd_status set_up_lanes(pd_trainer *trainer)
     }
     trainer->train_images = (int64_t)count;
     PD_TRY(weigh_classes(trainer, labels, count));
-    PD_TRY(pd_lanes_create(&trainer->lanes, &job->sampling, job->seed, trainer->step.task->classes,
-                           ids, labels, count));
+    pd_lane_samples samples = {
+        .count = count, .classes = trainer->step.task->classes, .ids = ids, .labels = labels};
+    PD_TRY(weigh_shapes(trainer, &weights, &samples));
+    samples.weights = weights;
+    PD_TRY(pd_lanes_create(&trainer->lanes, &job->sampling, job->seed, &samples));
 cleanup:
     free(ids);
     free(labels);
+    free(weights);
     return status;
 }
 

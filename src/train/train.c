@@ -266,6 +266,22 @@ static void announce_epochs(const pd_trainer *trainer)
                     pd_schedule_types[schedule->kind].name, schedule->epochs);
 }
 
+static void announce_shapes(const pd_trainer *trainer)
+{
+    const pd_shape_balance *balance = &trainer->shape_balance;
+    if (trainer->job->sampling.balance != PD_BALANCE_SHAPE)
+        return;
+    if (balance->applies)
+        pd_log_info(
+            "shape and size of the train images are evened out: width over height alone "
+            "tells the classes apart with an AUC of %.3f, now %.3f; the area %.3f, now %.3f",
+            balance->before[PD_SHAPE_ASPECT], balance->after[PD_SHAPE_ASPECT],
+            balance->before[PD_SHAPE_AREA], balance->after[PD_SHAPE_AREA]);
+    else
+        pd_log_info("the train images have one shape, or it is unknown: only the classes are "
+                    "balanced");
+}
+
 static void announce(const pd_trainer *trainer)
 {
     const pd_dataset_info *info = pd_dataset_get_info(trainer->dataset);
@@ -279,6 +295,7 @@ static void announce(const pd_trainer *trainer)
         trainer->input.size, trainer->input.channels, (long long)trainer->train_images,
         (long long)info->counts[PD_VAL][PD_NORMAL] + info->counts[PD_VAL][PD_PNEUMONIA],
         trainer->job->file);
+    announce_shapes(trainer);
     if (pd_setup_frozen(frozen, trainer->step.network)[0] != '\0')
         pd_log_info("frozen: %s", frozen);
     pd_log_info(

@@ -6,6 +6,7 @@
 #include "pneumo/data/images.h"
 #include "pneumo/data/lanes.h"
 #include "pneumo/data/mixup.h"
+#include "pneumo/data/shape_weights.h"
 #include "pneumo/train/run_status.h"
 #include "pneumo/train/scorer.h"
 #include "pneumo/train/step.h"
@@ -36,11 +37,12 @@ typedef struct pd_trainer {
     pd_step step;      /* network, optimiser, and the buffers of one step */
     pd_scorer *scorer; /* of the validation fold */
     pd_lanes *lanes;
-    int64_t train_images;  /* of all lanes of all ranks */
-    pd_images *images;     /* of the lanes held here */
-    bool stream;           /* read images from the file for each step */
-    char images_note[192]; /* where images are and why, for the log */
-    int64_t prefetched;    /* steps of the run whose images have been prefetched */
+    int64_t train_images;           /* of all lanes of all ranks */
+    pd_shape_balance shape_balance; /* with data.balance = shape */
+    pd_images *images;              /* of the lanes held here */
+    bool stream;                    /* read images from the file for each step */
+    char images_note[192];          /* where images are and why, for the log */
+    int64_t prefetched;             /* steps of the run whose images have been prefetched */
 
     pd_input input;
     float class_weight[PD_CLASSES_MAX];

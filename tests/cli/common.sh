@@ -45,13 +45,13 @@ make_data() {
 }
 
 # Writes a job with every feature whose result could depend on the ranks: dropout, augmentation,
-# batch normalisation over the whole batch, oversampling, a moving average. Takes seconds.
+# batch normalisation over the whole batch, sampling by shape, a moving average. Takes seconds.
 write_small_job() {
     cat >small.ini <<'INI'
 [data]
 file = data.h5
 size = 32
-balance = oversample
+balance = shape
 [model]
 name = cnn-deep
 width = 0.3

@@ -1,7 +1,8 @@
-/* Lanes: equal shares of the classes, every sample in one lane, and orders that depend only on seed
- * and epoch. */
+/* Lanes: equal shares of the classes, every sample in one lane, as often as its weight says, and
+ * orders that depend only on seed and epoch. */
 #include "pneumo/data/lanes.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -28,6 +29,8 @@ static int fill(void **state)
     return 0;
 }
 
+static const pd_lane_samples all = {.count = COUNT, .classes = 2, .ids = ids, .labels = labels};
+
 static pd_lanes *make(int lanes, bool take_turns, int epoch_images)
 {
     const pd_sampling sampling = {.lanes = lanes,
@@ -35,7 +38,7 @@ static pd_lanes *make(int lanes, bool take_turns, int epoch_images)
                                   .epoch_images = epoch_images,
                                   .balance = take_turns ? PD_BALANCE_OVERSAMPLE : PD_BALANCE_NONE};
     pd_lanes *out;
-    assert_int_equal(pd_lanes_create(&out, &sampling, 11, 2, ids, labels, COUNT), PD_OK);
+    assert_int_equal(pd_lanes_create(&out, &sampling, 11, &all), PD_OK);
     return out;
 }
 
@@ -107,6 +110,79 @@ static void classes_take_turns(void **state)
     pd_lanes_destroy(&lanes);
 }
 
+/* Over the rounds of one stream, a sample is drawn in each floor or ceiling of its weight over the
+ * mean times, and on average exactly that often; no two uses of an epoch have the same number. */
+static void weights_say_how_often(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 400, OWN = 61 };
+    double weights[COUNT], sum = 0;
+    for (int i = 0; i < COUNT; i++)
+        weights[i] = 0.25 + i * 37 % 101 / 20.0;
+    for (int i = 0; i < COUNT; i++)
+        sum += labels[i] == 0 ? weights[i] : 0;
+    pd_lane_samples weighted = all;
+    weighted.weights = weights;
+    /* One lane, and as many picks a step as two rounds of the 61 normals. */
+    const pd_sampling sampling = {.lanes = 1,
+                                  .batch = 2 * OWN,
+                                  .epoch_images = 2 * OWN * ROUNDS,
+                                  .balance = PD_BALANCE_SHAPE};
+    pd_lanes *lanes;
+    assert_int_equal(pd_lanes_create(&lanes, &sampling, 5, &weighted), PD_OK);
+    double total[COUNT] = {0};
+    for (int64_t step = 0; step < ROUNDS; step++) {
+        pd_pick picks[2 * OWN];
+        int round[COUNT] = {0}, normals = 0;
+        assert_int_equal(pd_lanes_batch(lanes, 1, step, 0, picks), PD_OK);
+        for (int i = 0; i < 2 * OWN; i++) {
+            int index = (int)(picks[i].id - 7) / 3;
+            if (labels[index] != 0)
+                continue;
+            assert_int_equal(picks[i].repeat, step * OWN + normals); /* never twice in the epoch */
+            round[index]++;
+            normals++;
+        }
+        assert_int_equal(normals, OWN);
+        for (int i = 0; i < COUNT; i++) {
+            double expected = weights[i] * OWN / sum;
+            total[i] += round[i];
+            if (labels[i] == 0)
+                assert_in_range(round[i], (int)floor(expected - 1e-9), (int)ceil(expected + 1e-9));
+        }
+    }
+    for (int i = 0; i < COUNT; i++)
+        if (labels[i] == 0) /* the standard error of a round's part is at most 0.5 */
+            assert_true(fabs(total[i] / ROUNDS - weights[i] * OWN / sum) < 5 * 0.5 / sqrt(ROUNDS));
+    pd_lanes_destroy(&lanes);
+}
+
+/* Equal weights give each sample once a round. */
+static void equal_weights_change_nothing(void **state)
+{
+    (void)state;
+    double weights[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        weights[i] = 0.1;
+    pd_lane_samples weighted = all;
+    weighted.weights = weights;
+    const pd_sampling sampling = {.lanes = 4, .batch = 20, .balance = PD_BALANCE_SHAPE};
+    pd_lanes *lanes;
+    assert_int_equal(pd_lanes_create(&lanes, &sampling, 5, &weighted), PD_OK);
+    int taken[COUNT] = {0};
+    /* A lane has at least 15 normals, of which 5 steps take 2 or 3 each. */
+    for (int64_t step = 0; step < 5; step++)
+        for (int lane = 0; lane < 4; lane++) {
+            pd_pick picks[5];
+            assert_int_equal(pd_lanes_batch(lanes, 0, step, lane, picks), PD_OK);
+            for (int i = 0; i < 5; i++)
+                taken[(picks[i].id - 7) / 3]++;
+        }
+    for (int i = 0; i < COUNT; i++)
+        assert_in_range(taken[i], 0, 1);
+    pd_lanes_destroy(&lanes);
+}
+
 static bool same_picks(const pd_pick *a, const pd_pick *b)
 {
     for (int i = 0; i < 5; i++)
@@ -139,14 +215,14 @@ static void too_few_samples_is_an_error(void **state)
     (void)state;
     pd_lanes *out;
     pd_sampling sampling = {.lanes = 64, .batch = 64, .balance = PD_BALANCE_OVERSAMPLE};
-    assert_int_equal(pd_lanes_create(&out, &sampling, 0, 2, ids, labels, COUNT), PD_FAILED);
+    assert_int_equal(pd_lanes_create(&out, &sampling, 0, &all), PD_FAILED);
     assert_null(out);
     assert_non_null(strstr(pd_error_message(), "lower train.lanes"));
     sampling.balance = PD_BALANCE_NONE;
     sampling.lanes = sampling.batch = COUNT + 1;
-    assert_int_equal(pd_lanes_create(&out, &sampling, 0, 2, ids, labels, COUNT), PD_FAILED);
+    assert_int_equal(pd_lanes_create(&out, &sampling, 0, &all), PD_FAILED);
     sampling.lanes = sampling.batch = COUNT;
-    assert_int_equal(pd_lanes_create(&out, &sampling, 0, 2, ids, labels, COUNT), PD_OK);
+    assert_int_equal(pd_lanes_create(&out, &sampling, 0, &all), PD_OK);
     pd_lanes_destroy(&out);
 }
 
@@ -156,6 +232,8 @@ int main(void)
         cmocka_unit_test(every_sample_is_in_one_lane),
         cmocka_unit_test(an_epoch_takes_each_sample_about_once),
         cmocka_unit_test(classes_take_turns),
+        cmocka_unit_test(weights_say_how_often),
+        cmocka_unit_test(equal_weights_change_nothing),
         cmocka_unit_test(the_order_is_a_pure_function),
         cmocka_unit_test(too_few_samples_is_an_error),
     };
