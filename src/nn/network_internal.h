@@ -35,6 +35,7 @@ typedef struct pd_slices {
     int count;             /* of slices that can run at the same time; 0: there are none */
     pd_network **networks; /* [count] */
     int samples;           /* largest number in a forward */
+    int each;              /* largest number in a slice */
     size_t shared;         /* floats of what all layers prepare for all slices */
     float *y;              /* [samples][outputs] */
 } pd_slices;

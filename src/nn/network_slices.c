@@ -7,21 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Samples of a slice. With fewer, what a layer prepares for each call, such as a transformed
- * kernel, costs more; with more, activations no longer fit in a core's cache. */
-enum { SLICE_SAMPLES = 2 };
+/* Samples of a slice: one, so that its activations fit in a core's cache, unless each slice
+ * prepares its layers anew, which costs more than the cache gains. Measured with cnn-deep,
+ * Xception, VGG16. */
+enum { SAMPLES_SHARED = 1, SAMPLES_ALONE = 2 };
 
 static const size_t slices_bytes_max = (size_t)2 << 30;
 
 static int divide_up(int a, int b)
 {
     return (a + b - 1) / b;
-}
-
-static int samples_per_slice(int samples, int threads)
-{
-    int each = divide_up(samples, threads);
-    return each < SLICE_SAMPLES ? each : SLICE_SAMPLES;
 }
 
 /* --- Planning --- */
@@ -36,29 +31,43 @@ static pd_status plan_slice(pd_network **out, const pd_network *network, int sam
     return pd_network_plan_slice(*out, &plan);
 }
 
+/* Plans the first slice, and decides how many samples a slice has, at most `most`. */
+static pd_status plan_first(pd_slices *slices, const pd_network *network, int most)
+{
+    pd_network **slice = &slices->networks[0];
+    slices->each = SAMPLES_SHARED;
+    pd_status status = plan_slice(slice, network, slices->each);
+    if (status != PD_OK)
+        return status;
+    if ((*slice)->is_given_prepared)
+        slices->shared = pd_slices_shared_floats(*slice);
+    if ((*slice)->is_given_prepared || most < SAMPLES_ALONE)
+        return PD_OK;
+    pd_network_destroy(slice);
+    slices->each = SAMPLES_ALONE;
+    return plan_slice(slice, network, slices->each);
+}
+
 pd_status pd_slices_plan(pd_network *network, const pd_plan *plan)
 {
     pd_status status = PD_OK;
     pd_slices *slices = &network->slices;
-    int most = plan->lanes * plan->lane_samples, each = samples_per_slice(most, plan->threads);
-    int needed = divide_up(most, each), count = needed < plan->threads ? needed : plan->threads;
-    PD_TRY(pd_alloc(&slices->networks, (size_t)count, sizeof *slices->networks));
-    slices->count = count;
-    slices->samples = most;
-    for (int i = 0; i < slices->count; i++) {
-        PD_TRY(plan_slice(&slices->networks[i], network, each));
-        if (slices->networks[0]->is_given_prepared)
-            slices->shared = pd_slices_shared_floats(slices->networks[0]);
-        if (pd_slices_bytes(slices) > slices_bytes_max)
-            pd_slices_destroy(slices);
-    }
+    int samples = plan->lanes * plan->lane_samples;
+    slices->samples = samples;
+    slices->count = samples < plan->threads ? samples : plan->threads;
+    PD_TRY(pd_alloc(&slices->networks, (size_t)slices->count, sizeof *slices->networks));
+    PD_TRY(plan_first(slices, network, divide_up(samples, plan->threads)));
+    if (pd_slices_bytes(slices) > slices_bytes_max)
+        pd_slices_destroy(slices);
+    for (int i = 1; i < slices->count; i++)
+        PD_TRY(plan_slice(&slices->networks[i], network, slices->each));
 cleanup:
     return status;
 }
 
 void pd_slices_destroy(pd_slices *slices)
 {
-    for (int i = 0; i < slices->count; i++)
+    for (int i = 0; i < slices->count && slices->networks != NULL; i++)
         pd_network_destroy(&slices->networks[i]);
     free(slices->networks);
     free(slices->y);
@@ -166,7 +175,8 @@ pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const floa
                             const float **y)
 {
     pd_slices *slices = &network->slices;
-    int samples = pd_exec_samples(exec), each = samples_per_slice(samples, exec->threads);
+    int samples = pd_exec_samples(exec), fair = divide_up(samples, exec->threads);
+    int each = fair < slices->each ? fair : slices->each;
     int threads = exec->threads < slices->count ? exec->threads : slices->count;
     pd_status status = PD_OK;
     char message[512] = "";

@@ -111,6 +111,41 @@ static void slices_change_no_bits(void **state)
                                                  threads[t], training);
 }
 
+/* So much is prepared that each slice does it for itself, for two samples. */
+static void slices_of_large_networks_change_no_bits(void **state)
+{
+    (void)state;
+    enum { MOST = 5, THREADS = 2 };
+    pd_model_spec spec = {
+        .name = "vgg16", .input = {112, 112, 1}, .outputs = 1, .width = 1, .norm_momentum = 0.9};
+    const pd_plan plan = {.lanes = 1, .lane_samples = MOST, .total_lanes = 1, .threads = THREADS};
+    size_t sample = 112 * 112;
+    float together[MOST], *x;
+    const float *y;
+    pd_network *net;
+    assert_int_equal(pd_model_build(&net, &spec), PD_OK);
+    assert_int_equal(pd_network_plan(net, &plan, 0, false), PD_OK);
+    assert_false(net->slices.networks[0]->is_given_prepared);
+    assert_int_equal(net->slices.each, 2);
+    assert_int_equal(pd_alloc(&x, MOST * sample, sizeof *x), PD_OK);
+    hashed(x, MOST * sample, 2000);
+    fill_weights(net);
+    pd_exec exec = exec_of(1, THREADS);
+    exec.keeps = true;
+    for (size_t i = 0; i < MOST; i++) {
+        assert_int_equal(pd_network_forward(net, &exec, x + i * sample, &y), PD_OK);
+        together[i] = y[0];
+    }
+    for (int samples = 2; samples <= MOST; samples++) {
+        exec = exec_of(samples, THREADS);
+        assert_true(pd_slices_take(net, &exec));
+        assert_int_equal(pd_network_forward(net, &exec, x, &y), PD_OK);
+        assert_memory_equal(y, together, (size_t)samples * sizeof *y);
+    }
+    free(x);
+    pd_network_destroy(&net);
+}
+
 /* The memory of inference does not grow with the number of samples, and that of training does not
  * grow for validation. */
 static void slices_take_little_memory(void **state)
@@ -199,6 +234,7 @@ int main(void)
     hashed(images, sizeof images / sizeof *images, 1000);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_change_no_bits),
+        cmocka_unit_test(slices_of_large_networks_change_no_bits),
         cmocka_unit_test(slices_take_little_memory),
         cmocka_unit_test(heat_maps_need_the_activations),
         cmocka_unit_test(the_layer_that_overflows_is_found),
