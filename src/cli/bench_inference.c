@@ -14,6 +14,7 @@
 typedef struct inference {
     const pd_job *job;
     int threads;
+    pd_crew *crew;
     pd_network *network;
     pd_input input;
     float *x;        /* [batch][size][size][channels] */
@@ -29,6 +30,7 @@ static pd_status set_up(inference *of, int rounds)
     const pd_dataset_info info = {.height = job->input.size, .width = job->input.size};
     const pd_plan plan = {
         .lanes = 1, .lane_samples = batch, .total_lanes = 1, .threads = of->threads};
+    PD_TRY(pd_crew_create(&of->crew, of->threads));
     PD_TRY(pd_setup_network(&of->network, &of->input, job, &info));
     PD_TRY(pd_network_plan(of->network, &plan, 0, false));
     pd_network_initialise(of->network, job->seed);
@@ -48,7 +50,8 @@ static pd_status time_passes(inference *of, int rounds)
     const pd_exec exec = {.lanes = 1,
                           .lane_samples = of->job->sampling.batch,
                           .total_lanes = 1,
-                          .threads = of->threads};
+                          .threads = of->threads,
+                          .crew = of->crew};
     for (int i = -1; i < rounds; i++) {
         const float *y;
         double start = pd_clock_now();
@@ -94,6 +97,7 @@ pd_status pd_bench_inference(const pd_job *job, int threads, int rounds, bool js
     if (status == PD_OK)
         print(&of, rounds, json);
     pd_network_destroy(&of.network);
+    pd_crew_destroy(&of.crew);
     free(of.x);
     free(of.seconds);
     return status;

@@ -1,12 +1,10 @@
 #include "ahead.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/thread.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* A block in memory. */
 typedef struct place {
@@ -68,36 +66,6 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* The main thread handles signals. */
-static int start_thread(pd_ahead *ahead, pthread_t *thread)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int problem = pthread_create(thread, NULL, run, ahead);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return problem;
-}
-
-/* Each thread is started by a thread of OpenMP, whose cores it inherits: these may be bound to one
- * core each. */
-static pd_status start_threads(pd_ahead *ahead)
-{
-    int problem = 0;
-#pragma omp parallel for num_threads(ahead->options.threads) schedule(static, 1)
-    for (int i = 0; i < ahead->options.threads; i++) {
-        pthread_t thread;
-        int own = start_thread(ahead, &thread);
-#pragma omp critical
-        if (own == 0)
-            ahead->threads[ahead->started++] = thread;
-        else
-            problem = own;
-    }
-    /* Fewer threads do it, too. */
-    return ahead->started > 0 ? PD_OK : pd_fail("cannot start a thread: %s", strerror(problem));
-}
-
 pd_status pd_ahead_start(pd_ahead **out, const pd_ahead_options *options)
 {
     pd_ahead *ahead;
@@ -112,7 +80,7 @@ pd_status pd_ahead_start(pd_ahead **out, const pd_ahead_options *options)
     for (int64_t block = 0; block < PD_AHEAD_PLACES; block++)
         open_place(ahead, block);
     PD_TRY(pd_alloc(&ahead->threads, (size_t)options->threads, sizeof *ahead->threads));
-    PD_TRY(start_threads(ahead));
+    PD_TRY(pd_thread_start(ahead->threads, &ahead->started, options->threads, run, ahead));
     *out = ahead;
     ahead = NULL;
 cleanup:

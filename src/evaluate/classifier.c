@@ -159,6 +159,12 @@ void pd_classifier_destroy(pd_classifier **classifier)
     *classifier = NULL;
 }
 
+void pd_classifier_use_crew(pd_classifier *classifier, pd_crew *crew)
+{
+    for (int i = 0; i < classifier->count; i++)
+        classifier->members[i].inference.crew = crew;
+}
+
 int pd_classifier_count(const pd_classifier *classifier)
 {
     return classifier->count;

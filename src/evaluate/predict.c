@@ -34,6 +34,7 @@ typedef struct pd_predictor {
     const uint8_t **good;       /* [block]: packed images that could be decoded */
     int *places;                /* [block]: theirs in the block */
     pd_score *scores;           /* [block] */
+    pd_crew *crew;              /* computes, while the threads of `ahead` decode */
     pd_ahead *ahead;
     int64_t failed; /* on rank 0: files without a prediction */
     pd_progress progress;
@@ -227,6 +228,8 @@ static pd_status set_up(pd_predictor *predictor)
     PD_TRY(pd_classifier_load(&predictor->classifier, predictor->options->checkpoint,
                               predictor->block, predictor->threads));
     replace_threshold(predictor);
+    PD_TRY(pd_crew_create(&predictor->crew, predictor->threads));
+    pd_classifier_use_crew(predictor->classifier, predictor->crew);
     PD_TRY(pd_alloc(&predictor->packed, PD_AHEAD_PLACES * block,
                     pd_classifier_packed_size(predictor->classifier)));
     PD_TRY(
@@ -287,6 +290,7 @@ pd_status pd_predict(pd_comm *comm, const pd_predict_options *options)
 cleanup:
     pd_files_free(&predictor.files);
     pd_classifier_destroy(&predictor.classifier);
+    pd_crew_destroy(&predictor.crew);
     free(predictor.packed);
     free(predictor.predictions);
     free(predictor.good);

@@ -2,7 +2,6 @@
 
 #include "pneumo/base/memory.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,32 +142,50 @@ static void collect_bad_output(pd_network *network)
     }
 }
 
-/* Prepares what all slices share. */
-static void prepare(const pd_network *slice, int threads)
+/* One forward of all samples. */
+typedef struct sliced_forward {
+    const pd_network *network;
+    const pd_exec *exec;
+    const float *x;
+    int samples, each;
+    pd_status status; /* of a slice that failed */
+    char message[512];
+} sliced_forward;
+
+/* Prepares what all slices share of a layer. */
+static void prepare_layer(void *context, int index, int worker)
 {
-    for (int i = 0; i < slice->count; i++) {
-        const pd_node *node = &slice->nodes[i];
-        if (node->shared != NULL)
-            node->layer.type->prepare(&node->layer, threads, node->shared);
-    }
+    const sliced_forward *of = context;
+    const pd_node *node = &of->network->slices.networks[0]->nodes[index];
+    (void)worker;
+    if (node->shared != NULL)
+        node->layer.type->prepare(&node->layer, 1, node->shared);
 }
 
-/* Takes samples [first, first + count) through one slice. */
-static pd_status forward_slice(const pd_network *network, const pd_exec *exec, int first, int count,
-                               const float *x)
+/* Takes the samples of slice `index` through a network. */
+static void forward_slice(void *context, int index, int worker)
 {
-    pd_network *slice = network->slices.networks[omp_get_thread_num()];
-    size_t out = pd_shape_size(pd_network_output(network));
-    pd_exec own = *exec;
+    sliced_forward *of = context;
+    const pd_network *network = of->network;
+    size_t out = pd_shape_size(pd_network_output(network)), in = pd_shape_size(network->input);
+    int first = index * of->each, left = of->samples - first;
+    int count = left < of->each ? left : of->each;
+    pd_exec own = *of->exec;
     const float *y;
     own.lanes = 1;
     own.lane_samples = count;
     own.threads = 1;
     pd_status status =
-        pd_network_forward(slice, &own, x + (size_t)first * pd_shape_size(network->input), &y);
-    if (status == PD_OK)
+        pd_network_forward(network->slices.networks[worker], &own, of->x + (size_t)first * in, &y);
+    if (status == PD_OK) {
         memcpy(network->slices.y + (size_t)first * out, y, (size_t)count * out * sizeof *y);
-    return status;
+        return;
+    }
+#pragma omp critical
+    {
+        of->status = status;
+        snprintf(of->message, sizeof of->message, "%s", pd_error_message());
+    }
 }
 
 pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const float *x,
@@ -176,27 +193,18 @@ pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const floa
 {
     pd_slices *slices = &network->slices;
     int samples = pd_exec_samples(exec), fair = divide_up(samples, exec->threads);
-    int each = fair < slices->each ? fair : slices->each;
     int threads = exec->threads < slices->count ? exec->threads : slices->count;
-    pd_status status = PD_OK;
-    char message[512] = "";
+    sliced_forward of = {.network = network,
+                         .exec = exec,
+                         .x = x,
+                         .samples = samples,
+                         .each = fair < slices->each ? fair : slices->each};
     for (int i = 0; i < slices->count; i++)
         pd_network_watch(slices->networks[i], network->watching);
-    prepare(slices->networks[0], exec->threads);
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int first = 0; first < samples; first += each) {
-        int count = samples - first < each ? samples - first : each;
-        pd_status own = forward_slice(network, exec, first, count, x);
-        if (own == PD_OK)
-            continue;
-#pragma omp critical
-        {
-            status = own;
-            snprintf(message, sizeof message, "%s", pd_error_message());
-        }
-    }
-    if (status != PD_OK)
-        return pd_fail("%s", message);
+    pd_crew_run(exec->crew, threads, network->count, prepare_layer, &of);
+    pd_crew_run(exec->crew, threads, divide_up(samples, of.each), forward_slice, &of);
+    if (of.status != PD_OK)
+        return pd_fail("%s", of.message);
     collect_bad_output(network);
     *y = slices->y;
     return PD_OK;

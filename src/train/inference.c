@@ -3,7 +3,6 @@
 #include "pneumo/base/memory.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,20 +28,34 @@ void pd_inference_free(pd_inference *inference)
     free(inference->scratch);
 }
 
+/* Images to be rendered as one view. */
+typedef struct rendering {
+    const pd_inference *inference;
+    const uint8_t *const *pixels;
+    pd_view view;
+} rendering;
+
+static void render(void *context, int image, int worker)
+{
+    const rendering *of = context;
+    const pd_input *input = &of->inference->input;
+    size_t floats = (size_t)input->size * (size_t)input->size * (size_t)input->channels;
+    size_t scratch = pd_view_scratch(input->height, input->width);
+    pd_view_render(&of->view, input, of->pixels[image], of->inference->x + (size_t)image * floats,
+                   of->inference->scratch + (size_t)worker * scratch);
+}
+
 /* Runs view number `number` of the images through the network: *y [count][outputs]. */
 static pd_status infer_view(pd_inference *inference, const uint8_t *const *pixels, int count,
                             int number, const float **y)
 {
-    const pd_input *input = &inference->input;
-    size_t floats = (size_t)input->size * (size_t)input->size * (size_t)input->channels;
-    size_t scratch = pd_view_scratch(input->height, input->width);
-    const pd_view view = pd_view_standard(number);
-    pd_exec exec = {
-        .lanes = 1, .lane_samples = count, .total_lanes = 1, .threads = inference->threads};
-#pragma omp parallel for num_threads(inference->threads)
-    for (int i = 0; i < count; i++)
-        pd_view_render(&view, input, pixels[i], inference->x + (size_t)i * floats,
-                       inference->scratch + (size_t)omp_get_thread_num() * scratch);
+    rendering of = {inference, pixels, pd_view_standard(number)};
+    const pd_exec exec = {.lanes = 1,
+                          .lane_samples = count,
+                          .total_lanes = 1,
+                          .threads = inference->threads,
+                          .crew = inference->crew};
+    pd_crew_run(inference->crew, inference->threads, count, render, &of);
     return pd_network_forward(inference->network, &exec, inference->x, y);
 }
 

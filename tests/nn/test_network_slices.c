@@ -80,22 +80,29 @@ static void infer_together(pd_network *net, int threads, float *out)
     }
 }
 
+/* By OpenMP's threads, and by a crew. */
 static void assert_slices_change_no_bits(const golden_network *golden, pd_precision precision,
                                          int threads, bool training)
 {
+    pd_crew *crew;
+    assert_int_equal(pd_crew_create(&crew, threads), PD_OK);
     float together[SAMPLES * OUTPUTS_MAX];
     pd_network *net = build(golden, precision, threads, training);
     size_t outputs = pd_shape_size(pd_network_output(net));
     fill_weights(net); /* after planning: slices share the weights */
     infer_together(net, threads, together);
     for (int samples = 1; samples <= SAMPLES; samples += samples < 3 ? 1 : 3) {
-        const pd_exec exec = exec_of(samples, threads);
+        pd_exec exec = exec_of(samples, threads);
         const float *y;
         if (!training)
             assert_int_equal(pd_slices_take(net, &exec), samples >= threads);
         assert_int_equal(pd_network_forward(net, &exec, images, &y), PD_OK);
         assert_memory_equal(y, together, (size_t)samples * outputs * sizeof *y);
+        exec.crew = crew;
+        assert_int_equal(pd_network_forward(net, &exec, images, &y), PD_OK);
+        assert_memory_equal(y, together, (size_t)samples * outputs * sizeof *y);
     }
+    pd_crew_destroy(&crew);
     pd_network_destroy(&net);
 }
 

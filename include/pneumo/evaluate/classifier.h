@@ -23,6 +23,10 @@ pd_status pd_classifier_load(pd_classifier **out, const char *path, int chunk, i
 pd_status pd_classifier_create(pd_classifier **out, pd_ensemble **ensemble, int chunk, int threads);
 void pd_classifier_destroy(pd_classifier **classifier);
 
+/* Lets a crew of as many threads do the work of pd_classifier_score, instead of OpenMP's; borrowed.
+ */
+void pd_classifier_use_crew(pd_classifier *classifier, pd_crew *crew);
+
 /* One of the networks; all owned by the classifier. */
 typedef struct pd_classifier_member {
     const char *name; /* for messages */

@@ -10,6 +10,7 @@
 #ifndef PNEUMO_NN_LAYER_H
 #define PNEUMO_NN_LAYER_H
 
+#include "pneumo/base/crew.h"
 #include "pneumo/base/status.h"
 #include "pneumo/kernels/precision.h"
 
@@ -104,6 +105,7 @@ typedef struct pd_exec {
     uint64_t seed;
     uint32_t step; /* optimisation steps since the start of the run, from 0 */
     int threads;
+    pd_crew *crew; /* of a network in inference: its threads take the samples; NULL: OpenMP's do */
     const float *prepared;         /* forward: what prepare of the layer's type has made */
     float *workspace;              /* of the size that the layer's plan asks for this call */
     pd_lane_sum_function lane_sum; /* set when training */

@@ -14,6 +14,7 @@ typedef struct pd_inference {
     pd_input input;
     int views; /* of each image, 1 to PD_VIEWS_MAX */
     int threads;
+    pd_crew *crew;  /* of `threads` threads, which do the work; borrowed; NULL: OpenMP's do */
     float *x;       /* [samples][size][size][channels] */
     float *logits;  /* [samples][outputs], of the plain view */
     float *scratch; /* [threads][pd_view_scratch] */
