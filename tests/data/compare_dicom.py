@@ -1,7 +1,11 @@
 """compare_dicom.py DECODER FOLDER: writes radiographs in every transfer syntax, depth and sign with
 pydicom, decodes them and pydicom's own test files with DECODER (tests/data/decode_image.c), and compares
-the greys with those of pydicom. Prints a table; fails if a grey differs by more than the limit."""
+the greys with those of the pixel values that pydicom and the tools of GDCM and DCMTK decode. Prints a
+table; fails if a grey or a pixel value differs by more than the limit, or if a tool decodes what it is not
+known to."""
 import collections
+import concurrent.futures
+import os
 import pathlib
 import subprocess
 import sys
@@ -26,6 +30,26 @@ HEIGHT, WIDTH = 123, 97  # odd, so that padding matters
 UNCOMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
                 DeflatedExplicitVRLittleEndian)
 PYDICOM = (RLELossless, JPEGLSLossless, JPEGLSNearLossless, JPEG2000Lossless, JPEG2000)
+LOSSY_JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit)
+JPEG_LS = (JPEGLSLossless, JPEGLSNearLossless)
+
+
+def dcmtk(syntax):
+    """DCMTK's command that decompresses; None: it has none (JPEG 2000 is a module that is sold)."""
+    if syntax in UNCOMPRESSED:
+        return ["dcmconv", "+te"]
+    if syntax in (JPEG2000, JPEG2000Lossless):
+        return None
+    return ["dcmdrle"] if syntax == RLELossless else ["dcmdjpls"] if syntax in JPEG_LS else ["dcmdjpeg"]
+
+
+TOOLS = {"GDCM": lambda syntax: ["gdcmconv", "--raw"], "DCMTK": dcmtk}
+
+
+def can_decode(command, ds):
+    """Both tools refuse JPEG-LS streams of 8 bits whose pixels the header puts into 16 bits."""
+    return command is not None and not (
+        ds.file_meta.TransferSyntaxUID in JPEG_LS and (ds.BitsStored, ds.BitsAllocated) == (8, 16))
 
 
 def radiograph(bits, signed):
@@ -124,7 +148,7 @@ def wanted(ds):
 
 def decode(path):
     """The greys, or the error."""
-    out = folder / "out.pgm"
+    out = folder / f"{path.name}.pgm"
     done = subprocess.run([decoder, path, out], capture_output=True, text=True)
     if done.returncode:
         assert done.returncode == 1 and done.stderr.count("\n") == 1, (path, done)
@@ -183,46 +207,84 @@ def made():
     assert np.array_equal(shifted, decode(path)), "high bit 15"
 
 
-rows = collections.OrderedDict()
-compared = 0
+def convert(tool, ds, path):
+    """The data set as a tool decompresses it; None: the tool cannot."""
+    command = TOOLS[tool](ds.file_meta.TransferSyntaxUID)
+    if command is None:
+        return None
+    out = folder / f"{path.name}.{tool}"
+    done = subprocess.run([*command, path, out], capture_output=True, text=True)
+    if not can_decode(command, ds):
+        assert done.returncode != 0 and not out.exists(), (tool, path, "is not refused: mend can_decode")
+        return None
+    assert done.returncode == 0, (tool, path, done)
+    return pydicom.dcmread(out)
 
 
-def compare(name, path, most):
-    global compared
+def compare(case):
+    """(name, depth, {program: largest difference of a grey; None: it cannot})"""
+    name, path, most = case
     ds = pydicom.dcmread(path)
     got = decode(path)
     assert not isinstance(got, str), (name, path, got)
-    difference = np.abs(got - wanted(ds)).max()
-    row = rows.setdefault(name, [0, set(), 0])
-    row[0] += 1
-    row[1].add(f"{ds.BitsStored}/{ds.BitsAllocated}{'s' if ds.PixelRepresentation else ''}")
-    row[2] = max(row[2], difference)
-    assert difference <= most, (name, path, difference)
-    compared += 1
+    differences = {"pydicom": int(np.abs(got - wanted(ds)).max())}
+    for tool in TOOLS:
+        other = convert(tool, ds, path)
+        differences[tool] = None if other is None else int(np.abs(got - wanted(other)).max())
+        if other is not None:
+            # Two decoders of lossy JPEG can round differently.
+            apart = np.abs(other.pixel_array.astype(int) - ds.pixel_array.astype(int)).max()
+            assert apart <= (ds.file_meta.TransferSyntaxUID in LOSSY_JPEG), (tool, path, apart)
+    for program, difference in differences.items():
+        limit = most if program == "pydicom" else 0
+        assert difference is None or difference <= limit, (name, path, program, difference)
+    return name, f"{ds.BitsStored}/{ds.BitsAllocated}{'s' if ds.PixelRepresentation else ''}", differences
 
 
-for case in made():
-    compare(*case)
+def published():
+    """pydicom's files: (name, path, largest difference allowed) of grey images of one frame and 8 or 16 bits,
+    which are decoded; the number of the others, which are refused."""
+    cases, refused = [], 0
+    for path in sorted((pathlib.Path(pydicom.__file__).parent / "data/test_files").glob("*.dcm")):
+        try:
+            ds = pydicom.dcmread(path)
+            ds.pixel_array
+        except Exception:
+            decode(path)  # no crash, one line
+            continue
+        if (ds.PhotometricInterpretation.startswith("MONOCHROME") and ds.get("NumberOfFrames", 1) == 1
+                and ds.BitsAllocated in (8, 16)):
+            syntax = ds.file_meta.TransferSyntaxUID
+            cases.append((f"pydicom's: {syntax.name}", path, 3 if syntax == JPEGExtended12Bit else 0))
+        else:
+            assert isinstance(decode(path), str), (path, "is not refused")
+            refused += 1
+    return cases, refused
 
-# pydicom's files: grey images of one frame and 8 or 16 bits are decoded, all others refused.
-refused = 0
-for path in sorted((pathlib.Path(pydicom.__file__).parent / "data/test_files").glob("*.dcm")):
-    try:
-        ds = pydicom.dcmread(path)
-        pixels = ds.pixel_array
-    except Exception:
-        answer = decode(path)  # no crash, one line
-        continue
-    if (ds.PhotometricInterpretation.startswith("MONOCHROME") and ds.get("NumberOfFrames", 1) == 1
-            and ds.BitsAllocated in (8, 16)):
-        lossy = ds.file_meta.TransferSyntaxUID == JPEGExtended12Bit
-        compare(f"pydicom's: {ds.file_meta.TransferSyntaxUID.name}", path, 3 if lossy else 0)
-    else:
-        answer = decode(path)
-        assert isinstance(answer, str), (path, "is not refused")
-        refused += 1
 
-for name, (files, depths, difference) in rows.items():
-    print(f"{name:70} {files:3} files  {' '.join(sorted(depths)):70} differ by {difference:.0f}")
+published_cases, refused = published()
+rows = collections.OrderedDict()
+compared = 0
+with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    for name, depth, differences in pool.map(compare, [*made(), *published_cases]):
+        row = rows.setdefault(name, [0, [], collections.defaultdict(set)])
+        row[0] += 1
+        row[1] += [depth] if depth not in row[1] else []
+        for program, difference in differences.items():
+            row[2][program].add(difference)
+        compared += 1
+
+
+def cell(found):
+    """The largest difference, and how many kinds of files a tool cannot decode."""
+    known = found - {None}
+    text = "cannot" if not known else "equal" if known == {0} else f"by {max(known)}"
+    return text + (" *" if known and None in found else "")
+
+
+for name, (files, depths, found) in rows.items():
+    print(f"{name[:45]:45} {files:3} files  "
+          + "  ".join(f"{program} {cell(found[program]):8}" for program in ("pydicom", *TOOLS)) + "  " + " ".join(depths))
 print(f"{compared} files compared, {refused} of colour or several frames refused")
+print("*: the tool refuses JPEG-LS of 8 bits in 16")
 assert compared > 100 and refused > 30

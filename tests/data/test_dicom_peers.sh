@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# DICOM files of every transfer syntax, depth and sign, and pydicom's own test files, as pydicom reads
-# them. pydicom and its decoders are installed below the build folder; where the package index cannot be
-# reached the test is skipped.
+# DICOM files of every transfer syntax, depth and sign, and pydicom's own test files, as pydicom and the
+# tools of GDCM and DCMTK read them. pydicom and its decoders are installed below the build folder; where
+# the package index cannot be reached, or the tools are missing, the test is skipped.
 set -euo pipefail
 room=${PNEUMO_SOURCE:?the checkout}/tests/data
 peers=${PNEUMO_BUILD:?the build folder}/dicom-peers
@@ -28,5 +28,8 @@ log=$here/log
 if strings "$decoder" | grep -F "this build cannot read DICOM" >/dev/null; then
     skip "built without the DICOM libraries"
 fi
+for tool in gdcmconv dcmconv dcmdjpeg dcmdjpls dcmdrle; do
+    command -v "$tool" >/dev/null || skip "$tool is missing: ./jobs/install.sh libgdcm-tools dcmtk"
+done
 install
 "$peers/bin/python" "$room/compare_dicom.py" "$decoder" "$here/files"
