@@ -1,5 +1,6 @@
 #include "pneumo/base/log.h"
 
+#include "pneumo/base/text.h"
 #include "terminal.h"
 
 #include <stdarg.h>
@@ -28,6 +29,7 @@ static void print(const char *prefix, const char *format, va_list arguments)
     size_t end = (size_t)start + (length < 0 ? 0 : (size_t)length);
     if (end > sizeof line - 2)
         end = sizeof line - 2;
+    pd_text_make_printable(line); /* names of files can contain any bytes */
     line[end] = '\n';
     pd_terminal_write_line(line, end + 1);
 }

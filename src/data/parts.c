@@ -192,7 +192,7 @@ bool pd_parts_set_secret(pd_parts_plan *plan, const pd_identity *key, const void
 /* --- Opening --- */
 
 /* Empties the file unless it has the header of the plan, and finds where to append. */
-static pd_status prepare_own(pd_parts *parts)
+static pd_status prepare_own(pd_parts *parts, const char *path)
 {
     pd_parts_header header = {0};
     ssize_t size = pread(parts->own, &header, sizeof header, 0);
@@ -209,7 +209,10 @@ static pd_status prepare_own(pd_parts *parts)
     int problem = ftruncate(parts->own, 0) != 0 ? errno : 0;
     if (problem == 0)
         problem = move(parts->own, &parts->plan.header, sizeof parts->plan.header, 0, true);
-    return problem == 0 ? PD_OK : fail_io(parts, parts->rank, "write", problem);
+    if (problem == 0)
+        return PD_OK;
+    unlink(path);
+    return fail_io(parts, parts->rank, "write", problem);
 }
 
 pd_status pd_parts_open(pd_parts *out, const char *output, const pd_parts_plan *plan, int rank,
@@ -230,7 +233,7 @@ pd_status pd_parts_open(pd_parts *out, const char *output, const pd_parts_plan *
     if (out->own < 0)
         status = fail_io(out, rank, "write", errno);
     else
-        status = prepare_own(out);
+        status = prepare_own(out, path);
 
 cleanup:
     free(path);

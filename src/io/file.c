@@ -31,6 +31,8 @@ static pd_status make_one_folder(const char *path)
     if (mkdir(path, 0777) == 0)
         return PD_OK;
     int reason = errno;
+    if (stat(path, &about) != 0 && lstat(path, &about) == 0)
+        return pd_fail("%s: cannot create the folder: a link of that name leads nowhere", path);
     if (stat(path, &about) != 0)
         return pd_fail("%s: cannot create the folder: %s", path, strerror(reason));
     if (!S_ISDIR(about.st_mode))
@@ -132,9 +134,25 @@ static void get_host(char host[HOST_NAME_MAX + 1])
     host[HOST_NAME_MAX] = '\0';
 }
 
+/* The longest name of a file of which temporary, lock and part files can be made. */
+static int longest_name(void)
+{
+    enum { PART_BYTES = sizeof ".part-2147483647" - 1, NUMBER_BYTES = 20 };
+    char host[HOST_NAME_MAX + 1];
+    get_host(host);
+    int temporary = (int)strlen(host) + (int)strlen(".-.tmp") + NUMBER_BYTES;
+    return NAME_MAX - (temporary > PART_BYTES ? temporary : PART_BYTES);
+}
+
 pd_status pd_file_check_target(const char *path)
 {
     struct stat about;
+    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+    if (strlen(name) > (size_t)longest_name())
+        return pd_fail("%s: cannot write: the name of the file is too long; use at most %d bytes",
+                       path, longest_name());
+    if (stat(path, &about) != 0 && errno == ELOOP)
+        return pd_fail("%s: cannot write: %s", path, strerror(errno));
     /* A rename would replace a device or pipe, such as /dev/null, by a regular file. */
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
         return pd_fail("%s: cannot write: it is not a regular file", path);

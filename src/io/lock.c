@@ -131,9 +131,9 @@ static void write_content(int file, const char *writes)
     int size =
         snprintf(content, sizeof content, "command %s\nhost %s\nprocess %ld\nsince %s\nwrites %s\n",
                  command, host, (long)getpid(), since, writes);
-    /* Only a message depends on it. */
-    if (ftruncate(file, 0) != 0 || pwrite(file, content, (size_t)size, 0) != size)
-        pd_log_info("%s: cannot write: %s", lock_name, strerror(errno));
+    /* Without it, as on a full disk, messages do not say who has the lock. */
+    if (ftruncate(file, 0) == 0)
+        (void)!pwrite(file, content, (size_t)size, 0);
 }
 
 typedef struct pd_lock_request {

@@ -156,6 +156,16 @@ cmp new/folder/x.h5 data.h5 || fail "another data set"
 refuse "pack: below a file" 1 '^data.h5: cannot create the folder: a file' "$p" pack phantoms -o data.h5/x.h5
 refuse "pack: onto a folder" 1 '^phantoms: cannot write: it is not a regular file' "$p" pack phantoms -o phantoms
 refuse "pack: onto a device" 1 '^/dev/null: cannot write: it is not a regular file' "$p" pack phantoms -o /dev/null
+long=$(printf 'n%.0s' {1..252})
+refuse "pack: a name of 255 bytes" 1 '^n*.h5: cannot write: the name of the file is too long; use at most [0-9]+ bytes' \
+    "$p" pack phantoms -o "$long.h5"
+ln -s cycle cycle
+ln -s nowhere/at/all astray
+refuse "pack: onto a cycle of links" 1 '^cycle: cannot write: Too many levels' "$p" pack phantoms -o cycle
+refuse "pack: below a link to nothing" 1 '^astray: cannot create the folder: a link of that name leads nowhere' \
+    "$p" pack phantoms -o astray/x.h5
+refuse "pack: a cycle of links" 1 '^there is no folder cycle; give' "$p" pack cycle -o x.h5
+rm cycle astray
 refuse "synth: into a full folder" 1 '^phantoms is not empty; give' "$p" synth phantoms
 refuse "synth: onto a file" 1 '^cannot write to data.h5: Not a dir' "$p" synth data.h5
 refuse "synth: a folder without a name" 1 'the folder to draw into has no name' "$p" synth ''
@@ -196,6 +206,12 @@ disk() {
     mount -t tmpfs -o "$1" tmpfs disk 2>/dev/null
 }
 if disk size=64k; then
+    # Without any room, nothing is left, not even an empty part file.
+    dd if=/dev/zero of=disk/fill bs=4k 2>/dev/null || true
+    break_off "pack: no room at all" '^disk/x.h5(.part-0)?: cannot write.*: No space left' \
+        "$p" pack phantoms -o disk/x.h5 --size 24
+    [[ $(ls -A disk) == fill && $(wc -l <"$logs/lines") == 1 ]] || fail "$(ls -A disk; cat "$logs/err")"
+    rm disk/fill
     full='^disk/x.h5(.part-0)?: cannot write.*: No space left on device'
     break_off "pack: full disk" "$full" "$p" pack phantoms -o disk/x.h5 --size 24
     break_off "pack: full disk, early" "$full" "$p" pack phantoms -o disk/x.h5 --size 64
@@ -239,13 +255,50 @@ if disk size=64k; then
 else
     echo "(mounting is not allowed here: full and read-only disks are left out)"
 fi
-if ((EUID != 0)); then # root may write anywhere
-    mkdir -m 555 locked
+user=() # root may write anywhere
+((EUID != 0)) || user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+chmod 755 "$here"
+mkdir -m 555 locked
+if "${user[@]}" "$p" --version >/dev/null 2>&1; then
     refuse "pack: a locked folder" 1 '^locked: cannot write to the folder: Permission' \
-        "$p" pack phantoms -o locked/x.h5
+        "${user[@]}" "$p" pack phantoms -o locked/x.h5
     refuse "train: a locked folder" 1 '^locked/run: cannot create the folder: Permission' \
-        "$p" train small.ini --run locked/run
+        "${user[@]}" "$p" train small.ini --run locked/run
+    mkdir -m 700 private
+    mkdir -m 700 private/NORMAL private/PNEUMONIA
+    ((EUID == 0)) || chmod 000 private
+    refuse "pack: a folder that cannot be read" 1 '^cannot read the folder private: Permission|^private: ' \
+        "${user[@]}" "$p" pack private -o locked/x.h5
+    chmod 700 private
+else
+    echo "(another user cannot run the program here: locked folders are left out)"
 fi
+
+# --- Names that are not words ---
+
+# Commas, quotes, line breaks, escape sequences, UTF-8, and bytes that are not: in messages one line
+# without effect on a terminal, in files whole.
+odd=$(printf 'a, "b"\n\033[31mc \xc3\xa9 \xff.jpeg')
+mkdir -p names/NORMAL names/PNEUMONIA
+cp phantoms/train/NORMAL/*.jpeg names/NORMAL
+cp phantoms/train/PNEUMONIA/*.jpeg names/PNEUMONIA
+echo "no image" >"names/NORMAL/$odd"
+refuse "pack: a bad image of an odd name" 1 'names/NORMAL/a, "b"\?\?\[31mc é \?.jpeg: not a JPEG' "$p" pack names -o x.h5
+cp "$radiograph" "names/NORMAL/$odd"
+$python -c "import sys; open(sys.argv[1], 'ab').write(b'another file')" "names/NORMAL/$odd"
+accept "pack: an odd name" "$p" pack names -o x.h5 --size 32
+accept "predict: an odd name" "$p" predict good/best.h5 names -o x.csv
+accept "evaluate: an odd name" "$p" evaluate good/best.h5 --data x.h5 --scores scores.csv -o x.json
+$python - "names/NORMAL/$odd" <<'PY'
+import csv, json, os, sys
+def rows(path):
+    return list(csv.DictReader(open(path, newline="", encoding="utf-8", errors="surrogateescape")))
+for path in [row["path"] for row in rows("x.csv")] + ["names/" + row["name"] for row in rows("scores.csv")]:
+    assert os.path.exists(path), path
+assert sys.argv[1] in [row["path"] for row in rows("x.csv")]
+json.load(open("x.json", encoding="utf-8"))
+PY
+rm -r names x.h5 x.csv x.json scores.csv
 
 # --- Wrong usage ---
 
