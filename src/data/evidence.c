@@ -16,10 +16,27 @@ void pd_evidence_read(pd_evidence *out, const char *path)
     if (pd_image_read(&image, path) == PD_OK &&
         pd_near_describe(out->copy, &out->hash, &out->plain, &image) == PD_OK) {
         out->is_read = true;
+        out->is_lateral = image.projection == PD_PROJECTION_LATERAL;
+        out->is_other = image.is_other;
         out->names_patient = pd_image_identity_in(&image, path);
         memcpy(out->patient, image.patient, sizeof out->patient);
     }
     pd_image_free(&image);
+}
+
+static bool is_wanted(const pd_evidence *evidence)
+{
+    return evidence->is_read && !evidence->is_lateral && !evidence->is_other;
+}
+
+static void count_left_out(const pd_evidence_list *list)
+{
+    pd_draft_counts counts = {0};
+    for (int64_t i = 0; i < list->count; i++) {
+        counts.lateral += list->evidence[i].is_lateral && !list->evidence[i].is_other;
+        counts.other += list->evidence[i].is_other;
+    }
+    pd_remarks_on_drafts(&counts, "");
 }
 
 static pd_status read_copy(void *context, uint8_t *copy, int64_t image)
@@ -43,7 +60,7 @@ static pd_status join_copies(int32_t *patients, const pd_sample *samples,
     PD_TRY(pd_alloc(&plain, count, sizeof *plain));
     for (size_t i = 0; i < count; i++) {
         hashes[i] = list->evidence[i].hash;
-        plain[i] = list->evidence[i].plain || !list->evidence[i].is_read;
+        plain[i] = list->evidence[i].plain || !is_wanted(&list->evidence[i]);
     }
     const pd_near_images images = {.hashes = hashes,
                                    .plain = plain,
@@ -79,15 +96,19 @@ pd_status pd_evidence_group(int32_t *patients, pd_patient_tally *tally,
     for (size_t i = 0; i < count; i++) {
         hints[i] = (pd_patient_hints){.path = list->paths[i],
                                       .file = list->evidence[i].patient,
-                                      .is_uncounted = !list->evidence[i].is_read};
+                                      .is_uncounted = !is_wanted(&list->evidence[i])};
         samples[i] = (pd_sample){.name = (char *)list->names[i], .label = list->labels[i]};
     }
+    count_left_out(list);
     PD_TRY(pd_patients_group(first, NULL, tally, rules, hints, list->count));
     PD_TRY(pd_remarks_on_patients(samples, list->folder, list->pattern, tally));
     for (size_t i = 0; i < count; i++)
         patients[i] = (int32_t)first[i];
     PD_TRY(
         join_copies(patients, samples, list, pd_patients_noun(tally->images[PD_PATIENT_UNKNOWN])));
+    for (size_t i = 0; i < count; i++)
+        if (list->evidence[i].is_lateral || list->evidence[i].is_other)
+            patients[i] = PD_EVIDENCE_LEFT_OUT;
 
 cleanup:
     pd_patient_rules_destroy(&rules);

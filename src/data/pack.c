@@ -286,7 +286,7 @@ static pd_status describe(packer *p, const pd_pixels *pixels)
     result->other = counts.other;
     result->named = counts.named;
     result->left_out = p->scan.left_out;
-    pd_remarks_on_drafts(&counts);
+    pd_remarks_on_drafts(&counts, "; --lateral packs them too");
     PD_TRY(group(p, pixels, &count));
     status = assign_folds(p, count);
     if (status != PD_OK) {

@@ -69,11 +69,10 @@ void pd_remarks_on_shapes(const pd_shapes *shapes)
                       : "shape and size");
 }
 
-void pd_remarks_on_drafts(const pd_draft_counts *counts)
+void pd_remarks_on_drafts(const pd_draft_counts *counts, const char *remedy)
 {
     if (counts->lateral > 0)
-        pd_log_warn("left out: %lld lateral views; --lateral packs them too",
-                    (long long)counts->lateral);
+        pd_log_warn("left out: %lld lateral views%s", (long long)counts->lateral, remedy);
     if (counts->other > 0)
         pd_log_warn("left out: %lld images of other modalities than radiography",
                     (long long)counts->other);

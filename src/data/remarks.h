@@ -11,8 +11,9 @@
 pd_status pd_remarks_on_patients(const pd_sample *samples, const char *folder, const char *pattern,
                                  const pd_patient_tally *tally);
 
-/* Says what DICOM files state that changes what is packed. */
-void pd_remarks_on_drafts(const pd_draft_counts *counts);
+/* Says what DICOM files state that changes which images are used. `remedy` ends the line on lateral
+ * views. */
+void pd_remarks_on_drafts(const pd_draft_counts *counts, const char *remedy);
 
 /* Counts the patients in two folds, and warns of them; `groups` is pd_patients_noun. */
 pd_status pd_remarks_on_leaks(int64_t *leaks, const pd_sample *samples, int64_t count,

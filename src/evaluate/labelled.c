@@ -198,7 +198,8 @@ cleanup:
     return status;
 }
 
-/* Sets the patient of each sample. Collective. */
+/* Sets the patient of each sample, and leaves out lateral views and other modalities. Collective.
+ */
 static pd_status find_patients(pd_labelled *labelled, pd_comm *comm,
                                const pd_labelled_options *options)
 {
@@ -216,8 +217,14 @@ static pd_status find_patients(pd_labelled *labelled, pd_comm *comm,
     PD_TRY(pd_comm_broadcast(comm, &found, sizeof found, 0));
     snprintf(labelled->grouping, sizeof labelled->grouping, "%s", found.grouping);
     labelled->unknown_patients = found.unknown;
-    for (size_t i = 0; i < labelled->count; i++)
-        labelled->samples[i].patient = patients[i];
+    size_t kept = 0;
+    for (size_t i = 0; i < labelled->count; i++) {
+        if (patients[i] == PD_EVIDENCE_LEFT_OUT)
+            continue;
+        labelled->samples[kept] = labelled->samples[i];
+        labelled->samples[kept++].patient = patients[i];
+    }
+    labelled->count = kept;
 cleanup:
     free(evidence);
     free(patients);

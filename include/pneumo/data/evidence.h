@@ -11,6 +11,7 @@ enum { PD_EVIDENCE_COPY = 64 * 64 };
  * shown. */
 typedef struct pd_evidence {
     bool is_read;                   /* else all else is unset */
+    bool is_lateral, is_other;      /* as pd_image states: to be left out */
     bool names_patient;             /* the path contains the identity of the patient */
     bool plain;                     /* the image is too plain to find copies of it */
     char patient[PD_IMAGE_PATIENT]; /* pd_image.patient */
@@ -31,9 +32,13 @@ typedef struct pd_evidence_list {
     const char *folder;  /* for messages */
 } pd_evidence_list;
 
-/* Sets patients[count], each to the index of the patient's first image, and *tally (of readable
- * images). Near-duplicates are of one patient. Warns of images whose patient is unknown, and of
- * near-duplicates of two patients or labels. Fails if the pattern is not valid or matches no path.
+/* The patient of an image that is left out: a lateral view, or of another modality. */
+enum { PD_EVIDENCE_LEFT_OUT = -1 };
+
+/* Sets patients[count], each to the index of the patient's first image or PD_EVIDENCE_LEFT_OUT, and
+ * *tally (of readable images that are not left out). Near-duplicates are of one patient. Warns of
+ * images that are left out, of those whose patient is unknown, and of near-duplicates of two
+ * patients or labels. Fails if the pattern is not valid or matches no path.
  */
 pd_status pd_evidence_group(int32_t *patients, pd_patient_tally *tally,
                             const pd_evidence_list *list);
