@@ -7,4 +7,9 @@
 # More arguments are passed to the program: ./jobs/quickstart.sh --seed 2 --run runs/seed-2
 set -euo pipefail
 . "$(dirname "$0")/prepare.sh"
-exec "${ranks[@]}" --resume "$@"
+# Continues what an earlier start began, if it came as far as packed images.
+resume=()
+if [[ -e data/chest_xray.h5 || -e data/phantoms.h5 ]]; then
+    resume=(--resume)
+fi
+exec "${ranks[@]}" "${resume[@]}" "$@"

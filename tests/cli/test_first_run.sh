@@ -120,6 +120,22 @@ ranks 2 train --resume --epochs 2 >/dev/null 2>log || fail "$(cat log)"
 grep -q 'resuming job cnn-deep-phantoms of runs/cnn-deep-phantoms/last.h5' log || fail "$(cat log)"
 cmp whole/last.h5 runs/cnn-deep-phantoms/last.h5 || fail "other bits"
 
+# quickstart.sh, but for installing and building: draws if there is nothing to resume, then resumes.
+mkdir -p start/jobs start/data
+cp "$PNEUMO_SOURCE"/jobs/*.ini "$PNEUMO_SOURCE"/jobs/quickstart.sh start/jobs
+echo 'cd "$(dirname "${BASH_SOURCE[0]}")/.."; ranks=("$PNEUMO_DIST")' >start/jobs/prepare.sh
+: >log
+./start/jobs/quickstart.sh >/dev/null 2>log &
+worker=$!
+until ls start/data/phantoms.*.tmp >/dev/null 2>&1 || ! kill -0 $worker 2>/dev/null; do sleep 0.02; done
+kill $worker || fail "it does not draw: $(cat log)"
+wait $worker || true
+cp data/phantoms.h5 start/data
+./start/jobs/quickstart.sh "${short[@]}" >/dev/null 2>log || fail "$(cat log)"
+cmp whole/last.h5 start/runs/cnn-deep-phantoms/last.h5 || fail "quickstart.sh: other bits"
+./start/jobs/quickstart.sh "${short[@]}" >/dev/null 2>log || fail "$(cat log)"
+grep -q 'resuming job cnn-deep-phantoms' log || fail "quickstart.sh: $(cat log)"
+
 # The same data at another path is the same job; other data are not.
 mv data/phantoms.h5 moved.h5
 ln -s moved.h5 linked.h5
