@@ -20,7 +20,7 @@
 
 /* Files are dealt to the ranks in chunks. Each rank takes a block of several chunks through the
  * network at a time, so that every thread has work, while the next block is decoded. */
-enum { CHUNK = 8, LEAST_CHUNKS = 4, IMAGES_PER_THREAD = 4 };
+enum { CHUNK = 8, LEAST_CHUNKS = 8, IMAGES_PER_THREAD = 4 };
 
 typedef struct pd_predictor {
     pd_comm *comm;

@@ -75,8 +75,8 @@ predict 1 $model many --threads 1
 mv out one.csv
 (cd many && find . -type f | sed 's/^\.//' | LC_ALL=C sort | sed 's/^/many/') >names
 cut -d, -f1 one.csv | tail -n +2 | cmp - names || fail "another order"
-# Blocks have 32 files with 2 threads, and 48 with 12.
-for count in 2 5 12; do
+# Blocks have 64 files with 2 threads, and 80 with 20.
+for count in 2 5 20; do
     predict 1 $model many --threads $count
     cmp one.csv out || fail "$count threads: other rows"
 done
