@@ -159,6 +159,7 @@ static pd_status explain_image(pd_classifier *classifier, const char *path, cons
     char *picture = NULL, *array = NULL;
     PD_TRY(pd_format(&picture, "%s.png", output));
     PD_TRY(pd_format(&array, "%s.npy", output));
+    PD_TRY(pd_image_check_path(path));
     PD_TRY(pd_image_read(&image, path));
     PD_TRY(pd_classifier_pack(classifier, &image, square->pixels));
     PD_TRY(pd_classifier_heatmap(&map, classifier, square));
@@ -200,6 +201,14 @@ cleanup:
     return status;
 }
 
+/* Says why an image could not be explained. Some messages name the file already. */
+static void warn_of(const char *path)
+{
+    const char *message = pd_error_message();
+    bool named = strncmp(message, path, strlen(path)) == 0;
+    pd_log_warn("%s%s%s", named ? "" : path, named ? "" : ": ", message);
+}
+
 static pd_status explain(const request *options)
 {
     pd_status status = PD_OK;
@@ -219,7 +228,7 @@ static pd_status explain(const request *options)
     pd_progress_begin(&progress, "explaining", 0, (uint64_t)options->count);
     for (int i = 0; i < options->count; i++) {
         if (explain_image(classifier, options->images[i], outputs[i], &square) != PD_OK) {
-            pd_log_warn("%s: %s", options->images[i], pd_error_message());
+            warn_of(options->images[i]);
             failed++;
         }
         pd_progress_update(&progress, (uint64_t)i + 1, NULL);

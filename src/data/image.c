@@ -7,9 +7,11 @@
 #include "pneumo/io/file.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stb_image_resize.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* A few times the largest radiograph; limits the memory of a decoder. */
 enum { PIXELS_MAX = 128 << 20 };
@@ -37,6 +39,14 @@ pd_status pd_image_decode(pd_image *out, const unsigned char *bytes, size_t size
     if (format == NULL)
         return pd_image_format_refuse(bytes, size);
     return format->decode(out, bytes, size);
+}
+
+pd_status pd_image_check_path(const char *path)
+{
+    struct stat about;
+    if (stat(path, &about) != 0)
+        return pd_fail("cannot open: %s", strerror(errno));
+    return S_ISREG(about.st_mode) || S_ISDIR(about.st_mode) ? PD_OK : pd_fail("not a regular file");
 }
 
 pd_status pd_image_read(pd_image *out, const char *path)

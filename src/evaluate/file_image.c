@@ -2,9 +2,7 @@
 
 #include "pneumo/data/profile.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Writes why the image, whose packed form is `packed`, is unlike the training images; "" if it is
@@ -31,23 +29,13 @@ static void check_image(const pd_classifier *classifier, const pd_image *image,
         pd_profile_reason(reason, &checkpoint->profile, &traits, outside);
 }
 
-/* Fails for what cannot be read as a file is: opening a pipe blocks until another process writes.
- */
-static pd_status check_path(const char *path)
-{
-    struct stat about;
-    if (stat(path, &about) != 0)
-        return pd_fail("cannot open: %s", strerror(errno));
-    return S_ISREG(about.st_mode) || S_ISDIR(about.st_mode) ? PD_OK : pd_fail("not a regular file");
-}
-
 pd_status pd_file_image_read(const pd_classifier *classifier, const char *path, uint8_t *packed,
                              char reason[PD_REASON_SIZE])
 {
     pd_image image = {0};
     pd_status status = PD_OK;
     if (path != NULL)
-        status = check_path(path);
+        status = pd_image_check_path(path);
     else if (isatty(STDIN_FILENO))
         status = pd_fail("standard input is a terminal; pipe an image into the program");
     if (status == PD_OK)

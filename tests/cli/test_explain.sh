@@ -99,6 +99,14 @@ refuse() {
     [[ $files == "$(find . -type f | sort)" && ! -e x ]] || fail "explain $* made files"
 }
 touch out
+# A pipe, which would block, and a folder: each is named once.
+mkfifo pipe.jpeg
+timeout 60 "$PNEUMO_DIST" explain run/best.h5 pipe.jpeg a a/chest.jpeg -o odd >out 2>log && fail "a pipe was explained"
+grep -q "warning: pipe.jpeg: not a regular file$" log && grep -q "warning: a: cannot read: Is a directory$" log ||
+    fail "$(cat log)"
+grep -q "error: 2 of 3 images could not be explained" log && [[ -e odd/chest.png ]] || fail "$(cat log; ls odd)"
+rm -r odd pipe.jpeg out
+touch out
 refuse 1 "mlp/best.h5: its model 'mlp2' has no convolution" mlp/best.h5 a/chest.jpeg -o x
 refuse 1 "nowhere.h5: cannot open" nowhere.h5 a/chest.jpeg -o x
 refuse 1 "a/chest.jpeg: is not" a/chest.jpeg a/chest.jpeg -o x

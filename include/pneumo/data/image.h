@@ -43,7 +43,11 @@ typedef struct pd_image {
  * needed (pd_error_prefix). A truncated JPEG is an error. */
 pd_status pd_image_read(pd_image *out, const char *path);
 
-/* The same from memory. */
+/* Fails for what cannot be read as a file is, such as a pipe: opening one blocks until another
+ * process writes. The error does not name the path. */
+pd_status pd_image_check_path(const char *path);
+
+/* The same as pd_image_read from memory. */
 pd_status pd_image_decode(pd_image *out, const unsigned char *bytes, size_t size);
 
 /* Fails unless an image of this size is within the limits. Decoders call it after reading the
