@@ -169,6 +169,8 @@ pd_status pd_network_copy(pd_network **out, const pd_network *network)
     pd_status status = pd_network_create(out, network->input);
     if (status != PD_OK)
         return status;
+    (*out)->precision = network->precision;
+    (*out)->recompute = network->recompute;
     for (int i = 0; i < network->count; i++) {
         const pd_node *node = &network->nodes[i];
         pd_layer_spec spec = node->layer.spec;

@@ -62,6 +62,7 @@ struct pd_network {
     bool is_given_prepared; /* a slice whose nodes have `shared` */
     pd_slices slices;
     pd_recompute recompute;
+    bool recomputes;      /* what planning made of it */
     int last_convolution; /* see pd_network_last_convolution */
     pd_plan plan;
     int subtree_count;

@@ -144,13 +144,11 @@ static size_t largest_trainable(const pd_network *network)
  */
 enum { MUCH = 128 << 20 };
 
-/* Decides whether outputs are computed again, if that is left open. */
-static void choose_recompute(pd_network *network)
+static bool choose_recompute(const pd_network *network)
 {
     size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
     bool much = samples * sample_bytes(network) > MUCH;
-    if (network->recompute == PD_RECOMPUTE_AUTO)
-        network->recompute = much ? PD_RECOMPUTE_YES : PD_RECOMPUTE_NO;
+    return network->recompute == PD_RECOMPUTE_AUTO ? much : network->recompute == PD_RECOMPUTE_YES;
 }
 
 /* Only the activations and the lanes' gradients of one pass are in memory at a time. Several passes
@@ -195,7 +193,7 @@ static pd_status plan_passes(pd_network *network, int lanes, bool training)
         freeze_layers(network);
     }
     mark_backward(network, training);
-    choose_recompute(network);
+    network->recomputes = choose_recompute(network);
 cleanup:
     return status;
 }
@@ -298,9 +296,9 @@ static bool is_recomputed(const pd_network *network, int i, const lifetime *life
     const pd_layer *layer = &network->nodes[i].layer;
     const pd_node *source = pd_network_source(network, i);
     bool from_kept = source != NULL && source->layer.type->recompute == NULL && layer->keeps_input;
-    return network->recompute == PD_RECOMPUTE_YES && life->first_again > 0 &&
-           layer->type->recompute != NULL && from_kept && network->nodes[i].backward &&
-           !layer->keeps_output && !layer->frozen && layer->precision == network->precision;
+    return network->recomputes && life->first_again > 0 && layer->type->recompute != NULL &&
+           from_kept && network->nodes[i].backward && !layer->keeps_output && !layer->frozen &&
+           layer->precision == network->precision;
 }
 
 /* Floats of all inputs and the output of layer i, for one sample: the copies of a layer that takes

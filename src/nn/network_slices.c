@@ -24,10 +24,7 @@ static pd_status plan_slice(pd_network **out, const pd_network *network, int sam
 {
     const pd_plan plan = {.lanes = 1, .lane_samples = samples, .total_lanes = 1, .threads = 1};
     pd_status status = pd_network_copy(out, network);
-    if (status != PD_OK)
-        return status;
-    pd_network_set_precision(*out, network->precision);
-    return pd_network_plan_slice(*out, &plan);
+    return status == PD_OK ? pd_network_plan_slice(*out, &plan) : status;
 }
 
 /* Plans the first slice, and decides how many samples a slice has, at most `most`. */

@@ -97,6 +97,14 @@ rm start.h5
 train moved 3 --resume --set model.from=start.h5
 cmp from/last.h5 moved/last.h5 || fail "the run from another model differs after a resume"
 
+# The network of the second stage is stored as the first one, whether it follows it or a resume.
+settings=(--set model.freeze=block3 --set train.unfreeze_epoch=2 --set train.schedule=constant
+    --set model.precision=bf16)
+train whole 1 --epochs 3
+train halves 1 --epochs 2
+train halves 3 --epochs 3 --resume
+cmp whole/last.h5 halves/last.h5 || fail "in bf16, a resume in the second stage changes the result"
+
 # More epochs continue a finished run; fewer than it has are refused.
 settings=(--epochs 2 --set train.schedule=constant)
 train short 1

@@ -542,6 +542,34 @@ static void cutting_keeps_what_the_new_output_depends_on(void **state)
     }
 }
 
+/* Also when it is made after planning: both stages of fine-tuning store activations alike. */
+static void a_copy_is_stored_as_the_original(void **state)
+{
+    (void)state;
+    const pd_plan plan = {.lanes = 2, .lane_samples = 2, .total_lanes = 2, .threads = 1};
+    pd_model_spec spec = {
+        .name = "xception", .input = {48, 48, 1}, .outputs = 1, .width = 0.1, .norm_momentum = 0.9};
+    size_t bytes[PD_PRECISIONS][PD_RECOMPUTES];
+    for (int precision = 0; precision < PD_PRECISIONS; precision++)
+        for (int recompute = 0; recompute < PD_RECOMPUTES; recompute++) {
+            pd_network *net, *copy;
+            assert_int_equal(pd_model_build(&net, &spec), PD_OK);
+            pd_network_set_precision(net, (pd_precision)precision);
+            pd_network_set_recompute(net, (pd_recompute)recompute);
+            assert_int_equal(pd_network_plan(net, &plan, 0, true), PD_OK);
+            bytes[precision][recompute] = pd_arena_bytes(net->arena);
+            assert_int_equal(pd_network_copy(&copy, net), PD_OK);
+            assert_int_equal(pd_network_plan(copy, &plan, 0, true), PD_OK);
+            assert_int_equal(copy->precision, precision);
+            assert_int_equal(copy->recompute, recompute);
+            assert_int_equal(pd_arena_bytes(copy->arena), bytes[precision][recompute]);
+            pd_network_destroy(&net);
+            pd_network_destroy(&copy);
+        }
+    assert_true(bytes[PD_BF16][PD_RECOMPUTE_NO] < bytes[PD_FLOAT32][PD_RECOMPUTE_NO]);
+    assert_true(bytes[PD_FLOAT32][PD_RECOMPUTE_YES] < bytes[PD_FLOAT32][PD_RECOMPUTE_NO]);
+}
+
 /* Fusing moves ReLUs; the copy of a fused network is fused in the same way. */
 static void a_copy_is_planned_as_the_original(void **state)
 {
@@ -619,6 +647,7 @@ int main(void)
         cmocka_unit_test(shared_nodes_add_their_gradients),
         cmocka_unit_test(building_errors_name_the_layer),
         cmocka_unit_test(cutting_keeps_what_the_new_output_depends_on),
+        cmocka_unit_test(a_copy_is_stored_as_the_original),
         cmocka_unit_test(a_copy_is_planned_as_the_original),
         cmocka_unit_test(the_arena_keeps_buffers_in_use_apart),
     };

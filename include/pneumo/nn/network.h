@@ -51,7 +51,8 @@ pd_frozen pd_network_frozen(const pd_network *network);
  * removed, and the others keep their order. Before planning. */
 pd_status pd_network_cut(pd_network *network, int node);
 
-/* The same layers as they were built, not planned and without weights. The caller owns *out. */
+/* The same layers as they were built, to be stored and recomputed in the same way; not planned and
+ * without weights. The caller owns *out. */
 pd_status pd_network_copy(pd_network **out, const pd_network *network);
 
 /* Sets how activations and their gradients are stored, PD_FLOAT32 unless called. With PD_BF16 the
