@@ -5,6 +5,7 @@
 #include "pneumo/nn/model.h"
 
 #include "golden/hashed.h"
+#include "golden/hashed_weights.h"
 #include "golden/heatmaps.h"
 
 #include <math.h>
@@ -23,20 +24,6 @@ static void check(pd_status status)
     if (status != PD_OK)
         print_error("%s\n", pd_error_message());
     assert_int_equal(status, PD_OK);
-}
-
-static void fill_weights(pd_network *net)
-{
-    for (int i = 0; i < pd_network_tensor_count(net); i++) {
-        const pd_tensor *tensor = pd_network_tensor(net, i);
-        const pd_param *param = tensor->param;
-        bool around_one =
-            strcmp(param->name, "gamma") == 0 || strcmp(param->name, "moving_variance") == 0;
-        float scale = param->decays ? (float)sqrt(6.0 / (double)param->fan_in) : 0.25f;
-        hashed(param->value, tensor->size, (uint32_t)i + 1);
-        for (size_t j = 0; j < tensor->size; j++)
-            param->value[j] = (around_one ? 1.0f : 0.0f) + param->value[j] * scale;
-    }
 }
 
 /* With dropout, which must be off, and room for more samples than one. */

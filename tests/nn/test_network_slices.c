@@ -6,9 +6,9 @@
 #include "pneumo/nn/model.h"
 
 #include "golden/hashed.h"
+#include "golden/hashed_weights.h"
 #include "golden/networks.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,20 +22,6 @@
 enum { LANES = 3, LANE_SAMPLES = 3, SAMPLES = LANES * LANE_SAMPLES, OUTPUTS_MAX = 3 };
 
 static float images[SAMPLES * GOLDEN_SIZE_MAX * GOLDEN_SIZE_MAX * 3];
-
-static void fill_weights(pd_network *net)
-{
-    for (int i = 0; i < pd_network_tensor_count(net); i++) {
-        const pd_tensor *tensor = pd_network_tensor(net, i);
-        const pd_param *param = tensor->param;
-        bool around_one =
-            strcmp(param->name, "gamma") == 0 || strcmp(param->name, "moving_variance") == 0;
-        float scale = param->decays ? (float)sqrt(6.0 / (double)param->fan_in) : 0.25f;
-        hashed(param->value, tensor->size, (uint32_t)i + 1);
-        for (size_t j = 0; j < tensor->size; j++)
-            param->value[j] = (around_one ? 1.0f : 0.0f) + param->value[j] * scale;
-    }
-}
 
 static pd_network *build(const golden_network *golden, pd_precision precision, int threads,
                          bool training)
