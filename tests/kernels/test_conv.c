@@ -15,13 +15,18 @@
 
 #include <cmocka.h>
 
-#include "kernels/arrays.h"
+#include "kernels/conv_cases.h"
 
-typedef struct conv_case {
-    int h, w, c, kernel_h, kernel_w, stride;
-    bool same;
-    int k, lanes, lane_samples;
-} conv_case;
+static const conv_functions functions = {
+    .prepared_size = pd_conv_prepared_size,
+    .prepare = pd_conv_prepare,
+    .forward_workspace = pd_conv_forward_workspace,
+    .forward = pd_conv_forward,
+    .backward_input_workspace = pd_conv_backward_input_workspace,
+    .backward_input = pd_conv_backward_input,
+    .backward_kernel_workspace = pd_conv_backward_kernel_workspace,
+    .backward_kernel = pd_conv_backward_kernel,
+};
 
 /* One-pixel images, odd sizes, every stride and padding, channel counts around a vector's width,
  * windows larger than the image, 1 x 1, and images that are cut into bands. */
@@ -39,86 +44,6 @@ static const conv_case cases[] = {
     {300, 300, 4, 1, 3, 2, true, 3, 1, 1},
 };
 enum { CASES = sizeof cases / sizeof *cases };
-
-static pd_conv_shape case_shape(const conv_case *at, int lanes, int lane_samples, int threads)
-{
-    pd_window window =
-        pd_window_make(at->h, at->w, at->c, at->kernel_h, at->kernel_w, at->stride, at->same);
-    return (pd_conv_shape){window, at->k, lanes, lane_samples, threads, PD_FLOAT32};
-}
-
-/* All arrays of a case. A lane's gradient is that of the kernel, that of the bias, and a gap. */
-typedef struct conv_data {
-    pd_conv_shape shape;
-    pd_window window;
-    int samples;
-    size_t x_count, y_count, kernel_count, lane_stride;
-    float *x, *kernel, *bias, *dy;
-} conv_data;
-
-static conv_data make_data(const conv_case *at)
-{
-    conv_data data = {.shape = case_shape(at, at->lanes, at->lane_samples, 2),
-                      .samples = at->lanes * at->lane_samples};
-    data.window = data.shape.window;
-    assert_true(data.window.out_h > 0 && data.window.out_w > 0);
-    data.x_count = (size_t)data.samples * at->h * at->w * at->c;
-    data.y_count = (size_t)data.samples * data.window.out_h * data.window.out_w * at->k;
-    data.kernel_count = (size_t)at->kernel_h * at->kernel_w * at->c * at->k;
-    data.lane_stride = data.kernel_count + at->k + 5;
-    data.x = make_array(data.x_count, 1, 1);
-    data.kernel = make_array(data.kernel_count, 2, 1);
-    data.bias = make_array(at->k, 3, 1);
-    data.dy = make_array(data.y_count, 4, 1);
-    return data;
-}
-
-static void free_data(conv_data *data)
-{
-    free(data->x);
-    free(data->kernel);
-    free(data->bias);
-    free(data->dy);
-}
-
-static float *run_forward(const conv_case *at, const conv_data *data, const float *x, int samples,
-                          bool bias, bool relu, int threads)
-{
-    float *y = make_result(data->y_count / data->samples * samples);
-    pd_conv_shape shape = case_shape(at, 1, samples, threads);
-    float *prepared = make_result(pd_conv_prepared_size(&shape));
-    float *workspace = make_result(pd_conv_forward_workspace(&shape));
-    pd_conv_prepare(&shape, data->kernel, prepared);
-    pd_conv_forward(&shape, x, prepared, bias ? data->bias : NULL, relu, y, workspace);
-    free(prepared);
-    free(workspace);
-    return y;
-}
-
-static float *run_input(const conv_case *at, const conv_data *data, const float *dy, int samples,
-                        const float *mask, int threads)
-{
-    float *dx = make_result(data->x_count / data->samples * samples);
-    pd_conv_shape shape = case_shape(at, 1, samples, threads);
-    float *workspace = make_result(pd_conv_backward_input_workspace(&shape));
-    pd_conv_backward_input(&shape, dy, data->kernel, mask, dx, workspace);
-    free(workspace);
-    return dx;
-}
-
-/* The gradients of lanes first .. first + lanes - 1. */
-static float *run_kernel(const conv_case *at, const conv_data *data, int first, int lanes,
-                         int threads)
-{
-    float *gradient = make_result(lanes * data->lane_stride);
-    pd_conv_shape shape = case_shape(at, lanes, at->lane_samples, threads);
-    float *workspace = make_result(pd_conv_backward_kernel_workspace(&shape));
-    pd_conv_backward_kernel(&shape, data->x + data->x_count / at->lanes * first,
-                            data->dy + data->y_count / at->lanes * first, gradient,
-                            gradient + data->kernel_count, data->lane_stride, workspace);
-    free(workspace);
-    return gradient;
-}
 
 /* Compares sums of `terms` products of numbers in [-1, 1]. The reference adds one by one, so its
  * own rounding error grows with their number. */
@@ -209,7 +134,7 @@ static void references_are_derivatives(void **state)
                                       {4, 4, 2, 1, 1, 3, true, 2, 1, 1}};
     for (int i = 0; i < 4; i++) {
         const conv_case *at = &small[i];
-        conv_data data = make_data(at);
+        conv_data data = make_data(&functions, at, 1);
         float *dx = make_result(data.x_count), *gradient = make_result(data.lane_stride);
         pd_conv_reference_backward_input(&data.shape, data.dy, data.kernel, dx);
         pd_conv_reference_backward_kernel(&data.shape, data.x, data.dy, gradient,
@@ -231,12 +156,12 @@ static void fast_matches_reference(void **state)
 {
     (void)state;
     for (const conv_case *at = cases; at < cases + CASES; at++) {
-        conv_data data = make_data(at);
+        conv_data data = make_data(&functions, at, 1);
         double taps = at->kernel_h * at->kernel_w;
         float *expected = make_result(data.y_count);
         for (int way = 0; way < 2; way++) {
             bool bias = way, relu = way;
-            float *y = run_forward(at, &data, data.x, data.samples, bias, relu, 2);
+            float *y = run_forward(&data, data.x, data.samples, bias, relu, 2);
             pd_conv_reference_forward(&data.shape, data.x, data.kernel, bias ? data.bias : NULL,
                                       relu, expected);
             assert_close(y, expected, data.y_count, taps * at->c, at, "y");
@@ -246,11 +171,11 @@ static void fast_matches_reference(void **state)
         free(expected);
 
         expected = make_result(data.x_count);
-        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 2);
+        float *dx = run_input(&data, data.dy, data.samples, NULL, 2);
         pd_conv_reference_backward_input(&data.shape, data.dy, data.kernel, expected);
         assert_close(dx, expected, data.x_count, taps * at->k, at, "dx");
         assert_true(isnan(dx[data.x_count]));
-        float *masked = run_input(at, &data, data.dy, data.samples, data.x, 2);
+        float *masked = run_input(&data, data.dy, data.samples, data.x, 2);
         for (size_t i = 0; i < data.x_count; i++)
             assert_true(masked[i] == (data.x[i] > 0 ? dx[i] : 0));
         free(masked);
@@ -258,13 +183,14 @@ static void fast_matches_reference(void **state)
         free(expected);
 
         expected = make_result(at->lanes * data.lane_stride);
-        float *gradient = run_kernel(at, &data, 0, at->lanes, 2);
+        float *gradient = run_kernel(&data, 0, at->lanes, true, 2);
         pd_conv_reference_backward_kernel(&data.shape, data.x, data.dy, expected,
                                           expected + data.kernel_count, data.lane_stride);
         for (int lane = 0; lane < at->lanes; lane++) {
             assert_close(gradient + lane * data.lane_stride, expected + lane * data.lane_stride,
                          data.kernel_count + at->k,
-                         1.0 * at->lane_samples * data.window.out_h * data.window.out_w, at, "dw");
+                         1.0 * at->lane_samples * data.shape.window.out_h * data.shape.window.out_w,
+                         at, "dw");
             for (size_t j = data.kernel_count + at->k; j < data.lane_stride; j++)
                 assert_true(isnan(gradient[lane * data.lane_stride + j]));
         }
@@ -278,24 +204,8 @@ static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
     for (const conv_case *at = cases; at < cases + CASES; at++) {
-        conv_data data = make_data(at);
-        float *y = run_forward(at, &data, data.x, data.samples, true, true, 1);
-        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 1);
-        float *gradient = run_kernel(at, &data, 0, at->lanes, 1);
-        for (int threads = 2; threads <= 3; threads++) {
-            float *other = run_forward(at, &data, data.x, data.samples, true, true, threads);
-            assert_memory_equal(other, y, data.y_count * sizeof *y);
-            free(other);
-            other = run_input(at, &data, data.dy, data.samples, NULL, threads);
-            assert_memory_equal(other, dx, data.x_count * sizeof *dx);
-            free(other);
-            other = run_kernel(at, &data, 0, at->lanes, threads);
-            assert_memory_equal(other, gradient, at->lanes * data.lane_stride * sizeof *gradient);
-            free(other);
-        }
-        free(y);
-        free(dx);
-        free(gradient);
+        conv_data data = make_data(&functions, at, 1);
+        assert_threads_change_nothing(&data);
         free_data(&data);
     }
 }
@@ -312,31 +222,8 @@ static void bits_do_not_depend_on_batch_or_lanes(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
-        const conv_case *at = &lane_cases[i];
-        conv_data data = make_data(at);
-        size_t x_sample = data.x_count / data.samples, y_sample = data.y_count / data.samples;
-        float *y = run_forward(at, &data, data.x, data.samples, true, true, 2);
-        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 2);
-        for (int n = 0; n < data.samples; n++) {
-            float *alone = run_forward(at, &data, data.x + n * x_sample, 1, true, true, 1);
-            assert_memory_equal(alone, y + n * y_sample, y_sample * sizeof *y);
-            free(alone);
-            alone = run_input(at, &data, data.dy + n * y_sample, 1, NULL, 1);
-            assert_memory_equal(alone, dx + n * x_sample, x_sample * sizeof *dx);
-            free(alone);
-        }
-        float *gradient = run_kernel(at, &data, 0, at->lanes, 2);
-        for (int lane = 0; lane < at->lanes; lane++) {
-            for (int threads = 1; threads <= 3; threads++) {
-                float *alone = run_kernel(at, &data, lane, 1, threads);
-                assert_memory_equal(alone, gradient + lane * data.lane_stride,
-                                    (data.kernel_count + at->k) * sizeof *gradient);
-                free(alone);
-            }
-        }
-        free(y);
-        free(dx);
-        free(gradient);
+        conv_data data = make_data(&functions, &lane_cases[i], 1);
+        assert_others_change_nothing(&data);
         free_data(&data);
     }
 }
@@ -344,31 +231,14 @@ static void bits_do_not_depend_on_batch_or_lanes(void **state)
 static void fewer_samples_need_no_more_workspace(void **state)
 {
     (void)state;
-    for (const conv_case *at = cases; at < cases + CASES; at++) {
-        for (int threads = 1; threads <= 3; threads++) {
-            for (int samples = 1; samples < 40; samples++) {
-                pd_conv_shape fewer = case_shape(at, 1, samples, threads);
-                pd_conv_shape more = case_shape(at, 1, samples + 1, threads);
-                assert_true(pd_conv_forward_workspace(&fewer) <= pd_conv_forward_workspace(&more));
-                assert_true(pd_conv_backward_kernel_workspace(&fewer) <=
-                            pd_conv_backward_kernel_workspace(&more));
-            }
-        }
-    }
+    for (const conv_case *at = cases; at < cases + CASES; at++)
+        assert_workspaces_grow(&functions, at, 40);
 }
 
 static void nan_is_not_hidden(void **state)
 {
     (void)state;
-    pd_conv_shape shape = {pd_window_make(1, 1, 1, 1, 1, 1, true), 1, 1, 1, 1, PD_FLOAT32};
-    float x = NAN, kernel = 1, y = 0;
-    float *prepared = make_result(pd_conv_prepared_size(&shape));
-    float *workspace = make_result(pd_conv_forward_workspace(&shape));
-    pd_conv_prepare(&shape, &kernel, prepared);
-    pd_conv_forward(&shape, &x, prepared, NULL, true, &y, workspace);
-    assert_true(isnan(y));
-    free(prepared);
-    free(workspace);
+    assert_nan_is_not_hidden(&functions, &(conv_case){1, 1, 1, 1, 1, 1, true, 1, 1, 1});
 }
 
 int main(void)

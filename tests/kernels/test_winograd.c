@@ -16,108 +16,37 @@
 
 #include <cmocka.h>
 
-#include "kernels/arrays.h"
+#include "kernels/conv_cases.h"
 
-typedef struct wino_case {
-    int h, w, c;
-    bool same;
-    int k, lanes, lane_samples;
-} wino_case;
+static const conv_functions functions = {
+    .prepared_size = pd_winograd_prepared_size,
+    .prepare = pd_winograd_prepare,
+    .forward_workspace = pd_winograd_forward_workspace,
+    .forward = pd_winograd_forward,
+    .backward_input_workspace = pd_winograd_backward_input_workspace,
+    .backward_input = pd_winograd_backward_input,
+    .backward_kernel_workspace = pd_winograd_backward_kernel_workspace,
+    .backward_kernel = pd_winograd_backward_kernel,
+};
 
 /* One-pixel images and outputs, every remainder of the tile, channel counts around those of a
  * vector and of a register tile, several samples and blocks per lane, lanes that threads share, and
  * a kernel large enough for threads to share its blocks. */
-static const wino_case cases[] = {
-    {1, 1, 1, true, 1, 1, 1},    {1, 1, 5, true, 24, 2, 2},    {3, 3, 3, false, 5, 1, 2},
-    {2, 5, 3, true, 33, 3, 1},   {7, 7, 33, true, 24, 2, 2},   {7, 7, 15, true, 17, 8, 1},
-    {6, 11, 5, false, 64, 2, 3}, {9, 4, 16, true, 16, 3, 2},   {13, 10, 1, true, 48, 2, 1},
-    {8, 12, 48, false, 1, 1, 2}, {14, 14, 40, true, 80, 3, 1}, {4, 4, 150, true, 140, 2, 2},
-    {61, 90, 3, true, 20, 1, 2}, {90, 61, 20, true, 3, 2, 1},
+static const conv_case cases[] = {
+    {1, 1, 1, 3, 3, 1, true, 1, 1, 1},     {1, 1, 5, 3, 3, 1, true, 24, 2, 2},
+    {3, 3, 3, 3, 3, 1, false, 5, 1, 2},    {2, 5, 3, 3, 3, 1, true, 33, 3, 1},
+    {7, 7, 33, 3, 3, 1, true, 24, 2, 2},   {7, 7, 15, 3, 3, 1, true, 17, 8, 1},
+    {6, 11, 5, 3, 3, 1, false, 64, 2, 3},  {9, 4, 16, 3, 3, 1, true, 16, 3, 2},
+    {13, 10, 1, 3, 3, 1, true, 48, 2, 1},  {8, 12, 48, 3, 3, 1, false, 1, 1, 2},
+    {14, 14, 40, 3, 3, 1, true, 80, 3, 1}, {4, 4, 150, 3, 3, 1, true, 140, 2, 2},
+    {61, 90, 3, 3, 3, 1, true, 20, 1, 2},  {90, 61, 20, 3, 3, 1, true, 3, 2, 1},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static pd_conv_shape case_shape(const wino_case *at, int lanes, int lane_samples, int threads)
+/* Arrays of variance 1. */
+static conv_data make_unit_data(const conv_case *at)
 {
-    return (pd_conv_shape){pd_window_make(at->h, at->w, at->c, 3, 3, 1, at->same),
-                           at->k,
-                           lanes,
-                           lane_samples,
-                           threads,
-                           PD_FLOAT32};
-}
-
-/* All arrays of a case, of variance 1. A lane's gradient is that of the kernel, that of the bias,
- * and a gap. */
-typedef struct wino_data {
-    pd_conv_shape shape;
-    int samples;
-    size_t x_count, y_count, kernel_count, lane_stride;
-    float *x, *kernel, *bias, *dy;
-} wino_data;
-
-static wino_data make_data(const wino_case *at)
-{
-    wino_data data = {.shape = case_shape(at, at->lanes, at->lane_samples, 2),
-                      .samples = at->lanes * at->lane_samples};
-    const pd_window *window = &data.shape.window;
-    assert_true(window->out_h > 0 && window->out_w > 0);
-    data.x_count = (size_t)data.samples * at->h * at->w * at->c;
-    data.y_count = (size_t)data.samples * window->out_h * window->out_w * at->k;
-    data.kernel_count = (size_t)9 * at->c * at->k;
-    data.lane_stride = data.kernel_count + at->k + 5;
-    data.x = make_array(data.x_count, 1, sqrtf(3));
-    data.kernel = make_array(data.kernel_count, 2, sqrtf(3));
-    data.bias = make_array(at->k, 3, sqrtf(3));
-    data.dy = make_array(data.y_count, 4, sqrtf(3));
-    return data;
-}
-
-static void free_data(wino_data *data)
-{
-    free(data->x);
-    free(data->kernel);
-    free(data->bias);
-    free(data->dy);
-}
-
-static float *run_forward(const wino_case *at, const wino_data *data, const float *x, int samples,
-                          bool bias, bool relu, int threads)
-{
-    float *y = make_result(data->y_count / data->samples * samples);
-    pd_conv_shape shape = case_shape(at, 1, samples, threads);
-    float *prepared = make_result(pd_winograd_prepared_size(&shape));
-    float *workspace = make_result(pd_winograd_forward_workspace(&shape));
-    pd_winograd_prepare(&shape, data->kernel, prepared);
-    pd_winograd_forward(&shape, x, prepared, bias ? data->bias : NULL, relu, y, workspace);
-    free(prepared);
-    free(workspace);
-    return y;
-}
-
-static float *run_input(const wino_case *at, const wino_data *data, const float *dy, int samples,
-                        const float *mask, int threads)
-{
-    float *dx = make_result(data->x_count / data->samples * samples);
-    pd_conv_shape shape = case_shape(at, 1, samples, threads);
-    float *workspace = make_result(pd_winograd_backward_input_workspace(&shape));
-    pd_winograd_backward_input(&shape, dy, data->kernel, mask, dx, workspace);
-    free(workspace);
-    return dx;
-}
-
-/* The gradients of lanes first .. first + lanes - 1. */
-static float *run_kernel(const wino_case *at, const wino_data *data, int first, int lanes,
-                         bool bias, int threads)
-{
-    float *gradient = make_result(lanes * data->lane_stride);
-    pd_conv_shape shape = case_shape(at, lanes, at->lane_samples, threads);
-    float *workspace = make_result(pd_winograd_backward_kernel_workspace(&shape));
-    pd_winograd_backward_kernel(&shape, data->x + data->x_count / at->lanes * first,
-                                data->dy + data->y_count / at->lanes * first, gradient,
-                                bias ? gradient + data->kernel_count : NULL, data->lane_stride,
-                                workspace);
-    free(workspace);
-    return gradient;
+    return make_data(&functions, at, sqrtf(3));
 }
 
 /* Relative to the largest output. Gradients of the kernel are sums over whole images, where the
@@ -138,7 +67,7 @@ static double error_of(const float *got, const float *expected, size_t count)
 }
 
 static void assert_error(const float *got, const float *expected, size_t count, const char *what,
-                         const wino_case *at, double limit)
+                         const conv_case *at, double limit)
 {
     double error = error_of(got, expected, count);
     if (!(error <= limit))
@@ -146,14 +75,14 @@ static void assert_error(const float *got, const float *expected, size_t count, 
                  at->k, what, error);
 }
 
-static void assert_matches_reference(const wino_case *at)
+static void assert_matches_reference(const conv_case *at)
 {
-    wino_data data = make_data(at);
+    conv_data data = make_unit_data(at);
     float *expected = make_result(data.y_count);
     for (int way = 0; way < 2; way++) {
         bool bias = way, relu = way;
         pd_conv_reference_forward(&data.shape, data.x, data.kernel, data.bias, false, expected);
-        float *y = run_forward(at, &data, data.x, data.samples, bias, relu, 2);
+        float *y = run_forward(&data, data.x, data.samples, bias, relu, 2);
         float most = fabsf(expected[0]);
         for (size_t i = 0; i < data.y_count; i++)
             most = fmaxf(most, fabsf(expected[i]));
@@ -167,11 +96,11 @@ static void assert_matches_reference(const wino_case *at)
     free(expected);
 
     expected = make_result(data.x_count);
-    float *dx = run_input(at, &data, data.dy, data.samples, NULL, 2);
+    float *dx = run_input(&data, data.dy, data.samples, NULL, 2);
     pd_conv_reference_backward_input(&data.shape, data.dy, data.kernel, expected);
     assert_error(dx, expected, data.x_count, "dx", at, LIMIT);
     assert_true(isnan(dx[data.x_count]));
-    float *masked = run_input(at, &data, data.dy, data.samples, data.x, 2);
+    float *masked = run_input(&data, data.dy, data.samples, data.x, 2);
     for (size_t i = 0; i < data.x_count; i++)
         assert_true(masked[i] == (data.x[i] > 0 ? dx[i] : 0));
     free(masked);
@@ -182,7 +111,7 @@ static void assert_matches_reference(const wino_case *at)
     pd_conv_reference_backward_kernel(&data.shape, data.x, data.dy, expected,
                                       expected + data.kernel_count, data.lane_stride);
     for (int bias = 0; bias < 2; bias++) {
-        float *gradient = run_kernel(at, &data, 0, at->lanes, bias, 2);
+        float *gradient = run_kernel(&data, 0, at->lanes, bias, 2);
         for (int lane = 0; lane < at->lanes; lane++) {
             const float *got = gradient + lane * data.lane_stride;
             const float *want = expected + lane * data.lane_stride;
@@ -202,7 +131,7 @@ static void assert_matches_reference(const wino_case *at)
 static void matches_reference(void **state)
 {
     (void)state;
-    for (const wino_case *at = cases; at < cases + CASES; at++)
+    for (const conv_case *at = cases; at < cases + CASES; at++)
         assert_matches_reference(at);
 }
 
@@ -210,7 +139,8 @@ static void matches_reference(void **state)
 static void error_is_below_5e_6_of_the_largest(void **state)
 {
     (void)state;
-    static const wino_case many[] = {{12, 9, 512, true, 20, 1, 1}, {12, 9, 20, true, 512, 1, 1}};
+    static const conv_case many[] = {{12, 9, 512, 3, 3, 1, true, 20, 1, 1},
+                                     {12, 9, 20, 3, 3, 1, true, 512, 1, 1}};
     for (int i = 0; i < 2; i++)
         assert_matches_reference(&many[i]);
 }
@@ -218,25 +148,9 @@ static void error_is_below_5e_6_of_the_largest(void **state)
 static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
-    for (const wino_case *at = cases; at < cases + CASES; at++) {
-        wino_data data = make_data(at);
-        float *y = run_forward(at, &data, data.x, data.samples, true, true, 1);
-        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 1);
-        float *gradient = run_kernel(at, &data, 0, at->lanes, true, 1);
-        for (int threads = 2; threads <= 3; threads++) {
-            float *other = run_forward(at, &data, data.x, data.samples, true, true, threads);
-            assert_memory_equal(other, y, data.y_count * sizeof *y);
-            free(other);
-            other = run_input(at, &data, data.dy, data.samples, NULL, threads);
-            assert_memory_equal(other, dx, data.x_count * sizeof *dx);
-            free(other);
-            other = run_kernel(at, &data, 0, at->lanes, true, threads);
-            assert_memory_equal(other, gradient, at->lanes * data.lane_stride * sizeof *gradient);
-            free(other);
-        }
-        free(y);
-        free(dx);
-        free(gradient);
+    for (const conv_case *at = cases; at < cases + CASES; at++) {
+        conv_data data = make_unit_data(at);
+        assert_threads_change_nothing(&data);
         free_data(&data);
     }
 }
@@ -244,31 +158,9 @@ static void bits_do_not_depend_on_threads(void **state)
 static void bits_do_not_depend_on_batch_or_lanes(void **state)
 {
     (void)state;
-    for (const wino_case *at = cases; at < cases + CASES; at++) {
-        wino_data data = make_data(at);
-        size_t x_sample = data.x_count / data.samples, y_sample = data.y_count / data.samples;
-        float *y = run_forward(at, &data, data.x, data.samples, true, true, 2);
-        float *dx = run_input(at, &data, data.dy, data.samples, NULL, 2);
-        for (int n = 0; n < data.samples; n++) {
-            float *alone = run_forward(at, &data, data.x + n * x_sample, 1, true, true, 1);
-            assert_memory_equal(alone, y + n * y_sample, y_sample * sizeof *y);
-            free(alone);
-            alone = run_input(at, &data, data.dy + n * y_sample, 1, NULL, 1);
-            assert_memory_equal(alone, dx + n * x_sample, x_sample * sizeof *dx);
-            free(alone);
-        }
-        float *gradient = run_kernel(at, &data, 0, at->lanes, true, 2);
-        for (int lane = 0; lane < at->lanes; lane++) {
-            for (int threads = 1; threads <= 3; threads++) {
-                float *alone = run_kernel(at, &data, lane, 1, true, threads);
-                assert_memory_equal(alone, gradient + lane * data.lane_stride,
-                                    (data.kernel_count + at->k) * sizeof *gradient);
-                free(alone);
-            }
-        }
-        free(y);
-        free(dx);
-        free(gradient);
+    for (const conv_case *at = cases; at < cases + CASES; at++) {
+        conv_data data = make_unit_data(at);
+        assert_others_change_nothing(&data);
         free_data(&data);
     }
 }
@@ -276,20 +168,8 @@ static void bits_do_not_depend_on_batch_or_lanes(void **state)
 static void fewer_samples_need_no_more_workspace(void **state)
 {
     (void)state;
-    for (const wino_case *at = cases; at < cases + CASES; at++) {
-        for (int threads = 1; threads <= 3; threads++) {
-            for (int samples = 1; samples < 100; samples++) {
-                pd_conv_shape fewer = case_shape(at, 1, samples, threads);
-                pd_conv_shape more = case_shape(at, 1, samples + 1, threads);
-                assert_true(pd_winograd_forward_workspace(&fewer) <=
-                            pd_winograd_forward_workspace(&more));
-                assert_true(pd_winograd_backward_input_workspace(&fewer) <=
-                            pd_winograd_backward_input_workspace(&more));
-                assert_true(pd_winograd_backward_kernel_workspace(&fewer) <=
-                            pd_winograd_backward_kernel_workspace(&more));
-            }
-        }
-    }
+    for (const conv_case *at = cases; at < cases + CASES; at++)
+        assert_workspaces_grow(&functions, at, 100);
 }
 
 /* More than 2^31 tiles are counted in full: the last one is where it belongs, and the workspace is
@@ -298,7 +178,7 @@ static void two_to_the_31_tiles_do_not_overflow(void **state)
 {
     (void)state;
     enum { SIDE = 224, TILES = (SIDE / 4) * (SIDE / 4), FEW = 1000, MANY = 1000000 };
-    const wino_case at = {SIDE, SIDE, 16, true, 16, 1, MANY};
+    const conv_case at = {SIDE, SIDE, 16, 3, 3, 1, true, 16, 1, MANY};
     pd_conv_shape many = case_shape(&at, 1, MANY, 2);
     pd_conv_shape few = many;
     few.lane_samples = FEW;
@@ -325,15 +205,7 @@ static void two_to_the_31_tiles_do_not_overflow(void **state)
 static void nan_is_not_hidden(void **state)
 {
     (void)state;
-    pd_conv_shape shape = {pd_window_make(1, 1, 1, 3, 3, 1, true), 1, 1, 1, 1, PD_FLOAT32};
-    float x = NAN, kernel[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, y = 0;
-    float *prepared = make_result(pd_winograd_prepared_size(&shape));
-    float *workspace = make_result(pd_winograd_forward_workspace(&shape));
-    pd_winograd_prepare(&shape, kernel, prepared);
-    pd_winograd_forward(&shape, &x, prepared, NULL, true, &y, workspace);
-    assert_true(isnan(y));
-    free(prepared);
-    free(workspace);
+    assert_nan_is_not_hidden(&functions, &(conv_case){1, 1, 1, 3, 3, 1, true, 1, 1, 1});
 }
 
 int main(void)
