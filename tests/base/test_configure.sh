@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The program builds without the dependencies of the tests (cmocka) and without the DICOM libraries.
+# The program builds without the dependencies of the tests (cmocka), without the DICOM libraries, and
+# with those that cannot be linked.
 set -euo pipefail
 cd "$(mktemp -d)"
 trap 'rm -rf "$PWD"' EXIT
@@ -16,3 +17,21 @@ cmake --build build --target pneumo-dist -- -n >/dev/null
 [[ ! -e build/tests ]] || { echo "FAILED: tests without cmocka"; exit 1; }
 grep -F "libdcmtk-dev" log >/dev/null || { echo "FAILED: the log does not say how to get DICOM"; exit 1; }
 ! grep -E "libdcmdata|-lopenjp2|dicom_reader[.]cc" build/build.ninja >/dev/null || { echo "FAILED: DICOM without OpenJPEG"; exit 1; }
+
+# As on Debian 13, where DCMTK's configuration names a library on which its package does not depend.
+mkdir broken
+cat >broken/DCMTKConfig.cmake <<'CMAKE'
+foreach(name dcmdata dcmjpeg dcmjpls)
+  add_library(DCMTK::${name} INTERFACE IMPORTED)
+  target_link_libraries(DCMTK::${name} INTERFACE /missing/libtiff.so)
+endforeach()
+CMAKE
+if cmake -S "$PNEUMO_SOURCE" -B build-broken -G Ninja -DDCMTK_DIR="$PWD/broken" >log 2>&1 &&
+    grep -F "install libtiff-dev" log >/dev/null; then
+    ! grep -E "libtiff|dicom_reader[.]cc" build-broken/build.ninja >/dev/null ||
+        { echo "FAILED: DICOM with a missing library"; exit 1; }
+else
+    cat log
+    echo "FAILED: the log does not say which library is missing"
+    exit 1
+fi
