@@ -15,7 +15,8 @@
 static const double PERIOD = 0.2; /* seconds between two heartbeats, with few ranks */
 
 enum {
-    BEAT_TAG = 1,        /* on MPI_COMM_WORLD, which carries nothing else */
+    BEAT_TAG = 1,        /* on MPI_COMM_WORLD, which carries nothing else but */
+    COUNT_TAG = 2,       /* the number of heartbeats, at the end */
     START_SECONDS = 300, /* limit for MPI_Init, which is slow on many hosts */
     ABORT_SECONDS = 3,   /* limit for MPI_Abort, which may block on a host that is down */
     EXIT_SECONDS = 10    /* limit for the launcher, after another rank has called MPI_Abort */
@@ -88,6 +89,7 @@ static void send_beat(pd_heartbeat *heartbeat, int rank, pd_beat beat)
     heartbeat->beats[rank] = beat;
     MPI_Isend(&heartbeat->beats[rank], sizeof beat, MPI_BYTE, rank, BEAT_TAG, MPI_COMM_WORLD,
               &heartbeat->sends[rank]);
+    heartbeat->sent[rank]++;
 }
 
 /* Rank 0 sends to all others, which send to rank 0. */
@@ -104,16 +106,26 @@ static void send_beats(pd_heartbeat *heartbeat, bool ending)
         send_beat(heartbeat, other, beat);
 }
 
+/* Receives a heartbeat; `source` may be MPI_ANY_SOURCE. Returns MPI's code. */
+static int receive_beat(pd_heartbeat *heartbeat, int source)
+{
+    MPI_Status status;
+    pd_beat beat;
+    int code = MPI_Recv(&beat, sizeof beat, MPI_BYTE, source, BEAT_TAG, MPI_COMM_WORLD, &status);
+    if (code == MPI_SUCCESS) {
+        heartbeat->received[status.MPI_SOURCE]++;
+        pd_watch_receive(&heartbeat->watch, status.MPI_SOURCE, beat);
+    }
+    return code;
+}
+
 static void receive_beats(pd_heartbeat *heartbeat)
 {
     int found = 0;
-    MPI_Status status;
-    pd_beat beat;
-    while (MPI_Iprobe(MPI_ANY_SOURCE, BEAT_TAG, MPI_COMM_WORLD, &found, &status) == MPI_SUCCESS &&
-           found &&
-           MPI_Recv(&beat, sizeof beat, MPI_BYTE, status.MPI_SOURCE, BEAT_TAG, MPI_COMM_WORLD,
-                    MPI_STATUS_IGNORE) == MPI_SUCCESS)
-        pd_watch_receive(&heartbeat->watch, status.MPI_SOURCE, beat);
+    while (MPI_Iprobe(MPI_ANY_SOURCE, BEAT_TAG, MPI_COMM_WORLD, &found, MPI_STATUS_IGNORE) ==
+               MPI_SUCCESS &&
+           found && receive_beat(heartbeat, MPI_ANY_SOURCE) == MPI_SUCCESS) {
+    }
 }
 
 void pd_heartbeat_poll(pd_heartbeat *heartbeat)
@@ -241,6 +253,8 @@ pd_status pd_heartbeat_connect(pd_heartbeat *heartbeat, pd_host_name *hosts, int
     PD_TRY(pd_watch_create(&heartbeat->watch, comm->rank, comm->size, hosts));
     PD_TRY(pd_alloc(&heartbeat->beats, size, sizeof *heartbeat->beats));
     PD_TRY(pd_alloc(&heartbeat->sends, size, sizeof *heartbeat->sends));
+    PD_TRY(pd_alloc(&heartbeat->sent, size, sizeof *heartbeat->sent));
+    PD_TRY(pd_alloc(&heartbeat->received, size, sizeof *heartbeat->received));
     for (size_t i = 0; i < size; i++)
         heartbeat->sends[i] = MPI_REQUEST_NULL;
     if (provided < MPI_THREAD_SERIALIZED && comm->rank == 0)
@@ -258,10 +272,18 @@ cleanup:
 
 void pd_heartbeat_disconnect(pd_heartbeat *heartbeat)
 {
+    const int own = heartbeat->comm->rank;
     heartbeat->stop_requested = NULL; /* this rank is about to exit anyway */
-    for (int rank = 0; rank < heartbeat->comm->size; rank++)
-        if (heartbeat->sends[rank] != MPI_REQUEST_NULL)
-            MPI_Request_free(&heartbeat->sends[rank]);
+    for (int rank = 0; rank < heartbeat->comm->size; rank++) {
+        int due = 0;
+        if ((rank == 0) == (own == 0)) /* heartbeats go from and to rank 0 only */
+            continue;
+        MPI_Sendrecv(&heartbeat->sent[rank], 1, MPI_INT, rank, COUNT_TAG, &due, 1, MPI_INT, rank,
+                     COUNT_TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        while (heartbeat->received[rank] < due && receive_beat(heartbeat, rank) == MPI_SUCCESS) {
+        }
+        MPI_Wait(&heartbeat->sends[rank], MPI_STATUS_IGNORE);
+    }
 }
 
 void pd_heartbeat_release(pd_heartbeat *heartbeat)
@@ -274,6 +296,8 @@ void pd_heartbeat_release(pd_heartbeat *heartbeat)
     free(heartbeat->hosts);
     free(heartbeat->beats);
     free(heartbeat->sends);
+    free(heartbeat->sent);
+    free(heartbeat->received);
 }
 
 void pd_heartbeat_lock(pd_heartbeat *heartbeat)

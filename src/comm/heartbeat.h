@@ -25,6 +25,7 @@ typedef struct pd_heartbeat {
     pd_host_name *hosts;    /* [size] */
     pd_beat *beats;         /* [size], being sent to each rank */
     MPI_Request *sends;     /* [size] */
+    int *sent, *received;   /* [size], heartbeats to and from each rank */
 
     atomic_uint count; /* of heartbeats; does not change while an MPI call blocks */
     bool has_thread;   /* false: no watchdog */
@@ -44,7 +45,8 @@ pd_status pd_heartbeat_connect(pd_heartbeat *heartbeat, pd_host_name *hosts, int
 /* Stops the thread and releases everything, the lock included, which must be held. */
 void pd_heartbeat_release(pd_heartbeat *heartbeat);
 
-/* Stops sending, before MPI_Finalize. With the lock held. */
+/* Stops sending and receives what is still on its way, as MPI_Finalize requires. Collective, with
+ * the lock held until MPI_Finalize has returned. */
 void pd_heartbeat_disconnect(pd_heartbeat *heartbeat);
 
 void pd_heartbeat_lock(pd_heartbeat *heartbeat);
