@@ -3,8 +3,8 @@
 # shipped, and under AddressSanitizer and UndefinedBehaviorSanitizer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-./jobs/install.sh libcmocka-dev hdf5-tools python3-h5py python3-venv chromium slurm-wlm munge \
-    iproute2 procps dpkg-dev file clang-format clang-tidy cppcheck g++ libdcmtk-dev libtiff-dev \
+./jobs/install.sh libcmocka-dev hdf5-tools python3-h5py python3-pil python3-venv chromium slurm-wlm \
+    munge iproute2 procps dpkg-dev file clang-format clang-tidy cppcheck g++ libdcmtk-dev libtiff-dev \
     libopenjp2-7-dev libgdcm-tools dcmtk
 
 if ((EUID == 0)); then

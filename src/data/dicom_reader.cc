@@ -371,6 +371,14 @@ bool is_jpeg2000(E_TransferSyntax syntax)
     return syntax == EXS_JPEG2000LosslessOnly || syntax == EXS_JPEG2000;
 }
 
+/* Whether the pixels are stored as they are. DCMTK has a function for it in each version, but none
+ * in all. */
+bool is_native(E_TransferSyntax syntax)
+{
+    return syntax == EXS_LittleEndianImplicit || syntax == EXS_LittleEndianExplicit ||
+           syntax == EXS_BigEndianExplicit || syntax == EXS_DeflatedLittleEndianExplicit;
+}
+
 pd_status get_samples(pd_dicom *out, Cell cell, DcmDataset &dataset)
 {
     const E_TransferSyntax syntax = dataset.getOriginalXfer();
@@ -389,11 +397,11 @@ pd_status get_samples(pd_dicom *out, Cell cell, DcmDataset &dataset)
     if (status != PD_OK)
         return status;
     status = is_jpeg2000(syntax) ? decode_jpeg2000(out, pixels, syntax)
-                                 : decode_frame(out, cell, dataset, pixels, about.isEncapsulated());
+                                 : decode_frame(out, cell, dataset, pixels, !is_native(syntax));
     if (status != PD_OK)
         return status;
     /* Codecs other than RLE deliver the value itself. */
-    const int shift = about.isEncapsulated() && syntax != EXS_RLELossless ? 0 : cell.shift;
+    const int shift = is_native(syntax) || syntax == EXS_RLELossless ? cell.shift : 0;
     const unsigned mask = (1u << out->stored_bits) - 1;
     for (size_t i = 0; i < static_cast<size_t>(out->height) * static_cast<size_t>(out->width); i++)
         out->samples[i] = static_cast<uint16_t>((out->samples[i] >> shift) & mask);

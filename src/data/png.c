@@ -103,6 +103,7 @@ cleanup:
 
 static void read_rows(pd_png *job)
 {
+    static const unsigned char end[12] = {0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
     int passes = png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);
     job->status = allocate(job, passes);
@@ -116,7 +117,9 @@ static void read_rows(pd_png *job)
             if (pass == passes - 1)
                 to_grey(job, y, row);
         }
-    png_read_end(job->png, job->info); /* the last checksums */
+    png_read_end(job->png, job->info); /* the last checksums, in newer versions without IEND's */
+    if (memcmp(job->bytes + job->at - sizeof end, end, sizeof end) != 0)
+        png_error(job->png, "its end is damaged");
 }
 
 /* 16-bit samples often hold 10, 12 or 14 bits, as converters from DICOM write them. The range is

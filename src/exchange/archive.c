@@ -94,6 +94,16 @@ struct pd_archive {
     uint64_t largest; /* bytes that a member may have */
 };
 
+/* Newer versions of libzip tell such a file from one that never was a ZIP file. */
+static bool has_no_directory(int code)
+{
+#ifdef ZIP_ER_TRUNCATED_ZIP
+    return code == ZIP_ER_NOZIP || code == ZIP_ER_TRUNCATED_ZIP;
+#else
+    return code == ZIP_ER_NOZIP;
+#endif
+}
+
 static pd_status open_zip(pd_archive *archive)
 {
     struct stat about;
@@ -104,7 +114,7 @@ static pd_status open_zip(pd_archive *archive)
     archive->zip = zip_open(archive->path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
     if (archive->zip != NULL)
         return PD_OK;
-    if (code == ZIP_ER_NOZIP)
+    if (has_no_directory(code))
         return pd_fail("%s: is a ZIP file without its directory: it is cut short; download it "
                        "again",
                        archive->path);

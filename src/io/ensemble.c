@@ -45,7 +45,7 @@ void pd_ensemble_summarise(pd_ensemble *ensemble)
         if (members[i]->test_looks > whole->test_looks)
             whole->test_looks = members[i]->test_looks;
     }
-    snprintf(whole->job_name, sizeof whole->job_name, "average of %d%s%.40s", ensemble->count,
+    snprintf(whole->job_name, sizeof whole->job_name, "average of %d%s%.39s", ensemble->count,
              same_job ? ": " : "", same_job ? members[0]->job_name : "");
     if (!same_model)
         snprintf(whole->model, sizeof whole->model, "several models");

@@ -105,7 +105,7 @@ pneumo synth ../more --images 80 --seed 4 2>/dev/null
 pneumo pack ../more -o other/data.h5 --size 32 >/dev/null 2>&1
 cp small.ini other
 two=(mpirun --oversubscribe --bind-to none -np 1 "$PNEUMO_DIST" doctor "${short[@]}" : -np 1
-    -wdir "$PWD/other" "$PNEUMO_DIST" doctor "${short[@]}")
+    --wdir "$PWD/other" "$PNEUMO_DIST" doctor "${short[@]}")
 examine 1 "${two[@]}"
 broken 'data set' 'data.h5 has digest .*, but .*rank 1.*where all hosts can read it'
 broken 'run folder' 'rank 1 on .* cannot read what rank 0 .* writes .*that all hosts share'

@@ -307,8 +307,8 @@ static void other_images_are_refused(void **state)
     dicom_shape(file, 2, 2, 16, 12, 0, "MONOCHROME2");
     refuse(file, "no image");
     file->size = 128 + 4;
-    dicom_text(file, 2, 0x0010, "UI", "1.2.840.10008.1.2.4.201");
-    refuse(file, "transfer syntax 1.2.840.10008.1.2.4.201 is not supported");
+    dicom_text(file, 2, 0x0010, "UI", "1.2.840.10008.1.2.4.999");
+    refuse(file, "transfer syntax 1.2.840.10008.1.2.4.999 is not supported");
     free(file);
 }
 
