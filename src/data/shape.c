@@ -1,6 +1,7 @@
 #include "pneumo/data/shape.h"
 
 #include "pneumo/base/memory.h"
+#include "shape_auc.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,36 +9,10 @@
 /* The normal distribution's 97.5 % quantile. */
 static const double z95 = 1.959963984540054;
 
-typedef struct pd_measured {
-    double value;
-    pd_label label;
-} pd_measured;
-
 double pd_shape_value(pd_shape_measure measure, const pd_sample *sample)
 {
     double height = sample->height, width = sample->width;
     return measure == PD_SHAPE_ASPECT ? width / height : width * height;
-}
-
-static int compare_values(const void *a, const void *b)
-{
-    double left = ((const pd_measured *)a)->value, right = ((const pd_measured *)b)->value;
-    return (left > right) - (left < right);
-}
-
-/* The probability that a pneumonia image has the higher value: the Mann-Whitney count of pairs,
- * ties counted half. All sums are whole numbers, hence exact. */
-static double find_auc(const pd_measured *sorted, int64_t count, const int64_t *counts)
-{
-    double wins_twice = 0, normals_before = 0;
-    for (int64_t start = 0, end = 0; start < count; start = end) {
-        double run[PD_LABELS] = {0};
-        for (; end < count && sorted[end].value == sorted[start].value; end++)
-            run[sorted[end].label]++;
-        wins_twice += run[PD_PNEUMONIA] * (2 * normals_before + run[PD_NORMAL]);
-        normals_before += run[PD_NORMAL];
-    }
-    return wins_twice / (2 * (double)counts[PD_NORMAL] * (double)counts[PD_PNEUMONIA]);
 }
 
 static double find_median(const pd_measured *sorted, int64_t count, pd_label label, int64_t members)
@@ -69,8 +44,7 @@ static bool is_above(double auc, double least, double m, double n)
 static pd_shape_separation separate(pd_measured *items, int64_t count, const int64_t *counts)
 {
     pd_shape_separation out;
-    qsort(items, (size_t)count, sizeof *items, compare_values);
-    double auc = find_auc(items, count, counts);
+    double auc = pd_shape_auc(items, (size_t)count); /* sorts them */
     out.higher = auc > 0.5 ? PD_PNEUMONIA : PD_NORMAL;
     out.auc = auc > 0.5 ? auc : 1 - auc;
     for (int label = 0; label < PD_LABELS; label++)
@@ -103,7 +77,7 @@ pd_status pd_shapes_compare(pd_shapes *out, const pd_sample *samples, int64_t co
     PD_TRY(pd_alloc(&items, (size_t)count, sizeof *items));
     for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
         for (int64_t i = 0; i < count; i++)
-            items[i] = (pd_measured){pd_shape_value((pd_shape_measure)measure, &samples[i]),
+            items[i] = (pd_measured){pd_shape_value((pd_shape_measure)measure, &samples[i]), 1,
                                      samples[i].label};
         out->separations[measure] = separate(items, count, counts);
     }

@@ -2,6 +2,7 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/data/lanes.h"
+#include "shape_auc.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -25,15 +26,6 @@ static int compare_places(const void *a, const void *b)
     return (left->index > right->index) - (left->index < right->index);
 }
 
-/* One past the last of the places from `start` that have its value. */
-static size_t tie_end(const pd_place *places, size_t count, size_t start)
-{
-    size_t end = start;
-    while (end < count && places[end].value == places[start].value)
-        end++;
-    return end;
-}
-
 static void sort_by(pd_place *places, pd_shape_measure measure, const pd_sample *samples,
                     const int64_t *ids, size_t count)
 {
@@ -50,9 +42,8 @@ static void add_bins(int *bins, const pd_place *places, const double *mass, cons
     double before = 0;
     for (size_t start = 0, end = 0; start < count; start = end) {
         double run = 0;
-        end = tie_end(places, count, start);
-        for (size_t i = start; i < end; i++)
-            run += mass[classes[places[i].index]];
+        for (; end < count && places[end].value == places[start].value; end++)
+            run += mass[classes[places[end].index]];
         int bin = (int)((before + run / 2) * bin_count);
         for (size_t i = start; i < end; i++)
             bins[places[i].index] =
@@ -61,23 +52,14 @@ static void add_bins(int *bins, const pd_place *places, const double *mass, cons
     }
 }
 
-/* The weighted Mann-Whitney estimate, folded to at least 0.5; ties count half. */
-static double find_auc(const pd_place *places, const double *weights, const pd_sample *samples,
-                       const int64_t *ids, size_t count)
+/* How well a measure separates normal from pneumonia, from 0.5 to 1. weights == NULL: all are 1. */
+static double separation(pd_measured *items, pd_shape_measure measure, const double *weights,
+                         const pd_sample *samples, const int64_t *ids, size_t count)
 {
-    double wins = 0, sums[PD_LABELS] = {0};
-    for (size_t start = 0, end = 0; start < count; start = end) {
-        double run[PD_LABELS] = {0};
-        end = tie_end(places, count, start);
-        for (size_t i = start; i < end; i++) {
-            size_t at = places[i].index;
-            run[samples[ids[at]].label] += weights == NULL ? 1 : weights[at];
-        }
-        wins += run[PD_PNEUMONIA] * (sums[PD_NORMAL] + run[PD_NORMAL] / 2);
-        for (int label = 0; label < PD_LABELS; label++)
-            sums[label] += run[label];
-    }
-    double auc = wins / (sums[PD_NORMAL] * sums[PD_PNEUMONIA]);
+    for (size_t i = 0; i < count; i++)
+        items[i] = (pd_measured){pd_shape_value(measure, &samples[ids[i]]),
+                                 weights == NULL ? 1 : weights[i], samples[ids[i]].label};
+    double auc = pd_shape_auc(items, count);
     return fmax(auc, 1 - auc);
 }
 
@@ -117,12 +99,14 @@ pd_status pd_shape_weights_set(double *weights, pd_shape_balance *balance, const
 {
     pd_status status = PD_OK;
     pd_place *places = NULL;
+    pd_measured *items = NULL;
     int *bins = NULL;
     double mass[PD_CLASSES_MAX] = {0}; /* of one sample of each class */
     balance->applies = shapes_differ(samples, ids, count);
     if (!balance->applies)
         goto cleanup;
     PD_TRY(pd_alloc(&places, count, sizeof *places));
+    PD_TRY(pd_alloc(&items, count, sizeof *items));
     PD_TRY(pd_alloc(&bins, count, sizeof *bins));
     for (size_t i = 0; i < count; i++)
         mass[classes[i]]++;
@@ -131,15 +115,16 @@ pd_status pd_shape_weights_set(double *weights, pd_shape_balance *balance, const
     for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
         sort_by(places, (pd_shape_measure)measure, samples, ids, count);
         add_bins(bins, places, mass, classes, count, measure_bins[measure]);
-        balance->before[measure] = find_auc(places, NULL, samples, ids, count);
     }
     weigh(weights, bins, mass, classes, count, class_count);
     for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
-        sort_by(places, (pd_shape_measure)measure, samples, ids, count);
-        balance->after[measure] = find_auc(places, weights, samples, ids, count);
+        pd_shape_measure at = (pd_shape_measure)measure;
+        balance->before[measure] = separation(items, at, NULL, samples, ids, count);
+        balance->after[measure] = separation(items, at, weights, samples, ids, count);
     }
 cleanup:
     free(places);
+    free(items);
     free(bins);
     return status;
 }
