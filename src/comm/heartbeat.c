@@ -15,8 +15,8 @@
 static const double PERIOD = 0.2; /* seconds between two heartbeats, with few ranks */
 
 enum {
-    BEAT_TAG = 1,        /* on MPI_COMM_WORLD, which carries nothing else but */
-    COUNT_TAG = 2,       /* the number of heartbeats, at the end */
+    BEAT_TAG = 1,        /* a heartbeat; MPI_COMM_WORLD carries nothing else until the end */
+    COUNT_TAG = 2,       /* how many heartbeats were sent, at the end */
     START_SECONDS = 300, /* limit for MPI_Init, which is slow on many hosts */
     ABORT_SECONDS = 3,   /* limit for MPI_Abort, which may block on a host that is down */
     EXIT_SECONDS = 10    /* limit for the launcher, after another rank has called MPI_Abort */

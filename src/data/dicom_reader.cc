@@ -371,8 +371,8 @@ bool is_jpeg2000(E_TransferSyntax syntax)
     return syntax == EXS_JPEG2000LosslessOnly || syntax == EXS_JPEG2000;
 }
 
-/* Whether the pixels are stored as they are. DCMTK has a function for it in each version, but none
- * in all. */
+/* Whether the pixels are stored as they are. DCMTK's own function for this has another name in
+ * version 3.6.9. */
 bool is_native(E_TransferSyntax syntax)
 {
     return syntax == EXS_LittleEndianImplicit || syntax == EXS_LittleEndianExplicit ||
