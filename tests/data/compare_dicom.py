@@ -198,13 +198,14 @@ def made():
         path = folder / f"{number:03}.dcm"
         write(path, data_set(values, 16, 12, False, **variant), values, ExplicitVRLittleEndian)
         yield "greys: " + ", ".join(variant), path, 0
-    number += 1
     values = radiograph(12, False)
-    path = folder / f"{number:03}.dcm"
-    write(path, data_set(values << 4, 16, 12, False, HighBit=15), values << 4, ExplicitVRLittleEndian)
-    shifted = decode(path)
-    write(path, data_set(values, 16, 12, False), values, ExplicitVRLittleEndian)
-    assert np.array_equal(shifted, decode(path)), "high bit 15"
+    for syntax in (*UNCOMPRESSED, RLELossless):  # other codecs store the value itself
+        number += 1
+        path = folder / f"{number:03}.dcm"
+        write(path, data_set(values << 4, 16, 12, False, HighBit=15), values << 4, syntax)
+        shifted = decode(path)
+        write(path, data_set(values, 16, 12, False), values, syntax)
+        assert np.array_equal(shifted, decode(path)), f"high bit 15, {syntax.name}"
 
 
 def convert(tool, ds, path):
