@@ -7,39 +7,14 @@
 #include "registry.h"
 
 #include "pneumo/kernels/activation.h"
-#include "pneumo/kernels/conv.h"
+#include "pneumo/kernels/conv_method.h"
 #include "pneumo/kernels/winograd.h"
 
 enum { KERNEL, BIAS };
 
-/* The two ways to convolve: the functions of pneumo/kernels/conv.h or winograd.h. */
-typedef struct conv_method {
-    size_t (*prepared_size)(const pd_conv_shape *shape);
-    void (*prepare)(const pd_conv_shape *shape, const float *kernel, float *prepared);
-    void (*forward)(const pd_conv_shape *shape, const void *x, const float *prepared,
-                    const float *bias, bool relu, void *y, float *workspace);
-    size_t (*forward_workspace)(const pd_conv_shape *shape);
-    void (*backward_input)(const pd_conv_shape *shape, const void *dy, const float *kernel,
-                           const void *mask, void *dx, float *workspace);
-    size_t (*backward_input_workspace)(const pd_conv_shape *shape);
-    void (*backward_kernel)(const pd_conv_shape *shape, const void *x, const void *dy,
-                            float *dkernel, float *dbias, size_t stride, float *workspace);
-    size_t (*backward_kernel_workspace)(const pd_conv_shape *shape);
-} conv_method;
-
-static const conv_method direct = {pd_conv_prepared_size,   pd_conv_prepare,
-                                   pd_conv_forward,         pd_conv_forward_workspace,
-                                   pd_conv_backward_input,  pd_conv_backward_input_workspace,
-                                   pd_conv_backward_kernel, pd_conv_backward_kernel_workspace};
-static const conv_method winograd = {
-    pd_winograd_prepared_size,   pd_winograd_prepare,
-    pd_winograd_forward,         pd_winograd_forward_workspace,
-    pd_winograd_backward_input,  pd_winograd_backward_input_workspace,
-    pd_winograd_backward_kernel, pd_winograd_backward_kernel_workspace};
-
-static const conv_method *conv_method_of(const pd_conv_shape *shape)
+static const pd_conv_method *conv_method_of(const pd_conv_shape *shape)
 {
-    return pd_winograd_suits(&shape->window, shape->k) ? &winograd : &direct;
+    return pd_winograd_suits(&shape->window, shape->k) ? &pd_conv_winograd : &pd_conv_direct;
 }
 
 pd_window pd_conv_window(const pd_layer *layer)
@@ -89,7 +64,7 @@ static pd_status conv_plan(pd_layer *layer, const pd_plan *plan)
 
     pd_conv_shape shape = {window,          k, plan->lanes, plan->lane_samples, plan->threads,
                            layer->precision};
-    const conv_method *method = conv_method_of(&shape);
+    const pd_conv_method *method = conv_method_of(&shape);
     layer->prepared_floats = method->prepared_size(&shape);
     size_t input = method->backward_input_workspace(&shape);
     size_t weights = method->backward_kernel_workspace(&shape);
@@ -135,7 +110,7 @@ static pd_status conv_backward(pd_layer *layer, const pd_exec *exec, const pd_ba
         pd_relu_backward(layer->precision, pd_exec_elements(exec, layer->out), arrays->y, dy, dy,
                          exec->threads);
     float *dbias = layer->spec.no_bias ? NULL : dkernel + pd_param_size(&layer->params[KERNEL]);
-    const conv_method *method = conv_method_of(&shape);
+    const pd_conv_method *method = conv_method_of(&shape);
     method->backward_kernel(&shape, x, dy, dkernel, dbias, pd_layer_trainable(layer),
                             exec->workspace);
     if (arrays->dx[0] != NULL)

@@ -1,10 +1,10 @@
 /* What the tests of all convolutions have in common: cases, their arrays, and the promise of the
- * same bits. The implementation is an argument. Include cmocka.h first. */
+ * same bits. The method is an argument. Include cmocka.h first. */
 #ifndef PNEUMO_TESTS_KERNELS_CONV_CASES_H
 #define PNEUMO_TESTS_KERNELS_CONV_CASES_H
 
 #include "kernels/arrays.h"
-#include "pneumo/kernels/conv.h"
+#include "pneumo/kernels/conv_method.h"
 
 #include <stdbool.h>
 
@@ -22,24 +22,9 @@ static inline pd_conv_shape case_shape(const conv_case *at, int lanes, int lane_
     return (pd_conv_shape){window, at->k, lanes, lane_samples, threads, PD_FLOAT32};
 }
 
-/* The functions of an implementation; see pneumo/kernels/conv.h. */
-typedef struct conv_functions {
-    size_t (*prepared_size)(const pd_conv_shape *shape);
-    void (*prepare)(const pd_conv_shape *shape, const float *kernel, float *prepared);
-    size_t (*forward_workspace)(const pd_conv_shape *shape);
-    void (*forward)(const pd_conv_shape *shape, const void *x, const float *prepared,
-                    const float *bias, bool relu, void *y, float *workspace);
-    size_t (*backward_input_workspace)(const pd_conv_shape *shape);
-    void (*backward_input)(const pd_conv_shape *shape, const void *dy, const float *kernel,
-                           const void *mask, void *dx, float *workspace);
-    size_t (*backward_kernel_workspace)(const pd_conv_shape *shape);
-    void (*backward_kernel)(const pd_conv_shape *shape, const void *x, const void *dy,
-                            float *dkernel, float *dbias, size_t stride, float *workspace);
-} conv_functions;
-
 /* All arrays of a case. A lane's gradient is that of the kernel, that of the bias, and a gap. */
 typedef struct conv_data {
-    const conv_functions *functions;
+    const pd_conv_method *method;
     const conv_case *at;
     pd_conv_shape shape;
     int samples;
@@ -48,10 +33,9 @@ typedef struct conv_data {
 } conv_data;
 
 /* Numbers in [-spread, spread). Release with free_data. */
-static inline conv_data make_data(const conv_functions *functions, const conv_case *at,
-                                  float spread)
+static inline conv_data make_data(const pd_conv_method *method, const conv_case *at, float spread)
 {
-    conv_data data = {.functions = functions,
+    conv_data data = {.method = method,
                       .at = at,
                       .shape = case_shape(at, at->lanes, at->lane_samples, 2),
                       .samples = at->lanes * at->lane_samples};
@@ -80,13 +64,13 @@ static inline void free_data(conv_data *data)
 static inline float *run_forward(const conv_data *data, const float *x, int samples, bool bias,
                                  bool relu, int threads)
 {
-    const conv_functions *functions = data->functions;
+    const pd_conv_method *method = data->method;
     float *y = make_result(data->y_count / data->samples * samples);
     pd_conv_shape shape = case_shape(data->at, 1, samples, threads);
-    float *prepared = make_result(functions->prepared_size(&shape));
-    float *workspace = make_result(functions->forward_workspace(&shape));
-    functions->prepare(&shape, data->kernel, prepared);
-    functions->forward(&shape, x, prepared, bias ? data->bias : NULL, relu, y, workspace);
+    float *prepared = make_result(method->prepared_size(&shape));
+    float *workspace = make_result(method->forward_workspace(&shape));
+    method->prepare(&shape, data->kernel, prepared);
+    method->forward(&shape, x, prepared, bias ? data->bias : NULL, relu, y, workspace);
     free(prepared);
     free(workspace);
     return y;
@@ -98,8 +82,8 @@ static inline float *run_input(const conv_data *data, const float *dy, int sampl
 {
     float *dx = make_result(data->x_count / data->samples * samples);
     pd_conv_shape shape = case_shape(data->at, 1, samples, threads);
-    float *workspace = make_result(data->functions->backward_input_workspace(&shape));
-    data->functions->backward_input(&shape, dy, data->kernel, mask, dx, workspace);
+    float *workspace = make_result(data->method->backward_input_workspace(&shape));
+    data->method->backward_input(&shape, dy, data->kernel, mask, dx, workspace);
     free(workspace);
     return dx;
 }
@@ -110,11 +94,11 @@ static inline float *run_kernel(const conv_data *data, int first, int lanes, boo
     const conv_case *at = data->at;
     float *gradient = make_result(lanes * data->lane_stride);
     pd_conv_shape shape = case_shape(at, lanes, at->lane_samples, threads);
-    float *workspace = make_result(data->functions->backward_kernel_workspace(&shape));
-    data->functions->backward_kernel(&shape, data->x + data->x_count / at->lanes * first,
-                                     data->dy + data->y_count / at->lanes * first, gradient,
-                                     bias ? gradient + data->kernel_count : NULL, data->lane_stride,
-                                     workspace);
+    float *workspace = make_result(data->method->backward_kernel_workspace(&shape));
+    data->method->backward_kernel(&shape, data->x + data->x_count / at->lanes * first,
+                                  data->dy + data->y_count / at->lanes * first, gradient,
+                                  bias ? gradient + data->kernel_count : NULL, data->lane_stride,
+                                  workspace);
     free(workspace);
     return gradient;
 }
@@ -172,27 +156,26 @@ static inline void assert_others_change_nothing(const conv_data *data)
 }
 
 /* More samples need at least as much workspace, so that a plan for a batch serves a smaller one. */
-static inline void assert_workspaces_grow(const conv_functions *functions, const conv_case *at,
+static inline void assert_workspaces_grow(const pd_conv_method *method, const conv_case *at,
                                           int samples)
 {
     for (int threads = 1; threads <= 3; threads++) {
         for (int n = 1; n < samples; n++) {
             pd_conv_shape fewer = case_shape(at, 1, n, threads);
             pd_conv_shape more = case_shape(at, 1, n + 1, threads);
-            assert_true(functions->forward_workspace(&fewer) <=
-                        functions->forward_workspace(&more));
-            assert_true(functions->backward_input_workspace(&fewer) <=
-                        functions->backward_input_workspace(&more));
-            assert_true(functions->backward_kernel_workspace(&fewer) <=
-                        functions->backward_kernel_workspace(&more));
+            assert_true(method->forward_workspace(&fewer) <= method->forward_workspace(&more));
+            assert_true(method->backward_input_workspace(&fewer) <=
+                        method->backward_input_workspace(&more));
+            assert_true(method->backward_kernel_workspace(&fewer) <=
+                        method->backward_kernel_workspace(&more));
         }
     }
 }
 
 /* A NaN in the image reaches the output, through a ReLU, too. `at` has one pixel. */
-static inline void assert_nan_is_not_hidden(const conv_functions *functions, const conv_case *at)
+static inline void assert_nan_is_not_hidden(const pd_conv_method *method, const conv_case *at)
 {
-    conv_data data = make_data(functions, at, 1);
+    conv_data data = make_data(method, at, 1);
     data.x[0] = NAN;
     float *y = run_forward(&data, data.x, 1, false, true, 1);
     assert_true(isnan(y[0]));

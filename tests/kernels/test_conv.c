@@ -17,17 +17,6 @@
 
 #include "kernels/conv_cases.h"
 
-static const conv_functions functions = {
-    .prepared_size = pd_conv_prepared_size,
-    .prepare = pd_conv_prepare,
-    .forward_workspace = pd_conv_forward_workspace,
-    .forward = pd_conv_forward,
-    .backward_input_workspace = pd_conv_backward_input_workspace,
-    .backward_input = pd_conv_backward_input,
-    .backward_kernel_workspace = pd_conv_backward_kernel_workspace,
-    .backward_kernel = pd_conv_backward_kernel,
-};
-
 /* One-pixel images, odd sizes, every stride and padding, channel counts around a vector's width,
  * windows larger than the image, 1 x 1, and images that are cut into bands. */
 static const conv_case cases[] = {
@@ -134,7 +123,7 @@ static void references_are_derivatives(void **state)
                                       {4, 4, 2, 1, 1, 3, true, 2, 1, 1}};
     for (int i = 0; i < 4; i++) {
         const conv_case *at = &small[i];
-        conv_data data = make_data(&functions, at, 1);
+        conv_data data = make_data(&pd_conv_direct, at, 1);
         float *dx = make_result(data.x_count), *gradient = make_result(data.lane_stride);
         pd_conv_reference_backward_input(&data.shape, data.dy, data.kernel, dx);
         pd_conv_reference_backward_kernel(&data.shape, data.x, data.dy, gradient,
@@ -156,7 +145,7 @@ static void fast_matches_reference(void **state)
 {
     (void)state;
     for (const conv_case *at = cases; at < cases + CASES; at++) {
-        conv_data data = make_data(&functions, at, 1);
+        conv_data data = make_data(&pd_conv_direct, at, 1);
         double taps = at->kernel_h * at->kernel_w;
         float *expected = make_result(data.y_count);
         for (int way = 0; way < 2; way++) {
@@ -204,7 +193,7 @@ static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
     for (const conv_case *at = cases; at < cases + CASES; at++) {
-        conv_data data = make_data(&functions, at, 1);
+        conv_data data = make_data(&pd_conv_direct, at, 1);
         assert_threads_change_nothing(&data);
         free_data(&data);
     }
@@ -222,7 +211,7 @@ static void bits_do_not_depend_on_batch_or_lanes(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
-        conv_data data = make_data(&functions, &lane_cases[i], 1);
+        conv_data data = make_data(&pd_conv_direct, &lane_cases[i], 1);
         assert_others_change_nothing(&data);
         free_data(&data);
     }
@@ -232,13 +221,13 @@ static void fewer_samples_need_no_more_workspace(void **state)
 {
     (void)state;
     for (const conv_case *at = cases; at < cases + CASES; at++)
-        assert_workspaces_grow(&functions, at, 40);
+        assert_workspaces_grow(&pd_conv_direct, at, 40);
 }
 
 static void nan_is_not_hidden(void **state)
 {
     (void)state;
-    assert_nan_is_not_hidden(&functions, &(conv_case){1, 1, 1, 1, 1, 1, true, 1, 1, 1});
+    assert_nan_is_not_hidden(&pd_conv_direct, &(conv_case){1, 1, 1, 1, 1, 1, true, 1, 1, 1});
 }
 
 int main(void)

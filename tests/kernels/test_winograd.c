@@ -18,17 +18,6 @@
 
 #include "kernels/conv_cases.h"
 
-static const conv_functions functions = {
-    .prepared_size = pd_winograd_prepared_size,
-    .prepare = pd_winograd_prepare,
-    .forward_workspace = pd_winograd_forward_workspace,
-    .forward = pd_winograd_forward,
-    .backward_input_workspace = pd_winograd_backward_input_workspace,
-    .backward_input = pd_winograd_backward_input,
-    .backward_kernel_workspace = pd_winograd_backward_kernel_workspace,
-    .backward_kernel = pd_winograd_backward_kernel,
-};
-
 /* One-pixel images and outputs, every remainder of the tile, channel counts around those of a
  * vector and of a register tile, several samples and blocks per lane, lanes that threads share, and
  * a kernel large enough for threads to share its blocks. */
@@ -46,7 +35,7 @@ enum { CASES = sizeof cases / sizeof *cases };
 /* Arrays of variance 1. */
 static conv_data make_unit_data(const conv_case *at)
 {
-    return make_data(&functions, at, sqrtf(3));
+    return make_data(&pd_conv_winograd, at, sqrtf(3));
 }
 
 /* Relative to the largest output. Gradients of the kernel are sums over whole images, where the
@@ -169,7 +158,7 @@ static void fewer_samples_need_no_more_workspace(void **state)
 {
     (void)state;
     for (const conv_case *at = cases; at < cases + CASES; at++)
-        assert_workspaces_grow(&functions, at, 100);
+        assert_workspaces_grow(&pd_conv_winograd, at, 100);
 }
 
 /* More than 2^31 tiles are counted in full: the last one is where it belongs, and the workspace is
@@ -205,7 +194,7 @@ static void two_to_the_31_tiles_do_not_overflow(void **state)
 static void nan_is_not_hidden(void **state)
 {
     (void)state;
-    assert_nan_is_not_hidden(&functions, &(conv_case){1, 1, 1, 3, 3, 1, true, 1, 1, 1});
+    assert_nan_is_not_hidden(&pd_conv_winograd, &(conv_case){1, 1, 1, 3, 3, 1, true, 1, 1, 1});
 }
 
 int main(void)
