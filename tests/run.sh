@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 ./jobs/install.sh libcmocka-dev hdf5-tools python3-h5py python3-pil python3-venv chromium slurm-wlm \
     munge iproute2 procps dpkg-dev file clang-format clang-tidy cppcheck g++ libdcmtk-dev libtiff-dev \
-    libopenjp2-7-dev libgdcm-tools dcmtk
+    libopenjp2-7-dev libgdcm-tools dcmtk clang libclang-rt-dev libomp-dev
 
 if ((EUID == 0)); then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

@@ -1,5 +1,6 @@
 #include "fuzz.h"
 
+#include "pneumo/data/image.h"
 #include "pneumo/io/file.h"
 
 #include <limits.h>
@@ -43,6 +44,19 @@ char *fuzz_text(const uint8_t *bytes, size_t size)
     memcpy(text, bytes, size);
     text[size] = '\0';
     return text;
+}
+
+void fuzz_image(const uint8_t *bytes, size_t size)
+{
+    uint8_t square[32 * 32];
+    pd_image image = {.height = 0};
+    if (pd_image_decode(&image, bytes, size) == PD_OK) {
+        fuzz_check(image.height > 0 && image.width > 0 && image.height <= PD_IMAGE_SIDE_MAX &&
+                       image.width <= PD_IMAGE_SIDE_MAX,
+                   "sides within the limits");
+        pd_image_resize(square, 32, 32, &image);
+    }
+    pd_image_free(&image);
 }
 
 void fuzz_check(int holds, const char *what)

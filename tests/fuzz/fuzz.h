@@ -16,6 +16,9 @@ const char *fuzz_file(const char *name, const uint8_t *bytes, size_t size);
 /* The input as a text (free()): a zero byte ends it, as it does in the file. */
 char *fuzz_text(const uint8_t *bytes, size_t size);
 
+/* Decodes an image and resizes it, as packing does. */
+void fuzz_image(const uint8_t *bytes, size_t size);
+
 /* Ends the fuzzer if a handle of HDF5 is left open. */
 void fuzz_check_handles(void);
 

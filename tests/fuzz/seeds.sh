@@ -49,20 +49,50 @@ def dicom(name, syntax, bits, pixels):
         return struct.pack("<HH", group, number) + kind + long + value
     number = lambda g, e, v: element(g, e, b"US", struct.pack("<H", v))
     open(name, "wb").write(
-        b"\0" * 128 + b"DICM" + element(2, 0x10, b"UI", syntax) + element(8, 0x60, b"CS", b"DX")
+        b"\0" * 128 + b"DICM" + element(2, 0x10, b"UI", syntax)
+        + element(8, 0x16, b"UI", b"1.2.840.10008.5.1.4.1.1.1.1") + element(8, 0x18, b"UI", b"1.2") + element(8, 0x60, b"CS", b"DX")
         + element(0x10, 0x20, b"LO", b"P1") + element(0x18, 0x5101, b"CS", b"PA") + number(0x28, 2, 1)
-        + element(0x28, 4, b"CS", b"MONOCHROME2") + number(0x28, 0x10, 6) + number(0x28, 0x11, 6)
+        + element(0x28, 4, b"CS", b"MONOCHROME2") + number(0x28, 0x10, 16) + number(0x28, 0x11, 16)
         + number(0x28, 0x100, bits) + number(0x28, 0x101, bits) + number(0x28, 0x102, bits - 1)
         + number(0x28, 0x103, 0) + element(0x28, 0x1050, b"DS", b"40") + element(0x28, 0x1051, b"DS", b"80")
         + element(0x7FE0, 0x10, b"OW", pixels))
 
 
-dicom("8.dcm", b"1.2.840.10008.1.2.1", 8, bytes(range(36)))
-dicom("16.dcm", b"1.2.840.10008.1.2.1", 16, bytes(range(72)))
+dicom("8.dcm", b"1.2.840.10008.1.2.1", 8, bytes(range(256)))
+dicom("16.dcm", b"1.2.840.10008.1.2.1", 16, bytes(range(256)) * 2)
 PY
 # The smallest phantoms.
 mapfile -t small < <(find phantoms -name '*.jpeg' -printf '%s %p\n' | sort -n | sed -n '1,3s/^[0-9]* //p')
 seed image ./*.png ./*.dcm "${small[@]}"
+
+# DICOM in every syntax that the tools at hand can write, without the preamble of 128 bytes and "DICM".
+convert() { # NAME COMMAND...: files of both depths; a command that does not take one is passed over
+    local name=$1 depth
+    shift
+    for depth in 8 16; do
+        ("$@" "$depth.dcm" "$depth-$name.dcm" >&2 || rm -f "$depth-$name.dcm") 2>/dev/null
+    done
+}
+if command -v dcmconv >/dev/null; then
+    convert explicit dcmconv +te # with a complete meta header
+    convert implicit dcmconv +ti
+    convert big dcmconv +tb
+    convert deflated dcmconv +td
+    convert rle dcmcrle
+    convert lossless dcmcjpeg +e1
+    convert baseline dcmcjpeg +eb
+    convert extended dcmcjpeg +ee
+    convert ls dcmcjpls
+fi
+if command -v dcmconv >/dev/null && command -v gdcmconv >/dev/null; then
+    for depth in 8 16; do
+        gdcmconv --j2k "$depth-explicit.dcm" "$depth-2000.dcm" >/dev/null 2>&1
+    done
+fi
+for file in ./*.dcm; do
+    tail -c +133 "$file" >"$file.tail"
+done
+seed dicom ./*.dcm.tail
 
 # --- A run, its checkpoints and exports ---
 
@@ -117,6 +147,17 @@ table 'patientId,x,y,width,height,Target' 'a,1,2,3,4,1' 'a,5,6,7,8,1' 'b,,,,,0'
 table 'image_id,class_name,class_id' 'a,Consolidation,1' 'b,No finding,14'
 table 'X_ray_image_name,Label,Dataset_type,Label_1_Virus_category' 'a.jpg,Pnemonia,TRAIN,Virus' 'b.jpg,Normal,TEST,'
 table '#path=scan,label=report,patient=mrn' 'scan;report;mrn' '"a ""1"".png";pneumonia;7' 'b.png;normal;8'
+tree() { # FLAGS TABLE FILE...: what a folder holds (fuzz_scan.c)
+    local flags=$1 table=$2
+    shift 2
+    { printf '%s' "$flags" && printf '\n%s' "$@" && { [[ -z $table ]] || printf '\0%b' "$table"; }; } >tree
+    seed scan tree
+}
+tree '' '' jtrain/NORMAL/IM-0115-0001.jpeg jtrain/PNEUMONIA/person1_virus_1.jpeg pval/NORMAL/b.png ttrain/NORMAL/a.txt
+tree a '' jNORMAL/a jPNEUMONIA/b.jfif eNORMAL/.hidden ltest/NORMAL/gone.png fNORMAL/pipe eother/x.webp
+tree r '' jset/Normal/1/a.jpg pset/pneumonia/2/b.png jset/set/Normal/1/a.jpg dempty uNORMAL/up oNORMAL/o
+tree '' 'Image Index,Finding Labels,Patient ID\na.png,Pneumonia,1\nb.png,No Finding,2\n' pa.png px/b.png
+tree mkal 'path,label,fold\nx/a,1,train\nb,0,test\nc,0,val\n' px/a.png jb.jpg jd.jpg
 words() {
     printf '%s' "$1" >words
     shift
