@@ -14,11 +14,7 @@ struct pd_crew {
     int wanted, working; /* workers beside the caller: of the run, and at work */
     unsigned run;        /* number of the run */
     int named;           /* threads that have a number */
-    bool stops;
-    pthread_mutex_t lock; /* for all that is above */
-    pthread_cond_t begun, ended;
-    int started;
-    pthread_t *threads; /* [started] */
+    pd_threads threads;  /* its lock is for all that is above; done: no worker is at work */
 };
 
 /* Takes items until none is left. Called, and returns, with the lock held. */
@@ -26,30 +22,30 @@ static void take_items(pd_crew *crew, int worker)
 {
     while (crew->taken < crew->count) {
         int item = crew->taken++;
-        pthread_mutex_unlock(&crew->lock);
+        pthread_mutex_unlock(&crew->threads.lock);
         crew->work(crew->context, item, worker);
-        pthread_mutex_lock(&crew->lock);
+        pthread_mutex_lock(&crew->threads.lock);
     }
 }
 
 static void *be_worker(void *argument)
 {
     pd_crew *crew = argument;
-    pthread_mutex_lock(&crew->lock);
+    pthread_mutex_lock(&crew->threads.lock);
     const int worker = ++crew->named;
     unsigned seen = 0;
     for (;;) {
-        while (!crew->stops && (crew->run == seen || worker > crew->wanted))
-            pthread_cond_wait(&crew->begun, &crew->lock);
-        if (crew->stops)
+        while (!crew->threads.stop && (crew->run == seen || worker > crew->wanted))
+            pthread_cond_wait(&crew->threads.work, &crew->threads.lock);
+        if (crew->threads.stop)
             break;
         seen = crew->run;
         crew->working++;
         take_items(crew, worker);
         if (--crew->working == 0)
-            pthread_cond_signal(&crew->ended);
+            pthread_cond_signal(&crew->threads.done);
     }
-    pthread_mutex_unlock(&crew->lock);
+    pthread_mutex_unlock(&crew->threads.lock);
     return NULL;
 }
 
@@ -60,12 +56,7 @@ pd_status pd_crew_create(pd_crew **out, int threads)
     pd_status status = pd_alloc(&crew, 1, sizeof *crew);
     if (status != PD_OK)
         return status;
-    pthread_mutex_init(&crew->lock, NULL);
-    pthread_cond_init(&crew->begun, NULL);
-    pthread_cond_init(&crew->ended, NULL);
-    PD_TRY(pd_alloc(&crew->threads, (size_t)threads, sizeof *crew->threads));
-    if (threads > 1)
-        PD_TRY(pd_thread_start(crew->threads, &crew->started, threads - 1, be_worker, crew));
+    PD_TRY(pd_threads_start(&crew->threads, threads - 1, be_worker, crew));
     *out = crew;
     crew = NULL;
 cleanup:
@@ -75,20 +66,10 @@ cleanup:
 
 void pd_crew_destroy(pd_crew **crew)
 {
-    pd_crew *old = *crew;
-    if (old == NULL)
+    if (*crew == NULL)
         return;
-    pthread_mutex_lock(&old->lock);
-    old->stops = true;
-    pthread_cond_broadcast(&old->begun);
-    pthread_mutex_unlock(&old->lock);
-    for (int i = 0; i < old->started; i++)
-        pthread_join(old->threads[i], NULL);
-    pthread_mutex_destroy(&old->lock);
-    pthread_cond_destroy(&old->begun);
-    pthread_cond_destroy(&old->ended);
-    free(old->threads);
-    free(old);
+    pd_threads_stop(&(*crew)->threads);
+    free(*crew);
     *crew = NULL;
 }
 
@@ -101,16 +82,16 @@ void pd_crew_run(pd_crew *crew, int threads, int count,
             work(context, item, omp_get_thread_num());
         return;
     }
-    pthread_mutex_lock(&crew->lock);
+    pthread_mutex_lock(&crew->threads.lock);
     crew->work = work;
     crew->context = context;
     crew->taken = 0;
     crew->count = count;
     crew->wanted = threads - 1;
     crew->run++;
-    pthread_cond_broadcast(&crew->begun);
+    pthread_cond_broadcast(&crew->threads.work);
     take_items(crew, 0);
     while (crew->working > 0)
-        pthread_cond_wait(&crew->ended, &crew->lock);
-    pthread_mutex_unlock(&crew->lock);
+        pthread_cond_wait(&crew->threads.done, &crew->threads.lock);
+    pthread_mutex_unlock(&crew->threads.lock);
 }

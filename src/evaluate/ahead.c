@@ -16,11 +16,7 @@ struct pd_ahead {
     pd_ahead_options options;
     int64_t next; /* block for which the caller waits next */
     place places[PD_AHEAD_PLACES];
-    bool stops;
-    pthread_mutex_t lock; /* for all that is above */
-    pthread_cond_t opened, completed;
-    int started;
-    pthread_t *threads; /* [started] */
+    pd_threads threads; /* its lock is for all that is above; done: a block is complete */
 };
 
 /* Makes room for a block. */
@@ -48,21 +44,21 @@ static void *run(void *argument)
 {
     pd_ahead *ahead = argument;
     const pd_ahead_options *options = &ahead->options;
-    pthread_mutex_lock(&ahead->lock);
-    while (!ahead->stops) {
+    pthread_mutex_lock(&ahead->threads.lock);
+    while (!ahead->threads.stop) {
         place *at = find_work(ahead);
         if (at == NULL) {
-            pthread_cond_wait(&ahead->opened, &ahead->lock);
+            pthread_cond_wait(&ahead->threads.work, &ahead->threads.lock);
             continue;
         }
         int item = at->taken++;
-        pthread_mutex_unlock(&ahead->lock);
+        pthread_mutex_unlock(&ahead->threads.lock);
         options->make(options->context, at->block, item);
-        pthread_mutex_lock(&ahead->lock);
+        pthread_mutex_lock(&ahead->threads.lock);
         if (++at->made == at->count)
-            pthread_cond_signal(&ahead->completed);
+            pthread_cond_signal(&ahead->threads.done);
     }
-    pthread_mutex_unlock(&ahead->lock);
+    pthread_mutex_unlock(&ahead->threads.lock);
     return NULL;
 }
 
@@ -74,13 +70,9 @@ pd_status pd_ahead_start(pd_ahead **out, const pd_ahead_options *options)
     if (status != PD_OK)
         return status;
     ahead->options = *options;
-    pthread_mutex_init(&ahead->lock, NULL);
-    pthread_cond_init(&ahead->opened, NULL);
-    pthread_cond_init(&ahead->completed, NULL);
     for (int64_t block = 0; block < PD_AHEAD_PLACES; block++)
         open_place(ahead, block);
-    PD_TRY(pd_alloc(&ahead->threads, (size_t)options->threads, sizeof *ahead->threads));
-    PD_TRY(pd_thread_start(ahead->threads, &ahead->started, options->threads, run, ahead));
+    PD_TRY(pd_threads_start(&ahead->threads, options->threads, run, ahead));
     *out = ahead;
     ahead = NULL;
 cleanup:
@@ -90,31 +82,21 @@ cleanup:
 
 void pd_ahead_next(pd_ahead *ahead)
 {
-    pthread_mutex_lock(&ahead->lock);
+    pthread_mutex_lock(&ahead->threads.lock);
     if (ahead->next > 0)
         open_place(ahead, ahead->next - 1 + PD_AHEAD_PLACES);
-    pthread_cond_broadcast(&ahead->opened);
+    pthread_cond_broadcast(&ahead->threads.work);
     const place *at = &ahead->places[ahead->next++ % PD_AHEAD_PLACES];
     while (at->made < at->count)
-        pthread_cond_wait(&ahead->completed, &ahead->lock);
-    pthread_mutex_unlock(&ahead->lock);
+        pthread_cond_wait(&ahead->threads.done, &ahead->threads.lock);
+    pthread_mutex_unlock(&ahead->threads.lock);
 }
 
 void pd_ahead_stop(pd_ahead **ahead)
 {
-    pd_ahead *old = *ahead;
-    if (old == NULL)
+    if (*ahead == NULL)
         return;
-    pthread_mutex_lock(&old->lock);
-    old->stops = true;
-    pthread_cond_broadcast(&old->opened);
-    pthread_mutex_unlock(&old->lock);
-    for (int i = 0; i < old->started; i++)
-        pthread_join(old->threads[i], NULL);
-    pthread_mutex_destroy(&old->lock);
-    pthread_cond_destroy(&old->opened);
-    pthread_cond_destroy(&old->completed);
-    free(old->threads);
-    free(old);
+    pd_threads_stop(&(*ahead)->threads);
+    free(*ahead);
     *ahead = NULL;
 }

@@ -7,16 +7,21 @@
 #include <stdlib.h>
 
 const pd_history_field pd_history_fields[PD_HISTORY_FIELDS] = {
-    {"learning_rate", offsetof(pd_history_row, learning_rate)},
-    {"train_loss", offsetof(pd_history_row, train_loss)},
-    {"val_loss", offsetof(pd_history_row, val_loss)},
-    {"val_auc", offsetof(pd_history_row, val_auc)},
-    {"val_accuracy", offsetof(pd_history_row, val_accuracy)},
-    {"val_sensitivity", offsetof(pd_history_row, val_sensitivity)},
-    {"val_specificity", offsetof(pd_history_row, val_specificity)},
-    {"gradient_norm", offsetof(pd_history_row, gradient_norm)},
-    {"val_stress_auc", offsetof(pd_history_row, val_stress_auc)},
+    {"learning_rate", offsetof(pd_history_row, learning_rate), true},
+    {"train_loss", offsetof(pd_history_row, train_loss), false},
+    {"val_loss", offsetof(pd_history_row, val_loss), false},
+    {"val_auc", offsetof(pd_history_row, val_auc), false},
+    {"val_accuracy", offsetof(pd_history_row, val_accuracy), false},
+    {"val_sensitivity", offsetof(pd_history_row, val_sensitivity), false},
+    {"val_specificity", offsetof(pd_history_row, val_specificity), false},
+    {"gradient_norm", offsetof(pd_history_row, gradient_norm), true},
+    {"val_stress_auc", offsetof(pd_history_row, val_stress_auc), false},
 };
+
+double pd_history_value(const pd_history_row *row, size_t offset)
+{
+    return *(const double *)(const void *)((const char *)row + offset);
+}
 
 /* A row of /history in memory. The caller closes it. With `former`, without the last member, as in
  * files of version 0.1. */

@@ -236,11 +236,6 @@ typedef struct series {
 
 enum { SERIES_MAX = 5 };
 
-static double history_value(const pd_history_row *row, const series *of)
-{
-    return *(const double *)((const char *)row + of->offset);
-}
-
 /* The range of all curves; [0, 1] without finite values. */
 static void find_range(pd_plot_axis *axis, const pd_history_row *history, int count,
                        const series *all, size_t series_count)
@@ -248,7 +243,7 @@ static void find_range(pd_plot_axis *axis, const pd_history_row *history, int co
     double low = INFINITY, high = -INFINITY;
     for (size_t s = 0; s < series_count; s++)
         for (int i = 0; i < count; i++) {
-            double value = history_value(&history[i], &all[s]);
+            double value = pd_history_value(&history[i], all[s].offset);
             if (!isfinite(value))
                 continue;
             low = fmin(low, value);
@@ -285,7 +280,8 @@ static pd_status chart_history(FILE *out, const char *title, const char *label,
     for (size_t s = 0; s < series_count; s++) {
         pd_plot_point *curve = points + s * (size_t)count;
         for (int i = 0; i < count; i++)
-            curve[i] = (pd_plot_point){history[i].epoch, history_value(&history[i], &all[s])};
+            curve[i] =
+                (pd_plot_point){history[i].epoch, pd_history_value(&history[i], all[s].offset)};
         pd_plot_mark mark = {PD_PLOT_LINE, all[s].colour, curve, (size_t)count};
         marks[mark_count++] = mark;
         /* With few epochs, dots also show values that no line joins. */

@@ -49,15 +49,17 @@ pd_status pd_run_files_write_history(const pd_run_files *files, const pd_train_s
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)
         return pd_fail("out of memory: cannot write %s", files->history);
-    fprintf(out, "epoch,learning_rate,train_loss,val_loss,val_auc,val_accuracy,val_sensitivity,"
-                 "val_specificity,gradient_norm,val_stress_auc\n");
+    fprintf(out, "epoch");
+    for (int f = 0; f < PD_HISTORY_FIELDS; f++)
+        fprintf(out, ",%s", pd_history_fields[f].name);
     for (int i = 0; i < state->history_count; i++) {
-        const pd_history_row *row = &state->history[i];
-        fprintf(out, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f,%.6g,%.6f\n", row->epoch,
-                row->learning_rate, row->train_loss, row->val_loss, row->val_auc, row->val_accuracy,
-                row->val_sensitivity, row->val_specificity, row->gradient_norm,
-                row->val_stress_auc);
+        fprintf(out, "\n%d", state->history[i].epoch);
+        for (int f = 0; f < PD_HISTORY_FIELDS; f++) {
+            double value = pd_history_value(&state->history[i], pd_history_fields[f].offset);
+            fprintf(out, pd_history_fields[f].significant ? ",%.6g" : ",%.6f", value);
+        }
     }
+    fprintf(out, "\n");
     fclose(out);
     pd_status status = pd_file_write(files->history, text, size);
     free(text);

@@ -17,12 +17,16 @@ typedef struct pd_history_row {
 /* The numbers of a row by the names of /history and of history.csv; each is a double. */
 typedef struct pd_history_field {
     const char *name;
-    size_t offset; /* in pd_history_row */
+    size_t offset;    /* in pd_history_row */
+    bool significant; /* history.csv has six significant digits of it, else six decimals */
 } pd_history_field;
 
 enum { PD_HISTORY_FIELDS = 9 };
 
 extern const pd_history_field pd_history_fields[PD_HISTORY_FIELDS];
+
+/* The number of a row at this offset. */
+double pd_history_value(const pd_history_row *row, size_t offset);
 
 typedef struct pd_train_state {
     int64_t epoch;      /* epochs completed */
