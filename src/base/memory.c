@@ -25,6 +25,8 @@ pd_status pd_alloc(void *out, size_t count, size_t size)
     bool large = bytes >= LARGE && bytes <= SIZE_MAX - HUGE_PAGE;
     block = large ? aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE)
                   : aligned_alloc(ALIGNMENT, bytes);
+    if (block == NULL && bytes < 1 << 20)
+        return pd_fail("out of memory: cannot get %zu bytes", bytes);
     if (block == NULL)
         return pd_fail("out of memory: cannot get %.1f MiB", (double)bytes / 1048576.0);
     /* Kernels read many rows at the same time, each on another page: huge pages avoid TLB misses. A

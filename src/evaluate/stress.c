@@ -54,7 +54,9 @@ static pd_status run_row(pd_stress_test *test, pd_stress_row *row, int change)
     snprintf(label, sizeof label, "stress test %d/%d", change + 2, PD_STRESS_ROWS);
     const pd_scoring scoring = {.label = label, .change = change};
     pd_status status = pd_mean_scorer_run(test->scorer, &scoring, &scores, &count);
-    if (status == PD_OK && pd_comm_rank(test->comm) == 0)
+    if (status != PD_OK)
+        return status; /* agreed on, and its message names the rank */
+    if (pd_comm_rank(test->comm) == 0)
         status = judge(test, row, scores, count);
     free(scores);
     return pd_comm_agree(test->comm, status);

@@ -3,6 +3,7 @@
 #include "event.pb-c.h"
 #include "event_file_internal.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/io/file.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -97,16 +98,17 @@ static pd_status append(const char *path, Tensorboard__Event *event)
         goto cleanup;
     }
     PD_TRY(make_record(&record, &size, event));
-    errno = 0;
-    if (write(file, record, size) != (ssize_t)size) {
-        status = pd_fail("%s: cannot write: %s", path, strerror(errno == 0 ? ENOSPC : errno));
+    int problem = pd_file_write_all(file, record, size);
+    if (problem != 0) {
+        status = pd_fail("%s: cannot write: %s", path, strerror(problem));
         if (ftruncate(file, before.st_size) != 0)
             pd_error_prefix(status, "left with a record cut short");
     }
 cleanup:
     free(record);
-    if (file >= 0)
-        close(file);
+    /* Network file systems report a full disk at close. */
+    if (file >= 0 && close(file) != 0 && status == PD_OK)
+        status = pd_fail("%s: cannot write: %s", path, strerror(errno));
     return status;
 }
 

@@ -307,7 +307,7 @@ static int keep(const char *path, const char *second, const char *kept)
     unlink(second); /* left by a killed process with the same id */
     if (link(path, second) == 0 || errno == ENOENT)
         return 0;
-    return rename(path, kept);
+    return rename(path, kept) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 /* pd_file_commit, or with `kept` pd_file_replace. */
@@ -355,16 +355,16 @@ pd_status pd_file_commit(const char *temporary, const char *path)
     return commit(temporary, path, NULL);
 }
 
-/* Returns 0, or the errno of the failure. */
-static int write_all(int file, const unsigned char *bytes, size_t size)
+int pd_file_write_all(int file, const void *bytes, size_t size)
 {
+    const unsigned char *at = bytes;
     while (size > 0) {
-        ssize_t put = write(file, bytes, size);
+        ssize_t put = write(file, at, size);
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
             return errno;
-        bytes += put;
+        at += put;
         size -= (size_t)put;
     }
     return 0;
@@ -379,7 +379,7 @@ pd_status pd_file_write(const char *path, const void *bytes, size_t size)
 static pd_status fill(const char *temporary, const char *path, const void *bytes, size_t size)
 {
     int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int problem = file < 0 ? errno : write_all(file, bytes, size);
+    int problem = file < 0 ? errno : pd_file_write_all(file, bytes, size);
     /* Network file systems report a full disk at close. */
     if (file >= 0 && close(file) != 0 && problem == 0)
         problem = errno;

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define TIME_HEADER "seconds,images\n"
 
@@ -40,6 +41,15 @@ void pd_run_files_free(pd_run_files *files)
 bool pd_run_files_exist(const pd_run_files *files)
 {
     return pd_file_exists(files->last) || pd_file_exists(files->previous);
+}
+
+void pd_run_files_discard(const pd_run_files *files)
+{
+    if (pd_run_files_exist(files) || pd_file_exists(files->best))
+        return;
+    unlink(files->history);
+    unlink(files->time);
+    unlink(files->events);
 }
 
 pd_status pd_run_files_write_history(const pd_run_files *files, const pd_train_state *state)

@@ -19,6 +19,10 @@ void pd_run_files_free(pd_run_files *files);
 /* Whether the folder holds a run. last.h5 alone may be missing; see pd_file_replace. */
 bool pd_run_files_exist(const pd_run_files *files);
 
+/* After a failure: removes what describes a run, except status.csv, if the folder has no
+ * checkpoint. */
+void pd_run_files_discard(const pd_run_files *files);
+
 /* Writes history.csv: a row per epoch. */
 pd_status pd_run_files_write_history(const pd_run_files *files, const pd_train_state *state);
 

@@ -181,7 +181,7 @@ cleanup:
 }
 
 /* Locks the run's folder on rank 0, if it exists, then fails if it holds a run but may not. */
-static pd_status claim_folder(const pd_trainer *trainer, bool may_hold_run)
+static pd_status claim_folder(pd_trainer *trainer, bool may_hold_run)
 {
     pd_status status = PD_OK;
     const char *folder = trainer->files.folder;
@@ -194,6 +194,7 @@ static pd_status claim_folder(const pd_trainer *trainer, bool may_hold_run)
                          "folder with --run",
                          folder);
     }
+    trainer->claimed = status == PD_OK && pd_file_exists(folder);
 cleanup:
     return status;
 }

@@ -345,6 +345,8 @@ pd_status pd_train(const pd_run_options *options, pd_train_result *result)
     result->images_per_second =
         trainer.images_seen == 0 ? (double)NAN : (double)trainer.images_seen / trainer.seconds;
 cleanup:
+    if (status == PD_FAILED && trainer.claimed && pd_comm_rank(trainer.comm) == 0)
+        pd_run_files_discard(&trainer.files);
     pd_live_end(&trainer, status);
     pd_trainer_release(&trainer);
     return status;

@@ -32,6 +32,7 @@ typedef struct pd_trainer {
     int former_epochs; /* the number of epochs of the run so far, if it differs; else 0 */
     char *job_text;
     pd_run_files files;
+    bool claimed; /* this process owns the folder */
 
     pd_dataset *dataset;
     pd_step step;      /* network, optimiser, and the buffers of one step */

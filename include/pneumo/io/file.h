@@ -44,6 +44,10 @@ void pd_file_discard(const char *temporary);
  * longer exists, and those of other hosts that are an hour old. */
 pd_status pd_file_commit(const char *temporary, const char *path);
 
+/* Writes all the bytes to an open file, in several calls if one writes only some of them. Returns
+ * 0, or the errno of the failure. */
+int pd_file_write_all(int file, const void *bytes, size_t size);
+
 /* Writes the bytes to `path` atomically, through a temporary file. */
 pd_status pd_file_write(const char *path, const void *bytes, size_t size);
 
