@@ -1,4 +1,4 @@
-# Sourced by test_deaths.sh and by tests/bench/deaths.sh: runs of three ranks of which one is
+# Sourced by test_deaths.sh, test_faults.sh and tests/bench: runs of three ranks of which one is
 # lost or cannot continue. Source common.sh first; the working folder must hold data.h5 and small.ini.
 
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
@@ -21,26 +21,30 @@ begin() {
     launcher=$!
 }
 
-# Waits up to a minute for the launcher; sets `code`, and `took` to the milliseconds since `since`.
+# Waits up to $1 seconds for the launcher, then a few for all ranks, and kills what is left. Sets `code`,
+# `took` to the milliseconds since `since`, and `hung` to 1 or 0.
+await() {
+    local until=$(($(milliseconds) + 1000 * $1))
+    code=0 hung=0
+    { # bash reports killed processes
+        while kill -0 "$launcher" && (($(milliseconds) < until)); do
+            sleep 0.02
+        done
+        ! kill -0 "$launcher" || { hung=1 && kill -9 $(ours) "$launcher"; } || true
+        wait "$launcher" || code=$?
+        until=$(($(milliseconds) + 5000))
+        while [[ -n $(ours) ]] && (($(milliseconds) < until)); do
+            sleep 0.1
+        done
+        took=$(($(milliseconds) - since))
+        [[ -z $(ours) ]] || { hung=1 && kill -9 $(ours); } || true
+    } 2>/dev/null
+}
+
+# Waits up to a minute for the launcher and all ranks.
 finish() {
-    local t
-    for ((t = 0; t < 600; t++)); do
-        kill -0 "$launcher" 2>/dev/null || break
-        sleep 0.1
-    done
-    if kill -0 "$launcher" 2>/dev/null; then
-        kill -9 $(ours) "$launcher" 2>/dev/null || true
-        wait "$launcher" || true
-        fail "the launcher did not end: $(cat log)"
-    fi
-    code=0
-    wait "$launcher" || code=$?
-    took=$(($(milliseconds) - since))
-    for ((t = 0; t < 50; t++)); do
-        [[ -n $(ours) ]] || break
-        sleep 0.1
-    done
-    [[ -z $(ours) ]] || fail "processes live on: $(ours)"
+    await 60
+    ((!hung)) || fail "the launcher or a rank did not end: $(cat log)"
 }
 
 # Waits until the run at $1 has saved $2 epochs.
