@@ -4,7 +4,6 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/train/setup.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +19,6 @@ struct pd_classifier {
 
 static pd_status check_decision(const pd_decision *decision, const char *path)
 {
-    if (!(decision->temperature > 0) || !isfinite(decision->temperature))
-        return pd_fail("%s: '/decision/temperature' is %g, which is not a positive number; use "
-                       "another checkpoint",
-                       path, decision->temperature);
     if (decision->views < 1 || decision->views > PD_VIEWS_MAX)
         return pd_fail("%s: '/decision/views' is %d, expected 1 to %d; use another "
                        "checkpoint",
@@ -58,7 +53,11 @@ static pd_status prepare(pd_classifier *classifier, pd_classifier_member *member
     inference->task = &pd_tasks[member->job.task];
     inference->threads = classifier->threads;
     inference->views = checkpoint->decision.views;
-    PD_TRY(pd_setup_checkpoint(&inference->network, &inference->input, &member->job, checkpoint));
+    status = pd_setup_checkpoint(&inference->network, &inference->input, &member->job, checkpoint);
+    if (status != PD_OK) {
+        pd_error_prefix(status, "%s", member->name);
+        goto cleanup;
+    }
     snprintf(member->job.model.name, sizeof member->job.model.name, "%s", checkpoint->model);
     pd_plan plan = {.lanes = 1,
                     .lane_samples =

@@ -18,6 +18,7 @@
 #include "train_state_internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,11 @@ static pd_status get_state(const pd_hdf5 *file, pd_checkpoint *checkpoint)
     checkpoint->state.finished = finished != 0;
     if (state->epoch < 0 || state->step < 0 || state->epoch_step < 0 || state->lanes < 0)
         status = pd_hdf5_fail_read(file, "its epoch, step or lanes are negative");
+    else if (state->best_epoch < 0 || state->best_epoch > state->epoch)
+        status = pd_hdf5_fail_read(file, "its best epoch is %lld, but it has %lld epochs",
+                                   (long long)state->best_epoch, (long long)state->epoch);
+    else if (!isfinite(checkpoint->pixel_mean) || !isfinite(checkpoint->pixel_deviation))
+        status = pd_hdf5_fail_read(file, "its pixel mean or deviation is not finite");
 
 cleanup:
     return status;

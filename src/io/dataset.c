@@ -277,6 +277,11 @@ static pd_status read_info(const pd_hdf5 *file, pd_dataset_info *info)
     if (!(info->mean >= 0 && info->mean <= 255 && info->deviation >= 0 && info->deviation <= 255))
         status = pd_hdf5_fail_read(file, "mean %g or deviation %g is out of range", info->mean,
                                    info->deviation);
+    else if (info->duplicates < 0 || info->unknown_patients < -1)
+        status = pd_hdf5_fail_read(file,
+                                   "its number of duplicates, %lld, or of images of unknown "
+                                   "patients, %lld, is negative",
+                                   (long long)info->duplicates, (long long)info->unknown_patients);
 
 cleanup:
     return status;

@@ -3,6 +3,8 @@
 #include "field.h"
 #include "hdf5_attribute.h"
 
+#include <math.h>
+
 static const pd_field fields[] = {
     PD_FIELD(pd_decision, threshold, "threshold", REAL),
     PD_FIELD(pd_decision, target_sensitivity, "target_sensitivity", REAL),
@@ -41,12 +43,39 @@ static pd_status get_views(const pd_hdf5 *file, int *views)
     return status;
 }
 
+/* What every reader of a decision relies on. A threshold above all scores can be just above 1. */
+static pd_status check(const pd_hdf5 *file, const pd_decision *decision, int64_t test_looks)
+{
+    const double most = nextafter(1, 2), threshold = decision->threshold;
+    if (!(threshold >= 0 && threshold <= most))
+        return pd_hdf5_fail_read(file, "'/decision/threshold' is %g, which is no probability",
+                                 threshold);
+    if (!(decision->refer_low >= 0 && decision->refer_low <= threshold &&
+          decision->refer_high >= threshold && decision->refer_high <= most))
+        return pd_hdf5_fail_read(file,
+                                 "'/decision' has a band of doubt from %g to %g around the "
+                                 "threshold %g, which is impossible",
+                                 decision->refer_low, decision->refer_high, threshold);
+    if (!(decision->target_sensitivity >= 0 && decision->target_sensitivity <= 1))
+        return pd_hdf5_fail_read(file, "'/decision/target_sensitivity' is %g, not from 0 to 1",
+                                 decision->target_sensitivity);
+    if (!(decision->temperature > 0) || !isfinite(decision->temperature))
+        return pd_hdf5_fail_read(file,
+                                 "'/decision/temperature' is %g, which is not a positive number",
+                                 decision->temperature);
+    if (decision->views < 1 || test_looks < 0)
+        return pd_hdf5_fail_read(file, "'/decision' has %d views and %lld looks at the test fold",
+                                 decision->views, (long long)test_looks);
+    return PD_OK;
+}
+
 pd_status pd_decision_get(const pd_hdf5 *file, pd_decision *decision, int64_t *test_looks)
 {
     pd_status status = PD_OK;
     PD_TRY(pd_fields_get(file, "/decision", fields, FIELDS, decision));
     PD_TRY(pd_hdf5_get_number(file, "/decision", "test_looks", H5T_NATIVE_INT64, test_looks));
     PD_TRY(get_views(file, &decision->views));
+    status = check(file, decision, *test_looks);
 
 cleanup:
     return status;

@@ -7,6 +7,7 @@
 #include "checkpoint_internal.h"
 #include "decision_internal.h"
 #include "hdf5_attribute.h"
+#include "hdf5_copy.h"
 #include "hdf5_format.h"
 #include "keras.h"
 
@@ -133,13 +134,6 @@ cleanup:
 
 /* --- Loading. A member is copied to a file in memory and read as a checkpoint. --- */
 
-/* Copies one object of a member's group to the file *to (H5L_iterate_t). */
-static herr_t copy_object(hid_t group, const char *name, const H5L_info_t *about, void *to)
-{
-    (void)about;
-    return H5Ocopy(group, name, *(hid_t *)to, name, H5P_DEFAULT, H5P_DEFAULT);
-}
-
 /* Copies the group `object` to a file in memory. */
 static pd_status extract(pd_hdf5 *out, pd_hdf5_image *image, const pd_hdf5 *file,
                          const char *object, const char *name)
@@ -157,9 +151,7 @@ static pd_status extract(pd_hdf5 *out, pd_hdf5_image *image, const pd_hdf5 *file
         PD_TRY(pd_keras_put_config(out, config));
     out->remedy = file->remedy;
     out->size = file->size;
-    if (H5Literate_by_name(file->id, object, H5_INDEX_NAME, H5_ITER_INC, NULL, copy_object,
-                           &out->id, H5P_DEFAULT) < 0)
-        status = pd_hdf5_fail_read(file, "'%s' is damaged", object);
+    status = pd_hdf5_copy_group(out, file, object);
 
 cleanup:
     free(config);

@@ -25,6 +25,16 @@ void pd_hdf5_start(void)
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+herr_t pd_hdf5_visit(hid_t file, const char *object, H5O_iterate_t visit, void *context)
+{
+#if H5_VERSION_GE(1, 12, 0)
+    return H5Ovisit_by_name(file, object, H5_INDEX_NAME, H5_ITER_INC, visit, context,
+                            H5O_INFO_BASIC, H5P_DEFAULT);
+#else
+    return H5Ovisit_by_name(file, object, H5_INDEX_NAME, H5_ITER_INC, visit, context, H5P_DEFAULT);
+#endif
+}
+
 herr_t pd_hdf5_close(hid_t *id)
 {
     herr_t result = 0;

@@ -52,6 +52,10 @@ pd_status pd_hdf5_create_with(pd_hdf5 *out, const char *path, const char *actual
 /* Creates a group. The caller closes *out; with out NULL the group is closed. */
 pd_status pd_hdf5_put_group(hid_t *out, const pd_hdf5 *file, hid_t parent, const char *name);
 
+/* Calls `visit` for `object` and every object below it, once each, by their names relative to it;
+ * negative if a call is, or on damage. */
+herr_t pd_hdf5_visit(hid_t file, const char *object, H5O_iterate_t visit, void *context);
+
 /* Closes an object of any kind and sets *id to H5I_INVALID_HID; does nothing for H5I_INVALID_HID.
  * Returns a negative value on failure, which matters only for objects that were written to. */
 herr_t pd_hdf5_close(hid_t *id);

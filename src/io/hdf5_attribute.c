@@ -85,17 +85,47 @@ bool pd_hdf5_has_attribute(const pd_hdf5 *file, const char *object, const char *
     return H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) > 0;
 }
 
+/* Reads an integer as HDF5 would, which turns what does not fit into the nearest value; *fits says
+ * whether it did. */
+static herr_t read_integer(hid_t attribute, hid_t stored, hid_t type, void *value, bool *fits)
+{
+    const bool is_signed = H5Tget_sign(stored) == H5T_SGN_2;
+    unsigned char wide[sizeof(int64_t)], again[sizeof(int64_t)];
+    const hid_t widest = is_signed ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64;
+    herr_t result = H5Aread(attribute, widest, wide);
+    *fits = false;
+    if (result < 0 || H5Tget_size(stored) > sizeof wide)
+        return result;
+    memcpy(again, wide, sizeof wide);
+    result = H5Tconvert(widest, type, 1, again, NULL, H5P_DEFAULT);
+    memcpy(value, again, H5Tget_size(type));
+    if (result >= 0)
+        result = H5Tconvert(type, widest, 1, again, NULL, H5P_DEFAULT);
+    *fits = memcmp(again, wide, sizeof wide) == 0;
+    return result;
+}
+
+static herr_t read_number(hid_t attribute, hid_t stored, hid_t type, void *value, bool *fits)
+{
+    *fits = true;
+    return H5Tget_class(type) == H5T_INTEGER ? read_integer(attribute, stored, type, value, fits)
+                                             : H5Aread(attribute, type, value);
+}
+
 pd_status pd_hdf5_get_number(const pd_hdf5 *file, const char *object, const char *name, hid_t type,
                              void *value)
 {
     pd_status status = PD_OK;
     hid_t attribute, stored;
     hsize_t count = 0;
+    bool fits;
     PD_TRY(open_attribute(&attribute, &stored, &count, file, object, name, 0));
     if (count != 1 || H5Tget_class(stored) != H5Tget_class(type))
         status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' has the wrong type", name, object);
-    else if (H5Aread(attribute, type, value) < 0)
+    else if (read_number(attribute, stored, type, value, &fits) < 0)
         status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is damaged", name, object);
+    else if (!fits)
+        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is out of range", name, object);
 
 cleanup:
     pd_hdf5_close(&stored);
@@ -292,6 +322,8 @@ pd_status pd_hdf5_get_foreign_texts(const pd_hdf5 *file, const char *object, con
     PD_TRY(open_attribute(&attribute, &stored, &items, file, object, name, rank));
     if (items > 0 && H5Tget_class(stored) != H5T_STRING)
         status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is not text", name, object);
+    else if (items == 0 && rank == 0) /* a null dataspace, h5py's Empty */
+        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is empty", name, object);
     else if (items == 0)
         status = pd_hdf5_alloc_texts(out, 0, 0);
     else if (pd_hdf5_is_fixed_text(stored))

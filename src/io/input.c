@@ -99,6 +99,15 @@ static pd_status get_side(int *out, const pd_hdf5 *file, const char *name, int64
     return PD_OK;
 }
 
+/* Images are divided by the deviation. */
+static pd_status check_scaling(const pd_hdf5 *file, float mean, float deviation)
+{
+    if (isfinite(mean) && isfinite(deviation) && deviation != 0)
+        return PD_OK;
+    return pd_hdf5_fail_read(file, "'/input' has an impossible scaling: (grey - %g) / %g",
+                             (double)mean, (double)deviation);
+}
+
 static pd_status get_channels(const pd_hdf5 *file, pd_input *input)
 {
     channel_record found = {0};
@@ -107,10 +116,9 @@ static pd_status get_channels(const pd_hdf5 *file, pd_input *input)
                                  PD_INPUT_CHANNELS);
     pd_status status = pd_fields_get(file, "/input", channel_fields, 2 * input->channels, &found);
     for (int c = 0; c < input->channels && status == PD_OK; c++) {
-        if (!isfinite(found.means[c]) || !isfinite(found.deviations[c]) || found.deviations[c] == 0)
-            status = pd_hdf5_fail_read(file, "'/input' has an impossible scaling");
         input->means[c] = (float)found.means[c];
         input->deviations[c] = (float)found.deviations[c];
+        status = check_scaling(file, input->means[c], input->deviations[c]);
     }
     return status;
 }
@@ -135,6 +143,8 @@ pd_status pd_input_get(const pd_hdf5 *file, pd_input *input)
     PD_TRY(get_side(&input->width, file, "packed_width", found.packed_width));
     PD_TRY(get_side(&input->size, file, "size", found.size));
     PD_TRY(get_side(&input->channels, file, "channels", found.channels));
+    if (input->scaling == PD_GREY_FOLD)
+        status = check_scaling(file, input->mean, input->deviation);
     if (input->scaling == PD_GREY_FIXED)
         status = get_channels(file, input);
 

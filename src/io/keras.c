@@ -197,11 +197,22 @@ cleanup:
     return status;
 }
 
+/* The arrays that there is room for once there are `count`: a power of 2. */
+static size_t room_for(int64_t count)
+{
+    size_t room = 1;
+    while (room < (size_t)count)
+        room *= 2;
+    return room;
+}
+
 /* Makes room for `more` arrays behind (*arrays)[count]. */
 static pd_status grow(pd_array **arrays, int count, int64_t more)
 {
     pd_array *grown = NULL;
-    pd_status status = pd_alloc(&grown, (size_t)(count + more), sizeof *grown);
+    if (*arrays != NULL && room_for(count + more) == room_for(count))
+        return PD_OK;
+    pd_status status = pd_alloc(&grown, room_for(count + more), sizeof *grown);
     if (status != PD_OK)
         return status;
     if (count > 0)

@@ -3,6 +3,7 @@
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
+#include "pneumo/train/setup.h"
 #include "snapshot.h"
 
 #include <stdio.h>
@@ -115,7 +116,8 @@ static pd_status check_job(pd_trainer *trainer)
             path, (long long)state->epoch, state->epoch_step > 0 ? " and a part of the next" : "",
             wanted, (long long)state->epoch + (state->epoch_step > 0));
     trainer->former_epochs = epochs == wanted ? 0 : epochs;
-    return PD_OK;
+    status = pd_setup_check(trainer->job, loaded);
+    return status == PD_OK ? PD_OK : pd_error_prefix(status, "%s", path);
 }
 
 static pd_status check_counters(const pd_trainer *trainer)

@@ -97,8 +97,8 @@ static pd_status build_imported(pd_network **network, pd_input *input, const pd_
     return status;
 }
 
-pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_job *job,
-                              const pd_checkpoint *checkpoint)
+static pd_status build(pd_network **network, pd_input *input, const pd_job *job,
+                       const pd_checkpoint *checkpoint)
 {
     const pd_dataset_info info = {.height = (int)checkpoint->image_height,
                                   .width = (int)checkpoint->image_width,
@@ -114,6 +114,71 @@ pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_jo
         return pd_fail("'/input' and the job differ in size or channels");
     *input = checkpoint->input; /* the scaling can be that of model.weights */
     return PD_OK;
+}
+
+/* Finds the weights of a layer's parameter. */
+static pd_status find_weights(const pd_array **out, const pd_checkpoint *checkpoint,
+                              const pd_layer *layer, const pd_param *param)
+{
+    const pd_array *array = pd_array_find(
+        checkpoint->arrays.weights, checkpoint->arrays.weight_count, layer->name, param->name);
+    if (array == NULL)
+        return pd_fail("it has no weights '%s/%s': it is a checkpoint of another model",
+                       layer->name, param->name);
+    bool same = array->rank == param->rank;
+    for (int i = 0; same && i < param->rank; i++)
+        same = array->dims[i] == param->dims[i];
+    if (!same)
+        return pd_fail(
+            "its weights '%s/%s' have another shape: it is a checkpoint of another model",
+            layer->name, param->name);
+    *out = array;
+    return PD_OK;
+}
+
+/* Fails unless the checkpoint has the weights of this network, which is measured, and no others. */
+static pd_status check_weights(const pd_network *network, const pd_checkpoint *checkpoint)
+{
+    const pd_array *array = NULL;
+    int count = 0, layers = pd_network_layer_count(network);
+    for (int i = 0; i < layers; i++)
+        count += pd_network_layer(network, i)->param_count;
+    if (checkpoint->arrays.weight_count != count)
+        return pd_fail("it has %d weight arrays where the model has %d: it is a checkpoint of "
+                       "another model",
+                       checkpoint->arrays.weight_count, count);
+    for (int i = 0; i < layers; i++) {
+        const pd_layer *layer = pd_network_layer(network, i);
+        for (int j = 0; j < layer->param_count; j++) {
+            pd_status status = find_weights(&array, checkpoint, layer, &layer->params[j]);
+            if (status != PD_OK)
+                return status;
+        }
+    }
+    return PD_OK;
+}
+
+pd_status pd_setup_check(const pd_job *job, const pd_checkpoint *checkpoint)
+{
+    pd_status status = PD_OK;
+    pd_network *network = NULL;
+    pd_input input;
+    size_t bytes;
+    const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 1};
+    PD_TRY(build(&network, &input, job, checkpoint));
+    PD_TRY(pd_network_measure(network, &plan, 0, &bytes));
+    status = check_weights(network, checkpoint);
+cleanup:
+    pd_network_destroy(&network);
+    return status;
+}
+
+pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_job *job,
+                              const pd_checkpoint *checkpoint)
+{
+    *network = NULL;
+    pd_status status = pd_setup_check(job, checkpoint);
+    return status == PD_OK ? build(network, input, job, checkpoint) : status;
 }
 
 char *pd_setup_frozen(char text[PD_SETUP_FROZEN], const pd_network *network)
@@ -165,22 +230,11 @@ size_t pd_setup_bucket(const pd_job *job, int ranks)
 
 static pd_status load_tensor(const pd_tensor *tensor, const pd_checkpoint *checkpoint)
 {
-    const char *layer = tensor->layer->name;
-    const pd_param *param = tensor->param;
-    const pd_array *array = pd_array_find(checkpoint->arrays.weights,
-                                          checkpoint->arrays.weight_count, layer, param->name);
-    if (array == NULL)
-        return pd_fail("it has no weights '%s/%s': it is a checkpoint of another model", layer,
-                       param->name);
-    bool same = array->rank == param->rank;
-    for (int i = 0; same && i < param->rank; i++)
-        same = array->dims[i] == param->dims[i];
-    if (!same)
-        return pd_fail(
-            "its weights '%s/%s' have another shape: it is a checkpoint of another model", layer,
-            param->name);
-    memcpy(param->value, array->data, tensor->size * sizeof(float));
-    return PD_OK;
+    const pd_array *array = NULL;
+    pd_status status = find_weights(&array, checkpoint, tensor->layer, tensor->param);
+    if (status == PD_OK)
+        memcpy(tensor->param->value, array->data, tensor->size * sizeof(float));
+    return status;
 }
 
 pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkpoint)

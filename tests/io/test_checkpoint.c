@@ -667,6 +667,86 @@ static void bright_mean_image(hid_t file)
 {
     put_mean_image(file, PD_PROFILE_GRID, 256);
 }
+static void put_number(hid_t file, const char *group, const char *name, hid_t type, double value)
+{
+    hid_t object = H5Oopen(file, group, H5P_DEFAULT), space = H5Screate(H5S_SCALAR);
+    H5Adelete(object, name);
+    hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, H5T_NATIVE_DOUBLE, &value) >= 0);
+    H5Aclose(attribute);
+    H5Sclose(space);
+    H5Oclose(object);
+}
+static void threshold_above_one(hid_t file)
+{
+    put_number(file, "decision", "threshold", H5T_NATIVE_DOUBLE, 1.5);
+}
+static void threshold_that_is_nan(hid_t file)
+{
+    put_number(file, "decision", "threshold", H5T_NATIVE_DOUBLE, (double)NAN);
+}
+static void band_above_threshold(hid_t file)
+{
+    put_number(file, "decision", "refer_low", H5T_NATIVE_DOUBLE, 0.75);
+}
+static void band_without_end(hid_t file)
+{
+    put_number(file, "decision", "refer_high", H5T_NATIVE_DOUBLE, (double)INFINITY);
+}
+static void target_below_zero(hid_t file)
+{
+    put_number(file, "decision", "target_sensitivity", H5T_NATIVE_DOUBLE, -0.5);
+}
+static void no_temperature(hid_t file)
+{
+    put_number(file, "decision", "temperature", H5T_NATIVE_DOUBLE, 0);
+}
+static void no_views(hid_t file)
+{
+    put_number(file, "decision", "views", H5T_NATIVE_INT64, 0);
+}
+static void negative_looks(hid_t file)
+{
+    put_number(file, "decision", "test_looks", H5T_NATIVE_INT64, -1);
+}
+/* HDF5 reads the nearest number that fits. */
+static void views_of_33_bits(hid_t file)
+{
+    put_number(file, "decision", "views", H5T_NATIVE_INT64, 4294967298.0);
+}
+static void negative_seed(hid_t file)
+{
+    put_number(file, "state", "seed", H5T_NATIVE_INT64, -1);
+}
+static void epoch_of_64_bits(hid_t file)
+{
+    put_number(file, "state", "epoch", H5T_STD_U64LE, 9.5e18);
+}
+static void best_epoch_to_come(hid_t file)
+{
+    put_number(file, "state", "best_epoch", H5T_NATIVE_INT64, 3);
+}
+static void mean_without_end(hid_t file)
+{
+    put_number(file, "state", "pixel_mean", H5T_NATIVE_DOUBLE, (double)INFINITY);
+}
+static void no_deviation(hid_t file)
+{
+    put_input_text(file, "scaling", "fold");
+    put_number(file, "input", "deviation", H5T_NATIVE_DOUBLE, 0);
+}
+/* As a float it is 0. */
+static void deviation_below_floats(hid_t file)
+{
+    put_input_text(file, "scaling", "fixed");
+    for (int i = 1; i <= 3; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "mean_%d", i);
+        put_number(file, "input", name, H5T_NATIVE_DOUBLE, 0);
+        snprintf(name, sizeof name, "deviation_%d", i);
+        put_number(file, "input", name, H5T_NATIVE_DOUBLE, 1e-300);
+    }
+}
 static void history_of_numbers(hid_t file)
 {
     hsize_t dims[1] = {3};
@@ -710,6 +790,21 @@ static void test_wrong_content(void **state)
         {wide_mean_image, "'/profile/mean_image' has the wrong shape"},
         {bright_mean_image, "'/profile/mean_image' contains 256, which is not a grey value"},
         {history_of_numbers, "array '/history' has the wrong type"},
+        {threshold_above_one, "'/decision/threshold' is 1.5, which is no probability; use"},
+        {threshold_that_is_nan, "'/decision/threshold' is nan, which is no probability; use"},
+        {band_above_threshold, "'/decision' has a band of doubt from 0.75 to 0.875"},
+        {band_without_end, "'/decision' has a band of doubt from 0.125 to inf"},
+        {target_below_zero, "'/decision/target_sensitivity' is -0.5, not from 0 to 1"},
+        {no_temperature, "'/decision/temperature' is 0, which is not a positive number"},
+        {no_views, "'/decision' has 0 views"},
+        {negative_looks, "-1 looks at the test fold"},
+        {views_of_33_bits, "attribute 'views' of '/decision' is out of range"},
+        {negative_seed, "attribute 'seed' of '/state' is out of range"},
+        {epoch_of_64_bits, "attribute 'epoch' of '/state' is out of range"},
+        {best_epoch_to_come, "its best epoch is 3, but it has 2 epochs"},
+        {mean_without_end, "its pixel mean or deviation is not finite"},
+        {no_deviation, "'/input' has an impossible scaling: (grey - 120.25) / 0"},
+        {deviation_below_floats, "'/input' has an impossible scaling: (grey - 0) / 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pd_checkpoint *found;

@@ -527,6 +527,25 @@ static void images_elsewhere(hid_t file)
     H5Ldelete(file, "images", H5P_DEFAULT);
     H5Lcreate_external("a.h5", "/images", file, "images", H5P_DEFAULT, H5P_DEFAULT);
 }
+static void negative_duplicates(hid_t file)
+{
+    set_number(file, "duplicates", -1);
+}
+static void negative_unknown_patients(hid_t file)
+{
+    set_number(file, "unknown_patients", -2);
+}
+/* HDF5 reads the nearest number that fits. */
+static void count_of_unsigned(hid_t file)
+{
+    hid_t space = H5Screate(H5S_SCALAR);
+    H5Adelete(file, "duplicates");
+    hid_t attribute =
+        H5Acreate2(file, "duplicates", H5T_STD_U64LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, H5T_NATIVE_UINT64, &(uint64_t){UINT64_MAX}) >= 0);
+    H5Aclose(attribute);
+    H5Sclose(space);
+}
 static void images_in_another_file(hid_t file)
 {
     hsize_t dims[3] = {COUNT, HEIGHT, WIDTH};
@@ -559,6 +578,9 @@ static void test_wrong_content(void **state)
         {long_digest, "attribute 'content_digest' of '/' is not a text of at most 32 bytes"},
         {wrong_count, "its class counts do not match its labels"},
         {wrong_mean, "is out of range"},
+        {negative_duplicates, "its number of duplicates, -1, or of images of unknown patients"},
+        {negative_unknown_patients, "of unknown patients, -2, is negative; pack"},
+        {count_of_unsigned, "attribute 'duplicates' of '/' is out of range; pack"},
         {no_labels, "array '/label' is missing"},
         {group_for_labels, "array '/label' is missing"},
         {labels_of_bytes, "array '/label' has the wrong type"},

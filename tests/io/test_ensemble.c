@@ -37,36 +37,39 @@ static int setup(void **state)
         for (int i = 0; i < FLOATS; i++)
             values[m][i] = (float)(i + 100 * m) / 8;
         weights[m] = (pd_array){"block1_conv1", "kernel", 4, {3, 3, 1, 4}, values[m]};
-        members[m] = (pd_checkpoint){.arrays.layer_count = 1,
-                                     .arrays.layers = layers,
-                                     .arrays.weight_count = 1,
-                                     .arrays.weights = &weights[m],
-                                     .arrays.slot_count = 1,
-                                     .arrays.slots = {{"momentum", 1, &weights[m]}},
-                                     .state.history_count = 1,
-                                     .state.history = history,
-                                     .state.epoch = 4 + m,
-                                     .state.seed = (uint64_t)m,
-                                     .model_config = "{\"class_name\": \"Functional\"}",
-                                     .has_input = true,
-                                     .input = {.height = 8, .width = 8, .size = 8, .channels = 1},
-                                     .job_name = "cnn-deep",
-                                     .model = "cnn",
-                                     .version = "1.2.3",
-                                     .data_digest = "00112233445566778899aabbccddeeff",
-                                     .has_decision = true,
-                                     .decision.threshold = 0.25 + m,
-                                     .decision.rule = "some rule",
-                                     .decision.fold = "val",
-                                     .decision.temperature = 1.5,
-                                     .decision.views = 2,
-                                     .test_looks = 2 * m,
-                                     .job = "[data]\n"};
+        members[m] = (pd_checkpoint){
+            .arrays.layer_count = 1,
+            .arrays.layers = layers,
+            .arrays.weight_count = 1,
+            .arrays.weights = &weights[m],
+            .arrays.slot_count = 1,
+            .arrays.slots = {{"momentum", 1, &weights[m]}},
+            .state.history_count = 1,
+            .state.history = history,
+            .state.epoch = 4 + m,
+            .state.seed = (uint64_t)m,
+            .model_config = "{\"class_name\": \"Functional\"}",
+            .has_input = true,
+            .input = {.height = 8, .width = 8, .deviation = 1, .size = 8, .channels = 1},
+            .job_name = "cnn-deep",
+            .model = "cnn",
+            .version = "1.2.3",
+            .data_digest = "00112233445566778899aabbccddeeff",
+            .has_decision = true,
+            .decision.threshold = 0.25 * (m + 1),
+            .decision.refer_high = 1,
+            .decision.rule = "some rule",
+            .decision.fold = "val",
+            .decision.temperature = 1.5,
+            .decision.views = 2,
+            .test_looks = 2 * m,
+            .job = "[data]\n"};
         made.members[m] = &members[m];
     }
     pd_ensemble_summarise(&made);
     made.whole.decision.threshold = 0.625;
     made.whole.decision.temperature = 0.75;
+    made.whole.decision.refer_high = 1;
     return 0;
 }
 
@@ -225,6 +228,103 @@ static void test_wrong_content(void **state)
     }
 }
 
+static void put_data(hid_t file, const char *path, hid_t type, hsize_t count, bool compressed)
+{
+    hid_t space = H5Screate_simple(1, &count, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);
+    void *items = calloc((size_t)count, H5Tget_size(type));
+    if (compressed) {
+        H5Pset_chunk(creation, 1, &count);
+        H5Pset_deflate(creation, 9);
+    }
+    hid_t data = H5Dcreate2(file, path, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    assert_true(H5Dwrite(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, items) >= 0);
+    H5Dclose(data);
+    H5Pclose(creation);
+    H5Sclose(space);
+    free(items);
+}
+/* HDF5's copy crashes on some of these. */
+static void text_of_variable_length(hid_t file)
+{
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+    hid_t object = H5Oopen(file, "members/2/state", H5P_DEFAULT);
+    const char *text = "cnn";
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Adelete(object, "model");
+    hid_t attribute = H5Acreate2(object, "model", type, space, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, type, &text) >= 0);
+    H5Aclose(attribute);
+    H5Oclose(object);
+    H5Sclose(space);
+    H5Tclose(type);
+}
+static void list_of_variable_length(hid_t file)
+{
+    hid_t type = H5Tvlen_create(H5T_STD_I32LE);
+    put_data(file, "members/2/more", type, 3, false);
+    H5Tclose(type);
+}
+static void reference(hid_t file)
+{
+    put_data(file, "members/2/more", H5T_STD_REF_OBJ, 3, false);
+}
+/* Small in the file, large when it is copied. */
+static void compressed_zeros(hid_t file)
+{
+    put_data(file, "members/2/more", H5T_STD_U8LE, 1 << 24, true);
+}
+static void one_array_many_times(hid_t file)
+{
+    char name[32];
+    put_data(file, "members/2/more", H5T_STD_U8LE, 1 << 20, false);
+    for (int i = 0; i < 40; i++) {
+        snprintf(name, sizeof name, "members/2/more%d", i);
+        assert_true(H5Lcreate_hard(file, "members/2/more", file, name, H5P_DEFAULT, H5P_DEFAULT) >=
+                    0);
+    }
+}
+static void stored_type(hid_t file)
+{
+    hid_t type = H5Tcopy(H5T_STD_I32LE);
+    H5Tcommit2(file, "members/2/more", type, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Tclose(type);
+}
+static void group_in_itself(hid_t file)
+{
+    H5Lcreate_hard(file, "members/2", file, "members/2/state/more", H5P_DEFAULT, H5P_DEFAULT);
+}
+
+static void test_foreign_members(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*change)(hid_t);
+        const char *part; /* of the message; NULL: it is harmless */
+    } cases[] = {
+        {text_of_variable_length, "attribute 'model' in '/members/2' has the wrong type; create"},
+        {list_of_variable_length, "array '/members/2/more' has the wrong type; create"},
+        {reference, "array '/members/2/more' has the wrong type; create"},
+        {compressed_zeros, "array '/members/2/more' is incomplete; create"},
+        {one_array_many_times, "'/members/2' names more arrays than the file holds; create"},
+        {stored_type, "'/members/2/more' is neither a group nor an array; create"},
+        {group_in_itself, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_ensemble *found;
+        assert_int_equal(pd_ensemble_save(PATH, &made), PD_OK);
+        hid_t file = H5Fopen(PATH, H5F_ACC_RDWR, H5P_DEFAULT);
+        cases[i].change(file);
+        assert_true(H5Fclose(file) >= 0);
+        assert_int_equal(pd_ensemble_load(&found, PATH), cases[i].part == NULL ? PD_OK : PD_FAILED);
+        if (cases[i].part != NULL) {
+            assert_message("io-ensemble/average.h5: ");
+            assert_message(cases[i].part);
+        }
+        pd_ensemble_destroy(&found);
+        assert_no_handles();
+    }
+}
+
 static void test_full_disk_changes_nothing(void **state)
 {
     (void)state;
@@ -261,6 +361,7 @@ int main(void)
         cmocka_unit_test_setup(test_checkpoint_is_one, setup),
         cmocka_unit_test_setup(test_damage, setup),
         cmocka_unit_test_setup(test_wrong_content, setup),
+        cmocka_unit_test_setup(test_foreign_members, setup),
         cmocka_unit_test_setup(test_full_disk_changes_nothing, setup),
         cmocka_unit_test_setup(test_too_many_members, setup),
     };

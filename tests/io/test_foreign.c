@@ -24,6 +24,14 @@ static void put_attribute(hid_t object, const char *name, hid_t type, int count,
     H5Sclose(space);
 }
 
+/* As h5py's Empty. */
+static void put_nothing(hid_t object, const char *name, hid_t type)
+{
+    hid_t space = H5Screate(H5S_NULL);
+    H5Aclose(H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT));
+    H5Sclose(space);
+}
+
 static void put_array(hid_t file, const char *name, hid_t type, int rank, const void *value)
 {
     const hsize_t dims[2] = {2, 2};
@@ -54,6 +62,7 @@ static int make_file(void **state)
     put_attribute(file, "pieces0", fixed_type, 2, fixed);
     put_attribute(file, "pieces1", variable_type, 1, variable);
     put_attribute(file, "number", H5T_NATIVE_INT, 0, integers);
+    put_nothing(file, "nothing", variable_type);
     put_array(file, "doubles", H5T_NATIVE_DOUBLE, 2, doubles);
     put_array(file, "scalar", H5T_NATIVE_FLOAT, 0, &scalar);
     put_array(file, "bfloat16", opaque, 2, bfloat16);
@@ -84,6 +93,8 @@ static void check_texts(const pd_foreign *file)
     assert_string_equal(texts[1], "eight by");
     assert_string_equal(texts[2], "conv");
     free(texts);
+    assert_int_equal(pd_foreign_get_text(&text, file, "", "nothing"), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "attribute 'nothing' of '/' is empty; download"));
     assert_int_equal(pd_foreign_get_text(&text, file, "", "number"), PD_FAILED);
     assert_int_equal(pd_foreign_get_texts(&texts, &count, file, "", "none"), PD_FAILED);
     assert_int_equal(pd_foreign_get_texts(&texts, &count, file, "group", "none"), PD_FAILED);

@@ -41,8 +41,13 @@ pd_status pd_setup_frozen_checkpoint(char text[PD_SETUP_FROZEN], const pd_checkp
 /* The model's name in the job's checkpoints. */
 const char *pd_setup_model_name(const pd_job *job);
 
-/* Builds the network of a checkpoint and stores how images become its input. `job` is the
- * checkpoint's. The caller owns *network. */
+/* Fails unless the checkpoint has exactly the weights of its network. Takes no memory for them: a
+ * few words in a job or in model_config ask for any amount. `job` is the checkpoint's. Messages do
+ * not name the file. */
+pd_status pd_setup_check(const pd_job *job, const pd_checkpoint *checkpoint);
+
+/* Builds the network of a checkpoint, after pd_setup_check, and stores how images become its input.
+ * The caller owns *network. */
 pd_status pd_setup_checkpoint(pd_network **network, pd_input *input, const pd_job *job,
                               const pd_checkpoint *checkpoint);
 
