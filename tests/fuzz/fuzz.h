@@ -19,6 +19,12 @@ char *fuzz_text(const uint8_t *bytes, size_t size);
 /* Decodes an image and resizes it, as packing does. */
 void fuzz_image(const uint8_t *bytes, size_t size);
 
+/* What the program does with an HDF5 file, and what holds if it accepts the file (readers.c). */
+void fuzz_read_checkpoint(
+    const char *path); /* or an average: loads it, resumes it, scores an image */
+void fuzz_read_dataset(const char *path);
+void fuzz_read_keras(const char *path); /* imports it */
+
 /* Ends the fuzzer if a handle of HDF5 is left open. */
 void fuzz_check_handles(void);
 

@@ -131,6 +131,10 @@ seed keras tiny.keras tiny.weights.h5 run/best.h5
 find "$source/tests/golden/keras" -type f -size -300k | sort >models
 while read -r model; do seed keras "$model"; done <models
 
+# No edit of the first HDF5 file among these (tests/fuzz/tree.h).
+printf '\0' >edits
+for fuzzer in checkpoint dataset keras; do seed "${fuzzer}_tree" edits; done
+
 # --- Texts ---
 
 seed job "$source"/jobs/*.ini
