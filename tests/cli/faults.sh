@@ -108,6 +108,9 @@ judge() {
     ((!killed)) || return 0
     [[ -z $(find "$run" -name '*.tmp' 2>/dev/null) ]] || left=1
     [[ ! -e record ]] || is_told || unclear=1
+    # Done means done: nothing is left out in silence.
+    ((code != 0)) || { [[ -e $run/report.json && -e $run/report.html ]] &&
+        cmp -s alone/scores.csv "$run/scores.csv"; } || unclear=1
 }
 
 # conclude RUN: resumes to the end without a fault, and sets `differ` to 1 or 0: whether the results are
