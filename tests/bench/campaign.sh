@@ -10,7 +10,7 @@
 # Environment: LOG (default campaign.csv); SEED of the first fault (default: the time), which with the
 # next ones is in the log: SEED=N campaign.sh 1 repeats fault N. Of a fault after which something is
 # wrong, LOG.N keeps the output. Columns: lost, a checkpoint that was there is gone; damaged, a
-# checkpoint does not load; hung, a rank or the launcher did not end within 60 s; left, temporary files
+# checkpoint does not load; hung, a rank or the launcher did not end within a minute and 20 times a run's length; left, temporary files
 # of a process that was not killed; unclear, not one message that says what failed; differ, the files at
 # the end are not those of an uninterrupted run. `seconds` are from the start of the fault, or of the
 # run if the disk is full, until all ranks had ended.
@@ -133,7 +133,7 @@ meet() {
     [[ $name != disk ]] || mount -o "remount,size=$(($(du -sk disk | cut -f1) + 8 + 8 * (n % 64)))k" disk
     start "$ranks" "$run" --resume
     case $name in kill-* | stop) strike ;; esac
-    await 60
+    await $((60 + length / 50)) # a busy machine can take minutes to start a run
     if [[ -e record ]]; then
         took=$((took + since - $(stat -c %.3Y record | tr -d .))) met=1
         [[ $manner != *kill ]] || killed=1
