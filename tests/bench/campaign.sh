@@ -10,9 +10,9 @@
 # Environment: LOG (default campaign.csv); SEED of the first fault (default: the time), which with the
 # next ones is in the log: SEED=N campaign.sh 1 repeats fault N. Of a fault after which something is
 # wrong, LOG.N keeps the output. Columns: lost, a checkpoint that was there is gone; damaged, a
-# checkpoint does not load; hung, a rank or the launcher did not end within a minute and 20 times a run's length; left, temporary files
-# of a process that was not killed; unclear, not one message that says what failed; differ, the files at
-# the end are not those of an uninterrupted run. `seconds` are from the start of the fault, or of the
+# checkpoint does not load; hung, a rank or the launcher did not end within a minute and 20 times a run's
+# length; left, temporary files of a process that was not killed; unclear, not one message that says what
+# failed; differ, the files at the end are not those of an uninterrupted run. `seconds` are from the start of the fault, or of the
 # run if the disk is full, until all ranks had ended.
 set -euo pipefail
 PNEUMO_SOURCE=$(cd "$(dirname "$0")/../.." && pwd)
