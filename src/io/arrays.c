@@ -92,17 +92,16 @@ cleanup:
     return status;
 }
 
-pd_status pd_arrays_get(const pd_hdf5 *file, pd_arrays *arrays)
+pd_status pd_arrays_get(const pd_hdf5 *file, pd_arrays *arrays, int64_t *budget)
 {
     pd_status status = PD_OK;
-    int64_t budget = file->size; /* all arrays together are not larger than the file */
     const char *root = pd_keras_root(file);
     char **layers = NULL;
     PD_TRY(pd_keras_get_layers(file, root, &layers, &arrays->layer_count));
     arrays->layers = (const char **)layers;
     for (int i = 0; i < arrays->layer_count; i++)
-        PD_TRY(get_layer(file, root, layers[i], arrays, &budget));
-    PD_TRY(get_slots(file, arrays, &budget));
+        PD_TRY(get_layer(file, root, layers[i], arrays, budget));
+    PD_TRY(get_slots(file, arrays, budget));
 
 cleanup:
     return status;

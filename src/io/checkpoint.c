@@ -157,7 +157,7 @@ cleanup:
     return status;
 }
 
-pd_status pd_checkpoint_get(pd_checkpoint **out, const pd_hdf5 *file)
+pd_status pd_checkpoint_get(pd_checkpoint **out, const pd_hdf5 *file, int64_t *budget)
 {
     pd_status status = PD_OK;
     pd_checkpoint *checkpoint = NULL;
@@ -169,7 +169,7 @@ pd_status pd_checkpoint_get(pd_checkpoint **out, const pd_hdf5 *file)
                             sizeof checkpoint->version));
     PD_TRY(pd_keras_get_config(file, "/", &model_config));
     checkpoint->model_config = model_config;
-    PD_TRY(pd_arrays_get(file, &checkpoint->arrays));
+    PD_TRY(pd_arrays_get(file, &checkpoint->arrays, budget));
     checkpoint->has_input = H5Lexists(file->id, "input", H5P_DEFAULT) > 0;
     if (checkpoint->has_input)
         PD_TRY(pd_input_get(file, &checkpoint->input));
@@ -206,7 +206,8 @@ pd_status pd_checkpoint_load(pd_checkpoint **out, const char *path)
                        strerror(errno));
     PD_TRY(
         pd_hdf5_open(&file, path, "use another checkpoint, or the program version that wrote it"));
-    status = pd_checkpoint_get(out, &file);
+    int64_t budget = file.size;
+    status = pd_checkpoint_get(out, &file, &budget);
 
 cleanup:
     pd_hdf5_close(&file.id);

@@ -11,7 +11,8 @@
 pd_status pd_checkpoint_put(pd_hdf5 *out, pd_hdf5_image *image, const char *path,
                             const pd_checkpoint *checkpoint);
 
-/* Reads the file's content; the caller owns *out. */
-pd_status pd_checkpoint_get(pd_checkpoint **out, const pd_hdf5 *file);
+/* Reads the file's content; the caller owns *out. All arrays take at most *budget bytes, from which
+ * it subtracts what they take: several checkpoints of one file are together no larger than it. */
+pd_status pd_checkpoint_get(pd_checkpoint **out, const pd_hdf5 *file, int64_t *budget);
 
 #endif

@@ -158,7 +158,8 @@ cleanup:
     return status;
 }
 
-static pd_status get_member(const pd_hdf5 *file, int number, pd_ensemble *ensemble)
+/* *budget: pd_checkpoint_get. */
+static pd_status get_member(const pd_hdf5 *file, int number, pd_ensemble *ensemble, int64_t *budget)
 {
     pd_status status = PD_OK;
     pd_hdf5 own = {.id = H5I_INVALID_HID};
@@ -168,7 +169,7 @@ static pd_status get_member(const pd_hdf5 *file, int number, pd_ensemble *ensemb
     snprintf(object, sizeof object, "/members/%d", number);
     PD_TRY(pd_format(&name, "%s, member %d", file->path, number));
     PD_TRY(extract(&own, &image, file, object, name));
-    PD_TRY(pd_checkpoint_get(&member, &own));
+    PD_TRY(pd_checkpoint_get(&member, &own, budget));
     PD_TRY(pd_ensemble_add(ensemble, name, &member));
 
 cleanup:
@@ -182,7 +183,7 @@ cleanup:
 static pd_status get_members(const pd_hdf5 *file, pd_ensemble *ensemble)
 {
     pd_status status = PD_OK;
-    int64_t count;
+    int64_t count, budget = file->size;
     PD_TRY(pd_hdf5_check_format(file, FORMAT, FORMAT_VERSION));
     PD_TRY(pd_hdf5_get_number(file, "/members", "count", H5T_NATIVE_INT64, &count));
     if (count < 1 || count > PD_MEMBERS_MAX) {
@@ -191,7 +192,7 @@ static pd_status get_members(const pd_hdf5 *file, pd_ensemble *ensemble)
         goto cleanup;
     }
     for (int i = 1; i <= (int)count; i++)
-        PD_TRY(get_member(file, i, ensemble));
+        PD_TRY(get_member(file, i, ensemble, &budget));
     pd_ensemble_summarise(ensemble);
     PD_TRY(pd_decision_get(file, &ensemble->whole.decision, &ensemble->whole.test_looks));
     PD_TRY(pd_hdf5_get_text(file, "/", "program_version", ensemble->whole.version,

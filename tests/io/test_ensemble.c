@@ -19,7 +19,7 @@ static const char *const FOLDER = "io-ensemble";
 static const char *const PATH = "io-ensemble/average.h5";
 static const char *const OTHER = "io-ensemble/other.h5";
 
-enum { MEMBERS = 3, FLOATS = 36 };
+enum { MEMBERS = 3, SIDE = 3, CHANNELS = 16, FLOATS = SIDE * SIDE * CHANNELS * CHANNELS };
 
 static float values[MEMBERS][FLOATS];
 static const char *layers[] = {"block1_conv1"};
@@ -36,7 +36,8 @@ static int setup(void **state)
     for (int m = 0; m < MEMBERS; m++) {
         for (int i = 0; i < FLOATS; i++)
             values[m][i] = (float)(i + 100 * m) / 8;
-        weights[m] = (pd_array){"block1_conv1", "kernel", 4, {3, 3, 1, 4}, values[m]};
+        weights[m] =
+            (pd_array){"block1_conv1", "kernel", 4, {SIDE, SIDE, CHANNELS, CHANNELS}, values[m]};
         members[m] = (pd_checkpoint){
             .arrays.layer_count = 1,
             .arrays.layers = layers,
@@ -192,14 +193,19 @@ static void test_damage(void **state)
     free(whole.data);
 }
 
-static void change(const char *group, const char *name, int64_t value)
+static void overwrite(hid_t file, const char *group, const char *name, int64_t value)
 {
-    hid_t file = H5Fopen(PATH, H5F_ACC_RDWR, H5P_DEFAULT);
     hid_t object = H5Oopen(file, group, H5P_DEFAULT);
     hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
     assert_true(H5Awrite(attribute, H5T_NATIVE_INT64, &value) >= 0);
     H5Aclose(attribute);
     H5Oclose(object);
+}
+
+static void change(const char *group, const char *name, int64_t value)
+{
+    hid_t file = H5Fopen(PATH, H5F_ACC_RDWR, H5P_DEFAULT);
+    overwrite(file, group, name, value);
     H5Fclose(file);
 }
 
@@ -283,6 +289,15 @@ static void one_array_many_times(hid_t file)
                     0);
     }
 }
+static void one_member_many_times(hid_t file)
+{
+    char name[32];
+    overwrite(file, "members", "count", PD_MEMBERS_MAX);
+    for (int i = MEMBERS + 1; i <= PD_MEMBERS_MAX; i++) {
+        snprintf(name, sizeof name, "members/%d", i);
+        assert_true(H5Lcreate_hard(file, "members/1", file, name, H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    }
+}
 static void stored_type(hid_t file)
 {
     hid_t type = H5Tcopy(H5T_STD_I32LE);
@@ -306,6 +321,7 @@ static void test_foreign_members(void **state)
         {reference, "array '/members/2/more' has the wrong type; create"},
         {compressed_zeros, "array '/members/2/more' is incomplete; create"},
         {one_array_many_times, "'/members/2' names more arrays than the file holds; create"},
+        {one_member_many_times, "names more arrays than it holds; create"},
         {stored_type, "'/members/2/more' is neither a group nor an array; create"},
         {group_in_itself, NULL},
     };
@@ -317,7 +333,7 @@ static void test_foreign_members(void **state)
         assert_true(H5Fclose(file) >= 0);
         assert_int_equal(pd_ensemble_load(&found, PATH), cases[i].part == NULL ? PD_OK : PD_FAILED);
         if (cases[i].part != NULL) {
-            assert_message("io-ensemble/average.h5: ");
+            assert_message("io-ensemble/average.h5");
             assert_message(cases[i].part);
         }
         pd_ensemble_destroy(&found);
