@@ -5,6 +5,7 @@
 #include "hdf5.h"
 #include "hdf5_array.h"
 #include "hdf5_attribute.h"
+#include "hdf5_heap.h"
 #include "hdf5_memory.h"
 
 #include <limits.h>
@@ -27,6 +28,8 @@ pd_status pd_foreign_open(pd_foreign **out, const char *path)
     if (status != PD_OK)
         return status;
     status = pd_hdf5_open(&(*out)->hdf5, path, REMEDY);
+    if (status == PD_OK)
+        status = pd_hdf5_check_heaps(&(*out)->hdf5, NULL);
     (*out)->budget = (*out)->hdf5.size;
     if (status != PD_OK)
         pd_foreign_close(out);
@@ -39,6 +42,8 @@ pd_status pd_foreign_open_bytes(pd_foreign **out, const char *path, const void *
     if (status != PD_OK)
         return status;
     status = pd_hdf5_open_in_memory(&(*out)->hdf5, path, REMEDY, bytes, size);
+    if (status == PD_OK)
+        status = pd_hdf5_check_heaps(&(*out)->hdf5, bytes);
     (*out)->budget = (*out)->hdf5.size;
     if (status != PD_OK)
         pd_foreign_close(out);

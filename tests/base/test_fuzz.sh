@@ -2,7 +2,7 @@
 # Runs every fuzzer for some seconds from its seeds (PNEUMO_FUZZ_SECONDS). Nothing may crash, leak, break
 # an invariant or take as long as FUZZ_TIMEOUT, which allows for other tests on the same cores.
 set -euo pipefail
-seconds=${PNEUMO_FUZZ_SECONDS:-10}
+seconds=${PNEUMO_FUZZ_SECONDS:-4}
 printf 'int LLVMFuzzerTestOneInput(const char *bytes, long size) { return bytes == 0 && size < 0; }\n' |
     clang -x c - -fsanitize=fuzzer,address -fopenmp -o /dev/null 2>/dev/null || {
     echo "skipped: no clang with libFuzzer and OpenMP (Debian: clang libclang-rt-dev libomp-dev)"
