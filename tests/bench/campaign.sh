@@ -11,9 +11,10 @@
 # next ones is in the log: SEED=N campaign.sh 1 repeats fault N. Of a fault after which something is
 # wrong, LOG.N keeps the output. Columns: lost, a checkpoint that was there is gone; damaged, a
 # checkpoint does not load; hung, a rank or the launcher did not end within a minute and 20 times a run's
-# length; left, temporary files of a process that was not killed; unclear, not one message that says what
-# failed; differ, the files at the end are not those of an uninterrupted run. `seconds` are from the start of the fault, or of the
-# run if the disk is full, until all ranks had ended.
+# length, or 5 minutes more if a rank was stopped; left, temporary files of a process that was not killed;
+# unclear, not one message that says what failed; differ, the files at the end are not those of an
+# uninterrupted run. `seconds` are from the start of the fault, or of the run if the disk is full, until
+# all ranks had ended.
 set -euo pipefail
 PNEUMO_SOURCE=$(cd "$(dirname "$0")/../.." && pwd)
 log_file=$(realpath -m "${LOG:-campaign.csv}")
@@ -133,7 +134,8 @@ meet() {
     [[ $name != disk ]] || mount -o "remount,size=$(($(du -sk disk | cut -f1) + 8 + 8 * (n % 64)))k" disk
     start "$ranks" "$run" --resume
     case $name in kill-* | stop) strike ;; esac
-    await $((60 + length / 50)) # a busy machine can take minutes to start a run
+    # A busy machine can take minutes to start a run, and joining ranks wait 300 s for a stopped one.
+    await $((60 + length / 50 + ($([[ $name == stop ]] && echo 300 || echo 0))))
     if [[ -e record ]]; then
         took=$((took + since - $(stat -c %.3Y record | tr -d .))) met=1
         [[ $manner != *kill ]] || killed=1
@@ -145,7 +147,7 @@ meet() {
 # Whether the message names the file that did not fit on the disk, or, of a stopped rank, the rank.
 is_told_by_all() {
     local text='cannot (write|create|open|lock)|flushed'
-    [[ $name != stop ]] || text='has not responded'
+    [[ $name != stop ]] || text='has not (responded|returned)'
     (($(grep -c "^pneumo-dist: error: " log) == 1)) && grep -E "error: .*($text)" log >/dev/null
 }
 
