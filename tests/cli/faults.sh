@@ -64,10 +64,11 @@ steps_of() {
         sed -n 's/^  trained .* \([0-9]*\) steps in all.*/\1/p' | grep . || echo -1
 }
 
-# Whether the message of the fault noted in `record` is as it should be: after exit code 1 one error that
-# names the file or says that memory ran out; after 0 a warning, unless no result depends on the call.
+# Whether the message of the fault noted in `record` is as it should be: after exit code 1 one error, which
+# names the file or says that memory ran out (on a full disk, a warning may name the first file and the
+# error another one); after 0 a warning, unless no result depends on the call.
 is_told() {
-    local kind path name file
+    local kind path name file level=error
     read -r kind _ path <record
     # The file for which the call was made: that of a temporary one, anything in a folder.
     name=$(basename "$path")
@@ -80,7 +81,8 @@ is_told() {
         # previous.h5 is made of last.h5, and the other way round.
         [[ $file != previous.h5 ]] || file='(previous|last).h5'
         [[ $kind != m[em]* || $kind == mkdir ]] || file='out of memory|cannot share'
-        grep -E "^pneumo-dist: error: .*($file)" log >/dev/null
+        [[ $manner != full ]] || level='error|warning'
+        grep -E "^pneumo-dist: ($level): .*($file)" log >/dev/null
     elif ((code == 0)); then
         case $kind:$name in
         # Without the lock's content, messages do not say who has the lock.
