@@ -20,6 +20,7 @@ typedef struct content {
     int file;
     int64_t size;
     size_t length_bytes; /* of a size in the file */
+    int64_t room;        /* heaps do not overlap: bytes that further ones may have */
 } content;
 
 /* Returns the first `size` bytes from `at` on, in *buffer if they are read; NULL if they cannot be.
@@ -74,7 +75,7 @@ static bool is_sound(const unsigned char *heap, int64_t size, size_t length_byte
 
 /* Checks what may be a heap at `at`: data can begin with the signature by chance, but not with a
  * size, too. *sound is unchanged if it is none. */
-static pd_status check_heap(const content *from, int64_t at, bool *sound)
+static pd_status check_heap(content *from, int64_t at, bool *sound)
 {
     pd_status status = PD_OK;
     unsigned char start[PREFIX + 32], *buffer = NULL;
@@ -85,6 +86,11 @@ static pd_status check_heap(const content *from, int64_t at, bool *sound)
     const int64_t size = heap == NULL ? 0 : decode(heap + PREFIX, from->length_bytes);
     if (size < (int64_t)header || size > from->size - at)
         return PD_OK;
+    from->room -= size;
+    if (from->room < 0) {
+        *sound = false;
+        return PD_OK;
+    }
     if (from->bytes == NULL)
         PD_TRY(pd_alloc(&buffer, (size_t)size, 1));
     heap = get(from, at, (size_t)size, buffer);
@@ -95,7 +101,7 @@ cleanup:
     return status;
 }
 
-static pd_status check_all(const content *from, bool *sound)
+static pd_status check_all(content *from, bool *sound)
 {
     pd_status status = PD_OK;
     unsigned char *buffer = NULL;
@@ -122,7 +128,7 @@ cleanup:
 pd_status pd_hdf5_check_heaps(const pd_hdf5 *file, const void *bytes)
 {
     pd_status status = PD_OK;
-    content from = {.bytes = bytes, .file = -1, .size = file->size};
+    content from = {.bytes = bytes, .file = -1, .size = file->size, .room = file->size};
     size_t address_bytes;
     bool sound = true;
     hid_t plist = H5Fget_create_plist(file->id);

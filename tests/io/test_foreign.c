@@ -228,6 +228,18 @@ static void test_damaged_heap(void **state)
     /* In the unused end of the heap: data that begins like a heap. */
     memcpy(rest + HEADER, like, sizeof like);
     assert_opens(&whole, true);
+
+    /* Heaps in one another, each with one object, would take time quadratic in their number. */
+    unsigned char *end = heap + heap[SIZE] + 256 * heap[SIZE + 1];
+    for (unsigned char *inner = rest + HEADER; end - inner > 64; inner += 2 * (ptrdiff_t)HEADER) {
+        const int64_t sizes[2] = {end - inner, end - inner - 2 * (ptrdiff_t)HEADER};
+        memset(inner, 0, 2 * (size_t)HEADER);
+        memcpy(inner, "GCOL\1", 5);
+        memcpy(inner + SIZE, &sizes[0], sizeof sizes[0]);
+        inner[HEADER] = 1;
+        memcpy(inner + HEADER + SIZE, &sizes[1], sizeof sizes[1]);
+    }
+    assert_opens(&whole, false);
     free(whole.data);
 }
 
