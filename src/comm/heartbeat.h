@@ -1,10 +1,13 @@
-/* Heartbeats over MPI, and the end of all ranks when the watchdog (watch.h) finds one missing.
+/* Heartbeats over MPI and as datagrams, and the end of all ranks when the watchdog (watch.h) finds
+ * one missing.
  *
  * A rank sends heartbeats from the wait loop while it waits and from a background thread while it
- * computes. Both hold the lock around every MPI call, so MPI_THREAD_SERIALIZED is enough. */
+ * computes. Both hold the lock around every MPI call, so MPI_THREAD_SERIALIZED is enough. While an
+ * MPI call blocks, the thread cannot have the lock, and exchanges datagrams only. */
 #ifndef PNEUMO_COMM_HEARTBEAT_H
 #define PNEUMO_COMM_HEARTBEAT_H
 
+#include "datagram.h"
 #include "transport.h"
 #include "watch.h"
 
@@ -17,17 +20,23 @@ typedef struct pd_heartbeat {
 
     /* Held around every MPI call, and while this rank waits. It guards what follows. */
     pthread_mutex_t lock;
+    pd_beat *beats;       /* [size], being sent to each rank */
+    MPI_Request *sends;   /* [size] */
+    int *sent, *received; /* [size], heartbeats to and from each rank, over MPI */
+
+    /* Never held during an MPI call; may be taken with `lock` held, not the reverse. It guards what
+     * follows, and comm->position. */
+    pthread_mutex_t watch_lock;
     pd_watch watch;
     bool (*stop_requested)(void);
-    const char *awaited;    /* what this rank waits for; NULL while it computes */
-    uint32_t completed;     /* operations */
+    bool connected;         /* this rank exchanges heartbeats */
     double period, sent_at; /* seconds between two heartbeats; time of the last */
     pd_host_name *hosts;    /* [size] */
-    pd_beat *beats;         /* [size], being sent to each rank */
-    MPI_Request *sends;     /* [size] */
-    int *sent, *received;   /* [size], heartbeats to and from each rank */
+    pd_datagram datagram;
 
-    atomic_uint count; /* of heartbeats; does not change while an MPI call blocks */
+    _Atomic(const char *) awaited; /* what this rank waits for; NULL while it computes */
+    atomic_uint completed;         /* operations */
+    atomic_uint count; /* of heartbeats over MPI; does not change while an MPI call blocks */
     bool has_thread;   /* false: no watchdog */
     pthread_t thread;
     sem_t stop; /* ends the thread */
@@ -48,6 +57,10 @@ void pd_heartbeat_release(pd_heartbeat *heartbeat);
 /* Stops sending and receives what is still on its way, as MPI_Finalize requires. Collective, with
  * the lock held until MPI_Finalize has returned. */
 void pd_heartbeat_disconnect(pd_heartbeat *heartbeat);
+
+/* As pd_comm_set_watchdog and pd_comm_set_position. */
+void pd_heartbeat_set_limit(pd_heartbeat *heartbeat, double seconds, bool (*stop_requested)(void));
+void pd_heartbeat_set_position(pd_heartbeat *heartbeat, pd_comm *comm, const char *position);
 
 void pd_heartbeat_lock(pd_heartbeat *heartbeat);
 void pd_heartbeat_unlock(pd_heartbeat *heartbeat);

@@ -1,5 +1,7 @@
 #include "pneumo/comm/launcher.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,6 +25,21 @@ const pd_launcher *pd_launcher_find(void)
             return &launchers[i];
     }
     return NULL;
+}
+
+int pd_launcher_rank(void)
+{
+    static const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        const char *text = getenv(variables[i]);
+        char *end;
+        if (text == NULL || *text < '0' || *text > '9')
+            continue;
+        errno = 0;
+        long rank = strtol(text, &end, 10);
+        return *end == '\0' && errno == 0 && rank <= INT_MAX ? (int)rank : -1;
+    }
+    return -1;
 }
 
 char *pd_launcher_advise(char *text, size_t size, const pd_launcher *launcher, int threads)

@@ -228,18 +228,12 @@ static pd_status mpi_regroup(pd_comm *comm)
 
 static void mpi_set_watchdog(pd_comm *comm, double seconds, bool (*stop_requested)(void))
 {
-    mpi_link *link = enter(comm);
-    pd_heartbeat *heartbeat = &link->heartbeat;
-    heartbeat->watch.seconds = heartbeat->has_thread ? seconds : 0;
-    heartbeat->stop_requested = stop_requested;
-    leave(link);
+    pd_heartbeat_set_limit(&((mpi_link *)comm->link)->heartbeat, seconds, stop_requested);
 }
 
 static void mpi_set_position(pd_comm *comm, const char *position)
 {
-    mpi_link *link = enter(comm);
-    snprintf(comm->position, sizeof comm->position, "%s", position);
-    leave(link);
+    pd_heartbeat_set_position(&((mpi_link *)comm->link)->heartbeat, comm, position);
 }
 
 static const char *mpi_library(char *version, size_t size)
@@ -342,7 +336,8 @@ static bool is_complete(pd_request *request)
         abort_on_error(request->comm, code, "MPI_Test", request->awaited);
     }
     request->active = !complete;
-    link->heartbeat.completed += complete != 0;
+    if (complete)
+        atomic_fetch_add(&link->heartbeat.completed, 1);
     return complete;
 }
 
@@ -372,13 +367,13 @@ static pd_status mpi_wait(pd_request *request)
         return PD_OK;
     mpi_link *link = enter(request->comm);
     pd_heartbeat *heartbeat = &link->heartbeat;
-    heartbeat->awaited = request->awaited;
+    atomic_store(&heartbeat->awaited, request->awaited);
     while (!is_complete(request)) {
         pd_heartbeat_poll(heartbeat);
         if (request->counter != NULL)
             make_progress(link);
     }
-    heartbeat->awaited = NULL;
+    atomic_store(&heartbeat->awaited, NULL);
     leave(link);
     return PD_OK;
 }

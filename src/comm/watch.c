@@ -32,6 +32,7 @@ void pd_watch_elapse(pd_watch *watch, double seconds, bool stop_requested)
 {
     /* After a longer time this rank was stopped, and perhaps all ranks were: leave them time to
      * send a heartbeat. */
+    watch->resumed = watch->resumed || seconds > 2;
     seconds = fmin(seconds, 1.0);
     for (int i = 0; i < watch->size; i++) {
         watch->peers[i].silent += seconds;
@@ -44,6 +45,8 @@ void pd_watch_elapse(pd_watch *watch, double seconds, bool stop_requested)
 void pd_watch_receive(pd_watch *watch, int rank, pd_beat beat)
 {
     pd_peer *peer = &watch->peers[rank];
+    if (rank == watch->rank && beat.completed != peer->beat.completed)
+        watch->resumed = false;
     if (beat.completed != peer->beat.completed || beat.waiting != peer->beat.waiting)
         peer->stalled = 0;
     peer->silent = 0;
@@ -158,7 +161,7 @@ static bool find_deadlock(const pd_watch *watch, pd_place place, line *to)
 static bool find_death(pd_watch *watch, pd_place place, line *to)
 {
     double longest;
-    if (watch->warned_of_death || watch->rank > 1 || place.awaited == NULL ||
+    if (watch->warned_of_death || watch->resumed || watch->rank > 1 || place.awaited == NULL ||
         watch->stopping < PD_WATCH_STOP_SECONDS ||
         watch->peers[watch->rank].stalled < PD_WATCH_STOP_SECONDS)
         return false;

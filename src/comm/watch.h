@@ -44,6 +44,8 @@ typedef struct pd_watch {
     double seconds;            /* limit within which all ranks end; 0: off */
     double stopping;           /* seconds since this rank was asked to stop */
     pd_peer *peers;            /* [size], including this rank */
+    bool resumed; /* this rank was stopped, and has not completed an operation since: the others may
+                   * be ending because of it */
     bool was_stopping, warned_of_death, warned_of_delay, ending;
 } pd_watch;
 

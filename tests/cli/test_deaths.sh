@@ -39,6 +39,30 @@ expect_lost 137 "rank 0 on $host: $step: received a termination signal while wai
 grep -q "rank 2 .* on node .* exited on signal 9" log || fail "nobody names the dead: $(cat log)"
 pneumo evaluate killed/best.h5 >/dev/null 2>log || fail "killed/best.h5: $(cat log)"
 
+# Missing from the start: MPI_Init does not return on the others, and the first of them says so.
+# absent RANK SECONDS: sets `log`; the watchdog's thread hurries for SECONDS
+absent() {
+    cat >without <<'SH'
+#!/usr/bin/env bash
+((OMPI_COMM_WORLD_RANK != $1)) || exec sleep 60
+HURRY=$2 LD_PRELOAD=$3 exec "${@:4}"
+SH
+    chmod +x without
+    since=$(milliseconds)
+    mpirun --oversubscribe --bind-to none -np 3 ./without "$1" "$2" "$PNEUMO_BUILD/tests/hurry.so" \
+        "$PNEUMO_DIST" train small.ini --run absent >/dev/null 2>log &
+    launcher=$!
+    finish
+}
+if ((!sanitized)); then
+    blocked="start: waiting for other ranks, and an MPI call has not returned for"
+    absent 2 237
+    expect_lost 1 "rank 0 on $host: $blocked 240 s; check all hosts" ""
+    absent 0 267
+    expect_lost 1 "rank 1 on $host: $blocked 270 s; check all hosts" ""
+    [[ ! -e absent ]] || fail "the run exists: $(ls absent)"
+fi
+
 # A damaged image, read by one rank only.
 cp data.h5 damaged.h5
 damage damaged.h5

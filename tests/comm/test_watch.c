@@ -160,6 +160,30 @@ static void test_stop_request_alone_prints_nothing(void **state)
     }
 }
 
+/* Seconds until rank 0, whose peers are silent after a request to stop, warns; 0: it does not. */
+static int warning_after(uint32_t completed)
+{
+    for (int i = 1; i < 20; i++) {
+        pd_watch_elapse(&watch, 1, true);
+        pd_watch_receive(&watch, 0, (pd_beat){.completed = completed, .waiting = true});
+        if (pd_watch_judge(&watch, WAITING, text, sizeof text) == PD_VERDICT_WARN)
+            return i;
+    }
+    return 0;
+}
+
+/* This rank was stopped: the others have said so and ended, and the launcher has continued it. */
+static void test_resumed_rank_blames_no_other(void **state)
+{
+    (void)state;
+    begin(0, 60);
+    pd_watch_elapse(&watch, 40, false);
+    assert_int_equal(warning_after(0), 0);
+    /* It was continued in time, so what comes later has another cause. */
+    pd_watch_receive(&watch, 0, (pd_beat){.completed = 1, .waiting = true});
+    assert_int_equal(warning_after(1), 1);
+}
+
 static void test_one_message_per_end(void **state)
 {
     (void)state;
@@ -206,6 +230,7 @@ int main(void)
         cmocka_unit_test_teardown(test_time_while_stopped_does_not_count, finish),
         cmocka_unit_test_teardown(test_stop_request_names_silent_ranks, finish),
         cmocka_unit_test_teardown(test_stop_request_alone_prints_nothing, finish),
+        cmocka_unit_test_teardown(test_resumed_rank_blames_no_other, finish),
         cmocka_unit_test_teardown(test_one_message_per_end, finish),
         cmocka_unit_test_teardown(test_off, finish),
         cmocka_unit_test_teardown(test_long_lists_are_cut, finish),

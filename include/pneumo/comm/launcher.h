@@ -14,6 +14,9 @@ typedef struct pd_launcher {
  */
 const pd_launcher *pd_launcher_find(void);
 
+/* The number that the launcher gives this process, before MPI has started; -1: unknown. */
+int pd_launcher_rank(void);
+
 /* Writes how to give a rank `threads` cores: "start with mpirun --bind-to none". Returns `text`. */
 char *pd_launcher_advise(char *text, size_t size, const pd_launcher *launcher, int threads);
 
