@@ -3,7 +3,7 @@
 
 Needs PyTorch (Debian: python3-torch). test_network.c computes the weights and images by the same
 integer hash, so only results are stored: of every gradient its norm, its dot product with a hashed
-vector, and its first values.
+vector, and its first values. Also how far PyTorch's autocast to bfloat16 is from them.
 """
 import numpy as np
 import torch
@@ -29,7 +29,8 @@ def hashed(count, stream):
 class Net:
     """Collects parameters in the program's order and runs the layers."""
 
-    def __init__(self):
+    def __init__(self, dtype=torch.float64):
+        self.dtype = dtype
         self.params = []
         self.index = 0  # of tensors, state included
 
@@ -45,7 +46,8 @@ class Net:
             values = np.float32(1) + np.float32(values) * np.float32(0.25)
         else:
             values = np.float32(values) * np.float32(0.25)
-        t = torch.tensor(np.asarray(values, dtype=np.float64).reshape(shape), requires_grad=True)
+        t = torch.tensor(np.asarray(values, dtype=np.float64).reshape(shape), dtype=self.dtype,
+                         requires_grad=True)
         self.params.append((name, t))
         self.index += 1
         return t
@@ -74,9 +76,8 @@ class Net:
         gamma = self.tensor((x.shape[3],), name + "/gamma")
         beta = self.tensor((x.shape[3],), name + "/beta")
         self.index += 2  # moving mean and variance
-        mean = x.mean((0, 1, 2))
-        var = ((x - mean) ** 2).mean((0, 1, 2))
-        y = (x - mean) / torch.sqrt(var + EPS) * gamma + beta
+        y = F.batch_norm(x.permute(0, 3, 1, 2), None, None, gamma, beta, training=True,
+                         eps=EPS).permute(0, 2, 3, 1)
         return F.relu(y) if relu else y
 
     def pool(self, x):
@@ -186,6 +187,26 @@ def xception(net, x):
     return net.dense(x.mean((1, 2)), "predictions", 1)
 
 
+def distance(a, b):
+    """1 minus the cosine of the angle between two vectors."""
+    return 1 - float(torch.dot(a, b) / (a.norm() * b.norm()))
+
+
+def autocast_distances(build, x, outputs):
+    """How far logits and gradients by autocast to bfloat16 are from those in double precision. The
+    gradient is that of dlogits which do not cancel, as those of similar samples do."""
+    dlogits = torch.tensor(np.float32(hashed(BATCH * outputs, 1001)).reshape(BATCH, outputs))
+    results = []
+    for dtype, rounded in ((torch.float64, False), (torch.float32, True)):
+        net = Net(dtype)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rounded):
+            logits = build(net, x.to(dtype))
+        logits.backward(dlogits.to(logits.dtype))
+        results.append((logits.detach().double().flatten(),
+                        torch.cat([t.grad.double().flatten() for _, t in net.params])))
+    return [distance(*pair) for pair in zip(*results)]
+
+
 def run(out, name, build, outputs=1, weighted=False, size=32, channels=1, width=0.5):
     net = Net()
     x = torch.tensor(np.float32(hashed(BATCH * size * size * channels, 1000))
@@ -202,6 +223,7 @@ def run(out, name, build, outputs=1, weighted=False, size=32, channels=1, width=
         losses = F.cross_entropy(logits, label, reduction="none", label_smoothing=smoothing)
     loss = (w * losses).sum() / BATCH
     loss.backward()
+    logits_distance, gradient_distance = autocast_distances(build, x, outputs)
     key = build.__name__
     out.write(f"static const golden_tensor {key}_tensors[] = {{\n")
     for number, (tensor_name, t) in enumerate(net.params):
@@ -213,7 +235,8 @@ def run(out, name, build, outputs=1, weighted=False, size=32, channels=1, width=
     return (f'    {{"{name}", {outputs}, {str(weighted).lower()}, {size}, {channels}, {width}f, '
             f'{"PD_HEAD_DENSE" if build is vgg19 else "PD_HEAD_POOL"}, '
             f'{str(build is vgg16_normalised).lower()},\n'
-            f'     {loss.item():.12e}, {len(net.params)}, {key}_tensors}},\n')
+            f'     {loss.item():.12e}, {logits_distance:.3e}, {gradient_distance:.3e}, {len(net.params)}, '
+            f'{key}_tensors}},\n')
 
 
 def main():
@@ -224,7 +247,9 @@ def main():
                   "    double norm, dot, first[GOLDEN_SAMPLES];\n} golden_tensor;\n"
                   "typedef struct golden_network {\n    const char *model;\n    int outputs;\n"
                   "    bool weighted;\n    int size, channels;\n    float width;\n    pd_head head;\n"
-                  "    bool normalise;\n    double loss;\n    int tensors;\n    const golden_tensor *tensor;\n"
+                  "    bool normalise;\n    double loss;\n"
+                  "    double autocast_logits, autocast_gradient; /* 1 minus the cosine of the angle */\n"
+                  "    int tensors;\n    const golden_tensor *tensor;\n"
                   "} golden_network;\n")
         rows = [run(out, "dense1", dense1), run(out, "mlp2", mlp2, weighted=True),
                 run(out, "cnn", cnn), run(out, "cnn", cnn_causes, 3, True),
