@@ -45,6 +45,8 @@ static pd_status make(pd_comm *comm, const char *output, const pd_ensemble_optio
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_ensemble_assemble(&classifier, comm, options));
     if (pd_comm_rank(comm) == 0) {
+        if (options->count == 1)
+            pd_log_warn("%s is the only checkpoint: the average has one member", paths[0]);
         status = pd_ensemble_save(output, pd_classifier_ensemble(classifier));
         const pd_checkpoint *whole = pd_classifier_checkpoint(classifier);
         if (status == PD_OK)
@@ -93,8 +95,6 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     if (count == 1 && given->data != NULL)
         return pd_fail_usage("--data does not apply to a single checkpoint, which keeps its "
                              "threshold");
-    if (count == 1 && pd_comm_rank(comm) == 0)
-        pd_log_warn("%s is the only checkpoint: the average has one member", operands[0]);
     PD_TRY(pd_comm_agree(comm, find_checkpoints(paths, operands, count)));
     status = make(comm, given->output, &ensemble, paths);
 cleanup:

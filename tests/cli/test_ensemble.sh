@@ -149,7 +149,7 @@ PY
 # --- An average of one ---
 
 pneumo ensemble a -o one.h5 >out 2>log || fail "$(cat log)"
-grep -qx "pneumo-dist: warning: a is the only checkpoint: the average has one member" log ||
+grep -qx "pneumo-dist: warning: a/best.h5 is the only checkpoint: the average has one member" log ||
     fail "no warning of an average of one: $(cat log)"
 pneumo evaluate one.h5 --scores one.csv --fold both >/dev/null 2>log || fail "$(cat log)"
 cmp one.csv a.csv || fail "an average of one is another model"
