@@ -78,7 +78,7 @@ static void put_use(pd_card *card)
                 "- Not intended: diagnosis, triage or any clinical decision. The program is not a "
                 "medical device.\n"
                 "- Not intended: other findings, other views, other modalities; images from other "
-                "places or machines before the model is evaluated on images from there "
+                "sites or scanners before the model is evaluated on images from there "
                 "(`evaluate --data`, `calibrate`).\n"
                 "- Place in a clinical pathway, benefit, known inequalities in care: unknown.\n");
 }
@@ -128,7 +128,7 @@ static void put_data(pd_card *card)
     pd_card_put(card, "- Folds: {data.fold_policy}.\n");
     put_patients(card);
     pd_card_put(card,
-                "- Source, places, dates, selection, machines, treatment: unknown.\n"
+                "- Source, sites, dates, selection, scanners, treatment: unknown.\n"
                 "- Ages, sexes and other traits of the people: unknown; the data set does not "
                 "hold them.\n"
                 "- Reference standard: the labels NORMAL and PNEUMONIA of the data set. Who "
@@ -167,8 +167,8 @@ static void put_model(pd_card *card)
                 "{targets.specificity:%}.\n"
                 "- Band of doubt: probabilities from {decision.refer_low:.4} to "
                 "{decision.refer_high:.4} are referred to a person.\n"
-                "- Evaluations of the test fold with these weights: {test_looks}. Only the first "
-                "is unbiased.\n");
+                "- Evaluations of the test fold with these weights: {test_looks}. Each one that "
+                "influences a choice makes its figures optimistic.\n");
 }
 
 /* --- How well it works --- */
@@ -239,7 +239,7 @@ static void put_stress(pd_card *card, size_t fold)
     pd_card_set_scope(card, "folds.%s.stress", folds[fold].key);
     if (pd_card_find(card, ".rows") == NULL)
         return;
-    fprintf(card->out, "\n### Images taken otherwise, %s fold\n\n", folds[fold].title);
+    fprintf(card->out, "\n### Stress test, %s fold\n\n", folds[fold].title);
     pd_card_put(card, "{.images} of {.fold_images} images under each change, at the threshold. AUC "
                       "of all changed images together: {.pooled_auc:f.4}; worst change: "
                       "{.worst}.\n\n");
@@ -299,7 +299,7 @@ static void put_subgroups(pd_card *card)
                 put_thirds(card, fold, measure, class);
     }
     pd_card_put(card,
-                "\nBy age, sex, view, source and machine: unknown; the data set does not hold "
+                "\nBy age, sex, view, source and scanner: unknown; the data set does not hold "
                 "them.\n");
 }
 
@@ -314,7 +314,7 @@ static void put_limitations(pd_card *card)
                           "training: figures on images from elsewhere are usually lower.\n");
     pd_card_put(card,
                 "- The stress test changes images by calculation; it does not replace images of "
-                "other machines.\n"
+                "other scanners.\n"
                 "- Agreement with radiologists, effect on decisions and outcomes: unknown.\n");
 }
 
@@ -331,7 +331,7 @@ static void put_usability(pd_card *card)
         pd_card_put(card, "- Unlike the training images: {.count} images");
         fprintf(card->out, " of the %s fold.\n", folds[fold].title);
     }
-    pd_card_put(card, "- For another place: `calibrate` chooses a threshold on labelled images "
+    pd_card_put(card, "- For another site: `calibrate` chooses a threshold on labelled images "
                       "from there.\n"
                       "- Needed skill: judging a chest radiograph. Training of users: unknown.\n");
 }
@@ -366,7 +366,7 @@ static pd_status put_card(FILE *out, const void *content)
     }
     if (pd_card_find(&card, "folds.val.stress") == NULL &&
         pd_card_find(&card, "folds.test.stress") == NULL)
-        pd_card_put(&card, "\n### Images taken otherwise\n\nUnknown: no stress test was run.\n");
+        pd_card_put(&card, "\n### Stress test\n\nUnknown: none was run.\n");
     put_subgroups(&card);
     put_limitations(&card);
     put_usability(&card);

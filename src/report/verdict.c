@@ -29,26 +29,29 @@ static double balanced(const pd_stress_row *row)
     return row->metrics.balanced_accuracy.value;
 }
 
-/* Whether a change makes a figure miss its target, or miss it by more than without. */
-static bool hurts(const pd_stress *stress, const pd_stress_row *row, pd_targets targets)
+static double sensitivity_of(const pd_stress_row *row)
 {
-    const pd_metrics *m = &row->metrics, *clean = &stress->rows[0].metrics;
-    return (pd_verdict_misses_sensitivity(row, targets) &&
-            m->sensitivity.value < clean->sensitivity.value) ||
-           (pd_verdict_misses_specificity(row, targets) &&
-            m->specificity.value < clean->specificity.value);
+    return row->metrics.sensitivity.value;
 }
 
-/* Of the harmful rows of the family, the one with the lowest balanced accuracy; NULL: none. */
+static double specificity_of(const pd_stress_row *row)
+{
+    return row->metrics.specificity.value;
+}
+
+/* Of the family's rows with a figure below its target, and below that of the unchanged images, the
+ * one with the lowest; NULL: none. */
 static const pd_stress_row *worst_of(const pd_stress *stress, pd_change_family family,
-                                     pd_targets targets)
+                                     double (*figure)(const pd_stress_row *), double target)
 {
     const pd_stress_row *worst = NULL;
+    double lowest = fmin(target, figure(&stress->rows[0]));
     for (int i = 1; i < PD_STRESS_ROWS; i++) {
         const pd_stress_row *row = &stress->rows[i];
-        if (pd_changes[row->change].family == family && hurts(stress, row, targets) &&
-            (worst == NULL || balanced(row) < balanced(worst)))
-            worst = row;
+        if (pd_changes[row->change].family != family || !(figure(row) < lowest))
+            continue;
+        worst = row;
+        lowest = figure(row);
     }
     return worst;
 }
@@ -109,10 +112,23 @@ static void tell_worst(pd_verdict *out, const pd_stress *stress, const char *ima
              100 * worst->metrics.sensitivity.value, 100 * worst->metrics.specificity.value);
 }
 
+/* Adds a row, unless it is NULL, to rows[count], which are in the order of balanced accuracy.
+ * Returns their number. */
+static int insert(const pd_stress_row **rows, int count, const pd_stress_row *row)
+{
+    if (row == NULL)
+        return count;
+    int at = count;
+    for (; at > 0 && balanced(row) < balanced(rows[at - 1]); at--)
+        rows[at] = rows[at - 1];
+    rows[at] = row;
+    return count + 1;
+}
+
 pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets targets)
 {
     pd_verdict out = {0};
-    const pd_stress_row *rows[PD_CHANGE_FAMILIES];
+    const pd_stress_row *rows[2 * PD_CHANGE_FAMILIES];
     int count = 0;
     if (!stress->present)
         return out;
@@ -124,13 +140,13 @@ pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets
     if (pd_verdict_misses(&stress->rows[0], targets))
         tell_clean(&out, stress, images, targets);
     for (int family = 0; family < PD_CHANGE_FAMILIES; family++) {
-        const pd_stress_row *row = worst_of(stress, (pd_change_family)family, targets);
-        if (row == NULL)
-            continue;
-        int at = count++;
-        for (; at > 0 && balanced(row) < balanced(rows[at - 1]); at--)
-            rows[at] = rows[at - 1];
-        rows[at] = row;
+        const pd_stress_row *insensitive =
+            worst_of(stress, (pd_change_family)family, sensitivity_of, targets.sensitivity);
+        const pd_stress_row *unspecific =
+            worst_of(stress, (pd_change_family)family, specificity_of, targets.specificity);
+        count = insert(rows, count, insensitive);
+        if (unspecific != insensitive)
+            count = insert(rows, count, unspecific);
     }
     for (int i = 0; i < count; i++)
         tell_change(&out, stress, rows[i], images, targets);

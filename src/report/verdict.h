@@ -11,7 +11,7 @@ bool pd_verdict_misses_sensitivity(const pd_stress_row *row, pd_targets targets)
 bool pd_verdict_misses_specificity(const pd_stress_row *row, pd_targets targets);
 bool pd_verdict_misses(const pd_stress_row *row, pd_targets targets);
 
-enum { PD_VERDICT_LINES = PD_CHANGE_FAMILIES + 1 };
+enum { PD_VERDICT_LINES = 2 * PD_CHANGE_FAMILIES + 1 };
 
 typedef struct pd_verdict {
     bool missed; /* a target is missed by the images as they are or under a change */
@@ -19,11 +19,11 @@ typedef struct pd_verdict {
     char lines[PD_VERDICT_LINES][256];
 } pd_verdict;
 
-/* If a target is missed: a line on the unchanged images if they miss one, then a line for each
- * family of changes that lowers a figure below its target, on the harmful row with the lowest
- * balanced accuracy, its figures below their targets, and the images on which the model is not to
- * be trusted. Families are in the order of these balanced accuracies. Otherwise one line on the
- * worst row of all.
+/* If a target is missed: a line on the unchanged images if they miss one, then for each family of
+ * changes that lowers sensitivity or specificity below its target a line on the row with the lowest
+ * one: its figures below their targets, and the images on which the model is not to be trusted. One
+ * line if both are lowest in one row. They are in the order of balanced accuracy, lowest first.
+ * Otherwise one line on the worst row of all.
  *
  * `images` precedes the word "images": "validation ", or "". */
 pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets targets);

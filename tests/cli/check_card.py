@@ -136,7 +136,7 @@ def read_row(line):
         rows_of_subgroups(cells)
     else:
         {"Figures": rows_of_figures, "Calibration": rows_of_calibration,
-         "Images": rows_of_stress}[section.split()[0].rstrip(",")](fold, cells)
+         "Stress": rows_of_stress}[section.split()[0].rstrip(",")](fold, cells)
 
 
 for line in lines:
@@ -185,7 +185,7 @@ sentences = [
     f"sensitivity {number(report['targets']['sensitivity'], '%')} %, specificity "
     f"{number(report['targets']['specificity'], '%')} %.",
     f"probabilities from {report['decision']['refer_low']:.4f} to {report['decision']['refer_high']:.4f} are referred",
-    f"with these weights: {report['test_looks']}. Only",
+    f"with these weights: {report['test_looks']}. Each",
     f"Data: digest {D['digest']}. Code: pneumo-dist {report['version']}. Seed {report['seed']}.",
     "BMJ 2024;385:e078378, doi:10.1136/bmj-2023-078378.", "2024;6(4):e240300, doi:10.1148/ryai.240300.",
     "CLAIM 2024:", "what CLAIM 2024 adds",
@@ -223,7 +223,7 @@ for title, fold in folds.items():
     assert [s for s in seen if s == (f"Calibration, {title} fold", "bin")].__len__() == sum(
         b["count"] > 0 for b in of["calibration"]["bins"]), f"bins of {title}"
     if "stress" in of:
-        name = f"Images taken otherwise, {title} fold"
+        name = f"Stress test, {title} fold"
         assert {i for s, *i in filter(lambda s: isinstance(s, tuple) and s[0] == name, seen)
                 for i in i} == set(range(len(of["stress"]["rows"]))), f"rows of {name}"
         sentences.append(f"[{name}] {of['stress']['images']} of {of['stress']['fold_images']} images under each "

@@ -69,7 +69,8 @@ static void test_holds(void **state)
     assert_true(verdict.count == 0 && !verdict.missed);
 }
 
-/* Each family once, by its worst row that misses a target, the worst family first. */
+/* Each family by its lowest sensitivity and its lowest specificity that miss a target, the lowest
+ * balanced accuracy first. */
 static void test_families(void **state)
 {
     (void)state;
@@ -94,6 +95,16 @@ static void test_families(void **state)
     set_row(&stress, "zoom-0.85-gamma-1.4", 0.9, 0.2);
     verdict = pd_verdict_of(&stress, "", targets);
     assert_int_equal(verdict.count, 4);
+    set_row(&stress, "zoom-out-black-1.3", 0.7, 0.99);
+    verdict = pd_verdict_of(&stress, "", targets);
+    assert_int_equal(verdict.count, 5);
+    assert_string_equal(
+        verdict.lines[2],
+        "On images zoomed in by 15 % the specificity falls to 50.0 % (target 90 %): "
+        "do not trust this model on images framed differently.");
+    assert_string_equal(verdict.lines[3],
+                        "On images with a black frame of 12 % the sensitivity falls to 70.0 % "
+                        "(target 95 %): do not trust this model on images framed differently.");
     assert_non_null(strstr(verdict.lines[0], "On images zoomed in by 15 % and darkened the "));
     assert_non_null(strstr(verdict.lines[0], "on images changed in several ways at once."));
 }
