@@ -125,7 +125,7 @@ const pd_command pd_command_calibrate = {
         "images out.",
     .examples =
         "pneumo-dist calibrate runs/cnn-deep/best.h5 -d site.h5 -o runs/cnn-deep/site.h5\n"
-        "pneumo-dist calibrate best.h5 --normal site/normal --pneumonia site/ill -o site.h5",
+        "pneumo-dist calibrate best.h5 --normal site/normal --pneumonia site/pneumonia -o site.h5",
     .operands = {{"CHECKPOINT", PD_COMPLETE_FILES}},
     .options = options,
     .options_size = sizeof(arguments),

@@ -124,7 +124,8 @@ const pd_command pd_command_evaluate = {
         "with its own threshold, temperature and band of doubt, chosen as in training on the "
         "validation fold of the data set that they were trained on. 'pneumo-dist ensemble' saves "
         "an "
-        "average in a file, which is used like a checkpoint.",
+        "average in a file, which is used like a checkpoint.\n\n"
+        "Each evaluation of the test fold adds one to a count in the checkpoint file.",
     .examples = "pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n"
                 "pneumo-dist evaluate runs/seed-1/best.h5 runs/seed-2/best.h5 --fold val",
     .operands = {{"CHECKPOINT", PD_COMPLETE_FILES, .repeated = true}},

@@ -108,7 +108,7 @@ static void print_decision(const pd_checkpoint *checkpoint)
     printf("  %-14s probabilities from %.6f to %.6f\n", "in doubt", checkpoint->decision.refer_low,
            checkpoint->decision.refer_high);
     print_site(&checkpoint->site);
-    printf("  %-14s looked at %" PRId64 " time%s\n", "test fold", checkpoint->test_looks,
+    printf("  %-14s evaluated %" PRId64 " time%s\n", "test fold", checkpoint->test_looks,
            checkpoint->test_looks == 1 ? "" : "s");
 }
 
@@ -127,7 +127,8 @@ static void print_members(const pd_ensemble *ensemble)
 
 static void print_progress(const pd_checkpoint *checkpoint)
 {
-    printf("  %-14s %" PRId64 " epochs", "trained", checkpoint->state.epoch);
+    printf("  %-14s %" PRId64 " epoch%s", "trained", checkpoint->state.epoch,
+           checkpoint->state.epoch == 1 ? "" : "s");
     if (checkpoint->state.epoch_step > 0)
         printf(" and %" PRId64 " steps of the next", checkpoint->state.epoch_step);
     printf(", %" PRId64 " steps in all; %s\n", checkpoint->state.step,

@@ -131,7 +131,8 @@ int main(int argc, char **argv)
     char *help[] = {NULL, "--help", NULL};
     pd_blas_prepare(argv);
     bool named = argc > 1 && argv[1][0] != '-';
-    bool helped = argc == 3 && strcmp(argv[1], "help") == 0;
+    /* "help COMMAND"; "help --help" is "help". */
+    bool helped = argc == 3 && strcmp(argv[1], "help") == 0 && argv[2][0] != '-';
     if (!helped && print_text(&status, argc, argv)) {
         report(status, "");
         return status;

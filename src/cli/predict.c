@@ -64,7 +64,7 @@ const pd_command pd_command_predict = {
     .description =
         "Writes a row for every image: path, probability (of pneumonia), label (NORMAL "
         "or PNEUMONIA, at the threshold that the checkpoint chose on its validation fold, or at "
-        "--threshold, to which the band of doubt is extended), refer, "
+        "--threshold, which the band of doubt is extended to include), refer, "
         "reason, error. A folder stands for all files in it and below it, sorted, except hidden "
         "ones; '-' stands for one image on standard input. A file that is not a readable image has "
         "a row with an error; the other files are "

@@ -18,7 +18,7 @@ mv out table
 
 looks() { # FILE N
     pneumo inspect "$1" >about 2>log || fail "$(cat log)"
-    grep -qE "looked at $2 times?$" about || fail "$1: not $2 looks: $(grep looked about)"
+    grep -qE "evaluated $2 times?$" about || fail "$1: not $2 looks: $(grep "test fold" about)"
 }
 looks all/ensemble.h5 1
 mkdir parts

@@ -52,7 +52,7 @@ for count in 2 3; do
     cmp average.h5 again.h5 || fail "another file on $count ranks"
 done
 pneumo inspect average.h5 >about 2>log || fail "$(cat log)"
-grep -q "looked at 1 time$" about || fail "the members were looked at once: $(cat about)"
+grep -q "evaluated 1 time$" about || fail "the members were looked at once: $(cat about)"
 pneumo inspect --job average.h5 >about
 [[ $(grep -c "^\[data\]" about) == 3 ]] || fail "not three jobs: $(cat about)"
 pneumo evaluate average.h5 --scores average.csv -o average.json --html average.html >out 2>log ||
@@ -62,7 +62,7 @@ ranks 3 evaluate average.h5 --scores again.csv >out 2>log || fail "$(cat log)"
 cmp average.csv again.csv || fail "other scores on 3 ranks"
 grep -q "^average of 3 models; ranks 3" out || fail "$(cat out)"
 pneumo inspect average.h5 >about 2>log || fail "$(cat log)"
-grep -q "looked at 3 times$" about || fail "$(cat about)"
+grep -q "evaluated 3 times$" about || fail "$(cat about)"
 
 cat >check.py <<'PY'
 import csv, json, math, h5py
@@ -106,7 +106,7 @@ cmp loose.csv average.csv || fail "other scores of loose checkpoints"
 grep -q "^WARNING: the test fold was evaluated 3 times" out || fail "$(cat out)"
 for file in alone/a.h5:3 b/best.h5:2; do
     pneumo inspect ${file%:*} >about
-    grep -q "looked at ${file#*:} times$" about || fail "$file: $(cat about)"
+    grep -q "evaluated ${file#*:} times$" about || fail "$file: $(cat about)"
 done
 
 # predict and explain on the original images.

@@ -152,7 +152,7 @@ def check_words(words):
             raise ValueError(f"unknown job {word}")
 
 
-patterns = ("*.md", "*/README.md", "tests/bench/README.md", ".github/*.md", "slurm/*.sbatch",
+patterns = ("*.md", "*/README.md", "jobs/results.md", "tests/bench/README.md", ".github/*.md", "slurm/*.sbatch",
             "jobs/*.sh")
 documents = [path for pattern in patterns for path in sorted(source.glob(pattern))]
 documents += sorted(pathlib.Path("help").iterdir())

@@ -9,7 +9,7 @@ run=(train small.ini --run run --set train.epochs=1)
 # counted N: checks the number of looks stored in the checkpoint.
 counted() {
     pneumo inspect run/best.h5 >about 2>log || fail "$(cat log)"
-    grep -qE "test fold +looked at $1 time$( (($1 == 1)) || echo s)$" about || fail "not $1: $(grep "test fold" about)"
+    grep -qE "test fold +evaluated $1 time$( (($1 == 1)) || echo s)$" about || fail "not $1: $(grep "test fold" about)"
 }
 pneumo "${run[@]}" >out 2>log || fail "$(cat log)"
 grep -q "run/report.html shows it with plots" log || fail "it does not say where the page is: $(cat log)"

@@ -63,7 +63,7 @@ pneumo evaluate e1.h5 --stress -t 1 -o e1.json >e1.txt 2>log || fail "$(cat log)
 figures e1 >e1.figures
 grep -q "^stress test, test fold: 12 of " e1.txt || fail "no stress test of the test fold"
 pneumo inspect e1.h5 >about || fail "inspect"
-grep -qE "test fold +looked at 2 times" about || fail "not one look: $(grep "test fold" about)"
+grep -qE "test fold +evaluated 2 times" about || fail "not one look: $(grep "test fold" about)"
 for count in 1 2 3; do
     cp one/best.h5 e.h5
     ranks "$count" evaluate e.h5 --stress -t $((1 + count % 2)) -o e.json >/dev/null 2>log ||
