@@ -29,6 +29,14 @@ static float draw_factor(pd_random *random, double most)
     return draw_log_uniform(random, 1 / most, most);
 }
 
+/* Where a side of the crop begins so that the crop is within the image or, if it is larger, the
+ * image within the crop. */
+static float draw_place(pd_random *random, float side)
+{
+    return side <= 1 ? pd_random_between(random, 0.0f, 1.0f - side)
+                     : (1.0f - side) * pd_random_uniform(random);
+}
+
 static void draw_geometry(pd_view *view, const pd_augment *augment, pd_random *random)
 {
     float area = draw_log_uniform(random, augment->crop_min, augment->crop_max);
@@ -37,8 +45,8 @@ static void draw_geometry(pd_view *view, const pd_augment *augment, pd_random *r
     float longest = augment->crop_max > 1 ? INFINITY : 1.0f;
     float width = crops ? fminf(sqrtf(area * ratio), longest) : 1.0f;
     float height = crops ? fminf(sqrtf(area / ratio), longest) : 1.0f;
-    float left = pd_random_between(random, 0.0f, 1.0f - width);
-    float top = pd_random_between(random, 0.0f, 1.0f - height);
+    float left = draw_place(random, width);
+    float top = draw_place(random, height);
     bool flips = draw_bool(random);
     float side = augment->flip && flips ? -1.0f : 1.0f;
     float limit = (float)augment->rotate * 0.01745329252f;

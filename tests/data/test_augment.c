@@ -153,17 +153,26 @@ static void augmentations_are_independent(void **state)
 }
 
 /* A crop with an area above 1 contains the whole image and its surroundings. */
-static void zooming_out_keeps_the_image_in_view(void **state)
+/* The image lies anywhere in the view, and all of it. */
+static void zooming_out_places_the_image_anywhere_in_view(void **state)
 {
     (void)state;
+    enum { SAMPLES = 400, TENTHS = 10 };
+    int columns[TENTHS] = {0}, rows[TENTHS] = {0};
     const pd_augment augment = {
         .crop_min = 1.2, .crop_max = 1.8, .crop_ratio = 1.1, .resample_min = 1, .black = 0.5};
     int black = 0;
-    for (int64_t sample = 0; sample < 400; sample++) {
+    for (int64_t sample = 0; sample < SAMPLES; sample++) {
         pd_view view = pd_augment_draw(&augment, 1, 3, sample, 0);
         assert_true(view.map[2] < 1e-5f && view.map[0] + view.map[2] > 1 - 1e-5f);
         assert_true(view.map[5] < 1e-5f && view.map[4] + view.map[5] > 1 - 1e-5f);
         black += view.fill == 0;
+        columns[(int)(0.9999f * TENTHS * view.map[2] / (1 - view.map[0]))]++;
+        rows[(int)(0.9999f * TENTHS * view.map[5] / (1 - view.map[4]))]++;
+    }
+    for (int i = 0; i < TENTHS; i++) {
+        assert_in_range(columns[i], SAMPLES / TENTHS / 2, SAMPLES / TENTHS * 2);
+        assert_in_range(rows[i], SAMPLES / TENTHS / 2, SAMPLES / TENTHS * 2);
     }
     assert_in_range(black, 150, 250);
 }
@@ -199,7 +208,7 @@ int main(void)
         cmocka_unit_test(brightness_and_contrast_stay_in_range),
         cmocka_unit_test(a_view_is_a_pure_function),
         cmocka_unit_test(augmentations_are_independent),
-        cmocka_unit_test(zooming_out_keeps_the_image_in_view),
+        cmocka_unit_test(zooming_out_places_the_image_anywhere_in_view),
         cmocka_unit_test(sharpness_and_masks_stay_in_range),
     };
     return cmocka_run_group_tests(tests, fill, NULL);

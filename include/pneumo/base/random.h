@@ -44,7 +44,7 @@ pd_random pd_random_stream(uint64_t seed, pd_purpose purpose, uint32_t major, ui
 
 uint32_t pd_random_bits(pd_random *random);                        /* 32 random bits */
 float pd_random_uniform(pd_random *random);                        /* [0, 1), 24 bits */
-float pd_random_between(pd_random *random, float low, float high); /* [low, high) */
+float pd_random_between(pd_random *random, float low, float high); /* [low, high); low <= high */
 float pd_random_normal(pd_random *random);                   /* standard normal (Box-Muller) */
 uint32_t pd_random_below(pd_random *random, uint32_t bound); /* [0, bound), unbiased (Lemire) */
 
