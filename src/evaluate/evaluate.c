@@ -36,15 +36,18 @@ static const pd_dataset *dataset_of(const pd_evaluation *evaluation)
     return evaluation->data.shown;
 }
 
-/* Sets members to score `most` images of a fold in total (0: all); see pd_scorer_options. */
+/* Sets members to score `most` images of a fold in total (0: all), without those that calibration
+ * has used; see pd_scorer_options. */
 static void set_up_members(const pd_evaluation *evaluation, pd_member *members, pd_fold fold,
                            size_t most)
 {
     size_t parts =
         evaluation->data.out_of_fold && fold == PD_VAL ? (size_t)evaluation->data.count : 1;
     pd_ensemble_data_members(members, evaluation->classifier, &evaluation->data, fold);
-    for (int i = 0; i < evaluation->data.count; i++)
+    for (int i = 0; i < evaluation->data.count; i++) {
         members[i].options.most = (most + parts - 1) / parts;
+        members[i].options.skip = evaluation->seen;
+    }
 }
 
 /* Scores a fold under every acquisition change; on rank 0 fills *out. Collective. */
@@ -66,35 +69,40 @@ static pd_status stress_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold f
     return status;
 }
 
-/* Chooses the threshold for the target sensitivity on the scores of the validation fold, without
- * those that calibration has used. On rank 0. */
-static pd_status choose_threshold(pd_evaluation *evaluation, const pd_score *scores, size_t count)
+/* Chooses the threshold for the target sensitivity on the scores of the validation fold. On rank 0.
+ */
+static pd_status choose_threshold(pd_evaluation *evaluation, pd_score *scores, size_t count)
 {
     pd_status status = PD_OK;
     pd_decision *decision = &evaluation->decision;
-    pd_score *own = NULL;
-    size_t kept = 0;
     double threshold;
     char how[sizeof decision->rule];
-    PD_TRY(pd_alloc(&own, count, sizeof *own));
-    for (size_t i = 0; i < count; i++)
-        if (evaluation->seen == NULL || !evaluation->seen[scores[i].id])
-            own[kept++] = scores[i];
-    pd_scores_decide(own, kept, decision->temperature, decision->views);
-    PD_TRY(pd_threshold_choose(&threshold, own, kept, evaluation->target_sensitivity));
+    pd_scores_decide(scores, count, decision->temperature, decision->views);
+    PD_TRY(pd_threshold_choose(&threshold, scores, count, evaluation->target_sensitivity));
     snprintf(how, sizeof how,
              "%.6g, highest specificity with sensitivity of at least %g %% on the validation fold "
              "of this data set (--target-sensitivity)",
              threshold, 100 * evaluation->target_sensitivity);
     pd_decision_replace(decision, threshold, how);
-    PD_TRY(pd_band_choose(&decision->refer_low, &decision->refer_high, own, kept, threshold,
+    PD_TRY(pd_band_choose(&decision->refer_low, &decision->refer_high, scores, count, threshold,
                           PD_BAND_ERROR));
     snprintf(decision->fold, sizeof decision->fold, "val");
 cleanup:
-    free(own);
     if (status != PD_OK)
         pd_error_prefix(status, "validation fold");
     return status;
+}
+
+/* The number of images of the fold that calibration has used. */
+static int64_t count_seen(const pd_evaluation *evaluation, pd_fold fold)
+{
+    const pd_task *task = &pd_tasks[pd_classifier_job(evaluation->classifier)->task];
+    const pd_sample *samples = pd_dataset_samples(dataset_of(evaluation));
+    int64_t seen = 0;
+    for (int64_t i = 0; i < pd_dataset_get_info(dataset_of(evaluation))->count; i++)
+        seen += evaluation->seen != NULL && evaluation->seen[i] && samples[i].fold == fold &&
+                task->class_of(&samples[i]) >= 0;
+    return seen;
 }
 
 /* Scores one fold; on rank 0 fills *out. Collective. */
@@ -127,11 +135,11 @@ static pd_status evaluate_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold
             .ids = ids,
             .id_count = id_count,
             .samples = evaluation->results.samples,
-            .seen = evaluation->seen,
             .seed = evaluation->results.seed,
             .has_causes = pd_tasks[pd_classifier_job(evaluation->classifier)->task].has_causes};
         out->scores = scores;
         out->score_count = count;
+        out->left_out = count_seen(evaluation, fold);
         scores = NULL;
         status = pd_results_fold_compute(out, &basis);
     }

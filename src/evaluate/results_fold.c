@@ -37,19 +37,6 @@ static void count_causes(pd_results_fold *out, const pd_fold_basis *basis)
     out->decided = pd_wilson(decided_right, (int64_t)out->score_count - referred);
 }
 
-/* Removes the scores of images that calibration has used. */
-static void leave_out_seen(pd_results_fold *out, const uint8_t *seen)
-{
-    size_t kept = 0;
-    for (size_t i = 0; seen != NULL && i < out->score_count; i++) {
-        if (seen[out->scores[i].id])
-            out->left_out++;
-        else
-            out->scores[kept++] = out->scores[i];
-    }
-    out->score_count -= (size_t)out->left_out;
-}
-
 pd_status pd_results_fold_compute(pd_results_fold *out, const pd_fold_basis *basis)
 {
     pd_status status = PD_OK;
@@ -57,7 +44,6 @@ pd_status pd_results_fold_compute(pd_results_fold *out, const pd_fold_basis *bas
     pd_score *patients = NULL, *scores = out->scores;
     const pd_decision *decision = basis->decision;
     PD_TRY(pd_scores_check(scores, out->score_count, basis->ids, basis->id_count));
-    leave_out_seen(out, basis->seen);
     size_t count = out->score_count;
     PD_TRY(pd_calibration_compute(&out->uncalibrated, scores, count));
     pd_scores_decide(scores, count, decision->temperature, decision->views);

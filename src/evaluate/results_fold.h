@@ -11,14 +11,13 @@ typedef struct pd_fold_basis {
     const int64_t *ids; /* [id_count], ascending: the images that must have a score */
     size_t id_count;
     const pd_sample *samples; /* of the data set, by id */
-    const uint8_t *seen;      /* by id: 1 for images that calibration used; NULL: none */
     uint64_t seed;            /* of the bootstrap */
     bool has_causes;          /* classes are NORMAL, BACTERIA, VIRUS */
 } pd_fold_basis;
 
 /* Computes the figures of out->scores[out->score_count], which are sorted by id and get the
- * probabilities of the decision; scores of images that calibration used are removed. Does not set
- * out->outside and out->stress. Fails if a score is missing, repeated or not finite. */
+ * probabilities of the decision. Does not set out->outside, out->stress and out->left_out. Fails if
+ * a score is missing, repeated or not finite. */
 pd_status pd_results_fold_compute(pd_results_fold *out, const pd_fold_basis *basis);
 
 #endif

@@ -75,7 +75,8 @@ static pd_status choose_ids(pd_scorer *scorer)
     int64_t total = pd_dataset_get_info(options->dataset)->count;
     pd_status status = pd_alloc(&scorer->ids, (size_t)total, sizeof *scorer->ids);
     for (int64_t i = 0; i < total && status == PD_OK; i++)
-        if (samples[i].fold == options->fold && task->class_of(&samples[i]) >= 0)
+        if (samples[i].fold == options->fold && task->class_of(&samples[i]) >= 0 &&
+            (options->skip == NULL || !options->skip[i]))
             scorer->ids[scorer->count++] = i;
     if (status == PD_OK)
         draw_subset(scorer);

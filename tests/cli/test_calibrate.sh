@@ -137,6 +137,21 @@ grep -q "24 images were used for calibration and are left out" log || fail "$(ca
 grep -q "WARNING: val fold: 24 images are left out" out || fail "$(cat out)"
 ranks 3 evaluate part.h5 -d site.h5 --scores ranks.csv >/dev/null 2>&1
 cmp part.csv ranks.csv || fail "3 ranks leave out others"
+# The stress test and the count of images unlike the training images leave out the same ones.
+for count in 1 3; do
+    ranks $count evaluate part.h5 -d site.h5 --fold val --stress -o stress.json >out 2>log || fail "$(cat log)"
+    $python - <<'PY'
+import csv, json
+fold = json.load(open("stress.json"))["folds"]["val"]
+scored = sum(row["fold"] == "VAL" for row in csv.DictReader(open("part.csv")))
+stress = fold["stress"]
+assert (stress["images"], stress["fold_images"]) == (scored, scored + 24), stress
+for row in stress["rows"]:
+    assert sum(row["confusion"].values()) == scored, row
+assert stress["rows"][0]["auc"] == fold["chosen"]["auc"], "unchanged images have other figures"
+assert fold["outside"]["count"] <= scored
+PY
+done
 $python - <<'PY'
 import csv, json, h5py
 folds = json.load(open("part.json"))["folds"]

@@ -107,7 +107,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static pd_stress run(size_t most)
+/* `skip` by sample id; NULL: none. */
+static pd_stress run_without(const uint8_t *skip, size_t most)
 {
     pd_stress out;
     const pd_member member = {
@@ -116,6 +117,7 @@ static pd_stress run(size_t most)
                     .dataset = dataset,
                     .fold = PD_VAL,
                     .most = most,
+                    .skip = skip,
                     .chunk = 8,
                     .views = 1,
                     .threads = 2,
@@ -125,6 +127,11 @@ static pd_stress run(size_t most)
     if (pd_stress_run(&out, comm, &member, 1, &decision) != PD_OK)
         fail_msg("%s", pd_error_message());
     return out;
+}
+
+static pd_stress run(size_t most)
+{
+    return run_without(NULL, most);
 }
 
 /* Log-odds of image `id` under a change, NULL: as it is. */
@@ -255,12 +262,32 @@ static void a_subset_keeps_the_shares(void **state)
     assert_int_equal(stress.images, FOLD_IMAGES);
 }
 
+/* Skipped images are in no row and in no subset. */
+static void skipped_images_are_not_scored(void **state)
+{
+    (void)state;
+    uint8_t skip[IMAGES] = {0};
+    for (int i = 0; i < IMAGES; i += 6) /* all pneumonias but those of the first quarter */
+        skip[i] = i >= IMAGES / 4;
+    pd_stress stress = run_without(skip, 0);
+    const pd_confusion *c = &stress.rows[PD_STRESS_ROWS - 1].metrics.confusion;
+    assert_int_equal(stress.images, FOLD_IMAGES - 12);
+    assert_int_equal(stress.fold_images, FOLD_IMAGES);
+    assert_int_equal(c->true_positive + c->false_negative, 4);
+    assert_int_equal(c->true_negative + c->false_positive, 32);
+    stress = run_without(skip, 18);
+    c = &stress.rows[0].metrics.confusion;
+    assert_int_equal(c->true_positive + c->false_negative, 2);
+    assert_int_equal(c->true_negative + c->false_positive, 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_equal_scoring_by_hand),
         cmocka_unit_test(a_model_of_the_border_is_caught),
         cmocka_unit_test(a_subset_keeps_the_shares),
+        cmocka_unit_test(skipped_images_are_not_scored),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
