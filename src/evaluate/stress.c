@@ -73,7 +73,7 @@ static pd_status summarise(const pd_stress_test *test, pd_stress *out)
         if (balanced(&out->rows[i]) < balanced(&out->rows[out->worst]))
             out->worst = i;
     out->present = true;
-    return pd_auc(&out->pooled_auc, test->pool, PD_CHANGES * test->count);
+    return pd_auc_patients(&out->pooled_auc, test->pool, PD_CHANGES * test->count);
 }
 
 /* The number of images in the fold of any member. */

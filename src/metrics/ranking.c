@@ -73,7 +73,7 @@ pd_status pd_ranking_placements(pd_placement **out, double *auc, size_t *positiv
         double beaten_twice = 2 * negatives_before + run_negatives;
         double beaters_twice = 2 * (m - positives_before) - run_positives;
         for (size_t i = start; i < end; i++)
-            (*out)[i] = (pd_placement){sorted[i].id, sorted[i].positive,
+            (*out)[i] = (pd_placement){sorted[i].id, sorted[i].positive, sorted[i].patient,
                                        sorted[i].positive ? beaten_twice / (2 * n)
                                                           : beaters_twice / (2 * m)};
         wins_twice += run_positives * beaten_twice;

@@ -3,6 +3,7 @@
 #include "evaluate/stress_internal.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/random.h"
+#include "pneumo/nn/loss.h"
 #include "pneumo/train/setup.h"
 #include "report/verdict.h"
 
@@ -170,6 +171,21 @@ static double area_by_hand(const double *logits, const bool *positive, int count
     return right / pairs;
 }
 
+/* The versions of an image count as one patient. */
+static void check_pooled_interval(const pd_figure *pooled, const double *logits,
+                                  const bool *positive)
+{
+    static pd_score scores[PD_CHANGES * FOLD_IMAGES];
+    pd_figure expected;
+    for (int i = 0; i < PD_CHANGES * FOLD_IMAGES; i++)
+        scores[i] = (pd_score){.probability = pd_loss_probability(logits[i]),
+                               .positive = positive[i],
+                               .patient = i % FOLD_IMAGES};
+    assert_int_equal(pd_auc_patients(&expected, scores, PD_CHANGES * FOLD_IMAGES), PD_OK);
+    assert_true(fabs(pooled->low - expected.low) < 1e-4);
+    assert_true(fabs(pooled->high - expected.high) < 1e-4);
+}
+
 static void rows_equal_scoring_by_hand(void **state)
 {
     (void)state;
@@ -205,6 +221,7 @@ static void rows_equal_scoring_by_hand(void **state)
     }
     double area = area_by_hand(pool, truths, PD_CHANGES * FOLD_IMAGES);
     assert_true(fabs(stress.pooled_auc.value - area) < 1e-5); /* ties but for rounding */
+    check_pooled_interval(&stress.pooled_auc, pool, truths);
 }
 
 static const pd_metrics *metrics_of(const pd_stress *stress, const char *name)

@@ -183,6 +183,133 @@ static void test_auc_degenerate(void **state)
     check_close("50 + 50 apart", auc.low, 0.960, 5e-4);
 }
 
+/* Obuchowski's interval, Biometrics 53, 567-578, 1997, as printed there: a pass over all pairs for
+ * each patient, below `patients`. */
+static pd_figure slow_auc_patients(const pd_score *scores, size_t count, int32_t patients)
+{
+    double m = 0, n = 0, i10 = 0, i01 = 0, s10 = 0, s01 = 0, s11 = 0;
+    double auc = slow_auc(scores, count).value;
+    for (size_t i = 0; i < count; i++)
+        *(scores[i].positive ? &m : &n) += 1;
+    for (int32_t patient = 0; patient < patients; patient++) {
+        double own_m = 0, own_n = 0, v10 = 0, v01 = 0;
+        for (size_t i = 0; i < count; i++)
+            if (scores[i].patient == patient)
+                *(scores[i].positive ? &own_m : &own_n) += 1;
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < count; j++) {
+                if (!scores[i].positive || scores[j].positive)
+                    continue;
+                double lead = scores[i].probability - scores[j].probability;
+                double beats = (lead > 0) + 0.5 * (lead == 0);
+                v10 += scores[i].patient == patient ? beats / n : 0;
+                v01 += scores[j].patient == patient ? beats / m : 0;
+            }
+        i10 += own_m > 0;
+        i01 += own_n > 0;
+        s10 += pow(v10 - own_m * auc, 2);
+        s01 += pow(v01 - own_n * auc, 2);
+        s11 += (v10 - own_m * auc) * (v01 - own_n * auc);
+    }
+    s10 *= i10 / ((i10 - 1) * m);
+    s01 *= i01 / ((i01 - 1) * n);
+    s11 *= (double)patients / (patients - 1);
+    double half = 1.959963984540054 * sqrt(s10 / m + s01 / n + 2 * s11 / (m * n));
+    return (pd_figure){auc, fmax(0, auc - half), fmin(1, auc + half)};
+}
+
+/* Patients have one to ten images, some of both classes. */
+static void test_auc_patients_against_slow(void **state)
+{
+    (void)state;
+    enum { PATIENTS = 25 };
+    pd_score scores[MOST];
+    for (uint64_t number = 0; number < 20; number++) {
+        pd_random random = pd_random_stream(3, PD_PURPOSE_TEST, 3, number);
+        size_t count = 0;
+        for (int32_t patient = 0; patient < PATIENTS; patient++)
+            for (uint32_t left = 1 + pd_random_below(&random, 10); left > 0; left--, count++) {
+                int32_t positive = patient % 3 == 0   ? (int32_t)pd_random_below(&random, 2)
+                                   : patient % 3 == 1 ? 1
+                                                      : 0;
+                int32_t levels = number % 2 ? 9 : 99999; /* few levels make ties */
+                int32_t level = (int32_t)pd_random_below(&random, (uint32_t)levels) +
+                                levels / 3 * positive + levels / 9 * (patient % 5);
+                scores[count] =
+                    (pd_score)SCORE((int64_t)count, (double)level / (2 * levels), positive);
+                scores[count].patient = patient;
+            }
+        pd_figure fast, again, slow = slow_auc_patients(scores, count, PATIENTS);
+        assert_int_equal(pd_auc_patients(&fast, scores, count), PD_OK);
+        check_close("auc", fast.value, slow.value, 1e-12);
+        check_close("low", fast.low, slow.low, 1e-12);
+        check_close("high", fast.high, slow.high, 1e-12);
+        shuffle_scores(scores, count, number);
+        assert_int_equal(pd_auc_patients(&again, scores, count), PD_OK);
+        assert_memory_equal(&again, &fast, sizeof fast);
+    }
+}
+
+/* One image per patient gives DeLong's interval, and repeating an image adds nothing to it. */
+static void test_auc_patients_repeated(void **state)
+{
+    (void)state;
+    enum { REPEATS = 5 };
+    pd_score single[MOST / REPEATS], repeated[MOST];
+    for (uint64_t number = 0; number < 20; number++) {
+        size_t count = make_scores(single, number, COUNT(single), 100000);
+        if (number % 4 == 0) /* separated, so that the variance is 0 */
+            for (size_t i = 0; i < count; i++)
+                single[i].probability = single[i].positive;
+        for (size_t i = 0; i < count; i++)
+            single[i].patient = (int32_t)i;
+        for (size_t i = 0; i < count * REPEATS; i++)
+            repeated[i] = single[i / REPEATS];
+        pd_figure plain, of_single, of_repeated;
+        assert_int_equal(pd_auc(&plain, single, count), PD_OK);
+        assert_int_equal(pd_auc_patients(&of_single, single, count), PD_OK);
+        assert_int_equal(pd_auc_patients(&of_repeated, repeated, count * REPEATS), PD_OK);
+        check_close("value", of_single.value, plain.value, 0);
+        check_close("low", of_single.low, plain.low, 1e-12);
+        check_close("high", of_single.high, plain.high, 1e-12);
+        check_close("low", of_repeated.low, plain.low, 1e-12);
+        check_close("high", of_repeated.high, plain.high, 1e-12);
+    }
+}
+
+/* 60 images of each class in 25 versions, whose log-odds have a part of the image and one of the
+ * version: the interval must contain the true area in about 95 % of experiments. */
+static void test_auc_patients_coverage(void **state)
+{
+    (void)state;
+    enum { EXPERIMENTS = 1000, CLASS = 60, VERSIONS = 25 };
+    static pd_score scores[2 * CLASS * VERSIONS];
+    const double lead = 1, own = 1, noise = 0.4;
+    const double truth = 0.5 * erfc(-lead / (2 * hypot(own, noise))); /* Phi(x / sqrt(2)) */
+    int covered = 0, covered_plain = 0;
+    for (uint64_t experiment = 0; experiment < EXPERIMENTS; experiment++) {
+        pd_random random = pd_random_stream(4, PD_PURPOSE_TEST, 4, experiment);
+        size_t count = 0;
+        for (int32_t image = 0; image < 2 * CLASS; image++) {
+            double of_image = lead * (image % 2) + own * (double)pd_random_normal(&random);
+            for (int version = 0; version < VERSIONS; version++, count++) {
+                double logit = of_image + noise * (double)pd_random_normal(&random);
+                scores[count] = (pd_score)SCORE(image, 1 / (1 + exp(-logit)), image % 2);
+                scores[count].patient = image;
+            }
+        }
+        pd_figure auc, plain;
+        assert_int_equal(pd_auc_patients(&auc, scores, count), PD_OK);
+        assert_int_equal(pd_auc(&plain, scores, count), PD_OK);
+        covered += auc.low <= truth && truth <= auc.high;
+        covered_plain += plain.low <= truth && truth <= plain.high;
+    }
+    printf("95 %% intervals that contain the area: %.1f %%; with versions as independent %.1f %%\n",
+           100.0 * covered / EXPERIMENTS, 100.0 * covered_plain / EXPERIMENTS);
+    assert_true(covered > 0.93 * EXPERIMENTS && covered < 0.97 * EXPERIMENTS);
+    assert_true(covered_plain < 0.5 * EXPERIMENTS);
+}
+
 /* The smallest number, by trying each; the proportions are exact where possible. */
 static void test_wilson_trials(void **state)
 {
@@ -299,12 +426,20 @@ static void test_one_class(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),           cmocka_unit_test(test_wilson_published),
-        cmocka_unit_test(test_wilson_limits),    cmocka_unit_test(test_balanced_accuracy_published),
-        cmocka_unit_test(test_auc_against_slow), cmocka_unit_test(test_auc_degenerate),
-        cmocka_unit_test(test_wilson_trials),    cmocka_unit_test(test_bad_scores_refused),
-        cmocka_unit_test(test_no_samples),       cmocka_unit_test(test_scores_check),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_wilson_published),
+        cmocka_unit_test(test_wilson_limits),
+        cmocka_unit_test(test_balanced_accuracy_published),
+        cmocka_unit_test(test_auc_against_slow),
+        cmocka_unit_test(test_auc_degenerate),
+        cmocka_unit_test(test_wilson_trials),
+        cmocka_unit_test(test_bad_scores_refused),
+        cmocka_unit_test(test_no_samples),
+        cmocka_unit_test(test_scores_check),
         cmocka_unit_test(test_one_class),
+        cmocka_unit_test(test_auc_patients_against_slow),
+        cmocka_unit_test(test_auc_patients_repeated),
+        cmocka_unit_test(test_auc_patients_coverage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,6 +55,12 @@ int64_t pd_wilson_trials(double rate, double half_width);
  * 0 and 1 is an error that names the sample. */
 pd_status pd_auc(pd_figure *out, const pd_score *scores, size_t count);
 
+/* The same area with an interval for scores that are independent only between patients, such as
+ * those of several images of a patient or of changed versions of an image: Obuchowski, Biometrics
+ * 53, 567-578, 1997. Where the variance is 0 or a class has one patient, Newcombe's interval is
+ * that of as many samples as patients of each class. With one score per patient it is pd_auc. */
+pd_status pd_auc_patients(pd_figure *out, const pd_score *scores, size_t count);
+
 /* Sets the confusion and the figures that follow from it: all but the AUC. Proportions have Wilson
  * intervals. Balanced accuracy has Newcombe's hybrid score interval (method 10, Statistics in
  * Medicine 1998), F1 the "Wilson indirect" one of Lam, Gopal and Qian (arXiv:2309.14621). Figures

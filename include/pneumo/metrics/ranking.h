@@ -20,6 +20,7 @@ pd_status pd_ranking_sort(pd_score **sorted, size_t *positives, const pd_score *
 typedef struct pd_placement {
     int64_t id;
     int32_t positive;
+    int32_t patient;
     double share; /* of the other class that it is ordered correctly against, ties counted half */
 } pd_placement;
 
