@@ -6,6 +6,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/train/threads.h"
 #include "pneumo/train/train.h"
 
@@ -22,17 +23,16 @@ static pd_status find_checkpoint(char **out, const char *path)
     return pd_strdup(out, path);
 }
 
-/* Fails if the file to write is one of the members, which it would replace. */
-static pd_status check_output(const char *output, char *const *paths, int count)
+/* Fails if the file to write is one of the members, or something else that is no ensemble. */
+static pd_status check_output(const char *output, const pd_ensemble_options *options)
 {
-    struct stat there, about;
-    if (stat(output, &there) != 0)
-        return pd_folder_make_above(output);
-    for (int i = 0; i < count; i++)
-        if (stat(paths[i], &about) == 0 && about.st_dev == there.st_dev &&
-            about.st_ino == there.st_ino)
-            return pd_fail("%s: is one of the members; write to another file with -o", output);
-    return PD_OK;
+    pd_status status = PD_OK;
+    /* A data set is not an ensemble, so the second check protects it, too. */
+    PD_TRY(pd_output_check(output, options->paths, options->count));
+    PD_TRY(pd_ensemble_check_replaced(output));
+    status = pd_folder_make_above(output);
+cleanup:
+    return status;
 }
 
 static pd_status make(pd_comm *comm, const char *output, const pd_ensemble_options *options,
@@ -41,7 +41,7 @@ static pd_status make(pd_comm *comm, const char *output, const pd_ensemble_optio
     pd_status status = PD_OK;
     pd_classifier *classifier = NULL;
     if (pd_comm_rank(comm) == 0)
-        status = check_output(output, paths, options->count);
+        status = check_output(output, options);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_ensemble_assemble(&classifier, comm, options));
     if (pd_comm_rank(comm) == 0) {

@@ -15,12 +15,13 @@ typedef struct outputs {
     const char *json, *html, *card, *scores;
 } outputs;
 
+enum { OUTPUTS = 4 };
+
 /* Fails before the images are scored, which may take long. */
-static pd_status make_folders(const outputs *files)
+static pd_status make_folders(const char *const paths[OUTPUTS])
 {
-    const char *const paths[] = {files->json, files->html, files->card, files->scores};
     pd_status status = PD_OK;
-    for (size_t i = 0; i < sizeof paths / sizeof *paths && status == PD_OK; i++)
+    for (int i = 0; i < OUTPUTS && status == PD_OK; i++)
         if (paths[i] != NULL)
             status = pd_folder_make_above(paths[i]);
     return status;
@@ -87,6 +88,8 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     pd_status status = PD_OK;
     const arguments *given = values;
     pd_evaluation *evaluation = NULL;
+    const outputs *files = &given->files;
+    const char *const paths[OUTPUTS] = {files->json, files->html, files->card, files->scores};
     const pd_evaluate_options evaluate = {.checkpoints = (const char *const *)operands,
                                           .checkpoint_count = count,
                                           .data = given->data,
@@ -95,16 +98,18 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
                                           .stress = given->stress,
                                           .threshold = given->threshold,
                                           .target_sensitivity = given->target_sensitivity,
-                                          .threads = given->threads};
+                                          .threads = given->threads,
+                                          .outputs = paths,
+                                          .output_count = OUTPUTS};
     if (given->threshold > 0 && given->target_sensitivity > 0)
         return pd_fail_usage("--threshold and --target-sensitivity exclude each other");
     if (pd_comm_rank(comm) == 0)
-        status = make_folders(&given->files);
+        status = make_folders(paths);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_evaluate(&evaluation, comm, &evaluate));
     if (pd_comm_rank(comm) == 0) {
         pd_report_print(stdout, pd_evaluation_results(evaluation));
-        status = write_files(&given->files, evaluation);
+        status = write_files(files, evaluation);
     }
     status = pd_comm_agree(comm, status);
 cleanup:

@@ -8,13 +8,13 @@
 #include "pneumo/evaluate/classifier.h"
 #include "pneumo/evaluate/heatmap.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/train/threads.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* The command line. */
@@ -63,29 +63,23 @@ static pd_status name_output(char **outputs, int index, const request *options)
     }
 }
 
-/* Fails if the picture of some output would replace one of the images. */
-static pd_status check_no_image_lost(char **outputs, const request *options)
+/* Fails if a file that is written would replace the checkpoint or one of the images. */
+static pd_status check_files(char **outputs, const request *options)
 {
+    static const char *const extensions[] = {"png", "npy"};
     pd_status status = PD_OK;
-    struct stat *images = NULL, there;
-    PD_TRY(pd_alloc(&images, (size_t)options->count, sizeof *images));
-    for (int i = 0; i < options->count; i++)
-        if (stat(options->images[i], &images[i]) != 0)
-            images[i] = (struct stat){0};
-    for (int i = 0; i < options->count; i++) {
-        char *picture;
-        PD_TRY(pd_format(&picture, "%s.png", outputs[i]));
-        bool exists = stat(picture, &there) == 0;
-        free(picture);
-        for (int j = 0; exists && j < options->count; j++)
-            if (images[j].st_dev == there.st_dev && images[j].st_ino == there.st_ino) {
-                status = pd_fail("%s would be replaced by a picture; give another folder with -o",
-                                 options->images[j]);
-                goto cleanup;
-            }
-    }
+    char **files = NULL;
+    const int64_t count = 2 * (int64_t)options->count;
+    PD_TRY(pd_alloc(&files, (size_t)count, sizeof *files));
+    for (int64_t i = 0; i < count; i++)
+        PD_TRY(pd_format(&files[i], "%s.%s", outputs[i / 2], extensions[i % 2]));
+    const char *const *paths = (const char *const *)files;
+    PD_TRY(pd_outputs_check(paths, count, &options->checkpoint, 1));
+    PD_TRY(pd_outputs_check(paths, count, (const char *const *)options->images, options->count));
 cleanup:
-    free(images);
+    for (int64_t i = 0; files != NULL && i < count; i++)
+        free(files[i]);
+    free(files);
     return status;
 }
 
@@ -195,7 +189,7 @@ static pd_status prepare_outputs(char **outputs, const request *options)
     pd_status status = PD_OK;
     for (int i = 0; i < options->count; i++)
         PD_TRY(name_output(outputs, i, options));
-    PD_TRY(check_no_image_lost(outputs, options));
+    PD_TRY(check_files(outputs, options));
     PD_TRY(pd_folder_make(options->folder));
 cleanup:
     return status;

@@ -4,6 +4,7 @@
 #include "pneumo/evaluate/classifier.h"
 #include "pneumo/exchange/export.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/outputs.h"
 
 #include <stdio.h>
 
@@ -30,6 +31,7 @@ static pd_status write_model(const char *path, const arguments *given,
     pd_status status = PD_OK;
     pd_classifier *classifier = NULL;
     const pd_export_options options = {.fold_batchnorm = given->fold_batchnorm};
+    PD_TRY(pd_output_check(given->output, &path, 1));
     PD_TRY(pd_classifier_load(&classifier, path, 1, 1));
     PD_TRY(check_single(classifier, path));
     const pd_classifier_member *member = pd_classifier_at(classifier, 0);

@@ -1,7 +1,9 @@
 /* pneumo-dist import: makes a checkpoint from a model of another program. */
 #include "command.h"
 
+#include "pneumo/io/checkpoint.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/train/import.h"
 
 #include <stdio.h>
@@ -46,7 +48,12 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
         return pd_fail_usage("--causes needs three numbers");
     for (int i = 0; i < 3; i++)
         import.causes[i] = given->causes.values[i];
-    pd_status status = pd_folder_make_above(given->output);
+    const char *const inputs[] = {operands[0], given->like};
+    pd_status status = pd_output_check(given->output, inputs, 2);
+    if (status == PD_OK)
+        status = pd_checkpoint_check_replaced(given->output);
+    if (status == PD_OK)
+        status = pd_folder_make_above(given->output);
     if (status == PD_OK)
         status = pd_import(given->output, operands[0], &import, &summary);
     if (status == PD_OK)

@@ -36,7 +36,8 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
                                   .inputs = (const char *const *)operands + 1,
                                   .input_count = count - 1,
                                   .threshold = given->threshold,
-                                  .threads = given->threads};
+                                  .threads = given->threads,
+                                  .output = given->output};
     for (int i = 0; i < count; i++) {
         if (operands[i][0] == '\0')
             return pd_fail_usage("a checkpoint or an image has an empty name");

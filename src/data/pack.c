@@ -11,6 +11,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
 #include "pneumo/io/lock.h"
+#include "pneumo/io/outputs.h"
 #include "remarks.h"
 #include "team.h"
 
@@ -135,7 +136,9 @@ static pd_status plan_parts(packer *p, pd_bytes *bytes)
     pd_parts_plan plan;
     int size = p->options->size != 0 ? p->options->size : SIZE;
 
-    PD_TRY(pd_file_check_target(p->options->output));
+    /* An image is not a data set, so the second check also protects the images. */
+    PD_TRY(pd_output_check(p->options->output, &p->options->labels, 1));
+    PD_TRY(pd_dataset_check_replaced(p->options->output));
     p->folds = p->options->folds;
     if (p->options->append != NULL) {
         const pd_append_options append = {.path = p->options->append,

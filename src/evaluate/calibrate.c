@@ -7,6 +7,7 @@
 #include "pneumo/data/identity.h"
 #include "pneumo/evaluate/classifier.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 #include "pneumo/train/validation.h"
@@ -15,7 +16,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* Images go through the network in chunks that depend on their list alone, and are read in blocks
  * of several chunks, so that many threads have work. */
@@ -336,21 +336,13 @@ cleanup:
 
 /* --- The command --- */
 
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return b != NULL && stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-           x.st_ino == y.st_ino;
-}
-
 static pd_status set_up(pd_calibrator *calibrator)
 {
     pd_status status = PD_OK;
     const pd_calibrate_options *options = calibrator->options;
-    if (is_same_file(options->output, options->checkpoint) ||
-        is_same_file(options->output, options->images.data))
-        return pd_fail("%s: would be overwritten; give another file with --output",
-                       options->output);
+    /* Images and data sets are not checkpoints, so the second check protects them, too. */
+    PD_TRY(pd_output_check(options->output, &options->checkpoint, 1));
+    PD_TRY(pd_checkpoint_check_replaced(options->output));
     calibrator->threads = pd_threads_choose(calibrator->comm, options->threads);
     PD_TRY(pd_classifier_load(&calibrator->classifier, options->checkpoint, CHUNK,
                               calibrator->threads));

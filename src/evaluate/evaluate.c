@@ -8,6 +8,7 @@
 #include "pneumo/data/patient.h"
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/io/lock.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/metrics/calibration.h"
 #include "pneumo/metrics/decision.h"
 #include "pneumo/train/setup.h"
@@ -252,6 +253,13 @@ static void set_decision(pd_evaluation *evaluation, const pd_evaluate_options *o
     }
 }
 
+/* Fails if the outputs would replace one of inputs[count]. */
+static pd_status check_outputs(const pd_evaluate_options *options, const char *const *inputs,
+                               int count)
+{
+    return pd_outputs_check(options->outputs, options->output_count, inputs, count);
+}
+
 static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
                         const pd_evaluate_options *options)
 {
@@ -260,13 +268,14 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     pd_results *results = &evaluation->results;
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(evaluation->classifier);
     const pd_job *job = pd_classifier_job(evaluation->classifier);
-    PD_TRY(pd_ensemble_data_open(&evaluation->data, evaluation->classifier,
-                                 options->data != NULL ? options->data : job->file));
+    results->data_path = options->data != NULL ? options->data : job->file;
+    if (pd_comm_rank(comm) == 0)
+        PD_TRY(check_outputs(options, &results->data_path, 1));
+    PD_TRY(pd_ensemble_data_open(&evaluation->data, evaluation->classifier, results->data_path));
     const pd_dataset_info *info = pd_dataset_get_info(dataset_of(evaluation));
     results->members = evaluation->data.count;
     results->job_name = checkpoint->job_name;
     results->model = checkpoint->model;
-    results->data_path = options->data != NULL ? options->data : job->file;
     results->data_digest = info->digest;
     results->samples = pd_dataset_samples(dataset_of(evaluation));
     results->data = *info;
@@ -356,6 +365,15 @@ static pd_status claim_checkpoints(const pd_evaluate_options *options)
     return status;
 }
 
+/* Fails before the images are scored if an output would replace an input; on rank 0. */
+static pd_status claim_files(const pd_evaluate_options *options)
+{
+    pd_status status = check_outputs(options, options->checkpoints, options->checkpoint_count);
+    if (status == PD_OK)
+        status = check_outputs(options, &options->data, 1);
+    return status == PD_OK ? claim_checkpoints(options) : status;
+}
+
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options)
 {
     pd_status status = PD_OK;
@@ -364,7 +382,7 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     PD_TRY(pd_alloc(&evaluation, 1, sizeof *evaluation));
     evaluation->results.threads = pd_threads_choose(comm, options->threads);
     if (pd_comm_rank(comm) == 0)
-        status = claim_checkpoints(options);
+        status = claim_files(options);
     PD_TRY(pd_comm_agree(comm, status));
     const pd_ensemble_options assembly = {.paths = options->checkpoints,
                                           .count = options->checkpoint_count,

@@ -10,6 +10,7 @@
 #include "pneumo/base/text.h"
 #include "pneumo/data/files.h"
 #include "pneumo/evaluate/classifier.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/metrics/decision.h"
 #include "pneumo/train/threads.h"
 
@@ -202,6 +203,16 @@ static pd_status find_files(pd_predictor *predictor)
     return status;
 }
 
+/* Fails if the output would replace the checkpoint or one of the files. */
+static pd_status check_output(const pd_predictor *predictor)
+{
+    const pd_predict_options *options = predictor->options;
+    pd_status status = pd_output_check(options->output, &options->checkpoint, 1);
+    return status == PD_OK
+               ? pd_output_check(options->output, predictor->files.paths, predictor->files.count)
+               : status;
+}
+
 /* In memory; the file keeps its threshold. */
 static void replace_threshold(pd_predictor *predictor)
 {
@@ -243,6 +254,7 @@ static pd_status set_up(pd_predictor *predictor)
                         "detected; train again to add a profile",
                         predictor->options->checkpoint);
         PD_TRY(find_files(predictor));
+        PD_TRY(check_output(predictor));
         status = sink->begin(sink->context);
     }
 cleanup:

@@ -191,6 +191,11 @@ cleanup:
     return status;
 }
 
+pd_status pd_checkpoint_check_replaced(const char *path)
+{
+    return pd_hdf5_check_replaced(path, FORMAT);
+}
+
 pd_status pd_checkpoint_recognise(bool *is, const char *path)
 {
     return pd_hdf5_recognise(is, path, "give a data set or a checkpoint", FORMAT);

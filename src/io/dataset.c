@@ -177,6 +177,11 @@ static pd_status write_info(const pd_hdf5 *file, const pd_dataset_info *info)
     return status == PD_OK ? pd_fields_put(file, file->id, info_fields, INFO_FIELDS, info) : status;
 }
 
+pd_status pd_dataset_check_replaced(const char *path)
+{
+    return pd_hdf5_check_replaced(path, FORMAT);
+}
+
 pd_status pd_dataset_create(pd_dataset **out, const char *path, const pd_dataset_info *info,
                             const pd_sample *samples)
 {

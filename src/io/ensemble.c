@@ -205,6 +205,11 @@ cleanup:
     return status;
 }
 
+pd_status pd_ensemble_check_replaced(const char *path)
+{
+    return pd_hdf5_check_replaced(path, FORMAT);
+}
+
 pd_status pd_ensemble_recognise(bool *is, const char *path)
 {
     return pd_hdf5_recognise(is, path, "give a checkpoint or an ensemble", FORMAT);

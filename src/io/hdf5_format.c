@@ -3,6 +3,7 @@
 #include "hdf5_attribute.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 pd_status pd_hdf5_put_format(const pd_hdf5 *file, const char *format, int64_t version,
                              const char *program)
@@ -48,4 +49,16 @@ pd_status pd_hdf5_recognise(bool *is, const char *path, const char *remedy, cons
               strcmp(found, format) == 0;
     pd_hdf5_close(&file.id);
     return status;
+}
+
+pd_status pd_hdf5_check_replaced(const char *path, const char *format)
+{
+    struct stat about;
+    bool is = false;
+    if (stat(path, &about) != 0 || !S_ISREG(about.st_mode) || about.st_size == 0)
+        return PD_OK;
+    if (pd_hdf5_recognise(&is, path, "give another file", format) == PD_OK && is)
+        return PD_OK;
+    return pd_fail("%s: exists, but is not a readable %s; give another file, or remove it first",
+                   path, format);
 }

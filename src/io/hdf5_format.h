@@ -15,4 +15,8 @@ pd_status pd_hdf5_check_format(const pd_hdf5 *file, const char *format, int64_t 
  * pd_hdf5_open does. */
 pd_status pd_hdf5_recognise(bool *is, const char *path, const char *remedy, const char *format);
 
+/* Fails if a file at `path` that a new file of this format would replace is of another kind, such
+ * as an image. An empty file may be replaced. */
+pd_status pd_hdf5_check_replaced(const char *path, const char *format);
+
 #endif

@@ -259,5 +259,5 @@ calibrate 2 $model -d site.h5
 grep -q "missing option '--output FILE'" log || fail "$(cat log)"
 cp $model same.h5
 calibrate 1 same.h5 -d site.h5 -o ./same.h5
-grep -q "would be overwritten" log || fail "$(cat log)"
+grep -q "^pneumo-dist: error: ./same.h5: is an input of this command and would be overwritten" log || fail "$(cat log)"
 cmp same.h5 $model

@@ -162,7 +162,7 @@ cmp one.csv alone.csv || fail "an average of one predicts something else"
 before=$(sha256sum a/best.h5)
 refused "a/best.h5: given twice" ensemble a b a/best.h5 -o wrong.h5
 refused "average.h5: is an average itself" ensemble a average.h5 -o wrong.h5
-refused "a/best.h5: is one of the members" ensemble a b -o a/best.h5
+refused "a/best.h5: is an input of this command and would be overwritten" ensemble a b -o a/best.h5
 [[ $before == "$(sha256sum a/best.h5)" ]] || fail "a member was overwritten"
 refused "nowhere: cannot open" ensemble a nowhere -o wrong.h5
 refused "phantoms/best.h5: cannot open" ensemble a phantoms -o wrong.h5

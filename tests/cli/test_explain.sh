@@ -110,7 +110,7 @@ touch out
 refuse 1 "mlp/best.h5: its model 'mlp2' has no convolution" mlp/best.h5 a/chest.jpeg -o x
 refuse 1 "nowhere.h5: cannot open" nowhere.h5 a/chest.jpeg -o x
 refuse 1 "a/chest.jpeg: is not" a/chest.jpeg a/chest.jpeg -o x
-refuse 1 "new/maps/chest.png would be replaced by a picture; give another folder" \
+refuse 1 "new/maps/chest.png: is an input of this command and would be overwritten; give another file" \
     run/best.h5 a/chest.jpeg new/maps/chest.png -o new/maps
 refuse 1 "log: cannot create the folder" run/best.h5 a/chest.jpeg -o log/x
 refuse 2 "missing argument CHECKPOINT" -o x

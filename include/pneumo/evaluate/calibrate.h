@@ -37,7 +37,8 @@ typedef struct pd_calibrate_result {
  * not depend on the number of ranks and threads.
  *
  * Fails if a class has fewer than PD_CALIBRATE_LEAST images, an image has two labels, a file cannot
- * be read (unless skip_bad, which warns of each), or the output is one of the input files.
+ * be read (unless skip_bad, which warns of each), or the output is the
+ * checkpoint or another file that is not one.
  * *result is set on rank 0. Collective; all ranks return the same status.
  *
  * Readjusting the threshold of a ready-made model to a site's own data is the second of three

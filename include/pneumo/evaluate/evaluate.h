@@ -18,6 +18,9 @@ typedef struct pd_evaluate_options {
     double target_sensitivity; /* the threshold is chosen for it on the val fold; 0: not */
     bool by_training;          /* see pd_evaluate */
     int threads;               /* per rank; 0: chosen by pd_threads_choose */
+    const char *const
+        *outputs; /* [output_count] paths that are written afterwards; some may be NULL */
+    int output_count;
 } pd_evaluate_options;
 
 /* Scores the folds over all ranks. On rank 0 the results are filled except for seconds,
@@ -33,7 +36,9 @@ typedef struct pd_evaluate_options {
  * set, is used for all figures, which say so; the checkpoint keeps its own.
  *
  * The decision of several checkpoints is chosen on the data set that they were trained on,
- * whichever data is evaluated (pd_ensemble_assemble). Collective; all ranks return the same status.
+ * whichever data is evaluated (pd_ensemble_assemble). Fails before the first image is scored if an
+ * output would replace a checkpoint or the data set (pd_outputs_check). Collective; all ranks
+ * return the same status.
  */
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options);
 void pd_evaluation_destroy(pd_evaluation **evaluation);

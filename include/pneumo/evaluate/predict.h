@@ -41,6 +41,7 @@ typedef struct pd_predict_options {
     double threshold; /* replaces that of the checkpoint; 0: not */
     int threads;      /* per rank; 0: chosen by pd_threads_choose */
     pd_prediction_sink sink;
+    const char *output; /* the file that the sink writes; NULL: none */
 } pd_predict_options;
 
 /* Classifies every file, in the order of pd_files_find. Predictions do not depend on the number of
@@ -50,8 +51,9 @@ typedef struct pd_predict_options {
  * checkpoint's band of doubt.
  *
  * Memory grows with the number of files only by their paths. Logs the images per second. Fails at
- * the end, after all files, if a file has no prediction. Rank 0 alone lists the files and calls the
- * sink; every rank reads images. Collective; all ranks return the same status. */
+ * the start if the output is one of the files (pd_outputs_check), and at the end, after all files,
+ * if a file has no prediction. Rank 0 alone lists the files and calls the sink; every rank reads
+ * images. Collective; all ranks return the same status. */
 pd_status pd_predict(pd_comm *comm, const pd_predict_options *options);
 
 #endif

@@ -48,6 +48,9 @@ pd_status pd_checkpoint_save(const char *path, const pd_checkpoint *checkpoint);
 pd_status pd_checkpoint_replace(const char *path, const char *kept,
                                 const pd_checkpoint *checkpoint);
 
+/* Fails if a file at `path` that a new checkpoint would replace is something else. */
+pd_status pd_checkpoint_check_replaced(const char *path);
+
 /* Stores at *is whether `path` is marked as a checkpoint. Fails if it is not a readable HDF5 file.
  */
 pd_status pd_checkpoint_recognise(bool *is, const char *path);

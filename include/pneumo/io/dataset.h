@@ -54,6 +54,9 @@ void pd_samples_count(int64_t counts[PD_FOLDS][PD_LABELS], const pd_sample *samp
 
 typedef struct pd_dataset pd_dataset;
 
+/* Fails if a file at `path` that a new data set would replace is something else. */
+pd_status pd_dataset_check_replaced(const char *path);
+
 /* Creates a temporary file next to `path` for info->count images and writes everything but the
  * images and the attributes. info->digest, mean and deviation may still be unset; pd_dataset_finish
  * writes them. `samples` is borrowed for the call. The caller owns *out. */

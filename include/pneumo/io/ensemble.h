@@ -32,6 +32,9 @@ void pd_ensemble_summarise(pd_ensemble *ensemble);
 /* Writes the members and the decision of `whole`. On failure `path` is unchanged. */
 pd_status pd_ensemble_save(const char *path, const pd_ensemble *ensemble);
 
+/* Fails if a file at `path` that a new ensemble would replace is something else. */
+pd_status pd_ensemble_check_replaced(const char *path);
+
 /* Stores at *is whether `path` is marked as an ensemble. Fails if it is not a readable HDF5 file.
  */
 pd_status pd_ensemble_recognise(bool *is, const char *path);

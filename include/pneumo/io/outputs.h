@@ -1,0 +1,19 @@
+/* The files that a command writes: they must not replace what it reads, nor each other. */
+#ifndef PNEUMO_IO_OUTPUTS_H
+#define PNEUMO_IO_OUTPUTS_H
+
+#include "pneumo/base/status.h"
+
+#include <stdint.h>
+
+/* Fails if one of outputs[output_count] cannot be written (pd_file_check_target), is one of
+ * inputs[input_count], or if two outputs are one file. Files are compared by device and inode, so
+ * that links and other spellings of a path are found. Outputs, and their folders, need not exist;
+ * inputs that do not exist, or are not regular files, and paths that are NULL are ignored. */
+pd_status pd_outputs_check(const char *const *outputs, int64_t output_count,
+                           const char *const *inputs, int64_t input_count);
+
+/* The same for one output. */
+pd_status pd_output_check(const char *output, const char *const *inputs, int64_t input_count);
+
+#endif
