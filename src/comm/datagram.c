@@ -1,6 +1,7 @@
 #include "datagram.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -15,8 +16,9 @@ typedef struct packet {
     uint32_t rank, completed, waiting, ending;
 } packet;
 
-/* The addresses of this host. Those of one host only, such as 127.0.0.1, are needed where it has no
- * other. */
+enum { BYTES_QUEUED = 4096 }; /* that the kernel counts for a few datagrams */
+
+/* The addresses of this host. Loopback is included: a host without a network has no other. */
 static void find_addresses(pd_datagram_hub *hub)
 {
     struct ifaddrs *interfaces = NULL;
@@ -43,6 +45,10 @@ pd_status pd_datagram_open(pd_datagram *datagram, int rank, int size)
         goto cleanup;
     datagram->hub.port = address.sin_port;
     find_addresses(&datagram->hub);
+    /* For what arrives at rank 0 within a period; the system limits it. */
+    int bytes = pd_min_int(size, 1 << 16) * BYTES_QUEUED;
+    if (rank == 0)
+        setsockopt(datagram->socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 
 cleanup:
     return status;
@@ -69,14 +75,14 @@ static void send_to(const pd_datagram *datagram, pd_beat beat, const struct sock
 void pd_datagram_send(const pd_datagram *datagram, pd_beat beat)
 {
     const struct sockaddr_in *peers = datagram->peers;
-    if (datagram->socket < 0)
+    if (datagram->socket < 0 || datagram->hub.count == 0)
         return;
     for (int i = 0; i < datagram->size; i++)
         if ((i == 0) != (datagram->rank == 0) && peers[i].sin_port != 0)
             send_to(datagram, beat, &peers[i]);
     if (datagram->rank == 0 || peers[0].sin_port != 0)
         return;
-    /* Which of its addresses is the right one shows when rank 0 answers. */
+    /* Rank 0's answer shows which of its addresses is reachable. */
     for (uint32_t i = 0; i < datagram->hub.count; i++) {
         struct sockaddr_in hub = {.sin_family = AF_INET,
                                   .sin_port = datagram->hub.port,
@@ -91,8 +97,9 @@ bool pd_datagram_receive(pd_datagram *datagram, int *rank, pd_beat *beat)
     struct sockaddr_in from;
     socklen_t length = sizeof from;
     ssize_t size;
-    while (datagram->socket >= 0 && (size = recvfrom(datagram->socket, &in, sizeof in, MSG_TRUNC,
-                                                     (struct sockaddr *)&from, &length)) >= 0) {
+    while (datagram->socket >= 0 && datagram->hub.count > 0 &&
+           (size = recvfrom(datagram->socket, &in, sizeof in, MSG_TRUNC, (struct sockaddr *)&from,
+                            &length)) >= 0) {
         if (size != sizeof in || in.key != datagram->hub.key ||
             in.rank >= (uint32_t)datagram->size || (in.rank == 0) == (datagram->rank == 0))
             continue;

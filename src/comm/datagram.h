@@ -29,7 +29,8 @@ typedef struct pd_datagram {
 
 /* Opens the socket of `rank` of `size`. datagram->hub is where it receives; the other ranks set
  * theirs to that of rank 0. If the system has no socket or address for it, datagram->socket is -1
- * or hub.count is 0. pd_datagram_close must follow, after a failure too. */
+ * or hub.count is 0, and nothing is sent or received. pd_datagram_close must follow, after a
+ * failure too. */
 pd_status pd_datagram_open(pd_datagram *datagram, int rank, int size);
 
 /* Closing what is zero or closed does nothing. */

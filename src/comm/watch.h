@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* After a rank dies, launchers send the others SIGTERM and about a second later SIGKILL. Every live
- * rank sends a heartbeat within this time. */
+/* After a rank dies, launchers send the others SIGTERM and about a second later SIGKILL. In a job
+ * of up to 1,000 ranks, every live rank sends a heartbeat within this time. */
 #define PD_WATCH_STOP_SECONDS 0.6
 
 /* Ends every message that ends a run: how to run it again. */
@@ -39,10 +39,13 @@ typedef struct pd_peer {
 } pd_peer;
 
 typedef struct pd_watch {
-    int rank, size;
+    int rank, size;            /* rank -1: unknown; size 0: ranks have not joined */
+    const char *host;          /* of this rank, borrowed */
     const pd_host_name *hosts; /* [size], borrowed */
+    double period;             /* seconds between two heartbeats of a rank */
     double seconds;            /* limit within which all ranks end; 0: off */
     double stopping;           /* seconds since this rank was asked to stop */
+    double blocked;            /* seconds for which an MPI call of this rank has not returned */
     pd_peer *peers;            /* [size], including this rank */
     bool resumed; /* this rank was stopped, and has not completed an operation since: the others may
                    * be ending because of it */
@@ -61,17 +64,28 @@ typedef enum pd_verdict {
     PD_VERDICT_END   /* print the message and end all ranks */
 } pd_verdict;
 
-pd_status pd_watch_create(pd_watch *watch, int rank, int size, const pd_host_name *hosts);
+/* Begins before ranks have joined, with the number that the launcher gives this one (-1: unknown).
+ */
+void pd_watch_begin(pd_watch *watch, int rank, const char *host, double seconds);
+
+/* From now on the watch has peers. The limit is off. */
+pd_status pd_watch_join(pd_watch *watch, int rank, int size, const pd_host_name *hosts,
+                        double period);
 void pd_watch_release(pd_watch *watch);
 
-/* Adds `seconds` to all times. `stop_requested`: this rank had been asked to stop by then. Counts
- * at most one second, so that time during which this rank itself was stopped does not count. */
-void pd_watch_elapse(pd_watch *watch, double seconds, bool stop_requested);
+/* Sets the limit; at least as long as a missing rank takes to be told from a late heartbeat. */
+void pd_watch_set_limit(pd_watch *watch, double seconds);
+
+/* Adds `seconds` to all times. `stop_requested`: this rank had been asked to stop by then.
+ * `blocked`: an MPI call had not returned. Counts little more than a period, so that time during
+ * which this rank itself was stopped does not count. */
+void pd_watch_elapse(pd_watch *watch, double seconds, bool stop_requested, bool blocked);
 
 /* Records a heartbeat of `rank`; this rank's own are recorded too. */
 void pd_watch_receive(pd_watch *watch, int rank, pd_beat beat);
 
-/* Decides what to do; unless that is nothing, writes the message, one line, to text[size]. */
+/* Decides what to do; unless that is nothing, writes the message, one line, to text[size]. After
+ * PD_VERDICT_END there is no further message. */
 pd_verdict pd_watch_judge(pd_watch *watch, pd_place place, char *text, size_t size);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ static char text[1024];
 
 static void begin(int rank, double seconds)
 {
-    assert_int_equal(pd_watch_create(&watch, rank, SIZE, HOSTS), PD_OK);
+    assert_int_equal(pd_watch_join(&watch, rank, SIZE, HOSTS, 0), PD_OK);
     watch.seconds = seconds;
     text[0] = '\0';
 }
@@ -43,7 +44,7 @@ static pd_verdict simulate(double seconds, unsigned alive, unsigned waiting, boo
     static uint32_t completed;
     pd_verdict verdict = PD_VERDICT_WELL;
     for (double time = 0; time < seconds && verdict == PD_VERDICT_WELL; time += 0.5) {
-        pd_watch_elapse(&watch, 0.5, false);
+        pd_watch_elapse(&watch, 0.5, false, false);
         completed += progress;
         for (int rank = 0; rank < SIZE; rank++)
             if (alive >> rank & 1)
@@ -122,7 +123,7 @@ static void test_time_while_stopped_does_not_count(void **state)
 {
     (void)state;
     begin(0, 60);
-    pd_watch_elapse(&watch, 3600, false);
+    pd_watch_elapse(&watch, 3600, false, false);
     assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text), PD_VERDICT_WELL);
     assert_int_equal(simulate(60, 15, 15, true, WAITING), PD_VERDICT_WELL);
 }
@@ -133,7 +134,7 @@ static void test_stop_request_names_silent_ranks(void **state)
     begin(0, 60);
     pd_beat beat = {.completed = 7, .waiting = true};
     for (int i = 0; i < 10; i++) {
-        pd_watch_elapse(&watch, 0.2, i >= 2);
+        pd_watch_elapse(&watch, 0.2, i >= 2, false);
         for (int rank = 0; rank < SIZE; rank++)
             if (rank != 2 || i < 2)
                 pd_watch_receive(&watch, rank, beat);
@@ -153,7 +154,7 @@ static void test_stop_request_alone_prints_nothing(void **state)
     (void)state;
     begin(0, 60);
     for (int i = 0; i < 50; i++) {
-        pd_watch_elapse(&watch, 0.2, true);
+        pd_watch_elapse(&watch, 0.2, true, false);
         for (int rank = 0; rank < SIZE; rank++)
             pd_watch_receive(&watch, rank, (pd_beat){.waiting = true});
         assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text), PD_VERDICT_WELL);
@@ -164,7 +165,7 @@ static void test_stop_request_alone_prints_nothing(void **state)
 static int warning_after(uint32_t completed)
 {
     for (int i = 1; i < 20; i++) {
-        pd_watch_elapse(&watch, 1, true);
+        pd_watch_elapse(&watch, 1, true, false);
         pd_watch_receive(&watch, 0, (pd_beat){.completed = completed, .waiting = true});
         if (pd_watch_judge(&watch, WAITING, text, sizeof text) == PD_VERDICT_WARN)
             return i;
@@ -172,12 +173,90 @@ static int warning_after(uint32_t completed)
     return 0;
 }
 
+/* Seconds until the watch of a rank whose MPI call does not return gives a verdict. */
+static int verdict_after(bool stopping, pd_place place, pd_verdict *verdict)
+{
+    for (int i = 1; i < 1000; i++) {
+        pd_watch_elapse(&watch, 1, stopping, true);
+        *verdict = pd_watch_judge(&watch, place, text, sizeof text);
+        if (*verdict != PD_VERDICT_WELL)
+            return i;
+    }
+    return 0;
+}
+
+/* Rank 0 first, so that the launcher ends the others before they say the same. */
+static void test_blocked_call_before_ranks_join(void **state)
+{
+    (void)state;
+    static const struct {
+        int rank, seconds;
+        const char *name;
+    } cases[] = {{0, 240, "rank 0"}, {1, 270, "rank 1"}, {2, 300, "rank 2"}, {-1, 300, "a rank"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char expected[256];
+        pd_verdict verdict;
+        pd_watch_begin(&watch, cases[i].rank, "node1", 300);
+        assert_int_equal(verdict_after(false, (pd_place){"start", NULL}, &verdict),
+                         cases[i].seconds);
+        assert_int_equal(verdict, PD_VERDICT_END);
+        snprintf(
+            expected, sizeof expected,
+            "%s on node1: start: waiting for other ranks, and an MPI call has not returned for "
+            "%d s; check all hosts and the network, then run again (train: with --resume)",
+            cases[i].name, cases[i].seconds);
+        assert_string_equal(text, expected);
+        /* Once. */
+        assert_int_equal(verdict_after(false, (pd_place){"start", NULL}, &verdict), 0);
+    }
+}
+
+/* A rank that hears from the others, but whose MPI call does not return, is asked to stop. */
+static void test_blocked_call_and_stop_request(void **state)
+{
+    (void)state;
+    begin(0, 60);
+    for (int i = 0; i < 10; i++) {
+        pd_watch_elapse(&watch, 0.2, true, true);
+        for (int rank = 0; rank < SIZE; rank++)
+            pd_watch_receive(&watch, rank, (pd_beat){.completed = 7, .waiting = true});
+        assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text),
+                         i == 3 ? PD_VERDICT_WARN : PD_VERDICT_WELL);
+    }
+    assert_non_null(strstr(text, "received a termination signal while waiting for the sum of the "
+                                 "gradients, and an MPI call does not return; another rank may"));
+}
+
+/* With thousands of ranks heartbeats are rarer, and a rank that sent its last one in time is not
+ * taken for dead. */
+static void test_long_periods(void **state)
+{
+    (void)state;
+    enum { MANY = 4096 };
+    static pd_host_name hosts[MANY];
+    const double period = MANY / 2000.0;
+    assert_int_equal(pd_watch_join(&watch, 0, MANY, (const pd_host_name *)hosts, period), PD_OK);
+    pd_watch_set_limit(&watch, 5);
+    pd_verdict verdict = PD_VERDICT_WELL;
+    double time = 0;
+    for (; time < 60 && verdict == PD_VERDICT_WELL; time += period) {
+        for (int rank = 0; rank < MANY; rank++)
+            if (rank != 7)
+                pd_watch_receive(&watch, rank, (pd_beat){.completed = 7, .waiting = true});
+        pd_watch_elapse(&watch, period, time > 0, false);
+        verdict = pd_watch_judge(&watch, WAITING, text, sizeof text);
+    }
+    assert_int_equal(verdict, PD_VERDICT_WARN);
+    assert_non_null(strstr(text, "and rank 7 on  does not respond"));
+    assert_true(time < 10 * period);
+}
+
 /* This rank was stopped: the others have said so and ended, and the launcher has continued it. */
 static void test_resumed_rank_blames_no_other(void **state)
 {
     (void)state;
     begin(0, 60);
-    pd_watch_elapse(&watch, 40, false);
+    pd_watch_elapse(&watch, 40, false, false);
     assert_int_equal(warning_after(0), 0);
     /* It was continued in time, so what comes later has another cause. */
     pd_watch_receive(&watch, 0, (pd_beat){.completed = 1, .waiting = true});
@@ -207,13 +286,14 @@ static void test_long_lists_are_cut(void **state)
     assert_non_null(hosts);
     for (int i = 0; i < MANY; i++)
         memset(hosts[i], 'n', PD_HOST_MAX - 1);
-    assert_int_equal(pd_watch_create(&watch, 0, MANY, (const pd_host_name *)hosts), PD_OK);
+    assert_int_equal(pd_watch_join(&watch, 0, MANY, (const pd_host_name *)hosts, 0), PD_OK);
     watch.seconds = 10;
     for (int i = 0; i < 8; i++)
-        pd_watch_elapse(&watch, 1, false);
+        pd_watch_elapse(&watch, 1, false, false);
     assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text), PD_VERDICT_END);
     assert_non_null(strstr(text, " and 4087 more have not responded"));
     char brief[32];
+    watch.ending = false;
     pd_watch_judge(&watch, WAITING, brief, sizeof brief);
     assert_int_equal(strlen(brief), sizeof brief - 1);
     free(hosts);
@@ -231,6 +311,9 @@ int main(void)
         cmocka_unit_test_teardown(test_stop_request_names_silent_ranks, finish),
         cmocka_unit_test_teardown(test_stop_request_alone_prints_nothing, finish),
         cmocka_unit_test_teardown(test_resumed_rank_blames_no_other, finish),
+        cmocka_unit_test_teardown(test_blocked_call_before_ranks_join, finish),
+        cmocka_unit_test_teardown(test_blocked_call_and_stop_request, finish),
+        cmocka_unit_test_teardown(test_long_periods, finish),
         cmocka_unit_test_teardown(test_one_message_per_end, finish),
         cmocka_unit_test_teardown(test_off, finish),
         cmocka_unit_test_teardown(test_long_lists_are_cut, finish),
