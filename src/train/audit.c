@@ -49,8 +49,8 @@ static int find_reference(const uint64_t *words, int ranks, int *votes)
 }
 
 /* Reports that entry i of this rank differs from that of rank `reference`. */
-static pd_status fail_at(const pd_replica *replica, int i, const char *when, int reference,
-                         const char *host, bool majority)
+static pd_status fail_at(const pd_replica *replica, int i, int reference, const char *host,
+                         bool majority)
 {
     const pd_tensor *tensor = pd_network_tensor(replica->network, i % replica->tensors);
     char what[64] = "weights";
@@ -58,15 +58,15 @@ static pd_status fail_at(const pd_replica *replica, int i, const char *when, int
         snprintf(what, sizeof what, "values in optimiser slot '%s' of the weights",
                  replica->slots[i / replica->tensors - 1].name);
     return pd_fail(
-        "%s its %s '%s/%s' differ from those of rank %d on %s: faulty memory or arithmetic "
+        "this rank's %s '%s/%s' differ from those of rank %d on %s: faulty memory or arithmetic "
         "on %s",
-        when, what, tensor->layer->name, tensor->param->name, reference, host,
+        what, tensor->layer->name, tensor->param->name, reference, host,
         majority ? "that host, or a processor of another kind: resume without it"
                  : "one of the two, or processors of different kinds; which one is "
                    "unknown: resume on other hosts");
 }
 
-pd_status pd_audit(const pd_step *step, int64_t epoch, int64_t number)
+pd_status pd_audit(const pd_step *step)
 {
     pd_status status = PD_OK;
     pd_comm *comm = step->comm;
@@ -84,15 +84,14 @@ pd_status pd_audit(const pd_step *step, int64_t epoch, int64_t number)
     if (votes == ranks)
         goto cleanup;
 
-    char when[64], host[256];
-    snprintf(when, sizeof when, "after epoch %lld, step %lld", (long long)epoch, (long long)number);
+    char host[256];
     snprintf(host, sizeof host, "%s", pd_comm_host(comm));
     memcpy(others, own, sizeof own);
     PD_TRY(pd_comm_broadcast(comm, host, sizeof host, reference));
     PD_TRY(pd_comm_broadcast(comm, others, sizeof others, reference));
     for (int i = 0; i < replica.entries && status == PD_OK; i++)
         if (own[i] != others[i])
-            status = fail_at(&replica, i, when, reference, host, votes > ranks / 2);
+            status = fail_at(&replica, i, reference, host, votes > ranks / 2);
     status = pd_comm_agree(comm, status);
 cleanup:
     return status;

@@ -11,8 +11,7 @@
 /* Compares a checksum (XXH3) of all weights, moving statistics and optimiser slots over the ranks.
  * A difference is an error that names the lowest rank that deviates from the majority, its host and
  * the first tensor that differs. Without a majority the message says that either side may be wrong.
- * `epoch` (completed) and `number` (steps taken over the whole run) are for the message. Does
- * nothing on one rank. Allocates nothing. Collective; all ranks return the same status. */
-pd_status pd_audit(const pd_step *step, int64_t epoch, int64_t number);
+ * Does nothing on one rank. Allocates nothing. Collective; all ranks return the same status. */
+pd_status pd_audit(const pd_step *step);
 
 #endif

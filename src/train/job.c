@@ -41,7 +41,7 @@ static const pd_key rows[] = {
     {"run", "audit_steps", FIELD(audit_steps), "100", "[0, 1000000]", NULL,
      "steps between comparisons of the ranks' weights, made before saving, too; 0: never"},
     {"run", "watchdog_seconds", FIELD(watchdog_seconds), "60", "[0, 86400]", NULL,
-     "time within which all ranks end when one is lost; 0: they wait"},
+     "time within which all ranks end when one is lost, at least 4; 0: they wait"},
     {"run", "reduction", FIELD(reduction), "exact", NULL, CHOICES(pd_reduction_names),
      "sum of gradients: same bits for any number of ranks, or MPI's own"},
     {"run", "threads", FIELD(threads), "0", "[0, 4096]", NULL,
@@ -225,6 +225,9 @@ static const pd_keys keys = {rows, sizeof rows / sizeof *rows};
 
 /* --- Rules about several keys --- */
 
+/* Heartbeats are 0.2 to 0.4 seconds apart. */
+static const double WATCHDOG_LEAST = 4;
+
 static pd_status check_training(const pd_job *job, const pd_key_file *file)
 {
     if (job->sampling.batch % job->sampling.lanes != 0)
@@ -245,6 +248,12 @@ static pd_status check_training(const pd_job *job, const pd_key_file *file)
         return pd_key_file_fail(file, "weight_decay", "optimizer",
                                 pd_fail("weight_decay requires optimizer = adamw; for %s set l2",
                                         pd_optimizer_types[job->optimizer.kind].name));
+    if (job->watchdog_seconds > 0 && job->watchdog_seconds < WATCHDOG_LEAST)
+        return pd_key_file_fail(
+            file, "watchdog_seconds", "watchdog_seconds",
+            pd_fail("watchdog_seconds = %g is too short to tell a lost rank from a "
+                    "slow one: use at least %g, or 0 for no watchdog",
+                    job->watchdog_seconds, WATCHDOG_LEAST));
     if (job->augment.mixup > 0 && !pd_tasks[job->task].mixes_pairs)
         return pd_key_file_fail(file, "mixup", "task",
                                 pd_fail("mixup requires task = pneumonia: set augment.mixup = 0"));

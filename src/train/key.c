@@ -152,8 +152,9 @@ static pd_status check_range(const pd_key *key, double number, const char *value
 
 pd_status pd_key_check_text(const pd_key *key, const char *value)
 {
-    if (strlen(value) > PD_KEY_TEXT_MAX)
-        return pd_fail("%s is longer than %d characters", key->name, PD_KEY_TEXT_MAX);
+    size_t most = key->size - 1 < PD_KEY_TEXT_MAX ? key->size - 1 : PD_KEY_TEXT_MAX;
+    if (strlen(value) > most)
+        return pd_fail("%s is longer than %zu characters", key->name, most);
     for (const char *c = value; *c != '\0'; c++) {
         if (iscntrl((unsigned char)*c))
             return pd_fail("%s has a control character", key->name);
@@ -233,7 +234,7 @@ static pd_status set_text(const pd_key *key, char *field, const char *value)
     if (status != PD_OK)
         return status;
     memset(field, 0, key->size); /* equal settings are equal byte for byte */
-    memcpy(field, value, strnlen(value, key->size - 1));
+    memcpy(field, value, strlen(value));
     return PD_OK;
 }
 

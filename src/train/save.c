@@ -33,8 +33,7 @@ pd_status pd_trainer_save(pd_trainer *trainer, bool best)
         pd_comm_set_position(trainer->comm, "epoch %lld, saving",
                              (long long)trainer->checkpoint.state.epoch);
     if (trainer->job->audit_steps > 0)
-        status = pd_audit(&trainer->step, trainer->checkpoint.state.epoch,
-                          trainer->checkpoint.state.step);
+        status = pd_audit(&trainer->step);
     if (status != PD_OK)
         return status;
     if (pd_comm_rank(trainer->comm) == 0) {

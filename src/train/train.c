@@ -60,7 +60,7 @@ static pd_status take_step(pd_trainer *trainer)
     trainer->images_seen += trainer->job->sampling.batch;
     pd_live_step(trainer, rate);
     if (trainer->job->audit_steps > 0 && state->step % trainer->job->audit_steps == 0)
-        status = pd_audit(&trainer->step, state->epoch, state->step);
+        status = pd_audit(&trainer->step);
     return status;
 }
 

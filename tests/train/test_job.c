@@ -237,6 +237,12 @@ static void test_rules(void **state)
                  "dir/t.ini:3: warmup_epochs = 5 must be less than epochs = 5");
     expect_error("[regularise]\nweight_decay = 0.1\n[train]\noptimizer = sgd\n",
                  "dir/t.ini:4: weight_decay requires optimizer = adamw; for sgd set l2");
+    expect_error(
+        "[model]\nfreeze = b234567890123456789012345678901234567890123456789012345678901234\n",
+        "dir/t.ini:2: freeze is longer than 63 characters");
+    expect_error("[run]\nwatchdog_seconds = 3.5\n",
+                 "dir/t.ini:2: watchdog_seconds = 3.5 is too short to tell a lost rank from a slow "
+                 "one: use at least 4, or 0 for no watchdog");
     expect_error("[data]\nchannels = 2\n", "dir/t.ini:2: channels = 2 is neither 1 nor 3");
     expect_error(
         "[evaluate]\nthreshold_rule = both\ntarget_sensitivity = 1\n",

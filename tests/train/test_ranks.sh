@@ -29,4 +29,4 @@ damaged="rank 1 on .*: train-train/elsewhere/last.h5: is damaged or cut short"
 before="continuing from the previous checkpoint, train-train/run/previous.h5"
 expect 0 "warning: $damaged; .*: $before$" fallback
 expect 1 "error: rank 0 on .*: train-train/data.h5: " alone
-expect 3 "rank 1 on .*: after epoch .* its .* differ from those of rank 0 on " odd
+expect 3 "rank 1 on .*: this rank's .* differ from those of rank 0 on " odd
