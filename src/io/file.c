@@ -8,11 +8,13 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -144,32 +146,101 @@ static int longest_name(void)
     return NAME_MAX - (temporary > PART_BYTES ? temporary : PART_BYTES);
 }
 
-pd_status pd_file_check_target(const char *path)
+/* The length of the path's folder, with the slash at its end. */
+static int folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? 0 : (int)(slash + 1 - path);
+}
+
+/* Whether the link at `path` is one of /proc, such as /dev/stdout leads to: what it reads as need
+ * not be the path of the open file that it stands for. */
+static bool is_of_process(const char *path)
+{
+    struct statfs about;
+    char folder[PATH_MAX];
+    int length = folder_length(path);
+    snprintf(folder, sizeof folder, "%.*s", length > 0 ? length : 1, length > 0 ? path : ".");
+    return statfs(folder, &about) == 0 && about.f_type == PROC_SUPER_MAGIC;
+}
+
+/* Replaces *path, a link, by the path that it holds. */
+static pd_status follow_link(char **path, const char *given)
+{
+    char held[PATH_MAX], *next = NULL;
+    ssize_t length = readlink(*path, held, sizeof held - 1);
+    if (length < 0)
+        return pd_fail("%s: cannot write: %s", given, strerror(errno));
+    held[length] = '\0';
+    if (is_of_process(*path))
+        return pd_fail("%s: cannot write: it stands for an open file, which cannot be replaced; "
+                       "give the path of a file",
+                       given);
+    bool absolute = held[0] == '/';
+    pd_status status = pd_format(&next, "%.*s%s", absolute ? 0 : folder_length(*path), *path, held);
+    if (status == PD_OK) {
+        free(*path);
+        *path = next;
+    }
+    return status;
+}
+
+/* Fails if no file can be written at `path`, which the caller gave as `given`. */
+static pd_status check_path(const char *path, const char *given)
 {
     struct stat about;
-    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
-    if (strlen(name) > (size_t)longest_name())
+    if (strlen(path + folder_length(path)) > (size_t)longest_name())
         return pd_fail("%s: cannot write: the name of the file is too long; use at most %d bytes",
-                       path, longest_name());
-    if (stat(path, &about) != 0 && errno == ELOOP)
-        return pd_fail("%s: cannot write: %s", path, strerror(errno));
+                       given, longest_name());
     /* A rename would replace a device or pipe, such as /dev/null, by a regular file. */
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
-        return pd_fail("%s: cannot write: it is not a regular file", path);
+        return pd_fail("%s: cannot write: it is not a regular file", given);
     return PD_OK;
+}
+
+pd_status pd_file_find_target(char **target, const char *path)
+{
+    enum { LINKS_MAX = 40 }; /* as Linux */
+    struct stat about;
+    pd_status status = PD_OK;
+    *target = NULL;
+    PD_TRY(check_path(path, path));
+    PD_TRY(pd_strdup(target, path));
+    for (int links = 0; lstat(*target, &about) == 0 && S_ISLNK(about.st_mode); links++) {
+        if (links == LINKS_MAX) {
+            status = pd_fail("%s: cannot write: %s", path, strerror(ELOOP));
+            goto cleanup;
+        }
+        PD_TRY(follow_link(target, path));
+    }
+    status = check_path(*target, path);
+cleanup:
+    if (status != PD_OK) {
+        free(*target);
+        *target = NULL;
+    }
+    return status;
+}
+
+/* Names the temporary file of `target`, which is no link. */
+static pd_status name_temporary(char **temporary, const char *target)
+{
+    char host[HOST_NAME_MAX + 1];
+    get_host(host);
+    pd_status status = pd_format(temporary, "%s.%s-%ld.tmp", target, host, (long)getpid());
+    if (status == PD_OK)
+        pd_stop_remove_file(*temporary);
+    return status;
 }
 
 pd_status pd_file_temporary(char **temporary, const char *path)
 {
-    char host[HOST_NAME_MAX + 1];
+    char *target = NULL;
     *temporary = NULL;
-    pd_status status = pd_file_check_target(path);
-    if (status != PD_OK)
-        return status;
-    get_host(host);
-    status = pd_format(temporary, "%s.%s-%ld.tmp", path, host, (long)getpid());
+    pd_status status = pd_file_find_target(&target, path);
     if (status == PD_OK)
-        pd_stop_remove_file(*temporary);
+        status = name_temporary(temporary, target);
+    free(target);
     return status;
 }
 
@@ -240,8 +311,7 @@ static void remove_leftovers(const char *path)
             close(file);
         return;
     }
-    const char *slash = strrchr(path, '/');
-    int above = slash == NULL ? 0 : (int)(slash + 1 - path);
+    int above = folder_length(path);
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
         if (is_leftover(file, path + above, entry->d_name) &&
             pd_format(&left, "%.*s%s", above, path, entry->d_name) == PD_OK) {
@@ -310,26 +380,28 @@ static int keep(const char *path, const char *second, const char *kept)
     return rename(path, kept) == 0 || errno == ENOENT ? 0 : -1;
 }
 
-/* pd_file_commit, or with `kept` pd_file_replace. */
-static pd_status commit(const char *temporary, const char *path, const char *kept)
+/* Moves `temporary` to `target`, which messages call `path`; with `kept` as pd_file_replace. */
+static pd_status move(const char *temporary, const char *target, const char *path, const char *kept)
 {
     char *second = NULL;
-    pd_status status = kept == NULL ? PD_OK : pd_file_temporary(&second, kept);
-    /* Open before the rename, so that failures leave `path` unchanged. */
-    int folder = open_folder_of(path);
+    pd_status status = kept == NULL ? PD_OK : check_path(kept, kept);
+    if (status == PD_OK && kept != NULL)
+        status = name_temporary(&second, kept);
+    /* Open before the rename, so that failures leave `target` unchanged. */
+    int folder = open_folder_of(target);
     int file = folder < 0 ? -1 : open(temporary, O_RDONLY | O_CLOEXEC);
     if (status == PD_OK &&
-        (file < 0 || fsync(file) != 0 || (kept != NULL && keep(path, second, kept) != 0) ||
-         rename(temporary, path) != 0))
+        (file < 0 || fsync(file) != 0 || (kept != NULL && keep(target, second, kept) != 0) ||
+         rename(temporary, target) != 0))
         status = pd_fail("%s: cannot write: %s", path, strerror(errno));
     if (status != PD_OK) {
         pd_file_discard(temporary);
         goto cleanup;
     }
     pd_stop_keep_file(temporary);
-    remove_leftovers(path);
+    remove_leftovers(target);
     if (kept != NULL) {
-        /* `second` does not exist if `path` did not, or was moved already. */
+        /* `second` does not exist if `target` did not, or was moved already. */
         if (rename(second, kept) != 0 && errno != ENOENT)
             status = pd_fail("%s: cannot write: %s", kept, strerror(errno));
         remove_leftovers(kept);
@@ -352,7 +424,14 @@ cleanup:
 
 pd_status pd_file_commit(const char *temporary, const char *path)
 {
-    return commit(temporary, path, NULL);
+    char *target = NULL;
+    pd_status status = pd_file_find_target(&target, path);
+    if (status == PD_OK)
+        status = move(temporary, target, path, NULL);
+    else
+        pd_file_discard(temporary);
+    free(target);
+    return status;
 }
 
 int pd_file_write_all(int file, const void *bytes, size_t size)
@@ -388,11 +467,12 @@ static pd_status fill(const char *temporary, const char *path, const void *bytes
 
 pd_status pd_file_publish(const char *path, const void *bytes, size_t size)
 {
-    char *temporary = NULL;
+    char *temporary = NULL, *target = NULL;
     pd_status status = PD_OK;
-    PD_TRY(pd_file_temporary(&temporary, path));
+    PD_TRY(pd_file_find_target(&target, path));
+    PD_TRY(name_temporary(&temporary, target));
     PD_TRY(fill(temporary, path, bytes, size));
-    if (rename(temporary, path) != 0)
+    if (rename(temporary, target) != 0)
         status = pd_fail("%s: cannot write: %s", path, strerror(errno));
     else
         pd_stop_keep_file(temporary);
@@ -400,20 +480,29 @@ cleanup:
     if (status != PD_OK && temporary != NULL)
         pd_file_discard(temporary);
     free(temporary);
+    free(target);
     return status;
 }
 
 pd_status pd_file_replace(const char *path, const char *kept, const void *bytes, size_t size)
 {
     pd_status status = PD_OK;
-    char *temporary = NULL;
-    PD_TRY(pd_file_temporary(&temporary, path));
+    char *temporary = NULL, *target = NULL;
+    PD_TRY(pd_file_find_target(&target, path));
+    if (kept != NULL) {
+        /* A link is kept itself, at `kept`: its file may be on another file system. */
+        free(target);
+        target = NULL;
+        PD_TRY(pd_strdup(&target, path));
+    }
+    PD_TRY(name_temporary(&temporary, target));
     PD_TRY(fill(temporary, path, bytes, size));
-    status = commit(temporary, path, kept);
+    status = move(temporary, target, path, kept);
 
 cleanup:
     if (status != PD_OK && temporary != NULL)
         pd_file_discard(temporary);
     free(temporary);
+    free(target);
     return status;
 }

@@ -273,13 +273,19 @@ pd_status pd_lock_take_file(const char *path, const char *remedy)
 
 pd_status pd_lock_take_beside(const char *path, const char *remedy)
 {
-    char *folder = NULL;
-    const char *slash = strrchr(path, '/');
-    pd_status status = slash == NULL   ? pd_strdup(&folder, ".")
-                       : slash == path ? pd_strdup(&folder, "/")
-                                       : pd_format(&folder, "%.*s", (int)(slash - path), path);
-    if (status == PD_OK)
-        status = take_folder(folder, 0, FILE_THERE, remedy);
+    pd_status status = PD_OK;
+    char *target = NULL, *folder = NULL;
+    /* If no file can be written there, writing it says so. */
+    if (pd_file_find_target(&target, path) != PD_OK)
+        PD_TRY(pd_strdup(&target, path));
+    const char *slash = strrchr(target, '/');
+    if (slash == NULL)
+        PD_TRY(pd_strdup(&folder, "."));
+    else
+        PD_TRY(pd_format(&folder, "%.*s", slash == target ? 1 : (int)(slash - target), target));
+    status = take_folder(folder, 0, FILE_THERE, remedy);
+cleanup:
+    free(target);
     free(folder);
     return status;
 }

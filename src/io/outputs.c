@@ -50,10 +50,11 @@ static void simplify(char *path)
 static pd_status find_place(place *out, const char *path)
 {
     pd_status status = PD_OK;
-    char *folder = NULL;
+    char *target = NULL, *folder = NULL;
     struct stat about;
     *out = (place){.path = path};
-    PD_TRY(pd_strdup(&folder, path));
+    PD_TRY(pd_file_find_target(&target, path));
+    PD_TRY(pd_strdup(&folder, target));
     size_t end = strlen(folder);
     while (stat(end > 0 ? folder : ".", &about) != 0) {
         if (end == 0 || (errno != ENOENT && errno != ENOTDIR)) {
@@ -69,10 +70,11 @@ static pd_status find_place(place *out, const char *path)
     }
     out->device = about.st_dev;
     out->inode = about.st_ino;
-    PD_TRY(pd_strdup(&out->below, path + end));
+    PD_TRY(pd_strdup(&out->below, target + end));
     simplify(out->below);
 
 cleanup:
+    free(target);
     free(folder);
     return status;
 }
@@ -83,9 +85,9 @@ static pd_status find_places(place *places, int64_t *found, const char *const *o
 {
     *found = 0;
     for (int64_t i = 0; i < count; i++) {
-        pd_status status = outputs[i] == NULL ? PD_OK : pd_file_check_target(outputs[i]);
-        if (status == PD_OK && outputs[i] != NULL)
-            status = find_place(&places[(*found)++], outputs[i]);
+        if (outputs[i] == NULL)
+            continue;
+        pd_status status = find_place(&places[(*found)++], outputs[i]);
         if (status != PD_OK)
             return status;
     }

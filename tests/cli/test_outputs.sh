@@ -98,4 +98,33 @@ for _ in 1 2; do
     pneumo export $best -o out.weights.h5 >/dev/null 2>&1 || fail "export does not replace a file"
     pneumo compare good more --csv table.csv --html table.html >/dev/null 2>&1 || fail "compare does not replace tables"
 done
+
+# --- Links ---
+
+# What a link leads to is written, and the link stays.
+mkdir far
+ln -s far/second first
+ln -s file far/second
+for output in data rows; do
+    rm -f far/file
+    case $output in
+    data) pneumo pack phantoms -o first --size 32 >/dev/null 2>&1 && cmp far/file data.h5 ;;
+    rows) pneumo predict $best one.jpeg -o first 2>/dev/null && cmp far/file rows.csv ;;
+    esac || fail "$output: not written to the link's target"
+    [[ -L first && -L far/second && $(ls -A far) == $'file\nsecond' ]] || fail "$output: $(ls -lA . far)"
+done
+# Standard output by its path cannot be replaced, and is not, whatever it is.
+ln -s /proc/self/fd/1 out-link
+to_file() { pneumo predict $best one.jpeg -o out-link >out-file; }
+to_pipe() { pneumo predict $best one.jpeg -o out-link | cat >out-file; }
+for target in file pipe; do
+    code=0
+    to_$target 2>"$logs/log" || code=$?
+    ((code == 1)) && [[ -L out-link && $(wc -l <"$logs/log") == 1 ]] || fail "$target: $code: $(cat "$logs/log")"
+    grep -qE '^pneumo-dist: error: out-link: cannot write: it (stands for an open file|is not a regular file)' "$logs/log" ||
+        fail "$target: $(cat "$logs/log")"
+    [[ ! -s out-file ]] || fail "rows were written: $(cat out-file)"
+done
+rm first out-link out-file
+
 echo "outputs: inputs and files of another kind are kept"

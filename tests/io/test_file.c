@@ -158,6 +158,75 @@ static void test_write_to_invalid_path(void **state)
     assert_int_equal(count_files(FOLDER), 1);
 }
 
+static void assert_text(const char *path, const char *text)
+{
+    bytes found = slurp(path);
+    assert_string_equal((char *)found.data, text);
+    free(found.data);
+}
+
+static bool is_link(const char *path)
+{
+    struct stat about;
+    return lstat(path, &about) == 0 && S_ISLNK(about.st_mode);
+}
+
+/* A write goes to the file at the end of links, in another folder, and leaves the links. */
+static void test_links_are_followed(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("io-file/here", 0777), 0);
+    assert_int_equal(mkdir("io-file/there", 0777), 0);
+    assert_int_equal(symlink("../there/second", "io-file/here/first"), 0);
+    assert_int_equal(symlink("file", "io-file/there/second"), 0);
+    for (int exists = 0; exists < 2; exists++) {
+        assert_int_equal(pd_file_write("io-file/here/first", exists ? "two" : "one", 3), PD_OK);
+        assert_text("io-file/there/file", exists ? "two" : "one");
+    }
+    assert_int_equal(pd_file_publish("io-file/here/first", "three", 5), PD_OK);
+    assert_text("io-file/there/file", "three");
+    char *temporary;
+    assert_int_equal(pd_file_temporary(&temporary, "io-file/here/first"), PD_OK);
+    assert_int_equal(strncmp(temporary, "io-file/here/../there/file.", 27), 0);
+    spill(temporary, (const unsigned char *)"four", 4);
+    assert_int_equal(pd_file_commit(temporary, "io-file/here/first"), PD_OK);
+    free(temporary);
+    assert_text("io-file/there/file", "four");
+    assert_true(is_link("io-file/here/first") && is_link("io-file/there/second"));
+    assert_int_equal(count_files("io-file/here"), 1);
+    assert_int_equal(count_files("io-file/there"), 2);
+}
+
+static void test_links_that_cannot_be_followed(void **state)
+{
+    (void)state;
+    assert_int_equal(symlink("cycle", "io-file/cycle"), 0);
+    assert_int_equal(pd_file_write("io-file/cycle", "x", 1), PD_FAILED);
+    assert_message("io-file/cycle: cannot write: Too many levels of symbolic links");
+    assert_int_equal(symlink("none/file", "io-file/astray"), 0);
+    assert_int_equal(pd_file_write("io-file/astray", "x", 1), PD_FAILED);
+    assert_message("io-file/astray: cannot write: No such file or directory");
+    /* A file that this process has open, and a pipe. */
+    int file = open("io-file/open", O_WRONLY | O_CREAT | O_CLOEXEC, 0666), pipes[2];
+    char path[64];
+    assert_true(file >= 0 && pipe(pipes) == 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    assert_int_equal(symlink(path, "io-file/to-open"), 0);
+    assert_int_equal(pd_file_write("io-file/to-open", "x", 1), PD_FAILED);
+    assert_message("io-file/to-open: cannot write: it stands for an open file");
+    snprintf(path, sizeof path, "/proc/self/fd/%d", pipes[1]);
+    assert_int_equal(symlink(path, "io-file/to-pipe"), 0);
+    assert_int_equal(pd_file_write("io-file/to-pipe", "x", 1), PD_FAILED);
+    assert_message("io-file/to-pipe: cannot write: it is not a regular file");
+    close(file);
+    close(pipes[0]);
+    close(pipes[1]);
+    assert_text("io-file/open", "");
+    assert_true(is_link("io-file/cycle") && is_link("io-file/astray"));
+    assert_true(is_link("io-file/to-open") && is_link("io-file/to-pipe"));
+    assert_int_equal(count_files(FOLDER), 5);
+}
+
 static void test_commit(void **state)
 {
     (void)state;
@@ -184,7 +253,7 @@ static void test_failed_commit_removes_temporary(void **state)
     spill("io-file/t", (const unsigned char *)"new", 3);
     assert_int_equal(mkdir("io-file/d", 0777), 0);
     assert_int_equal(pd_file_commit("io-file/t", "io-file/d"), PD_FAILED);
-    assert_message("io-file/d: cannot write: Is a directory");
+    assert_message("io-file/d: cannot write: it is not a regular file");
     assert_false(pd_file_exists("io-file/t"));
 }
 
@@ -230,13 +299,6 @@ static void test_leftovers_are_removed(void **state)
     assert_int_equal(count_files(FOLDER), 7);
 }
 
-static void assert_text(const char *path, const char *text)
-{
-    bytes found = slurp(path);
-    assert_string_equal((char *)found.data, text);
-    free(found.data);
-}
-
 static pd_status replace(const char *text)
 {
     return pd_file_replace("io-file/a", "io-file/b", text, strlen(text));
@@ -275,6 +337,18 @@ static void test_failed_replace_changes_nothing(void **state)
     assert_message("io-file/b: cannot write: it is not a regular file");
     assert_text("io-file/a", "one");
     assert_int_equal(count_files(FOLDER), 2);
+}
+
+static void test_replace_keeps_a_link(void **state)
+{
+    (void)state;
+    spill("io-file/old", (const unsigned char *)"old", 3);
+    assert_int_equal(symlink("old", "io-file/a"), 0);
+    assert_int_equal(replace("new"), PD_OK);
+    assert_text("io-file/a", "new");
+    assert_text("io-file/b", "old");
+    assert_text("io-file/old", "old");
+    assert_true(!is_link("io-file/a") && is_link("io-file/b"));
 }
 
 /* Whether the file exists and is one of these texts. */
@@ -364,11 +438,14 @@ int main(void)
         cmocka_unit_test_setup(test_folder_make, setup),
         cmocka_unit_test_setup(test_failed_write_changes_nothing, setup),
         cmocka_unit_test_setup(test_write_to_invalid_path, setup),
+        cmocka_unit_test_setup(test_links_are_followed, setup),
+        cmocka_unit_test_setup(test_links_that_cannot_be_followed, setup),
         cmocka_unit_test_setup(test_commit, setup),
         cmocka_unit_test_setup(test_failed_commit_removes_temporary, setup),
         cmocka_unit_test_setup(test_leftovers_are_removed, setup),
         cmocka_unit_test_setup(test_replace_keeps_previous, setup),
         cmocka_unit_test_setup(test_failed_replace_changes_nothing, setup),
+        cmocka_unit_test_setup(test_replace_keeps_a_link, setup),
         cmocka_unit_test_setup(test_replace_killed_anywhere, setup),
         cmocka_unit_test_setup(test_replace_with_own_leftovers, setup),
         cmocka_unit_test_setup(test_make_folder_above, setup),

@@ -93,6 +93,8 @@ static void test_names(void **state)
     pid_t child = hold("lock/b");
     assert_int_equal(pd_lock_take_beside("lock/b/best.h5", "wait"), PD_FAILED);
     assert_int_equal(pd_lock_take_beside("lock/a/best.h5", "wait"), PD_OK);
+    assert_int_equal(symlink("../b/best.h5", "lock/a/link.h5"), 0);
+    assert_int_equal(pd_lock_take_beside("lock/a/link.h5", "wait"), PD_FAILED);
     end(child, SIGKILL);
     assert_int_equal(pd_lock_take_beside("lock/b/best.h5", "wait"), PD_OK);
     pd_lock_release_all();

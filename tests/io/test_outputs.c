@@ -43,6 +43,16 @@ static void test_input_is_refused(void **state)
     check_refused("io-outputs/second", "io-outputs/in");
 }
 
+static void test_dangling_link_is_its_target(void **state)
+{
+    (void)state;
+    assert_int_equal(symlink("folder/new", "io-outputs/link"), 0);
+    const char *const outputs[] = {"io-outputs/link", "io-outputs/folder/new"};
+    assert_int_equal(pd_outputs_check(outputs, 2, NULL, 0), PD_FAILED);
+    assert_message("is given for two outputs");
+    assert_int_equal(pd_outputs_check(outputs, 1, NULL, 0), PD_OK);
+}
+
 static void test_others_pass(void **state)
 {
     (void)state;
@@ -88,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_input_is_refused, setup),
+        cmocka_unit_test_setup(test_dangling_link_is_its_target, setup),
         cmocka_unit_test_setup(test_others_pass, setup),
         cmocka_unit_test_setup(test_two_outputs_are_one, setup),
         cmocka_unit_test_setup(test_what_cannot_be_written, setup),

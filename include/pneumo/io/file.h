@@ -29,19 +29,22 @@ pd_status pd_folder_commit(const char *temporary, const char *path);
  * than `limit` bytes. */
 pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit);
 
-/* Fails if a file of that path cannot be written because something else has it. */
-pd_status pd_file_check_target(const char *path);
+/* Stores at *target (free()) the path that a write to `path` creates or replaces: `path`, or if
+ * that is a link, the file at the end of its links, which need not exist. Fails if no file can be
+ * written there: it is a folder, device or pipe, or the path of a file that a process has open,
+ * such as /dev/stdout. */
+pd_status pd_file_find_target(char **target, const char *path);
 
 /* Stores at *temporary (free()) a file name for pd_file_commit or pd_file_discard, in the folder of
- * `path`. A signal that ends the process removes the file. */
+ * the target of `path`. A signal that ends the process removes the file. */
 pd_status pd_file_temporary(char **temporary, const char *path);
 
 /* Removes a temporary file. */
 void pd_file_discard(const char *temporary);
 
-/* Flushes `temporary` to disk, renames it to `path` and flushes the folder. Also removes temporary
- * files of the same `path` that killed processes left behind: those of this host whose process no
- * longer exists, and those of other hosts that are an hour old. */
+/* Flushes `temporary` to disk, renames it to the target of `path` and flushes the folder. Also
+ * removes temporary files of the same `path` that killed processes left behind: those of this host
+ * whose process no longer exists, and those of other hosts that are an hour old. */
 pd_status pd_file_commit(const char *temporary, const char *path);
 
 /* Writes all the bytes to an open file, in several calls if one writes only some of them. Returns
@@ -55,10 +58,11 @@ pd_status pd_file_write(const char *path, const void *bytes, size_t size);
  * killed process can leave a temporary file, which the next pd_file_write of the path removes. */
 pd_status pd_file_publish(const char *path, const void *bytes, size_t size);
 
-/* As pd_file_write, and keeps the previous file of `path` at `kept`, in the same folder; `kept` is
- * unchanged if there is no previous file. A kill at any instant leaves the old or the new bytes at
- * `path`, and at `kept` its own or the old bytes of `path`. On file systems without hard links,
- * `path` does not exist for an instant in which `kept` already has the old bytes. */
+/* As pd_file_write, but replaces a link itself, and keeps the previous file of `path` at `kept`, in
+ * the same folder; `kept` is unchanged if there is no previous file. A kill at any instant leaves
+ * the old or the new bytes at `path`, and at `kept` its own or the old bytes of `path`. On file
+ * systems without hard links, `path` does not exist for an instant in which `kept` already has the
+ * old bytes. */
 pd_status pd_file_replace(const char *path, const char *kept, const void *bytes, size_t size);
 
 #endif

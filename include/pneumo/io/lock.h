@@ -18,8 +18,8 @@
  * file.) On a file system without locks, warns and continues. */
 pd_status pd_lock_take(const char *folder, const char *remedy);
 
-/* The same for the folder of the file `path`, if a process has ever locked that folder and not
- * released it: files elsewhere need no lock. */
+/* The same for the folder of the file `path`, of a link for that of its target, if a process has
+ * ever locked that folder and not released it: files elsewhere need no lock. */
 pd_status pd_lock_take_beside(const char *path, const char *remedy);
 
 /* The same for the file `path`, by the file path.lock beside it. Creates the folder. */

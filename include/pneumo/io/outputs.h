@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* Fails if one of outputs[output_count] cannot be written (pd_file_check_target), is one of
+/* Fails if one of outputs[output_count] cannot be written (pd_file_find_target), is one of
  * inputs[input_count], or if two outputs are one file. Files are compared by device and inode, so
  * that links and other spellings of a path are found. Outputs, and their folders, need not exist;
  * inputs that do not exist, or are not regular files, and paths that are NULL are ignored. */
