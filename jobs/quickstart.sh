@@ -7,9 +7,21 @@
 # More arguments are passed to the program: ./jobs/quickstart.sh --seed 2 --run runs/seed-2
 set -euo pipefail
 . "$(dirname "$0")/prepare.sh"
-# Continues what an earlier start began, if it came as far as packed images.
+# Continues what an earlier start began: the run that --run names, if it has a checkpoint, or a default
+# run, if that came as far as packed images.
 resume=()
-if [[ -e data/chest_xray.h5 || -e data/phantoms.h5 ]]; then
+run=
+words=("$@")
+for i in "${!words[@]}"; do
+    case ${words[i]} in
+    --run | -r) run=${words[i + 1]-} ;;
+    --run=*) run=${words[i]#--run=} ;;
+    -r*) run=${words[i]#-r} ;;
+    esac
+done
+if [[ -n $run ]]; then
+    [[ ! -e $run/last.h5 && ! -e $run/previous.h5 ]] || resume=(--resume)
+elif [[ -e data/chest_xray.h5 || -e data/phantoms.h5 ]]; then
     resume=(--resume)
 fi
 exec "${ranks[@]}" "${resume[@]}" "$@"

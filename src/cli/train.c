@@ -156,7 +156,7 @@ static const pd_option options[] = {
      .help =
          "continue from DIR/last.h5 if it exists, or from previous.h5 if last.h5 cannot be read; "
          "at any number of ranks, and with another number of epochs; without JOB, with the job and "
-         "data of that checkpoint"},
+         "data of that checkpoint, which must exist"},
     PD_OPTION_SET(arguments, overrides),
     {"seed", 0, PD_OPTION_JOB_KEY, offsetof(arguments, overrides), "N", "set run.seed",
      .key = "run.seed"},

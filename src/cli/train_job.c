@@ -126,6 +126,10 @@ static pd_status read_resumed(pd_job *job, bool *found, const pd_train_choice *c
     pd_checkpoint *checkpoint = NULL;
     *found = false;
     PD_TRY(find_checkpoint(&path, choice->folder));
+    if (path == NULL && choice->folder != NULL)
+        status = pd_fail("%s has no checkpoint to resume; name the folder of a run with --run, or "
+                         "give a job to start one there",
+                         choice->folder);
     if (path == NULL)
         goto cleanup;
     PD_TRY(load_checkpoint(&checkpoint, &path));

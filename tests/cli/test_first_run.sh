@@ -46,7 +46,7 @@ grep -q 'part is not empty' log || fail "$(cat log)"
 
 # Nothing to resume, or data named that are not there: nothing is drawn.
 refuse 'nothing to resume: ' train --resume
-refuse 'nothing to resume: ' train --resume --run elsewhere
+refuse 'elsewhere has no checkpoint to resume; name the folder of a run' train --resume --run elsewhere
 refuse 'none.h5: cannot open' train --data none.h5
 refuse 'none.h5: cannot open' train --set data.file=none.h5
 mkdir -p data/phantoms/train
@@ -135,6 +135,14 @@ cp data/phantoms.h5 start/data
 cmp whole/last.h5 start/runs/cnn-deep-phantoms/last.h5 || fail "quickstart.sh: other bits"
 ./start/jobs/quickstart.sh "${short[@]}" >/dev/null 2>log || fail "$(cat log)"
 grep -q 'resuming job cnn-deep-phantoms' log || fail "quickstart.sh: $(cat log)"
+# A run of another name starts, then resumes.
+for resumes in 0 1; do
+    ./start/jobs/quickstart.sh "${short[@]}" --run runs/own >/dev/null 2>log || fail "quickstart.sh --run: $(cat log)"
+    [[ $(grep -c 'resuming job' log) == "$resumes" ]] || fail "quickstart.sh --run, $resumes: $(cat log)"
+done
+cmp whole/last.h5 start/runs/own/last.h5 || fail "quickstart.sh --run: other bits"
+refuse 'runs/typo has no checkpoint to resume; name the folder of a run' train --resume --run runs/typo
+[[ ! -e runs/typo ]] || fail "a folder was made for a run that does not exist"
 
 # The same data at another path is the same job; other data are not.
 mv data/phantoms.h5 moved.h5
