@@ -9,6 +9,7 @@
 #include "pneumo/evaluate/evaluate.h"
 #include "pneumo/io/file.h"
 #include "pneumo/io/lock.h"
+#include "pneumo/train/run.h"
 #include "pneumo/train/run_status.h"
 #include "train.h"
 
@@ -270,6 +271,7 @@ static pd_status claim_folder(const char *folder, bool whole)
 {
     pd_status status = PD_OK;
     char *last = NULL;
+    PD_TRY(pd_run_check_folder(folder));
     if (whole) {
         PD_TRY(pd_folder_make(folder));
         PD_TRY(pd_lock_take(folder, "wait until it ends, or choose another folder with --run"));

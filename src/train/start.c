@@ -7,6 +7,7 @@
 #include "pneumo/io/file.h"
 #include "pneumo/io/lock.h"
 #include "pneumo/train/footprint.h"
+#include "pneumo/train/run.h"
 #include "pneumo/train/setup.h"
 #include "resume.h"
 #include "survey.h"
@@ -187,6 +188,7 @@ static pd_status claim_folder(pd_trainer *trainer, bool may_hold_run)
     const char *folder = trainer->files.folder;
     if (pd_comm_rank(trainer->comm) == 0 && pd_file_exists(folder)) {
         PD_TRY(pd_folder_make(folder)); /* it is a folder, and writable */
+        PD_TRY(pd_run_check_folder(folder));
         PD_TRY(pd_lock_take(folder, "wait until it ends, or choose another folder with --run"));
     }
     if (!may_hold_run && pd_run_files_exist(&trainer->files)) {

@@ -183,6 +183,11 @@ batch = 16
 INI
 accept "train" "$p" train small.ini --run good
 refuse "train: over another run" 1 '^good already contains a run: continue' "$p" train small.ini --run good
+for option in "" --resume "--cross 2" "--cross 2 --part 1"; do
+    # shellcheck disable=SC2086 # words
+    refuse "train $option: into a folder of images" 1 '^phantoms/train: is not the folder of a run: it contains NORMAL; give a new' \
+        "$p" train small.ini --run phantoms/train $option
+done
 refuse "train: run folder is a file" 1 '^small.ini: cannot create the folder: a file' "$p" train small.ini --run small.ini
 refuse "train: run folder below a file" 1 '^small.ini: cannot create the folder: a file' "$p" train small.ini --run small.ini/run
 refuse "evaluate: figures below a file" 1 '^small.ini: cannot create the folder: a file' \

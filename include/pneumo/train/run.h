@@ -18,4 +18,10 @@ typedef struct pd_run_options {
 /* The path of a file of a run: folder/name; free(). */
 pd_status pd_run_path(char **out, const char *folder, const char *name);
 
+/* Fails if the folder contains files, but no file of a run, such as a folder of images. Logs and
+ * jobs
+ * (.log, .out, .err, .txt, .ini) and hidden files may be there. The folder need not exist; a file
+ * of that name is not looked at. */
+pd_status pd_run_check_folder(const char *folder);
+
 #endif
