@@ -31,13 +31,16 @@ pd_pack_options pd_pack_defaults(void)
 
 static pd_status check_options(const pd_pack_options *options)
 {
+    pd_patient_rules *rules;
     if (options->size != 0 &&
         (options->size < PD_PACK_SIZE_MIN || options->size > PD_PACK_SIZE_MAX))
         return pd_fail("cannot pack to a size of %d pixels; choose %d to %d", options->size,
                        PD_PACK_SIZE_MIN, PD_PACK_SIZE_MAX);
     if (options->threads < 1)
         return pd_fail("cannot use %d threads; choose 1 or more", options->threads);
-    return pd_folds_check(&options->folds);
+    pd_status status = pd_patient_rules_create(&rules, options->patient_pattern);
+    pd_patient_rules_destroy(&rules);
+    return status == PD_OK ? pd_folds_check(&options->folds) : status;
 }
 
 static pd_status count_samples(pd_pack_result *result, const pd_sample *samples, int64_t count,

@@ -20,14 +20,14 @@ static pd_status compile_pattern(pd_patient_rules *rules, const char *pattern)
     if (error != 0) {
         char reason[128];
         regerror(error, &rules->pattern, reason, sizeof reason);
-        return pd_fail("the pattern of patients '%s' is not a regular expression: %s", pattern,
-                       reason);
+        return pd_fail_usage("the pattern of patients '%s' is not a regular expression: %s",
+                             pattern, reason);
     }
     rules->has_pattern = true;
     if (rules->pattern.re_nsub == 0)
-        return pd_fail("the pattern of patients '%s' has no group: put the part that names the "
-                       "patient in parentheses, such as '([0-9]+)_'",
-                       pattern);
+        return pd_fail_usage("the pattern of patients '%s' has no group: put the part that names "
+                             "the patient in parentheses, such as '([0-9]+)_'",
+                             pattern);
     return PD_OK;
 }
 

@@ -204,7 +204,7 @@ grep -q "5 parts of whole patients" out || fail "$(cat out)"
 ! grep -q warning: log || fail "$(cat log)"
 refuse 1 "the pattern of patients 'ward([0-9]+)' matches none of the paths" $model --normal named/normal \
     --pneumonia named/ill --patient-pattern 'ward([0-9]+)'
-refuse 1 "group" $model --normal named/normal --pneumonia named/ill --patient-pattern 'site[0-9]+'
+refuse 2 "group" $model --normal named/normal --pneumonia named/ill --patient-pattern 'site[0-9]+'
 refuse 2 "--patient-pattern applies to folders" $model -d site.h5 --patient-pattern '(site[0-9]+)_'
 # A copy in another quality is of the same patient, whatever its name.
 $python - <<'PY'

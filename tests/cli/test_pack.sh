@@ -63,6 +63,11 @@ pneumo pack odd -o pattern.h5 --size 32 --patient-pattern '([A-Z]+/scan-[0-9]+)-
 expect_lines out '^fold .* patients' '^patients +patient by pattern'
 ! grep -q unknown err || fail "$(cat err)"
 pneumo pack odd -o none.h5 --size 32 --patient-pattern 'x([0-9])' 2>err && fail "a pattern without use"
+# A pattern that is none is a usage error, found before anything is read.
+status=0
+pneumo pack nowhere -o none.h5 --patient-pattern '(' 2>bad || status=$?
+[[ $status == 2 ]] || fail "status $status of a bad pattern"
+expect_lines bad "the pattern of patients '\(' is not a regular expression"
 expect_lines err "'x\(\[0-9\]\)' matches none of the paths"
 [[ ! -e none.h5 ]] || fail "a file is left"
 

@@ -412,6 +412,9 @@ static void a_pattern_names_the_patients(void **state)
     }
     pd_dataset_destroy(&dataset);
     remove(output);
+    options.patient_pattern = "(";
+    assert_int_equal(pd_pack(&options, &result), PD_USAGE);
+    assert_non_null(strstr(pd_error_message(), "pattern of patients '(' is not a regular"));
     options.patient_pattern = "subject([0-9]+)";
     refuse(&options, "'subject([0-9]+)' matches none of the paths, such as train/NORMAL/p-NORMAL-");
 }

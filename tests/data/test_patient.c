@@ -174,10 +174,10 @@ static void bad_patterns_are_refused(void **state)
 {
     (void)state;
     pd_patient_rules *pattern;
-    assert_int_equal(pd_patient_rules_create(&pattern, "([0-9]+"), PD_FAILED);
+    assert_int_equal(pd_patient_rules_create(&pattern, "([0-9]+"), PD_USAGE);
     assert_non_null(strstr(pd_error_message(), "'([0-9]+' is not a regular expression"));
     assert_null(pattern);
-    assert_int_equal(pd_patient_rules_create(&pattern, "p[0-9]+_"), PD_FAILED);
+    assert_int_equal(pd_patient_rules_create(&pattern, "p[0-9]+_"), PD_USAGE);
     assert_non_null(strstr(pd_error_message(), "has no group"));
     assert_null(pattern);
 }

@@ -41,7 +41,7 @@ typedef struct pd_patient_id {
 typedef struct pd_patient_rules pd_patient_rules;
 
 /* `pattern` is a POSIX extended regular expression whose first group is the patient, searched for
- * in the path; NULL: none. Fails if it is not valid or has no group. The caller owns *out. */
+ * in the path; NULL: none. PD_USAGE if it is not valid or has no group. The caller owns *out. */
 pd_status pd_patient_rules_create(pd_patient_rules **out, const char *pattern);
 void pd_patient_rules_destroy(pd_patient_rules **rules);
 
