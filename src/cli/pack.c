@@ -133,8 +133,7 @@ static const pd_option options[] = {
          "their folds, and its size, folds and seed count",
      .complete = PD_COMPLETE_FILES},
     {"new-patients", 0, PD_OPTION_FLAG, offsetof(arguments, pack.new_patients), NULL,
-     .help =
-         "with --append: the images show no patient of FILE (if FILE does not tell its patients)"},
+     .help = "with --append: the images show no patient of FILE (if the two cannot be compared)"},
     {"labels", 'l', PD_OPTION_TEXT, offsetof(arguments, pack.labels), "FILE",
      .help = "a table (CSV) with the images' labels; DIR then holds the images in any folders",
      .complete = PD_COMPLETE_FILES},

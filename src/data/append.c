@@ -147,11 +147,11 @@ static int64_t first_free_name(const pd_append *append)
     return first;
 }
 
-/* The patient of an old image where its name does not tell it. */
-static pd_status name_old_patient(char **out, const pd_append *append, int32_t patient)
+/* Notes what the old set says of an image; its patient only where its name does not tell it. */
+static pd_status hint_old(pd_scan_hint *hint, const pd_append *append, const pd_sample *sample)
 {
-    *out = NULL;
-    return append->new_patients ? pd_format(out, "#%d", patient) : PD_OK;
+    *hint = (pd_scan_hint){.is_old = append->new_patients, .cause = sample->cause};
+    return append->new_patients ? pd_format(&hint->patient, "%d", sample->patient) : PD_OK;
 }
 
 /* Moves the new samples behind the old ones. */
@@ -170,9 +170,8 @@ static pd_status join_samples(const pd_append *append, pd_scan *scan)
     for (joined.count = 0; joined.count < append->count; joined.count++) {
         int64_t i = joined.count;
         joined.samples[i] = samples[i];
-        joined.hints[i].cause = samples[i].cause;
         PD_TRY(pd_strdup(&joined.samples[i].name, samples[i].name));
-        PD_TRY(name_old_patient(&joined.hints[i].patient, append, samples[i].patient));
+        PD_TRY(hint_old(&joined.hints[i], append, &samples[i]));
     }
     memcpy(joined.samples + old, scan->samples, (size_t)scan->count * sizeof *joined.samples);
     for (int64_t i = 0; i < scan->count; i++)
@@ -229,6 +228,22 @@ static int32_t count_old_patients(const pd_append *append)
     for (int64_t i = 0; i < append->count; i++)
         count = samples[i].patient >= count ? samples[i].patient + 1 : count;
     return count;
+}
+
+pd_status pd_append_check_sources(const pd_append *append, const pd_patient_tally *tally,
+                                  const char *folder)
+{
+    const char *old = pd_dataset_get_info(append->old)->grouping;
+    bool table = tally->images[PD_PATIENT_TABLE] > 0;
+    if (append->new_patients || (!table && tally->images[PD_PATIENT_FILE] == 0))
+        return PD_OK;
+    return pd_fail("%s: the new images' patients come from %s, those of %s %s; they cannot be "
+                   "compared: pack all images anew, or give --new-patients if no new image shows "
+                   "an old patient",
+                   folder, table ? "a table" : "DICOM files", append->path,
+                   strstr(old, "pattern") != NULL     ? "from a pattern"
+                   : strstr(old, "file name") != NULL ? "from file names"
+                                                      : "are unknown");
 }
 
 static pd_status fail_other_patients(const pd_append *append, int64_t a, int64_t b)

@@ -34,6 +34,12 @@ void pd_append_close(pd_append *append);
 /* Puts the old images before the decoded new ones, in `scan` and *drafts [scan->count]. */
 pd_status pd_append_join(const pd_append *append, pd_scan *scan, pd_draft **drafts, int threads);
 
+/* Fails if the patients of the new images, which *tally counts, come from another kind of source
+ * than those of the old set, unless no new image shows an old patient. `folder` is that of the new
+ * images. */
+pd_status pd_append_check_sources(const pd_append *append, const pd_patient_tally *tally,
+                                  const char *folder);
+
 /* After pd_drafts_identify: unites the patients that the old set has united, and adds the old
  * images to *tally. Fails if the names tell other patients than the old set has. */
 pd_status pd_append_identify(const pd_append *append, pd_scan *scan, pd_patient_tally *tally);

@@ -36,11 +36,11 @@ pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_dr
             continue;
         slots[good] = i;
         write_patient(texts[good], &drafts[i]);
-        hints[good] =
-            (pd_patient_hints){.path = scan->samples[i].name,
-                               .table = scan->hints != NULL ? scan->hints[i].patient : NULL,
-                               .file = texts[good],
-                               .is_uncounted = i < scan->old};
+        hints[good] = (pd_patient_hints){
+            .path = scan->samples[i].name, .file = texts[good], .is_uncounted = i < scan->old};
+        if (scan->hints != NULL)
+            *(scan->hints[i].is_old ? &hints[good].old : &hints[good].table) =
+                scan->hints[i].patient;
         good++;
     }
     PD_TRY(pd_patients_group(first, causes, tally, rules, hints, good));

@@ -132,6 +132,16 @@ static void find_secret(pd_parts_plan *plan, bool *found, const pd_scan *scan, c
         done = set_secret(plan, scan, i, folder);
 }
 
+/* Fails before anything is decoded if a table tells patients that those of the set to append to
+ * cannot be compared with. */
+static pd_status check_table(const packer *p)
+{
+    pd_patient_tally tally = {0};
+    for (int64_t i = 0; p->scan.hints != NULL && i < p->scan.count; i++)
+        tally.images[PD_PATIENT_TABLE] += p->scan.hints[i].patient != NULL;
+    return pd_append_check_sources(&p->append, &tally, p->options->folder);
+}
+
 /* Scans the folder and plans the part files; on rank 0. */
 static pd_status plan_parts(packer *p, pd_bytes *bytes)
 {
@@ -153,6 +163,8 @@ static pd_status plan_parts(packer *p, pd_bytes *bytes)
         size = pd_dataset_get_info(p->append.old)->width;
     }
     PD_TRY(scan_folder(p));
+    if (p->append.old != NULL)
+        PD_TRY(check_table(p));
     PD_TRY(pd_alloc(&p->drafts, (size_t)p->scan.count, sizeof *p->drafts));
     /* Another process that packs to the same file would use the same part files. */
     PD_TRY(pd_lock_take_file(p->options->output, "wait until it has ended, or write another file"));
@@ -248,8 +260,10 @@ static pd_status group(packer *p, const pd_pixels *pixels, int64_t *count)
 
     PD_TRY(pd_patient_rules_create(&rules, p->options->patient_pattern));
     PD_TRY(pd_drafts_identify(tally, &p->scan, p->drafts, rules));
-    if (append->old != NULL)
+    if (append->old != NULL) {
+        PD_TRY(pd_append_check_sources(append, tally, p->options->folder));
         PD_TRY(pd_append_identify(append, &p->scan, tally));
+    }
     PD_TRY(deduplicate(p, count));
     PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, *count));
     PD_TRY(pd_remarks_on_patients(p->scan.samples, p->options->folder, p->options->patient_pattern,

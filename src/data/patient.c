@@ -1,5 +1,6 @@
 #include "pneumo/data/patient.h"
 
+#include "joins.h"
 #include "patient_name.h"
 #include "pneumo/base/memory.h"
 
@@ -67,52 +68,85 @@ static bool says(const char *text)
     return text != NULL && text[0] != '\0';
 }
 
-/* Sets the patient by the name, or by the path itself if the name is not known. `undone` is the
- * path after pd_name_undo. */
-static pd_status identify_by_name(pd_patient_id *out, const pd_patient_rules *rules,
-                                  const char *path, char *undone, const pd_name_match *match)
+/* The path without what tools add to names, and the patient that it stands for. */
+typedef struct name {
+    char *undone; /* free() */
+    pd_name_match match;
+} name;
+
+static pd_status parse_name(name *out, const pd_patient_rules *rules, const char *path)
 {
-    if (match->type != NULL) {
-        out->source = PD_PATIENT_NAME;
-        return pd_format(&out->key, "%s %.*s", match->type, match->end - match->start,
-                         undone + match->start);
-    }
-    out->source = PD_PATIENT_UNKNOWN;
-    strcpy(undone, path);
+    pd_status status = pd_strdup(&out->undone, path);
+    if (status != PD_OK)
+        return status;
+    pd_name_undo(out->undone, rules->names, false);
+    out->match = pd_name_parse(out->undone, rules->names);
+    return PD_OK;
+}
+
+static pd_status key_by_pattern(char **out, const pd_patient_rules *rules, const char *path)
+{
+    regmatch_t groups[2];
+    if (!rules->has_pattern || regexec(&rules->pattern, path, 2, groups, 0) != 0 ||
+        groups[1].rm_eo <= groups[1].rm_so)
+        return PD_OK;
+    return pd_format(out, "pattern %.*s", (int)(groups[1].rm_eo - groups[1].rm_so),
+                     path + groups[1].rm_so);
+}
+
+/* The key of an unknown patient. */
+static pd_status key_by_path(char **out, const pd_patient_rules *rules, const char *path)
+{
+    char *undone;
+    pd_status status = pd_strdup(&undone, path);
+    if (status != PD_OK)
+        return status;
     pd_name_undo(undone, rules->names, true);
-    return pd_format(&out->key, "image %s", undone);
+    status = pd_format(out, "image %s", undone);
+    free(undone);
+    return status;
+}
+
+/* Sets *out to the key that a source gives, NULL if it is silent. */
+static pd_status key_by(char **out, pd_patient_source source, const pd_patient_rules *rules,
+                        const pd_patient_hints *hints, const name *named)
+{
+    *out = NULL;
+    switch (source) {
+    case PD_PATIENT_TABLE:
+        return says(hints->old)     ? pd_format(out, "old %s", hints->old)
+               : says(hints->table) ? pd_format(out, "table %s", hints->table)
+                                    : PD_OK;
+    case PD_PATIENT_PATTERN:
+        return key_by_pattern(out, rules, hints->path);
+    case PD_PATIENT_FILE:
+        return says(hints->file) ? pd_format(out, "file %s", hints->file) : PD_OK;
+    case PD_PATIENT_NAME:
+        return named->match.type == NULL ? PD_OK
+                                         : pd_format(out, "%s %.*s", named->match.type,
+                                                     named->match.end - named->match.start,
+                                                     named->undone + named->match.start);
+    default:
+        return key_by_path(out, rules, hints->path);
+    }
 }
 
 pd_status pd_patient_identify(pd_patient_id *out, const pd_patient_rules *rules,
                               const pd_patient_hints *hints)
 {
     pd_status status;
-    char *undone = NULL;
-    regmatch_t groups[2];
-    const char *path = hints->path;
+    name named = {0};
 
     *out = (pd_patient_id){0};
-    PD_TRY(pd_strdup(&undone, path));
-    pd_name_undo(undone, rules->names, false);
-    const pd_name_match match = pd_name_parse(undone, rules->names);
-    out->cause = match.cause;
-    if (says(hints->table)) {
-        out->source = PD_PATIENT_TABLE;
-        PD_TRY(pd_format(&out->key, "table %s", hints->table));
-    } else if (rules->has_pattern && regexec(&rules->pattern, path, 2, groups, 0) == 0 &&
-               groups[1].rm_eo > groups[1].rm_so) {
-        out->source = PD_PATIENT_PATTERN;
-        PD_TRY(pd_format(&out->key, "pattern %.*s", (int)(groups[1].rm_eo - groups[1].rm_so),
-                         path + groups[1].rm_so));
-    } else if (says(hints->file)) {
-        out->source = PD_PATIENT_FILE;
-        PD_TRY(pd_format(&out->key, "file %s", hints->file));
-    } else {
-        PD_TRY(identify_by_name(out, rules, path, undone, &match));
+    PD_TRY(parse_name(&named, rules, hints->path));
+    out->cause = named.match.cause;
+    for (int source = 0; source < PD_PATIENT_SOURCES && out->key == NULL; source++) {
+        out->source = (pd_patient_source)source;
+        PD_TRY(key_by(&out->key, out->source, rules, hints, &named));
     }
 
 cleanup:
-    free(undone);
+    free(named.undone);
     return status;
 }
 
@@ -137,12 +171,99 @@ static void count_source(pd_patient_tally *tally, pd_patient_source source, int6
         tally->example[source] = index;
 }
 
+/* The first image of the patient with a key, among keys[count] in order; -1: none. */
+static int64_t find_key(keyed *keys, int64_t count, char *key)
+{
+    const keyed wanted = {.id.key = key, .index = -1};
+    int64_t low = 0, high = count;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (compare_keys(&keys[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && strcmp(keys[low].id.key, key) == 0 ? keys[low].index : -1;
+}
+
+/* What is grouped. */
+typedef struct merger {
+    const pd_patient_rules *rules;
+    const pd_patient_hints *hints; /* [count] */
+    keyed *keys;                   /* [count], in order */
+    int64_t count;
+    bool used[PD_PATIENT_SOURCES]; /* sources that identify images */
+    pd_joins joins;                /* of images */
+    int64_t united, apart;
+} merger;
+
+/* Joins an image to the patients of other sources that it shows too. */
+static pd_status join_sources(merger *g, const keyed *image)
+{
+    pd_status status = PD_OK;
+    name named = {0};
+    char *key = NULL;
+    bool silent = false;
+    const pd_patient_hints *hints = &g->hints[image->index];
+
+    PD_TRY(parse_name(&named, g->rules, hints->path));
+    for (int source = (int)image->id.source + 1; source < PD_PATIENT_UNKNOWN; source++) {
+        if (!g->used[source])
+            continue;
+        PD_TRY(key_by(&key, (pd_patient_source)source, g->rules, hints, &named));
+        silent = silent || key == NULL;
+        int64_t other = key != NULL ? find_key(g->keys, g->count, key) : -1;
+        free(key);
+        key = NULL;
+        if (other < 0)
+            continue;
+        int32_t a = pd_joins_find(&g->joins, (int32_t)image->index);
+        int32_t b = pd_joins_find(&g->joins, (int32_t)other);
+        g->united += a != b;
+        pd_joins_join(&g->joins, a, b);
+    }
+    g->apart += silent && !hints->is_uncounted;
+
+cleanup:
+    free(named.undone);
+    return status;
+}
+
+/* Joins the images of one patient by different sources. Within one source nothing changes, so a
+ * table that tells apart what names take for one patient is followed. */
+static pd_status join_all_sources(int64_t *first, merger *g)
+{
+    pd_status status;
+    int used = 0;
+    for (int64_t i = 0; i < g->count; i++)
+        g->used[g->keys[i].id.source] |= !says(g->hints[g->keys[i].index].old);
+    for (int source = 0; source < PD_PATIENT_UNKNOWN; source++)
+        used += g->used[source];
+    if (used < 2)
+        return PD_OK;
+    if (g->count > INT32_MAX)
+        return pd_fail("cannot group more than %d images by patient", INT32_MAX);
+    PD_TRY(pd_joins_create(&g->joins, (int32_t)g->count));
+    for (int64_t i = 0; i < g->count; i++)
+        pd_joins_join(&g->joins, (int32_t)i, (int32_t)first[i]);
+    for (int64_t i = 0; i < g->count; i++)
+        if (!says(g->hints[g->keys[i].index].old) && g->keys[i].id.source < PD_PATIENT_NAME)
+            PD_TRY(join_sources(g, &g->keys[i]));
+    for (int64_t i = 0; i < g->count; i++)
+        first[i] = pd_joins_find(&g->joins, (int32_t)i);
+
+cleanup:
+    pd_joins_free(&g->joins);
+    return status;
+}
+
 pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_tally *tally,
                             const pd_patient_rules *rules, const pd_patient_hints *hints,
                             int64_t count)
 {
     pd_status status;
     keyed *keys = NULL;
+    merger g = {.rules = rules, .hints = hints, .count = count};
 
     PD_TRY(pd_alloc(&keys, (size_t)count, sizeof *keys));
     if (tally != NULL)
@@ -160,6 +281,12 @@ pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_tally *
         if (strcmp(keys[i].id.key, keys[start].id.key) != 0)
             start = i;
         first[keys[i].index] = keys[start].index;
+    }
+    g.keys = keys;
+    PD_TRY(join_all_sources(first, &g));
+    if (tally != NULL) {
+        tally->united = g.united;
+        tally->apart = g.apart;
     }
 
 cleanup:
@@ -188,6 +315,17 @@ void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_
         left--;
     }
     tally->images[PD_PATIENT_UNKNOWN] += unknown;
+}
+
+void pd_patients_list_sources(char *text, size_t size, const pd_patient_tally *tally)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int source = 0; source < PD_PATIENT_UNKNOWN && used < size; source++)
+        if (tally->images[source] > 0)
+            used += (size_t)snprintf(text + used, size - used, "%s%s (%lld images)",
+                                     used == 0 ? "" : ", ", source_names[source],
+                                     (long long)tally->images[source]);
 }
 
 void pd_patients_describe(char *text, size_t size, const pd_patient_tally *tally)

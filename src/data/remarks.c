@@ -2,6 +2,22 @@
 
 #include "pneumo/base/log.h"
 
+/* Says what became of patients that different sources identify. */
+static void say_sources(const pd_patient_tally *tally)
+{
+    char sources[128];
+    pd_patients_list_sources(sources, sizeof sources, tally);
+    if (tally->united > 0)
+        pd_log_info("%lld patients that one source tells apart are one by another: %s",
+                    (long long)tally->united, sources);
+    if (tally->apart > 0)
+        pd_log_warn("patients come from several sources: %s; %lld of these images cannot be "
+                    "compared with those of other sources, so one patient can count as two and be "
+                    "in two folds: give all patients by one source, such as a table or "
+                    "--patient-pattern REGEX",
+                    sources, (long long)tally->apart);
+}
+
 pd_status pd_remarks_on_patients(const pd_sample *samples, const char *folder, const char *pattern,
                                  const pd_patient_tally *tally)
 {
@@ -18,6 +34,7 @@ pd_status pd_remarks_on_patients(const pd_sample *samples, const char *folder, c
                     "from the path",
                     (long long)unknown, (long long)all,
                     samples[tally->example[PD_PATIENT_UNKNOWN]].name);
+    say_sources(tally);
     return PD_OK;
 }
 

@@ -24,6 +24,7 @@ typedef struct pd_scan_options {
 /* What a table says of an image, besides its class and fold. */
 typedef struct pd_scan_hint {
     char *patient;  /* NULL: nothing */
+    bool is_old;    /* the patient is that of a packed set (pd_append_join), not of the table */
     pd_cause cause; /* UNKNOWN: the name of the file decides */
 } pd_scan_hint;
 

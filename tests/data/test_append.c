@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "data/append.h"
 #include "data/image_internal.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
@@ -326,6 +327,43 @@ static void new_patients_are_said(void **state)
     pd_dataset_destroy(&set);
 }
 
+/* A table's patients cannot be compared with those of file names, whatever it calls them: some are
+ * named here as this program numbers patients. */
+static void patients_of_another_source_are_refused(void **state)
+{
+    (void)state;
+    pd_pack_result result;
+    run_shell("cd new && (echo path,label,patient; i=0; find train -name '*.jpeg' | sort | "
+              "while read -r f; do case $f in */NORMAL/*) l=Normal;; *) l=Pneumonia;; esac; "
+              "echo \"$f,$l,#$i\"; i=$((i+1)); done) >../new.csv",
+              NULL, NULL);
+    pd_pack_options options = append_options(at("none.h5"));
+    options.labels = at("new.csv");
+    refuse(&options, "new: the new images' patients come from a table, those of ");
+    assert_non_null(strstr(pd_error_message(),
+                           "old.h5 from file names; they cannot be compared: pack all images anew, "
+                           "or give --new-patients if no new image shows an old patient"));
+    options.new_patients = true;
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    pd_dataset *set = open_set(at("none.h5"));
+    check_old_part(set);
+    const pd_sample *samples = pd_dataset_samples(set);
+    for (int64_t i = result.old; i < result.info.count; i++)
+        for (int64_t j = 0; j < result.old; j++)
+            assert_int_not_equal(samples[i].patient, samples[j].patient);
+    pd_dataset_destroy(&set);
+
+    pd_append append;
+    const pd_append_options old = {.path = at("old.h5")};
+    pd_patient_tally tally = {.images[PD_PATIENT_FILE] = 1};
+    assert_int_equal(pd_append_open(&append, &old), PD_OK);
+    assert_int_equal(pd_append_check_sources(&append, &tally, "new"), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "new: the new images' patients come from DICOM"));
+    tally = (pd_patient_tally){.images = {0, 1, 0, 1, 1}};
+    assert_int_equal(pd_append_check_sources(&append, &tally, "new"), PD_OK);
+    pd_append_close(&append);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, split)
@@ -335,6 +373,7 @@ int main(void)
         TEST(a_set_grows_in_place),
         TEST(what_cannot_be_appended_is_refused),
         TEST(new_patients_are_said),
+        TEST(patients_of_another_source_are_refused),
     };
     return cmocka_run_group_tests(tests, draw, leave);
 }

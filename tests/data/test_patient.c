@@ -205,9 +205,57 @@ static void names_of_one_patient_are_grouped(void **state)
     assert_int_equal(causes[0], PD_CAUSE_UNKNOWN);
     assert_int_equal(causes[5], PD_CAUSE_BACTERIA);
     assert_int_equal(causes[6], PD_CAUSE_VIRUS);
-    static const pd_patient_tally wanted = {{1, 0, 1, 6, 2}, {8, -1, 9, 0, 1}};
+    /* x.png and y.png have names that tell no patient. */
+    static const pd_patient_tally wanted = {{1, 0, 1, 6, 2}, {8, -1, 9, 0, 1}, 0, 2};
     assert_memory_equal(&tally, &wanted, sizeof tally);
     assert_int_equal(pd_patients_group(first, NULL, NULL, rules, hints, 0), PD_OK);
+}
+
+static void expect_groups(const pd_patient_rules *with, const pd_patient_hints *hints,
+                          const int64_t *expected, int64_t count, int64_t united, int64_t apart)
+{
+    int64_t first[8];
+    pd_patient_tally tally;
+    assert_int_equal(pd_patients_group(first, NULL, &tally, with, hints, count), PD_OK);
+    for (int64_t i = 0; i < count; i++)
+        assert_int_equal(first[i], expected[i]);
+    assert_int_equal(tally.united, united);
+    assert_int_equal(tally.apart, apart);
+}
+
+/* Images whose patients come from different sources are compared by what both have. */
+static void sources_are_united(void **state)
+{
+    (void)state;
+    const pd_patient_hints mimic[] = {{.path = "p10000032/s1/a.dcm", .file = "aa"},
+                                      {.path = "p10000033/s1/a.dcm", .file = "bb"},
+                                      {.path = "p10000032/s2/b.png"},
+                                      {.path = "p10000033/s2/b.png"},
+                                      {.path = "p10000034/s2/b.png"},
+                                      {.path = "x/c.dcm", .file = "bb"}};
+    expect_groups(rules, mimic, (int64_t[]){0, 1, 0, 1, 4, 1}, 6, 2, 1);
+    expect_groups(rules, mimic, (int64_t[]){0, 1, 0, 1, 4}, 5, 2, 0);
+
+    /* A source alone is followed, whatever the other sources would tell. */
+    const pd_patient_hints table[] = {{.path = "person1_virus_1.png", .table = "a", .file = "f"},
+                                      {.path = "person1_virus_2.png", .table = "b", .file = "f"},
+                                      {.path = "person1_virus_3.png", .table = "a"}};
+    expect_groups(rules, table, (int64_t[]){0, 1, 0}, 3, 0, 0);
+
+    /* A third image shows that two patients of a table are one. */
+    const pd_patient_hints mixed[] = {{.path = "person1_virus_1.png", .table = "a"},
+                                      {.path = "person1_virus_2.png", .table = "b"},
+                                      {.path = "person1_virus_3.png"}};
+    expect_groups(rules, mixed, (int64_t[]){0, 0, 0}, 3, 2, 0);
+
+    /* The patients of a packed set are compared with nothing. */
+    const pd_patient_hints old[] = {
+        {.path = "person1_virus_1.png", .old = "3", .is_uncounted = true},
+        {.path = "person1_virus_2.png"},
+        {.path = "c.png", .table = "3"},
+        {.path = "d.png", .table = "#3"}};
+    expect_groups(rules, old, (int64_t[]){0, 1}, 2, 0, 0);
+    expect_groups(rules, old, (int64_t[]){0, 1, 2, 3}, 4, 0, 2);
 }
 
 static void the_sources_are_described(void **state)
@@ -222,6 +270,8 @@ static void the_sources_are_described(void **state)
     pd_patients_describe(text, sizeof text,
                          &(pd_patient_tally){.images = {most, most, most, most, most}});
     assert_string_equal(text, "patient by table, pattern, DICOM, file name; 10000000 unknown");
+    pd_patients_list_sources(text, sizeof text, &(pd_patient_tally){.images = {0, 0, 60, 3, 7}});
+    assert_string_equal(text, "DICOM (60 images), file name (3 images)");
     assert_string_equal(pd_patients_noun(0), "patients");
     assert_string_equal(pd_patients_noun(1), "groups");
 }
@@ -236,6 +286,7 @@ int main(void)
         cmocka_unit_test(sources_have_an_order),
         cmocka_unit_test(bad_patterns_are_refused),
         cmocka_unit_test(names_of_one_patient_are_grouped),
+        cmocka_unit_test(sources_are_united),
         cmocka_unit_test(the_sources_are_described),
     };
     return cmocka_run_group_tests(tests, create_rules, destroy_rules);

@@ -2,7 +2,8 @@
  *
  * The sources, in this order: a table of labels, a pattern of the user, the file itself (DICOM's
  * PatientID), and known patterns of file names. An image that none of them identifies is its own
- * patient. */
+ * patient. If different sources identify different images, as in a folder of DICOM files and PNG
+ * files, an image is compared with the others by each source that identifies one of them. */
 #ifndef PNEUMO_DATA_PATIENT_H
 #define PNEUMO_DATA_PATIENT_H
 
@@ -25,6 +26,7 @@ typedef struct pd_patient_hints {
     const char *path;  /* of the file, with the folders that its name is unique in */
     const char *table; /* the patient by the table of labels */
     const char *file;  /* the patient by the file itself (pd_image.patient) */
+    const char *old;   /* the patient by a packed set; nothing else counts then; NULL: none */
     bool is_uncounted; /* not part of the tally */
 } pd_patient_hints;
 
@@ -58,6 +60,9 @@ pd_status pd_patient_identify(pd_patient_id *out, const pd_patient_rules *rules,
 typedef struct pd_patient_tally {
     int64_t images[PD_PATIENT_SOURCES];
     int64_t example[PD_PATIENT_SOURCES]; /* the index of the first; -1: none */
+    /* Patients that are one of another source's too, and images of known patients that cannot be
+     * compared with all others, since other sources identify those */
+    int64_t united, apart;
 } pd_patient_tally;
 
 /* Groups the images of hints[count] by patient: first[i] is the index of the first image with the
@@ -75,6 +80,10 @@ void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_
 
 /* What the groups are called: "patients", or "groups" if the patient of an image is unknown. */
 const char *pd_patients_noun(int64_t unknown);
+
+/* Writes the sources and how many images each identifies, such as "DICOM (60 images), file name (3
+ * images)", to text[size]. */
+void pd_patients_list_sources(char *text, size_t size, const pd_patient_tally *tally);
 
 /* Writes how patients were identified, such as "patient by file name, duplicates as one", to
  * text[size]. */
