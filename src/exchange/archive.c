@@ -172,15 +172,19 @@ pd_status pd_archive_read(unsigned char **bytes, size_t *size, pd_archive *archi
                        member, (unsigned long long)about.size, PD_ARCHIVE_RATIO_MAX);
     PD_TRY(pd_alloc(bytes, about.size + 1, 1));
     file = zip_fopen(archive->zip, member, 0);
+    /* Only a read that meets the end compares the checksum. */
     if (file == NULL || zip_fread(file, *bytes, about.size) != (zip_int64_t)about.size ||
-        zip_fclose(file) != 0) {
+        zip_fread(file, *bytes + about.size, 1) != 0) {
         status = pd_fail("%s: '%s' is damaged in the ZIP file; download it again", archive->path,
                          member);
         goto cleanup;
     }
+    (*bytes)[about.size] = '\0';
     *size = about.size;
 
 cleanup:
+    if (file != NULL)
+        zip_fclose(file);
     if (status != PD_OK) {
         free(*bytes);
         *bytes = NULL;

@@ -28,7 +28,8 @@ void pd_archive_close(pd_archive **archive);
 
 bool pd_archive_has(const pd_archive *archive, const char *member);
 
-/* Reads a member into *bytes (free()), followed by a zero byte. Fails if it is more than
+/* Reads a member into *bytes (free()), followed by a zero byte. Fails if its checksum is wrong, or
+ * it is more than
  * PD_ARCHIVE_RATIO_MAX times as large as the whole file: weights hardly shrink. */
 enum { PD_ARCHIVE_RATIO_MAX = 16 };
 pd_status pd_archive_read(unsigned char **bytes, size_t *size, pd_archive *archive,
