@@ -5,26 +5,57 @@
 #include "pneumo/base/memory.h"
 #include "tree.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* --- What is left out --- */
 
+static FILE *open_below(const char *folder, const char *below)
+{
+    char *path;
+    if (pd_format(&path, "%s/%s", folder, below) != PD_OK)
+        return NULL;
+    FILE *file = fopen(path, "re");
+    free(path);
+    return file;
+}
+
+/* Whether two files below the folder hold the same bytes; not if one cannot be read. */
+static bool have_same_bytes(const char *folder, const char *a, const char *b)
+{
+    enum { BLOCK = 1 << 14 };
+    char blocks[2][BLOCK];
+    FILE *files[2] = {open_below(folder, a), open_below(folder, b)};
+    bool same = files[0] != NULL && files[1] != NULL;
+    for (size_t size = BLOCK; same && size == BLOCK;) {
+        size = fread(blocks[0], 1, BLOCK, files[0]);
+        same = fread(blocks[1], 1, BLOCK, files[1]) == size && !ferror(files[0]) &&
+               !ferror(files[1]) && memcmp(blocks[0], blocks[1], size) == 0;
+    }
+    for (int i = 0; i < 2; i++)
+        if (files[i] != NULL)
+            fclose(files[i]);
+    return same;
+}
+
 /* Whether the file is part of a second copy of the folder, as unpacking some archives leaves it:
- * without its first folder, its path is that of another file of the same size. */
-static bool is_copy(const pd_tree *tree, const pd_entry *entry)
+ * without its first folder, its path is that of another file with the same bytes. */
+static bool is_copy(const pd_tree *tree, const pd_entry *entry, const char *folder)
 {
     const char *slash = strchr(entry->path, '/');
     const pd_entry *original = slash != NULL ? pd_tree_find(tree, slash + 1) : NULL;
-    return original != NULL && original->size == entry->size;
+    return original != NULL && original->size == entry->size &&
+           have_same_bytes(folder, original->path, entry->path);
 }
 
 /* Counts an image that is not in a class folder. */
-static pd_status leave_image(pd_left_out *left, const pd_tree *tree, const pd_entry *entry)
+static pd_status leave_image(pd_left_out *left, const pd_tree *tree, const pd_entry *entry,
+                             const char *root)
 {
     char *folder;
     const char *slash = strrchr(entry->path, '/');
-    bool copy = is_copy(tree, entry);
+    bool copy = is_copy(tree, entry, root);
     size_t length = copy            ? strcspn(entry->path, "/")
                     : slash == NULL ? 0
                                     : (size_t)(slash - entry->path);
@@ -41,15 +72,16 @@ static pd_status leave_image(pd_left_out *left, const pd_tree *tree, const pd_en
 
 /* Appends the entry, or counts it as left out. */
 static pd_status scan_entry(pd_scan *scan, pd_left_out *left, const pd_tree *tree,
-                            const pd_entry *entry, const pd_layout *layout, bool recursive)
+                            const pd_entry *entry, const pd_layout *layout,
+                            const pd_scan_options *options)
 {
     const char *rest;
     const pd_class_folder *class = pd_layout_of(layout, entry->path, &rest);
     if (entry->kind != PD_ENTRY_IMAGE)
         return pd_left_out_add_entry(left, entry);
     if (class == NULL)
-        return leave_image(left, tree, entry);
-    if (!recursive && strchr(rest, '/') != NULL)
+        return leave_image(left, tree, entry, options->folder);
+    if (!options->recursive && strchr(rest, '/') != NULL)
         return pd_left_out_add(left, PD_LEFT_BELOW, class->path, entry->path);
     pd_sample *sample = &scan->samples[scan->count];
     *sample = (pd_sample){.fold = class->fold, .label = class->label};
@@ -88,7 +120,7 @@ pd_status pd_scan_folder(pd_scan *out, const pd_scan_options *options)
     PD_TRY(pd_alloc(&out->keys, (size_t)tree.count, sizeof *out->keys));
     out->has_folds = layout.has_folds;
     for (int64_t i = 0; i < tree.count; i++)
-        PD_TRY(scan_entry(out, &left, &tree, &tree.entries[i], &layout, options->recursive));
+        PD_TRY(scan_entry(out, &left, &tree, &tree.entries[i], &layout, options));
     out->left_out = left.files;
     pd_left_out_print(&left);
     PD_TRY(check_classes(out, &layout, options->folder));

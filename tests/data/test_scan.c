@@ -224,6 +224,36 @@ static void a_third_left_out_is_an_error(void **state)
     pd_scan_free(&scan);
 }
 
+/* A second copy of the folder has the same bytes, not only the same names and sizes. */
+static void a_second_copy_is_compared(void **state)
+{
+    (void)state;
+    char name[64], bytes[40000];
+    memset(bytes, 'x', sizeof bytes);
+    bytes[sizeof bytes - 1] = '\0';
+    for (int i = 0; i < 8; i++)
+        for (int label = 0; label < PD_LABELS; label++)
+            for (int copy = 0; copy < 2; copy++) {
+                snprintf(name, sizeof name, "%s%s/%d.png", copy ? "2019/" : "",
+                         pd_label_names[label], i);
+                add_bytes(name, bytes);
+            }
+    pd_scan scan;
+    const pd_scan_options options = {.folder = root};
+    assert_int_equal(pd_scan_folder(&scan, &options), PD_OK);
+    assert_int_equal(scan.count, 16);
+    assert_int_equal(scan.left_out, 16);
+    pd_scan_free(&scan);
+    bytes[sizeof bytes - 2] = 'y';
+    for (int i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "2019/NORMAL/%d.png", i);
+        add_bytes(name, bytes);
+    }
+    assert_int_equal(pd_scan_folder(&scan, &options), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "8 of 24 images would be left out"));
+    pd_scan_free(&scan);
+}
+
 static void classes_without_folds_are_found(void **state)
 {
     (void)state;
@@ -303,6 +333,7 @@ int main(void)
         TEST(given_folders_are_taken),
         TEST(subfolders_are_taken_on_request),
         TEST(a_third_left_out_is_an_error),
+        TEST(a_second_copy_is_compared),
         TEST(what_may_be_meant_is_suggested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
