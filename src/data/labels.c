@@ -167,18 +167,43 @@ static void find_layout(reading *r, const char **name, const pd_table *table)
     }
 }
 
-static void find_common(reading *r, const pd_table *table)
+/* Finds the columns of the roles from `first` on that have none by their common names. */
+static void find_common(reading *r, const pd_table *table, pd_label_role first)
 {
     enum { NAMES = sizeof common[0] / sizeof *common[0] };
-    for (int role = 0; role < PD_ROLES; role++) {
-        r->columns[role] = -1;
+    for (int role = (int)first; role < PD_ROLES; role++)
         for (int i = 0; i < NAMES && r->columns[role] < 0; i++)
             r->columns[role] = find_column(table, common[role][i]);
-    }
 }
 
-/* Sets one column by "role=column". */
-static pd_status set_column(reading *r, const pd_table *table, const char *item)
+/* Fails if another column has the name of this one, which is in use. */
+static pd_status check_name(const reading *r, const pd_table *table, int64_t column)
+{
+    const pd_table_row *header = &table->rows[0];
+    const char *name = pd_table_field(table, header, column);
+    for (int64_t i = 0; column >= 0 && i < header->count; i++)
+        if (i != column && strcasecmp(pd_table_field(table, header, i), name) == 0)
+            return pd_fail("%s: columns %lld and %lld have the same name, '%s'; rename the one "
+                           "that does not count",
+                           r->options->file, (long long)(i < column ? i : column) + 1,
+                           (long long)(i < column ? column : i) + 1, name);
+    return PD_OK;
+}
+
+static pd_status check_names(const reading *r, const pd_table *table)
+{
+    pd_status status = PD_OK;
+    for (int role = 0; role < PD_ROLES && status == PD_OK; role++)
+        status = check_name(r, table, r->columns[role]);
+    for (int64_t i = 0; i < r->finding_count && status == PD_OK; i++)
+        if (r->columns[PD_ROLE_LABEL] < 0)
+            status = check_name(r, table, r->finding_columns[i]);
+    return status;
+}
+
+/* Sets one column by "role=column"; given[role] is the item that has set a role before. */
+static pd_status set_column(reading *r, const pd_table *table, const char *item,
+                            const char *given[PD_ROLES])
 {
     char what[256];
     size_t length = strcspn(item, "=");
@@ -191,6 +216,10 @@ static pd_status set_column(reading *r, const pd_table *table, const char *item)
             "--columns: '%s' is not of the form ROLE=COLUMN, where a role is path, label, "
             "patient, fold, cause or view",
             item);
+    if (given[role] != NULL)
+        return pd_fail("--columns: '%s' and '%s' both give the %s; leave out one", given[role],
+                       item, role_names[role]);
+    given[role] = item;
     r->columns[role] = find_column(table, item + length + 1);
     if (item[length + 1] == '\0')
         return PD_OK;
@@ -201,9 +230,10 @@ static pd_status set_column(reading *r, const pd_table *table, const char *item)
 static pd_status set_columns(reading *r, const pd_table *table)
 {
     pd_table given;
+    const char *items[PD_ROLES] = {NULL};
     pd_status status = pd_table_parse(&given, r->options->columns, "--columns");
     for (int64_t i = 0; status == PD_OK && given.count > 0 && i < given.rows[0].count; i++)
-        status = set_column(r, table, pd_table_field(&given, &given.rows[0], i));
+        status = set_column(r, table, pd_table_field(&given, &given.rows[0], i), items);
     pd_table_free(&given);
     return status;
 }
@@ -227,8 +257,10 @@ static pd_status find_columns(reading *r, const pd_table *table)
 {
     const char *layout;
     find_layout(r, &layout, table);
-    if (layout == NULL)
-        find_common(r, table);
+    for (int role = 0; layout == NULL && role < PD_ROLES; role++)
+        r->columns[role] = -1;
+    /* Own tables often look like a published one, with more columns. */
+    find_common(r, table, layout == NULL ? PD_ROLE_PATH : PD_ROLE_PATIENT);
     if (r->options->columns != NULL) {
         pd_status status = set_columns(r, table);
         if (status != PD_OK)
@@ -238,8 +270,10 @@ static pd_status find_columns(reading *r, const pd_table *table)
         return fail_columns(r, table, "no column is known to be the path of the image");
     if (r->columns[PD_ROLE_LABEL] < 0 && r->finding_count == 0)
         return fail_columns(r, table, "no column is known to be the label");
-    say_columns(r, table, layout);
-    return PD_OK;
+    pd_status status = check_names(r, table);
+    if (status == PD_OK)
+        say_columns(r, table, layout);
+    return status;
 }
 
 /* --- Rows --- */
@@ -273,6 +307,34 @@ static bool is_lateral(const char *view)
         if (strcasecmp(view, names[i]) == 0)
             return true;
     return false;
+}
+
+/* Whether the row has no text from column `first` on. */
+static bool is_empty_from(const pd_table *table, const pd_table_row *row, int64_t first)
+{
+    for (int64_t i = first; i < row->count; i++)
+        if (pd_table_field(table, row, i)[0] != '\0')
+            return false;
+    return true;
+}
+
+/* Leaves out the empty rows at the end, which spreadsheets write. */
+static void drop_empty_rows(pd_table *table)
+{
+    while (table->count > 1 && is_empty_from(table, &table->rows[table->count - 1], 0))
+        table->count--;
+}
+
+/* Fails if a row has more fields than the header: the others may be in the wrong columns. */
+static pd_status check_width(const reading *r, const pd_table *table, const pd_table_row *row)
+{
+    const pd_table_row *header = &table->rows[0];
+    if (is_empty_from(table, row, header->count))
+        return PD_OK;
+    return pd_fail("%s: line %lld has %lld fields, but the header in line %lld %lld; put a field "
+                   "that contains a separator between double quotes",
+                   r->options->file, (long long)row->line, (long long)row->count,
+                   (long long)header->line, (long long)header->count);
 }
 
 /* The distinct labels of a table, as far as they fit. */
@@ -310,6 +372,9 @@ static pd_status read_rows(pd_labels *out, const reading *r)
     pd_status status = pd_alloc(&out->rows, (size_t)table->count, sizeof *out->rows);
     for (int64_t i = 1; i < table->count && status == PD_OK; i++) {
         const pd_table_row *from = &table->rows[i];
+        status = check_width(r, table, from);
+        if (status != PD_OK)
+            return status;
         pd_label_row *row = &out->rows[out->count];
         *row = (pd_label_row){.line = from->line, .classes = find_classes(r, table, from)};
         for (int role = 0; role < PD_ROLES; role++)
@@ -339,6 +404,7 @@ pd_status pd_labels_read(pd_labels *out, const pd_labels_options *options)
         r.findings[label] =
             options->classes[label] != NULL ? options->classes[label] : default_findings[label];
     PD_TRY(pd_table_read(&out->table, options->file));
+    drop_empty_rows(&out->table);
     if (out->table.count < 2) {
         status = pd_fail("%s: the table has no rows below its header", options->file);
         goto cleanup;

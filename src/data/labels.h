@@ -42,10 +42,11 @@ typedef struct pd_labels {
 
 /* Reads a table of labels. Known layouts, by their columns: NIH ChestX-ray14, CheXpert (a column
  * per finding: 1 is positive, anything else, -1 for uncertain included, is not), RSNA, VinDr-CXR,
- * and the Kaggle set "Coronahack"; else columns by common names. A label may be a list of findings
- * with '|' between them. Fails if there is no column for the path or the label, or no row of a
- * class (and names the findings that there are). *out is released with pd_labels_free, also after a
- * failure. */
+ * and the Kaggle set "Coronahack"; else, and for what the layout lacks, columns by common names. A
+ * label may be a list of findings with '|' between them. Empty rows at the end are skipped. Fails
+ * if there is no column for the path or the label, two columns have the name of one that is used, a
+ * row has more fields than the header, or no row is of a class (and names the findings that there
+ * are). *out is released with pd_labels_free, also after a failure. */
 pd_status pd_labels_read(pd_labels *out, const pd_labels_options *options);
 void pd_labels_free(pd_labels *labels);
 

@@ -228,6 +228,62 @@ static void columns_are_named(void **state)
     refuse("path,label\n,krank\n", options, "line 2: the path is empty");
 }
 
+/* Own tables that look like CheXpert, VinDr-CXR, RSNA or NIH have patients and folds, too. */
+static void layouts_are_completed(void **state)
+{
+    (void)state;
+    add(LIST("a.png", "b.png"));
+    static const char *const texts[] = {
+        "path,normal,pneumonia,patient,fold,view\na.png,1,0,p1,train,PA\nb.png,0,1,p2,val,PA\n",
+        "image_id,class_name,patient_id,split\na,No Finding,p1,train\nb,Pneumonia,p2,valid\n",
+        "Image Index,Finding Labels,Patient ID,split,view\na.png,Normal,p1,train,AP\n"
+        "b.png,Pneumonia,p2,VAL,AP\n",
+        "X_ray_image_name,Label,Dataset_type,Label_1_Virus_category,subject\na.png,Normal,TRAIN,,p1"
+        "\nb.png,Pnemonia,val,,p2\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        expect(texts[i], (pd_scan_options){.keep_folds = true},
+               LIST("Nt? p1 a.png", "Pv? p2 b.png"));
+    refuse("path,normal,pneumonia,view\na.png,1,0,PA\nb.png,0,1,lateral\n", PLAIN,
+           "no image of the class PNEUMONIA is in");
+}
+
+static void ambiguous_columns_are_refused(void **state)
+{
+    (void)state;
+    add(LIST("a.png", "b.png"));
+    const char rows[] = "a.png,0,x,y\nb.png,1,x,y\n";
+    char text[256];
+    static const char *const cases[][2] = {
+        {"path,label,Path,z\n", "columns 1 and 3 have the same name, 'path'"},
+        {"path,label,patient,patient\n", "columns 3 and 4 have the same name, 'patient'"},
+        {"path,pneumonia,normal,Pneumonia\n", "columns 2 and 4 have the same name, 'pneumonia'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(text, sizeof text, "%s%s", cases[i][0], rows);
+        refuse(text, PLAIN, cases[i][1]);
+    }
+    snprintf(text, sizeof text, "path,label,z,z\n%s", rows);
+    expect(text, PLAIN, LIST("Nt? - a.png", "Pt? - b.png"));
+    refuse("path,label,x,y\na.png,0\nb.png,1\n",
+           (pd_scan_options){.columns = "patient=x,fold=y,patient=y"},
+           "--columns: 'patient=x' and 'patient=y' both give the patient");
+}
+
+static void rows_fit_the_header(void **state)
+{
+    (void)state;
+    add(LIST("a.png", "b.png"));
+    refuse(
+        "path,label,patient\na.png,0,p1\nb.png,1,Smith, John\n", PLAIN,
+        "line 3 has 4 fields, but the header in line 1 3; put a field that contains a separator");
+    /* Spreadsheets write separators without fields, and rows of them at the end. */
+    expect("path,label,patient\na.png,0,p1,,\nb.png,1\n,,\n,,\n", PLAIN,
+           LIST("Nt? p1 a.png", "Pt? - b.png"));
+    refuse("path,label,patient\na.png,0,p1\n,,\nb.png,1,p2\n", PLAIN, "line 3: the path is empty");
+    refuse("path,label\n,\n,\n", PLAIN, "no rows below its header");
+}
+
 static void files_are_found(void **state)
 {
     (void)state;
@@ -306,6 +362,9 @@ int main(void)
         TEST(vindr),
         TEST(coronahack),
         TEST(columns_are_named),
+        TEST(layouts_are_completed),
+        TEST(ambiguous_columns_are_refused),
+        TEST(rows_fit_the_header),
         TEST(files_are_found),
         TEST(missing_images_are_named),
         TEST(unlisted_images_are_left_out),
