@@ -183,21 +183,33 @@ void get_names(pd_dicom *out, DcmDataset &dataset)
     get_text(out->accession, sizeof out->accession, dataset, DCM_AccessionNumber);
 }
 
-/* A value of 16 bits whose VR is US or SS by the sign of the pixels. */
-bool get_either(int *out, DcmItem &item, const DcmTagKey &tag, unsigned long at)
+/* A value of 16 bits whose VR is US or SS. What it is compared with decides whether it is signed,
+ * since implicit files do not state the VR and some explicit ones state the wrong one. */
+bool get_either(int *out, DcmItem &item, const DcmTagKey &tag, unsigned long at, bool is_signed)
 {
     Uint16 plain;
     Sint16 value;
-    if (item.findAndGetUint16(tag, plain, at).good())
-        *out = plain;
-    else if (item.findAndGetSint16(tag, value, at).good())
-        *out = value;
-    else
-        return false;
+    if (item.findAndGetUint16(tag, plain, at).bad()) {
+        if (item.findAndGetSint16(tag, value, at).bad())
+            return false;
+        plain = static_cast<Uint16>(value);
+    }
+    *out = is_signed ? static_cast<Sint16>(plain) : plain;
     return true;
 }
 
-pd_status get_lut(pd_dicom_lut *out, DcmDataset &dataset, const DcmTagKey &sequence,
+/* Whether the values that enter the VOI look-up table may be negative: those of a modality look-up
+ * table are not (PS3.3 C.11.1.1.1), others are rescaled from what the stored bits hold. */
+bool can_be_negative(const pd_dicom *dicom)
+{
+    const double values = std::ldexp(1.0, dicom->stored_bits);
+    const double low = dicom->is_signed ? -values / 2 : 0, high = low + values - 1;
+    return dicom->modality_lut.count == 0 &&
+           std::fmin(dicom->slope * low, dicom->slope * high) + dicom->offset < 0;
+}
+
+/* `is_signed`: the values that enter the table are (PS3.3 C.11.1.1, C.11.2.1.1). */
+pd_status get_lut(pd_dicom_lut *out, DcmDataset &dataset, const DcmTagKey &sequence, bool is_signed,
                   const char *name)
 {
     DcmItem *item = nullptr;
@@ -206,12 +218,12 @@ pd_status get_lut(pd_dicom_lut *out, DcmDataset &dataset, const DcmTagKey &seque
     int count, bits;
     if (dataset.findAndGetSequenceItem(sequence, item).bad() || item->isEmpty())
         return PD_OK;
-    if (!get_either(&count, *item, DCM_LUTDescriptor, 0) ||
-        !get_either(&out->first, *item, DCM_LUTDescriptor, 1) ||
-        !get_either(&bits, *item, DCM_LUTDescriptor, 2) || bits < 8 || bits > 16 ||
+    if (!get_either(&count, *item, DCM_LUTDescriptor, 0, false) ||
+        !get_either(&out->first, *item, DCM_LUTDescriptor, 1, is_signed) ||
+        !get_either(&bits, *item, DCM_LUTDescriptor, 2, false) || bits < 8 || bits > 16 ||
         item->findAndGetUint16Array(DCM_LUTData, data, &words).bad() || data == nullptr)
         return pd_fail("the DICOM %s look-up table is damaged", name);
-    count = (count & 0xffff) == 0 ? 1 << 16 : count & 0xffff;
+    count = count == 0 ? 1 << 16 : count;
     /* Entries of 8 bits may be packed in pairs. */
     const bool packed = bits == 8 && words == static_cast<unsigned long>(count + 1) / 2;
     if (!packed && words < static_cast<unsigned long>(count))
@@ -245,12 +257,15 @@ void get_window(pd_dicom *out, DcmDataset &dataset)
     out->span = width;
 }
 
+/* Padding is a stored value (PS3.3 C.7.5.1.1.2). */
 void get_padding(pd_dicom *out, DcmDataset &dataset)
 {
-    out->has_padding = get_either(&out->padding_low, dataset, DCM_PixelPaddingValue, 0);
-    out->padding_high = out->padding_low;
     int other;
-    if (out->has_padding && get_either(&other, dataset, DCM_PixelPaddingRangeLimit, 0)) {
+    out->has_padding =
+        get_either(&out->padding_low, dataset, DCM_PixelPaddingValue, 0, out->is_signed);
+    out->padding_high = out->padding_low;
+    if (out->has_padding &&
+        get_either(&other, dataset, DCM_PixelPaddingRangeLimit, 0, out->is_signed)) {
         out->padding_high = other > out->padding_low ? other : out->padding_low;
         out->padding_low = other < out->padding_low ? other : out->padding_low;
     }
@@ -306,8 +321,11 @@ pd_status get_meaning(pd_dicom *out, DcmDataset &dataset)
         return pd_fail("the DICOM image's rescale slope or intercept is damaged");
     get_window(out, dataset);
     get_padding(out, dataset);
-    pd_status status = get_lut(&out->modality_lut, dataset, DCM_ModalityLUTSequence, "modality");
-    return status == PD_OK ? get_lut(&out->voi_lut, dataset, DCM_VOILUTSequence, "VOI") : status;
+    pd_status status =
+        get_lut(&out->modality_lut, dataset, DCM_ModalityLUTSequence, out->is_signed, "modality");
+    return status == PD_OK
+               ? get_lut(&out->voi_lut, dataset, DCM_VOILUTSequence, can_be_negative(out), "VOI")
+               : status;
 }
 
 /* --- Pixels --- */

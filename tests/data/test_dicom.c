@@ -194,6 +194,93 @@ static void a_file_becomes_grey(void **state)
     free(file);
 }
 
+/* Adds a look-up table of two entries, black and white, as explicit files hold it. */
+static void add_table(dicom_file *file, unsigned sequence, const char *vr, unsigned first)
+{
+    const unsigned descriptor[] = {2, first, 16}, data[] = {0, 65535};
+    enum { DESCRIPTOR = 8 + 6, DATA = 12 + 4 };
+    dicom_start(file, 0x28, sequence, "SQ", 8 + DESCRIPTOR + DATA);
+    dicom_put16(file, 0xfffe);
+    dicom_put16(file, 0xe000);
+    dicom_put32(file, DESCRIPTOR + DATA);
+    dicom_put16(file, 0x28);
+    dicom_put16(file, 0x3002);
+    dicom_put(file, vr, 2);
+    dicom_put16(file, 6);
+    for (int i = 0; i < 3; i++)
+        dicom_put16(file, descriptor[i]);
+    dicom_start(file, 0x28, 0x3006, "OW", 4);
+    for (int i = 0; i < 2; i++)
+        dicom_put16(file, data[i]);
+}
+
+/* Values whose VR is US or SS are signed if what they are compared with is (PS3.3 C.11.2.1.1,
+ * C.7.5.1.1.2), whatever VR is stated; implicit files state none. */
+static void meaning_decides_the_sign(void **state)
+{
+    (void)state;
+    static const uint16_t around_zero[] = {(uint16_t)-600, (uint16_t)-500, (uint16_t)-499, 500};
+    static const uint16_t large[] = {39999, 40000, 40001, 50000};
+    static const uint8_t wanted[] = {0, 0, 255, 255};
+    static const char *const vrs[] = {"SS", "US"};
+    for (int i = 0; i < 2; i++) {
+        dicom_file *file = make_file(); /* signed pixels */
+        dicom_shape(file, 2, 2, 16, 16, 1, "MONOCHROME2");
+        add_table(file, 0x3010, vrs[i], (unsigned)-500 & 0xffff);
+        dicom_pixels(file, around_zero, 4);
+        expect_pixels(file, wanted, 4);
+
+        dicom_begin(file); /* unsigned pixels that are rescaled below zero */
+        dicom_shape(file, 2, 2, 16, 12, 0, "MONOCHROME2");
+        dicom_text(file, 0x28, 0x1052, "DS", "-1000");
+        dicom_text(file, 0x28, 0x1053, "DS", "1");
+        add_table(file, 0x3010, vrs[i], (unsigned)-500 & 0xffff);
+        dicom_pixels(file, (const uint16_t[]){0, 500, 501, 2000}, 4);
+        expect_pixels(file, wanted, 4);
+
+        dicom_begin(file); /* unsigned pixels, then signed ones rescaled to such */
+        dicom_shape(file, 2, 2, 16, 16, 0, "MONOCHROME2");
+        add_table(file, 0x3010, vrs[i], 40000);
+        dicom_pixels(file, large, 4);
+        expect_pixels(file, wanted, 4);
+        dicom_begin(file);
+        dicom_shape(file, 2, 2, 16, 16, 1, "MONOCHROME2");
+        dicom_text(file, 0x28, 0x1052, "DS", "32768");
+        dicom_text(file, 0x28, 0x1053, "DS", "1");
+        add_table(file, 0x3010, vrs[i], 40000);
+        dicom_pixels(file, (const uint16_t[]){7231, 7232, 7233, 17232}, 4);
+        expect_pixels(file, wanted, 4);
+
+        dicom_begin(file); /* a modality look-up table of signed pixels */
+        dicom_shape(file, 2, 2, 16, 16, 1, "MONOCHROME2");
+        add_table(file, 0x3000, vrs[i], (unsigned)-500 & 0xffff);
+        dicom_text(file, 0x28, 0x1050, "DS", "32768");
+        dicom_text(file, 0x28, 0x1051, "DS", "65536");
+        dicom_pixels(file, around_zero, 4);
+        expect_pixels(file, wanted, 4);
+        free(file);
+    }
+}
+
+static void padding_has_the_sign_of_the_pixels(void **state)
+{
+    (void)state;
+    static const uint16_t values[] = {(uint16_t)-2000, 0, 100, 200};
+    static const char *const vrs[] = {"SS", "US"};
+    for (int i = 0; i < 2; i++) {
+        dicom_file *file = make_file();
+        dicom_shape(file, 2, 2, 16, 16, 1, "MONOCHROME2");
+        dicom_put16(file, 0x28);
+        dicom_put16(file, 0x0120);
+        dicom_put(file, vrs[i], 2);
+        dicom_put16(file, 2);
+        dicom_put16(file, (unsigned)-2000 & 0xffff);
+        dicom_pixels(file, values, 4);
+        expect_pixels(file, (const uint8_t[]){0, 0, 128, 255}, 4);
+        free(file);
+    }
+}
+
 static void describe(dicom_file *file, const char *modality, const char *view, const char *rows,
                      const char *id)
 {
@@ -402,6 +489,8 @@ int main(void)
         cmocka_unit_test(without_a_window_percentiles_serve),
         cmocka_unit_test(tails_become_black_and_white),
         cmocka_unit_test(a_file_becomes_grey),
+        cmocka_unit_test(meaning_decides_the_sign),
+        cmocka_unit_test(padding_has_the_sign_of_the_pixels),
         cmocka_unit_test(the_header_states_projection_and_modality),
         cmocka_unit_test(a_patient_is_known_by_a_hash),
         cmocka_unit_test(paths_are_searched_for_the_identity),
