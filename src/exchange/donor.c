@@ -4,6 +4,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/exchange/keras_model.h"
 #include "pneumo/exchange/scaling.h"
+#include "pneumo/io/file.h"
 #include "pneumo/nn/model.h"
 #include "weights.h"
 
@@ -195,6 +196,9 @@ pd_status pd_donor_read(pd_donor *out, const char *path, const pd_exchange_model
 {
     bool checkpoint = false;
     *out = (pd_donor){.count = 0};
+    pd_status status = pd_file_check_regular(path);
+    if (status != PD_OK)
+        return status;
     if (pd_donor_is_safetensors(path))
         return pd_donor_read_safetensors(out, path);
     if (pd_keras_file_is_hdf5(path) && pd_checkpoint_recognise(&checkpoint, path) == PD_OK &&

@@ -60,6 +60,9 @@ static pd_status fail_unknown(const char *path, const unsigned char *head, size_
 /* Reads the first bytes. */
 static pd_status read_head(const char *path, unsigned char *head, size_t *size)
 {
+    pd_status status = pd_file_check_regular(path);
+    if (status != PD_OK)
+        return status;
     FILE *file = fopen(path, "rbe");
     if (file == NULL)
         return pd_fail("%s: cannot open: %s", path, strerror(errno));

@@ -9,6 +9,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,9 @@
 
 /* Age at which a temporary file of another host counts as left behind. */
 enum { LEFT_SECONDS = 3600 };
+
+/* How long a pipe that is read may be without a writer. */
+enum { WRITER_SECONDS = 5 };
 
 bool pd_file_exists(const char *path)
 {
@@ -76,16 +80,46 @@ pd_status pd_folder_make_above(const char *path)
     return status;
 }
 
+pd_status pd_file_check_regular(const char *path)
+{
+    struct stat about;
+    if (stat(path, &about) != 0)
+        return pd_fail("%s: cannot open: %s", path, strerror(errno));
+    return S_ISREG(about.st_mode) ? PD_OK : pd_fail("%s: is not a regular file", path);
+}
+
+/* Whether to read again from a file that was opened without blocking, after a read that returned
+ * `got`. Waits for data; if it is a pipe of which nothing was read, also for a writer, until
+ * *seconds have passed. */
+static bool wait_to_read(int file, ssize_t got, bool is_fresh_pipe, double *seconds)
+{
+    const double pause = 0.02;
+    const struct timespec moment = {.tv_nsec = (long)(pause * 1e9)};
+    struct pollfd at = {.fd = file, .events = POLLIN};
+    if (got < 0 && errno == EINTR)
+        return true;
+    if (got < 0 && errno == EAGAIN)
+        return poll(&at, 1, -1) >= 0 || errno == EINTR;
+    /* Once a writer has closed the pipe, it is hung up. */
+    if (got != 0 || !is_fresh_pipe || *seconds <= 0 || poll(&at, 1, 0) > 0)
+        return false;
+    nanosleep(&moment, NULL);
+    *seconds -= pause;
+    return true;
+}
+
 pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit)
 {
     pd_status status = PD_OK;
     unsigned char *block = NULL;
     size_t capacity = 0, used = 0;
-    struct stat about;
+    struct stat about = {0};
+    double patience = WRITER_SECONDS;
 
     *bytes = NULL;
     *size = 0;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    /* Non-blocking: opening a pipe would wait for a writer for ever. */
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
         return pd_fail("%s: cannot open: %s", path, strerror(errno));
     /* Room for one byte more than the file has, so that the last read detects its end. */
@@ -101,10 +135,14 @@ pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, si
         }
         block = grown;
         ssize_t got = read(file, block + used, capacity - 1 - used);
-        if (got < 0 && errno == EINTR)
+        if (wait_to_read(file, got, S_ISFIFO(about.st_mode) && used == 0, &patience))
             continue;
         if (got < 0) {
             status = pd_fail("%s: cannot read: %s", path, strerror(errno));
+            goto cleanup;
+        }
+        if (got == 0 && patience <= 0) {
+            status = pd_fail("%s: is a pipe that no program writes to; give a file", path);
             goto cleanup;
         }
         if (got == 0)

@@ -368,6 +368,22 @@ usage "predict: an output without a name" "option '--output' has an empty value"
 usage "predict: --threads 0" "^--threads '0' is not a whole number" predict good/best.h5 phantoms --threads 0
 usage "inspect: nothing" 'missing argument FILE' inspect
 
+# --- Pipes ---
+
+mkfifo pipe
+refuse "import: a pipe" 1 '^pipe: is not a regular file$' "$p" import pipe -o a.h5
+refuse "import: like a pipe" 1 '^pipe: is not a regular file$' "$p" import good/best.h5 --like pipe -o a.h5
+refuse "train: weights of a pipe" 1 '^pipe: is not a regular file$' "$p" train small.ini --run run --weights pipe
+refuse "pack: labels of a pipe" 1 '^pipe: is a pipe that no program writes to; give a file$' \
+    "$p" pack flat -o x.h5 --labels pipe
+rm pipe
+(cd flat && find . -name '*.jpeg' -printf '%P\n' | sed 's|\(.*\)/.*|&,\1|' | sed '1i path,label') >labels.csv
+# shellcheck disable=SC2016 # expanded by the inner shell
+accept "pack: labels of a command" bash -c '"$p" pack flat -o x.h5 --size 32 --labels <(sleep 1; cat labels.csv)'
+accept "pack: the same of a file" "$p" pack flat -o y.h5 --size 32 --labels labels.csv
+cmp x.h5 y.h5 || fail "labels of a command: another data set"
+rm x.h5 y.h5 labels.csv
+
 # --- Bad data sets ---
 
 train=("$p" train small.ini --run run)

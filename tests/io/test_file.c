@@ -111,6 +111,56 @@ static void test_read_of_unknown_size(void **state)
     assert_message("larger than 100000 bytes");
 }
 
+/* Writes to the pipe `path` after a moment, in parts. */
+static pid_t write_later(const char *path)
+{
+    const struct timespec moment = {.tv_nsec = 200000000};
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    nanosleep(&moment, NULL);
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    for (int part = 0; part < 2; part++) {
+        if (file < 0 || write(file, "part", 4) != 4)
+            _exit(1);
+        nanosleep(&moment, NULL);
+    }
+    _exit(0);
+}
+
+static void test_read_of_pipes(void **state)
+{
+    (void)state;
+    unsigned char *data;
+    size_t size;
+    int ended;
+    assert_int_equal(mkfifo("io-file/pipe", 0666), 0);
+    pid_t writer = write_later("io-file/pipe");
+    assert_int_equal(pd_file_read(&data, &size, "io-file/pipe", 100), PD_OK);
+    assert_int_equal(size, 8);
+    assert_string_equal((char *)data, "partpart");
+    free(data);
+    assert_int_equal(waitpid(writer, &ended, 0), writer);
+    assert_int_equal(ended, 0);
+    /* As of a shell's <(true): the writer is gone and has written nothing. */
+    int ends[2];
+    char path[64];
+    assert_int_equal(pipe(ends), 0);
+    close(ends[1]);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    assert_int_equal(pd_file_read(&data, &size, path, 100), PD_OK);
+    assert_int_equal(size, 0);
+    free(data);
+    close(ends[0]);
+    /* Nobody writes. */
+    time_t start = time(NULL);
+    assert_int_equal(pd_file_read(&data, &size, "io-file/pipe", 100), PD_FAILED);
+    assert_message("io-file/pipe: is a pipe that no program writes to; give a file");
+    assert_true(time(NULL) - start < 60);
+    assert_int_equal(pd_file_check_regular("io-file/pipe"), PD_FAILED);
+    assert_message("io-file/pipe: is not a regular file");
+}
+
 static void test_folder_make(void **state)
 {
     (void)state;
@@ -435,6 +485,7 @@ int main(void)
         cmocka_unit_test_setup(test_write_then_read, setup),
         cmocka_unit_test_setup(test_read_failures, setup),
         cmocka_unit_test_setup(test_read_of_unknown_size, setup),
+        cmocka_unit_test_setup(test_read_of_pipes, setup),
         cmocka_unit_test_setup(test_folder_make, setup),
         cmocka_unit_test_setup(test_failed_write_changes_nothing, setup),
         cmocka_unit_test_setup(test_write_to_invalid_path, setup),

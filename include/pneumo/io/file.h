@@ -25,8 +25,12 @@ pd_status pd_folder_remove(const char *path);
 pd_status pd_folder_temporary(char **temporary, const char *path);
 pd_status pd_folder_commit(const char *temporary, const char *path);
 
+/* Fails unless a regular file is at `path`: opening a pipe would wait for a writer. */
+pd_status pd_file_check_regular(const char *path);
+
 /* Reads a whole file into *bytes (free()), followed by a zero byte. Fails if the file is larger
- * than `limit` bytes. */
+ * than `limit` bytes. The file may be a pipe, such as that of a shell's <(...); fails if no program
+ * opens it for writing within a few seconds. */
 pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit);
 
 /* Stores at *target (free()) the path that a write to `path` creates or replaces: `path`, or if
