@@ -183,7 +183,19 @@ typedef struct parser {
     char **argv;
     int argc, next; /* argv[next] is the next word */
     bool help;
+    bool given[OPTIONS_MAX]; /* by row: options with a value that were found */
 } parser;
+
+/* Fails if an option with one value is given again. A flag says nothing new then, and of a job's
+ * key the last value counts. */
+static pd_status note_given(parser *at, const pd_option *option)
+{
+    bool *given = &at->given[option - at->table];
+    if (*given && option->type != PD_OPTION_FLAG && option->type != PD_OPTION_JOB_KEY)
+        return pd_fail_usage("option '--%s' is given twice", option->name);
+    *given = true;
+    return PD_OK;
+}
 
 /* Takes an option whose value is `text`, or NULL if the value is the next word. `word` is what
  * messages call the option. */
@@ -198,6 +210,9 @@ static pd_status take(parser *at, const pd_option *option, const char *text, con
             return pd_fail_usage("option '%s' requires a value", word);
         text = at->argv[at->next++];
     }
+    pd_status status = note_given(at, option);
+    if (status != PD_OK)
+        return status;
     return store(option, at->options, text);
 }
 

@@ -73,7 +73,8 @@ extern const pd_option pd_option_help;
 #define PD_OPTION_SET(type, member)                                                                \
     {                                                                                              \
         "set", 's', PD_OPTION_JOB_KEY, offsetof(type, member), "KEY=VALUE",                        \
-            "override a key of the job; may be repeated", .key = ""                                \
+            "override a key of the job; may be repeated: of a key given twice, the last counts",   \
+            .key = ""                                                                              \
     }
 
 typedef struct pd_parsed {
@@ -84,8 +85,9 @@ typedef struct pd_parsed {
 
 /* Parses argv[1, argc) as getopt_long does: options and operands in any order, "--" ends the
  * options, a value after "=" or as the next word, several short options in one word, unambiguous
- * prefixes of long names. Each table has --help, -h besides its rows. Writes to `options`, the
- * command's struct, and moves the operands to the front of argv. Mistakes are PD_USAGE. */
+ * prefixes of long names. Flags and options that set a key of the job may be repeated. Each table
+ * has --help, -h besides its rows. Writes to `options`, the command's struct, and moves the
+ * operands to the front of argv. Mistakes are PD_USAGE. */
 pd_status pd_options_parse(pd_parsed *out, const pd_option *table, void *options, int argc,
                            char **argv);
 

@@ -19,13 +19,13 @@ refuse() {
 reference() { find "$1" -type f -exec sha256sum {} + | sed "s|$1/||" | sort; }
 pneumo synth first --images 8 --seed 5 --threads 1 2>/dev/null >out
 for form in "second --images=8 --seed=5 -t 1" "-n 8 second --see 5 -t1" "-n8 --seed 5 --thr=1 -- second" \
-    "--ima 8 second --seed 3 --seed 5"; do
+    "--ima 8 second --seed 5"; do
     # shellcheck disable=SC2086 # words
     pneumo synth $form 2>log >out || fail "synth $form: $(cat log)"
     [[ $(reference first) == "$(reference second)" ]] || fail "synth $form: another result"
     rm -r second
 done
-pneumo synth -n 8 -- -dash >out 2>log || fail "an argument after --: $(cat log)"
+pneumo synth -n 8 --truth --truth -- -dash >out 2>log || fail "an argument after --: $(cat log)"
 [[ -d -dash ]] || fail "no folder -dash"
 pneumo pack first -h >out || fail "-h"
 pneumo pack --nonsense --help 2>log >out && fail "a mistake before --help passes"
@@ -36,6 +36,11 @@ pneumo pack --help --nonsense >out 2>log || fail "after --help nothing is parsed
 refuse "option '--s' is ambiguous: it may be '--set' or '--seed'" train --s 3
 refuse "option '--target' is ambiguous: it may be '--target-sensitivity' or '--target-specificity'" \
     calibrate x -o y --target 0.9
+refuse "option '--threshold' is given twice" predict x y --threshold 0.1 --threshold 0.9
+refuse "option '--output' is given twice" predict x y -o a -oa
+refuse "option '--seed' is given twice" synth x --seed 3 --seed=3
+refuse "option '--size' is given twice" pack a -o x.h5 --siz 8 -s 16
+refuse "option '--run' is given twice" train --run a --run b
 refuse "unknown option '--sed'; did you mean '--seed'\?" train --sed 3
 refuse "unknown option '--sede'; did you mean '--seed'\?" train --sede=3
 refuse "unknown option '--ouptut'; did you mean '--output'\?" evaluate x --ouptut y
