@@ -80,7 +80,7 @@ static const pd_option options[] = {
      "specificity_margin",
      .high = 1, .above_low = true},
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, calibrate.output), "FILE",
-     "the checkpoint to write", .required = true, .complete = PD_COMPLETE_FILES},
+     "the checkpoint to write", .required = true, .complete = PD_COMPLETE_FILES, .no_stdout = true},
     PD_OPTION_THREADS(arguments, calibrate.threads),
     {0}};
 

@@ -62,7 +62,8 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
         PD_TRY(pd_folder_make_above(given->html));
         PD_TRY(pd_table_write_html(given->html, comparison));
     }
-    pd_table_print(stdout, comparison);
+    if (!pd_output_is_stdout(given->csv) && !pd_output_is_stdout(given->html))
+        pd_table_print(stdout, comparison);
 cleanup:
     pd_comparison_destroy(&comparison);
     return status;
@@ -74,7 +75,8 @@ const pd_command pd_command_compare = {
     .description = "Prints a table of finished runs, a row for each run's folder: the figures of "
                    "its test fold "
                    "with their 95 % intervals, and what it cost; and whether the best three differ "
-                   "significantly, if they were tested on the same images.",
+                   "significantly, if they were tested on the same images. CSV or page to '-' are "
+                   "printed instead.",
     .examples = "pneumo-dist compare runs/*/ --html runs/compare.html",
     .operands = {{"RUN", PD_COMPLETE_FOLDERS, .repeated = true}},
     .options = options,

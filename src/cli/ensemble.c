@@ -75,7 +75,7 @@ typedef struct arguments {
 
 static const pd_option options[] = {
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, output), "FILE", "the file to write",
-     .required = true, .complete = PD_COMPLETE_FILES},
+     .required = true, .complete = PD_COMPLETE_FILES, .no_stdout = true},
     {"data", 'd', PD_OPTION_TEXT, offsetof(arguments, data), "FILE",
      "packed data set to choose the threshold on", .complete = PD_COMPLETE_FILES},
     PD_OPTION_THREADS(arguments, threads),

@@ -2,6 +2,7 @@
 #include "pneumo/evaluate/evaluate.h"
 #include "command.h"
 #include "pneumo/io/file.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/report/gallery.h"
 #include "pneumo/report/model_card.h"
 #include "pneumo/report/report.h"
@@ -25,6 +26,14 @@ static pd_status make_folders(const char *const paths[OUTPUTS])
         if (paths[i] != NULL)
             status = pd_folder_make_above(paths[i]);
     return status;
+}
+
+static bool any_is_stdout(const char *const paths[OUTPUTS])
+{
+    bool is = false;
+    for (int i = 0; i < OUTPUTS; i++)
+        is = is || pd_output_is_stdout(paths[i]);
+    return is;
 }
 
 static pd_status write_files(const outputs *files, pd_evaluation *evaluation)
@@ -108,7 +117,8 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_evaluate(&evaluation, comm, &evaluate));
     if (pd_comm_rank(comm) == 0) {
-        pd_report_print(stdout, pd_evaluation_results(evaluation));
+        if (!any_is_stdout(paths))
+            pd_report_print(stdout, pd_evaluation_results(evaluation));
         status = write_files(files, evaluation);
     }
     status = pd_comm_agree(comm, status);
@@ -130,6 +140,7 @@ const pd_command pd_command_evaluate = {
         "validation fold of the data set that they were trained on. 'pneumo-dist ensemble' saves "
         "an "
         "average in a file, which is used like a checkpoint.\n\n"
+        "One of the files may be '-': it is then printed instead of the table.\n\n"
         "Each evaluation of the test fold adds one to a count in the checkpoint file.",
     .examples = "pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n"
                 "pneumo-dist evaluate runs/seed-1/best.h5 runs/seed-2/best.h5 --fold val",

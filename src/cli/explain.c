@@ -248,7 +248,7 @@ typedef struct arguments {
 
 static const pd_option options[] = {{"output", 'o', PD_OPTION_TEXT, offsetof(arguments, folder),
                                      "DIR", "the folder to write to", .required = true,
-                                     .complete = PD_COMPLETE_FOLDERS},
+                                     .complete = PD_COMPLETE_FOLDERS, .no_stdout = true},
                                     PD_OPTION_THREADS(arguments, threads),
                                     {0}};
 

@@ -54,7 +54,7 @@ cleanup:
 static const pd_option options[] = {
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, output), "FILE",
      "the file to write; its name's end is the format", .required = true,
-     .complete = PD_COMPLETE_FILES},
+     .complete = PD_COMPLETE_FILES, .no_stdout = true},
     {"fold-batchnorm", 0, PD_OPTION_FLAG, offsetof(arguments, fold_batchnorm), NULL,
      .help = "ONNX: make batch normalisations part of the convolutions before them"},
     {0}};

@@ -18,7 +18,7 @@ static const arguments defaults = {.positive = 1, .causes = {{0, 1, 2}, 3}};
 
 static const pd_option options[] = {
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, output), "FILE", "the checkpoint to write",
-     .required = true, .complete = PD_COMPLETE_FILES},
+     .required = true, .complete = PD_COMPLETE_FILES, .no_stdout = true},
     {"like", 'l', PD_OPTION_TEXT, offsetof(arguments, like), "FILE",
      "Keras model, or its to_json(), that describes the network of a file with weights only",
      .complete = PD_COMPLETE_FILES},

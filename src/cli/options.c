@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include "job.h"
+#include "pneumo/io/outputs.h"
 #include "suggest.h"
 
 #include <ctype.h>
@@ -90,6 +91,10 @@ static pd_status parse_text(const char **out, const pd_option *option, const cha
 {
     if (text[0] == '\0')
         return pd_fail_usage("option '--%s' has an empty value", option->name);
+    if (option->no_stdout && strcmp(text, PD_OUTPUT_STDOUT) == 0)
+        return pd_fail_usage("--%s -: cannot be written to standard output; give a name, or ./- if "
+                             "that is the name",
+                             option->name);
     *out = text;
     return PD_OK;
 }

@@ -45,6 +45,7 @@ typedef struct pd_option {
     int64_t low, high;
     bool above_low; /* NUMBER: low itself is out of range */
     bool required;  /* TEXT */
+    bool no_stdout; /* TEXT: a file or folder to write; '-' cannot stand for standard output */
     pd_complete complete;
     const char *const *choices; /* CHOICE: ends with NULL */
     const char *key;            /* JOB_KEY: section.key */

@@ -112,7 +112,7 @@ static const arguments defaults = {.seed = -1};
 
 static const pd_option options[] = {
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, pack.output), "FILE", "the file to write",
-     .required = true, .complete = PD_COMPLETE_FILES},
+     .required = true, .complete = PD_COMPLETE_FILES, .no_stdout = true},
     {"size", 's', PD_OPTION_INT, offsetof(arguments, pack.size), "N",
      "side of the packed images in pixels (default 224)", .low = PD_PACK_SIZE_MIN,
      .high = PD_PACK_SIZE_MAX},

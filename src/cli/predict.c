@@ -1,6 +1,7 @@
 /* pneumo-dist predict: classifies image files with a checkpoint. */
 #include "checkpoint_operand.h"
 #include "command.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/metrics/calibration.h"
 #include "pneumo/report/prediction_file.h"
 
@@ -19,7 +20,8 @@ static const pd_option options[] = {
      .choices =
          (const char *const[]){[PD_PREDICTION_CSV] = "csv", [PD_PREDICTION_JSONL] = "jsonl", NULL}},
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, output), "FILE",
-     "write to FILE, all or nothing, instead of to standard output", .complete = PD_COMPLETE_FILES},
+     "write to FILE, all or nothing, instead of to standard output (-)",
+     .complete = PD_COMPLETE_FILES},
     {"threshold", 0, PD_OPTION_NUMBER, offsetof(arguments, threshold), "X",
      "call a probability of X or more PNEUMONIA, instead of the checkpoint's threshold; evaluate "
      "chooses one for a target sensitivity",
@@ -32,12 +34,13 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     pd_status status = PD_OK;
     const arguments *given = values;
     pd_prediction_file *file = NULL;
+    const char *output = pd_output_is_stdout(given->output) ? NULL : given->output;
     pd_predict_options predict = {.checkpoint = operands[0],
                                   .inputs = (const char *const *)operands + 1,
                                   .input_count = count - 1,
                                   .threshold = given->threshold,
                                   .threads = given->threads,
-                                  .output = given->output};
+                                  .output = output};
     for (int i = 0; i < count; i++) {
         if (operands[i][0] == '\0')
             return pd_fail_usage("a checkpoint or an image has an empty name");
@@ -49,7 +52,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     if (pd_comm_rank(comm) == 0)
         status = pd_checkpoint_operand_check(operands[0], operands[1]);
     PD_TRY(pd_comm_agree(comm, status));
-    PD_TRY(pd_prediction_file_create(&file, given->output, (pd_prediction_format)given->format));
+    PD_TRY(pd_prediction_file_create(&file, output, (pd_prediction_format)given->format));
     predict.sink = pd_prediction_file_sink(file);
     status = pd_predict(comm, &predict);
 cleanup:

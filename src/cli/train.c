@@ -151,7 +151,8 @@ _Static_assert(PD_CROSS_MOST == 20, "the help of --cross says 20");
 static const pd_option options[] = {
     PD_OPTION_JOB_DATA(arguments, overrides),
     {"run", 'r', PD_OPTION_TEXT, offsetof(arguments, folder), "DIR",
-     "folder to write (run.folder); default runs/JOB", .complete = PD_COMPLETE_FOLDERS},
+     "folder to write (run.folder); default runs/JOB", .complete = PD_COMPLETE_FOLDERS,
+     .no_stdout = true},
     {"resume", 0, PD_OPTION_FLAG, offsetof(arguments, resume), NULL,
      .help =
          "continue from DIR/last.h5 if it exists, or from previous.h5 if last.h5 cannot be read; "

@@ -4,10 +4,25 @@
 #include "pneumo/io/file.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+bool pd_output_is_stdout(const char *output)
+{
+    return output != NULL && strcmp(output, PD_OUTPUT_STDOUT) == 0;
+}
+
+pd_status pd_output_write(const char *output, const void *bytes, size_t size)
+{
+    if (!pd_output_is_stdout(output))
+        return pd_file_write(output, bytes, size);
+    errno = 0;
+    if (fwrite(bytes, 1, size, stdout) == size)
+        return PD_OK;
+    return pd_fail("standard output: cannot write: %s", strerror(errno == 0 ? EIO : errno));
+}
 
 /* Where an output will be: its file, or if that does not exist, the nearest folder that does, and
  * the path below it. */

@@ -1,7 +1,7 @@
 /* report.json. */
 #include "pneumo/base/memory.h"
 #include "pneumo/base/text.h"
-#include "pneumo/io/file.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/report/report.h"
 
 #include "report_json.h"
@@ -373,7 +373,7 @@ pd_status pd_report_write_json(const char *path, const pd_results *results)
         goto cleanup;
     }
     PD_TRY(pd_format(&lines, "%s\n", text));
-    PD_TRY(pd_file_write(path, lines, strlen(lines)));
+    PD_TRY(pd_output_write(path, lines, strlen(lines)));
 cleanup:
     free(lines);
     cJSON_free(text);

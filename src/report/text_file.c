@@ -1,6 +1,6 @@
 #include "text_file.h"
 
-#include "pneumo/io/file.h"
+#include "pneumo/io/outputs.h"
 
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@ pd_status pd_text_file_write(const char *path, pd_status (*print)(FILE *out, con
     if ((fclose(out) != 0 || failed != 0) && status == PD_OK)
         status = pd_fail("%s: out of memory for its text", path);
     PD_TRY(status);
-    PD_TRY(pd_file_write(path, text, size));
+    PD_TRY(pd_output_write(path, text, size));
 cleanup:
     free(text);
     return status;

@@ -80,6 +80,33 @@ refuse "x$twice" evaluate $best -o x --html x
 refuse "(./x|x)$twice" evaluate $best --scores x --card ./x
 refuse "x$twice" compare good more --csv x --html x
 
+# --- Standard output ---
+
+pneumo predict $best one.jpeg >rows 2>/dev/null
+pneumo predict $best one.jpeg -o - 2>/dev/null | cmp - rows || fail "predict -o -"
+pneumo evaluate $best -o figures >table 2>/dev/null
+[[ -s table ]] && ! grep -q '^{' table || fail "no table: $(cat table)"
+pneumo evaluate $best -o - 2>/dev/null >figures-out
+/usr/bin/python3 -c "import json; json.load(open('figures-out'))" || fail "evaluate -o -: $(head -3 figures-out)"
+pneumo evaluate $best --scores scores >/dev/null 2>&1
+pneumo evaluate $best --scores - 2>/dev/null | cmp - scores || fail "evaluate --scores -"
+for format in csv html; do
+    pneumo compare good more --$format compared >/dev/null
+    pneumo compare good more --$format - | cmp - compared || fail "compare --$format -"
+done
+refuse "-$twice" evaluate $best -o - --scores -
+for words in "pack phantoms -o" "train small.ini --run" "import $best -o" "export $best -o" "explain $best one.jpeg -o" \
+    "ensemble good more -o" "calibrate $best -d data.h5 -o"; do
+    code=0
+    # shellcheck disable=SC2086 # words
+    pneumo $words - >"$logs/out" 2>"$logs/log" || code=$?
+    ((code == 2)) && grep -qE 'error: --(output|run) -: cannot be written to standard output; give a name' "$logs/log" ||
+        fail "$words -: $code: $(cat "$logs/log")"
+done
+[[ ! -e - ]] || fail "a file named -"
+pneumo predict $best one.jpeg -o ./- 2>/dev/null && cmp ./- rows || fail "predict -o ./-"
+rm -- ./- rows figures figures-out table scores compared
+
 # --- What may be replaced ---
 
 : >empty.h5

@@ -4,7 +4,19 @@
 
 #include "pneumo/base/status.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* The output that stands for standard output, where a command can write to it. */
+#define PD_OUTPUT_STDOUT "-"
+
+/* Whether the output is given and stands for standard output. */
+bool pd_output_is_stdout(const char *output);
+
+/* Writes the bytes to standard output, if `output` stands for it, or to the file atomically
+ * (pd_file_write). */
+pd_status pd_output_write(const char *output, const void *bytes, size_t size);
 
 /* Fails if one of outputs[output_count] cannot be written (pd_file_find_target), is one of
  * inputs[input_count], or if two outputs are one file. Files are compared by device and inode, so
