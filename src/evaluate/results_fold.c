@@ -45,6 +45,7 @@ pd_status pd_results_fold_compute(pd_results_fold *out, const pd_fold_basis *bas
     const pd_decision *decision = basis->decision;
     PD_TRY(pd_scores_check(scores, out->score_count, basis->ids, basis->id_count));
     size_t count = out->score_count;
+    pd_scores_decide(scores, count, 1, decision->views);
     PD_TRY(pd_calibration_compute(&out->uncalibrated, scores, count));
     pd_scores_decide(scores, count, decision->temperature, decision->views);
     PD_TRY(pd_calibration_compute(&out->calibration, scores, count));

@@ -34,7 +34,7 @@ typedef struct pd_results_fold {
     pd_figure decided;           /* accuracy on the others */
     pd_outside outside;          /* images that predict would also refer */
     pd_calibration calibration;  /* of the calibrated probabilities */
-    pd_calibration uncalibrated; /* with temperature 1 */
+    pd_calibration uncalibrated; /* with temperature 1 and the decision's views */
     pd_shape_report
         shape;        /* at the chosen threshold, by the shape and size of the original images */
     pd_stress stress; /* of the fold's images under acquisition changes */
