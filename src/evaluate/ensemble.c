@@ -148,17 +148,24 @@ static pd_status check_cross_data(const pd_classifier *classifier, const pd_data
 
 /* --- The decision --- */
 
+/* Whether two jobs choose the decision alike. */
+static bool same_rule(const pd_job *a, const pd_job *b)
+{
+    return a->decision.threshold == b->decision.threshold &&
+           a->decision.target_sensitivity == b->decision.target_sensitivity &&
+           a->decision.target_specificity == b->decision.target_specificity &&
+           a->decision.sensitivity_margin == b->decision.sensitivity_margin &&
+           a->decision.specificity_margin == b->decision.specificity_margin &&
+           a->threshold_on == b->threshold_on &&
+           (a->threshold_on != PD_THRESHOLD_STRESS || a->stress_rounds == b->stress_rounds);
+}
+
 static void warn_of_rules(const pd_classifier *classifier)
 {
     const pd_job *first = pd_classifier_job(classifier);
     for (int i = 1; i < pd_classifier_count(classifier); i++) {
         const pd_classifier_member *member = pd_classifier_at(classifier, i);
-        const pd_job *job = &member->job;
-        if (job->decision.target_sensitivity != first->decision.target_sensitivity ||
-            job->decision.sensitivity_margin != first->decision.sensitivity_margin ||
-            job->decision.specificity_margin != first->decision.specificity_margin ||
-            job->threshold_on != first->threshold_on ||
-            job->decision.target_specificity != first->decision.target_specificity)
+        if (!same_rule(&member->job, first))
             pd_log_warn("%s: its job has other [evaluate] keys for the threshold; the average uses "
                         "those of "
                         "%s",
@@ -209,11 +216,14 @@ static void take_decision(pd_classifier *classifier, const pd_ensemble_data *dat
                           const pd_decision *chosen)
 {
     pd_checkpoint *whole = pd_classifier_checkpoint(classifier);
+    pd_decision *decision = &whole->decision;
     whole->has_decision = true;
-    whole->decision = *chosen;
-    whole->decision.views = 1;
-    snprintf(whole->decision.rule, sizeof whole->decision.rule, "%.110s%s", chosen->rule,
-             data->out_of_fold ? ", by members not trained on the image" : "");
+    *decision = *chosen;
+    decision->views = 1;
+    size_t used = strlen(decision->rule);
+    if (data->out_of_fold)
+        snprintf(decision->rule + used, sizeof decision->rule - used,
+                 ", by members not trained on the image");
     snprintf(whole->data_digest, sizeof whole->data_digest, "%s",
              pd_dataset_get_info(data->datasets[0])->digest);
     snprintf(whole->version, sizeof whole->version, "%s", PNEUMO_VERSION);

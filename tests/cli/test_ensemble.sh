@@ -43,6 +43,24 @@ refused() {
     [[ ! -e wrong.h5 ]] || fail "$*: something was written"
 }
 
+# --- The rule of the average is that of the first member, in full, and others are told ---
+
+small() { train small.ini --set train.epochs=1 --set model.name=mlp2 --set evaluate.stress=no --run "$@"; }
+both=(--set evaluate.threshold_rule=both --set evaluate.threshold_on=stress)
+small both "${both[@]}"
+small rounds "${both[@]}" --set evaluate.stress_rounds=3
+small rule --set evaluate.threshold_on=stress
+for other in rounds rule; do
+    pneumo ensemble both $other -o long.h5 >out 2>log || fail "$(cat log)"
+    [[ $(grep -c "warning: .*$other.*: its job has other \[evaluate\] keys for the threshold" log) == 1 ]] ||
+        fail "no warning of $other: $(cat log)"
+    pneumo inspect long.h5 >about
+    grep -qE "threshold .*: most probable that both .*\), on changed images of the validation fold(, chosen on|$)" about ||
+        fail "the rule is cut: $(grep threshold about)"
+done
+pneumo ensemble both both/last.h5 -o long.h5 >out 2>log || fail "$(cat log)"
+! grep -q "other \[evaluate\] keys" log || fail "$(cat log)"
+
 # --- The mean, computed independently ---
 
 pneumo ensemble a b/best.h5 c -o average.h5 >out 2>log || fail "$(cat log)"

@@ -8,7 +8,7 @@ typedef struct pd_decision {
     int views;                    /* over which logits are averaged (pd_view_standard); 1: none */
     double refer_low, refer_high; /* probabilities in [low, high] are in doubt */
     double target_sensitivity;    /* that the threshold was chosen for */
-    char rule[192];               /* how the threshold was chosen, and where */
+    char rule[256];               /* how the threshold was chosen, and where */
     char fold[16];                /* on which images: "val", "val changed", "calibration" */
 } pd_decision;
 
