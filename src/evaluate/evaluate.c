@@ -301,6 +301,7 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     if (options->target_sensitivity > 0)
         results->target_sensitivity = options->target_sensitivity;
     results->temperature = checkpoint->decision.temperature;
+    results->temperature_fold = checkpoint->decision.fold;
     results->views = checkpoint->decision.views;
     results->test_looks = checkpoint->test_looks;
     results->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;

@@ -1,5 +1,7 @@
 #include "pneumo/evaluate/results.h"
 
+#include <string.h>
+
 const char *const pd_results_classes[PD_RESULTS_CLASSES] = {"NORMAL", "BACTERIA", "VIRUS"};
 
 pd_figure pd_results_recall(const pd_results_fold *fold, int truth)
@@ -13,4 +15,28 @@ pd_figure pd_results_recall(const pd_results_fold *fold, int truth)
 pd_targets pd_results_targets(const pd_results *results)
 {
     return (pd_targets){results->target_sensitivity, results->target_specificity};
+}
+
+/* The images of a pd_decision.fold. */
+static const char *describe_fold(const char *fold)
+{
+    static const struct {
+        const char *fold, *images;
+    } table[] = {{"val", "the validation fold"},
+                 {"val changed", "changed images of the validation fold"},
+                 {"calibration", "the calibration images"}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(fold == NULL ? "val" : fold, table[i].fold) == 0)
+            return table[i].images;
+    return NULL;
+}
+
+const char *pd_results_decided_on(const pd_results *results)
+{
+    return describe_fold(results->decision_fold);
+}
+
+const char *pd_results_scaled_on(const pd_results *results)
+{
+    return describe_fold(results->temperature_fold);
 }

@@ -135,10 +135,14 @@ static void write_band(FILE *out, const pd_results *results, const pd_results_fo
         pd_page_put_number(out, results->refer_high, 1, 3, "decision.refer_high");
         fputs(" are referred to a human.</p>\n", out);
     } else {
-        fprintf(out,
-                "None: the model was wrong about at most %g %% of the validation fold on either "
-                "side of the threshold.</p>\n",
-                100 * PD_BAND_ERROR);
+        const char *images = pd_results_decided_on(results);
+        fputs("None", out);
+        if (images != NULL)
+            pd_html_print(out,
+                          ": the model was wrong about at most %g %% of %s on either side of the "
+                          "threshold",
+                          100 * PD_BAND_ERROR, images);
+        fputs(".</p>\n", out);
     }
     pd_page_open_table(out, pd_page_figure_columns);
     pd_page_open_figure_row(out, "images referred", &fold->referred,
@@ -190,7 +194,9 @@ static void write_calibration(FILE *out, const pd_results *results, const pd_res
         "are divided by the temperature ",
         out);
     pd_page_put_number(out, results->temperature, 1, 3, "decision.temperature");
-    fputs(", fitted on validation. For both measures, lower is better.</p>\n", out);
+    if (pd_results_scaled_on(results) != NULL)
+        pd_html_print(out, ", fitted on %s", pd_results_scaled_on(results));
+    fputs(". For both measures, lower is better.</p>\n", out);
     pd_page_open_table(out, columns);
     for (int i = 0; i < 2; i++) {
         pd_page_key group = pd_page_key_of(at, rows[i].name);
@@ -236,12 +242,13 @@ static void write_groups(FILE *out, const pd_results *results, const pd_results_
     pd_html_print(out, "%" PRId64 " images", total(c));
     if (results->unknown_patients == 0)
         pd_html_print(out, " of %" PRId64 " patients", total(&fold->patients.confusion));
-    pd_html_print(out,
-                  ": %" PRId64 " pneumonia, %" PRId64
-                  " normal. The threshold in use was chosen on the validation fold. Images of one "
-                  "patient resemble each other, so an interval that treats them as independent can "
-                  "be too narrow; ",
+    pd_html_print(out, ": %" PRId64 " pneumonia, %" PRId64 " normal. ",
                   c->true_positive + c->false_negative, c->true_negative + c->false_positive);
+    if (pd_results_decided_on(results) != NULL)
+        pd_html_print(out, "The threshold in use was chosen on %s. ",
+                      pd_results_decided_on(results));
+    pd_html_print(out, "Images of one patient resemble each other, so an interval that treats them "
+                       "as independent can be too narrow; ");
     if (results->unknown_patients == 0)
         pd_html_print(out, "the interval over patients resamples whole patients (bootstrap). A "
                            "patient's probability is the mean over the patient's images.");

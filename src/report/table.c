@@ -17,7 +17,7 @@ static const char *const titles[PD_COLUMNS] = {
     "stress AUC", "stress balanced %", "parameters",    "time", "images/s"};
 
 static const char legend[] =
-    "Test fold at the threshold from validation, with 95 % intervals; stress: the worst change of "
+    "Test fold at the threshold in use, with 95 % intervals; stress: the worst change of "
     "the validation fold's images; * best of its column.";
 
 static bool has_interval(pd_column column)

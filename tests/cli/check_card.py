@@ -180,8 +180,7 @@ sentences = [
     f"Hardware: {word(report['processor'])}; ranks {report['ranks']}, threads per rank {report['threads']}; training took "
     f"{duration(report['seconds'])}, at {number(report['images_per_second'], 1)} images per second.",
     f"temperature {report['decision']['temperature']:.4f}, views averaged per image {report['decision']['views']}.",
-    f"Threshold: {report['decision']['threshold']:.4f}, from fold {report['decision']['fold']}: "
-    f"{report['decision']['rule']}.",
+    f"Threshold {report['decision']['threshold']:.4f}: {report['decision']['rule']}.",
     f"sensitivity {number(report['targets']['sensitivity'], '%')} %, specificity "
     f"{number(report['targets']['specificity'], '%')} %.",
     f"probabilities from {report['decision']['refer_low']:.4f} to {report['decision']['refer_high']:.4f} are referred",

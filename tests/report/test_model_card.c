@@ -154,7 +154,7 @@ static void test_nothing_known(void **state)
     pd_results results = {.seconds = NAN, .images_per_second = NAN, .temperature = NAN};
     char *card = write_card(&results);
     check_has(card, "# Model card: unknown\n");
-    check_has(card, "- Threshold: unknown, ");
+    check_has(card, "- Threshold unknown: ");
     check_has(card, "## Settings\n\nUnknown.\n");
     assert_null(strstr(card, "### Figures"));
     free(card);

@@ -379,6 +379,37 @@ static void test_numbers_are_those_of_the_report(void **state)
     free(html);
 }
 
+/* The page says on which images the decision was made, and nothing where it was made on none. */
+static void test_decision_text(void **state)
+{
+    (void)state;
+    run made, *r = &made;
+    make_run(r);
+    static const struct {
+        const char *fold, *images;
+    } table[] = {{NULL, "the validation fold"},
+                 {"val", "the validation fold"},
+                 {"val changed", "changed images of the validation fold"},
+                 {"calibration", "the calibration images"},
+                 {"given", NULL},
+                 {"no images", NULL}};
+    r->results.refer_low = r->results.refer_high = 0.5;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char chosen[160], fitted[160], band[160];
+        const char *images = table[i].images != NULL ? table[i].images : "";
+        r->results.decision_fold = r->results.temperature_fold = table[i].fold;
+        char *html = write_page(r);
+        snprintf(chosen, sizeof chosen, "The threshold in use was chosen on %s", images);
+        snprintf(fitted, sizeof fitted, ", fitted on %s", images);
+        snprintf(band, sizeof band, "None: the model was wrong about at most 1 %% of %s", images);
+        const char *const sentences[] = {chosen, fitted, band};
+        for (size_t j = 0; j < 3; j++)
+            if ((strstr(html, sentences[j]) != NULL) != (table[i].images != NULL))
+                fail_msg("fold %s: '%s'", table[i].fold, sentences[j]);
+        free(html);
+    }
+}
+
 /* The stress test: the verdict at the top, a row with both marks in the plot for every change, and
  * a row in the table, with missed targets marked. */
 static void test_stress(void **state)
@@ -589,6 +620,7 @@ int main(void)
         cmocka_unit_test(test_all_parts),
         cmocka_unit_test(test_numbers_are_those_of_the_report),
         cmocka_unit_test(test_stress),
+        cmocka_unit_test(test_decision_text),
         cmocka_unit_test(test_verdict),
         cmocka_unit_test(test_hostile_texts),
         cmocka_unit_test(test_missing_parts),

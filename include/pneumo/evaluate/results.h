@@ -20,10 +20,10 @@ typedef struct pd_outside {
     int64_t by_trait[PD_TRAITS];
 } pd_outside;
 
-/* A fold at both thresholds; for task = cause also the three-class confusion. */
+/* A fold at the threshold in use and at 0.5; for task = cause also the three-class confusion. */
 typedef struct pd_results_fold {
     bool present;
-    pd_metrics chosen;           /* at the threshold from validation */
+    pd_metrics chosen;           /* at the threshold in use */
     pd_metrics half;             /* at 0.5 */
     pd_metrics chosen_bootstrap; /* the same with intervals by bootstrap over patients */
     pd_metrics half_bootstrap;
@@ -64,8 +64,9 @@ typedef struct pd_results {
     double seconds, images_per_second; /* of training; NAN: unknown */
     char processor[64];                /* that rank 0 trained on; "": unknown */
     double target_sensitivity, target_specificity;
-    const char *decision_rule; /* how the threshold was chosen; borrowed */
-    const char *decision_fold; /* on which fold, or "calibration"; NULL: val; borrowed */
+    const char *decision_rule;    /* how the threshold was chosen; borrowed */
+    const char *decision_fold;    /* on which images, as pd_decision.fold; NULL: val; borrowed */
+    const char *temperature_fold; /* the same of the temperature */
     double temperature, refer_low, refer_high;
     int views;                /* averaged over: pd_view_standard */
     int64_t test_looks;       /* evaluations of the test fold so far, this one included */
@@ -82,5 +83,12 @@ typedef struct pd_results {
 } pd_results;
 
 pd_targets pd_results_targets(const pd_results *results);
+
+/* The images on which the threshold and the band of doubt were chosen: "the validation fold"; NULL:
+ * no images, as of a threshold that was given and of an import. */
+const char *pd_results_decided_on(const pd_results *results);
+
+/* The same of the temperature. */
+const char *pd_results_scaled_on(const pd_results *results);
 
 #endif
