@@ -75,7 +75,8 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
         results->epochs = trained->epochs;
         results->seconds = trained->images_per_second > 0 ? trained->seconds : (double)NAN;
         results->images_per_second = trained->images_per_second;
-        pd_host_processor(results->processor, sizeof results->processor, "");
+        if (trained->images_per_second > 0)
+            pd_host_processor(results->processor, sizeof results->processor, "");
         pd_report_print(stdout, results);
         fflush(stdout);
         status = write_files(job->folder, evaluation);

@@ -288,6 +288,7 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     results->parameters = count_parameters(evaluation->classifier);
     results->best_epoch = checkpoint->state.best_epoch;
     results->epochs = checkpoint->state.epoch;
+    results->weights_epoch = checkpoint->state.epoch + (checkpoint->state.epoch_step > 0);
     results->seconds = results->images_per_second = (double)NAN;
     results->target_sensitivity = job->decision.target_sensitivity;
     results->target_specificity = job->decision.target_specificity;

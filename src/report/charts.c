@@ -260,7 +260,7 @@ static void find_range(pd_plot_axis *axis, const pd_history_row *history, int co
 }
 
 static pd_status chart_history(FILE *out, const char *title, const char *label,
-                               const pd_history_row *history, int count, int64_t best_epoch,
+                               const pd_history_row *history, int count, int64_t weights_epoch,
                                const series *all, size_t series_count)
 {
     pd_status status = PD_OK;
@@ -274,9 +274,9 @@ static pd_status chart_history(FILE *out, const char *title, const char *label,
     find_range(&plot.y, history, count, all, series_count);
     plot.x.low = history[0].epoch - 0.5;
     plot.x.high = fmax(history[count - 1].epoch, history[0].epoch + 1) + 0.5;
-    const pd_plot_point best[] = {{(double)best_epoch, plot.y.low},
-                                  {(double)best_epoch, plot.y.high}};
-    marks[mark_count++] = (pd_plot_mark){PD_PLOT_DASHES, PD_PLOT_MUTED, best, COUNT(best)};
+    const pd_plot_point used[] = {{(double)weights_epoch, plot.y.low},
+                                  {(double)weights_epoch, plot.y.high}};
+    marks[mark_count++] = (pd_plot_mark){PD_PLOT_DASHES, PD_PLOT_MUTED, used, COUNT(used)};
     for (size_t s = 0; s < series_count; s++) {
         pd_plot_point *curve = points + s * (size_t)count;
         for (int i = 0; i < count; i++)
@@ -300,17 +300,18 @@ cleanup:
     return status;
 }
 
-pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int64_t best_epoch)
+pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int64_t weights_epoch)
 {
     static const series all[] = {
         {offsetof(pd_history_row, train_loss), PD_PLOT_FIRST, "train fold"},
         {offsetof(pd_history_row, val_loss), PD_PLOT_SECOND, "validation fold"},
     };
-    return chart_history(out, "Loss", "cross-entropy", history, count, best_epoch, all, COUNT(all));
+    return chart_history(out, "Loss", "cross-entropy", history, count, weights_epoch, all,
+                         COUNT(all));
 }
 
 pd_status pd_chart_validation(FILE *out, const pd_history_row *history, int count,
-                              int64_t best_epoch)
+                              int64_t weights_epoch)
 {
     static const series all[] = {
         {offsetof(pd_history_row, val_auc), PD_PLOT_FIRST, "AUC"},
@@ -322,6 +323,6 @@ pd_status pd_chart_validation(FILE *out, const pd_history_row *history, int coun
     bool changed = false;
     for (int i = 0; i < count; i++)
         changed = changed || isfinite(history[i].val_stress_auc);
-    return chart_history(out, "Validation fold", "share", history, count, best_epoch, all,
+    return chart_history(out, "Validation fold", "share", history, count, weights_epoch, all,
                          COUNT(all) - !changed);
 }

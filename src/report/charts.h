@@ -17,8 +17,8 @@ void pd_chart_calibration(FILE *out, const pd_results_fold *fold);
 void pd_chart_scores(FILE *out, const pd_results_fold *fold, double low, double high);
 
 /* Over at least one epoch; a gap where a figure is NAN. */
-pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int64_t best_epoch);
+pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int64_t weights_epoch);
 pd_status pd_chart_validation(FILE *out, const pd_history_row *history, int count,
-                              int64_t best_epoch);
+                              int64_t weights_epoch);
 
 #endif

@@ -145,20 +145,44 @@ static void put_data(pd_card *card)
 
 /* --- The model --- */
 
+/* How long it was trained, and the epoch of the weights. An import has neither. */
+static void put_epochs(pd_card *card)
+{
+    double epochs = pd_card_number(card, "epochs"), weights = pd_card_number(card, "weights_epoch");
+    if (pd_card_number(card, "members") > 1)
+        pd_card_put(card, "- Average of {members} models.\n");
+    else if (weights > epochs)
+        pd_card_put(card, "- {epochs} epochs; the weights are those of the middle of epoch "
+                          "{weights_epoch}.\n");
+    else if (epochs > 0)
+        pd_card_put(card, weights == pd_card_number(card, "best_epoch")
+                              ? "- {epochs} epochs; the weights are those of epoch "
+                                "{weights_epoch}, the best on the validation fold.\n"
+                              : "- {epochs} epochs; the weights are those of epoch "
+                                "{weights_epoch}.\n");
+}
+
+/* Known to the training only. */
+static void put_hardware(pd_card *card)
+{
+    pd_card_put(card, pd_card_find(card, "seconds") == NULL
+                          ? "- Hardware and duration of the training: unknown.\n"
+                          : "- Hardware: {processor}; ranks {ranks}, threads per rank {threads}; "
+                            "training took {seconds:t}, at {images_per_second:.1} images per "
+                            "second.\n");
+}
+
 static void put_model(pd_card *card)
 {
     pd_card_put(card, "\n## Model and training (12, 13, 15, 21, 22)\n\n"
                       "- Job {job}: network {model}, {parameters} parameters. Its settings are at "
                       "the end, class balance and first weights included.\n");
-    pd_card_put(card, pd_card_number(card, "members") > 1
-                          ? "- Average of {members} models.\n"
-                          : "- {epochs} epochs; the weights are those of epoch {best_epoch}, the "
-                            "best on the validation fold.\n");
+    put_epochs(card);
+    pd_card_put(card, "- Seed {seed}; {lanes} lanes. The same seed, settings and data give the "
+                      "same weights on any number of ranks and threads of one kind of "
+                      "processor.\n");
+    put_hardware(card);
     pd_card_put(card,
-                "- Seed {seed}; {lanes} lanes. The same seed, settings and data give the same "
-                "weights on any number of ranks and threads of one kind of processor.\n"
-                "- Hardware: {processor}; ranks {ranks}, threads per rank {threads}; training took "
-                "{seconds:t}, at {images_per_second:.1} images per second.\n"
                 "- Output: probability of pneumonia; temperature {decision.temperature:.4}, views "
                 "averaged per image {decision.views}.\n"
                 "- Threshold {decision.threshold:.4}: {decision.rule}.\n"

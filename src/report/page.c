@@ -219,7 +219,7 @@ static void write_mistakes(FILE *out, const pd_page *page)
 static pd_status write_learning(FILE *out, const pd_page *page)
 {
     pd_status status = PD_OK;
-    int64_t best = page->results->best_epoch;
+    int64_t epoch = page->results->weights_epoch;
     fputs("<h2>Learning curves</h2>\n", out);
     if (page->history_count == 0) {
         pd_html_element(out, "p class=\"soft\"",
@@ -229,8 +229,8 @@ static pd_status write_learning(FILE *out, const pd_page *page)
         return PD_OK;
     }
     fputs("<div class=\"grid small\">\n", out);
-    PD_TRY(pd_chart_loss(out, page->history, page->history_count, best));
-    PD_TRY(pd_chart_validation(out, page->history, page->history_count, best));
+    PD_TRY(pd_chart_loss(out, page->history, page->history_count, epoch));
+    PD_TRY(pd_chart_validation(out, page->history, page->history_count, epoch));
     fputs("</div>\n", out);
 cleanup:
     return status;
@@ -253,9 +253,7 @@ static void describe_count(FILE *out, const char *term, int64_t count, const cha
 
 static void write_run(FILE *out, const pd_results *results)
 {
-    char seconds[32] = "unknown", seed[24], views[32];
-    if (isfinite(results->seconds))
-        pd_clock_format(seconds, sizeof seconds, results->seconds);
+    char seconds[32], seed[24], views[32];
     snprintf(seed, sizeof seed, "%" PRIu64, results->seed);
     snprintf(views, sizeof views, "%d", results->views);
     fputs("<section>\n<h3>Run</h3>\n<dl>\n", out);
@@ -264,19 +262,22 @@ static void write_run(FILE *out, const pd_results *results)
     describe(out, "seed", seed);
     if (results->members > 1) {
         describe_count(out, "models averaged", results->members, "members");
-    } else {
+    } else if (results->weights_epoch > 0) {
         describe_count(out, "epochs", results->epochs, "epochs");
         describe_count(out, "best epoch", results->best_epoch, "best_epoch");
+        describe_count(out, "epoch of the weights", results->weights_epoch, "weights_epoch");
     }
     describe(out, "threshold", results->decision_rule);
     describe(out, "views per image", views);
     describe_count(out, "ranks", results->ranks, "ranks");
     describe_count(out, "threads per rank", results->threads, "threads");
     describe_count(out, "lanes", results->lanes, "lanes");
-    describe(out, "training time", seconds);
-    fputs("<dt>images per second</dt><dd>", out);
-    pd_page_put_number(out, results->images_per_second, 1, 1, "images_per_second");
-    fputs("</dd>\n", out);
+    if (isfinite(results->seconds)) {
+        describe(out, "training time", pd_clock_format(seconds, sizeof seconds, results->seconds));
+        fputs("<dt>images per second</dt><dd>", out);
+        pd_page_put_number(out, results->images_per_second, 1, 1, "images_per_second");
+        fputs("</dd>\n", out);
+    }
     describe(out, "pneumo-dist", results->version);
     fputs("</dl>\n</section>\n", out);
 }

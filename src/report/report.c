@@ -296,8 +296,10 @@ void pd_report_print(FILE *out, const pd_results *results)
     fprintf(out, "data %s, digest %s\n", known(results->data_path), known(results->data_digest));
     if (results->members > 1)
         fprintf(out, "average of %d models", results->members);
-    else
+    else if (results->weights_epoch > 0)
         fprintf(out, "%" PRId64 " epochs, best %" PRId64, results->epochs, results->best_epoch);
+    else
+        fputs("not trained here", out);
     fprintf(out, "; ranks %d, threads %d, lanes %d", results->ranks, results->threads,
             results->lanes);
     char duration[64];

@@ -299,6 +299,7 @@ static void add_run(json *j, cJSON *root, const pd_results *results)
     add_integer(j, root, "parameters", results->parameters);
     add_integer(j, root, "epochs", results->epochs);
     add_integer(j, root, "best_epoch", results->best_epoch);
+    add_integer(j, root, "weights_epoch", results->weights_epoch);
     add_number(j, root, "seconds", results->seconds);
     add_number(j, root, "images_per_second", results->images_per_second);
     add_string(j, root, "processor", results->processor[0] == '\0' ? NULL : results->processor);

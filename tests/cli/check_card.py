@@ -177,8 +177,6 @@ sentences = [
     f"{D['images']} images of {D['width']} x {D['height']} grey pixels; {D['duplicates']} exact duplicates",
     f"Folds: {D['fold_policy']}.",
     f"Seed {report['seed']}; {report['lanes']} lanes.",
-    f"Hardware: {word(report['processor'])}; ranks {report['ranks']}, threads per rank {report['threads']}; training took "
-    f"{duration(report['seconds'])}, at {number(report['images_per_second'], 1)} images per second.",
     f"temperature {report['decision']['temperature']:.4f}, views averaged per image {report['decision']['views']}.",
     f"Threshold {report['decision']['threshold']:.4f}: {report['decision']['rule']}.",
     f"sensitivity {number(report['targets']['sensitivity'], '%')} %, specificity "
@@ -191,8 +189,17 @@ sentences = [
 ] + [f"[Limitations (25, 26)] - {line}\n" for line in report["warnings"]]
 if report["members"] > 1:
     sentences.append(f"Average of {report['members']} models.")
-else:
-    sentences.append(f"{report['epochs']} epochs; the weights are those of epoch {report['best_epoch']}, the")
+elif report["weights_epoch"] > report["epochs"]:
+    sentences.append(f"{report['epochs']} epochs; the weights are those of the middle of epoch "
+                     f"{report['weights_epoch']}.")
+elif report["epochs"] > 0:
+    best = report["weights_epoch"] == report["best_epoch"]
+    sentences.append(f"{report['epochs']} epochs; the weights are those of epoch {report['weights_epoch']}"
+                     f"{', the best on the validation fold' if best else ''}.")
+if report["seconds"] is not None:
+    sentences.append(f"Hardware: {word(report['processor'])}; ranks {report['ranks']}, threads per rank "
+                     f"{report['threads']}; training took {duration(report['seconds'])}, at "
+                     f"{number(report['images_per_second'], 1)} images per second.")
 if D["trained_digest"] != D["digest"]:
     sentences.append(f"another data set, digest {D['trained_digest']}.")
 if not known:

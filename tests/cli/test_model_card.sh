@@ -15,9 +15,22 @@ grep -qE '^- Hardware: .*; training took [0-9]' run/model-card.md || fail "no ti
 pneumo evaluate run/best.h5 --stress --threshold 0.49 --output both.json --card cards/both.md >/dev/null 2>log ||
     fail "$(cat log)"
 /usr/bin/python3 "$check" both.json cards/both.md || fail "the card of an evaluation"
-grep -q '^- Hardware: unknown; ranks 1, .*; training took unknown, at unknown images per' cards/both.md ||
-    fail "$(grep Hardware cards/both.md)"
+grep -q '^- Hardware and duration of the training: unknown.$' cards/both.md || fail "$(grep Hardware cards/both.md)"
 [[ $(grep -c '^### Stress test' cards/both.md) == 2 ]] || fail "one stress test is missing"
+
+# Weights that are not the best (they stay as they are, and the first epoch counts), and an import: neither epochs nor a choice on validation.
+pneumo train small.ini --run late --epochs 2 --set model.name=mlp2 --set train.ema=0 \
+    --set train.learning_rate=1e-12 --set evaluate.stress=no >/dev/null 2>log || fail "$(cat log)"
+pneumo evaluate late/last.h5 --fold val --output late.json --card late.md >/dev/null 2>log || fail "$(cat log)"
+/usr/bin/python3 "$check" late.json late.md || fail "the card of the last epoch"
+grep -q '^- 2 epochs; the weights are those of epoch 2\.$' late.md || fail "$(grep epochs late.md)"
+pneumo export run/best.h5 -o plain.keras >/dev/null 2>log || fail "$(cat log)"
+pneumo import plain.keras -o imported.h5 >/dev/null 2>log || fail "$(cat log)"
+pneumo evaluate imported.h5 --data data.h5 --fold val --output imported.json --card imported.md >out 2>log ||
+    fail "$(cat log)"
+/usr/bin/python3 "$check" imported.json imported.md || fail "the card of an import"
+! grep -qE '^- [0-9]+ epochs|the best on the validation fold|from fold' imported.md || fail "$(cat imported.md)"
+grep -q '^- Threshold 0.5000: 0.5 by default, after import\.$' imported.md || fail "$(grep Threshold imported.md)"
 
 # Other data, of which the patients are unknown.
 mkdir -p other/NORMAL other/PNEUMONIA

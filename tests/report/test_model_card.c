@@ -31,6 +31,7 @@ static pd_results make_results(void)
                           .parameters = INT64_C(9007199254740993),
                           .members = 1,
                           .best_epoch = 3,
+                          .weights_epoch = 4,
                           .epochs = 5,
                           .seconds = 1234.5,
                           .images_per_second = 1.0 / 3,
@@ -89,6 +90,43 @@ static void test_figures(void **state)
     check_has(card, "| test | 0 | 0 | 10 | 11 | 12 | 33 |\n");
     check_has(card, "none is in two folds");
     check_has(card, "\n## Settings\n\n    [model]\n    name = cnn\n");
+    free(card);
+}
+
+/* The epoch of the weights, and what only the training knows. */
+static void test_training(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t epochs, weights, best;
+        const char *line; /* NULL: none */
+    } table[] = {
+        {5, 5, 5,
+         "\n- 5 epochs; the weights are those of epoch 5, the best on the validation fold.\n"},
+        {5, 4, 4,
+         "\n- 5 epochs; the weights are those of epoch 4, the best on the validation fold.\n"},
+        {5, 5, 4, "\n- 5 epochs; the weights are those of epoch 5.\n"},
+        {4, 5, 3, "\n- 4 epochs; the weights are those of the middle of epoch 5.\n"},
+        {0, 0, 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        pd_results results = make_results();
+        results.epochs = table[i].epochs;
+        results.weights_epoch = table[i].weights;
+        results.best_epoch = table[i].best;
+        char *card = write_card(&results);
+        if (table[i].line != NULL)
+            check_has(card, table[i].line);
+        else
+            assert_null(strstr(card, "epochs;"));
+        free(card);
+    }
+    pd_results results = make_results();
+    results.seconds = results.images_per_second = NAN;
+    char *card = write_card(&results);
+    assert_null(strstr(card, "- Hardware:"));
+    assert_null(strstr(card, "took"));
+    check_has(card, "\n- Hardware and duration of the training: unknown.\n");
     free(card);
 }
 
@@ -173,7 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_figures),       cmocka_unit_test(test_unknown_patients),
         cmocka_unit_test(test_hostile_texts), cmocka_unit_test(test_nothing_known),
-        cmocka_unit_test(test_unwritable),
+        cmocka_unit_test(test_unwritable),    cmocka_unit_test(test_training),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,7 @@ static void make_run(run *r)
                               .lanes = 8,
                               .parameters = INT64_C(9007199254740993),
                               .best_epoch = 3,
+                              .weights_epoch = 4,
                               .epochs = 5,
                               .seconds = 1234.5,
                               .images_per_second = 1.0 / 3,

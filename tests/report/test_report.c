@@ -77,6 +77,7 @@ static pd_results make_report(void)
         .lanes = 8,
         .parameters = INT64_C(9007199254740993), /* not representable as a double */
         .best_epoch = 7,
+        .weights_epoch = 8,
         .epochs = 12,
         .seconds = 1234.5,
         .images_per_second = NAN,
@@ -255,6 +256,7 @@ static void test_json_equals_report(void **state)
     check_number(root, "lanes", r.lanes);
     check_number(root, "epochs", (double)r.epochs);
     check_number(root, "best_epoch", (double)r.best_epoch);
+    check_number(root, "weights_epoch", (double)r.weights_epoch);
     check_number(root, "seconds", r.seconds);
     check_number(root, "images_per_second", r.images_per_second);
     check_number(get(root, "targets"), "sensitivity", r.target_sensitivity);

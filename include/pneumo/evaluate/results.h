@@ -61,6 +61,8 @@ typedef struct pd_results {
     int members; /* number of averaged networks; above 1 there is no epoch */
     int64_t parameters;
     int64_t best_epoch, epochs;
+    int64_t
+        weights_epoch; /* in which the weights were saved; above `epochs`, in the middle of it */
     double seconds, images_per_second; /* of training; NAN: unknown */
     char processor[64];                /* that rank 0 trained on; "": unknown */
     double target_sensitivity, target_specificity;
