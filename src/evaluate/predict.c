@@ -134,7 +134,7 @@ static pd_status score_block(pd_predictor *predictor, int64_t number, int count)
         prediction->probability = scores[i].probability;
         prediction->label = scores[i].probability >= threshold ? PD_PNEUMONIA : PD_NORMAL;
         note_doubt(predictor, prediction);
-        if (!isfinite(prediction->probability))
+        if (!pd_score_is_finite(&scores[i]))
             snprintf(prediction->error, sizeof prediction->error,
                      "the network's output is not finite: the checkpoint is damaged");
     }

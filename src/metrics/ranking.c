@@ -22,6 +22,10 @@ pd_status pd_ranking_check(size_t *positives, const pd_score *scores, size_t cou
                            " is %g, not a probability; the network's "
                            "weights are probably not finite",
                            scores[i].id, scores[i].probability);
+        if (!pd_score_is_finite(&scores[i]))
+            return pd_fail("the network's output for sample %" PRId64
+                           " is infinite; the network's weights are probably not finite",
+                           scores[i].id);
         if (scores[i].positive != 0 && scores[i].positive != 1)
             return pd_fail("sample %" PRId64 " has label %" PRId32 "; labels are 0 (normal) and 1 "
                            "(pneumonia)",

@@ -2,6 +2,8 @@
 
 #include "pneumo/nn/loss.h"
 
+#include <math.h>
+
 int pd_views_count(pd_views views)
 {
     return views == PD_VIEWS_PLAIN ? 1 : views == PD_VIEWS_MIRROR ? 2 : PD_VIEWS_MAX;
@@ -10,6 +12,14 @@ int pd_views_count(pd_views views)
 pd_views pd_views_of(int count)
 {
     return count == 1 ? PD_VIEWS_PLAIN : count == 2 ? PD_VIEWS_MIRROR : PD_VIEWS_ZOOM;
+}
+
+bool pd_score_is_finite(const pd_score *score)
+{
+    bool infinite = isinf(score->logit);
+    for (int view = 0; view < PD_VIEWS_MAX; view++)
+        infinite = infinite || isinf(score->views[view]);
+    return isfinite(score->probability) && !infinite;
 }
 
 double pd_score_logit(const pd_score *score, int views)

@@ -82,7 +82,7 @@ static bool read_number(double *out, const char *field)
 {
     char text[PD_TEXT_NUMBER];
     *out = strtod(field, NULL);
-    return strcmp(pd_text_number(text, *out), field) == 0 && !isnan(*out);
+    return strcmp(pd_text_number(text, *out), field) == 0 && isfinite(*out);
 }
 
 /* Whether `field` is one of the names; *out is its index. */

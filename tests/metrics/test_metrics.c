@@ -310,6 +310,22 @@ static void test_auc_patients_coverage(void **state)
     assert_true(covered_plain < 0.5 * EXPERIMENTS);
 }
 
+/* An infinite logit has the probability 0 or 1, but is not an output that counts. */
+static void test_infinite_logits_refused(void **state)
+{
+    (void)state;
+    for (int view = -1; view < PD_VIEWS_MAX; view++) {
+        pd_score scores[] = {SCORE(71, 0.2, 0), SCORE(72, 1, 1)};
+        pd_metrics m;
+        for (int other = 0; other < PD_VIEWS_MAX; other++)
+            scores[1].views[other] = (double)NAN; /* a view that was not computed is fine */
+        assert_int_equal(pd_metrics_compute(&m, scores, 2, 0.5), PD_OK);
+        *(view < 0 ? &scores[1].logit : &scores[1].views[view]) = view % 2 ? -INFINITY : INFINITY;
+        assert_int_equal(pd_metrics_compute(&m, scores, 2, 0.5), PD_FAILED);
+        assert_non_null(strstr(pd_error_message(), "output for sample 72 is infinite"));
+    }
+}
+
 /* The smallest number, by trying each; the proportions are exact where possible. */
 static void test_wilson_trials(void **state)
 {
@@ -435,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_wilson_trials),
         cmocka_unit_test(test_bad_scores_refused),
         cmocka_unit_test(test_no_samples),
+        cmocka_unit_test(test_infinite_logits_refused),
         cmocka_unit_test(test_scores_check),
         cmocka_unit_test(test_one_class),
         cmocka_unit_test(test_auc_patients_against_slow),

@@ -36,8 +36,8 @@ static const pd_sample samples[SAMPLES] = {
 };
 static const double probabilities[SAMPLES] = {0.25,    1,       0.5,       0,   DBL_TRUE_MIN,
                                               1.0 / 3, DBL_MIN, 0.1 + 0.2, 0.1, 1 - DBL_EPSILON};
-static const double logits[SAMPLES] = {-1.5,    1e300,    0,        -0.0, -DBL_TRUE_MIN,
-                                       1.0 / 7, INFINITY, -1.0 / 3, 2,    DBL_MAX};
+static const double logits[SAMPLES] = {-1.5,    1e300, 0,        -0.0, -DBL_TRUE_MIN,
+                                       1.0 / 7, -700,  -1.0 / 3, 2,    DBL_MAX};
 
 typedef struct fixture {
     pd_score val[VAL_COUNT], test[TEST_COUNT];
@@ -117,7 +117,7 @@ static void test_bytes(void **state)
                         "fold,id,name,patient,label,cause,logit,probability\n"
                         "VAL,0,NORMAL/IM-0001.jpeg,4,NORMAL,NONE,-1.5,0.25\n"
                         "VAL,2,\"say \"\"ah\"\".png\",2147483647,PNEUMONIA,BACTERIA,0,0.5\n"
-                        "VAL,6,,5,NORMAL,NONE,inf,2.2250738585072014e-308\n"
+                        "VAL,6,,5,NORMAL,NONE,-700,2.2250738585072014e-308\n"
                         "TEST,1,\"a,b.png\",0,PNEUMONIA,VIRUS,1e+300,1\n"
                         "TEST,3,\"two\nlines\n.png\",1,NORMAL,NONE,-0,0\n");
     free(file.data);
@@ -161,6 +161,8 @@ static void test_refuses(void **state)
         {HEADER "VAL,5,x,5,Normal,NONE,0,0.5\n", ":2: its label"},
         {HEADER "VAL,5,x,5,NORMAL,FUNGUS,0,0.5\n", ":2: its cause"},
         {HEADER "VAL,5,x,5,NORMAL,NONE,nan,0.5\n", ":2: its logit"},
+        {HEADER "VAL,5,x,5,NORMAL,NONE,inf,1\n", ":2: its logit"},
+        {HEADER "VAL,5,x,5,NORMAL,NONE,-inf,0\n", ":2: its logit"},
         {HEADER "VAL,5,x,5,NORMAL,NONE,0x1p3,0.5\n", ":2: its logit"},
         {HEADER "VAL,5,x,5,NORMAL,NONE,1.0,0.5\n", ":2: its logit"},
         {HEADER "VAL,5,x,5,NORMAL,NONE,0,1.5\n", ":2: its probability"},

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Counts the positives. A probability that is not finite or a label other than 0 and 1 is an error
- * that names the sample. */
+/* Counts the positives. A score that is not finite (pd_score_is_finite) or a label other than 0 and
+ * 1 is an error that names the sample. */
 pd_status pd_ranking_check(size_t *positives, const pd_score *scores, size_t count);
 
 /* Stores at *sorted (free()) a copy in ascending order of probability, after pd_ranking_check. */

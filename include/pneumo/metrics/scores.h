@@ -4,6 +4,7 @@
 
 #include "pneumo/data/view.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,10 @@ typedef struct pd_score {
     int32_t patient;   /* group id in the data set */
     double loss;       /* cross-entropy of this sample, without smoothing and weights */
 } pd_score;
+
+/* Whether the probability is finite and no logit of a view is infinite: its probability would be 0
+ * or 1. */
+bool pd_score_is_finite(const pd_score *score);
 
 /* The mean logit of the first `views` views. */
 double pd_score_logit(const pd_score *score, int views);
