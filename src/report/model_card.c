@@ -190,8 +190,10 @@ static void put_model(pd_card *card)
                 "{targets.specificity:%}.\n"
                 "- Band of doubt: probabilities from {decision.refer_low:.4} to "
                 "{decision.refer_high:.4} are referred to a person.\n"
-                "- Evaluations of the test fold with these weights: {test_looks}. Each one that "
-                "influences a choice makes its figures optimistic.\n");
+                "- Evaluations of the test fold");
+    pd_card_put(card, is_own_data(card) ? "" : " of the training data");
+    pd_card_put(card, " with these weights: {test_looks}. Each one that influences a choice makes "
+                      "its figures optimistic.\n");
 }
 
 /* --- How well it works --- */

@@ -163,7 +163,8 @@ static void write_top(FILE *out, const pd_results *results)
     pd_html_element(out, "h1", pd_page_known(results->job_name));
     write_verdict(out, results);
     write_stress_verdict(out, results);
-    fputs("<p>Test fold evaluated <b>", out);
+    fprintf(out, "<p>Test fold%s evaluated <b>",
+            results->other_data ? " of the training data" : "");
     pd_page_put_count(out, results->test_looks, "test_looks");
     fprintf(out,
             "</b> time%s. Only the first evaluation is unbiased: changing the model after an "

@@ -90,6 +90,12 @@ static void test_figures(void **state)
     check_has(card, "| test | 0 | 0 | 10 | 11 | 12 | 33 |\n");
     check_has(card, "none is in two folds");
     check_has(card, "\n## Settings\n\n    [model]\n    name = cnn\n");
+    check_has(card, "\n- Evaluations of the test fold with these weights: 1. ");
+    free(card);
+    results.trained_digest = "another";
+    card = write_card(&results);
+    check_has(card,
+              "\n- Evaluations of the test fold of the training data with these weights: 1. ");
     free(card);
 }
 

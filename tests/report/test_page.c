@@ -546,6 +546,23 @@ static void test_missing_parts(void **state)
     free(html);
 }
 
+/* The count of evaluations is of the training data's test fold, whose figures may not be shown. */
+static void test_other_data(void **state)
+{
+    (void)state;
+    run r;
+    make_run(&r);
+    char *html = write_page(&r);
+    check_has(html, "<p>Test fold evaluated <b>");
+    check_has(html, "the test fold was evaluated 3 times");
+    free(html);
+    r.results.other_data = true;
+    html = write_page(&r);
+    check_has(html, "<p>Test fold of the training data evaluated <b>");
+    check_has(html, "the test fold of the training data was evaluated 3 times");
+    free(html);
+}
+
 /* Unknown figures: dashes, no plots without data, and no "nan" anywhere. */
 static void test_nothing_defined(void **state)
 {
@@ -627,6 +644,7 @@ int main(void)
         cmocka_unit_test(test_missing_parts),
         cmocka_unit_test(test_nothing_defined),
         cmocka_unit_test(test_unwritable),
+        cmocka_unit_test(test_other_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
