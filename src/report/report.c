@@ -18,7 +18,7 @@ enum { CELL = 23 };
 static void print_figure(FILE *out, pd_figure figure)
 {
     if (isnan(figure.value))
-        fprintf(out, "    %*s", CELL, "not defined: no images");
+        fprintf(out, "    %*s", CELL, "not defined");
     else
         fprintf(out, "    %6.1f %% [%5.1f, %5.1f]", 100 * figure.value, 100 * figure.low,
                 100 * figure.high);
@@ -242,7 +242,7 @@ static void print_uncertain(FILE *out, const char *name, pd_figure figure, int64
 static void print_area(FILE *out, pd_figure area)
 {
     if (isnan(area.value))
-        fprintf(out, "    %*s", CELL, "not defined: no images");
+        fprintf(out, "    %*s", CELL, "not defined");
     else
         fprintf(out, "    %.4f [%.4f, %.4f]", area.value, area.low, area.high);
 }

@@ -583,7 +583,7 @@ static void test_print_content(void **state)
     check_has(text, "  spec., lowest           80.0 % [ 10.0,  90.0]  ");
     check_has(text, "  thirds' limits            1.25 1.58 2.58 3.58            1.2 1.6 2.6 3.6\n");
     check_has(text, "  rank correlation         -0.10 [-0.24,  0.19]                          -\n");
-    check_has(text, "  sens., middle          not defined: no images ");
+    check_has(text, "  sens., middle                     not defined ");
     check_has(text, "  thirds' limits                  1.5 1.83 3.83 ");
     check_has(text, "  auc, high normal        90.0 % [ 80.0,  95.0] ");
     /* Three classes: ten of each, and the recall is the diagonal's share. */
