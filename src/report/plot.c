@@ -139,8 +139,8 @@ typedef struct ticks {
     int count, decimals;
 } ticks;
 
-/* A linear axis has a tick at multiples of 1, 2 or 5 times a power of 10, four to nine of them; a
- * logarithmic one at powers of 10, ten at most. */
+/* A linear axis has a tick at multiples of 1, 2 or 5 times a power of 10, three to eight of them; a
+ * logarithmic one at powers of 10, eleven at most. */
 static ticks choose_ticks(const pd_plot_axis *axis)
 {
     double low = axis->logarithmic ? log10(axis->low) : axis->low;

@@ -43,8 +43,10 @@ pd_status pd_temperature_fit(double *out, const double *logits, const int32_t *p
 /* The band of doubt [*low, *high] around `threshold`, both ends included. It is the narrowest band
  * for which at most a share `error` (such as 0.01) of the samples below it are pneumonia and at
  * most that share of the samples above it are normal. Each bound is chosen on its own and is the
- * threshold or the probability of a sample. *low = *high = threshold when no sample needs to be
- * referred. A side on which no bound meets the condition is referred whole: its bound is 0 or 1.
+ * threshold or the probability of a sample. *low = *high = threshold when both sides have samples
+ * and none of them needs to be referred. A side without samples, about which nothing is known, and
+ * one on which no bound meets the condition are referred whole: the bound is 0 or 1, or the
+ * threshold if that lies beyond.
  * Errors as pd_ranking_check, and a threshold or error that is NaN, or an error outside 0..1. */
 pd_status pd_band_choose(double *low, double *high, const pd_score *scores, size_t count,
                          double threshold, double error);
