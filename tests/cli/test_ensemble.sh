@@ -202,8 +202,8 @@ train other.ini --run shuffled --data shuffled.h5
 refused "their folds contradict each other" ensemble a shuffled -o wrong.h5
 refused "their folds contradict each other" ensemble a b -d shuffled.h5 -o wrong.h5
 refused "their folds contradict each other" evaluate a/best.h5 shuffled/best.h5
-pneumo synth elsewhere --images 120 --seed 9 >/dev/null 2>&1
-pneumo pack elsewhere -o elsewhere.h5 --size 32 >/dev/null 2>log || fail "$(cat log)"
+pneumo synth elsewhere-images --images 120 --seed 9 >/dev/null 2>&1
+pneumo pack elsewhere-images -o elsewhere.h5 --size 32 >/dev/null 2>log || fail "$(cat log)"
 train other.ini --run elsewhere --data elsewhere.h5
 pneumo ensemble a elsewhere -o mixed.h5 >/dev/null 2>log || fail "$(cat log)"
 mv elsewhere.h5 moved.h5
