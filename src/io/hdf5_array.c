@@ -77,6 +77,23 @@ static int64_t bytes_within(int rank, const hsize_t *dims, size_t item, int64_t 
     return bytes > (hsize_t)limit ? -1 : (int64_t)bytes;
 }
 
+/* Whether a filter other than the checksum changes what is stored: small files could then claim
+ * arrays of any size. */
+static bool is_compressed(hid_t array)
+{
+    unsigned flags, config;
+    hid_t creation = H5Dget_create_plist(array);
+    int filters = creation < 0 ? 0 : H5Pget_nfilters(creation);
+    bool compressed = false;
+    for (int i = 0; i < filters; i++) {
+        size_t values = 0;
+        compressed = compressed || H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, 0,
+                                                  NULL, &config) != H5Z_FILTER_FLETCHER32;
+    }
+    pd_hdf5_close(&creation);
+    return compressed;
+}
+
 /* Whether all items are stored in this file, with no filter but the checksum, and no chunk is
  * larger than the file. */
 static bool is_all_present(const pd_hdf5 *file, hid_t array, size_t item, int rank,
@@ -122,6 +139,10 @@ pd_status pd_hdf5_open_data(hid_t *out, hid_t *type, const pd_hdf5 *file, const 
     pd_hdf5_close(&space);
     if (!shaped)
         return pd_hdf5_fail_read(file, "array '%s' has the wrong shape", object);
+    if (is_compressed(*out))
+        return pd_fail("%s: array '%s' is compressed, which is not supported; save it without "
+                       "compression (h5repack -f NONE)",
+                       file->path, object);
     if (!is_all_present(file, *out, H5Tget_size(*type), rank, dims))
         return pd_hdf5_fail_read(file, "array '%s' is incomplete", object);
     return PD_OK;

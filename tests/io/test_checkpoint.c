@@ -779,7 +779,8 @@ static void test_wrong_content(void **state)
         {weight_of_doubles, "'/model_weights/dense/dense/bias:0' has the wrong type"},
         {weight_of_five_dimensions, "'/model_weights/dense/dense/bias:0' has the wrong shape"},
         {enormous_weight, "'/model_weights/dense/dense/bias:0' is incomplete"},
-        {compressed_weight, "'/model_weights/dense/dense/bias:0' is incomplete"},
+        {compressed_weight, "'/model_weights/dense/dense/bias:0' is compressed, which is not "
+                            "supported; save it without compression (h5repack -f NONE)"},
         {weight_without_layer, "'/model_weights/dense' lists weight 'kernel' of layer ''"},
         {weight_of_another_layer, "'/model_weights/dense' lists weight 'bias' of layer 'flat'"},
         {one_weight_many_times, "names more arrays than it holds"},
