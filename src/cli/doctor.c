@@ -176,8 +176,8 @@ static void check_folder(pd_doctor *doctor)
                       folder, free_text, need, 1e-6 * disk->write, 1e3 * disk->flush);
     if (!disk->locks)
         pd_checks_add(checks, PD_CHECK_WARN, "file locks",
-                      "%s does not support file locks; this program does not need them, but for "
-                      "other HDF5 programs set HDF5_USE_FILE_LOCKING=FALSE",
+                      "%s does not support file locks: nothing keeps two runs from writing here at "
+                      "once",
                       folder);
     if (pd_file_exists(path))
         pd_checks_add(

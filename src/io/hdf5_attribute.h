@@ -17,7 +17,8 @@ pd_status pd_hdf5_put_texts(const pd_hdf5 *file, hid_t object, const char *name,
 
 bool pd_hdf5_has_attribute(const pd_hdf5 *file, const char *object, const char *name);
 
-/* Reads a number of the class of `type`, the H5T_NATIVE type of *value. Integers saturate. */
+/* Reads a number of the class of `type`, the H5T_NATIVE type of *value. Fails if an integer
+ * does not fit. */
 pd_status pd_hdf5_get_number(const pd_hdf5 *file, const char *object, const char *name, hid_t type,
                              void *value);
 /* Fails if the text with its final zero needs more than `size` bytes. */

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -39,10 +38,13 @@ static pd_status time_write(const char *path, const void *bytes, size_t size, do
     return status;
 }
 
+/* Whether the locks of pd_lock_take work there: flock may work where they do not, and the reverse.
+ */
 static bool can_lock(const char *path)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    bool can = file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0;
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    bool can = file >= 0 && fcntl(file, F_OFD_SETLK, &whole) == 0;
     if (file >= 0)
         close(file);
     return can;

@@ -67,8 +67,8 @@ pd_status pd_dataset_create(pd_dataset **out, const char *path, const pd_dataset
 pd_status pd_dataset_write(pd_dataset *dataset, int64_t first, int64_t count,
                            const uint8_t *images);
 
-/* Writes the attributes, flushes the file to disk and renames it to its final path, which does not
- * exist before. */
+/* Writes the attributes, flushes the file to disk and renames it to its final path, where it
+ * replaces a file that is already there. */
 pd_status pd_dataset_finish(pd_dataset *dataset, const pd_dataset_info *info);
 
 /* Opens for reading, with file locking off, and reads everything but the images. Errors name the

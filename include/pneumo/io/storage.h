@@ -11,7 +11,7 @@ typedef struct pd_storage {
     double free_bytes; /* available to this user */
     double flush;      /* seconds to write, flush and rename a 4 KiB file (pd_file_write) */
     double write;      /* bytes per second for a large file, flushed and renamed */
-    bool locks;        /* flock works */
+    bool locks;        /* those of pd_lock_take work */
 } pd_storage;
 
 /* Stores at *out (free()) `path` if it exists, else its nearest existing parent. */
