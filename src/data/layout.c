@@ -56,19 +56,37 @@ static pd_status is_folder_below(bool *out, const char *folder, const char *belo
     return PD_OK;
 }
 
-/* Folder names in order; more than this many are not candidates for folds or classes. */
-enum { SUBFOLDERS_MAX = 256 };
-
+/* Folder names in order. */
 typedef struct subfolders {
-    char *names[SUBFOLDERS_MAX];
-    int count;
+    char **names; /* [count] */
+    int count, capacity;
 } subfolders;
 
 static void free_subfolders(subfolders *list)
 {
     for (int i = 0; i < list->count; i++)
         free(list->names[i]);
-    list->count = 0;
+    free(list->names);
+    *list = (subfolders){0};
+}
+
+static pd_status add_subfolder(subfolders *list, const char *name)
+{
+    if (list->count == list->capacity) {
+        char **larger;
+        int capacity = 2 * list->capacity + 64;
+        pd_status status = pd_alloc(&larger, (size_t)capacity, sizeof *larger);
+        if (status != PD_OK)
+            return status;
+        if (list->count > 0)
+            memcpy(larger, list->names, (size_t)list->count * sizeof *larger);
+        free(list->names);
+        list->names = larger;
+        list->capacity = capacity;
+    }
+    pd_status status = pd_strdup(&list->names[list->count], name);
+    list->count += status == PD_OK;
+    return status;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -81,21 +99,20 @@ static pd_status list_subfolders(subfolders *out, const char *folder)
 {
     pd_status status = PD_OK;
     struct dirent *entry;
-    out->count = 0;
+    *out = (subfolders){0};
     DIR *directory = opendir(folder);
     if (directory == NULL)
         return pd_fail("cannot read the folder %s: %s", folder, strerror(errno));
-    while (out->count < SUBFOLDERS_MAX && (entry = readdir(directory)) != NULL) {
+    while ((entry = readdir(directory)) != NULL) {
         bool found = false;
         if (entry->d_name[0] == '.' || strcmp(entry->d_name, "__MACOSX") == 0)
             continue;
         PD_TRY(is_folder_below(&found, folder, entry->d_name));
-        if (found) {
-            PD_TRY(pd_strdup(&out->names[out->count], entry->d_name));
-            out->count++;
-        }
+        if (found)
+            PD_TRY(add_subfolder(out, entry->d_name));
     }
-    qsort(out->names, (size_t)out->count, sizeof *out->names, compare_names);
+    if (out->count > 0)
+        qsort(out->names, (size_t)out->count, sizeof *out->names, compare_names);
 
 cleanup:
     closedir(directory);
@@ -241,8 +258,9 @@ static pd_status has_known(bool *out, const char *folder)
 /* Names the subfolder that holds what is missing, or the subfolders. */
 static pd_status fail_none(const char *folder, const subfolders *list)
 {
+    enum { SEARCHED = 256 }; /* enough for a hint */
     char folders[512];
-    for (int i = 0; i < list->count; i++) {
+    for (int i = 0; i < list->count && i < SEARCHED; i++) {
         char *below;
         bool known;
         pd_status status = pd_format(&below, "%s/%s", folder, list->names[i]);

@@ -224,6 +224,21 @@ static void a_third_left_out_is_an_error(void **state)
     pd_scan_free(&scan);
 }
 
+/* Folders of classes and folds are found among any number of others. */
+static void many_folders_hide_none(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 600; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s%03d", root, i % 2 ? "A" : "z", i);
+        assert_int_equal(pd_folder_make(path), PD_OK);
+    }
+    add("NORMAL/a.png");
+    add("PNEUMONIA/b.png");
+    static const char *const wanted[] = {"Nt NORMAL/a.png", "Pt PNEUMONIA/b.png"};
+    expect_scan(&(pd_scan_options){.folder = root}, wanted, 2, 0);
+}
+
 /* A second copy of the folder has the same bytes, not only the same names and sizes. */
 static void a_second_copy_is_compared(void **state)
 {
@@ -333,6 +348,7 @@ int main(void)
         TEST(given_folders_are_taken),
         TEST(subfolders_are_taken_on_request),
         TEST(a_third_left_out_is_an_error),
+        TEST(many_folders_hide_none),
         TEST(a_second_copy_is_compared),
         TEST(what_may_be_meant_is_suggested),
     };
