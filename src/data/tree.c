@@ -16,9 +16,10 @@
 /* --- What a file is --- */
 
 /* Extensions of images that cannot be read, unless image_format.h has them. */
-static const char *const unread[] = {
-    ".bmp",  ".dcm", ".dicom", ".gif", ".heic", ".jp2", ".j2k", ".jls",  ".jxl",  ".mha",  ".nii",
-    ".nrrd", ".pgm", ".ppm",   ".pnm", ".svg",  ".tga", ".tif", ".tiff", ".webp", ".avif", ".ima"};
+static const char *const unread[] = {".bmp", ".dcm",  ".dicom", ".gif",  ".heic", ".jp2",
+                                     ".j2k", ".jls",  ".jxl",   ".mha",  ".nii",  ".nrrd",
+                                     ".jpe", ".jfif", ".pgm",   ".ppm",  ".pnm",  ".svg",
+                                     ".tga", ".tif",  ".tiff",  ".webp", ".avif", ".ima"};
 
 static bool has_unread_extension(const char *name)
 {
@@ -27,6 +28,11 @@ static bool has_unread_extension(const char *name)
         if (strcasecmp(dot, unread[i]) == 0)
             return true;
     return false;
+}
+
+bool pd_entry_has_image_extension(const char *name)
+{
+    return pd_image_format_of_path(name) != NULL || has_unread_extension(name);
 }
 
 /* Whether the first bytes are those of a known format. A file that cannot be opened is not one. */

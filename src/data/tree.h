@@ -5,6 +5,7 @@
 #include "pneumo/base/status.h"
 #include "pneumo/io/site.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum pd_entry_kind {
@@ -36,6 +37,9 @@ void pd_tree_free(pd_tree *tree);
 
 /* A hash of path, size and time of change: another one if the file has changed. */
 pd_identity pd_entry_key(const pd_entry *entry);
+
+/* Whether a name has the extension of an image, of a format that can be read or not. */
+bool pd_entry_has_image_extension(const char *name);
 
 /* The entry with this path; NULL if there is none. */
 const pd_entry *pd_tree_find(const pd_tree *tree, const char *path);

@@ -307,6 +307,45 @@ static void files_are_found(void **state)
     refuse("path,label\nother/f.png,1\nb,0\n", PLAIN, "the images of 1 rows are not in");
 }
 
+/* Numbers after a dot, as in DICOM's UIDs, are no extension. */
+static void numbers_are_no_extension(void **state)
+{
+    (void)state;
+    add(LIST("1.2.3.jpeg", "1.2.5.png", "1.2.6.png"));
+    refuse("path,label\n1.2.3.4,1\n1.2.5,0\n1.2.6,0\n", PLAIN, "such as '1.2.3.4' (line 2)");
+    expect("path,label\n1.2.3,1\n1.2.5.dcm,0\n1.2.6.JFIF,0\n", PLAIN,
+           LIST("Pt? - 1.2.3.jpeg", "Nt? - 1.2.5.png", "Nt? - 1.2.6.png"));
+}
+
+/* Among many files of one name, as CheXpert has, the paths decide: the same, else one that ends in
+ * the row's, else the longest that the row's ends in. */
+static void folders_decide(void **state)
+{
+    (void)state;
+    add(LIST("view.jpg", "p1/view.jpg", "xp1/view.jpg", "t/p1/view.jpg", "t/p2/view.jpg",
+             "p3/s/view.jpg", "other.png"));
+    const char rest[] = "other,0\n";
+    static const char *const cases[][2] = {{"p1/view.jpg", "Pt? - p1/view.jpg"},
+                                           {"view.jpg", "Pt? - view.jpg"},
+                                           {"a/t/p1/view.jpg", "Pt? - t/p1/view.jpg"},
+                                           {"b/p1/view.jpg", "Pt? - p1/view.jpg"},
+                                           {"p2/view.png", "Pt? - t/p2/view.jpg"},
+                                           {"a/p3/s/view", "Pt? - p3/s/view.jpg"},
+                                           {"p4/s/view", "Pt? - view.jpg"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "path,label\n%s,1\n%s", cases[i][0], rest);
+        pd_scan scan;
+        if (scan_text(&scan, text, (pd_scan_options){.allow_rest = true}) != PD_OK)
+            fail_msg("%s", pd_error_message());
+        assert_int_equal(scan.count, 2);
+        for (int64_t j = 0; j < 2; j++)
+            if (scan.samples[j].label == PD_PNEUMONIA)
+                assert_string_equal(scan.samples[j].name, cases[i][1] + 6);
+        pd_scan_free(&scan);
+    }
+}
+
 static void missing_images_are_named(void **state)
 {
     (void)state;
@@ -366,6 +405,8 @@ int main(void)
         TEST(ambiguous_columns_are_refused),
         TEST(rows_fit_the_header),
         TEST(files_are_found),
+        TEST(numbers_are_no_extension),
+        TEST(folders_decide),
         TEST(missing_images_are_named),
         TEST(unlisted_images_are_left_out),
         TEST(conflicts_are_named),
