@@ -231,7 +231,8 @@ static pd_status explain(const request *options)
     if (failed == options->count && !found)
         rmdir(options->folder); /* nothing was written */
     if (failed > 0)
-        status = pd_fail("%d of %d images could not be explained", failed, options->count);
+        status = pd_fail("%d of %d image%s could not be explained", failed, options->count,
+                         options->count == 1 ? "" : "s");
 cleanup:
     for (int i = 0; outputs != NULL && i < options->count; i++)
         free(outputs[i]);

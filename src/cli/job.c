@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 pd_status pd_overrides_add(pd_overrides *overrides, const char *key, const char *value)
@@ -59,6 +60,11 @@ static pd_status fail_unknown(const char *name)
 {
     char program[PATH_MAX], suggestion[PD_SUGGESTION], *names[NAMES_MAX], *folder;
     int count = 0;
+    struct stat about;
+    if (stat(name, &about) == 0 && S_ISDIR(about.st_mode))
+        return pd_fail("%s: is a folder, not a job; give the path of a job, or the name of one in "
+                       "jobs",
+                       name);
     add_names(names, &count, "jobs");
     for (size_t i = 0; i < sizeof places / sizeof *places && find_program_folder(program); i++) {
         if (pd_format(&folder, "%s/%s", program, places[i]) != PD_OK)

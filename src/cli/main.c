@@ -60,6 +60,19 @@ static bool print_text(pd_status *status, int argc, char **argv)
     return false;
 }
 
+/* Fails if the command line asks for a text of this name, but another word has to follow. */
+static pd_status check_text(int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *const *words = texts[i].words;
+        if (words[1] == NULL || argc < 2 || strcmp(argv[1], words[0]) != 0)
+            continue;
+        return argc < 3 ? pd_fail_usage("option '%s' requires a shell: %s", words[0], words[1])
+                        : pd_fail_usage("unknown shell '%s'; choose %s", argv[2], words[1]);
+    }
+    return PD_OK;
+}
+
 /* Prints the message of a failure. */
 static void report(pd_status status, const char *command)
 {
@@ -137,7 +150,9 @@ int main(int argc, char **argv)
         report(status, "");
         return status;
     }
-    status = pd_command_find(&command, helped ? argv[2] : named ? argv[1] : default_command);
+    status = check_text(argc, argv);
+    if (status == PD_OK)
+        status = pd_command_find(&command, helped ? argv[2] : named ? argv[1] : default_command);
     if (status != PD_OK) {
         report(status, "");
         return status;

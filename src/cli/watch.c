@@ -4,8 +4,10 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/screen.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 typedef struct arguments {
@@ -49,7 +51,7 @@ static pd_status look(pd_run_view *views, int count, char **folders, bool *live)
 }
 
 /* Prints what is new, a line per epoch and a line when a run does something else. */
-static void print_news(watched *run, const pd_run_view *view)
+static pd_status print_news(watched *run, const pd_run_view *view)
 {
     int phase = view->life == PD_LIFE_RUNNING ? (int)view->status.phase : -1;
     for (int i = 0; i < view->count; i++)
@@ -61,7 +63,9 @@ static void print_news(watched *run, const pd_run_view *view)
     run->epoch = view->count > 0 ? view->rows[view->count - 1].epoch : 0;
     run->life = (int)view->life;
     run->phase = phase;
-    fflush(stdout);
+    if (fflush(stdout) != 0)
+        return pd_fail("standard output: cannot write: %s", strerror(errno));
+    return PD_OK;
 }
 
 static pd_status draw(pd_screen *screen, const pd_run_view *views, int count)
@@ -115,7 +119,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
         if (screen.redraws)
             PD_TRY(draw(&screen, views, count));
         for (int i = 0; i < count && !screen.redraws; i++)
-            print_news(&runs[i], &views[i]);
+            PD_TRY(print_news(&runs[i], &views[i]));
         if (given->once)
             break;
     }

@@ -21,6 +21,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *const FORMAT = "pneumo-dist checkpoint";
 enum { FORMAT_VERSION = 1 };
@@ -196,8 +197,26 @@ pd_status pd_checkpoint_check_replaced(const char *path)
     return pd_hdf5_check_replaced(path, FORMAT);
 }
 
+/* Fails with advice if `path` is the folder of a run. */
+static pd_status check_folder(const char *path)
+{
+    char *best = NULL;
+    struct stat about;
+    if (stat(path, &about) != 0 || !S_ISDIR(about.st_mode))
+        return PD_OK;
+    pd_status status = pd_format(&best, "%s/best.h5", path);
+    if (status == PD_OK && pd_file_exists(best))
+        status = pd_fail("%s: is a folder; give the checkpoint in it, %s", path, best);
+    free(best);
+    return status;
+}
+
 pd_status pd_checkpoint_recognise(bool *is, const char *path)
 {
+    *is = false;
+    pd_status status = check_folder(path);
+    if (status != PD_OK)
+        return status;
     return pd_hdf5_recognise(is, path, "give a data set or a checkpoint", FORMAT);
 }
 
@@ -209,6 +228,7 @@ pd_status pd_checkpoint_load(pd_checkpoint **out, const char *path)
     if (!pd_file_exists(path))
         return pd_fail("%s: cannot open: %s; give the best.h5 or last.h5 of a run", path,
                        strerror(errno));
+    PD_TRY(check_folder(path));
     PD_TRY(
         pd_hdf5_open(&file, path, "use another checkpoint, or the program version that wrote it"));
     int64_t budget = file.size;

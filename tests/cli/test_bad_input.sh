@@ -188,6 +188,7 @@ for option in "" --resume "--cross 2" "--cross 2 --part 1"; do
     refuse "train $option: into a folder of images" 1 '^phantoms/train: is not the folder of a run: it contains NORMAL; give a new' \
         "$p" train small.ini --run phantoms/train $option
 done
+refuse "train: a folder as job" 1 '^phantoms: is a folder, not a job; give the path of a job' "$p" train phantoms --run run
 refuse "train: run folder is a file" 1 '^small.ini: cannot create the folder: a file' "$p" train small.ini --run small.ini
 refuse "train: run folder below a file" 1 '^small.ini: cannot create the folder: a file' "$p" train small.ini --run small.ini/run
 refuse "evaluate: figures below a file" 1 '^small.ini: cannot create the folder: a file' \
@@ -200,10 +201,12 @@ refuse "predict: rows onto a folder" 1 '^phantoms: cannot write: it is not a reg
 # Failing to write standard output must be an error.
 stdout_full() { "$p" inspect data.h5 >/dev/full; }
 predict_full() { "$p" predict good/best.h5 phantoms >/dev/full; }
-export -f stdout_full predict_full
+watch_full() { "$p" watch good >/dev/full; }
+export -f stdout_full predict_full watch_full
 export p
 refuse "inspect: standard output is full" 1 '^standard output: cannot write: No space left' bash -c stdout_full
 refuse "predict: standard output is full" 1 '^standard output: cannot write: No space left' bash -c predict_full
+refuse "watch: standard output is full" 1 '^standard output: cannot write: No space left' bash -c watch_full
 
 # disk OPTIONS: mounts an empty disk with these options at ./disk; fails where mounting is not allowed.
 disk() {
@@ -358,6 +361,8 @@ usage "export: folding in Keras" '^--fold-batchnorm does not apply to .keras fil
     export good/best.h5 --fold-batchnorm -o a.keras
 refuse "export: no checkpoint" 1 '^phantoms.keras: cannot open' "$p" export phantoms.keras -o a.keras
 usage "predict: two models" "^'good/last.h5' is a second checkpoint" predict good/best.h5 good/last.h5 x
+usage "predict: image and model swapped" "^'[^ ]*.jpeg' is not a readable checkpoint, but 'good/last.h5' is: give the checkpoint first" \
+    predict "$radiograph" good/last.h5
 usage "compare: no run" 'missing argument RUN' compare
 usage "compare: --sort beauty" "^--sort: unknown column 'beauty'; choices are accuracy, recall, " compare good --sort beauty
 usage "predict: no checkpoint" 'missing argument CHECKPOINT' predict
@@ -444,7 +449,10 @@ accept "evaluate both: an empty test fold" "$p" evaluate good/best.h5 --data not
 $python -c 'import json; assert list(json.load(open("a/b/notest.json"))["folds"]) == ["val"]'
 refuse "inspect: no such file" 1 '^nowhere.h5: cannot open: No such' "$p" inspect nowhere.h5
 refuse "inspect: a text" 1 '^small.ini: is not an HDF5 file; give a data set or a checkpoint' "$p" inspect small.ini
-refuse "inspect: a folder" 1 '^good: is not a regular file' "$p" inspect good
+for command in inspect evaluate; do
+    refuse "$command: a folder" 1 '^phantoms: is not a regular file' "$p" $command phantoms
+    refuse "$command: the folder of a run" 1 '^good: is a folder; give the checkpoint in it, good/best.h5' "$p" $command good
+done
 refuse "inspect: another HDF5 file" 1 '^other.h5: is an HDF5 file, but not a pneumo-dist' "$p" inspect other.h5
 refuse "inspect --job: a data set" 1 '^data.h5: is not a checkpoint; only' "$p" inspect --job data.h5
 
@@ -569,7 +577,7 @@ many 2 predict nowhere.h5 phantoms
 refuse "predict: no such checkpoint, 2 ranks" 1 '^rank 0 on [^ ]+: reading the checkpoint: nowhere.h5: cannot open' "${ranked[@]}"
 mkdir empty
 refuse "predict: an empty folder" 1 '^empty: no files found' "$p" predict good/best.h5 empty
-break_off "predict: no such image" '^1 of 1 files has no prediction' "$p" predict good/best.h5 nowhere.png
+break_off "predict: no such image" '^1 of 1 file has no prediction' "$p" predict good/best.h5 nowhere.png
 refuse "evaluate: no data set" 1 "^nowhere.h5: cannot open.*; create it with 'pneumo-dist pack" \
     "$p" evaluate good/best.h5 --data nowhere.h5
 

@@ -124,6 +124,6 @@ refuse 2 "--threads '0' is not a whole number" run/best.h5 a/chest.jpeg -o x -t 
 # If no image can be read, the folder is removed.
 code=0
 pneumo explain run/best.h5 nowhere.jpeg -o x >out 2>log || code=$?
-((code == 1)) && [[ ! -e x ]] && grep -q "1 of 1 images could not be explained" log ||
+((code == 1)) && [[ ! -e x ]] && grep -q "1 of 1 image could not be explained" log ||
     fail "nothing to explain: exit code $code: $(cat log)"
 echo "explain: five maps, five bad images"

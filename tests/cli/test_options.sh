@@ -50,6 +50,8 @@ refuse "unknown option '--frobnicate'" train --frobnicate
 refuse "unknown option '--seed-of-all'" train --seed-of-all
 refuse "unknown option '-Z'" synth x -Z
 refuse "unknown option '-Z'" inspect -jZ x
+refuse "unknown shell 'zsh'; choose bash" --print-completion zsh
+refuse "option '--print-completion' requires a shell: bash" --print-completion
 refuse "unknown command 'trian'; did you mean 'train'\?" trian
 refuse "unknown command 'eval'; did you mean 'evaluate'\?" eval
 refuse "unknown command 'Train'; did you mean 'train'\?" Train

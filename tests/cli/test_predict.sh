@@ -40,7 +40,7 @@ assert 0 <= float(good[0]) <= 1 and good[1] in ("NORMAL", "PNEUMONIA") and good[
 assert (good[2] == "yes") == (good[3] != "") and good[4] == ""
 PY
 grep -q "^pneumo-dist: error: 3 of 4 files have no prediction" log || fail "$(cat log)"
-grep -qE "^1 images in .*, [0-9.]+ images/s" log || fail "no speed: $(cat log)"
+grep -qE "^1 image in .*, [0-9.]+ images/s" log || fail "no speed: $(cat log)"
 
 # Named files are read whatever their extension; a missing file has a row too.
 mkfifo pipe
