@@ -90,6 +90,12 @@ def ranks_of(program):
     return found
 
 
+def listens(path):
+    """Whether the process has a handler for SIGUSR1. Before, the signal ends it."""
+    fields = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines())
+    return int(fields["SigCgt"], 16) >> (signal.SIGUSR1 - 1) & 1 == 1
+
+
 def measure(path):
     """MiB of anonymous and shared memory, and open files."""
     fields = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines())
@@ -143,6 +149,10 @@ class Soak:
             self.sample()
 
     def preempt(self):
+        ranks = []
+        while len(ranks) < self.options.ranks or not all(listens(path) for path in ranks):
+            time.sleep(0.1)
+            ranks = list(ranks_of(self.options.program).values())
         self.job.send_signal(signal.SIGUSR1)
         if self.job.wait(timeout=300) != STOPPED:
             sys.exit(f"exit code {self.job.returncode} after SIGUSR1; see {self.log}")
