@@ -16,8 +16,8 @@ pd_status pd_alloc(void *out, size_t count, size_t size)
     void *block = NULL;
     memcpy(out, &block, sizeof block);
     if (size != 0 && count > (SIZE_MAX - ALIGNMENT) / size)
-        return pd_fail("out of memory: %zu items of %zu bytes exceed the address space", count,
-                       size);
+        return pd_fail_system("out of memory: %zu items of %zu bytes exceed the address space",
+                              count, size);
     size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (bytes == 0)
         bytes = ALIGNMENT;
@@ -26,9 +26,9 @@ pd_status pd_alloc(void *out, size_t count, size_t size)
     block = large ? aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE)
                   : aligned_alloc(ALIGNMENT, bytes);
     if (block == NULL && bytes < 1 << 20)
-        return pd_fail("out of memory: cannot get %zu bytes", bytes);
+        return pd_fail_system("out of memory: cannot get %zu bytes", bytes);
     if (block == NULL)
-        return pd_fail("out of memory: cannot get %.1f MiB", (double)bytes / 1048576.0);
+        return pd_fail_system("out of memory: cannot get %.1f MiB", (double)bytes / 1048576.0);
     /* Kernels read many rows at the same time, each on another page: huge pages avoid TLB misses. A
      * failure only costs speed. */
     if (large)
@@ -51,7 +51,7 @@ pd_status pd_format(char **out, const char *format, ...)
     va_end(arguments);
     if (length < 0) {
         *out = NULL;
-        return pd_fail("out of memory: cannot format a string");
+        return pd_fail_system("out of memory: cannot format a string");
     }
     return PD_OK;
 }

@@ -26,7 +26,7 @@ typedef struct decoder {
     const pd_decoder_options *options;
     item *items; /* [count] */
     int64_t count;
-    bool failed;   /* the part file cannot be written, or memory is short */
+    bool failed;   /* the part file cannot be written, or memory, handles or the disk fail */
     char *failure; /* the message; NULL: memory is short */
 } decoder;
 
@@ -104,7 +104,7 @@ static void decode_item(decoder *d, item *i, uint8_t *slot)
     if (decode_file(record, slot, i->name, d) == PD_OK) {
         if (pd_parts_append(&i->entry.place, d->parts, slot, record) != PD_OK)
             keep_failure(d);
-    } else if (pd_strdup(&i->message, pd_error_message()) != PD_OK) {
+    } else if (pd_error_is_system() || pd_strdup(&i->message, pd_error_message()) != PD_OK) {
         keep_failure(d);
     }
 }

@@ -32,8 +32,9 @@ typedef struct pd_decoder_options {
 } pd_decoder_options;
 
 /* Decodes and resizes the images that `work`, a sequence of deals, gives this rank into its part
- * file, and appends what came of them to `report`. An image that cannot be read is part of the
- * report; fails if the part file cannot be written or memory runs out. */
+ * file, and appends what came of them to `report`. An image that is damaged, missing or not to be
+ * read by this user is part of the report; fails if the part file cannot be written, memory or
+ * file handles run out, or the disk fails (pd_fail_system): such images may be good. */
 pd_status pd_decoder_run(pd_bytes *report, pd_parts *parts, const pd_bytes *work,
                          const pd_decoder_options *options);
 

@@ -74,7 +74,7 @@ pd_status inflate_rest(Source &source)
 {
     z_stream stream = {};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
-        return pd_fail("out of memory for a deflated DICOM file");
+        return pd_fail_system("out of memory for a deflated DICOM file");
     stream.next_in = const_cast<unsigned char *>(source.bytes);
     stream.avail_in = static_cast<uInt>(source.size);
     int result = Z_OK;
@@ -452,7 +452,7 @@ pd_status guarded(pd_dicom *out, const unsigned char *bytes, size_t size)
     try {
         return read(out, bytes, size);
     } catch (const std::bad_alloc &) {
-        return pd_fail("out of memory for a DICOM file");
+        return pd_fail_system("out of memory for a DICOM file");
     } catch (...) {
         return pd_fail("the DICOM file is damaged");
     }

@@ -99,8 +99,8 @@ pd_status pd_image_resize(uint8_t *out, int height, int width, const pd_image *i
     if (!stbir_resize_uint8_generic(image->pixels, image->width, image->height, 0, out, width,
                                     height, 0, 1, STBIR_ALPHA_CHANNEL_NONE, 0, STBIR_EDGE_CLAMP,
                                     STBIR_FILTER_MITCHELL, STBIR_COLORSPACE_LINEAR, NULL))
-        return pd_fail("out of memory for resizing an image of %d x %d pixels to %d x %d",
-                       image->width, image->height, width, height);
+        return pd_fail_system("out of memory for resizing an image of %d x %d pixels to %d x %d",
+                              image->width, image->height, width, height);
     return PD_OK;
 }
 

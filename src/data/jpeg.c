@@ -155,7 +155,9 @@ static pd_status decode(pd_image *out, const unsigned char *bytes, size_t size)
     bool decoded = run(&job, bytes, size);
     jpeg_destroy_decompress(&job.jpeg);
     if (!decoded)
-        job.status = job.cut
+        job.status = job.errors.msg_code == JERR_OUT_OF_MEMORY
+                         ? pd_fail_system("out of memory for decoding a JPEG")
+                     : job.cut
                          ? pd_fail("the JPEG is cut short: its end is missing; copy the file "
                                    "again")
                          : pd_fail("the JPEG is damaged (%s); copy the file again", job.message);

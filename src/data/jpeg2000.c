@@ -84,7 +84,7 @@ pd_status pd_jpeg2000_decode(uint16_t *out, int height, int width, const unsigne
     opj_image_t *image = NULL;
 
     if (stream == NULL || codec == NULL)
-        status = pd_fail("out of memory for decoding JPEG 2000");
+        status = pd_fail_system("out of memory for decoding JPEG 2000");
     else if (!opj_read_header(stream, codec, &image))
         status = pd_fail("the JPEG 2000 image's header is damaged");
     else if (!has_shape(image, height, width))

@@ -11,7 +11,7 @@ pd_status pd_picture_smooth(float *out, int height, int width, const float *valu
     if (!stbir_resize_float_generic(values, columns, rows, 0, out, width, height, 0, 1,
                                     STBIR_ALPHA_CHANNEL_NONE, 0, STBIR_EDGE_CLAMP,
                                     STBIR_FILTER_CUBICBSPLINE, STBIR_COLORSPACE_LINEAR, NULL))
-        return pd_fail("out of memory for a map of %d x %d pixels", width, height);
+        return pd_fail_system("out of memory for a map of %d x %d pixels", width, height);
     return PD_OK;
 }
 

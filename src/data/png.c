@@ -162,9 +162,11 @@ static pd_status decode(pd_image *out, const unsigned char *bytes, size_t size)
     job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
     job.info = job.png != NULL ? png_create_info_struct(job.png) : NULL;
     if (job.info == NULL)
-        job.status = pd_fail("out of memory for decoding a PNG image");
+        job.status = pd_fail_system("out of memory for decoding a PNG image");
     else if (!run(&job))
-        job.status = pd_fail("the PNG image is damaged (%s)", job.message);
+        job.status = strcmp(job.message, "Out of memory") == 0
+                         ? pd_fail_system("out of memory for decoding a PNG image")
+                         : pd_fail("the PNG image is damaged (%s)", job.message);
     if (job.status == PD_OK) {
         set_greys(&job);
         *out = (pd_image){.height = job.height, .width = job.width, .pixels = job.greys};

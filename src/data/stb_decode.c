@@ -1,6 +1,7 @@
 #include "stb_decode.h"
 
 #include <stb_image.h>
+#include <string.h>
 
 pd_status pd_stb_check(const unsigned char *bytes, size_t size)
 {
@@ -17,6 +18,8 @@ pd_status pd_stb_decode(pd_image *out, const unsigned char *bytes, size_t size)
     if (status != PD_OK)
         return status;
     out->pixels = stbi_load_from_memory(bytes, (int)size, &width, &height, &components, 1);
+    if (out->pixels == NULL && strcmp(stbi_failure_reason(), "outofmem") == 0)
+        return pd_fail_system("out of memory for an image of %d x %d pixels", width, height);
     if (out->pixels == NULL)
         return pd_fail("the image is damaged (%s)", stbi_failure_reason());
     out->width = width;

@@ -108,6 +108,23 @@ static bool wait_to_read(int file, ssize_t got, bool is_fresh_pipe, double *seco
     return true;
 }
 
+/* Whether an error is of the system or the disk, rather than of this one file. */
+static bool is_system_error(int error)
+{
+    static const int errors[] = {EIO, EMFILE, ENFILE, ENOMEM, ESTALE, ETIMEDOUT, ENOBUFS};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if (error == errors[i])
+            return true;
+    return false;
+}
+
+static pd_status fail_read(const char *path, const char *what)
+{
+    int error = errno;
+    return is_system_error(error) ? pd_fail_system("%s: %s: %s", path, what, strerror(error))
+                                  : pd_fail("%s: %s: %s", path, what, strerror(error));
+}
+
 pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, size_t limit)
 {
     pd_status status = PD_OK;
@@ -121,7 +138,7 @@ pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, si
     /* Non-blocking: opening a pipe would wait for a writer for ever. */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
-        return pd_fail("%s: cannot open: %s", path, strerror(errno));
+        return fail_read(path, "cannot open");
     /* Room for one byte more than the file has, so that the last read detects its end. */
     capacity = 4096;
     if (fstat(file, &about) == 0 && S_ISREG(about.st_mode) && about.st_size >= 0 &&
@@ -130,7 +147,7 @@ pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, si
     for (;;) {
         unsigned char *grown = realloc(block, capacity);
         if (grown == NULL) {
-            status = pd_fail("%s: out of memory: cannot get %zu bytes", path, capacity);
+            status = pd_fail_system("%s: out of memory: cannot get %zu bytes", path, capacity);
             goto cleanup;
         }
         block = grown;
@@ -138,7 +155,7 @@ pd_status pd_file_read(unsigned char **bytes, size_t *size, const char *path, si
         if (wait_to_read(file, got, S_ISFIFO(about.st_mode) && used == 0, &patience))
             continue;
         if (got < 0) {
-            status = pd_fail("%s: cannot read: %s", path, strerror(errno));
+            status = fail_read(path, "cannot read");
             goto cleanup;
         }
         if (got == 0 && patience <= 0) {

@@ -24,6 +24,23 @@ static void test_message(void **state)
     assert_string_equal(pd_error_message(), "b.h5: cut short");
 }
 
+/* What the system fails in is told from what is wrong with the input. */
+static void test_system(void **state)
+{
+    (void)state;
+    char *block;
+    pd_fail("damaged");
+    assert_false(pd_error_is_system());
+    assert_int_equal(pd_fail_system("no %s", "memory"), PD_FAILED);
+    assert_string_equal(pd_error_message(), "no memory");
+    pd_error_prefix(PD_FAILED, "a.png");
+    assert_true(pd_error_is_system());
+    pd_fail_usage("unknown option");
+    assert_false(pd_error_is_system());
+    assert_int_equal(pd_alloc(&block, SIZE_MAX / 2, 4), PD_FAILED);
+    assert_true(pd_error_is_system());
+}
+
 static void test_alloc(void **state)
 {
     (void)state;
@@ -54,6 +71,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_message),
+        cmocka_unit_test(test_system),
         cmocka_unit_test(test_alloc),
         cmocka_unit_test(test_durations),
     };

@@ -289,6 +289,25 @@ static void a_bad_image_is_named_or_left_out(void **state)
     assert_int_equal(result.info.count, IMAGES);
 }
 
+/* What fails for want of memory or file handles, or by the disk, may be a good image. A file whose
+ * reading fails with EIO stands for all of them. */
+static void what_the_system_fails_in_is_not_left_out(void **state)
+{
+    (void)state;
+    char path[160];
+    pd_pack_options options = make_options();
+    pd_pack_result result;
+    snprintf(path, sizeof path, "%s/train/NORMAL/IM-9000-0001.jpeg", options.folder);
+    assert_int_equal(symlink("/proc/self/mem", path), 0);
+    options.skip_bad = true;
+    assert_int_equal(pd_pack(&options, &result), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "IM-9000-0001.jpeg: cannot read: "));
+    assert_false(pd_file_exists(output));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.info.count, IMAGES);
+}
+
 /* After long work an error costs nothing: with the option that it names, packing continues. */
 static void long_work_survives_an_error(void **state)
 {
@@ -534,6 +553,7 @@ int main(void)
         TEST(duplicates_are_kept_once_and_join_patients),
         TEST(a_duplicate_under_two_labels_is_refused),
         TEST(a_bad_image_is_named_or_left_out),
+        TEST(what_the_system_fails_in_is_not_left_out),
         TEST(long_work_survives_an_error),
         TEST(kept_folds_count_patients_in_two),
         TEST(unknown_patients_are_recorded),

@@ -5,6 +5,8 @@
 #ifndef PNEUMO_BASE_STATUS_H
 #define PNEUMO_BASE_STATUS_H
 
+#include <stdbool.h>
+
 typedef enum pd_status {
     PD_OK = 0,
     PD_FAILED = 1, /* the operation failed; exit code 1 */
@@ -18,6 +20,13 @@ pd_status pd_fail(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 /* Records the message and returns PD_USAGE. */
 pd_status pd_fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same for what the system lacks or fails in, such as memory, file handles or a disk: the input
+ * may be good, and another try can succeed. */
+pd_status pd_fail_system(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether the last message of the calling thread is one of pd_fail_system, prefixed or not. */
+bool pd_error_is_system(void);
 
 /* Prepends "prefix: " (printf style) to the last message; returns `status`. */
 pd_status pd_error_prefix(pd_status status, const char *format, ...)
