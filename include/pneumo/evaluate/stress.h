@@ -17,8 +17,8 @@ typedef struct pd_stress {
     bool present;
     int64_t images, fold_images;        /* scored under each change, and in the fold */
     pd_stress_row rows[PD_STRESS_ROWS]; /* the unchanged images first, then the catalogue */
-    pd_figure pooled_auc;               /* of the scores under all changes together; interval by patient */
-    int worst;                          /* row with the lowest balanced accuracy */
+    pd_figure pooled_auc; /* of the scores under all changes together; interval by patient */
+    int worst;            /* row with the lowest balanced accuracy */
 } pd_stress;
 
 /* "clean", or the name of the change. */
