@@ -44,8 +44,11 @@ pd_figure pd_wilson(int64_t successes, int64_t trials)
 {
     if (trials <= 0 || successes < 0 || successes > trials)
         return undefined;
-    double n = (double)trials;
-    double p = (double)successes / n;
+    return pd_wilson_effective((double)successes / (double)trials, (double)trials);
+}
+
+pd_figure pd_wilson_effective(double p, double n)
+{
     double center = (p + z * z / (2 * n)) / (1 + z * z / n);
     double half = wilson_half(p, n);
     /* In exact arithmetic p lies inside; at 0 and 1 rounding could move it outside. */
@@ -116,45 +119,6 @@ cleanup:
     return status;
 }
 
-/* By patient; then so that a rounded sum does not depend on the order of the scores. */
-static int compare_patients(const void *a, const void *b)
-{
-    const pd_placement *left = a, *right = b;
-    if (left->patient != right->patient)
-        return left->patient < right->patient ? -1 : 1;
-    if (left->positive != right->positive)
-        return left->positive - right->positive;
-    return (left->share > right->share) - (left->share < right->share);
-}
-
-/* Sums over patients. */
-typedef struct patient_sums {
-    double patients, with[2]; /* with images of a class */
-    double squares[2];        /* of a patient's sum of deviations from the area, by class */
-    double products;          /* of the sums of both classes */
-} patient_sums;
-
-static patient_sums sum_patients(pd_placement *placements, size_t count, double auc)
-{
-    patient_sums out = {0};
-    qsort(placements, count, sizeof *placements, compare_patients);
-    for (size_t start = 0, end = 0; start < count; start = end) {
-        double sum[2] = {0};
-        bool has[2] = {false};
-        for (; end < count && placements[end].patient == placements[start].patient; end++) {
-            sum[placements[end].positive] += placements[end].share - auc;
-            has[placements[end].positive] = true;
-        }
-        out.patients++;
-        for (int i = 0; i < 2; i++) {
-            out.with[i] += has[i];
-            out.squares[i] += sum[i] * sum[i];
-        }
-        out.products += sum[0] * sum[1];
-    }
-    return out;
-}
-
 pd_status pd_auc_patients(pd_figure *out, const pd_score *scores, size_t count)
 {
     pd_status status = PD_OK;
@@ -166,17 +130,13 @@ pd_status pd_auc_patients(pd_figure *out, const pd_score *scores, size_t count)
     if (placements == NULL)
         goto cleanup;
 
-    patient_sums of = sum_patients(placements, count, auc);
-    double m = (double)positives, n = (double)(count - positives);
-    double variance = of.with[1] / (of.with[1] - 1) * of.squares[1] / (m * m) +
-                      of.with[0] / (of.with[0] - 1) * of.squares[0] / (n * n) +
-                      2 * of.patients / (of.patients - 1) * of.products / (m * n);
-    if (of.with[1] > 1 && of.with[0] > 1 && variance > DBL_EPSILON * DBL_EPSILON) {
+    double patients[2], variance = pd_placements_variance(placements, count, auc, patients);
+    if (variance > DBL_EPSILON * DBL_EPSILON) { /* more than rounding */
         double half = z * sqrt(variance);
         *out = (pd_figure){auc, fmax(0, auc - half), fmin(1, auc + half)};
     } else {
-        *out = (pd_figure){auc, newcombe_low(auc, of.with[1], of.with[0]),
-                           1 - newcombe_low(1 - auc, of.with[1], of.with[0])};
+        *out = (pd_figure){auc, newcombe_low(auc, patients[1], patients[0]),
+                           1 - newcombe_low(1 - auc, patients[1], patients[0])};
     }
 cleanup:
     free(placements);

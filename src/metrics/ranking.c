@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,4 +89,59 @@ pd_status pd_ranking_placements(pd_placement **out, double *auc, size_t *positiv
 cleanup:
     free(sorted);
     return status;
+}
+
+/* By patient; then so that a rounded sum does not depend on the order of the scores. */
+static int compare_patients(const void *a, const void *b)
+{
+    const pd_placement *left = a, *right = b;
+    if (left->patient != right->patient)
+        return left->patient < right->patient ? -1 : 1;
+    if (left->positive != right->positive)
+        return left->positive - right->positive;
+    return (left->share > right->share) - (left->share < right->share);
+}
+
+/* Sums over patients. */
+typedef struct patient_sums {
+    double images[2];         /* by class */
+    double patients, with[2]; /* with images of a class */
+    double squares[2];        /* of a patient's sum of deviations from the mean, by class */
+    double products;          /* of the sums of both classes */
+} patient_sums;
+
+static patient_sums sum_patients(pd_placement *placements, size_t count, double mean)
+{
+    patient_sums out = {0};
+    qsort(placements, count, sizeof *placements, compare_patients);
+    for (size_t start = 0, end = 0; start < count; start = end) {
+        double sum[2] = {0};
+        bool has[2] = {false};
+        for (; end < count && placements[end].patient == placements[start].patient; end++) {
+            sum[placements[end].positive] += placements[end].share - mean;
+            out.images[placements[end].positive]++;
+            has[placements[end].positive] = true;
+        }
+        out.patients++;
+        for (int i = 0; i < 2; i++) {
+            out.with[i] += has[i];
+            out.squares[i] += sum[i] * sum[i];
+        }
+        out.products += sum[0] * sum[1];
+    }
+    return out;
+}
+
+double pd_placements_variance(pd_placement *placements, size_t count, double mean,
+                              double patients[2])
+{
+    patient_sums of = sum_patients(placements, count, mean);
+    patients[0] = of.with[0];
+    patients[1] = of.with[1];
+    if (of.with[0] < 2 || of.with[1] < 2)
+        return (double)NAN;
+    double m = of.images[1], n = of.images[0];
+    return of.with[1] / (of.with[1] - 1) * of.squares[1] / (m * m) +
+           of.with[0] / (of.with[0] - 1) * of.squares[0] / (n * n) +
+           2 * of.patients / (of.patients - 1) * of.products / (m * n);
 }

@@ -245,7 +245,8 @@ static pd_status tell(pd_comparison *comparison, const pair *pairs, int count)
         PD_TRY(pd_format(next_line(comparison),
                          "Differences are first minus second on the same test images, "
                          "with 95 %% intervals; p by DeLong for AUC and by McNemar for accuracy, "
-                         "each with Holm's correction over %d pair%s; more than noise: p < %g.",
+                         "both by patient where patients are known, each with Holm's correction "
+                         "over %d pair%s; more than noise: p < %g.",
                          compared, compared == 1 ? "" : "s", significance));
     if (comparison->count > 1)
         PD_TRY(pd_strdup(next_line(comparison),

@@ -14,10 +14,11 @@
 
 #include <math.h>
 
-/* A pd_score with the fields that figures of merit use: id, probability, truth. */
+/* A pd_score with the fields that figures of merit use: id, probability, truth; each of a patient
+ * of its own. */
 #define SCORE(i, p, y)                                                                             \
     {                                                                                              \
-        .id = (i), .probability = (p), .positive = (y)                                             \
+        .id = (i), .patient = (int32_t)(i), .probability = (p), .positive = (y)                    \
     }
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

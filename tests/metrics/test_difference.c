@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST = 400 };
@@ -179,6 +180,114 @@ static void test_auc_interval_and_p(void **state)
     }
 }
 
+/* Repeating each image k times for its patient adds nothing. */
+static void test_repeated(void **state)
+{
+    (void)state;
+    enum { SINGLE = 60, REPEATS = 5 };
+    for (uint64_t number = 0; number < 20; number++) {
+        pd_score a[SINGLE], b[SINGLE], many_a[SINGLE * REPEATS], many_b[SINGLE * REPEATS];
+        size_t count = make_scores(a, number, SINGLE, 1000);
+        pd_random random = pd_random_stream(4, PD_PURPOSE_TEST, 4, number);
+        memcpy(b, a, count * sizeof *b);
+        for (size_t i = 0; i < count; i++)
+            b[i].probability += (double)pd_random_uniform(&random) - 0.5;
+        for (size_t i = 0; i < count * REPEATS; i++) {
+            many_a[i] = a[i / REPEATS];
+            many_b[i] = b[i / REPEATS];
+            many_a[i].id = many_b[i].id = (int64_t)i;
+        }
+        pd_difference one, many;
+        assert_int_equal(pd_difference_auc(&one, a, b, count), PD_OK);
+        assert_int_equal(pd_difference_auc(&many, many_a, many_b, count * REPEATS), PD_OK);
+        check_difference("AUC", many, (const double[]){one.value, one.low, one.high, one.p});
+        assert_int_equal(pd_difference_accuracy(&one, a, 0.5, b, 0.5, count), PD_OK);
+        assert_int_equal(pd_difference_accuracy(&many, many_a, 0.5, many_b, 0.5, count * REPEATS),
+                         PD_OK);
+        check_close("accuracy", many.value, one.value, 1e-12);
+        check_close("accuracy, p", many.p, one.p, 1e-9);
+        /* The design effect is that of a sample: REPEATS but for the divisors n - 1. */
+        double width = one.high - one.low;
+        check_close("accuracy, low", many.low, one.low, width / (double)count);
+        check_close("accuracy, high", many.high, one.high, width / (double)count);
+    }
+}
+
+/* p by trying all signs of the patients' leads. */
+static void test_accuracy_all_signs(void **state)
+{
+    (void)state;
+    enum { PATIENTS = 9, EACH = 4, COUNT_ALL = PATIENTS * EACH };
+    for (uint64_t number = 0; number < 50; number++) {
+        pd_score a[COUNT_ALL], b[COUNT_ALL];
+        int leads[PATIENTS] = {0}, sum = 0, as_large = 0;
+        pd_random random = pd_random_stream(5, PD_PURPOSE_TEST, 5, number);
+        for (int i = 0; i < COUNT_ALL; i++) {
+            bool right_a = pd_random_below(&random, 4) > 0, right_b = pd_random_below(&random, 2);
+            a[i] = (pd_score)SCORE(i, right_a ? 0.9 : 0.1, 1);
+            b[i] = (pd_score)SCORE(i, right_b ? 0.9 : 0.1, 1);
+            a[i].patient = b[i].patient = i % PATIENTS;
+            leads[i % PATIENTS] += right_a - right_b;
+            sum += right_a - right_b;
+        }
+        for (int signs = 0; signs < 1 << PATIENTS; signs++) {
+            int flipped = 0;
+            for (int i = 0; i < PATIENTS; i++)
+                flipped += signs >> i & 1 ? -leads[i] : leads[i];
+            as_large += abs(flipped) >= abs(sum);
+        }
+        pd_difference d;
+        assert_int_equal(pd_difference_accuracy(&d, a, 0.5, b, 0.5, COUNT_ALL), PD_OK);
+        check_close("p", d.p, as_large / (double)(1 << PATIENTS), 1e-12);
+        check_close("value", d.value, sum / (double)COUNT_ALL, 1e-12);
+    }
+}
+
+/* Two equally good models with errors that the images of a patient share: p is below 0.05 in about
+ * 5 % of experiments, and the interval contains 0 in about 95 %. */
+static void test_same_models(void **state)
+{
+    (void)state;
+    enum { EXPERIMENTS = 1000, PATIENTS = 60, EACH = 5, IMAGES = PATIENTS * EACH };
+    int significant[2][2] = {0}, missed[2][2] = {0}; /* [AUC, accuracy][by patient, by image] */
+    for (uint64_t number = 0; number < EXPERIMENTS; number++) {
+        static pd_score a[IMAGES], b[IMAGES];
+        pd_random random = pd_random_stream(6, PD_PURPOSE_TEST, 6, number);
+        for (int32_t patient = 0; patient < PATIENTS; patient++) {
+            int32_t truth = patient % 2;
+            double both = (double)pd_random_normal(&random) + 1.5 * (truth - 0.5);
+            double own_a = (double)pd_random_normal(&random);
+            double own_b = (double)pd_random_normal(&random);
+            for (int i = patient * EACH; i < (patient + 1) * EACH; i++) {
+                double x = both + own_a + 0.5 * (double)pd_random_normal(&random);
+                double y = both + own_b + 0.5 * (double)pd_random_normal(&random);
+                a[i] = (pd_score)SCORE(i, 1 / (1 + exp(-x)), truth);
+                b[i] = (pd_score)SCORE(i, 1 / (1 + exp(-y)), truth);
+                a[i].patient = b[i].patient = patient;
+            }
+        }
+        for (int by_image = 0; by_image < 2; by_image++) {
+            for (int i = 0; i < IMAGES && by_image; i++)
+                a[i].patient = b[i].patient = i;
+            pd_difference d[2];
+            assert_int_equal(pd_difference_auc(&d[0], a, b, IMAGES), PD_OK);
+            assert_int_equal(pd_difference_accuracy(&d[1], a, 0.5, b, 0.5, IMAGES), PD_OK);
+            for (int figure = 0; figure < 2; figure++) {
+                significant[figure][by_image] += d[figure].p < 0.05;
+                missed[figure][by_image] += d[figure].low > 0 || d[figure].high < 0;
+            }
+        }
+    }
+    for (int figure = 0; figure < 2; figure++) {
+        printf("%s: p < 0.05 in %.1f %% by patient, %.1f %% by image\n",
+               figure ? "accuracy" : "AUC", 100.0 * significant[figure][0] / EXPERIMENTS,
+               100.0 * significant[figure][1] / EXPERIMENTS);
+        assert_in_range(significant[figure][0], EXPERIMENTS * 2 / 100, EXPERIMENTS * 7 / 100);
+        assert_in_range(missed[figure][0], EXPERIMENTS * 2 / 100, EXPERIMENTS * 7 / 100);
+        assert_true(significant[figure][1] > EXPERIMENTS / 5);
+    }
+}
+
 static void check_refused(const pd_score *a, const pd_score *b, size_t count, const char *complaint)
 {
     pd_difference d;
@@ -219,6 +328,9 @@ int main(void)
         cmocka_unit_test(test_auc_degenerate),
         cmocka_unit_test(test_auc_interval_and_p),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_repeated),
+        cmocka_unit_test(test_accuracy_all_signs),
+        cmocka_unit_test(test_same_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,8 @@ static void make_scores(pd_score *scores, const recipe *r)
         scores[i] = (pd_score){.id = r->first + i,
                                .logit = logit,
                                .probability = 1 / (1 + exp(-logit)),
-                               .positive = positive};
+                               .positive = positive,
+                               .patient = r->first + i};
     }
 }
 
@@ -56,6 +57,7 @@ static void make_run(const recipe *r)
     for (int i = 0; i < MOST; i++)
         samples[i] = (pd_sample){.fold = PD_TEST,
                                  .label = r->skill < 0 || i % 2 ? PD_PNEUMONIA : PD_NORMAL,
+                                 .patient = i,
                                  .name = name};
     pd_results results = {
         .job_name = r->job,

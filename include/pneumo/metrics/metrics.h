@@ -39,6 +39,10 @@ pd_status pd_scores_check(pd_score *scores, size_t count, const int64_t *expecte
 /* Wilson score interval (JASA 1927) of `successes` of `trials`; all NAN when trials is 0. */
 pd_figure pd_wilson(int64_t successes, int64_t trials);
 
+/* The same of a share `p` of `n` > 0 trials, which may be no whole number, such as an effective
+ * sample size. */
+pd_figure pd_wilson_effective(double p, double n);
+
 /* The least number of trials at which the Wilson interval of a proportion `rate` (0..1) is narrower
  * than 2 * half_width (above 0); NAN gives 0. */
 int64_t pd_wilson_trials(double rate, double half_width);

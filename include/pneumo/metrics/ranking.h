@@ -30,4 +30,11 @@ typedef struct pd_placement {
 pd_status pd_ranking_placements(pd_placement **out, double *auc, size_t *positives,
                                 const pd_score *scores, size_t count);
 
+/* The variance of the mean over either class of placements, or of the differences of two models'
+ * placements, when only patients are independent: Obuchowski, Biometrics 53, 567-578, 1997. `mean`
+ * is that mean. Stores at patients[c] the number of patients with samples of class c; NAN if one of
+ * them is below 2. Sorts placements[count] by patient. */
+double pd_placements_variance(pd_placement *placements, size_t count, double mean,
+                              double patients[2]);
+
 #endif
