@@ -176,12 +176,14 @@ static void find_common(reading *r, const pd_table *table, pd_label_role first)
             r->columns[role] = find_column(table, common[role][i]);
 }
 
-/* Fails if another column has the name of this one, which is in use. */
+/* Fails if another column has the name of this one, which is in use; -1: none is. */
 static pd_status check_name(const reading *r, const pd_table *table, int64_t column)
 {
     const pd_table_row *header = &table->rows[0];
+    if (column < 0)
+        return PD_OK;
     const char *name = pd_table_field(table, header, column);
-    for (int64_t i = 0; column >= 0 && i < header->count; i++)
+    for (int64_t i = 0; i < header->count; i++)
         if (i != column && strcasecmp(pd_table_field(table, header, i), name) == 0)
             return pd_fail("%s: columns %lld and %lld have the same name, '%s'; rename the one "
                            "that does not count",
