@@ -59,7 +59,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     if (given->json)
         pd_log_set_quiet(true);
     if (given->inference && (given->layers || pd_comm_size(comm) > 1))
-        return pd_fail_usage("--inference times one rank, and no single layers; leave out %s",
+        return pd_fail_usage("--inference times the whole network on one rank; leave out %s",
                              given->layers ? "--layers" : "mpirun");
     PD_TRY(choose_job(comm, &job, operands[0], &given->overrides));
     if (given->inference)
@@ -92,16 +92,16 @@ const pd_command pd_command_bench = {
         "A step takes as long as its slowest rank. Parts and layer kinds are those of the median "
         "step, averaged over the ranks: 'reduction' is work on the lane sum of the gradient, "
         "'waiting' is time blocked until that sum is complete, 'statistics' are the sums of batch "
-        "normalisation and of the loss over the ranks (a layer's seconds include them), 'lane "
-        "fold' "
-        "adds the gradients of one rank's lanes. GFLOP/s count a multiply-add of the layer's "
-        "definition as two operations, however it is computed.\n\n"
+        "normalisation and of the loss over the ranks (a layer's seconds include them), "
+        "'lane fold' adds the gradients of one rank's lanes. GFLOP/s count a multiply-add of the "
+        "layer's definition as two operations, however it is computed.\n\n"
         "--layers shows a roofline. The peaks are those that all ranks reach together: of products "
         "of large matrices in float32, and of reading and writing arrays that no cache holds. A "
         "layer's GB/s count its inputs, outputs and weights once each, in the precision in which "
         "they are stored, however often they are moved, so work that is left to a cache can "
         "exceed the peak; so can Winograd convolutions and products of bfloat16 exceed that of "
-        "GFLOP/s. limit names the peak at which the layer would take longer.",
+        "GFLOP/s. limit names the peak that bounds the layer: the one at which it would take "
+        "longer.",
     .examples = "mpirun -np 2 pneumo-dist bench cnn-deep --batch 16 --threads 1",
     .operands = {{"JOB", PD_COMPLETE_JOBS}},
     .options = options,

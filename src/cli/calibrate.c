@@ -21,7 +21,7 @@ static pd_status check_options(const pd_calibrate_options *options)
     if (folders && images->fold != NULL)
         return pd_fail_usage("--fold applies to data sets, not to folders");
     if (images->data != NULL && images->patient_pattern != NULL)
-        return pd_fail_usage("--patient-pattern applies to folders; a data set knows its patients");
+        return pd_fail_usage("--patient-pattern applies to folders, not to data sets");
     if (images->data != NULL && options->skip_bad)
         return pd_fail_usage("--skip-bad applies to folders, not to data sets");
     if (options->rule != NULL && strcmp(options->rule, "both") == 0 &&
@@ -115,12 +115,10 @@ const pd_command pd_command_calibrate = {
         "Chooses threshold, temperature and band of doubt anew on labelled images of another site, "
         "from a data set (--data) or two folders (--normal, --pneumonia), and writes a checkpoint "
         "with the same weights and the new decision. At least 10 images of each class are "
-        "required. Of folders, patients are found as by pack: from --patient-pattern, DICOM's "
-        "PatientID and known file names, and near-duplicates are of one patient; lateral views and "
-        "other modalities "
-        "are left out. "
-        "Prints the decision and the figures before and after, and those of a "
-        "cross-validation.\n\n"
+        "required. For folders, patients are found as in pack: from --patient-pattern, DICOM's "
+        "PatientID and known file names, and near-duplicates count as one patient; lateral views "
+        "and other modalities are left out. Prints the decision and the figures before and after, "
+        "and those of a cross-validation.\n\n"
         "The checkpoint stores a hash of the pixels of each image, and 'evaluate' leaves these "
         "images out.",
     .examples =

@@ -324,7 +324,7 @@ void pd_forecast_print(const pd_doctor *doctor)
     }
     printf("\nBatch and lanes are the keys train.batch and train.lanes to set for so many ranks.");
     if (doctor->epoch_images > 0)
-        printf(" A batch\nabove %lld takes a larger data set.", (long long)doctor->epoch_images);
+        printf(" A batch\nabove %lld requires a larger data set.", (long long)doctor->epoch_images);
     printf("\n");
 }
 

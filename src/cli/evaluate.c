@@ -111,7 +111,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
                                           .outputs = paths,
                                           .output_count = OUTPUTS};
     if (given->threshold > 0 && given->target_sensitivity > 0)
-        return pd_fail_usage("--threshold and --target-sensitivity exclude each other");
+        return pd_fail_usage("--threshold and --target-sensitivity cannot be given together");
     if (pd_comm_rank(comm) == 0)
         status = make_folders(paths);
     PD_TRY(pd_comm_agree(comm, status));

@@ -176,8 +176,8 @@ static pd_status load(pd_classifier **classifier, const request *options)
     pd_status status = PD_OK;
     PD_TRY(pd_classifier_load(classifier, options->checkpoint, 1, options->threads));
     if (!pd_classifier_has_heatmap(*classifier))
-        status = pd_fail("%s: its model '%s' has no convolution, so there is no map of where it "
-                         "looks; give a checkpoint of a cnn, vgg or xception",
+        status = pd_fail("%s: its model '%s' has no convolution, so it has no heat map; give a "
+                         "checkpoint of a cnn, vgg or xception",
                          options->checkpoint, pd_classifier_checkpoint(*classifier)->model);
 cleanup:
     return status;
@@ -269,10 +269,10 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 
 const pd_command pd_command_explain = {
     .name = "explain",
-    .summary = "show where a network looks, as a map over each image",
+    .summary = "show which regions a prediction rests on, as a map over each image",
     .description =
-        "Shows where a convolutional network looks for pneumonia: Grad-CAM (Selvaraju et al., "
-        "arXiv:1610.02391) at its last convolution. For every image it writes\n\n"
+        "Shows which regions of an image raise the probability of pneumonia: Grad-CAM (Selvaraju "
+        "et al., arXiv:1610.02391) at its last convolution. For every image it writes\n\n"
         "  DIR/NAME.png  the image at its own size under the map in colours, with\n"
         "                their scale from 0 (bottom) to the map's largest value (top)\n"
         "  DIR/NAME.npy  the map itself, float32, for NumPy\n\n"

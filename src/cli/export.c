@@ -19,10 +19,8 @@ static pd_status check_single(const pd_classifier *classifier, const char *path)
     int count = pd_classifier_count(classifier);
     if (count == 1)
         return PD_OK;
-    return pd_fail(
-        "%s: is an average of %d models, but a file of another program holds one: export "
-        "the checkpoints that it was made of",
-        path, count);
+    return pd_fail("%s: is an average of %d models, which cannot be exported: export its members",
+                   path, count);
 }
 
 static pd_status write_model(const char *path, const arguments *given,
@@ -53,7 +51,7 @@ cleanup:
 
 static const pd_option options[] = {
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, output), "FILE",
-     "the file to write; its name's end is the format", .required = true,
+     "the file to write; its extension selects the format", .required = true,
      .complete = PD_COMPLETE_FILES, .no_stdout = true},
     {"fold-batchnorm", 0, PD_OPTION_FLAG, offsetof(arguments, fold_batchnorm), NULL,
      .help = "ONNX: make batch normalisations part of the convolutions before them"},

@@ -128,9 +128,8 @@ static const pd_option options[] = {
     {"seed", 0, PD_OPTION_INT64, offsetof(arguments, seed), "N",
      "seed of the assignment of patients to folds (default 1)", .low = 0, .high = INT64_MAX},
     {"append", 'a', PD_OPTION_TEXT, offsetof(arguments, pack.append), "FILE",
-     .help =
-         "a packed data set to put the images behind: it is not decoded again, its patients keep "
-         "their folds, and its size, folds and seed count",
+     .help = "a packed data set to append the images to: it is not decoded again, its patients "
+             "keep their folds, and its size, fold ratios and seed apply",
      .complete = PD_COMPLETE_FILES},
     {"new-patients", 0, PD_OPTION_FLAG, offsetof(arguments, pack.new_patients), NULL,
      .help = "with --append: the images show no patient of FILE (if the two cannot be compared)"},

@@ -76,7 +76,7 @@ const pd_command pd_command_predict = {
         "To predict with the average of several checkpoints, first combine them into one file with "
         "'pneumo-dist ensemble', which chooses the threshold of the average; give that file as "
         "CHECKPOINT.\n\n"
-        "refer is 'yes' where a human should look at the image; reason says why:\n"
+        "refer is 'yes' if a person should review the image; reason says why:\n"
         "- The image is unlike the training images in its shape, share of black pixels, deviation "
         "or "
         "mean of its grey values, sharpness, or correlation with their mean image. inspect shows "

@@ -47,8 +47,8 @@ const pd_command pd_command_synth = {
     .name = "synth",
     .summary = "write a folder of synthetic radiographs (phantoms)",
     .description = "Draws synthetic chest radiographs into the new folder DIR, in the layout and "
-                   "naming of the public data set, to try the program without data. They say "
-                   "nothing about patients.",
+                   "naming of the public data set, to try the program without data. Results on "
+                   "phantoms do not apply to real radiographs.",
     .examples = "pneumo-dist synth phantoms --images 2000\n"
                 "pneumo-dist pack phantoms -o phantoms.h5",
     .operands = {{"DIR", PD_COMPLETE_FOLDERS}},

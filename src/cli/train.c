@@ -186,7 +186,7 @@ const pd_command pd_command_train = {
         "), on its packed data set; then evaluates its best checkpoint on the test fold, and on "
         "changed images of the validation fold. Writes last.h5, previous.h5, best.h5, history.csv, "
         "status.csv, time.csv, report.json, report.html, model-card.md and scores.csv into the "
-        "run's folder, which run.lock keeps for this process as long as it lives.",
+        "run's folder, which this process locks with run.lock while it runs.",
     .examples =
         "mpirun -np 2 pneumo-dist train cnn --run runs/cnn-b --set train.learning_rate=5e-4\n"
         "pneumo-dist train cnn-deep --cross 5 --run runs/five",

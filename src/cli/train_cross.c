@@ -214,7 +214,7 @@ cleanup:
 
 /* --- Their average --- */
 
-/* Writes the average. Keeps the number of looks at the test fold that an earlier file has counted.
+/* Writes the average. Keeps the count of evaluations of the test fold in an earlier file.
  */
 static pd_status save_average(pd_classifier *classifier, const char *path)
 {

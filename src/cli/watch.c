@@ -19,9 +19,9 @@ static const arguments defaults = {.interval = 1};
 
 static const pd_option options[] = {
     {"interval", 'n', PD_OPTION_NUMBER, offsetof(arguments, interval), "SECONDS",
-     "time between two looks (default 1)", .low = 0, .high = 3600, .above_low = true},
+     "seconds between updates (default 1)", .low = 0, .high = 3600, .above_low = true},
     {"once", 0, PD_OPTION_FLAG, offsetof(arguments, once), NULL,
-     .help = "look once, do not wait for the runs to end"},
+     .help = "show the runs once and exit"},
     {0}};
 
 /* What is known of a run, and what has been printed of it as lines. */

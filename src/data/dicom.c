@@ -138,8 +138,8 @@ static pd_status decode(pd_image *out, const unsigned char *bytes, size_t size)
     (void)out;
     (void)bytes;
     (void)size;
-    return pd_fail("this build cannot read DICOM; install libdcmtk-dev, libopenjp2-7-dev and g++, "
-                   "and build again");
+    return pd_fail("this build cannot read DICOM; install libdcmtk-dev, libtiff-dev, "
+                   "libopenjp2-7-dev and g++, and build again");
 }
 
 #endif

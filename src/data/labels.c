@@ -269,9 +269,9 @@ static pd_status find_columns(reading *r, const pd_table *table)
             return status;
     }
     if (r->columns[PD_ROLE_PATH] < 0)
-        return fail_columns(r, table, "no column is known to be the path of the image");
+        return fail_columns(r, table, "cannot tell which column is the path of the image");
     if (r->columns[PD_ROLE_LABEL] < 0 && r->finding_count == 0)
-        return fail_columns(r, table, "no column is known to be the label");
+        return fail_columns(r, table, "cannot tell which column is the label");
     pd_status status = check_names(r, table);
     if (status == PD_OK)
         say_columns(r, table, layout);

@@ -23,7 +23,7 @@ static const kind_row kinds[PD_LEFT_KINDS] = {
                           "add rows to the table to take them"},
     [PD_LEFT_FORMAT] = {true, "images of a format that cannot be read, ",
                         "convert them to PNG, for example with 'mogrify -format png'"},
-    [PD_LEFT_DANGLING] = {true, "links to nothing", "copy the files themselves"},
+    [PD_LEFT_DANGLING] = {true, "links without a target", "copy the files themselves"},
     [PD_LEFT_COPY] = {false, "files of a second copy of this folder, ", NULL},
     [PD_LEFT_OTHER] = {false, "files that are not images, ", NULL},
     [PD_LEFT_HIDDEN] = {false, "hidden files", NULL},

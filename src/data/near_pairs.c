@@ -210,7 +210,7 @@ void pd_near_pairs_warn(const pd_near_pairs *pairs, const pd_sample *samples, co
                     "folder, for example %s and %s: figures will be too good",
                     (long long)count, samples[example->b].name, samples[example->a].name);
     if (pairs->unsearched > 0)
-        pd_log_warn("the images are too much alike: copies of the last %lld images were not looked "
-                    "for",
-                    (long long)pairs->unsearched);
+        pd_log_warn(
+            "the images are too similar: the last %lld images were not checked for near-duplicates",
+            (long long)pairs->unsearched);
 }

@@ -8,7 +8,8 @@ static void say_sources(const pd_patient_tally *tally)
     char sources[128];
     pd_patients_list_sources(sources, sizeof sources, tally);
     if (tally->united > 0)
-        pd_log_info("%lld patients that one source tells apart are one by another: %s",
+        pd_log_info("%lld patients have different IDs in one source but the same ID in another and "
+                    "count as one: %s",
                     (long long)tally->united, sources);
     if (tally->apart > 0)
         pd_log_warn("patients come from several sources: %s; %lld of these images cannot be "

@@ -215,8 +215,9 @@ static void say_counts(const scanner *s, const pd_scan *scan)
     pd_log_info("%s: %lld rows, %lld images of a class", s->options->labels,
                 (long long)s->labels.count, (long long)scan->count);
     if (s->lateral > 0)
-        pd_log_warn("left out: %lld lateral views by the table; --lateral packs them too",
-                    (long long)s->lateral);
+        pd_log_warn(
+            "left out: %lld images that the table lists as lateral views; --lateral packs them too",
+            (long long)s->lateral);
     if (s->neither > 0)
         pd_log_info("left out: %lld images that the table lists with findings of neither class",
                     (long long)s->neither);

@@ -15,7 +15,7 @@ static pd_status judge_at(double threshold, const pd_score *scores, size_t count
     return pd_bootstrap_patients(bootstrap, scores, count, PD_BOOTSTRAP_REPLICATES, seed);
 }
 
-/* Correct decisions by cause, and how many images `predict` would refer to a human. */
+/* Correct decisions by cause, and how many images `predict` would refer to a person. */
 static void count_causes(pd_results_fold *out, const pd_fold_basis *basis)
 {
     const pd_decision *decision = basis->decision;

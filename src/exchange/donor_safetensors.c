@@ -67,7 +67,7 @@ static pd_status open_file(file *f, const char *path)
     f->begin = LENGTH_BYTES + length;
     f->bytes = (uint64_t)stat.st_size - f->begin;
     if (!cJSON_IsObject(f->header))
-        status = fail_damaged(f, "its header is no valid JSON, or is nested too deeply");
+        status = fail_damaged(f, "its header is not valid JSON, or is nested too deeply");
 
 cleanup:
     return status;

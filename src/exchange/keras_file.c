@@ -42,7 +42,7 @@ static pd_status fail_unknown(const char *path, const unsigned char *head, size_
     while (blank < size && isspace(head[blank]))
         blank++;
     if (size < 8)
-        return pd_fail("%s: has %zu byte%s and is no model: download it again", path, size,
+        return pd_fail("%s: has %zu byte%s, so it is not a model: download it again", path, size,
                        size == 1 ? "" : "s");
     if (begins(head, size, "version https://git-lfs"))
         return pd_fail("%s: is a Git LFS pointer, not the model: run 'git lfs pull', or download "

@@ -398,7 +398,7 @@ static pd_status parse(cJSON **out, const char *origin, const char *config)
 {
     *out = cJSON_Parse(config);
     if (*out == NULL)
-        return pd_fail("%s: the model's description is no valid JSON, or is nested too deeply",
+        return pd_fail("%s: the model's description is not valid JSON, or is nested too deeply",
                        origin);
     if (is_model(*out))
         return PD_OK;

@@ -48,7 +48,7 @@ static pd_status check(const pd_hdf5 *file, const pd_decision *decision, int64_t
 {
     const double most = nextafter(1, 2), threshold = decision->threshold;
     if (!(threshold >= 0 && threshold <= most))
-        return pd_hdf5_fail_read(file, "'/decision/threshold' is %g, which is no probability",
+        return pd_hdf5_fail_read(file, "'/decision/threshold' is %g, which is not a probability",
                                  threshold);
     if (!(decision->refer_low >= 0 && decision->refer_low <= threshold &&
           decision->refer_high >= threshold && decision->refer_high <= most))
@@ -64,7 +64,8 @@ static pd_status check(const pd_hdf5 *file, const pd_decision *decision, int64_t
                                  "'/decision/temperature' is %g, which is not a positive number",
                                  decision->temperature);
     if (decision->views < 1 || test_looks < 0)
-        return pd_hdf5_fail_read(file, "'/decision' has %d views and %lld looks at the test fold",
+        return pd_hdf5_fail_read(file,
+                                 "'/decision' has %d views and %lld evaluations of the test fold",
                                  decision->views, (long long)test_looks);
     return PD_OK;
 }

@@ -38,7 +38,8 @@ static pd_status make_one_folder(const char *path)
         return PD_OK;
     int reason = errno;
     if (stat(path, &about) != 0 && lstat(path, &about) == 0)
-        return pd_fail("%s: cannot create the folder: a link of that name leads nowhere", path);
+        return pd_fail("%s: cannot create the folder: a symbolic link of that name has no target",
+                       path);
     if (stat(path, &about) != 0)
         return pd_fail("%s: cannot create the folder: %s", path, strerror(reason));
     if (!S_ISDIR(about.st_mode))

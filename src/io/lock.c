@@ -166,8 +166,8 @@ static void wait_for_holder(double *told, double started, const pd_lock_request 
 /* Warns that the file system has no locks. */
 static void warn_without_locks(const pd_lock_request *request)
 {
-    pd_log_warn("%s: no file locks there (%s), so nothing keeps two processes from writing there "
-                "at once",
+    pd_log_warn("%s: the file system does not support locks (%s): nothing keeps two processes from "
+                "writing there at once",
                 request->what, strerror(errno));
     unlink(request->path);
 }
@@ -204,7 +204,7 @@ static pd_status open_locked(int *file, const pd_lock_request *request)
         if (status != PD_OK || (!locked && !busy))
             return status;
     }
-    return pd_fail("%s: cannot lock: it is replaced all the time", request->path);
+    return pd_fail("%s: cannot lock: other processes keep replacing the file", request->path);
 }
 
 static pd_status take(const pd_lock_request *request)

@@ -66,7 +66,7 @@ static pd_status name_run(char **out, const pd_comparison *comparison, int run)
 
 typedef struct pair {
     int a, b;
-    const char *obstacle; /* why there is no statement; NULL: there is one */
+    const char *obstacle; /* why the pair is not compared; NULL: it is */
     bool has_auc;         /* both classes have images */
     pd_difference auc, accuracy;
 } pair;
@@ -213,7 +213,7 @@ static pd_status describe_pair(pd_comparison *comparison, const pair *of)
     const char *a = comparison->names[of->a], *b = comparison->names[of->b];
     char *auc = NULL, *accuracy = NULL;
     if (of->obstacle != NULL)
-        return pd_format(next_line(comparison), "%s and %s: no statement: %s", a, b, of->obstacle);
+        return pd_format(next_line(comparison), "%s and %s: not compared: %s", a, b, of->obstacle);
     if (of->has_auc)
         PD_TRY(describe(&auc, &of->auc, 1, 4, ""));
     else

@@ -133,7 +133,7 @@ static void write_band(FILE *out, const pd_results *results, const pd_results_fo
         pd_page_put_number(out, results->refer_low, 1, 3, "decision.refer_low");
         fputs(" to ", out);
         pd_page_put_number(out, results->refer_high, 1, 3, "decision.refer_high");
-        fputs(" are referred to a human.</p>\n", out);
+        fputs(" are referred to a person.</p>\n", out);
     } else {
         const char *images = pd_results_decided_on(results);
         fputs("None", out);
@@ -164,7 +164,7 @@ static void write_outside(FILE *out, const pd_outside *outside, const char *at)
               out);
         return;
     }
-    fputs("Images outside the limits of the train fold are also referred to a human. Each is "
+    fputs("Images outside the limits of the train fold are also referred to a person. Each is "
           "counted under the first trait outside its limits.</p>\n",
           out);
     pd_page_open_table(out, columns);

@@ -57,10 +57,11 @@ static void warn_of_data(pd_warnings *warnings, const pd_results *results)
                  "saved in the middle of an epoch: the threshold was chosen for the weights of an "
                  "earlier step");
     if (results->test_looks > 1)
-        snprintf(next_line(warnings), LINE,
-                 "the test fold%s was evaluated %" PRId64 " times with these weights: a model "
-                 "chosen by it is no longer tested by it",
-                 results->other_data ? " of the training data" : "", results->test_looks);
+        snprintf(
+            next_line(warnings), LINE,
+            "the test fold%s was evaluated %" PRId64
+            " times with these weights: if these figures influenced a choice, they are optimistic",
+            results->other_data ? " of the training data" : "", results->test_looks);
 }
 
 static void warn_of_fold(pd_warnings *warnings, const pd_results *results, const char *name,

@@ -65,7 +65,7 @@ static const pd_key rows[] = {
     {"data", "balance", FIELD(sampling.balance), "none", NULL, CHOICES(balances),
      "how to treat unequal class counts; shape: oversample, and even out shape and size"},
     {"data", "scaling", FIELD(input.scaling), "fold", NULL, &scalings,
-     "normalise grey values by mean and deviation of the train fold, or of each image"},
+     "normalise grey values by mean and standard deviation of the train fold or of each image"},
     {"data", "train_images", FIELD(train_images), "0", "[0, 1000000000]", NULL,
      "use only so many images of the train fold, patient by patient; 0: all"},
     {"data", "cross", FIELD(cross), "0", "[0, 20]", NULL,
@@ -75,7 +75,7 @@ static const pd_key rows[] = {
 
     {"model", "name", FIELD(model.name), "cnn", NULL, &models, "the network"},
     {"model", "from", FIELD(base.file), "", NULL, NULL,
-     "a Keras model or checkpoint to be the network, with a new head, and its weights"},
+     "Keras model or checkpoint that provides the network, except its head, and the first weights"},
     {"model", "from_layer", FIELD(base.layer), "", NULL, NULL,
      "from: the last layer to keep; empty: the one before the last dense layer; output: all"},
     {"model", "weights", FIELD(weights), "", NULL, NULL,

@@ -41,7 +41,7 @@ static const char *number(char text[PD_TEXT_NUMBER], double value)
 static bool excuse(pd_status status, const char *before)
 {
     if (status != PD_OK) {
-        pd_log_warn("%s: 'watch' does not see how this run goes on", pd_error_message());
+        pd_log_warn("%s: 'watch' cannot show the progress of this run", pd_error_message());
         pd_fail("%s", before);
     }
     return status == PD_OK;
@@ -147,7 +147,7 @@ pd_status pd_run_status_read(pd_run_status *out, bool *found, const char *folder
     PD_TRY(pd_file_read(&text, &size, path, TEXT));
     if (strncmp((char *)text, HEADER, strlen(HEADER)) != 0 ||
         !parse(out, (char *)text + strlen(HEADER)))
-        status = pd_fail("%s: is damaged: it is written anew when the run is resumed", path);
+        status = pd_fail("%s: is damaged: resume the run to write it again", path);
     out->age = fmax(0, difftime(time(NULL), about.st_mtime));
 cleanup:
     free(text);

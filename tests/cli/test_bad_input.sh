@@ -162,7 +162,7 @@ refuse "pack: a name of 255 bytes" 1 '^n*.h5: cannot write: the name of the file
 ln -s cycle cycle
 ln -s nowhere/at/all astray
 refuse "pack: onto a cycle of links" 1 '^cycle: cannot write: Too many levels' "$p" pack phantoms -o cycle
-refuse "pack: below a link to nothing" 1 '^astray: cannot create the folder: a link of that name leads nowhere' \
+refuse "pack: below a link to nothing" 1 '^astray: cannot create the folder: a symbolic link of that name has no target' \
     "$p" pack phantoms -o astray/x.h5
 refuse "pack: a cycle of links" 1 '^there is no folder cycle; give' "$p" pack cycle -o x.h5
 rm cycle astray

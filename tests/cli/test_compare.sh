@@ -110,9 +110,9 @@ grep -q '^second and third: AUC differs by 0\..* p < 0.001: more than noise; acc
     made.txt || fail "$(cat made.txt)"
 pneumo compare first elsewhere second >made.txt || fail "runs on two data sets"
 grep -q '^The runs were not all tested on the same data set' made.txt || fail "$(cat made.txt)"
-[[ $(grep -c 'and .*: no statement: they were tested on different data sets$' made.txt) == 2 ]] ||
+[[ $(grep -c 'and .*: not compared: they were tested on different data sets$' made.txt) == 2 ]] ||
     fail "$(cat made.txt)"
 pneumo compare first fewer >made.txt || fail "runs on other images"
-grep -q '^fewer and first: no statement: they were not tested on the same images' made.txt ||
+grep -q '^fewer and first: not compared: they were not tested on the same images' made.txt ||
     fail "$(cat made.txt)"
 echo "trained and made-up runs are compared as they should be"

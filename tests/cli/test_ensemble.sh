@@ -184,7 +184,7 @@ refused "a/best.h5: is an input of this command and would be overwritten" ensemb
 [[ $before == "$(sha256sum a/best.h5)" ]] || fail "a member was overwritten"
 refused "nowhere: cannot open" ensemble a nowhere -o wrong.h5
 refused "phantoms/best.h5: cannot open" ensemble a phantoms -o wrong.h5
-refused "average.h5: is an average of 3 models, but a file of another program holds one" \
+refused "average.h5: is an average of 3 models, which cannot be exported" \
     export average.h5 -o wrong.keras
 refused "data.h5: is a pneumo-dist data set, not a" ensemble a data.h5 -o wrong.h5
 

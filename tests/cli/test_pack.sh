@@ -115,7 +115,7 @@ pneumo pack rest -o rest.h5 --size 32 >out 2>err
 expect_lines err "left out: 30 images in a folder of no class, train/COVID19, such as .*--pneumonia 'PNEUMONIA\|COVID19'" \
     'left out: 30 images in subfolders of train/NORMAL, such as .*/more/IM-9000.*--recursive takes them' \
     'left out: 3 images of a format that cannot be read, .webp, such as .*convert them' \
-    'left out: 1 links to nothing, such as train/NORMAL/IM-8888' \
+    'left out: 1 links without a target, such as train/NORMAL/IM-8888' \
     'left out: 3 files that are not images, .txt' 'left out: 3 hidden files'
 expect_lines out '^images +220 of' '^left out +0 exact duplicates, 0 unreadable, 70 other files'
 pneumo pack rest -o rest.h5 --size 32 -r --pneumonia 'PNEUMONIA|COVID19' >out 2>err

@@ -91,7 +91,7 @@ refuse() {
     [[ $got == "$code" ]] || fail "$*: exit code $got: $(cat log)"
     grep -qE -- "$message" log || fail "$*: $(cat log)"
 }
-refuse 2 'exclude each other' evaluate run/best.h5 --threshold 0.5 --target-sensitivity 0.9
+refuse 2 'cannot be given together' evaluate run/best.h5 --threshold 0.5 --target-sensitivity 0.9
 refuse 2 "threshold '0' is not a number above 0 and at most 1" evaluate run/best.h5 --threshold 0
 refuse 2 "threshold '1.5' is not a number" predict run/best.h5 phantoms --threshold 1.5
 refuse 2 "target-sensitivity '90' is not a number" evaluate run/best.h5 --target-sensitivity 90

@@ -222,8 +222,8 @@ static void columns_are_named(void **state)
     options.columns = "path=wo,side=was";
     refuse(text, options, "'side=was' is not of the form ROLE=COLUMN");
     options.columns = NULL;
-    refuse(text, options, "no column is known to be the path of the image");
-    refuse("path,x\na.png,1\n", options, "no column is known to be the label");
+    refuse(text, options, "cannot tell which column is the path of the image");
+    refuse("path,x\na.png,1\n", options, "cannot tell which column is the label");
     refuse("path,label\n", options, "no rows below its header");
     refuse("path,label\n,krank\n", options, "line 2: the path is empty");
 }

@@ -170,7 +170,7 @@ static const refusal refusals[] = {
     {"{\"class_name\":\"Sequential\",\"config\":{\"layers\":[]}}", "has no layers"},
     {"{\"class_name\":\"Functional\",\"config\":{\"layers\":[" LAYER("Flatten", "") "]}}",
      "'input_layers' is not one tensor"},
-    {"[", "no valid JSON"},
+    {"[", "not valid JSON"},
 };
 
 static void assert_refused(const char *config, const char *expected)

@@ -16,7 +16,7 @@ typedef struct pd_prediction {
                                              Otherwise nothing else is set */
     double probability;                   /* of pneumonia */
     pd_label label;                       /* at the checkpoint's threshold */
-    char reason[PD_REASON_SIZE];          /* why a human should look; "": no reason */
+    char reason[PD_REASON_SIZE];          /* why a person should review it; "": no reason */
 } pd_prediction;
 
 /* Receives the predictions, on rank 0. */
@@ -45,7 +45,7 @@ typedef struct pd_predict_options {
 } pd_predict_options;
 
 /* Classifies every file, in the order of pd_files_find. Predictions do not depend on the number of
- * ranks and threads. The reason to refer an image to a human is that it is unlike the training
+ * ranks and threads. The reason to refer an image to a person is that it is unlike the training
  * images (pd_profile_check; a checkpoint without a profile gives one warning in the log), that its
  * DICOM file states a lateral view or another modality, or that its probability lies in the
  * checkpoint's band of doubt.
