@@ -10,6 +10,7 @@ memory of all ranks together to little more than they need, so that the file, wh
 stay in the page cache. Every few seconds the memory (anonymous and shared) and the open files of each
 rank are written to OUT/samples.csv. Finally the same epochs are trained at one go, on one rank with
 images in memory; the last checkpoint must be the same. Prints a table in Markdown and draws OUT/soak.svg.
+Exit code 1: the checkpoints differ, memory has grown by more than 1 %, or open files have become more.
 Needs python3-h5py, and 300 MB in --out.
 """
 import argparse
@@ -29,6 +30,7 @@ import stream
 STOPPED = 75          # exit code of a run that has saved because of a signal
 EPOCHS = 100_000      # more than a soak trains
 WARM = 60             # seconds after which a process has allocated what it needs
+GROWTH = 0.01         # of a rank's memory that is allowed
 # As in the tests: mpirun may run as root, and ranks that wait yield their core.
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                    OMPI_MCA_mpi_yield_when_idle="1", OMP_WAIT_POLICY="passive")
@@ -75,12 +77,16 @@ class Limit:
 
 # --- The run ---
 
-def ranks_of(program):
-    """The processes of the program that mpirun has started, by rank."""
+def read_status(path):
+    return dict(line.split(":", 1) for line in (path / "status").read_text().splitlines())
+
+
+def ranks_of(program, launcher):
+    """The processes of the program that this mpirun has started, by rank."""
     found = {}
     for path in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            if os.readlink(path / "exe") != program:
+            if os.readlink(path / "exe") != program or int(read_status(path)["PPid"]) != launcher:
                 continue
             for entry in (path / "environ").read_bytes().split(b"\0"):
                 if entry.startswith(b"OMPI_COMM_WORLD_RANK="):
@@ -92,13 +98,12 @@ def ranks_of(program):
 
 def listens(path):
     """Whether the process has a handler for SIGUSR1. Before, the signal ends it."""
-    fields = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines())
-    return int(fields["SigCgt"], 16) >> (signal.SIGUSR1 - 1) & 1 == 1
+    return int(read_status(path)["SigCgt"], 16) >> (signal.SIGUSR1 - 1) & 1 == 1
 
 
 def measure(path):
     """MiB of anonymous and shared memory, and open files."""
-    fields = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines())
+    fields = read_status(path)
     kib = sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem"))
     return kib / 1024, len(os.listdir(path / "fd"))
 
@@ -128,9 +133,12 @@ class Soak:
             self.job = subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT,
                                         preexec_fn=self.limit.enter)
 
+    def ranks(self):
+        return ranks_of(self.options.program, self.job.pid)
+
     def sample(self):
         now = time.monotonic()
-        for rank, path in sorted(ranks_of(self.options.program).items()):
+        for rank, path in sorted(self.ranks().items()):
             try:
                 mib, files = measure(path)
             except OSError:
@@ -152,7 +160,7 @@ class Soak:
         ranks = []
         while len(ranks) < self.options.ranks or not all(listens(path) for path in ranks):
             time.sleep(0.1)
-            ranks = list(ranks_of(self.options.program).values())
+            ranks = list(self.ranks().values())
         self.job.send_signal(signal.SIGUSR1)
         if self.job.wait(timeout=300) != STOPPED:
             sys.exit(f"exit code {self.job.returncode} after SIGUSR1; see {self.log}")
@@ -160,7 +168,7 @@ class Soak:
     def set_limit(self):
         """Leaves an eighth of the file's size for the page cache."""
         stream.drop_from_cache(self.command[4])  # what others have read would not count
-        used = sum(measure(path)[0] for path in ranks_of(self.options.program).values())
+        used = sum(measure(path)[0] for path in self.ranks().values())
         file = os.path.getsize(self.command[4]) / 2**20
         self.limit.set(int((1.1 * used + 32 + file / 8) * 2**20))
 
@@ -217,26 +225,41 @@ def read_samples(path):
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
+def summarise(samples, rank):
+    """A rank's memory in the stretches in which it was warm, and its open files."""
+    own = [row for row in samples if row["rank"] == rank]
+    warm = {}
+    for row in own:
+        if row["age"] >= WARM:
+            warm.setdefault(row["stretch"], []).append(row)
+    means = [[sum(row["mib"] for row in part) / len(part) for part in halves(rows)]
+             for rows in warm.values() if len(rows) >= 4]
+    files = [row["files"] for rows in warm.values() for row in rows]
+    earlier, later = halves(files)
+    return {"stretches": len({row["stretch"] for row in own}),
+            "warm": len(means),
+            "mib": [level for pair in means for level in pair],
+            "within": max((second / first - 1 for first, second in means), default=float("nan")),
+            "across": sum(means[-1]) / sum(means[0]) - 1 if means else float("nan"),
+            "files": files,
+            "more_files": max(later, default=0) > max(earlier, default=0)}
+
+
 def print_table(samples):
-    """A row per rank: its memory in the stretches in which it was warm, and its open files."""
+    """A row per rank. Returns whether memory and open files are flat."""
     print("| rank | stretches | warm | memory, MiB | growth within a stretch, at most | "
           "growth from the first to the last stretch | open files |")
     print("| ---: " * 7 + "|")
+    flat = True
     for rank in sorted({row["rank"] for row in samples}):
-        own = [row for row in samples if row["rank"] == rank]
-        warm = {}
-        for row in own:
-            if row["age"] >= WARM:
-                warm.setdefault(row["stretch"], []).append(row)
-        means = [[sum(row["mib"] for row in part) / len(part) for part in halves(rows)]
-                 for rows in warm.values() if len(rows) >= 4]
-        files = {row["files"] for rows in warm.values() for row in rows}
-        within = max((second / first - 1 for first, second in means), default=float("nan"))
-        across = sum(means[-1]) / sum(means[0]) - 1 if means else float("nan")
-        levels = [level for pair in means for level in pair]
-        print(f"| {rank:.0f} | {len({row['stretch'] for row in own})} | {len(means)} | "
-              f"{min(levels, default=0):.1f} to {max(levels, default=0):.1f} | {100 * within:+.2f} % | "
-              f"{100 * across:+.2f} % | {min(files, default=0):.0f} to {max(files, default=0):.0f} |")
+        own = summarise(samples, rank)
+        mib, files = own["mib"] or [0], own["files"] or [0]
+        print(f"| {rank:.0f} | {own['stretches']} | {own['warm']} | {min(mib):.1f} to {max(mib):.1f} | "
+              f"{100 * own['within']:+.2f} % | {100 * own['across']:+.2f} % | "
+              f"{min(files):.0f} to {max(files):.0f} |")
+        # Written so that missing figures (NaN) fail.
+        flat = flat and own["within"] <= GROWTH and own["across"] <= GROWTH and not own["more_files"]
+    return flat
 
 
 def halves(rows):
@@ -281,9 +304,10 @@ def draw(samples, path):
 
 
 def report(path):
+    """Returns whether memory and open files are flat."""
     samples = read_samples(path)
-    print_table(samples)
     draw(samples, path.with_name("soak.svg"))
+    return print_table(samples)
 
 
 def main():
@@ -300,8 +324,7 @@ def main():
     parser.add_argument("--table", type=pathlib.Path, help="samples.csv of an earlier soak")
     options = parser.parse_args()
     if options.table:
-        report(options.table)
-        return
+        sys.exit(0 if report(options.table) else 1)
     options.program = os.path.realpath(options.program)
     folder = options.out.resolve()
     folder.mkdir(parents=True)
@@ -310,12 +333,13 @@ def main():
         epochs, reached = soak(job, options)
     finally:
         job.end()
-    report(folder / "samples.csv")
+    flat = report(folder / "samples.csv")
     equal = train_at_one_go(job, folder, epochs)
     print(f"\n{job.stretch} stretches, {epochs} epochs; the memory limit was reached {reached} times; "
-          f"the checkpoints {'are equal to' if equal else 'DIFFER from'} those at one go")
+          f"the checkpoints {'are equal to' if equal else 'DIFFER from'} those at one go; memory and "
+          f"open files are {'flat' if flat else 'NOT flat'}")
     shutil.rmtree(folder / "phantoms")
-    sys.exit(0 if equal else 1)
+    sys.exit(0 if equal and flat else 1)
 
 
 if __name__ == "__main__":
