@@ -34,7 +34,6 @@ completion=$here/moved/share/bash-completion/completions/pneumo-dist
 
 # --- The package ---
 
-[[ ${PNEUMO_SANITIZE:-0} == 0 ]] || exit 0
 cpack --config "$PNEUMO_BUILD/CPackConfig.cmake" -B "$here/package" >"$here/log" 2>&1 || fail "$(cat "$here/log")"
 package=("$here"/package/*.deb)
 needs=$(dpkg-deb --field "${package[0]}" Depends)
