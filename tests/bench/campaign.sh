@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Very small runs on 1 to 5 ranks, each with one fault at a random moment, or at a random write, flush,
 # rename, other call or allocation; then --resume to the end. Appends a line per fault to a log, so that
-# a campaign adds up over many sittings, and prints the table of the log. A fault that comes too late for
-# its run does not count.
+# a campaign adds up over many sessions, and prints the table of the log; exit code 1 if anything in it went
+# wrong. A fault that comes too late for its run does not count.
 #
 #   PNEUMO_DIST=build/pneumo-dist tests/bench/campaign.sh [COUNT]    # default 100, seconds each
 #   tests/bench/campaign.sh --table LOG
@@ -96,8 +96,8 @@ draw() {
     ((begun == 0)) || most=$(((2 * most + 2) / 3))
     n=0 fault=() rank=0 manner=${name#*-}
     case $name in
-    kill-* | disk) n=$((RANDOM % length)) ;;
-    stop) ranks=$((ranks < 2 ? 2 : ranks)) n=$((RANDOM % length)) ;;
+    kill-* | disk) n=$((RANDOM % life[ranks])) ;;
+    stop) ranks=$((ranks < 2 ? 2 : ranks)) n=$((RANDOM % life[ranks])) ;;
     mmap-*) ranks=$((ranks < 2 ? 2 : ranks)) n=$((1 + RANDOM % (2 * ranks))) ;;
     *) n=$((1 + RANDOM % most)) ;;
     esac
@@ -110,13 +110,35 @@ draw() {
         fault=(FAIL_RANK=$rank FAIL_CALL="${name%%-*}" FAIL_AS="$manner" FAIL_AT="$n")
 }
 
-# Sends a signal to one rank or to all, n milliseconds after the program has started.
-strike() {
-    local victims=() until=$(($(milliseconds) + 10000))
+# Sets victims to the processes of the run, once all ranks have started.
+wait_for_ranks() {
+    local until=$(($(milliseconds) + 10000))
     while victims=($(ours)) && ((${#victims[@]} < ranks && $(milliseconds) < until)); do
         sleep 0.01
     done
-    sleep "$(printf '0.%03d' $((n % 1000)))"
+}
+
+# Sets life[R] to the milliseconds from the moment when all of R ranks have started to their end, without
+# a fault.
+measure_lives() {
+    local victims started
+    fault=()
+    for ranks in 1 2 3 4 5; do
+        start $ranks "life$ranks"
+        wait_for_ranks
+        started=$(milliseconds)
+        await 60
+        ((code == 0)) || fail "$ranks ranks without a fault: exit code $code: $(cat log)"
+        life[ranks]=$(($(milliseconds) - started + 1))
+        rm -r "life$ranks"
+    done
+}
+
+# Sends a signal to one rank or to all, n milliseconds after all have started.
+strike() {
+    local victims
+    wait_for_ranks
+    pause "$n"
     victims=($(ours))
     ((${#victims[@]} > 0)) || return 0
     [[ $name == kill-all ]] || victims=("${victims[RANDOM % ${#victims[@]}]}")
@@ -178,8 +200,11 @@ run_into() {
         >"$log_file.$1" 2>&1 || true
 }
 
+life=()
+measure_lives
 done=0
 for ((i = 0; done < count; i++)); do
     run_into $((seed + i))
 done
 print_table "$log_file"
+! awk -F, 'NR > 1 && $8 + $9 + $10 + $11 + $12 + $13 > 0 { found = 1 } END { exit !found }' "$log_file"

@@ -29,6 +29,11 @@ fail() {
     exit 1
 }
 
+milliseconds() { echo $(($(date +%s%N) / 1000000)); }
+
+# Sleeps for $1 milliseconds.
+pause() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
+
 # Lists the processes of the program in the working folder.
 ours() {
     local pid

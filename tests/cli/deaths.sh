@@ -1,8 +1,6 @@
 # Sourced by test_deaths.sh, test_faults.sh and tests/bench: runs of three ranks of which one is
 # lost or cannot continue. Source common.sh first; the working folder must hold data.h5 and small.ini.
 
-milliseconds() { echo $(($(date +%s%N) / 1000000)); }
-
 # Prints the process of rank $1.
 process_of() {
     local pid

@@ -17,8 +17,6 @@ done
 mkdir work
 cd work
 
-milliseconds() { echo $(($(date +%s%N) / 1000000)); }
-
 # Expects nothing in the folder but the names given.
 only() {
     local left
@@ -114,7 +112,7 @@ for ((i = 0; i < 30; i++)); do
     "$PNEUMO_DIST" "${slow[@]}" --run pieces --resume >out 2>log &
     worker=$!
     until grep -q 'writing to' log || ! kill -0 $worker 2>/dev/null; do sleep 0.01; done
-    sleep "$(printf '0.%03d' $((duration * (20 + RANDOM % 40) / 100 % 1000)))"
+    pause $((duration * (20 + RANDOM % 40) / 100))
     kill -USR1 $worker 2>/dev/null || true
     code=0
     wait $worker || code=$?
