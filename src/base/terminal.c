@@ -35,12 +35,7 @@ void pd_terminal_write_line(const char *line, size_t size)
 void pd_terminal_show_progress(const char *text)
 {
     /* A character in the last column would move the cursor to the next row on some terminals. */
-    int columns = pd_terminal_width() - 1, bytes = 0;
-    for (int column = 0; column < columns && text[bytes] != '\0'; column++) {
-        size_t size = pd_text_character_size(text + bytes);
-        bytes += size == 0 ? 1 : (int)size;
-    }
-    fprintf(stderr, "\r\033[K%.*s", bytes, text);
+    fprintf(stderr, "\r\033[K%.*s", (int)pd_text_fit(text, pd_terminal_width() - 1), text);
     fflush(stderr);
     progress_is_visible = true;
 }

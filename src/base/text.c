@@ -46,6 +46,55 @@ size_t pd_text_character_size(const char *text)
     return length;
 }
 
+/* The code point of a valid UTF-8 character of `size` bytes. */
+static uint32_t decode(const char *text, size_t size)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    uint32_t point = size == 1 ? at[0] : at[0] & (0x7fu >> size);
+    for (size_t i = 1; i < size; i++)
+        point = point << 6 | (at[i] & 0x3fu);
+    return point;
+}
+
+/* Columns and, in *size, bytes of the character at `text`. The program sets no locale, so wcwidth
+ * knows ASCII only. */
+static int measure(const char *text, size_t *size)
+{
+    /* Contain every wide character of Unicode 15 (East_Asian_Width W and F), and a few others. */
+    static const struct {
+        uint32_t first, last;
+    } wide[] = {{0x1100, 0x115f},   {0x231a, 0x23ff},   {0x25fd, 0x27bf},  {0x2b1b, 0x2b55},
+                {0x2e80, 0xa4cf},   {0xa960, 0xa97f},   {0xac00, 0xd7ff},  {0xf900, 0xfaff},
+                {0xfe10, 0xfe6f},   {0xff01, 0xff60},   {0xffe0, 0xffe6},  {0x16fe0, 0x18dff},
+                {0x1aff0, 0x1b2ff}, {0x1f000, 0x1faff}, {0x20000, 0x3fffd}};
+    size_t bytes = pd_text_character_size(text);
+    *size = bytes > 0 ? bytes : 1;
+    uint32_t point = decode(text, *size);
+    for (size_t i = 0; i < sizeof wide / sizeof *wide && bytes > 0; i++)
+        if (point >= wide[i].first && point <= wide[i].last)
+            return 2;
+    return 1;
+}
+
+int pd_text_columns(const char *text)
+{
+    int columns = 0;
+    for (size_t size; *text != '\0'; text += size)
+        columns += measure(text, &size);
+    return columns;
+}
+
+size_t pd_text_fit(const char *text, int columns)
+{
+    size_t bytes = 0, size;
+    for (; text[bytes] != '\0'; bytes += size) {
+        columns -= measure(text + bytes, &size);
+        if (columns < 0)
+            break;
+    }
+    return bytes;
+}
+
 bool pd_text_is_control(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;

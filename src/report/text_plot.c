@@ -9,7 +9,7 @@
 
 /* Columns of the axis' numbers: "0.6931 ". A cell has 2 x 4 dots of Braille, or is one character.
  */
-enum { AXIS = 7, WIDTH_MAX = 200, DOTS_X = 2, DOTS_Y = 4 };
+enum { AXIS = 7, DOTS_X = 2, DOTS_Y = 4 };
 
 static const char *const colours[PD_TEXT_PLOT_SERIES] = {"\033[36m", "\033[33m"};
 static const char plain[] = "\033[0m";
@@ -18,7 +18,7 @@ static const char plain[] = "\033[0m";
 typedef struct canvas {
     int width, height; /* in cells */
     int dots_x, dots_y;
-    unsigned char cells[PD_TEXT_PLOT_SERIES][PD_TEXT_PLOT_ROWS][WIDTH_MAX];
+    unsigned char cells[PD_TEXT_PLOT_SERIES][PD_TEXT_PLOT_ROWS][PD_TEXT_PLOT_COLUMNS];
 } canvas;
 
 static void set_dot(canvas *c, int series, int x, int y)
@@ -108,7 +108,7 @@ static void draw_title(char *line, const pd_text_plot *plot, const canvas *c,
                        const pd_text_style *style)
 {
     static const char *const ascii[] = {"* ", "o "}, *const shapes[] = {"\u2022 ", "\u25cb "};
-    char text[WIDTH_MAX + 1];
+    char text[PD_TEXT_PLOT_COLUMNS + 1];
     int used = snprintf(text, sizeof text, "%-*s%.*s", pd_min_int(AXIS, style->width), "",
                         style->width - AXIS, plot->title);
     line[0] = '\0';

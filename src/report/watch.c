@@ -6,6 +6,7 @@
 #include "pneumo/base/text.h"
 #include "text_plot.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -27,10 +28,34 @@ enum {
 /* Prints as much of a text as fits into `width` columns, and ends the line. */
 static void put_line(FILE *out, const char *text, int width)
 {
-    int bytes = 0;
-    for (int column = 0; column < width && text[bytes] != '\0'; column++)
-        bytes += pd_max_int((int)pd_text_character_size(text + bytes), 1);
-    fprintf(out, "%.*s\n", bytes, text);
+    fprintf(out, "%.*s\n", (int)pd_text_fit(text, width), text);
+}
+
+/* Prints the end of a folder's name, with an ellipsis in place of what does not fit into `room`
+ * columns: names of runs differ at their end. Returns the columns. */
+static int put_name(FILE *out, const char *folder, int room, bool unicode)
+{
+    const char *ellipsis = unicode ? "\u2026" : "...", *from = folder;
+    int left = pd_text_columns(folder) <= room ? room : room - pd_text_columns(ellipsis);
+    while (*from != '\0' && pd_text_columns(from) > left)
+        from += pd_max_int((int)pd_text_character_size(from), 1);
+    const char *slash = strchr(from, '/');
+    if (from > folder && slash != NULL && slash[1] != '\0')
+        from = slash;
+    int columns = pd_text_columns(from);
+    if (from > folder && left >= 0) {
+        fputs(ellipsis, out);
+        columns += pd_text_columns(ellipsis);
+    }
+    for (size_t size; *from != '\0'; from += size) {
+        size = pd_text_character_size(from);
+        if (size == 0 || pd_text_is_control(from))
+            fputc('?', out);
+        else
+            fwrite(from, 1, size, out);
+        size += size == 0;
+    }
+    return columns;
 }
 
 typedef struct facts {
@@ -51,7 +76,7 @@ static void add(facts *of, const char *format, ...)
 /* Prints facts in as many lines as they need, two spaces between them. */
 static void put_facts(FILE *out, const facts *of, int width)
 {
-    char line[LINE] = "";
+    char line[FACTS * (FACT + 2)] = "";
     int used = 0;
     for (int i = 0; i < of->count; i++) {
         int length = (int)strlen(of->text[i]);
@@ -123,18 +148,22 @@ static void describe_life(char text[LINE], const pd_run_view *run)
     }
 }
 
-static void put_title(FILE *out, const pd_run_view *run, int width)
+/* "runs/first: finished after 9 epochs". The name leaves room for the state, which may leave it
+ * only a third of the line. */
+static void put_title(FILE *out, const pd_run_view *run, const pd_text_style *style)
 {
-    char life[LINE], line[2 * LINE];
+    char life[LINE];
     describe_life(life, run);
-    snprintf(line, sizeof line, "%.255s: %s", run->folder, life);
-    pd_text_make_printable(line);
-    put_line(out, line, width);
+    pd_text_make_printable(life);
+    int most = pd_max_int(style->width - 2 - pd_text_columns(life), style->width / 3);
+    int name = put_name(out, run->folder, most, style->unicode);
+    fprintf(out, "%.*s", pd_min_int(2, style->width - name), ": ");
+    put_line(out, life, pd_max_int(style->width - name - 2, 0));
 }
 
 void pd_watch_print_life(FILE *out, const pd_run_view *run)
 {
-    put_title(out, run, 2 * LINE);
+    put_title(out, run, &(pd_text_style){.width = INT_MAX});
 }
 
 /* "[######....]  42 %  12 min 05 s left" */
@@ -199,7 +228,7 @@ static void put_history(FILE *out, const pd_run_view *run, int width)
 
 void pd_watch_print_epoch(FILE *out, const pd_run_view *run, int row)
 {
-    char line[LINE], left[48];
+    char left[48];
     facts of = {.count = 0};
     add_epoch(&of, &run->rows[row]);
     add(&of, "learning rate %.3g", run->rows[row].learning_rate);
@@ -208,9 +237,8 @@ void pd_watch_print_epoch(FILE *out, const pd_run_view *run, int row)
         add(&of, "%.1f images/s", run->status.images_per_second);
         add(&of, "%s left", pd_clock_format(left, sizeof left, fmax(0, run->status.seconds_left)));
     }
-    snprintf(line, sizeof line, "%.255s: epoch %d", run->folder, run->rows[row].epoch);
-    pd_text_make_printable(line);
-    fputs(line, out);
+    put_name(out, run->folder, INT_MAX, false);
+    fprintf(out, ": epoch %d", run->rows[row].epoch);
     for (int i = 0; i < of.count; i++)
         fprintf(out, "  %s", of.text[i]);
     fputc('\n', out);
@@ -268,7 +296,7 @@ static void put_curves(FILE *out, const pd_run_view *run, const pd_text_style *s
     bool beside = style->width >= SIDE_BY_SIDE;
     pd_text_style own = *style;
     curves c;
-    own.width = beside ? (style->width - 2) / 2 : style->width;
+    own.width = pd_min_int(beside ? (style->width - 2) / 2 : style->width, PD_TEXT_PLOT_COLUMNS);
     own.height = pd_min_int(beside || rows < 2 * PLOT_LEAST ? rows : rows / 2, PLOT_MOST);
     if (own.height < PLOT_LEAST || own.width < 16)
         return;
@@ -285,31 +313,59 @@ static void put_curves(FILE *out, const pd_run_view *run, const pd_text_style *s
 
 /* --- All --- */
 
-static void put_run(FILE *out, const pd_run_view *run, const pd_text_style *style, int rows)
+/* Prints a run without its curves. */
+static void put_text(FILE *out, const pd_run_view *run, const pd_text_style *style)
+{
+    put_title(out, run, style);
+    if (run->life == PD_LIFE_RUNNING && run->status.phase != PD_RUN_EVALUATING) {
+        facts of = {.count = 0};
+        put_bar(out, &run->status, style->width);
+        add_speed(&of, &run->status);
+        put_facts(out, &of, style->width);
+    }
+    put_history(out, run, style->width);
+}
+
+/* The rows that put_text prints. */
+static int count_rows(const pd_run_view *run, const pd_text_style *style)
 {
     char *text = NULL;
     size_t size = 0;
+    int rows = 0;
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL)
-        return;
-    put_title(memory, run, style->width);
-    if (run->life == PD_LIFE_RUNNING && run->status.phase != PD_RUN_EVALUATING) {
-        facts of = {.count = 0};
-        put_bar(memory, &run->status, style->width);
-        add_speed(&of, &run->status);
-        put_facts(memory, &of, style->width);
-    }
-    put_history(memory, run, style->width);
+        return 0;
+    put_text(memory, run, style);
     fclose(memory);
-    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
-        rows--;
-    fputs(text, out);
-    put_curves(out, run, style, rows);
+    for (const char *at = text; at != NULL && (at = strchr(at, '\n')) != NULL; at++)
+        rows++;
     free(text);
+    return rows;
+}
+
+/* Prints a line for each run, and how many do not fit. */
+static void put_list(FILE *out, const pd_run_view *runs, int count, const pd_text_style *style)
+{
+    char more[32];
+    int shown = count <= style->height ? count : pd_max_int(style->height - 1, 0);
+    for (int i = 0; i < shown; i++)
+        put_title(out, &runs[i], style);
+    snprintf(more, sizeof more, "and %d more", count - shown);
+    if (shown < count)
+        put_line(out, more, style->width);
 }
 
 void pd_watch_print(FILE *out, const pd_run_view *runs, int count, const pd_text_style *style)
 {
+    int rows = 0;
     for (int i = 0; i < count; i++)
-        put_run(out, &runs[i], style, style->height / count);
+        rows += count_rows(&runs[i], style);
+    if (count > 1 && rows > style->height) {
+        put_list(out, runs, count, style);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        put_text(out, &runs[i], style);
+        put_curves(out, &runs[i], style, (style->height - rows) / count);
+    }
 }

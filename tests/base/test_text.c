@@ -9,9 +9,12 @@
 #include "pneumo/base/text.h"
 
 #include <float.h>
+#include <limits.h>
+#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -165,6 +168,28 @@ static void test_grouped(void **state)
     }
 }
 
+/* No character takes more columns than expected, as the C library sees it. */
+static void test_columns(void **state)
+{
+    (void)state;
+    assert_int_equal(pd_text_columns("runs/a"), 6);
+    assert_int_equal(pd_text_columns("\u80ba\u708e/\u00e9"), 6);
+    assert_int_equal(pd_text_columns("\xe8\x82 \xff"), 4);
+    assert_int_equal(pd_text_columns("\u28ff\u2026"), 2);
+    assert_int_equal(pd_text_fit("\u80ba\u708e", 3), 3);
+    assert_int_equal(pd_text_fit("\u80ba\u708e", 4), 6);
+    assert_int_equal(pd_text_fit("\u80ba\u708e", -1), 0);
+    assert_int_equal(pd_text_fit("ab", 9), 2);
+    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
+        skip();
+    for (wchar_t point = 1; point < 0x110000; point++) {
+        char text[MB_LEN_MAX + 1] = "";
+        if (wctomb(text, point) > 0 && wcwidth(point) > pd_text_columns(text))
+            fail_msg("U+%04X takes %d columns", (unsigned)point, wcwidth(point));
+    }
+    setlocale(LC_CTYPE, "C");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_random_bytes_become_printable),
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,11 +57,11 @@ while at < len(text):
         assert row < rows, f"it scrolls: row {row} of {rows}"
     else:
         assert unicodedata.category(character) != "Cc", repr(character)
-        assert unicodedata.east_asian_width(character) not in "WF", repr(character)
+        wide = unicodedata.east_asian_width(character) in "WF"
         # The last column stays free: some terminals wrap at once.
-        assert column < columns - 1, f"wider than {columns - 1} columns: {''.join(screen[row])}"
-        screen[row][column:column + 1] = character
-        column += 1
+        assert column + wide < columns - 1, f"wider than {columns - 1} columns: {''.join(screen[row])}"
+        screen[row][column:column + 1 + wide] = [character] + [""] * wide
+        column += 1 + wide
 assert (colours > 0) == (os.environ.get("COLOURS") == "yes"), f"{colours} colours"
 for line in screen:
     print("".join(line).rstrip())

@@ -54,7 +54,9 @@ static int columns(const char *line)
             line += strcspn(line, "m") + 1;
         if (*line == '\n' || *line == '\0')
             break;
-        line += pd_text_character_size(line);
+        size_t size = pd_text_character_size(line);
+        count += size == 3 && strncmp(line, "\u4e00", 3) >= 0 && strncmp(line, "\u9fff", 3) <= 0;
+        line += size;
     }
     return count;
 }
@@ -71,7 +73,7 @@ static char *print(const pd_run_view *runs, int count, const pd_text_style *styl
     for (const char *line = text; *line; line = strchr(line, '\n') + 1, rows++)
         if (columns(line) > style->width)
             fail_msg("%d columns of %d: %s", columns(line), style->width, line);
-    if (style->width >= 39 && style->height >= 7 * count && rows > style->height)
+    if ((count > 1 || (style->width >= 39 && style->height >= 7)) && rows > style->height)
         fail_msg("%d rows of %d:\n%s", rows, style->height, text);
     return text;
 }
@@ -147,7 +149,7 @@ static void test_sizes(void **state)
     runs[3].count = 1;
     runs[3].folder = "a\033[2Jb\n\xff\xe8\x83 \xe2\x80\xae/x";
     runs[4].count = 0;
-    const int widths[] = {1, 10, 15, 16, 39, 40, 65, 66, 79, 80, 199, 400};
+    const int widths[] = {1, 10, 15, 16, 39, 40, 65, 66, 79, 80, 199, 400, 439, 999, 8999};
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
         for (int height = 1; height < 60; height += height < 12 ? 1 : 7)
             for (int i = 0; i < 4; i++)
@@ -160,6 +162,65 @@ static void test_sizes(void **state)
     free(text);
     text = print(runs + 4, 1, &(pd_text_style){.width = 79, .height = 23});
     check_has(text, "no epoch yet");
+    free(text);
+}
+
+/* The state is shown however long or wide the name is. */
+static void test_long_names(void **state)
+{
+    (void)state;
+    pd_history_row rows[EPOCHS];
+    pd_run_view view = make_view(PD_LIFE_FINISHED, rows);
+    const pd_text_style plain = {.width = 79, .height = 23};
+    const pd_text_style unicode = {.width = 79, .height = 23, .unicode = true};
+    char name[400] = "";
+    for (int i = 0; i < 24; i++)
+        strcat(name, "long-");
+    strcat(name, "/runs/first");
+    view.folder = name;
+    char *text = print(&view, 1, &plain);
+    check_has(text, ".../runs/first: finished after 9 epochs\n");
+    free(text);
+    text = print(&view, 1, &unicode);
+    check_has(text, "\u2026/runs/first: finished after 9 epochs\n");
+    free(text);
+    *strchr(name, '/') = *strrchr(name, '/') = '-';
+    text = print(&view, 1, &unicode);
+    check_has(text, "long--runs-first: finished after 9 epochs\n");
+    free(text);
+    memset(name, 0, sizeof name);
+    for (int i = 0; i < 100; i++)
+        strcat(name, "\u80ba");
+    view.life = PD_LIFE_DEAD;
+    for (int width = 1; width < 120; width++) {
+        text = print(&view, 1, &(pd_text_style){.width = width, .height = 23, .unicode = true});
+        if (width >= 93)
+            check_has(text,
+                      "\u80ba: dead: process 77 on node1 is gone; continue it with --resume\n");
+        if (width >= 13)
+            check_has(text, ": dead");
+        free(text);
+    }
+}
+
+/* More runs than rows: a line each, and how many are missing. */
+static void test_many(void **state)
+{
+    (void)state;
+    pd_history_row rows[EPOCHS];
+    pd_run_view runs[30];
+    for (int i = 0; i < 30; i++)
+        runs[i] = make_view(i % 2 ? PD_LIFE_RUNNING : PD_LIFE_DEAD, rows);
+    const pd_text_style style = {.width = 79, .height = 23};
+    char *text = print(runs, 23, &style);
+    check_has(text, "resume\nruns/first: training, epoch 10 of 20\nruns/first: dead");
+    assert_null(strstr(text, "more"));
+    free(text);
+    text = print(runs, 30, &style);
+    check_has(text, "epoch 10 of 20\nand 8 more\n");
+    free(text);
+    text = print(runs, 3, &style);
+    check_has(text, "highest AUC");
     free(text);
 }
 
@@ -215,7 +276,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_content), cmocka_unit_test(test_lives),
         cmocka_unit_test(test_sizes),   cmocka_unit_test(test_epoch_line),
-        cmocka_unit_test(test_plot),
+        cmocka_unit_test(test_plot),    cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,14 @@ char *pd_text_grouped(char text[PD_TEXT_NUMBER], uint64_t value);
  * are not valid UTF-8 (Unicode 15, table 3-7). */
 size_t pd_text_character_size(const char *text);
 
+/* The columns of a terminal that a text takes at most: 2 for a wide character, as of Chinese,
+ * Japanese and Korean text, and 1 for any other and for a byte that is not valid UTF-8. */
+int pd_text_columns(const char *text);
+
+/* The number of bytes at the beginning of `text` that fit into that many columns, in whole
+ * characters. */
+size_t pd_text_fit(const char *text, int columns);
+
 /* Whether the UTF-8 character at `text` is a control character: C0, DEL, or C1, which some
  * terminals interpret like escape sequences. */
 bool pd_text_is_control(const char *text);
