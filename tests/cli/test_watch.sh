@@ -80,6 +80,18 @@ show 80 24 NO_COLOR=1 LC_ALL=C
 ! LC_ALL=C grep -q '[^ -~]' shown || fail "not ASCII: $(cat shown)"
 grep -q '\* train  o validation' shown || fail "ASCII: $(cat shown)"
 show 20 6 COLOURS=no NO_COLOR=1
+# Terminals wider than two curves, one of a wall of screens.
+for columns in 440 9000; do
+    show $columns 24 COLOURS=yes
+    grep -q 'loss:  train  validation.*AUC of validation' shown || fail "$columns columns: $(cat shown)"
+done
+# More runs than rows, with names wider than the terminal.
+mkdir -p wide
+for name in {1..30}; do cp -r live "wide/$(printf '肺%.0s' {1..50})-$name"; done
+NO_COLOR=1 /usr/bin/python3 "$terminal" 80 24 "$PNEUMO_DIST" watch wide/*/ >shown 2>log || fail "many: $(cat log)"
+[[ $(grep -c '^…肺*-[0-9]*: finished after 5 epochs$' shown) == 22 ]] && grep -q '^and 8 more$' shown ||
+    fail "many: $(cat shown)"
+rm -r wide
 # A terminal that cannot replace lines gets lines.
 show 200 24 TERM=dumb
 [[ $(grep -c '^live: epoch ' shown) == 5 ]] || fail "TERM=dumb: $(cat shown)"
@@ -149,6 +161,17 @@ over '^live: finished' 1 live long failed
 # Parts of a cross-validation.
 pneumo train small.ini --run five --cross 2 --epochs 1 --set evaluate.stress=no >/dev/null 2>log || fail "$(cat log)"
 over '^five/cross-2: finished after 1 epoch$' 0 five/cross-1 five/cross-2
+over '^five/cross-2: finished after 1 epoch$' 0 five
+# All folders of runs, as in the help, with one that is none.
+mkdir -p runs/notes
+cp -r live five runs
+code=0
+timeout 60 "$PNEUMO_DIST" watch runs/*/ >lines 2>log || code=$?
+[[ $code == 0 && $(sort lines | grep -c '^runs/[a-z0-9/-]*: finished after [15] epoch') == 3 ]] ||
+    fail "all folders: exit code $code: $(cat log lines)"
+grep -q '^runs/five/cross-1: finished' lines || fail "no parts: $(cat lines)"
+[[ $(cat log) == "pneumo-dist: warning: runs/notes: no run there: give the folder"* && $(wc -l <log) == 1 ]] ||
+    fail "all folders: $(cat log)"
 
 # --- What is none ---
 
@@ -158,6 +181,10 @@ for folder in nowhere phantoms data.h5; do
     [[ $code == 1 ]] && grep -q "^pneumo-dist: error: $folder: no run there: give the folder" log ||
         fail "$folder: exit code $code: $(cat log)"
 done
+code=0
+"$PNEUMO_DIST" watch nowhere phantoms >out 2>log || code=$?
+[[ $code == 1 && $(grep -c 'warning: .*: no run there' log) == 2 ]] &&
+    grep -q 'error: none of these folders contains a run' log || fail "several: exit code $code: $(cat log)"
 mkdir damaged
 echo 'phase' >damaged/status.csv
 code=0
