@@ -4,6 +4,7 @@
 #include "report_json.h"
 #include "text_file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Numbers in headings are items of TRIPOD+AI. */
@@ -34,6 +35,13 @@ static bool knows_patients(const pd_card *card)
     return pd_card_number(card, "unknown_patients") == 0;
 }
 
+/* Whether it is known which data set the model was trained on. It is not of an import. */
+static bool knows_training(const pd_card *card)
+{
+    const cJSON *trained = pd_card_find(card, "data.trained_digest");
+    return cJSON_IsString(trained) && trained->valuestring[0] != '\0';
+}
+
 /* Whether the figures are of the data set that the model was trained on. */
 static bool is_own_data(const pd_card *card)
 {
@@ -41,6 +49,33 @@ static bool is_own_data(const pd_card *card)
     const cJSON *shown = pd_card_find(card, "data.digest");
     return cJSON_IsString(trained) && cJSON_IsString(shown) &&
            strcmp(trained->valuestring, shown->valuestring) == 0;
+}
+
+static bool is_average(const pd_card *card)
+{
+    return pd_card_number(card, "members") > 1;
+}
+
+/* The value of a job's key, up to the end of its line; "" if the settings do not have it. */
+static const char *find_setting(const pd_card *card, const char *key)
+{
+    const cJSON *settings = pd_card_find(card, "settings");
+    size_t length = strlen(key);
+    const char *line = cJSON_IsString(settings) ? settings->valuestring : "";
+    while (strncmp(line, key, length) != 0 || strncmp(line + length, " = ", 3) != 0) {
+        line = strchr(line, '\n');
+        if (line == NULL)
+            return "";
+        line++;
+    }
+    return line + length + 3;
+}
+
+/* Whether it is an average of parts of a cross-validation, shown with the folds of all of them:
+ * none of their train folds is that of the average. */
+static bool is_cross(const pd_card *card)
+{
+    return is_average(card) && is_own_data(card) && atoi(find_setting(card, "cross")) > 0;
 }
 
 /* Each line of a list of texts, as an item. */
@@ -62,9 +97,9 @@ static void put_title(pd_card *card)
         "# Model card: {job}\n\n"
         "A classifier that tells pneumonia from normal in frontal chest radiographs: network "
         "{model} with {parameters} parameters, trained with pneumo-dist {version}.\n\n"
-        "Figures are those of `report.json`; intervals are 95 % intervals. The sections are in "
-        "the order of TRIPOD+AI, whose items the headings number, with what CLAIM 2024 adds for "
-        "images. What the program does not know is given as unknown: complete it before anyone "
+        "Figures are those of `report.json`; intervals are 95 % intervals. The headings give the "
+        "items of TRIPOD+AI that each section covers, with what CLAIM 2024 adds for images. What "
+        "the program does not know is given as unknown: complete it before anyone "
         "else uses the model.\n");
 }
 
@@ -94,7 +129,7 @@ static void put_fold_counts(pd_card *card)
                               "patients |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
                             : "\n| fold | normal | pneumonia | bacterial | viral | unknown cause "
                               "|\n| --- | ---: | ---: | ---: | ---: | ---: |\n");
-    for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t i = is_cross(card); i < COUNT(names); i++) {
         pd_card_set_scope(card, "data.folds.%s", names[i]);
         fprintf(card->out, "| %s", titles[i]);
         pd_card_put(card, " | {.NORMAL} | {.PNEUMONIA} | {.BACTERIA} | {.VIRUS} | {.UNKNOWN} |");
@@ -114,6 +149,20 @@ static void put_patients(pd_card *card)
                           "fold.\n");
 }
 
+static void put_training(pd_card *card)
+{
+    if (is_cross(card))
+        pd_card_put(card, "- Training: each member on the images outside its part and the test "
+                          "fold.\n");
+    else if (is_own_data(card))
+        pd_card_put(card, "- Training: the train fold of this data set.\n");
+    else if (knows_training(card))
+        pd_card_put(card, "- Training: another data set, digest {data.trained_digest}. The figures "
+                          "below are of images that are not its test fold.\n");
+    else
+        pd_card_put(card, "- Training: unknown; this data set may contain its images.\n");
+}
+
 static void put_data(pd_card *card)
 {
     pd_card_put(card,
@@ -121,10 +170,7 @@ static void put_data(pd_card *card)
                 "- Data set: {data.path}, digest {data.digest}, packed by pneumo-dist "
                 "{data.version} with seed {data.seed}: {data.images} images of {data.width} x "
                 "{data.height} grey pixels; {data.duplicates} exact duplicates were dropped.\n");
-    pd_card_put(card, is_own_data(card)
-                          ? "- Training: the train fold of this data set.\n"
-                          : "- Training: another data set, digest {data.trained_digest}. The "
-                            "figures below are of images that are not its test fold.\n");
+    put_training(card);
     pd_card_put(card, "- Folds: {data.fold_policy}.\n");
     put_patients(card);
     pd_card_put(card,
@@ -149,7 +195,7 @@ static void put_data(pd_card *card)
 static void put_epochs(pd_card *card)
 {
     double epochs = pd_card_number(card, "epochs"), weights = pd_card_number(card, "weights_epoch");
-    if (pd_card_number(card, "members") > 1)
+    if (is_average(card))
         pd_card_put(card, "- Average of {members} models.\n");
     else if (weights > epochs)
         pd_card_put(card, "- {epochs} epochs; the weights are those of the middle of epoch "
@@ -160,6 +206,22 @@ static void put_epochs(pd_card *card)
                                 "{weights_epoch}, the best on the validation fold.\n"
                               : "- {epochs} epochs; the weights are those of epoch "
                                 "{weights_epoch}.\n");
+}
+
+static void put_seed(pd_card *card)
+{
+    if (is_average(card))
+        pd_card_put(card, "- Seeds: those of the members.\n");
+    else if (!knows_training(card))
+        pd_card_put(card, "- Seed: unknown.\n");
+    else if (strncmp(find_setting(card, "reduction"), "mpi", 3) == 0)
+        pd_card_put(card,
+                    "- Seed {seed}; {lanes} lanes. MPI summed the gradients (`run.reduction = "
+                    "mpi`): other numbers of ranks give other weights.\n");
+    else
+        pd_card_put(card, "- Seed {seed}; {lanes} lanes. The same seed, settings and data give the "
+                          "same weights on any number of ranks and threads of one kind of "
+                          "processor.\n");
 }
 
 /* Known to the training only. */
@@ -178,9 +240,7 @@ static void put_model(pd_card *card)
                       "- Job {job}: network {model}, {parameters} parameters. Its settings are at "
                       "the end, class balance and first weights included.\n");
     put_epochs(card);
-    pd_card_put(card, "- Seed {seed}; {lanes} lanes. The same seed, settings and data give the "
-                      "same weights on any number of ranks and threads of one kind of "
-                      "processor.\n");
+    put_seed(card);
     put_hardware(card);
     pd_card_put(card,
                 "- Output: probability of pneumonia; temperature {decision.temperature:.4}, views "
@@ -366,8 +426,11 @@ static void put_ending(pd_card *card)
     pd_card_put(card, "\n## Open science (17 to 19)\n\n"
                       "- Ethical approval, funding, conflicts of interest, protocol, registration, "
                       "involvement of the public: unknown.\n"
-                      "- Data: digest {data.digest}. Code: pneumo-dist {version}. Seed {seed}.\n"
-                      "\n## Checklists\n\n"
+                      "- Data: digest {data.digest}. Code: pneumo-dist {version}.");
+    pd_card_put(card, is_average(card)       ? " Seeds: those of the members.\n"
+                      : knows_training(card) ? " Seed {seed}.\n"
+                                             : " Seed: unknown.\n");
+    pd_card_put(card, "\n## Checklists\n\n"
                       "- TRIPOD+AI: G. S. Collins et al., BMJ 2024;385:e078378, "
                       "doi:10.1136/bmj-2023-078378.\n"
                       "- CLAIM 2024: A. S. Tejani et al., Radiology: Artificial Intelligence "

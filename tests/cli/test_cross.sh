@@ -78,6 +78,8 @@ for column, name in enumerate(("val_loss", "val_auc", "val_accuracy", "val_sensi
         assert table[row][column] == f"{value:.4f}", (name, row, table[row][column], value)
 PY
 $python check.py
+$python "$PNEUMO_SOURCE/tests/cli/check_card.py" all/report.json all/model-card.md || fail "the model card"
+grep -q '^- Training: each member on the images outside its part' all/model-card.md || fail "$(cat all/model-card.md)"
 
 pneumo evaluate all/ensemble.h5 --fold val --stress >out 2>log || fail "$(cat log)"
 grep -q "^stress test, val fold: \([0-9]*\) of \1 images" out || fail "not all images: $(cat out)"

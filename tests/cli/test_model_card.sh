@@ -19,10 +19,11 @@ grep -q '^- Hardware and duration of the training: unknown.$' cards/both.md || f
 [[ $(grep -c '^### Stress test' cards/both.md) == 2 ]] || fail "one stress test is missing"
 
 # Weights that are not the best (they stay as they are, and the first epoch counts), and an import: neither epochs nor a choice on validation.
-pneumo train small.ini --run late --epochs 2 --set model.name=mlp2 --set train.ema=0 \
+pneumo train small.ini --run late --epochs 2 --set run.reduction=mpi --set model.name=mlp2 --set train.ema=0 \
     --set train.learning_rate=1e-12 --set evaluate.stress=no >/dev/null 2>log || fail "$(cat log)"
 pneumo evaluate late/last.h5 --fold val --output late.json --card late.md >/dev/null 2>log || fail "$(cat log)"
 /usr/bin/python3 "$check" late.json late.md || fail "the card of the last epoch"
+grep -q '^- Seed .* other numbers of ranks give other weights\.$' late.md || fail "$(grep Seed late.md)"
 grep -q '^- 2 epochs; the weights are those of epoch 2\.$' late.md || fail "$(grep epochs late.md)"
 pneumo export run/best.h5 -o plain.keras >/dev/null 2>log || fail "$(cat log)"
 pneumo import plain.keras -o imported.h5 >/dev/null 2>log || fail "$(cat log)"
@@ -30,6 +31,8 @@ pneumo evaluate imported.h5 --data data.h5 --fold val --output imported.json --c
     fail "$(cat log)"
 /usr/bin/python3 "$check" imported.json imported.md || fail "the card of an import"
 ! grep -qE '^- [0-9]+ epochs|the best on the validation fold|from fold' imported.md || fail "$(cat imported.md)"
+grep -q '^- Training: unknown; this data set may contain its images\.$' imported.md || fail "$(grep Training imported.md)"
+[[ $(grep -c 'Seed: unknown\.$' imported.md) == 2 ]] || fail "$(grep Seed imported.md)"
 grep -q '^- Threshold 0.5000: 0.5 by default, after import\.$' imported.md || fail "$(grep Threshold imported.md)"
 
 # Other data, of which the patients are unknown.
@@ -53,6 +56,7 @@ pneumo evaluate run/best.h5 second/best.h5 --fold val --output mean.json --card 
     fail "$(cat log)"
 /usr/bin/python3 "$check" mean.json mean.md || fail "the card of an average"
 grep -q '^Unknown: none was run' mean.md || fail "it does not say that there is no stress test"
+[[ $(grep -c 'Seeds: those of the members\.$' mean.md) == 2 ]] || fail "$(grep Seed mean.md)"
 grep -q '^- Average of 2 models' mean.md || fail "$(grep Average mean.md)"
 
 # A card that cannot be written.

@@ -136,6 +136,40 @@ static void test_training(void **state)
     free(card);
 }
 
+/* What is said of the training, its seed and its images. */
+static void test_origin(void **state)
+{
+    (void)state;
+    pd_results results = make_results();
+    char *card = write_card(&results);
+    check_has(card, "\n- Training: the train fold of this data set.\n");
+    check_has(card, " lanes. The same seed, settings and data give the same weights");
+    check_has(card, "| train | ");
+    free(card);
+    results.settings = "[run]\nseed = 1\nreduction = mpi\n\n[data]\ncross = 5\n";
+    card = write_card(&results);
+    check_has(card, "(`run.reduction = mpi`): other numbers of ranks give other weights.\n");
+    assert_null(strstr(card, "on any number of ranks"));
+    check_has(card, "| train | "); /* of a single part */
+    free(card);
+    results.members = 5;
+    card = write_card(&results);
+    check_has(card,
+              "\n- Training: each member on the images outside its part and the test fold.\n");
+    check_has(card, "\n- Seeds: those of the members.\n");
+    check_has(card, "0.1.0. Seeds: those of the members.\n");
+    assert_null(strstr(card, "| train | "));
+    check_has(card, "| validation | ");
+    free(card);
+    results.members = 1;
+    results.trained_digest = "";
+    card = write_card(&results);
+    check_has(card, "\n- Training: unknown; this data set may contain its images.\n");
+    check_has(card, "\n- Seed: unknown.\n");
+    check_has(card, "0.1.0. Seed: unknown.\n");
+    free(card);
+}
+
 static void test_unknown_patients(void **state)
 {
     (void)state;
@@ -218,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_figures),       cmocka_unit_test(test_unknown_patients),
         cmocka_unit_test(test_hostile_texts), cmocka_unit_test(test_nothing_known),
         cmocka_unit_test(test_unwritable),    cmocka_unit_test(test_training),
+        cmocka_unit_test(test_origin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

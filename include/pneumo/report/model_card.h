@@ -4,12 +4,12 @@
 
 #include "pneumo/evaluate/results.h"
 
-/* Writes the card as Markdown with pd_file_write. Its sections are in the order of TRIPOD+AI
- * (Collins et al., BMJ 2024, doi:10.1136/bmj-2023-078378), with what CLAIM 2024 (Tejani et al.,
- * Radiology: Artificial Intelligence 2024, doi:10.1148/ryai.240300) adds for images. Every figure
- * and text is that of report.json (pd_report_write_json); what is not known there is said to be
- * unknown. Names no image. If the patient of an image is unknown, it gives no figures of patients.
- * Fails when memory runs out or the file cannot be written. */
+/* Writes the card as Markdown with pd_file_write. Its headings give the items of TRIPOD+AI
+ * (Collins et al., BMJ 2024, doi:10.1136/bmj-2023-078378) that each section covers, with what CLAIM
+ * 2024 (Tejani et al., Radiology: Artificial Intelligence 2024, doi:10.1148/ryai.240300) adds for
+ * images. Every figure and text is that of report.json (pd_report_write_json); what is not known
+ * there is said to be unknown. Names no image. If the patient of an image is unknown, it gives no
+ * figures of patients. Fails when memory runs out or the file cannot be written. */
 pd_status pd_model_card_write(const char *path, const pd_results *results);
 
 #endif
