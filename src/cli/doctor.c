@@ -12,6 +12,7 @@
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,13 @@ cleanup:
     return status;
 }
 
+/* What helps where rank 0 cannot write. */
+static const char *find_remedy(const char *error)
+{
+    bool full = strstr(error, strerror(ENOSPC)) != NULL || strstr(error, strerror(EDQUOT)) != NULL;
+    return full ? "free space" : "make it writable";
+}
+
 static void check_folder(pd_doctor *doctor)
 {
     const double slow = 1;   /* seconds */
@@ -147,8 +155,8 @@ static void check_folder(pd_doctor *doctor)
             continue;
         if (rank == 0)
             pd_checks_add(checks, PD_CHECK_FAIL, "run folder",
-                          "%s (rank 0 on %s): make it writable, or give another folder with --run",
-                          facts->folder_error, facts->host);
+                          "%s (rank 0 on %s): %s, or give another folder with --run",
+                          facts->folder_error, facts->host, find_remedy(facts->folder_error));
         else
             pd_checks_add(checks, PD_CHECK_FAIL, "run folder",
                           "rank %d on %s cannot read what rank 0 on %s writes (%s): put %s on a "
