@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The program builds without the dependencies of the tests (cmocka), without the DICOM libraries, and
-# with those that cannot be linked.
+# The program builds without the dependencies of the tests (cmocka), without the DICOM libraries, with
+# those that cannot be linked, and from the files that the container images get.
 set -euo pipefail
 cd "$(mktemp -d)"
 trap 'rm -rf "$PWD"' EXIT
@@ -11,8 +11,19 @@ case "$*" in *cmocka* | *libopenjp2*) exit 1 ;; esac
 exec pkg-config "$@"
 SH
 chmod +x pkg-config
-cmake -S "$PNEUMO_SOURCE" -B build -G Ninja -DPKG_CONFIG_EXECUTABLE="$PWD/pkg-config" >log 2>&1 ||
-    { cat log; exit 1; }
+
+# The files of the container images: the three lists agree, none is of data, and CMake needs no other.
+copied=$(sed -n 's/^COPY \([^-][^ ]*\) .*/\1/p' "$PNEUMO_SOURCE/slurm/Containerfile")
+[[ $copied && $copied == "$(sed -n 's/^!//p' "$PNEUMO_SOURCE/.dockerignore")" &&
+    $copied == "$(sed -n '/^%files/,/^%post/s/^ *\([^ ]*\) \/source.*/\1/p' "$PNEUMO_SOURCE/slurm/pneumo-dist.def")" ]] ||
+    { echo "FAILED: the container images get different files, such as: $copied"; exit 1; }
+for name in $copied; do
+    case $name in . | data* | runs* | build*) echo "FAILED: an image gets $name"; exit 1 ;; esac
+    mkdir -p source
+    cp -r "$PNEUMO_SOURCE/$name" source
+done
+
+cmake -S source -B build -G Ninja -DPKG_CONFIG_EXECUTABLE="$PWD/pkg-config" >log 2>&1 || { cat log; exit 1; }
 cmake --build build --target pneumo-dist -- -n >/dev/null
 [[ ! -e build/tests ]] || { echo "FAILED: tests without cmocka"; exit 1; }
 grep -F "libdcmtk-dev" log >/dev/null || { echo "FAILED: the log does not say how to get DICOM"; exit 1; }
