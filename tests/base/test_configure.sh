@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The program builds without the dependencies of the tests (cmocka), without the DICOM libraries, with
-# those that cannot be linked, and from the files that the container images get.
+# those that cannot be linked, and from the files that the container images get. Its target is all that
+# an installation needs.
 set -euo pipefail
 cd "$(mktemp -d)"
 trap 'rm -rf "$PWD"' EXIT
@@ -23,8 +24,18 @@ for name in $copied; do
     cp -r "$PNEUMO_SOURCE/$name" source
 done
 
-cmake -S source -B build -G Ninja -DPKG_CONFIG_EXECUTABLE="$PWD/pkg-config" >log 2>&1 || { cat log; exit 1; }
+cmake -S source -B build -G Ninja -DPKG_CONFIG_EXECUTABLE="$PWD/pkg-config" -DCMAKE_INSTALL_LIBDIR="$PWD/lib" \
+    >log 2>&1 || { cat log; exit 1; }
 cmake --build build --target pneumo-dist -- -n >/dev/null
+ninja -C build -t commands pneumo-dist >plan
+for option in --print-man --print-completion; do
+    grep -e "$option" plan >/dev/null || { echo "FAILED: an installation lacks what $option prints"; exit 1; }
+done
+# A library folder given as an absolute path is where the program looks for its kernels.
+if grep -F "glibc-hwcaps" build/build.ninja >/dev/null; then
+    grep -F "NEW_RPATH \"$PWD/lib/pneumo-dist\"" build/cmake_install.cmake >/dev/null ||
+        { grep RPATH build/cmake_install.cmake; echo "FAILED: the kernels in $PWD/lib are not found"; exit 1; }
+fi
 [[ ! -e build/tests ]] || { echo "FAILED: tests without cmocka"; exit 1; }
 grep -F "libdcmtk-dev" log >/dev/null || { echo "FAILED: the log does not say how to get DICOM"; exit 1; }
 ! grep -E "libdcmdata|-lopenjp2|dicom_reader[.]cc" build/build.ninja >/dev/null || { echo "FAILED: DICOM without OpenJPEG"; exit 1; }

@@ -20,6 +20,11 @@ fail() {
 loaded=$(ldd "$program" | sed -n 's/.*=> \(.*libpd_kernels[^ ]*\).*/\1/p')
 [[ -z $loaded || $(realpath "$loaded") == $(realpath "$here/moved")/* ]] ||
     fail "the installed program loads $loaded"
+for library in "$here"/moved/lib*/pneumo-dist/*.so "$here"/moved/lib*/pneumo-dist/glibc-hwcaps/*/*.so \
+    "$here"/moved/lib*/*/pneumo-dist/*.so "$here"/moved/lib*/*/pneumo-dist/glibc-hwcaps/*/*.so; do
+    [[ -e $library ]] || continue
+    ! readelf -d "$library" | grep -E 'RPATH|RUNPATH' || fail "$library looks for libraries where it was built"
+done
 "$program" synth phantoms --images 60 --seed 1 >/dev/null 2>&1
 "$program" pack phantoms -o data.h5 --size 32 >/dev/null 2>&1
 "$program" train dense1 -d data.h5 --set data.size=32 --epochs 1 >out 2>log || fail "$(cat log)"
