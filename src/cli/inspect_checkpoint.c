@@ -130,8 +130,10 @@ static void print_progress(const pd_checkpoint *checkpoint)
     printf("  %-14s %" PRId64 " epoch%s", "trained", checkpoint->state.epoch,
            checkpoint->state.epoch == 1 ? "" : "s");
     if (checkpoint->state.epoch_step > 0)
-        printf(" and %" PRId64 " steps of the next", checkpoint->state.epoch_step);
-    printf(", %" PRId64 " steps in all; %s\n", checkpoint->state.step,
+        printf(" and %" PRId64 " step%s of the next", checkpoint->state.epoch_step,
+               checkpoint->state.epoch_step == 1 ? "" : "s");
+    printf(", %" PRId64 " step%s in all; %s\n", checkpoint->state.step,
+           checkpoint->state.step == 1 ? "" : "s",
            checkpoint->state.finished ? "finished" : "not finished");
     if (isnan(checkpoint->state.best_metric))
         pd_inspect_text("best", "none yet");

@@ -78,23 +78,26 @@ static void print_result(const pd_pack_result *result, const char *output)
            info->height);
     printf("folds      %s, seed %llu\n", info->fold_policy, (unsigned long long)info->seed);
     printf("patients   %s\n", info->grouping);
-    printf("left out   %lld exact duplicates, %lld unreadable, %lld other files\n",
-           (long long)info->duplicates, (long long)result->bad, (long long)result->left_out);
+    printf("left out   %lld exact duplicate%s, %lld unreadable, %lld other file%s\n",
+           (long long)info->duplicates, info->duplicates == 1 ? "" : "s", (long long)result->bad,
+           (long long)result->left_out, result->left_out == 1 ? "" : "s");
     if (result->lateral + result->other > 0)
-        printf("           %lld lateral views, %lld of other modalities\n",
-               (long long)result->lateral, (long long)result->other);
+        printf("           %lld lateral view%s, %lld of other modalities\n",
+               (long long)result->lateral, result->lateral == 1 ? "" : "s",
+               (long long)result->other);
     if (result->old > 0)
-        printf("appended   %lld images to %lld\n", (long long)(info->count - result->old),
-               (long long)result->old);
+        printf("appended   %lld image%s to %lld\n", (long long)(info->count - result->old),
+               info->count - result->old == 1 ? "" : "s", (long long)result->old);
     if (result->between > 0)
-        printf("           %lld images between patients of two folds left out\n",
-               (long long)result->between);
-    printf("copies     %lld pairs of images that are almost the same, %lld of them of two %s\n",
-           (long long)result->near_pairs, (long long)result->near_joined,
-           pd_patients_noun(info->unknown_patients));
+        printf("           %lld image%s between patients of two folds left out\n",
+               (long long)result->between, result->between == 1 ? "" : "s");
+    printf("copies     %lld pair%s of images that are almost the same, %lld of them of two %s\n",
+           (long long)result->near_pairs, result->near_pairs == 1 ? "" : "s",
+           (long long)result->near_joined, pd_patients_noun(info->unknown_patients));
     if (result->leaks > 0)
-        printf("caution    %lld %s have images in two folds\n", (long long)result->leaks,
-               pd_patients_noun(info->unknown_patients));
+        printf("caution    %lld %s %s images in two folds\n", (long long)result->leaks,
+               pd_patients_noun_of(info->unknown_patients, result->leaks),
+               result->leaks == 1 ? "has" : "have");
     print_shapes(&result->shapes);
     printf("train      mean %.3f, deviation %.3f of 255\n", info->mean, info->deviation);
     printf("digest     %s\n", info->digest);

@@ -430,9 +430,9 @@ pd_status pd_append_settle(const pd_append *append, pd_draft *drafts, int64_t *c
     separate(append, scan, folds);
     *between = before - *count;
     if (*between > 0)
-        pd_log_warn("left out: %lld images that would make patients of two folds of %s one, for "
+        pd_log_warn("left out: %lld image%s that would make patients of two folds of %s one, for "
                     "example %s: pack all images anew to take them",
-                    (long long)*between, append->path, example);
+                    (long long)*between, *between == 1 ? "" : "s", append->path, example);
 
 cleanup:
     free(folds);

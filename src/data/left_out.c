@@ -157,8 +157,8 @@ void pd_left_out_print(const pd_left_out *left)
             lines++;
         }
         if (lines > LINES)
-            pd_log_warn("left out: %lld more like these in %lld other places", (long long)files,
-                        (long long)(lines - LINES));
+            pd_log_warn("left out: %lld more like these in %lld other place%s", (long long)files,
+                        (long long)(lines - LINES), lines - LINES == 1 ? "" : "s");
     }
 }
 

@@ -194,21 +194,24 @@ void pd_near_pairs_warn(const pd_near_pairs *pairs, const pd_sample *samples, co
     const pd_near_pair *example = NULL;
     if (pairs->joined > 0) {
         example = &pairs->pairs[pairs->example];
-        pd_log_warn("%lld pairs of images are almost the same but of different %s, for example %s "
+        pd_log_warn("%lld pair%s of images %s almost the same but of different %s, for example %s "
                     "and %s: their %s count as one",
-                    (long long)pairs->joined, groups, samples[example->b].name,
+                    (long long)pairs->joined, pairs->joined == 1 ? "" : "s",
+                    pairs->joined == 1 ? "is" : "are", groups, samples[example->b].name,
                     samples[example->a].name, groups);
     }
     int64_t count = count_pairs(&example, pairs, samples, labels_differ);
     if (count > 0)
-        pd_log_warn("%lld pairs of images are almost the same but have different labels, for "
+        pd_log_warn("%lld pair%s of images %s almost the same but with different labels, for "
                     "example %s and %s: check which label is right",
-                    (long long)count, samples[example->b].name, samples[example->a].name);
+                    (long long)count, count == 1 ? "" : "s", count == 1 ? "is" : "are",
+                    samples[example->b].name, samples[example->a].name);
     count = count_pairs(&example, pairs, samples, folds_differ);
     if (count > 0)
-        pd_log_warn("%lld pairs of images are almost the same but in different folds of the "
+        pd_log_warn("%lld pair%s of images %s almost the same but in different folds of the "
                     "folder, for example %s and %s: figures will be too good",
-                    (long long)count, samples[example->b].name, samples[example->a].name);
+                    (long long)count, count == 1 ? "" : "s", count == 1 ? "is" : "are",
+                    samples[example->b].name, samples[example->a].name);
     if (pairs->unsearched > 0)
         pd_log_warn(
             "the images are too similar: the last %lld images were not checked for near-duplicates",

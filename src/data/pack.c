@@ -316,7 +316,7 @@ static pd_status describe(packer *p, const pd_pixels *pixels)
     fill_info(&result->info, p, count);
     const char *groups = pd_patients_noun(result->info.unknown_patients);
     pd_near_pairs_warn(&p->near, p->samples, groups);
-    PD_TRY(pd_remarks_on_leaks(&result->leaks, p->samples, count, groups));
+    PD_TRY(pd_remarks_on_leaks(&result->leaks, p->samples, count, result->info.unknown_patients));
     describe_folds(p);
     PD_TRY(count_samples(result, p->samples, count, p->patients));
     pd_remarks_on_empty_folds(&result->info);

@@ -298,6 +298,13 @@ cleanup:
 
 const char *pd_patients_noun(int64_t unknown)
 {
+    return pd_patients_noun_of(unknown, 2);
+}
+
+const char *pd_patients_noun_of(int64_t unknown, int64_t count)
+{
+    if (count == 1)
+        return unknown > 0 ? "group" : "patient";
     return unknown > 0 ? "groups" : "patients";
 }
 

@@ -8,9 +8,11 @@ static void say_sources(const pd_patient_tally *tally)
     char sources[128];
     pd_patients_list_sources(sources, sizeof sources, tally);
     if (tally->united > 0)
-        pd_log_info("%lld patients have different IDs in one source but the same ID in another and "
-                    "count as one: %s",
-                    (long long)tally->united, sources);
+        pd_log_info(
+            "%lld patient%s different IDs in one source but the same ID in another and %s as "
+            "one: %s",
+            (long long)tally->united, tally->united == 1 ? " has" : "s have",
+            tally->united == 1 ? "counts" : "count", sources);
     if (tally->apart > 0)
         pd_log_warn("patients come from several sources: %s; %lld of these images cannot be "
                     "compared with those of other sources, so one patient can count as two and be "
@@ -40,7 +42,7 @@ pd_status pd_remarks_on_patients(const pd_sample *samples, const char *folder, c
 }
 
 pd_status pd_remarks_on_leaks(int64_t *leaks, const pd_sample *samples, int64_t count,
-                              const char *groups)
+                              int64_t unknown)
 {
     int32_t example;
     pd_status status = pd_folds_leaks(leaks, &example, samples, count);
@@ -50,9 +52,10 @@ pd_status pd_remarks_on_leaks(int64_t *leaks, const pd_sample *samples, int64_t 
     while (samples[i].patient != example)
         i++;
     pd_log_warn(
-        "%lld %s have images in two of the folder's own folds, for example that of %s; figures "
+        "%lld %s %s images in two of the folder's own folds, for example that of %s; figures "
         "will be too good (--folds 70/15/15 keeps each in one fold)",
-        (long long)*leaks, groups, samples[i].name);
+        (long long)*leaks, pd_patients_noun_of(unknown, *leaks), *leaks == 1 ? "has" : "have",
+        samples[i].name);
     return PD_OK;
 }
 
@@ -90,12 +93,13 @@ void pd_remarks_on_shapes(const pd_shapes *shapes)
 void pd_remarks_on_drafts(const pd_draft_counts *counts, const char *remedy)
 {
     if (counts->lateral > 0)
-        pd_log_warn("left out: %lld lateral views%s", (long long)counts->lateral, remedy);
+        pd_log_warn("left out: %lld lateral view%s%s", (long long)counts->lateral,
+                    counts->lateral == 1 ? "" : "s", remedy);
     if (counts->other > 0)
-        pd_log_warn("left out: %lld images of other modalities than radiography",
-                    (long long)counts->other);
+        pd_log_warn("left out: %lld image%s of other modalities than radiography",
+                    (long long)counts->other, counts->other == 1 ? "" : "s");
     if (counts->named > 0)
-        pd_log_warn("%lld paths contain the name, ID, birth date or accession number of their "
-                    "patient; they are stored as NORMAL/image-000000.dcm and the like",
-                    (long long)counts->named);
+        pd_log_warn("%lld path%s the name, ID, birth date or accession number of the patient; "
+                    "stored as NORMAL/image-000000.dcm and the like",
+                    (long long)counts->named, counts->named == 1 ? " contains" : "s contain");
 }

@@ -15,9 +15,10 @@ pd_status pd_remarks_on_patients(const pd_sample *samples, const char *folder, c
  * views. */
 void pd_remarks_on_drafts(const pd_draft_counts *counts, const char *remedy);
 
-/* Counts the patients in two folds, and warns of them; `groups` is pd_patients_noun. */
+/* Counts the patients in two folds, and warns of them. The patient of `unknown` images is unknown.
+ */
 pd_status pd_remarks_on_leaks(int64_t *leaks, const pd_sample *samples, int64_t count,
-                              const char *groups);
+                              int64_t unknown);
 
 /* Says which folds have no images, where it is decided. */
 void pd_remarks_on_empty_folds(const pd_dataset_info *info);

@@ -190,12 +190,13 @@ static pd_status check_missing(const scanner *s)
         return PD_OK;
     const char *path = s->missing_row->texts[PD_ROLE_PATH];
     long long line = (long long)s->missing_row->line, missing = (long long)s->missing;
+    const char *plural = missing == 1 ? "" : "s", *are = missing == 1 ? "is" : "are";
     if (!s->options->allow_missing)
-        return pd_fail("%s: the images of %lld rows are not in %s, such as '%s' (line %lld); "
+        return pd_fail("%s: the image%s of %lld row%s %s not in %s, such as '%s' (line %lld); "
                        "--allow-missing packs the others",
-                       table, missing, folder, path, line);
-    pd_log_warn("%s: the images of %lld rows are not in %s, such as '%s' (line %lld)", table,
-                missing, folder, path, line);
+                       table, plural, missing, plural, are, folder, path, line);
+    pd_log_warn("%s: the image%s of %lld row%s %s not in %s, such as '%s' (line %lld)", table,
+                plural, missing, plural, are, folder, path, line);
     return PD_OK;
 }
 
@@ -212,18 +213,19 @@ static pd_status check_classes(const pd_scan *scan, const pd_scan_options *optio
 
 static void say_counts(const scanner *s, const pd_scan *scan)
 {
-    pd_log_info("%s: %lld rows, %lld images of a class", s->options->labels,
-                (long long)s->labels.count, (long long)scan->count);
+    pd_log_info("%s: %lld row%s, %lld image%s of a class", s->options->labels,
+                (long long)s->labels.count, s->labels.count == 1 ? "" : "s", (long long)scan->count,
+                scan->count == 1 ? "" : "s");
     if (s->lateral > 0)
         pd_log_warn(
-            "left out: %lld images that the table lists as lateral views; --lateral packs them too",
-            (long long)s->lateral);
+            "left out: %lld image%s that the table lists as lateral; --lateral packs them too",
+            (long long)s->lateral, s->lateral == 1 ? "" : "s");
     if (s->neither > 0)
-        pd_log_info("left out: %lld images that the table lists with findings of neither class",
-                    (long long)s->neither);
+        pd_log_info("left out: %lld image%s that the table lists with findings of neither class",
+                    (long long)s->neither, s->neither == 1 ? "" : "s");
     if (s->converted > 0)
-        pd_log_info("%s: for %lld rows, the image has another extension than the table says",
-                    s->options->labels, (long long)s->converted);
+        pd_log_info("%s: for %lld row%s, the image has another extension than the table says",
+                    s->options->labels, (long long)s->converted, s->converted == 1 ? "" : "s");
 }
 
 static pd_status prepare(scanner *s, const pd_scan_options *options)

@@ -104,6 +104,8 @@ static void put_value(FILE *out, const cJSON *item, const char *format)
         fputs("unknown", out);
     else if (format[0] == 'f')
         put_figure(out, item, format[1] == '%', atoi(format + 1 + (format[1] == '.')));
+    else if (format[0] == 's')
+        fputs(number_of(item) == 1 ? "" : "s", out);
     else if (format[0] == 't')
         fputs(pd_clock_format(text, sizeof text, number_of(item)), out);
     else if (format[0] == '.')

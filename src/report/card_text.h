@@ -5,6 +5,7 @@
  *
  *   {key}     a number with all its digits, or a text
  *   {key:.4}  a number with 4 decimals
+ *   {key:s}   the plural s of the number: nothing for 1
  *   {key:%}   a share in percent: 97.1 %
  *   {key:t}   seconds as a duration: 12 min 05 s
  *   {key:f.4} a figure with its interval: 0.9974 (0.9957 to 0.9991)

@@ -140,8 +140,8 @@ static void put_fold_counts(pd_card *card)
 static void put_patients(pd_card *card)
 {
     if (!knows_patients(card))
-        pd_card_put(card, "- Patients: unknown for {unknown_patients} images, so the figures are "
-                          "per image only.\n");
+        pd_card_put(card, "- Patients: unknown for {unknown_patients} image{unknown_patients:s}, "
+                          "so the figures are per image only.\n");
     else if (pd_card_number(card, "leaks") == 0)
         pd_card_put(card, "- Patients: known ({data.grouping}); none is in two folds.\n");
     else
@@ -198,13 +198,14 @@ static void put_epochs(pd_card *card)
     if (is_average(card))
         pd_card_put(card, "- Average of {members} models.\n");
     else if (weights > epochs)
-        pd_card_put(card, "- {epochs} epochs; the weights are those of the middle of epoch "
-                          "{weights_epoch}.\n");
+        pd_card_put(card,
+                    "- {epochs} epoch{epochs:s}; the weights are those of the middle of epoch "
+                    "{weights_epoch}.\n");
     else if (epochs > 0)
         pd_card_put(card, weights == pd_card_number(card, "best_epoch")
-                              ? "- {epochs} epochs; the weights are those of epoch "
+                              ? "- {epochs} epoch{epochs:s}; the weights are those of epoch "
                                 "{weights_epoch}, the best on the validation fold.\n"
-                              : "- {epochs} epochs; the weights are those of epoch "
+                              : "- {epochs} epoch{epochs:s}; the weights are those of epoch "
                                 "{weights_epoch}.\n");
 }
 
@@ -368,7 +369,7 @@ static void put_thirds(pd_card *card, size_t fold, size_t measure, size_t class)
         fprintf(card->out, " by %s", measures[measure].title);
         pd_card_put(card,
                     measure == 0 ? " ({.low:.2} to {.high:.2})" : " ({.low:.0} to {.high:.0})");
-        pd_card_put(card, ", {.count} images | {.right:f%} |\n");
+        pd_card_put(card, ", {.count} image{.count:s} | {.right:f%} |\n");
     }
 }
 
@@ -413,7 +414,7 @@ static void put_usability(pd_card *card)
         pd_card_set_scope(card, "folds.%s.outside", folds[fold].key);
         if (pd_card_find(card, ".count") == NULL)
             continue;
-        pd_card_put(card, "- Unlike the training images: {.count} images");
+        pd_card_put(card, "- Unlike the training images: {.count} image{.count:s}");
         fprintf(card->out, " of the %s fold.\n", folds[fold].title);
     }
     pd_card_put(card, "- For another site: `calibrate` chooses a threshold on labelled images "

@@ -297,7 +297,8 @@ void pd_report_print(FILE *out, const pd_results *results)
     if (results->members > 1)
         fprintf(out, "average of %d models", results->members);
     else if (results->weights_epoch > 0)
-        fprintf(out, "%" PRId64 " epochs, best %" PRId64, results->epochs, results->best_epoch);
+        fprintf(out, "%" PRId64 " epoch%s, best %" PRId64, results->epochs,
+                results->epochs == 1 ? "" : "s", results->best_epoch);
     else
         fputs("not trained here", out);
     fprintf(out, "; ranks %d, threads %d, lanes %d", results->ranks, results->threads,

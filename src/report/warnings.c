@@ -36,14 +36,15 @@ static void warn_of_data(pd_warnings *warnings, const pd_results *results)
     if (results->unknown_patients > 0)
         snprintf(next_line(warnings), LINE,
                  "the patient of %" PRId64
-                 " images of the data set is unknown: where images of one "
+                 " image%s of the data set is unknown: where images of one "
                  "patient are in several folds, the figures are too good and the intervals too "
                  "narrow",
-                 results->unknown_patients);
+                 results->unknown_patients, results->unknown_patients == 1 ? "" : "s");
     if (results->leaks > 0)
         snprintf(next_line(warnings), LINE,
-                 "%" PRId64 " %s have images in more than one fold: the figures are too good",
-                 results->leaks, pd_patients_noun(results->unknown_patients));
+                 "%" PRId64 " %s %s images in more than one fold: the figures are too good",
+                 results->leaks, pd_patients_noun_of(results->unknown_patients, results->leaks),
+                 results->leaks == 1 ? "has" : "have");
     if (results->other_data)
         snprintf(next_line(warnings), LINE,
                  "this is not the data set of the training: if it contains training images, the "

@@ -111,10 +111,11 @@ static pd_status check_job(pd_trainer *trainer)
                        path, loaded->data_digest, trainer->job->file, digest);
     if (state->epoch + (state->epoch_step > 0) > wanted)
         return pd_fail(
-            "%s: it has been trained for %lld epochs%s, so train.epochs = %d is too few: "
+            "%s: it has been trained for %lld epoch%s%s, so train.epochs = %d is too few: "
             "set %lld or more",
-            path, (long long)state->epoch, state->epoch_step > 0 ? " and a part of the next" : "",
-            wanted, (long long)state->epoch + (state->epoch_step > 0));
+            path, (long long)state->epoch, state->epoch == 1 ? "" : "s",
+            state->epoch_step > 0 ? " and a part of the next" : "", wanted,
+            (long long)state->epoch + (state->epoch_step > 0));
     trainer->former_epochs = epochs == wanted ? 0 : epochs;
     status = pd_setup_check(trainer->job, loaded);
     return status == PD_OK ? PD_OK : pd_error_prefix(status, "%s", path);

@@ -101,12 +101,14 @@ static bool decide(pd_trainer *trainer, const pd_validation *validation)
     if (job->plateau_epochs > 0 && --state->plateau_left == 0) {
         state->learning_scale *= job->plateau_factor;
         state->plateau_left = job->plateau_epochs;
-        pd_log_info("no improvement in %d epochs: learning rate cut to %g of the schedule's",
-                    job->plateau_epochs, state->learning_scale);
+        pd_log_info("no improvement in %d epoch%s: learning rate cut to %g of the schedule's",
+                    job->plateau_epochs, job->plateau_epochs == 1 ? "" : "s",
+                    state->learning_scale);
     }
     if (job->patience > 0 && in_last_stage(trainer) && --state->patience_left == 0) {
         state->finished = true;
-        pd_log_info("no improvement in %d epochs: stopping early", job->patience);
+        pd_log_info("no improvement in %d epoch%s: stopping early", job->patience,
+                    job->patience == 1 ? "" : "s");
     }
     return false;
 }
@@ -254,16 +256,17 @@ static void announce_epochs(const pd_trainer *trainer)
 {
     const pd_schedule_spec *schedule = &trainer->job->schedule;
     const pd_train_state *state = &trainer->checkpoint.state;
+    const char *plural = schedule->epochs == 1 ? "" : "s";
     if (state->finished)
-        pd_log_info("%d epochs instead of %d: training is finished", schedule->epochs,
+        pd_log_info("%d epoch%s instead of %d: training is finished", schedule->epochs, plural,
                     trainer->former_epochs);
     else
-        pd_log_info("%d epochs instead of %d: the learning rate continues at %.3g, as schedule "
-                    "'%s' over %d epochs has it",
-                    schedule->epochs, trainer->former_epochs,
+        pd_log_info("%d epoch%s instead of %d: the learning rate continues at %.3g, as schedule "
+                    "'%s' over %d epoch%s has it",
+                    schedule->epochs, plural, trainer->former_epochs,
                     state->learning_scale * pd_schedule_rate(schedule, state->step,
                                                              pd_lanes_epoch_steps(trainer->lanes)),
-                    pd_schedule_types[schedule->kind].name, schedule->epochs);
+                    pd_schedule_types[schedule->kind].name, schedule->epochs, plural);
 }
 
 static void announce_shapes(const pd_trainer *trainer)
@@ -287,6 +290,7 @@ static void announce(const pd_trainer *trainer)
     const pd_dataset_info *info = pd_dataset_get_info(trainer->dataset);
     char frozen[PD_SETUP_FROZEN];
     size_t parameters;
+    long long steps = pd_lanes_epoch_steps(trainer->lanes);
     pd_network_weights(trainer->step.network, &parameters);
     pd_log_info(
         "%s: model %s, %zu parameters, input %dx%dx%d; %lld train and %lld validation images of "
@@ -298,13 +302,13 @@ static void announce(const pd_trainer *trainer)
     announce_shapes(trainer);
     if (pd_setup_frozen(frozen, trainer->step.network)[0] != '\0')
         pd_log_info("frozen: %s", frozen);
-    pd_log_info(
-        "batch %d in %d lanes over %d rank%s of %d thread%s; %d epochs of %lld steps; writing to "
-        "%s",
-        trainer->job->sampling.batch, trainer->job->sampling.lanes, pd_comm_size(trainer->comm),
-        pd_comm_size(trainer->comm) == 1 ? "" : "s", trainer->step.threads,
-        trainer->step.threads == 1 ? "" : "s", trainer->job->schedule.epochs,
-        (long long)pd_lanes_epoch_steps(trainer->lanes), trainer->files.folder);
+    pd_log_info("batch %d in %d lanes over %d rank%s of %d thread%s; %d epoch%s of %lld step%s; "
+                "writing to %s",
+                trainer->job->sampling.batch, trainer->job->sampling.lanes,
+                pd_comm_size(trainer->comm), pd_comm_size(trainer->comm) == 1 ? "" : "s",
+                trainer->step.threads, trainer->step.threads == 1 ? "" : "s",
+                trainer->job->schedule.epochs, trainer->job->schedule.epochs == 1 ? "" : "s", steps,
+                steps == 1 ? "" : "s", trainer->files.folder);
     if (pd_comm_rank(trainer->comm) == 0 &&
         (info->counts[PD_TEST][PD_NORMAL] == 0 || info->counts[PD_TEST][PD_PNEUMONIA] == 0))
         pd_log_warn(

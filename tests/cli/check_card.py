@@ -25,6 +25,10 @@ def plain(text):
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
 
 
+def counted(count, noun):
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value, form):
     if value is None:
         return "unknown"
@@ -105,7 +109,7 @@ def rows_of_subgroups(cells):
         seen.append(at)
         return
     match = re.fullmatch(r"(specificity|sensitivity) of (normal|pneumonia) images, (\w+) third by (.*) "
-                         r"\((.*) to (.*)\), (\d+) images", cells[1])
+                         r"\((.*) to (.*)\), (\d+) images?", cells[1])
     measure = "aspect" if match[4] == "width over height" else "area"
     at = f"folds.{fold}.shape.{measure}.{match[2]}.{match[3]}"
     assert (match[1] == "specificity") == (match[2] == "normal"), cells
@@ -206,11 +210,11 @@ else:
 if average:
     sentences.append(f"Average of {report['members']} models.")
 elif report["weights_epoch"] > report["epochs"]:
-    sentences.append(f"{report['epochs']} epochs; the weights are those of the middle of epoch "
+    sentences.append(f"{counted(report['epochs'], 'epoch')}; the weights are those of the middle of epoch "
                      f"{report['weights_epoch']}.")
 elif report["epochs"] > 0:
     best = report["weights_epoch"] == report["best_epoch"]
-    sentences.append(f"{report['epochs']} epochs; the weights are those of epoch {report['weights_epoch']}"
+    sentences.append(f"{counted(report['epochs'], 'epoch')}; the weights are those of epoch {report['weights_epoch']}"
                      f"{', the best on the validation fold' if best else ''}.")
 if report["seconds"] is not None:
     sentences.append(f"Hardware: {word(report['processor'])}; ranks {report['ranks']}, threads per rank "
@@ -225,7 +229,7 @@ elif trained is not None:
 else:
     sentences.append("- Training: unknown; this data set may contain its images.\n")
 if not known:
-    sentences.append(f"Patients: unknown for {report['unknown_patients']} images, so")
+    sentences.append(f"Patients: unknown for {counted(report['unknown_patients'], 'image')}, so")
 elif report["leaks"] > 0:
     sentences.append(f"Patients: known ({D['grouping']}); {report['leaks']} are in more than one fold.")
 else:
@@ -247,7 +251,7 @@ for title, fold in folds.items():
     if of["left_out"] > 0:
         sentences.append(f"{of['left_out']} images are left out")
     if of["outside"] is not None:
-        sentences.append(f"Unlike the training images: {of['outside']['count']} images of the {title} fold.")
+        sentences.append(f"Unlike the training images: {counted(of['outside']['count'], 'image')} of the {title} fold.")
     assert [s for s in seen if s == (f"Calibration, {title} fold", "bin")].__len__() == sum(
         b["count"] > 0 for b in of["calibration"]["bins"]), f"bins of {title}"
     if "stress" in of:

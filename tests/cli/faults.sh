@@ -61,7 +61,7 @@ start() {
 steps_of() {
     [[ -e $1/last.h5 ]] || { echo 0; return; }
     pneumo inspect "$1/last.h5" 2>/dev/null |
-        sed -n 's/^  trained .* \([0-9]*\) steps in all.*/\1/p' | grep . || echo -1
+        sed -n 's/^  trained .* \([0-9]*\) steps\? in all.*/\1/p' | grep . || echo -1
 }
 
 # Whether the message of the fault noted in `record` is as it should be: after exit code 1 one error, which

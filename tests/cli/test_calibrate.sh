@@ -213,7 +213,7 @@ Image.open("named/ill/site25_0.jpeg").save("named/ill/site99_0.jpeg", quality=60
 PY
 calibrate 0 $model --normal named/normal --pneumonia named/ill --patient-pattern '(site[0-9]+)_' -o copy.new.h5
 grep -q "20 normal and 21 pneumonia, of 25 patients" out || fail "$(cat out)"
-grep -q "warning: 1 pairs of images are almost the same but of different patients, for example" log || fail "$(cat log)"
+grep -q "warning: 1 pair of images is almost the same but of different patients, for example" log || fail "$(cat log)"
 
 # --- Files that are not images, and duplicates ---
 

@@ -69,7 +69,7 @@ if ! pneumo pack scans -o data.h5 --size 32 --folds 60/20/20 >out 2>log; then
     fail "$(cat log)"
 fi
 grep -F "left out: 6 lateral views; --lateral packs them too" log >/dev/null || fail "$(cat log)"
-grep -F "left out: 1 images of other modalities" log >/dev/null || fail "$(cat log)"
+grep -F "left out: 1 image of other modalities" log >/dev/null || fail "$(cat log)"
 grep -F "24 paths contain the name, ID, birth date or accession number" log >/dev/null || fail "$(cat log)"
 grep -E "^ +6 lateral views, 1 of other modalities" out >/dev/null || fail "$(cat out)"
 grep -E "^images +60 of" out >/dev/null || fail "$(cat out)"
@@ -93,8 +93,8 @@ code=0
 # calibrate finds the patients of folders as pack does, and cross-validates by them.
 pneumo calibrate run/best.h5 --normal site/NORMAL --pneumonia site/PNEUMONIA -o site.h5 >out5 2>log5 || fail "$(cat log5)"
 grep -F "12 normal and 12 pneumonia, of 15 patients (patient by DICOM" out5 >/dev/null || fail "$(cat out5)"
-grep -F "left out: 1 lateral views" log5 >/dev/null || fail "$(cat log5)"
-grep -F "left out: 1 images of other modalities" log5 >/dev/null || fail "$(cat log5)"
+grep -F "left out: 1 lateral view" log5 >/dev/null || fail "$(cat log5)"
+grep -F "left out: 1 image of other modalities" log5 >/dev/null || fail "$(cat log5)"
 grep -F "3 parts of whole patients" out5 >/dev/null || fail "$(cat out5)"
 [[ $(grep -c warning: log5) == 2 ]] || fail "a warning where all patients are known"
 ranks 3 calibrate run/best.h5 --normal site/NORMAL --pneumonia site/PNEUMONIA -o ranks.h5 >out6 2>log6 || fail "$(cat log6)"

@@ -181,9 +181,9 @@ for name in "table.h5", "kept.h5":
 PY
 rm table/images_001/x0002.png
 pneumo pack table -o none.h5 --labels table.csv 2>err && fail "an image is missing"
-expect_lines err "error: table.csv: the images of 1 rows are not in table, such as 'x0002.png' \(line 4\); --allow-missing"
+expect_lines err "error: table.csv: the image of 1 row is not in table, such as 'x0002.png' \(line 4\); --allow-missing"
 pneumo pack table -o missing.h5 --size 32 --labels table.csv --allow-missing >out 2>err || fail "$(cat err)"
-expect_lines err 'warning: table.csv: the images of 1 rows are not in table'
+expect_lines err 'warning: table.csv: the image of 1 row is not in table'
 pneumo pack table -o none.h5 --columns path=x 2>err && fail "columns of no table"
 expect_lines err 'columns requires --labels'
 [[ ! -e none.h5 ]] || fail "a file is left"

@@ -304,7 +304,7 @@ static void files_are_found(void **state)
     refuse("path,label\na.png,1\nb,0\n", PLAIN,
            "line 2: 'a.png' may be one/x/a.png or two/x/a.png");
     refuse("path,label\nx/a.png,1\nb,0\n", PLAIN, "may be one/x/a.png or two/x/a.png");
-    refuse("path,label\nother/f.png,1\nb,0\n", PLAIN, "the images of 1 rows are not in");
+    refuse("path,label\nother/f.png,1\nb,0\n", PLAIN, "the image of 1 row is not in");
 }
 
 /* Numbers after a dot, as in DICOM's UIDs, are no extension. */

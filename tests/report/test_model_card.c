@@ -113,6 +113,8 @@ static void test_training(void **state)
          "\n- 5 epochs; the weights are those of epoch 4, the best on the validation fold.\n"},
         {5, 5, 4, "\n- 5 epochs; the weights are those of epoch 5.\n"},
         {4, 5, 3, "\n- 4 epochs; the weights are those of the middle of epoch 5.\n"},
+        {1, 1, 1,
+         "\n- 1 epoch; the weights are those of epoch 1, the best on the validation fold.\n"},
         {0, 0, 0, NULL},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

@@ -81,6 +81,9 @@ void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_
 /* What the groups are called: "patients", or "groups" if the patient of an image is unknown. */
 const char *pd_patients_noun(int64_t unknown);
 
+/* The same of `count` groups: without the s for 1. */
+const char *pd_patients_noun_of(int64_t unknown, int64_t count);
+
 /* Writes the sources and how many images each identifies, such as "DICOM (60 images), file name (3
  * images)", to text[size]. */
 void pd_patients_list_sources(char *text, size_t size, const pd_patient_tally *tally);
