@@ -37,8 +37,8 @@ static const pd_dataset *dataset_of(const pd_evaluation *evaluation)
     return evaluation->data.shown;
 }
 
-/* Sets members to score `most` images of a fold in total (0: all), without those that calibration
- * has used; see pd_scorer_options. */
+/* Sets members to score `most` images of a fold in total (0: all), without those of patients
+ * with images that calibration used; see pd_scorer_options. */
 static void set_up_members(const pd_evaluation *evaluation, pd_member *members, pd_fold fold,
                            size_t most)
 {
@@ -94,7 +94,7 @@ cleanup:
     return status;
 }
 
-/* The number of images of the fold that calibration has used. */
+/* The number of images of the fold that are left out. */
 static int64_t count_seen(const pd_evaluation *evaluation, pd_fold fold)
 {
     const pd_task *task = &pd_tasks[pd_classifier_job(evaluation->classifier)->task];
@@ -146,7 +146,10 @@ static pd_status evaluate_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold
     }
     status = pd_comm_agree(comm, status);
     if (status == PD_OK && out->left_out > 0)
-        pd_log_info("%" PRId64 " images were used for calibration and are left out", out->left_out);
+        pd_log_info(
+            "%s fold: left out: %" PRId64 " image%s of %s with images that calibration used",
+            fold == PD_VAL ? "validation" : "test", out->left_out, out->left_out == 1 ? "" : "s",
+            pd_patients_noun(evaluation->results.unknown_patients));
 cleanup:
     free(scores);
     pd_mean_scorer_destroy(&scorer);
@@ -165,21 +168,20 @@ static bool is_usable(const pd_evaluation *evaluation, pd_fold fold, bool asked)
     return false;
 }
 
-/* Finds the images of the folds that calibration used. Collective. */
-static pd_status find_seen(pd_evaluation *evaluation, pd_comm *comm, bool val, bool test)
+/* Finds the images of patients with images that calibration used. Collective. */
+static pd_status find_seen(pd_evaluation *evaluation, pd_comm *comm)
 {
     const pd_site *site = &pd_classifier_checkpoint(evaluation->classifier)->site;
-    const bool folds[PD_FOLDS] = {[PD_VAL] = val, [PD_TEST] = test};
     if (site->count == 0)
         return PD_OK;
     evaluation->results.unrecognised = !pd_seen_comparable(site, dataset_of(evaluation));
     if (evaluation->results.unrecognised)
         return PD_OK;
     pd_comm_set_position(comm, "searching for images of the calibration");
-    return pd_seen_find(&evaluation->seen, comm, site, dataset_of(evaluation), folds);
+    return pd_seen_find(&evaluation->seen, comm, site, dataset_of(evaluation));
 }
 
-/* The class of which calibration used all images of the fold; PD_LABELS: none. */
+/* The class of which all images of the fold are left out; PD_LABELS: none. */
 static pd_label find_used_up(const pd_evaluation *evaluation, pd_fold fold)
 {
     const pd_job *job = pd_classifier_job(evaluation->classifier);
@@ -209,23 +211,25 @@ static pd_status score_validation(pd_evaluation *evaluation, pd_comm *comm)
     return status;
 }
 
-/* Clears *usable if calibration has used up a class of the fold, and fails if there is no other
+/* Clears *usable if all images of a class of the fold are left out, and fails if there is no other
  * fold to evaluate. */
 static pd_status check_used_up(const pd_evaluation *evaluation, pd_fold fold, bool *usable,
                                bool other)
 {
     const char *name = fold == PD_VAL ? "val" : "test";
+    const char *groups = pd_patients_noun(evaluation->results.unknown_patients);
     pd_label label =
         *usable && evaluation->seen != NULL ? find_used_up(evaluation, fold) : PD_LABELS;
     if (label == PD_LABELS)
         return PD_OK;
     *usable = false;
     if (!other)
-        return pd_fail("%s: its %s fold cannot be evaluated: all its %s images were used for "
-                       "calibration",
-                       evaluation->results.data_path, name, pd_label_names[label]);
-    pd_log_info("%s: its %s fold is left out: all its %s images were used for calibration",
-                evaluation->results.data_path, name, pd_label_names[label]);
+        return pd_fail("%s: its %s fold cannot be evaluated: all its %s images are of %s with "
+                       "images that calibration used",
+                       evaluation->results.data_path, name, pd_label_names[label], groups);
+    pd_log_info("%s: its %s fold is left out: all its %s images are of %s with images that "
+                "calibration used",
+                evaluation->results.data_path, name, pd_label_names[label], groups);
     return PD_OK;
 }
 
@@ -409,7 +413,7 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     if (options->val != val || options->test != test)
         pd_log_info("%s has no images in its %s fold, which is left out",
                     evaluation->results.data_path, val ? "test" : "val");
-    PD_TRY(find_seen(evaluation, comm, val || options->target_sensitivity > 0, test));
+    PD_TRY(find_seen(evaluation, comm));
     PD_TRY(check_used_up(evaluation, PD_VAL, &val, test));
     PD_TRY(check_used_up(evaluation, PD_TEST, &test, val));
     if (val)

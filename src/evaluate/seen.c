@@ -30,19 +30,17 @@ static pd_status mark(uint8_t *seen, const pd_site *site, const pd_dataset *data
     return status;
 }
 
-/* Samples [begin, end) of the requested folds. */
+/* Samples [begin, end). */
 static pd_status mark_slice(uint8_t *seen, const pd_site *site, const pd_dataset *dataset,
-                            const bool folds[PD_FOLDS], int64_t begin, int64_t end)
+                            int64_t begin, int64_t end)
 {
     pd_status status = PD_OK;
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
-    const pd_sample *samples = pd_dataset_samples(dataset);
     uint8_t *images = NULL;
     int64_t ids[BLOCK], count = 0;
     PD_TRY(pd_alloc(&images, BLOCK * (size_t)info->height, (size_t)info->width));
     for (int64_t i = begin; i < end; i++) {
-        if (folds[samples[i].fold])
-            ids[count++] = i;
+        ids[count++] = i;
         if (count < BLOCK && i + 1 < end)
             continue;
         PD_TRY(mark(seen, site, dataset, ids, count, images));
@@ -53,8 +51,35 @@ cleanup:
     return status;
 }
 
+static int compare_patients(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Marks the other images of the patients of marked ones. */
+static pd_status mark_patients(uint8_t *seen, const pd_dataset *dataset)
+{
+    int64_t count = pd_dataset_get_info(dataset)->count;
+    const pd_sample *samples = pd_dataset_samples(dataset);
+    size_t marked = 0;
+    int32_t *patients = NULL;
+    pd_status status = pd_alloc(&patients, (size_t)count, sizeof *patients);
+    if (status != PD_OK)
+        return status;
+    for (int64_t i = 0; i < count; i++)
+        if (seen[i])
+            patients[marked++] = samples[i].patient;
+    qsort(patients, marked, sizeof *patients, compare_patients);
+    for (int64_t i = 0; i < count; i++)
+        seen[i] = bsearch(&samples[i].patient, patients, marked, sizeof *patients,
+                          compare_patients) != NULL;
+    free(patients);
+    return PD_OK;
+}
+
 pd_status pd_seen_find(uint8_t **seen, pd_comm *comm, const pd_site *site,
-                       const pd_dataset *dataset, const bool folds[PD_FOLDS])
+                       const pd_dataset *dataset)
 {
     pd_status status = PD_OK;
     int64_t count = pd_dataset_get_info(dataset)->count;
@@ -65,11 +90,14 @@ pd_status pd_seen_find(uint8_t **seen, pd_comm *comm, const pd_site *site,
     *seen = NULL;
     status = pd_alloc(seen, (size_t)count, 1);
     if (status == PD_OK)
-        status = mark_slice(*seen, site, dataset, folds, begin, end);
+        status = mark_slice(*seen, site, dataset, begin, end);
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_comm_gather(comm, *seen + begin, (size_t)(end - begin), &all, &size));
-    if (rank == 0)
+    if (rank == 0) {
         memcpy(*seen, all, size);
+        status = mark_patients(*seen, dataset);
+    }
+    PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_comm_broadcast(comm, *seen, (size_t)count, 0));
 cleanup:
     free(all);

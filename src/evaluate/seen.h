@@ -1,4 +1,5 @@
-/* Finding the images of a data set that were used for calibration, which must not evaluate it. */
+/* Finding the patients of a data set whose images were used for calibration: their images must not
+ * evaluate it. */
 #ifndef PNEUMO_EVALUATE_SEEN_H
 #define PNEUMO_EVALUATE_SEEN_H
 
@@ -11,11 +12,10 @@
 /* Whether images of this data set can be recognised: images of another size have other hashes. */
 bool pd_seen_comparable(const pd_site *site, const pd_dataset *dataset);
 
-/* Stores at *seen [count of the data set] (free()) a 1 for every sample whose image is among
- * site->images, and 0 for the others. Reads the images of the folds for which folds[fold] is set;
- * samples of other folds get 0. The ranks share the work. Collective; all ranks return the same
- * status. */
+/* Stores at *seen [count of the data set] (free()) a 1 for every sample of a patient with an image
+ * among site->images, in whichever fold, and 0 for the others. Reads all images; the ranks share
+ * the work. Collective; all ranks return the same status. */
 pd_status pd_seen_find(uint8_t **seen, pd_comm *comm, const pd_site *site,
-                       const pd_dataset *dataset, const bool folds[PD_FOLDS]);
+                       const pd_dataset *dataset);
 
 #endif

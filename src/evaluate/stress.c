@@ -76,7 +76,7 @@ static pd_status summarise(const pd_stress_test *test, pd_stress *out)
     return pd_auc_patients(&out->pooled_auc, test->pool, PD_CHANGES * test->count);
 }
 
-/* The number of images in the fold of any member. */
+/* The number of images in the fold of any member, without those that are never scored. */
 static int64_t fold_images(const pd_member *members, int count)
 {
     int64_t images = 0, total = pd_dataset_get_info(members[0].options.dataset)->count;
@@ -84,7 +84,10 @@ static int64_t fold_images(const pd_member *members, int count)
         bool in_fold = false;
         for (int m = 0; m < count && !in_fold; m++) {
             const pd_scorer_options *options = &members[m].options;
-            in_fold = pd_dataset_samples(options->dataset)[i].fold == options->fold;
+            const pd_sample *sample = &pd_dataset_samples(options->dataset)[i];
+            in_fold = sample->fold == options->fold &&
+                      pd_tasks[options->job->task].class_of(sample) >= 0 &&
+                      (options->skip == NULL || !options->skip[i]);
         }
         images += in_fold;
     }

@@ -296,7 +296,11 @@ static void put_performance(pd_card *card, size_t fold)
     put_performance_row(card, "AUC", "auc", ".4");
     put_confusion(card);
     if (pd_card_number(card, ".left_out") > 0)
-        pd_card_put(card, "\n{.left_out} images are left out: calibration used them.\n");
+        pd_card_put(card, knows_patients(card)
+                              ? "\nImages left out, of patients with images that calibration used: "
+                                "{.left_out}.\n"
+                              : "\nImages left out, of groups with images that calibration used: "
+                                "{.left_out}.\n");
 }
 
 static void put_calibration(pd_card *card, size_t fold)

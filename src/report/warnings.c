@@ -72,8 +72,9 @@ static void warn_of_fold(pd_warnings *warnings, const pd_results *results, const
         return;
     if (fold->left_out > 0)
         snprintf(next_line(warnings), LINE,
-                 "%s fold: %" PRId64 " images are left out, since they were used for calibration",
-                 name, fold->left_out);
+                 "%s fold: %" PRId64 " image%s of %s with images that calibration used %s left out",
+                 name, fold->left_out, fold->left_out == 1 ? "" : "s",
+                 pd_patients_noun(results->unknown_patients), fold->left_out == 1 ? "is" : "are");
     const char *model = results->model != NULL ? results->model : "the model";
     const pd_metrics *const thresholds[] = {&fold->chosen, &fold->half};
     /* One warning for a model that predicts about 0.5 for every image. */

@@ -249,7 +249,7 @@ for title, fold in folds.items():
         f"{of['calibration']['ece']:.4f}; before division by the temperature {of['uncalibrated']['brier']:.4f} and "
         f"{of['uncalibrated']['ece']:.4f}."]
     if of["left_out"] > 0:
-        sentences.append(f"{of['left_out']} images are left out")
+        sentences.append(f"with images that calibration used: {of['left_out']}.")
     if of["outside"] is not None:
         sentences.append(f"Unlike the training images: {counted(of['outside']['count'], 'image')} of the {title} fold.")
     assert [s for s in seen if s == (f"Calibration, {title} fold", "bin")].__len__() == sum(

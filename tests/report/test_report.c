@@ -734,7 +734,7 @@ static void test_warnings_of_data(void **state)
         "this is not the data set of the training",
         "images used for calibration cannot be recognised in this data set",
         "saved in the middle of an epoch",
-        "val fold: 17 images are left out, since they were used for calibration",
+        "val fold: 17 images of patients with images that calibration used are left out",
     };
     char *text = print(&r);
     cJSON *root = write_and_parse(&r, NULL);

@@ -40,7 +40,7 @@ typedef struct pd_results_fold {
     pd_stress stress; /* of the fold's images under acquisition changes */
     pd_score *scores; /* [score_count], in the order of ids; borrowed */
     size_t score_count;
-    int64_t left_out; /* images without a score, since calibration used them */
+    int64_t left_out; /* images without a score, of patients with images that calibration used */
     bool has_causes;
     int64_t causes[PD_RESULTS_CLASSES][PD_RESULTS_CLASSES]; /* [true][predicted]; normal, bacteria,
                                                              virus */

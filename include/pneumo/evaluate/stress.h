@@ -15,7 +15,8 @@ enum { PD_STRESS_ROWS = PD_CHANGES + 1 };
 
 typedef struct pd_stress {
     bool present;
-    int64_t images, fold_images;        /* scored under each change, and in the fold */
+    int64_t images, fold_images; /* scored under each change, and in the fold, without those that
+                                    evaluation leaves out */
     pd_stress_row rows[PD_STRESS_ROWS]; /* the unchanged images first, then the catalogue */
     pd_figure pooled_auc; /* of the scores under all changes together; interval by patient */
     int worst;            /* row with the lowest balanced accuracy */

@@ -22,20 +22,21 @@
  * confusion {true_positive, false_negative, true_negative, false_positive} and, each as
  * {value, low, high}, accuracy, balanced_accuracy, sensitivity, specificity, precision, f1, auc;
  * `patients`, the same at the chosen threshold, if no patient is unknown; `chosen_bootstrap` and
- * `half_bootstrap`, figures only; `left_out`, the number of images that calibration used;
- * `by_cause` {NONE, BACTERIA, VIRUS, UNKNOWN}, `referred` and `decided`, each {value, low, high};
- * `outside` {count, by_trait {side, ratio, ...}}, null if not checked; `calibration` and
- * `uncalibrated`: brier, ece, bins [{low, high, count, mean_probability, positive}]; with
- * has_causes `causes`: per true class NORMAL, BACTERIA, VIRUS the counts `predicted` by class and
- * `recall`. With shape.known `shape`, as pd_shape_report: {aspect, area}, of which a measure
- * without differences has no member; in each `normal` and `pneumonia`: per third `lowest`,
- * `middle`, `highest` {low, high, count, right}, `p`, `correlation`; and `auc_high_normal`,
- * `auc_low_normal`. An aspect is width over height, an area in pixels. After a stress test
- * `stress`: images (scored under each change), fold_images, pooled_auc {value, low, high} of all
- * changed images together, worst (the name of the row with the lowest balanced accuracy), verdict
- * [text], rows [{name, phrase, family, and what `chosen` holds}], first the row "clean" of the
- * unchanged images. Shares are 0..1. Numbers read back to the same bits; NAN and NULL are null;
- * bytes that are not UTF-8 become '?'. Fails when memory runs out or the file cannot be written. */
+ * `half_bootstrap`, figures only; `left_out`, the number of images of patients with images that
+ * calibration used; `by_cause` {NONE, BACTERIA, VIRUS, UNKNOWN}, `referred` and `decided`, each
+ * {value, low, high}; `outside` {count, by_trait {side, ratio, ...}}, null if not checked;
+ * `calibration` and `uncalibrated`: brier, ece, bins [{low, high, count, mean_probability,
+ * positive}]; with has_causes `causes`: per true class NORMAL, BACTERIA, VIRUS the counts
+ * `predicted` by class and `recall`. With shape.known `shape`, as pd_shape_report: {aspect, area},
+ * of which a measure without differences has no member; in each `normal` and `pneumonia`: per third
+ * `lowest`, `middle`, `highest` {low, high, count, right}, `p`, `correlation`; and
+ * `auc_high_normal`, `auc_low_normal`. An aspect is width over height, an area in pixels. After a
+ * stress test `stress`: images (scored under each change), fold_images (without left_out),
+ * pooled_auc {value, low, high} of all changed images together, worst (the name of the row with the
+ * lowest balanced accuracy), verdict [text], rows [{name, phrase, family, and what `chosen`
+ * holds}], first the row "clean" of the unchanged images. Shares are 0..1. Numbers read back to the
+ * same bits; NAN and NULL are null; bytes that are not UTF-8 become '?'. Fails when memory runs out
+ * or the file cannot be written. */
 pd_status pd_report_write_json(const char *path, const pd_results *results);
 
 /* Prints the table: what was trained, then a block per fold with the confusion and a line per
