@@ -119,8 +119,11 @@ const pd_command pd_command_calibrate = {
         "PatientID and known file names, and near-duplicates count as one patient; lateral views "
         "and other modalities are left out. Prints the decision and the figures before and after, "
         "and those of a cross-validation.\n\n"
-        "The checkpoint stores a hash of the pixels of each image, and 'evaluate' leaves these "
-        "images out.",
+        "Images of the train or test fold of the data set that the checkpoint's job names are "
+        "refused. They are recognised by their packed pixels: if that data set cannot be opened or "
+        "has another size, a warning says so.\n\n"
+        "The checkpoint stores a hash of the pixels of each image, and 'evaluate' leaves out these "
+        "images and all others of their patients.",
     .examples =
         "pneumo-dist calibrate runs/cnn-deep/best.h5 -d site.h5 -o runs/cnn-deep/site.h5\n"
         "pneumo-dist calibrate best.h5 --normal site/normal --pneumonia site/pneumonia -o site.h5",

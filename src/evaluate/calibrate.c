@@ -11,6 +11,7 @@
 #include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 #include "pneumo/train/validation.h"
+#include "trained.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -210,6 +211,57 @@ cleanup:
     return status;
 }
 
+/* Counts the images that the decision so far was chosen on. */
+static void count_before(pd_calibrator *calibrator, const pd_trained *trained,
+                         const pd_identity *identities)
+{
+    const pd_checkpoint *checkpoint = pd_classifier_checkpoint(calibrator->classifier);
+    const pd_site *site = &checkpoint->site;
+    const pd_input *input = &calibrator->inference.input;
+    int64_t *before = &calibrator->result->before_images;
+    if (site->count == 0) {
+        bool on_val = strncmp(checkpoint->decision.fold, "val", 3) == 0;
+        *before = on_val ? trained->val : 0;
+    } else if (site->image_height != input->height || site->image_width != input->width)
+        pd_log_warn("the checkpoint was calibrated on images of another size, which cannot be "
+                    "recognised: if these are among them, 'before' is optimistic, too");
+    else
+        for (size_t i = 0; i < calibrator->count; i++)
+            *before += bsearch(&identities[i], site->images, (size_t)site->count,
+                               sizeof *identities, pd_identity_compare) != NULL;
+}
+
+/* Refuses images that the model was trained or tested on, or warns that they are not recognised. */
+static pd_status check_training(pd_calibrator *calibrator)
+{
+    pd_status status = PD_OK;
+    const pd_classifier_member *member = pd_classifier_at(calibrator->classifier, 0);
+    pd_trained trained;
+    pd_identity *identities = NULL;
+    PD_TRY(pd_alloc(&identities, calibrator->count, sizeof *identities));
+    for (size_t i = 0; i < calibrator->count; i++)
+        identities[i] = calibrator->all[i].identity;
+    PD_TRY(pd_trained_find(&trained, member, &calibrator->labelled, identities, calibrator->count));
+    if (trained.reason[0] != '\0')
+        pd_log_warn("the images cannot be compared with those of the training (%s): if they "
+                    "include training or test images, the figures are too good",
+                    trained.reason);
+    if (trained.taken > 0) {
+        status = pd_fail(
+            "%lld of %zu images %s in the train or test fold of %s, which the model was trained "
+            "on, for example %s: give images of another site, or --data %s --fold val",
+            (long long)trained.taken, calibrator->count, trained.taken == 1 ? "is" : "are",
+            member->job.file,
+            pd_labelled_name(&calibrator->labelled, calibrator->all[trained.example].score.id),
+            member->job.file);
+        goto cleanup;
+    }
+    count_before(calibrator, &trained, identities);
+cleanup:
+    free(identities);
+    return status;
+}
+
 static int compare_numbers(const void *a, const void *b)
 {
     int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
@@ -315,6 +367,7 @@ static pd_status decide(pd_calibrator *calibrator)
     snprintf(result->grouping, sizeof result->grouping, "%s", calibrator->labelled.grouping);
     result->unknown_patients = calibrator->labelled.unknown_patients;
     PD_TRY(collect(calibrator));
+    PD_TRY(check_training(calibrator));
     PD_TRY(count_patients(calibrator));
     snprintf(where, sizeof where, "%" PRId64 " normal and %" PRId64 " pneumonia calibration images",
              result->images[PD_NORMAL], result->images[PD_PNEUMONIA]);
@@ -388,9 +441,10 @@ pd_status pd_calibrate(pd_comm *comm, const pd_calibrate_options *options,
     pd_labelled_options images = options->images;
     images.threads = calibrator.threads;
     PD_TRY(pd_labelled_open(&calibrator.labelled, comm, &images,
-                            pd_classifier_checkpoint(calibrator.classifier)));
+                            pd_classifier_at(calibrator.classifier, 0)));
     PD_TRY(pd_comm_agree(comm, allocate(&calibrator)));
     PD_TRY(score_all(&calibrator));
+    pd_comm_set_position(comm, "choosing the decision");
     if (pd_comm_rank(comm) == 0)
         status = decide(&calibrator);
     PD_TRY(pd_comm_agree(comm, status));

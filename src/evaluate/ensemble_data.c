@@ -14,8 +14,8 @@ static bool same_folds(const pd_job *a, const pd_job *b)
            (a->cross == 0 || a->seed == b->seed);
 }
 
-/* Opens the data set with the folds of one member. */
-static pd_status open_for(pd_dataset **out, const pd_classifier_member *member, const char *path)
+pd_status pd_ensemble_data_open_member(pd_dataset **out, const pd_classifier_member *member,
+                                       const char *path)
 {
     const pd_job *job = &member->job;
     pd_status status = pd_dataset_open(out, path);
@@ -61,7 +61,7 @@ pd_status pd_ensemble_data_open(pd_ensemble_data *out, const pd_classifier *clas
                 out->datasets[i] = out->datasets[j];
         if (out->datasets[i] != NULL)
             continue;
-        pd_status status = open_for(&out->datasets[i], member, path);
+        pd_status status = pd_ensemble_data_open_member(&out->datasets[i], member, path);
         if (status != PD_OK)
             return status;
     }

@@ -15,8 +15,12 @@ typedef struct pd_ensemble_data {
     bool out_of_fold;  /* the members' folds differ */
 } pd_ensemble_data;
 
-/* Opens the data set at `path` for every member. A member trained on a part of a cross-validation
- * of it (by its digest) gets its own folds, any other member those of the file. Release with
+/* Opens the data set at `path` with the folds of one member: its own if it was trained on a part of
+ * a cross-validation of this data set (by its digest), else those of the file. */
+pd_status pd_ensemble_data_open_member(pd_dataset **out, const pd_classifier_member *member,
+                                       const char *path);
+
+/* Opens the data set at `path` for every member, each with its folds. Release with
  * pd_ensemble_data_close, also after a failure. */
 pd_status pd_ensemble_data_open(pd_ensemble_data *out, const pd_classifier *classifier,
                                 const char *path);

@@ -1,6 +1,7 @@
 #include "pneumo/evaluate/labelled.h"
 
 #include "draw.h"
+#include "ensemble_data.h"
 #include "listing.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/number.h"
@@ -43,16 +44,16 @@ static pd_status choose_fold(pd_fold *fold, const pd_labelled_options *options,
 }
 
 static pd_status list_dataset(pd_labelled *labelled, const pd_labelled_options *options,
-                              const pd_checkpoint *checkpoint)
+                              const pd_classifier_member *member)
 {
     static const char *const names[PD_FOLDS + 1] = {"fold train", "fold val", "fold test",
                                                     "all folds"};
     pd_status status = PD_OK;
     pd_fold fold;
-    PD_TRY(pd_dataset_open(&labelled->dataset, options->data));
+    PD_TRY(pd_ensemble_data_open_member(&labelled->dataset, member, options->data));
     const pd_dataset_info *info = pd_dataset_get_info(labelled->dataset);
     const pd_sample *samples = pd_dataset_samples(labelled->dataset);
-    PD_TRY(choose_fold(&fold, options, info, checkpoint));
+    PD_TRY(choose_fold(&fold, options, info, member->checkpoint));
     labelled->height = info->height;
     labelled->width = info->width;
     snprintf(labelled->source, sizeof labelled->source, "%s of a data set", names[fold]);
@@ -277,14 +278,14 @@ cleanup:
 }
 
 pd_status pd_labelled_open(pd_labelled *out, pd_comm *comm, const pd_labelled_options *options,
-                           const pd_checkpoint *checkpoint)
+                           const pd_classifier_member *member)
 {
     pd_status status = PD_OK;
     *out = (pd_labelled){0};
     if (options->data == NULL)
-        PD_TRY(list_folders(out, comm, options, checkpoint));
+        PD_TRY(list_folders(out, comm, options, member->checkpoint));
     else
-        status = list_dataset(out, options, checkpoint);
+        status = list_dataset(out, options, member);
     if (status == PD_OK)
         status = draw(out, options);
     PD_TRY(pd_comm_agree(comm, status));

@@ -98,6 +98,9 @@ void pd_calibrate_print(FILE *out, const pd_calibrate_result *result)
               result->held_out.specificity);
     fputs("\n'after' is evaluated on the images that it was chosen on, which is optimistic.\n",
           out);
+    if (result->before_images > 0)
+        fprintf(out, "'before' was chosen on %" PRId64 " of these images, too.\n",
+                result->before_images);
     if (crossed)
         fprintf(
             out,
@@ -112,4 +115,8 @@ void pd_calibrate_print(FILE *out, const pd_calibrate_result *result)
             crossed ? "cross-validated" : "after");
     print_width(out, "sensitivity", "pneumonia", honest->sensitivity, result->images[PD_PNEUMONIA]);
     print_width(out, "specificity", "normal", honest->specificity, result->images[PD_NORMAL]);
+    if (known && result->patients < result->images[PD_NORMAL] + result->images[PD_PNEUMONIA])
+        fputs("Images of one patient are counted as independent: with several images per patient,\n"
+              "these intervals are too narrow and more images are needed.\n",
+              out);
 }

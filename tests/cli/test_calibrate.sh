@@ -125,8 +125,9 @@ refuse 1 "100 images of each class cannot be drawn" $model -d site.h5 --fold all
 pneumo pack site -o whole.h5 --size 32 --folds 100/0/0 >/dev/null 2>&1
 calibrate 0 $model -d whole.h5 --rule both -o whole.new.h5
 h5diff -q whole.new.h5 made/folders.new.h5 /decision || fail "another decision from one fold"
-# A second calibration replaces the first.
+# A second calibration replaces the first, whose images are counted.
 calibrate 0 drawn.h5 "${folders[@]}" --rule both -o twice.h5
+grep -q "^'before' was chosen on 40 of these images, too.$" out || fail "$(cat out)"
 h5diff -q twice.h5 made/folders.new.h5 /calibration || fail "the first calibration is still there"
 
 # --- Evaluation leaves the images out ---
@@ -162,7 +163,6 @@ count = sum(row["fold"] == "VAL" for row in csv.DictReader(open("part.csv")))
 everything = sum(row["fold"] == "VAL" for row in csv.DictReader(open("scores.csv")))
 assert count == everything - 24, (count, everything)
 PY
-# Counting a look at the test fold keeps the calibration.
 # Other images of the same patients are left out, too: of 12 patients of each class, if possible with several
 # images, only the first image is used.
 $python - <<'PY'
@@ -188,7 +188,9 @@ import json
 folds = json.load(open("first.json"))["folds"]
 assert {name: fold["left_out"] for name, fold in folds.items()} == json.load(open("expected.json")), folds
 PY
+# Counting a look at the test fold keeps the calibration.
 calibrate 0 $model -d data.h5 -o own.h5
+grep -q "^'before' was chosen on [0-9]* of these images, too.$" out || fail "$(cat out)"
 pneumo evaluate own.h5 >out 2>log || fail "$(cat log)"
 all="all its NORMAL images are of patients with images that calibration used"
 grep -q "its val fold is left out: $all" log || fail "$(cat log)"
@@ -202,6 +204,35 @@ grep -q "error: .*data.h5: its val fold cannot be evaluated: $all" log || fail "
 pneumo pack site -o large.h5 --size 48 --folds 50/25/25 >/dev/null 2>&1
 pneumo evaluate part.h5 -d large.h5 >out 2>log || fail "$(cat log)"
 grep -q "WARNING: images used for calibration cannot be recognised" out || fail "$(cat out)"
+
+# --- Images of the training ---
+
+# They are recognised in folders and in data sets with other folds.
+for class in NORMAL PNEUMONIA; do
+    mkdir -p seen/$class
+    cp phantoms/*/$class/*.jpeg seen/$class
+done
+pneumo pack phantoms -o folds.h5 --size 32 --seed 9 >/dev/null 2>&1
+seen=(--normal seen/NORMAL --pneumonia seen/PNEUMONIA)
+refuse 1 "136 of 160 images are in the train or test fold of data.h5, which the model was trained on, for example seen/" \
+    $model "${seen[@]}"
+refuse 1 "136 of 160 images are in the train or test fold" $model -d folds.h5 --fold all
+refuse 1 "images are in the train or test fold" $model -d folds.h5
+# Where they are not recognised, a warning says so.
+warning="warning: the images cannot be compared with those of the training"
+pneumo pack phantoms -o large-data.h5 --size 48 >/dev/null 2>&1
+calibrate 0 $model -d large-data.h5 -o warned.h5
+grep -qF "$warning (those in data.h5 are packed to 32 x 32 pixels, these to 48 x 48): if they include" log ||
+    fail "$(cat log)"
+mv data.h5 moved.h5
+calibrate 0 $model "${seen[@]}" -o warned.h5
+grep -qF "$warning (data.h5: cannot open: " log || fail "$(cat log)"
+calibrate 0 $model -d moved.h5 -o warned.h5
+! grep -q warning: log || fail "$(cat log)"
+cp folds.h5 data.h5
+calibrate 0 $model "${folders[@]}" -o warned.h5
+grep -qF "$warning (data.h5 is not the data set that the model was trained on)" log || fail "$(cat log)"
+mv moved.h5 data.h5
 
 # --- Patients of folders ---
 

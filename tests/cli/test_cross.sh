@@ -27,6 +27,8 @@ for part in 1 2 3 4 5; do
     cp all/cross-$part/best.h5 parts/$part.h5
     pneumo evaluate parts/$part.h5 --scores part-$part.csv >/dev/null 2>log || fail "$(cat log)"
 done
+# Calibration takes the part's own validation fold, too: here it has too few normal images.
+pneumo calibrate parts/2.h5 -d data.h5 -o site.h5 2>few && fail "not the fold of the part"
 cat >check.py <<'PY'
 import csv, json, math, statistics, h5py
 
@@ -46,6 +48,7 @@ assert not set.union(*groups) & {int(p) for p, fold in zip(patients, folds) if f
 for label in (0, 1):
     sizes = [sum(labels[i] == label for i in val) for val, test in parts]
     assert max(sizes) - min(sizes) <= 2, sizes
+assert f"there are {sum(labels[i] == 0 for i in parts[1][0])} normal images to calibrate by" in open("few").read()
 assert all(set(test) == set(range(len(folds))) - outside for val, test in parts)
 
 # Out-of-fold scores: for a validation image, the score of the only model that was not trained on it;

@@ -65,7 +65,8 @@ cp $best like.h5
 refuse "like.h5$mine" import $best --like like.h5 -o like.h5
 cp $best model.weights.h5
 refuse "model.weights.h5$mine" export model.weights.h5 -o model.weights.h5
-folders=(--normal phantoms/train/NORMAL --pneumonia phantoms/train/PNEUMONIA)
+pneumo synth elsewhere --images 80 --seed 9 2>/dev/null
+folders=(--normal elsewhere/train/NORMAL --pneumonia elsewhere/train/PNEUMONIA)
 refuse "$best$mine" calibrate $best "${folders[@]}" -o $best
 refuse "$radiograph$(other checkpoint)" calibrate $best "${folders[@]}" -o "$radiograph"
 refuse "data.h5$(other checkpoint)" calibrate $best -d data.h5 -o data.h5

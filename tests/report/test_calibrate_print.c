@@ -49,6 +49,8 @@ static void test_table(void **state)
     check_has(text, "rule: a rule");
     check_has(text, "exact duplicates left out: 2");
     assert_null(strstr(text, "unreadable"));
+    assert_null(strstr(text, "'before' was chosen on"));
+    check_has(text, "Images of one patient are counted as independent");
     check_has(text, "75.0 % [ 70.5,  79.0]     99.0 % [ 97.5,  99.6]     98.0 % [ 96.1,  99.0]");
     check_has(text, "which is optimistic");
     check_has(text, "10 parts of whole patients");
@@ -61,6 +63,13 @@ static void test_table(void **state)
         "+-3 points",
         (int)pd_wilson_trials(0.9, 0.03) - 50);
     check_has(text, expected);
+    free(text);
+
+    result.patients = 450;
+    result.before_images = 12;
+    text = print(&result);
+    assert_null(strstr(text, "counted as independent"));
+    check_has(text, "'before' was chosen on 12 of these images, too.");
     free(text);
 
     result.unknown_patients = 7;

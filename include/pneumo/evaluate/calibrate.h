@@ -25,6 +25,7 @@ typedef struct pd_calibrate_result {
     char source[64], grouping[64]; /* pd_labelled */
     int64_t images[PD_LABELS], patients, duplicates, bad;
     int64_t unknown_patients; /* pd_labelled */
+    int64_t before_images;    /* that `before` was chosen on, as far as they are recognised */
     pd_decision before, after;
     pd_metrics judged_before, judged_after; /* on the images that `after` was chosen on */
     int parts;                              /* of the cross-validation; below 2: there is none */
@@ -36,10 +37,12 @@ typedef struct pd_calibrate_result {
  * Weights and views stay the same. Exact duplicates (of packed pixels) count once. The result does
  * not depend on the number of ranks and threads.
  *
- * Fails if a class has fewer than PD_CALIBRATE_LEAST images, an image has two labels, a file cannot
- * be read (unless skip_bad, which warns of each), or the output is the
- * checkpoint or another file that is not one.
- * *result is set on rank 0. Collective; all ranks return the same status.
+ * Fails if a class has fewer than PD_CALIBRATE_LEAST images, an image has two labels, an image has
+ * the pixels of a train or test image of the data set that the checkpoint was trained on, a file
+ * cannot be read (unless skip_bad, which warns of each), or the output is the checkpoint or another
+ * file that is not one. If that data set cannot be opened, has changed, or is packed to another
+ * size, a warning says that the images are not compared with it. *result is set on rank 0.
+ * Collective; all ranks return the same status.
  *
  * Readjusting the threshold of a ready-made model to a site's own data is the second of three
  * methods that Yang, Soltan and Clifton compare; the others are to use it as it is and to fine-tune

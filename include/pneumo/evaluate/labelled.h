@@ -4,7 +4,7 @@
 
 #include "pneumo/comm/comm.h"
 #include "pneumo/data/files.h"
-#include "pneumo/io/checkpoint.h"
+#include "pneumo/evaluate/classifier.h"
 #include "pneumo/io/dataset.h"
 #include "pneumo/metrics/scores.h"
 
@@ -33,15 +33,15 @@ typedef struct pd_labelled {
     int64_t unknown_patients; /* images whose patient is unknown, of all in the source */
 } pd_labelled;
 
-/* Lists the images. Images of folders will be packed to the size in `checkpoint`; all are decoded
- * to find which are of one patient and which are lateral views or of other modalities, which are
- * left out, with the warnings of pd_evidence_group. Rank 0 holds 4 KiB per file meanwhile. Of the
- * data set that the checkpoint was trained on only the val fold is allowed, since the network was
- * trained on the train fold, and the test fold must stay unseen. A class without images is an
- * error. Collective; all ranks return the same status. *out is released by pd_labelled_close, also
- * after a failure. */
+/* Lists the images. Images of folders will be packed to the size in `member`'s checkpoint; all are
+ * decoded to find which are of one patient and which are lateral views or of other modalities,
+ * which are left out, with the warnings of pd_evidence_group. Rank 0 holds 4 KiB per file
+ * meanwhile. Of the data set that the member was trained on, with its folds, only the val fold is
+ * allowed, since the network was trained on the train fold, and the test fold must stay unseen. A
+ * class without images is an error. Collective; all ranks return the same status. *out is released
+ * by pd_labelled_close, also after a failure. */
 pd_status pd_labelled_open(pd_labelled *out, pd_comm *comm, const pd_labelled_options *options,
-                           const pd_checkpoint *checkpoint);
+                           const pd_classifier_member *member);
 void pd_labelled_close(pd_labelled *labelled);
 
 /* The name of a sample for messages: the file's path or its alias, or the name in the data set. */
