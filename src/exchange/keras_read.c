@@ -420,7 +420,7 @@ pd_status pd_keras_model_read(pd_keras_model *out, const char *origin, const cha
     container outermost = {.path = "", .outermost = true};
     PD_TRY(parse(&root, origin, config));
     b.name = "model";
-    b.class_name = outermost.sequential ? "Sequential" : "Functional";
+    b.class_name = is_class(root, "Sequential") ? "Sequential" : "Functional";
     open_container(&b, &outermost, root);
     if (b.status == PD_OK)
         build_container(&b, &outermost, NULL, &value);
