@@ -157,7 +157,7 @@ static bool same_rule(const pd_job *a, const pd_job *b)
            a->decision.sensitivity_margin == b->decision.sensitivity_margin &&
            a->decision.specificity_margin == b->decision.specificity_margin &&
            a->threshold_on == b->threshold_on &&
-           (a->threshold_on != PD_THRESHOLD_STRESS || a->stress_rounds == b->stress_rounds);
+           (a->threshold_on != PD_THRESHOLD_ON_STRESS || a->stress_rounds == b->stress_rounds);
 }
 
 static void warn_of_rules(const pd_classifier *classifier)
@@ -194,7 +194,7 @@ static pd_status score_validation(pd_validation_scores *out, pd_mean_scorer *sco
     size_t count;
     pd_scoring scoring = {.label = "scoring the validation fold", .change = PD_CHANGE_NONE};
     out->ids = pd_mean_scorer_ids(scorer, &out->count);
-    out->rounds = job->threshold_on == PD_THRESHOLD_STRESS ? job->stress_rounds : 0;
+    out->rounds = job->threshold_on == PD_THRESHOLD_ON_STRESS ? job->stress_rounds : 0;
     PD_TRY(pd_mean_scorer_run(scorer, &scoring, &out->clean, &out->clean_count));
     if (pd_comm_rank(comm) == 0 && out->rounds > 0)
         status = pd_alloc(&out->changed, (size_t)out->rounds * out->count, sizeof *out->changed);
@@ -241,7 +241,7 @@ static pd_status decide(pd_classifier *classifier, pd_comm *comm, const pd_ensem
     job.decision.views = PD_VIEWS_PLAIN; /* each member averages over its own views */
     pd_ensemble_data_members(members, classifier, data, PD_VAL);
     for (int i = 0; i < data->count; i++)
-        members[i].options.hold = job.threshold_on == PD_THRESHOLD_STRESS;
+        members[i].options.hold = job.threshold_on == PD_THRESHOLD_ON_STRESS;
     PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&scorer, comm, members, data->count)));
     PD_TRY(score_validation(&scores, scorer, comm, &job));
     if (pd_comm_rank(comm) == 0)

@@ -49,7 +49,7 @@ static pd_status score_changed(pd_trainer *trainer, bool stops, pd_validation_sc
     pd_score *scores = NULL;
     size_t count;
     if (trainer->job->monitor != PD_MONITOR_STRESS &&
-        trainer->job->threshold_on != PD_THRESHOLD_STRESS)
+        trainer->job->threshold_on != PD_THRESHOLD_ON_STRESS)
         return PD_OK;
     PD_TRY(pd_comm_agree(trainer->comm,
                          pd_alloc(&out->changed, (size_t)trainer->job->stress_rounds * out->count,

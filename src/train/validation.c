@@ -55,7 +55,7 @@ pd_status pd_validation_compute(const pd_job *job, pd_validation_scores *scores,
 {
     pd_status status = PD_OK;
     pd_decision *decision = &out->decision;
-    bool changed = job->threshold_on == PD_THRESHOLD_STRESS;
+    bool changed = job->threshold_on == PD_THRESHOLD_ON_STRESS;
     pd_decision_rule rule = pd_decision_rule_of(
         job, changed ? "changed images of the validation fold" : "the validation fold");
     rule.copies = changed ? scores->rounds : 1;

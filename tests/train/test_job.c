@@ -288,7 +288,7 @@ static void test_keys_on_changes(void **state)
     assert_true(job.augment.mixup == 0 && job.stress && job.stress_images == 1000 &&
                 job.stress_rounds == 2);
     assert_int_equal(job.decision.views, PD_VIEWS_PLAIN);
-    assert_int_equal(job.threshold_on, PD_THRESHOLD_VALIDATION);
+    assert_int_equal(job.threshold_on, PD_THRESHOLD_ON_VALIDATION);
     parse(&job,
           "[train]\nmonitor = stress\n[augment]\ncrop_max = 1.4\ncrop_min = 0.5\ngamma = 0.5\n"
           "blur = 0.01\nresample_min = 0.4\nsharpen = 2\nnoise = 0.1\nborder = 0.1\n"
@@ -301,7 +301,7 @@ static void test_keys_on_changes(void **state)
     assert_true(a->erase == 0.2 && a->black == 0.5 && job.augment.mixup == 0.4);
     assert_int_equal(job.monitor, PD_MONITOR_STRESS);
     assert_int_equal(job.decision.views, PD_VIEWS_ZOOM);
-    assert_int_equal(job.threshold_on, PD_THRESHOLD_STRESS);
+    assert_int_equal(job.threshold_on, PD_THRESHOLD_ON_STRESS);
     assert_true(job.stress_rounds == 3 && job.stress_images == 0 && !job.stress);
 
     expect_error("[augment]\ncrop_max = 0.9\n",

@@ -138,7 +138,7 @@ static void test_threshold_on_changed_images(void **state)
     pd_validation out;
     pd_metrics metrics;
     pd_job_defaults(&job);
-    job.threshold_on = PD_THRESHOLD_STRESS;
+    job.threshold_on = PD_THRESHOLD_ON_STRESS;
     make_scores(clean, ids);
     make_scores(changed, ids);
     make_scores(changed + COUNT, ids);

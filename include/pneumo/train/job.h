@@ -38,8 +38,8 @@ typedef enum pd_image_place {
 
 /* On which images the threshold, the temperature and the band of doubt are chosen. */
 typedef enum pd_threshold_on {
-    PD_THRESHOLD_VALIDATION = 0, /* the validation fold as it is */
-    PD_THRESHOLD_STRESS = 1      /* its images under acquisition changes, pooled */
+    PD_THRESHOLD_ON_VALIDATION = 0, /* the validation fold as it is */
+    PD_THRESHOLD_ON_STRESS = 1      /* its images under acquisition changes, pooled */
 } pd_threshold_on;
 
 /* The network of another model, with its weights. */
