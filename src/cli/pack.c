@@ -107,11 +107,10 @@ static void print_result(const pd_pack_result *result, const char *output)
 typedef struct arguments {
     pd_pack_options pack;
     const char *folds; /* NULL: not given */
-    int64_t seed;
+    int64_t seed;      /* -1: not given */
 } arguments;
 
-enum { SEED = 1 };
-static const arguments defaults = {.seed = -1};
+static const arguments defaults = {.pack = PD_PACK_DEFAULTS, .seed = -1};
 
 static const pd_option options[] = {
     {"output", 'o', PD_OPTION_TEXT, offsetof(arguments, pack.output), "FILE", "the file to write",
@@ -217,42 +216,28 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
     pd_status status = PD_OK;
     arguments *given = values;
-    pd_pack_options pack = pd_pack_defaults();
+    pd_pack_options *pack = &given->pack;
     pd_pack_result result;
     (void)count;
-    pack.folder = operands[0];
-    pack.output = given->pack.output;
-    pack.size = given->pack.size;
-    pack.folds.shares = given->pack.folds.shares;
-    pack.folds.val_from_train = given->pack.folds.val_from_train;
-    pack.folds.seed = (uint64_t)(given->seed < 0 ? SEED : given->seed);
-    pack.append = given->pack.append;
-    pack.new_patients = given->pack.new_patients;
-    memcpy(pack.classes, given->pack.classes, sizeof pack.classes);
-    pack.labels = given->pack.labels;
-    pack.columns = given->pack.columns;
-    pack.allow_missing = given->pack.allow_missing;
-    pack.recursive = given->pack.recursive;
-    pack.allow_rest = given->pack.allow_rest;
-    pack.patient_pattern = given->pack.patient_pattern;
-    pack.keep_lateral = given->pack.keep_lateral;
-    pack.skip_bad = given->pack.skip_bad;
+    pack->folder = operands[0];
+    if (given->seed >= 0)
+        pack->folds.seed = (uint64_t)given->seed;
     if (given->folds != NULL)
-        PD_TRY(parse_folds(&pack, given->folds));
-    if (pack.labels == NULL && (pack.columns != NULL || pack.allow_missing))
+        PD_TRY(parse_folds(pack, given->folds));
+    if (pack->labels == NULL && (pack->columns != NULL || pack->allow_missing))
         return pd_fail_usage("--%s requires --labels FILE",
-                             pack.columns != NULL ? "columns" : "allow-missing");
-    if (pack.labels != NULL && pack.recursive)
+                             pack->columns != NULL ? "columns" : "allow-missing");
+    if (pack->labels != NULL && pack->recursive)
         return pd_fail_usage("--labels finds images in all folders; leave out --recursive");
     PD_TRY(check_append(given));
-    if (pack.folder[0] == '\0')
+    if (pack->folder[0] == '\0')
         return pd_fail_usage("the folder to pack has an empty name");
-    if (pack.folds.val_from_train > 0 && pack.folds.policy != PD_FOLDS_KEEP)
+    if (pack->folds.val_from_train > 0 && pack->folds.policy != PD_FOLDS_KEEP)
         return pd_fail_usage("--val-from-train requires '--folds keep'");
-    pack.threads = pd_threads_choose(comm, given->pack.threads);
-    PD_TRY(pack_together(&result, &pack, comm));
+    pack->threads = pd_threads_choose(comm, pack->threads);
+    PD_TRY(pack_together(&result, pack, comm));
     if (pd_comm_rank(comm) == 0)
-        print_result(&result, pack.output);
+        print_result(&result, pack->output);
 cleanup:
     return status;
 }

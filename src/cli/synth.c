@@ -5,41 +5,36 @@
 #include <stdio.h>
 
 typedef struct arguments {
-    int images, threads; /* 0: not given */
+    pd_synth_options synth;
     int64_t seed;
-    bool truth;
 } arguments;
 
-static const arguments defaults = {.images = 2000, .seed = 1};
+static const arguments defaults = {.synth = PD_SYNTH_DEFAULTS, .seed = 1};
 
 static const pd_option options[] = {
-    {"images", 'n', PD_OPTION_INT, offsetof(arguments, images), "N",
+    {"images", 'n', PD_OPTION_INT, offsetof(arguments, synth.images), "N",
      "number of images, over both classes (default 2000)", .low = PD_SYNTH_MIN,
      .high = PD_SYNTH_MAX},
     {"seed", 0, PD_OPTION_INT64, offsetof(arguments, seed), "N",
      "the same seed draws the same images (default 1)", .low = 0, .high = INT64_MAX},
-    {"threads", 't', PD_OPTION_INT, offsetof(arguments, threads), "N",
+    {"threads", 't', PD_OPTION_INT, offsetof(arguments, synth.threads), "N",
      "threads that draw (default: one per core that the program may use)", .low = 1, .high = 1024},
-    {"truth", 0, PD_OPTION_FLAG, offsetof(arguments, truth), NULL,
+    {"truth", 0, PD_OPTION_FLAG, offsetof(arguments, synth.truth), NULL,
      .help = "also write DIR/truth.csv: each focal opacity (bacteria) as an ellipse, by its centre "
              "and half axes in pixels"},
     {0}};
 
 static pd_status run(pd_comm *comm, void *values, char **operands, int count)
 {
-    const arguments *given = values;
-    pd_synth_options synth = pd_synth_defaults();
+    arguments *given = values;
+    pd_synth_options *synth = &given->synth;
     (void)comm;
     (void)count;
-    synth.folder = operands[0];
-    synth.images = given->images;
-    synth.seed = (uint64_t)given->seed;
-    synth.truth = given->truth;
-    if (given->threads > 0)
-        synth.threads = given->threads;
-    pd_status status = pd_synth(&synth);
+    synth->folder = operands[0];
+    synth->seed = (uint64_t)given->seed;
+    pd_status status = pd_synth(synth);
     if (status == PD_OK)
-        printf("wrote %d synthetic radiographs to %s\n", synth.images, synth.folder);
+        printf("wrote %d synthetic radiographs to %s\n", synth->images, synth->folder);
     return status;
 }
 

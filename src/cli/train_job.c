@@ -50,8 +50,8 @@ static pd_status check_phantoms(void)
 static pd_status pack_phantoms(void)
 {
     pd_status status = PD_OK;
-    pd_synth_options synth = pd_synth_defaults();
-    pd_pack_options pack = pd_pack_defaults();
+    pd_synth_options synth = PD_SYNTH_DEFAULTS;
+    pd_pack_options pack = PD_PACK_DEFAULTS;
     pd_pack_result result;
     synth.folder = phantom_folder;
     synth.images = PHANTOM_IMAGES;

@@ -16,7 +16,7 @@ static bool parse_folds(pd_fold_options *out, const pd_dataset_info *info)
 {
     char shares[16] = "";
     int *ratio = out->ratio;
-    *out = pd_folds_defaults();
+    *out = (pd_fold_options)PD_FOLDS_DEFAULTS;
     out->seed = info->seed;
     if (sscanf(info->fold_policy, "by %*[a-z], %d/%d/%d, %15[a-z]", &ratio[PD_TRAIN],
                &ratio[PD_VAL], &ratio[PD_TEST], shares) != 4)

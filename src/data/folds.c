@@ -11,12 +11,6 @@
 
 const char *const pd_fold_shares_names[PD_SHARES + 1] = {"balanced", "stratified"};
 
-pd_fold_options pd_folds_defaults(void)
-{
-    return (pd_fold_options){
-        .policy = PD_FOLDS_SPLIT, .ratio = {70, 15, 15}, .shares = PD_SHARES_BALANCED, .seed = 1};
-}
-
 pd_status pd_folds_check(const pd_fold_options *options)
 {
     const int *ratio = options->ratio;

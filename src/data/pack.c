@@ -21,14 +21,6 @@
 
 enum { SIZE = 224 };
 
-pd_pack_options pd_pack_defaults(void)
-{
-    return (pd_pack_options){.size = SIZE,
-                             .folds = pd_folds_defaults(),
-                             .threads = pd_host_threads(),
-                             .keep_seconds = 60};
-}
-
 static pd_status check_options(const pd_pack_options *options)
 {
     pd_patient_rules *rules;
@@ -36,7 +28,7 @@ static pd_status check_options(const pd_pack_options *options)
         (options->size < PD_PACK_SIZE_MIN || options->size > PD_PACK_SIZE_MAX))
         return pd_fail("cannot pack to a size of %d pixels; choose %d to %d", options->size,
                        PD_PACK_SIZE_MIN, PD_PACK_SIZE_MAX);
-    if (options->threads < 1)
+    if (options->threads < 0)
         return pd_fail("cannot use %d threads; choose 1 or more", options->threads);
     pd_status status = pd_patient_rules_create(&rules, options->patient_pattern);
     pd_patient_rules_destroy(&rules);
@@ -73,6 +65,7 @@ typedef struct packer {
     pd_near_pairs near;
     pd_append append;
     pd_fold_options folds; /* the user's, or those of the set to append to */
+    int threads;           /* of this rank */
     bool resumes;          /* there are part files of an earlier run */
     bool is_writing;       /* what fails is the disk or memory, not the images */
     double started;        /* decoding */
@@ -185,7 +178,7 @@ static pd_status decode(packer *p)
     const pd_draft_options draft = {.folder = options->folder,
                                     .keep_lateral = options->keep_lateral,
                                     .skip_bad = options->skip_bad,
-                                    .threads = options->threads,
+                                    .threads = p->threads,
                                     .team = team};
     pd_parts_plan plan;
     pd_bytes bytes = {0};
@@ -330,12 +323,11 @@ static pd_status write(packer *p)
 {
     pd_status status;
     pd_pack_result *result = p->result;
-    const pd_pixels pixels = {
-        .parts = &p->parts, .old = p->append.old, .threads = p->options->threads};
+    const pd_pixels pixels = {.parts = &p->parts, .old = p->append.old, .threads = p->threads};
 
     PD_TRY(pd_parts_open_all(&p->parts));
     if (p->append.old != NULL)
-        PD_TRY(pd_append_join(&p->append, &p->scan, &p->drafts, p->options->threads));
+        PD_TRY(pd_append_join(&p->append, &p->scan, &p->drafts, p->threads));
     result->old = p->append.count;
     PD_TRY(describe(p, &pixels));
     p->is_writing = true;
@@ -375,6 +367,7 @@ pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
     packer p = {.options = options,
                 .team = options->team != NULL ? options->team : &alone,
                 .result = result,
+                .threads = options->threads > 0 ? options->threads : pd_host_threads(),
                 .parts.own = -1};
 
     *result = (pd_pack_result){0};

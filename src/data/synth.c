@@ -25,11 +25,6 @@ typedef struct pd_plan {
     int serial; /* of this cause */
 } pd_plan;
 
-pd_synth_options pd_synth_defaults(void)
-{
-    return (pd_synth_options){.images = 2000, .seed = 1, .threads = pd_host_threads()};
-}
-
 /* Plans `count` images of one cause in plans[count]. Most patients have one image, some up to six.
  */
 static void plan_cause(pd_plan *plans, int count, pd_cause cause, uint64_t seed)
@@ -149,7 +144,7 @@ static pd_status check_options(const pd_synth_options *options)
     if (options->images < PD_SYNTH_MIN || options->images > PD_SYNTH_MAX)
         return pd_fail("cannot draw %d images; choose %d to %d", options->images, PD_SYNTH_MIN,
                        PD_SYNTH_MAX);
-    if (options->threads < 1)
+    if (options->threads < 0)
         return pd_fail("cannot use %d threads; choose 1 or more", options->threads);
     if (options->folder[0] == '\0')
         return pd_fail("the folder to draw into has no name");
@@ -173,11 +168,11 @@ static pd_status write_images(pd_opacity *opacities, const pd_plan *plans,
 {
     char *message = NULL; /* of the first failure; each thread has messages of its own */
     pd_progress progress;
-    int done = 0;
+    int threads = options->threads > 0 ? options->threads : pd_host_threads(), done = 0;
     bool failed = false;
 
     pd_progress_begin(&progress, "drawing", 0, (uint64_t)options->images);
-#pragma omp parallel for schedule(dynamic) num_threads(options->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int i = 0; i < options->images; i++) {
         bool skip;
 #pragma omp atomic read

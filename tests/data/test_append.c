@@ -42,7 +42,7 @@ static const char *at(const char *name)
 
 static pd_pack_options options_of(const char *folder, const char *output)
 {
-    pd_pack_options options = pd_pack_defaults();
+    pd_pack_options options = PD_PACK_DEFAULTS;
     options.folder = folder;
     options.output = output;
     options.size = SIZE;
@@ -65,7 +65,7 @@ static int draw(void **state)
     pd_log_set_quiet(true);
     if (!mkdtemp(root))
         return -1;
-    pd_synth_options options = pd_synth_defaults();
+    pd_synth_options options = PD_SYNTH_DEFAULTS;
     options.folder = at("all");
     options.images = IMAGES;
     return pd_synth(&options) == PD_OK ? 0 : -1;

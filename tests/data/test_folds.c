@@ -92,7 +92,7 @@ static void balanced_shares_are_exact(void **state)
     (void)state;
     pd_made made = make_published();
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        pd_fold_options options = pd_folds_defaults();
+        pd_fold_options options = PD_FOLDS_DEFAULTS;
         int64_t have[PD_FOLDS][PD_LABELS], of_cause[PD_FOLDS][PD_CAUSES], virus = 0, ill = 0;
         options.seed = seed;
         assert_int_equal(pd_folds_assign(made.samples, made.count, made.patients, &options), PD_OK);
@@ -116,7 +116,7 @@ static void stratified_shares_are_exact(void **state)
 {
     (void)state;
     pd_made made = make_published();
-    pd_fold_options options = pd_folds_defaults();
+    pd_fold_options options = PD_FOLDS_DEFAULTS;
     int64_t have[PD_FOLDS][PD_LABELS], of_cause[PD_FOLDS][PD_CAUSES];
     options.shares = PD_SHARES_STRATIFIED;
     memcpy(options.ratio, (int[]){60, 10, 30}, sizeof options.ratio);
@@ -140,7 +140,7 @@ static void awkward_sizes_are_matched_exactly(void **state)
     add_patients(&made, 12, sizes, 3, PD_NORMAL, PD_CAUSE_NONE);
     add_patients(&made, 12, sizes, 3, PD_PNEUMONIA, PD_CAUSE_UNKNOWN);
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        pd_fold_options options = pd_folds_defaults();
+        pd_fold_options options = PD_FOLDS_DEFAULTS;
         int64_t have[PD_FOLDS][PD_LABELS], of_cause[PD_FOLDS][PD_CAUSES];
         options.seed = seed;
         assert_int_equal(pd_folds_assign(made.samples, made.count, made.patients, &options), PD_OK);
@@ -157,7 +157,7 @@ static void only_the_seed_decides(void **state)
 {
     (void)state;
     pd_made a = make_published(), b = make_published();
-    pd_fold_options options = pd_folds_defaults();
+    pd_fold_options options = PD_FOLDS_DEFAULTS;
     int64_t differing = 0;
     assert_int_equal(pd_folds_assign(a.samples, a.count, a.patients, &options), PD_OK);
     for (int64_t i = 0; i < b.count; i++)
@@ -181,7 +181,7 @@ static void a_patient_of_both_classes_stays_in_train(void **state)
     made.samples[made.count] = made.samples[0];
     made.samples[made.count++].label = PD_PNEUMONIA;
     for (uint64_t seed = 1; seed <= 10; seed++) {
-        pd_fold_options options = pd_folds_defaults();
+        pd_fold_options options = PD_FOLDS_DEFAULTS;
         options.seed = seed;
         assert_int_equal(pd_folds_assign(made.samples, made.count, made.patients, &options), PD_OK);
         assert_int_equal(made.samples[0].fold, PD_TRAIN);
@@ -202,7 +202,7 @@ static void a_class_that_is_too_small_is_an_error(void **state)
 {
     (void)state;
     static const int one[] = {1}, hundred[] = {100};
-    pd_fold_options options = pd_folds_defaults();
+    pd_fold_options options = PD_FOLDS_DEFAULTS;
     pd_made made = make_samples();
     add_patients(&made, 14, one, 1, PD_NORMAL, PD_CAUSE_NONE);
     add_patients(&made, 86, one, 1, PD_PNEUMONIA, PD_CAUSE_VIRUS);
@@ -227,7 +227,7 @@ static void keep_moves_patients_of_train_to_val(void **state)
 {
     (void)state;
     static const int sizes[] = {1, 4};
-    pd_fold_options options = pd_folds_defaults();
+    pd_fold_options options = PD_FOLDS_DEFAULTS;
     options.policy = PD_FOLDS_KEEP;
     pd_made made = make_samples();
     add_patients(&made, 200, sizes, 2, PD_NORMAL, PD_CAUSE_NONE);

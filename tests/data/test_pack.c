@@ -32,7 +32,7 @@ static int draw_folder(void **state)
     pd_log_set_quiet(true);
     if (!mkdtemp(drawn))
         return -1;
-    pd_synth_options options = pd_synth_defaults();
+    pd_synth_options options = PD_SYNTH_DEFAULTS;
     options.folder = drawn;
     options.images = IMAGES;
     return pd_synth(&options) == PD_OK ? 0 : -1;
@@ -72,7 +72,7 @@ static int leave_copy(void **state)
 
 static pd_pack_options make_options(void)
 {
-    pd_pack_options options = pd_pack_defaults();
+    pd_pack_options options = PD_PACK_DEFAULTS;
     options.folder = folder;
     options.output = output;
     options.size = SIZE;

@@ -24,8 +24,10 @@ typedef struct pd_fold_options {
     uint64_t seed;
 } pd_fold_options;
 
-/* Split 70/15/15, balanced, seed 1. */
-pd_fold_options pd_folds_defaults(void);
+#define PD_FOLDS_DEFAULTS                                                                          \
+    {                                                                                              \
+        .policy = PD_FOLDS_SPLIT, .ratio = {70, 15, 15}, .shares = PD_SHARES_BALANCED, .seed = 1   \
+    }
 
 /* Fails if a member is outside of its range, or if val_from_train is used without policy keep. */
 pd_status pd_folds_check(const pd_fold_options *options);

@@ -25,16 +25,18 @@ typedef struct pd_pack_options {
     bool recursive, allow_rest, allow_missing; /* pd_scan_options */
     bool keep_lateral;                         /* pack lateral views too */
     bool skip_bad;                             /* leave out unreadable images */
-    int threads;                               /* of this rank, that decode images */
-    const pd_team *team;                       /* NULL: this process alone */
+    int threads;         /* of this rank, that decode images; 0: one per available core */
+    const pd_team *team; /* NULL: this process alone */
     double keep_seconds; /* if decoding took this long, part files are kept after any error */
 } pd_pack_options;
 
 /* Limits of pd_pack_options.size. */
 enum { PD_PACK_SIZE_MIN = 8, PD_PACK_SIZE_MAX = 2048 };
 
-/* 224 pixels, pd_folds_defaults, one thread per available core, one minute of keep_seconds. */
-pd_pack_options pd_pack_defaults(void);
+#define PD_PACK_DEFAULTS                                                                           \
+    {                                                                                              \
+        .folds = PD_FOLDS_DEFAULTS, .keep_seconds = 60                                             \
+    }
 
 /* What was packed, for the table that the command prints. */
 typedef struct pd_pack_result {

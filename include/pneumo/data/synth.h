@@ -14,12 +14,14 @@ typedef struct pd_synth_options {
     const char *folder;
     int images; /* over both classes */
     uint64_t seed;
-    int threads;
-    bool truth; /* also write folder/truth.csv */
+    int threads; /* 0: one per available core */
+    bool truth;  /* also write folder/truth.csv */
 } pd_synth_options;
 
-/* 2000 images, seed 1, one thread per available core. */
-pd_synth_options pd_synth_defaults(void);
+#define PD_SYNTH_DEFAULTS                                                                          \
+    {                                                                                              \
+        .images = 2000, .seed = 1                                                                  \
+    }
 
 /* Writes a folder in the published layout and naming: train/NORMAL/IM-0001-0001.jpeg,
  * train/PNEUMONIA/person1_bacteria_1.jpeg, ...; several images of some patients, various sizes, and
