@@ -19,7 +19,8 @@ static const char *const monitors[] = {"auc", "loss", "balanced-accuracy", "stre
 static const char *const inits[] = {"default",        "he-normal", "he-uniform", "glorot-normal",
                                     "glorot-uniform", "zeros",     "ones"};
 
-#define FIELD(field) PD_KEY_FIELD(pd_job, field)
+#define FIELD(field)       PD_KEY_FIELD(pd_job, field), false
+#define OPERATIONAL(field) PD_KEY_FIELD(pd_job, field), true
 #define CHOICES(table)                                                                             \
     &(const pd_key_choices)                                                                        \
     {                                                                                              \
@@ -34,26 +35,26 @@ static const pd_key_choices models = {.list = pd_model_names, .what = "model"};
 static const pd_key rows[] = {
     {"run", "seed", FIELD(seed), "1", "[0, 18446744073709551615]", NULL,
      "seed of all random numbers"},
-    {"run", "folder", FIELD(folder), "", NULL, NULL,
+    {"run", "folder", OPERATIONAL(folder), "", NULL, NULL,
      "folder to write; empty: runs/<name of the job>"},
-    {"run", "checkpoint_minutes", FIELD(checkpoint_minutes), "5", "[0, 100000]", NULL,
+    {"run", "checkpoint_minutes", OPERATIONAL(checkpoint_minutes), "5", "[0, 100000]", NULL,
      "minutes between checkpoints within an epoch; 0: only at its end"},
-    {"run", "audit_steps", FIELD(audit_steps), "100", "[0, 1000000]", NULL,
+    {"run", "audit_steps", OPERATIONAL(audit_steps), "100", "[0, 1000000]", NULL,
      "steps between comparisons of the ranks' weights, made before saving, too; 0: never"},
-    {"run", "watchdog_seconds", FIELD(watchdog_seconds), "60", "[0, 86400]", NULL,
+    {"run", "watchdog_seconds", OPERATIONAL(watchdog_seconds), "60", "[0, 86400]", NULL,
      "time within which all ranks end when one is lost, at least 4; 0: they wait"},
     {"run", "reduction", FIELD(reduction), "exact", NULL, CHOICES(pd_reduction_names),
      "sum of gradients: same bits for any number of ranks, or MPI's own"},
-    {"run", "threads", FIELD(threads), "0", "[0, 4096]", NULL,
+    {"run", "threads", OPERATIONAL(threads), "0", "[0, 4096]", NULL,
      "threads per rank; 0: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else one per core that the "
      "rank may use, within the quota of its container"},
-    {"run", "bucket_kib", FIELD(bucket_kib), "1024", "[1, 65536]", NULL,
+    {"run", "bucket_kib", OPERATIONAL(bucket_kib), "1024", "[1, 65536]", NULL,
      "KiB of gradient per message"},
-    {"run", "share_ranks", FIELD(share_ranks), "0", "[0, 4096]", NULL,
+    {"run", "share_ranks", OPERATIONAL(share_ranks), "0", "[0, 4096]", NULL,
      "ranks of a host that sum gradients in shared memory; 0: all, 1: none"},
-    {"run", "images", FIELD(images), "auto", NULL, CHOICES(image_places),
+    {"run", "images", OPERATIONAL(images), "auto", NULL, CHOICES(image_places),
      "hold a rank's images in memory or stream them from the file; auto: hold if they fit"},
-    {"run", "tensorboard", FIELD(tensorboard), "no", NULL, NULL,
+    {"run", "tensorboard", OPERATIONAL(tensorboard), "no", NULL, NULL,
      "also write the figures of each epoch for TensorBoard, into the run's folder"},
 
     {"data", "file", FIELD(file), "data/chest_xray.h5", NULL, NULL, "the packed data set"},
@@ -426,19 +427,12 @@ cleanup:
 
 /* --- Printing --- */
 
-/* Most keys of [run] say where and how a run works, which its result does not depend on. */
-static bool changes_result(const pd_key *key)
-{
-    return strcmp(key->section, "run") != 0 || strcmp(key->name, "seed") == 0 ||
-           strcmp(key->name, "reduction") == 0;
-}
-
 pd_status pd_job_text(char **out, const pd_job *job)
 {
     size_t size;
     *out = NULL;
     for (int i = 0; i < keys.count; i++) {
-        if (rows[i].kind != PD_KEY_TEXT || !changes_result(&rows[i]))
+        if (rows[i].kind != PD_KEY_TEXT || rows[i].is_operational)
             continue;
         pd_status status = pd_key_check_text(&rows[i], (const char *)job + rows[i].offset);
         if (status != PD_OK)
@@ -449,7 +443,7 @@ pd_status pd_job_text(char **out, const pd_job *job)
         return pd_fail("out of memory for the text of job %s", job->name);
     for (int i = 0; i < keys.count; i++) {
         pd_key_print_section(stream, &keys, i);
-        if (!changes_result(&rows[i]))
+        if (rows[i].is_operational)
             continue;
         fprintf(stream, "%s = ", rows[i].name);
         pd_key_print(stream, job, &rows[i]);

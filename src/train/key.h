@@ -32,6 +32,7 @@ typedef struct pd_key {
     const char *section, *name;
     pd_key_kind kind;
     size_t offset, size;           /* of the field in the struct */
+    bool is_operational;           /* says where and how a run works; its result is the same */
     const char *preset;            /* the default, as in a file */
     const char *range;             /* an interval such as "[0, 1)", or NULL */
     const pd_key_choices *choices; /* or NULL */
