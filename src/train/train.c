@@ -329,7 +329,6 @@ pd_status pd_train(const pd_run_options *options, pd_train_result *result)
 {
     pd_status status = PD_OK;
     pd_trainer trainer;
-    size_t parameters;
     memset(result, 0, sizeof *result);
     pd_comm_set_watchdog(options->comm, options->job->watchdog_seconds, pd_stop_requested);
     pd_comm_set_position(options->comm, "reading the data set");
@@ -337,14 +336,9 @@ pd_status pd_train(const pd_run_options *options, pd_train_result *result)
     pd_stop_defer("saving, then stopping");
     announce(&trainer);
     pd_live_enter(&trainer, PD_RUN_TRAINING);
-    int64_t first_epoch = trainer.checkpoint.state.epoch;
     while (!trainer.checkpoint.state.finished && status == PD_OK)
         status = train_epoch(&trainer);
-    result->epochs_here = trainer.checkpoint.state.epoch - first_epoch;
-    pd_network_weights(trainer.step.network, &parameters);
     result->epochs = trainer.checkpoint.state.epoch;
-    result->best_epoch = trainer.checkpoint.state.best_epoch;
-    result->parameters = (int64_t)parameters;
     result->seconds = trainer.seconds;
     result->images_per_second =
         trainer.images_seen == 0 ? (double)NAN : (double)trainer.images_seen / trainer.seconds;

@@ -5,8 +5,7 @@
 #include "pneumo/train/run.h"
 
 typedef struct pd_train_result {
-    int64_t epochs, best_epoch, parameters;
-    int64_t epochs_here; /* completed by this call */
+    int64_t epochs; /* completed since the run began */
     /* On rank 0, over all processes that trained this run, as recorded in time.csv: */
     double seconds;           /* of training, up to the last checkpoint */
     double images_per_second; /* NAN if no step is recorded */
