@@ -35,6 +35,13 @@ static pd_status explain_not_finite(pd_trainer *trainer)
                                       "the loss or its gradient");
 }
 
+/* By the schedule, and by the cuts on plateaus so far. `step` counts over the whole run. */
+static double learning_rate(const pd_trainer *trainer, int64_t step)
+{
+    return trainer->checkpoint.state.learning_scale *
+           pd_schedule_rate(&trainer->job->schedule, step, pd_lanes_epoch_steps(trainer->lanes));
+}
+
 /* One optimisation step. Collective; all ranks return the same status. */
 static pd_status take_step(pd_trainer *trainer)
 {
@@ -42,8 +49,7 @@ static pd_status take_step(pd_trainer *trainer)
     double loss, norm;
     pd_comm_set_position(trainer->comm, "epoch %lld, step %lld", (long long)state->epoch + 1,
                          (long long)state->epoch_step + 1);
-    double rate = state->learning_scale * pd_schedule_rate(&trainer->job->schedule, state->step,
-                                                           pd_lanes_epoch_steps(trainer->lanes));
+    double rate = learning_rate(trainer, state->step);
     pd_status status = pd_trainer_load_batch(trainer);
     if (status != PD_OK)
         return pd_step_abort_all(&trainer->step, status);
@@ -139,8 +145,7 @@ static pd_status end_epoch(pd_trainer *trainer, double seconds)
 {
     pd_train_state *state = &trainer->checkpoint.state;
     double steps = (double)state->epoch_step;
-    double rate = state->learning_scale * pd_schedule_rate(&trainer->job->schedule, state->step - 1,
-                                                           pd_lanes_epoch_steps(trainer->lanes));
+    double rate = learning_rate(trainer, state->step - 1);
     pd_validation validation;
     pd_comm_set_position(trainer->comm, "epoch %lld, validation", (long long)state->epoch + 1);
     pd_live_enter(trainer, PD_RUN_VALIDATING);
@@ -264,9 +269,8 @@ static void announce_epochs(const pd_trainer *trainer)
         pd_log_info("%d epoch%s instead of %d: the learning rate continues at %.3g, as schedule "
                     "'%s' over %d epoch%s has it",
                     schedule->epochs, plural, trainer->former_epochs,
-                    state->learning_scale * pd_schedule_rate(schedule, state->step,
-                                                             pd_lanes_epoch_steps(trainer->lanes)),
-                    pd_schedule_types[schedule->kind].name, schedule->epochs, plural);
+                    learning_rate(trainer, state->step), pd_schedule_types[schedule->kind].name,
+                    schedule->epochs, plural);
 }
 
 static void announce_shapes(const pd_trainer *trainer)
