@@ -294,8 +294,9 @@ pd_status pd_trainer_start(pd_trainer *trainer, const pd_run_options *options)
     PD_TRY(pd_comm_agree(trainer->comm, pd_job_text(&trainer->job_text, job)));
     PD_TRY(pd_comm_agree(trainer->comm, claim_folder(trainer, trainer->resume)));
     PD_TRY(pd_trainer_find(trainer));
-    PD_TRY(pd_step_start(&trainer->step, trainer->comm, job, pd_dataset_get_info(trainer->dataset),
-                         options->threads, trainer->resumed));
+    PD_TRY(pd_step_set_up_run(&trainer->step, trainer->comm, job,
+                              pd_dataset_get_info(trainer->dataset), options->threads,
+                              trainer->resumed));
     PD_TRY(place_images(trainer));
     PD_TRY(pd_comm_agree(trainer->comm, set_up_local(trainer)));
     PD_TRY(pd_trainer_resume(trainer));

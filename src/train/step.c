@@ -92,8 +92,8 @@ pd_status pd_step_set_up(pd_step *step, pd_comm *comm, const pd_job *job,
     return set_up(step, info, false, NULL);
 }
 
-pd_status pd_step_start(pd_step *step, pd_comm *comm, const pd_job *job,
-                        const pd_dataset_info *info, int threads, const pd_checkpoint *resumed)
+pd_status pd_step_set_up_run(pd_step *step, pd_comm *comm, const pd_job *job,
+                             const pd_dataset_info *info, int threads, const pd_checkpoint *resumed)
 {
     clear(step, comm, job, threads);
     return set_up(step, info, resumed == NULL, resumed);

@@ -57,8 +57,9 @@ pd_status pd_step_set_up(pd_step *step, pd_comm *comm, const pd_job *job,
 
 /* The same for a run. With `resumed`, the checkpoint from which the run continues, the network is
  * that of the checkpoint; without (NULL), the job's file gives the weights (model.from). */
-pd_status pd_step_start(pd_step *step, pd_comm *comm, const pd_job *job,
-                        const pd_dataset_info *info, int threads, const pd_checkpoint *resumed);
+pd_status pd_step_set_up_run(pd_step *step, pd_comm *comm, const pd_job *job,
+                             const pd_dataset_info *info, int threads,
+                             const pd_checkpoint *resumed);
 void pd_step_tear_down(pd_step *step);
 
 /* Trains all layers from now on: plans the network again, without frozen layers, with the same
