@@ -32,16 +32,16 @@ static bool parse_folds(pd_fold_options *out, const pd_dataset_info *info)
 static pd_status check_grouping(const pd_append *append, const pd_dataset_info *info,
                                 const char *pattern)
 {
-    bool table = strstr(info->grouping, "table") != NULL;
+    bool table = pd_patients_names_source(info->grouping, PD_PATIENT_TABLE);
     if (append->new_patients)
         return PD_OK;
-    if (table || strstr(info->grouping, "DICOM") != NULL)
+    if (table || pd_patients_names_source(info->grouping, PD_PATIENT_FILE))
         return pd_fail(
             "%s: its patients come from %s, which it does not hold, so new images of old "
             "patients cannot be recognised; pack all images anew or, if no new image "
             "shows an old patient, give --new-patients",
             append->path, table ? "a table" : "DICOM files");
-    if (strstr(info->grouping, "pattern") != NULL && pattern == NULL)
+    if (pd_patients_names_source(info->grouping, PD_PATIENT_PATTERN) && pattern == NULL)
         return pd_fail("%s: its patients come from a pattern; give the same --patient-pattern",
                        append->path);
     return PD_OK;
@@ -241,9 +241,9 @@ pd_status pd_append_check_sources(const pd_append *append, const pd_patient_tall
                    "compared: pack all images anew, or give --new-patients if no new image shows "
                    "an old patient",
                    folder, table ? "a table" : "DICOM files", append->path,
-                   strstr(old, "pattern") != NULL     ? "from a pattern"
-                   : strstr(old, "file name") != NULL ? "from file names"
-                                                      : "are unknown");
+                   pd_patients_names_source(old, PD_PATIENT_PATTERN) ? "from a pattern"
+                   : pd_patients_names_source(old, PD_PATIENT_NAME)  ? "from file names"
+                                                                     : "are unknown");
 }
 
 static pd_status fail_other_patients(const pd_append *append, int64_t a, int64_t b)

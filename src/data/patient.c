@@ -311,12 +311,17 @@ const char *pd_patients_noun_of(int64_t unknown, int64_t count)
 static const char *const source_names[PD_PATIENT_UNKNOWN] = {"table", "pattern", "DICOM",
                                                              "file name"};
 
+bool pd_patients_names_source(const char *grouping, pd_patient_source source)
+{
+    return source < PD_PATIENT_UNKNOWN && strstr(grouping, source_names[source]) != NULL;
+}
+
 void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_t count,
                            int64_t unknown)
 {
     int64_t left = count - unknown;
     for (int source = 0; source < PD_PATIENT_UNKNOWN && left > 0; source++) {
-        if (strstr(grouping, source_names[source]) == NULL)
+        if (!pd_patients_names_source(grouping, (pd_patient_source)source))
             continue;
         tally->images[source]++;
         left--;

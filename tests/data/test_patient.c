@@ -264,8 +264,13 @@ static void the_sources_are_described(void **state)
     char text[64];
     pd_patients_describe(text, sizeof text, &(pd_patient_tally){.images = {0, 0, 0, 5, 0}});
     assert_string_equal(text, "patient by file name, duplicates as one");
+    for (int source = 0; source < PD_PATIENT_SOURCES; source++)
+        assert_int_equal(pd_patients_names_source(text, (pd_patient_source)source),
+                         source == PD_PATIENT_NAME);
     pd_patients_describe(text, sizeof text, &(pd_patient_tally){.images = {0, 0, 0, 0, 5}});
     assert_string_equal(text, "unknown, each image as one, duplicates as one");
+    for (int source = 0; source < PD_PATIENT_SOURCES; source++)
+        assert_false(pd_patients_names_source(text, (pd_patient_source)source));
     const int64_t most = 10000000;
     pd_patients_describe(text, sizeof text,
                          &(pd_patient_tally){.images = {most, most, most, most, most}});

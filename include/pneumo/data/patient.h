@@ -92,6 +92,9 @@ void pd_patients_list_sources(char *text, size_t size, const pd_patient_tally *t
  * text[size]. */
 void pd_patients_describe(char *text, size_t size, const pd_patient_tally *tally);
 
+/* Whether `grouping`, which pd_patients_describe wrote, names the source. */
+bool pd_patients_names_source(const char *grouping, pd_patient_source source);
+
 /* The number of images whose patient is unknown. A file that does not say it was packed by names
  * alone, which are parsed again. */
 pd_status pd_patients_unknown(int64_t *out, const pd_dataset *dataset);
