@@ -88,9 +88,9 @@ static void print_result(const pd_pack_result *result, const char *output)
     if (result->old > 0)
         printf("appended   %lld image%s to %lld\n", (long long)(info->count - result->old),
                info->count - result->old == 1 ? "" : "s", (long long)result->old);
-    if (result->between > 0)
+    if (result->bridging > 0)
         printf("           %lld image%s between patients of two folds left out\n",
-               (long long)result->between, result->between == 1 ? "" : "s");
+               (long long)result->bridging, result->bridging == 1 ? "" : "s");
     printf("copies     %lld pair%s of images that are almost the same, %lld of them of two %s\n",
            (long long)result->near_pairs, result->near_pairs == 1 ? "" : "s",
            (long long)result->near_joined, pd_patients_noun(info->unknown_patients));

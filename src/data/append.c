@@ -197,6 +197,8 @@ pd_status pd_append_join(const pd_append *append, pd_scan *scan, pd_draft **draf
     pd_draft *joined = NULL;
     int64_t added = scan->count;
 
+    if (append->old == NULL)
+        return PD_OK;
     PD_TRY(pd_alloc(&joined, (size_t)(append->count + added), sizeof *joined));
     PD_TRY(describe_all_old(append, joined, threads));
     PD_TRY(join_samples(append, scan));
@@ -233,10 +235,11 @@ static int32_t count_old_patients(const pd_append *append)
 pd_status pd_append_check_sources(const pd_append *append, const pd_patient_tally *tally,
                                   const char *folder)
 {
-    const char *old = pd_dataset_get_info(append->old)->grouping;
     bool table = tally->images[PD_PATIENT_TABLE] > 0;
-    if (append->new_patients || (!table && tally->images[PD_PATIENT_FILE] == 0))
+    if (append->old == NULL || append->new_patients ||
+        (!table && tally->images[PD_PATIENT_FILE] == 0))
         return PD_OK;
+    const char *old = pd_dataset_get_info(append->old)->grouping;
     return pd_fail("%s: the new images' patients come from %s, those of %s %s; they cannot be "
                    "compared: pack all images anew, or give --new-patients if no new image shows "
                    "an old patient",
@@ -258,11 +261,13 @@ static pd_status fail_other_patients(const pd_append *append, int64_t a, int64_t
 pd_status pd_append_identify(const pd_append *append, pd_scan *scan, pd_patient_tally *tally)
 {
     pd_status status;
-    const pd_sample *old = pd_dataset_samples(append->old);
     pd_joins joins = {0};
     int64_t *owner = NULL; /* [patients]: the first old image by its name's patient, + 1 */
     int64_t *first = NULL; /* [old patients]: the first image, + 1 */
 
+    if (append->old == NULL)
+        return PD_OK;
+    const pd_sample *old = pd_dataset_samples(append->old);
     PD_TRY(pd_joins_create(&joins, scan->patients));
     PD_TRY(pd_alloc(&owner, (size_t)scan->patients, sizeof *owner));
     PD_TRY(pd_alloc(&first, (size_t)count_old_patients(append), sizeof *first));
@@ -342,6 +347,8 @@ pd_status pd_append_deduplicate(const pd_append *append, pd_draft *drafts, int64
     pd_joins joins = {0};
     int64_t kept = append->count;
 
+    if (append->old == NULL)
+        return PD_OK;
     PD_TRY(pd_joins_create(&joins, scan->patients));
     PD_TRY(pd_alloc(&sorted, (size_t)append->count, sizeof *sorted));
     for (int64_t i = 0; i < append->count; i++)
@@ -356,7 +363,7 @@ pd_status pd_append_deduplicate(const pd_append *append, pd_draft *drafts, int64
         else
             PD_TRY(join_duplicate(append, &joins, scan, old->slot, &drafts[i], folder));
     }
-    *duplicates += *count - kept;
+    *duplicates += *count - kept + pd_dataset_get_info(append->old)->duplicates;
     *count = kept;
     set_patients(scan, &joins);
 
@@ -381,23 +388,38 @@ static void find_folds(int *folds, const pd_scan *scan)
     }
 }
 
-/* Leaves the drafts that are not of two folds; places[old index] is the new one, -1 if left out. */
-static void drop_between(pd_draft *drafts, int64_t *count, int64_t *places, const pd_scan *scan,
-                         const int *folds)
+/* Gives the new ones of drafts[count] the fold of their old patient. */
+static void follow_patients(const pd_append *append, const pd_draft *drafts, int64_t count,
+                            pd_scan *scan, const int *folds)
+{
+    for (int64_t i = append->count; i < count; i++) {
+        pd_sample *sample = &scan->samples[drafts[i].slot];
+        int fold = folds[sample->patient];
+        sample->fold = fold >= 0 ? (pd_fold)fold : PD_TRAIN;
+    }
+}
+
+/* Leaves out the bridging ones of the drafts, and counts them at *bridging; *example is the name of
+ * the first. places[old index] is the new one, -1 if left out. */
+static void drop_bridging(pd_draft *drafts, int64_t *count, int64_t *places, int64_t *bridging,
+                          const char **example, const pd_scan *scan, const int *folds)
 {
     int64_t kept = 0;
     for (int64_t i = 0; i < *count; i++) {
-        bool is_new = drafts[i].slot >= scan->old;
-        bool drop = is_new && folds[scan->samples[drafts[i].slot].patient] == TWO_FOLDS;
+        const pd_sample *sample = &scan->samples[drafts[i].slot];
+        bool drop = drafts[i].slot >= scan->old && folds[sample->patient] == TWO_FOLDS;
         places[i] = drop ? -1 : kept;
         if (!drop)
             drafts[kept++] = drafts[i];
+        else if (*example == NULL)
+            *example = sample->name;
     }
+    *bridging = *count - kept;
     *count = kept;
 }
 
 /* Separates the old patients again that the images left out would have united. */
-static void separate(const pd_append *append, pd_scan *scan, const int *folds)
+static void separate_patients(const pd_append *append, pd_scan *scan, const int *folds)
 {
     const pd_sample *old = pd_dataset_samples(append->old);
     int32_t patients = scan->patients;
@@ -407,32 +429,27 @@ static void separate(const pd_append *append, pd_scan *scan, const int *folds)
     scan->patients = patients + count_old_patients(append);
 }
 
-pd_status pd_append_settle(const pd_append *append, pd_draft *drafts, int64_t *count,
-                           int64_t *between, pd_scan *scan, pd_near_pairs *near)
+pd_status pd_append_keep_folds(const pd_append *append, pd_draft *drafts, int64_t *count,
+                               int64_t *bridging, pd_scan *scan, pd_near_pairs *near)
 {
     pd_status status;
-    int64_t before = *count, *places = NULL;
+    int64_t *places = NULL;
     int *folds = NULL; /* [patients] */
     const char *example = NULL;
 
+    if (append->old == NULL)
+        return PD_OK;
     PD_TRY(pd_alloc(&folds, (size_t)scan->patients, sizeof *folds));
-    PD_TRY(pd_alloc(&places, (size_t)before, sizeof *places));
+    PD_TRY(pd_alloc(&places, (size_t)*count, sizeof *places));
     find_folds(folds, scan);
-    for (int64_t i = append->count; i < before; i++) {
-        pd_sample *sample = &scan->samples[drafts[i].slot];
-        int fold = folds[sample->patient];
-        sample->fold = fold >= 0 ? (pd_fold)fold : PD_TRAIN;
-        if (fold == TWO_FOLDS && example == NULL)
-            example = sample->name;
-    }
-    drop_between(drafts, count, places, scan, folds);
+    follow_patients(append, drafts, *count, scan, folds);
+    drop_bridging(drafts, count, places, bridging, &example, scan, folds);
     pd_near_pairs_renumber(near, places);
-    separate(append, scan, folds);
-    *between = before - *count;
-    if (*between > 0)
+    separate_patients(append, scan, folds);
+    if (*bridging > 0)
         pd_log_warn("left out: %lld image%s that would make patients of two folds of %s one, for "
                     "example %s: pack all images anew to take them",
-                    (long long)*between, *between == 1 ? "" : "s", append->path, example);
+                    (long long)*bridging, *bridging == 1 ? "" : "s", append->path, example);
 
 cleanup:
     free(folds);
@@ -450,6 +467,8 @@ static int compare_names(const void *a, const void *b)
 pd_status pd_append_check_names(const pd_append *append, const pd_sample *samples, int64_t count)
 {
     const char **names;
+    if (append->old == NULL)
+        return PD_OK;
     pd_status status = pd_alloc(&names, (size_t)count, sizeof *names);
     if (status != PD_OK)
         return status;

@@ -11,8 +11,8 @@
 #include "pneumo/data/folds.h"
 
 typedef struct pd_append {
-    const char *path; /* of the old set; borrowed */
-    pd_dataset *old;
+    const char *path;       /* of the old set; borrowed */
+    pd_dataset *old;        /* NULL: none. The functions below then do nothing, and return PD_OK */
     int64_t count, unknown; /* old images; those of them whose patient is unknown */
     pd_fold_options folds;  /* how the old folds were made */
     bool new_patients;      /* the new images show none of the old patients */
@@ -45,15 +45,17 @@ pd_status pd_append_check_sources(const pd_append *append, const pd_patient_tall
 pd_status pd_append_identify(const pd_append *append, pd_scan *scan, pd_patient_tally *tally);
 
 /* Leaves out the new ones of drafts[*count] that are duplicates of old ones, as
- * pd_drafts_deduplicate does. `folder` is that of the new images. */
+ * pd_drafts_deduplicate does, and adds to *duplicates also those that the old set left out.
+ * `folder` is that of the new images. */
 pd_status pd_append_deduplicate(const pd_append *append, pd_draft *drafts, int64_t *count,
                                 int64_t *duplicates, pd_scan *scan, const pd_parts *parts,
                                 const char *folder);
 
-/* Gives new images of old patients the fold of their patient. Leaves out, with a warning, the new
- * ones of drafts[*count] that would make patients of two folds one, and counts them at *between. */
-pd_status pd_append_settle(const pd_append *append, pd_draft *drafts, int64_t *count,
-                           int64_t *between, pd_scan *scan, pd_near_pairs *near);
+/* Keeps old patients in their folds: gives their new images the fold of their patient, and leaves
+ * out, with a warning, the bridging ones of drafts[*count], which would make patients of two folds
+ * one. Counts these at *bridging. */
+pd_status pd_append_keep_folds(const pd_append *append, pd_draft *drafts, int64_t *count,
+                               int64_t *bridging, pd_scan *scan, pd_near_pairs *near);
 
 /* Fails if two samples have the same name. */
 pd_status pd_append_check_names(const pd_append *append, const pd_sample *samples, int64_t count);

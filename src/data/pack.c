@@ -156,8 +156,7 @@ static pd_status plan_parts(packer *p, pd_bytes *bytes)
         size = pd_dataset_get_info(p->append.old)->width;
     }
     PD_TRY(scan_folder(p));
-    if (p->append.old != NULL)
-        PD_TRY(check_table(p));
+    PD_TRY(check_table(p));
     PD_TRY(pd_alloc(&p->drafts, (size_t)p->scan.count, sizeof *p->drafts));
     /* Another process that packs to the same file would use the same part files. */
     PD_TRY(pd_lock_take_file(p->options->output, "wait until it has ended, or write another file"));
@@ -233,11 +232,8 @@ static pd_status deduplicate(packer *p, int64_t *count)
 
     PD_TRY(pd_drafts_deduplicate(p->drafts + append->count, &added, duplicates, &p->scan, folder));
     *count = append->count + added;
-    if (append->old != NULL) {
-        PD_TRY(pd_append_deduplicate(append, p->drafts, count, duplicates, &p->scan, &p->parts,
-                                     folder));
-        *duplicates += pd_dataset_get_info(append->old)->duplicates;
-    }
+    status =
+        pd_append_deduplicate(append, p->drafts, count, duplicates, &p->scan, &p->parts, folder);
 
 cleanup:
     return status;
@@ -253,17 +249,15 @@ static pd_status group(packer *p, const pd_pixels *pixels, int64_t *count)
 
     PD_TRY(pd_patient_rules_create(&rules, p->options->patient_pattern));
     PD_TRY(pd_drafts_identify(tally, &p->scan, p->drafts, rules));
-    if (append->old != NULL) {
-        PD_TRY(pd_append_check_sources(append, tally, p->options->folder));
-        PD_TRY(pd_append_identify(append, &p->scan, tally));
-    }
+    PD_TRY(pd_append_check_sources(append, tally, p->options->folder));
+    PD_TRY(pd_append_identify(append, &p->scan, tally));
     PD_TRY(deduplicate(p, count));
     PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, *count));
     PD_TRY(pd_remarks_on_patients(p->scan.samples, p->options->folder, p->options->patient_pattern,
                                   tally));
     PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, *count, pixels));
-    if (append->old != NULL)
-        PD_TRY(pd_append_settle(append, p->drafts, count, &p->result->between, &p->scan, &p->near));
+    PD_TRY(
+        pd_append_keep_folds(append, p->drafts, count, &p->result->bridging, &p->scan, &p->near));
     p->result->near_pairs = p->near.count;
     p->result->near_joined = p->near.joined;
     PD_TRY(pd_drafts_collect(&p->samples, &p->patients, p->drafts, *count, &p->scan));
@@ -278,12 +272,12 @@ cleanup:
 
 static pd_status assign_folds(packer *p, int64_t count)
 {
-    if (p->append.old == NULL)
-        return pd_folds_assign(p->samples, count, p->patients, &p->folds);
     pd_status status = pd_append_check_names(&p->append, p->samples, count);
-    return status == PD_OK
-               ? pd_folds_extend(p->samples, count, p->patients, p->append.count, &p->folds)
-               : status;
+    if (status != PD_OK)
+        return status;
+    return p->append.old == NULL
+               ? pd_folds_assign(p->samples, count, p->patients, &p->folds)
+               : pd_folds_extend(p->samples, count, p->patients, p->append.count, &p->folds);
 }
 
 /* Sets everything of the result but the figures of the pixels. */
@@ -326,8 +320,7 @@ static pd_status write(packer *p)
     const pd_pixels pixels = {.parts = &p->parts, .old = p->append.old, .threads = p->threads};
 
     PD_TRY(pd_parts_open_all(&p->parts));
-    if (p->append.old != NULL)
-        PD_TRY(pd_append_join(&p->append, &p->scan, &p->drafts, p->threads));
+    PD_TRY(pd_append_join(&p->append, &p->scan, &p->drafts, p->threads));
     result->old = p->append.count;
     PD_TRY(describe(p, &pixels));
     p->is_writing = true;

@@ -205,7 +205,7 @@ static void duplicates_and_copies_of_old_images_are_found(void **state)
     assert_int_equal(result.info.count, IMAGES + 1);
     assert_int_equal(result.info.duplicates, 1);
     assert_true(result.near_pairs >= 1 && result.near_joined >= 1);
-    assert_int_equal(result.between, 0);
+    assert_int_equal(result.bridging, 0);
     assert_int_equal(result.leaks, 0);
     pd_dataset *set = open_set(at("new.h5"));
     int64_t follower = find(set, "train/PNEUMONIA/person9002_virus_1.jpeg");
@@ -221,7 +221,7 @@ static void duplicates_and_copies_of_old_images_are_found(void **state)
               ".point(lambda g: 0.9 * g).save('new/train/PNEUMONIA/person9002_virus_2.jpeg')\"",
               samples[twin].name, NULL);
     result = append(at("new.h5"));
-    assert_int_equal(result.between, 2);
+    assert_int_equal(result.bridging, 2);
     assert_int_equal(result.leaks, 0);
     assert_int_equal(result.info.count, IMAGES);
     set = open_set(at("new.h5"));

@@ -43,7 +43,7 @@ typedef struct pd_pack_result {
     pd_dataset_info info;
     int64_t bad;            /* left out by skip_bad */
     int64_t old;            /* of the set that was appended to */
-    int64_t between;        /* left out, since they would make patients of two old folds one */
+    int64_t bridging;       /* left out, since they would make patients of two old folds one */
     int64_t lateral;        /* lateral views left out, by what DICOM files state */
     int64_t other;          /* left out because their files state another modality */
     int64_t named;          /* packed under another name, since their paths named the patient */
