@@ -60,7 +60,8 @@ typedef struct packer {
     pd_parts parts;
     pd_scan scan;
     pd_draft *drafts;
-    pd_sample *samples; /* to pack */
+    int64_t count;      /* of the drafts: what is not left out yet */
+    pd_sample *samples; /* [count]: to pack */
     int32_t patients;
     pd_near_pairs near;
     pd_append append;
@@ -201,10 +202,92 @@ cleanup:
 
 /* --- From the drafts to the data set; on rank 0. --- */
 
-static void fill_info(pd_dataset_info *info, const packer *p, int64_t count)
+/* Counts what decoding leaves out, and says what of it may surprise. */
+static void count_left_out(const packer *p)
+{
+    pd_pack_result *result = p->result;
+    const pd_draft_counts counts = pd_drafts_count(p->drafts, p->count);
+    result->bad = counts.bad;
+    result->lateral = counts.lateral;
+    result->other = counts.other;
+    result->named = counts.named;
+    result->left_out = p->scan.left_out;
+    pd_remarks_on_drafts(&counts, "; --lateral packs them too");
+}
+
+static pd_status identify_patients(packer *p)
+{
+    pd_status status;
+    pd_patient_tally *tally = &p->result->tally;
+    pd_patient_rules *rules = NULL;
+
+    PD_TRY(pd_patient_rules_create(&rules, p->options->patient_pattern));
+    PD_TRY(pd_drafts_identify(tally, &p->scan, p->drafts, rules));
+    PD_TRY(pd_append_check_sources(&p->append, tally, p->options->folder));
+    PD_TRY(pd_append_identify(&p->append, &p->scan, tally));
+
+cleanup:
+    pd_patient_rules_destroy(&rules);
+    return status;
+}
+
+/* Leaves one of each image, of the new ones and of the old ones. */
+static pd_status drop_duplicates(packer *p)
+{
+    pd_status status;
+    pd_append *append = &p->append;
+    int64_t *duplicates = &p->result->info.duplicates, added = p->count - append->count;
+    const char *folder = p->options->folder;
+
+    PD_TRY(pd_drafts_deduplicate(p->drafts + append->count, &added, duplicates, &p->scan, folder));
+    p->count = append->count + added;
+    status = pd_append_deduplicate(append, p->drafts, &p->count, duplicates, &p->scan, &p->parts,
+                                   folder);
+
+cleanup:
+    return status;
+}
+
+/* Makes one patient of those with almost the same images. */
+static pd_status join_near_duplicates(packer *p, const pd_pixels *pixels)
+{
+    pd_status status;
+    PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, p->count, pixels));
+    PD_TRY(pd_append_keep_folds(&p->append, p->drafts, &p->count, &p->result->bridging, &p->scan,
+                                &p->near));
+    p->result->near_pairs = p->near.count;
+    p->result->near_joined = p->near.joined;
+
+cleanup:
+    return status;
+}
+
+static pd_status collect_samples(packer *p)
+{
+    pd_status status = pd_drafts_collect(&p->samples, &p->patients, p->drafts, p->count, &p->scan);
+    if (status == PD_OK && p->count == p->append.count)
+        return pd_fail("%s contains no %s image", p->options->folder,
+                       p->append.old != NULL ? "new readable" : "readable");
+    return status;
+}
+
+static pd_status assign_folds(packer *p)
+{
+    pd_status status = pd_append_check_names(&p->append, p->samples, p->count);
+    if (status == PD_OK)
+        status =
+            p->append.old == NULL
+                ? pd_folds_assign(p->samples, p->count, p->patients, &p->folds)
+                : pd_folds_extend(p->samples, p->count, p->patients, p->append.count, &p->folds);
+    if (status != PD_OK)
+        pd_error_prefix(status, "%s", p->options->folder);
+    return status;
+}
+
+static void fill_info(pd_dataset_info *info, const packer *p)
 {
     const pd_patient_tally *tally = &p->result->tally;
-    info->count = count;
+    info->count = p->count;
     info->height = info->width = (int)p->parts.plan.header.side;
     info->seed = p->folds.seed;
     info->unknown_patients = tally->images[PD_PATIENT_UNKNOWN];
@@ -222,110 +305,49 @@ static void describe_folds(const packer *p)
         snprintf(info->fold_policy + used, sizeof info->fold_policy - used, ", appended");
 }
 
-/* Leaves one of each image, of the new ones and of the old ones. */
-static pd_status deduplicate(packer *p, int64_t *count)
-{
-    pd_status status;
-    pd_append *append = &p->append;
-    int64_t *duplicates = &p->result->info.duplicates, added = *count - append->count;
-    const char *folder = p->options->folder;
-
-    PD_TRY(pd_drafts_deduplicate(p->drafts + append->count, &added, duplicates, &p->scan, folder));
-    *count = append->count + added;
-    status =
-        pd_append_deduplicate(append, p->drafts, count, duplicates, &p->scan, &p->parts, folder);
-
-cleanup:
-    return status;
-}
-
-/* Sets the patients of the drafts and joins those with the same or almost the same images. */
-static pd_status group(packer *p, const pd_pixels *pixels, int64_t *count)
-{
-    pd_status status;
-    pd_append *append = &p->append;
-    pd_patient_tally *tally = &p->result->tally;
-    pd_patient_rules *rules = NULL;
-
-    PD_TRY(pd_patient_rules_create(&rules, p->options->patient_pattern));
-    PD_TRY(pd_drafts_identify(tally, &p->scan, p->drafts, rules));
-    PD_TRY(pd_append_check_sources(append, tally, p->options->folder));
-    PD_TRY(pd_append_identify(append, &p->scan, tally));
-    PD_TRY(deduplicate(p, count));
-    PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, *count));
-    PD_TRY(pd_remarks_on_patients(p->scan.samples, p->options->folder, p->options->patient_pattern,
-                                  tally));
-    PD_TRY(pd_near_pairs_join(&p->near, &p->scan, p->drafts, *count, pixels));
-    PD_TRY(
-        pd_append_keep_folds(append, p->drafts, count, &p->result->bridging, &p->scan, &p->near));
-    p->result->near_pairs = p->near.count;
-    p->result->near_joined = p->near.joined;
-    PD_TRY(pd_drafts_collect(&p->samples, &p->patients, p->drafts, *count, &p->scan));
-    if (*count == append->count)
-        status = pd_fail("%s contains no %s image", p->options->folder,
-                         append->old != NULL ? "new readable" : "readable");
-
-cleanup:
-    pd_patient_rules_destroy(&rules);
-    return status;
-}
-
-static pd_status assign_folds(packer *p, int64_t count)
-{
-    pd_status status = pd_append_check_names(&p->append, p->samples, count);
-    if (status != PD_OK)
-        return status;
-    return p->append.old == NULL
-               ? pd_folds_assign(p->samples, count, p->patients, &p->folds)
-               : pd_folds_extend(p->samples, count, p->patients, p->append.count, &p->folds);
-}
-
-/* Sets everything of the result but the figures of the pixels. */
-static pd_status describe(packer *p, const pd_pixels *pixels)
+/* Sets the result but for the figures of the pixels, and warns of what makes figures too good. */
+static pd_status describe(packer *p)
 {
     pd_status status;
     pd_pack_result *result = p->result;
-    int64_t count = p->scan.count;
-    const pd_draft_counts counts = pd_drafts_count(p->drafts, count);
 
-    result->bad = counts.bad;
-    result->lateral = counts.lateral;
-    result->other = counts.other;
-    result->named = counts.named;
-    result->left_out = p->scan.left_out;
-    pd_remarks_on_drafts(&counts, "; --lateral packs them too");
-    PD_TRY(group(p, pixels, &count));
-    status = assign_folds(p, count);
-    if (status != PD_OK) {
-        pd_error_prefix(status, "%s", p->options->folder);
-        goto cleanup;
-    }
-    fill_info(&result->info, p, count);
+    fill_info(&result->info, p);
     const char *groups = pd_patients_noun(result->info.unknown_patients);
     pd_near_pairs_warn(&p->near, p->samples, groups);
-    PD_TRY(pd_remarks_on_leaks(&result->leaks, p->samples, count, result->info.unknown_patients));
+    PD_TRY(
+        pd_remarks_on_leaks(&result->leaks, p->samples, p->count, result->info.unknown_patients));
     describe_folds(p);
-    PD_TRY(count_samples(result, p->samples, count, p->patients));
+    PD_TRY(count_samples(result, p->samples, p->count, p->patients));
     pd_remarks_on_empty_folds(&result->info);
-    PD_TRY(pd_shapes_compare(&result->shapes, p->samples, count));
+    PD_TRY(pd_shapes_compare(&result->shapes, p->samples, p->count));
 
 cleanup:
     return status;
 }
 
-static pd_status write(packer *p)
+static pd_status make_set(packer *p)
 {
     pd_status status;
     pd_pack_result *result = p->result;
+    const pd_pack_options *options = p->options;
     const pd_pixels pixels = {.parts = &p->parts, .old = p->append.old, .threads = p->threads};
 
     PD_TRY(pd_parts_open_all(&p->parts));
     PD_TRY(pd_append_join(&p->append, &p->scan, &p->drafts, p->threads));
+    p->count = p->scan.count;
     result->old = p->append.count;
-    PD_TRY(describe(p, &pixels));
+    count_left_out(p);
+    PD_TRY(identify_patients(p));
+    PD_TRY(drop_duplicates(p));
+    PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, p->count));
+    PD_TRY(pd_remarks_on_patients(p->scan.samples, options->folder, options->patient_pattern,
+                                  &result->tally));
+    PD_TRY(join_near_duplicates(p, &pixels));
+    PD_TRY(collect_samples(p));
+    PD_TRY(assign_folds(p));
+    PD_TRY(describe(p));
     p->is_writing = true;
-    PD_TRY(
-        pd_dataset_writer_run(&result->info, p->options->output, p->samples, p->drafts, &pixels));
+    PD_TRY(pd_dataset_writer_run(&result->info, options->output, p->samples, p->drafts, &pixels));
     pd_remarks_on_shapes(&result->shapes);
 
 cleanup:
@@ -367,7 +389,7 @@ pd_status pd_pack(const pd_pack_options *options, pd_pack_result *result)
     PD_TRY(check_options(options));
     PD_TRY(decode(&p));
     if (p.team->rank == 0)
-        status = write(&p);
+        status = make_set(&p);
     PD_TRY(pd_team_follow(p.team, status));
 
 cleanup:
