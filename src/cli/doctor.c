@@ -310,7 +310,7 @@ static void print_json(const pd_doctor *doctor)
     printf("], \"memory_bytes\": %.0f, \"checkpoint_bytes\": %.0f, ", doctor->own.footprint.total,
            doctor->checkpoint_bytes);
     if (doctor->stepped)
-        pd_forecast_print_json(doctor);
+        pd_doctor_forecast_print_json(doctor);
     else
         printf("\"measured\": null, \"predictions\": []");
     printf("}\n");
@@ -325,7 +325,7 @@ static pd_status conclude(pd_doctor *doctor)
         if (doctor->given->json)
             print_json(doctor);
         else if (doctor->stepped)
-            pd_forecast_print(doctor);
+            pd_doctor_forecast_print(doctor);
         if (checks->failures > 0)
             status = pd_fail("job %s: %d of %d checks failed", doctor->job.name, checks->failures,
                              checks->count);
@@ -391,7 +391,7 @@ static pd_status run(pd_comm *comm, void *values, char **operands, int count)
     PD_TRY(examine(&doctor));
     PD_TRY(measure_network(&doctor));
     if (doctor.fits)
-        PD_TRY(pd_forecast_measure(&doctor));
+        PD_TRY(pd_doctor_forecast_measure(&doctor));
     PD_TRY(conclude(&doctor));
 cleanup:
     free(doctor.all);

@@ -8,7 +8,7 @@
 #include "options.h"
 #include "pneumo/comm/probe.h"
 #include "pneumo/io/storage.h"
-#include "pneumo/train/scaling.h"
+#include "pneumo/train/forecast.h"
 
 /* The command line. */
 typedef struct pd_doctor_options {
@@ -40,20 +40,20 @@ typedef struct pd_doctor {
 
     pd_probe probe;
     bool stepped;
-    double step_seconds;      /* of the median step */
-    pd_scaling_layer *layers; /* rank 0: of the model */
-    pd_scaling model;         /* rank 0 */
-    int64_t epoch_images;     /* rank 0; 0: unknown */
-    const char *network;      /* rank 0: where the figures of the network come from */
+    double step_seconds;       /* of the median step */
+    pd_forecast_layer *layers; /* rank 0: of the model */
+    pd_forecast_model model;   /* rank 0 */
+    int64_t epoch_images;      /* rank 0; 0: unknown */
+    const char *network;       /* rank 0: where the figures of the network come from */
 } pd_doctor;
 
 /* Trains a few steps on random images, adds a check of them, and on rank 0 builds the scaling
  * model. Requires the facts and the probe. Collective. */
-pd_status pd_forecast_measure(pd_doctor *doctor);
+pd_status pd_doctor_forecast_measure(pd_doctor *doctor);
 
 /* Prints the table of predictions, or the same as members of a JSON object. After
- * pd_forecast_measure, on rank 0. */
-void pd_forecast_print(const pd_doctor *doctor);
-void pd_forecast_print_json(const pd_doctor *doctor);
+ * pd_doctor_forecast_measure, on rank 0. */
+void pd_doctor_forecast_print(const pd_doctor *doctor);
+void pd_doctor_forecast_print_json(const pd_doctor *doctor);
 
 #endif

@@ -130,7 +130,7 @@ static pd_status model_layers(pd_doctor *doctor, const pd_step *step, const step
         if (weights == 0)
             continue;
         doctor->layers[count++] =
-            (pd_scaling_layer){.weights = (double)weights, .backward = pending};
+            (pd_forecast_layer){.weights = (double)weights, .backward = pending};
         pending = 0;
     }
     for (int i = 0; i < count && all > 0; i++)
@@ -144,7 +144,7 @@ static pd_status model_layers(pd_doctor *doctor, const pd_step *step, const step
  * agreement on signals. */
 static void model_sums(pd_doctor *doctor, const pd_step *step)
 {
-    pd_scaling *model = &doctor->model;
+    pd_forecast_model *model = &doctor->model;
     model->sums = 2;
     model->sum_numbers = 2;
     for (int i = 0; i < pd_network_layer_count(step->network); i++) {
@@ -159,7 +159,7 @@ static void model_links(pd_doctor *doctor)
 {
     const pd_doctor_options *given = doctor->given;
     const pd_probe *probe = &doctor->probe;
-    pd_scaling *model = &doctor->model;
+    pd_forecast_model *model = &doctor->model;
     int hosts, ranks = pd_comm_size(doctor->comm);
     int host_ranks = pd_facts_host_ranks(doctor->all, ranks, &hosts);
     model->local = common_local;
@@ -197,7 +197,7 @@ static void model_links(pd_doctor *doctor)
 
 static void model_files(pd_doctor *doctor)
 {
-    pd_scaling *model = &doctor->model;
+    pd_forecast_model *model = &doctor->model;
     int ranks = pd_comm_size(doctor->comm);
     const int64_t *train = doctor->info.counts[PD_TRAIN];
     double bytes = 0, slowest = 0, open = 0;
@@ -222,17 +222,17 @@ static void model_files(pd_doctor *doctor)
 static pd_status build_model(pd_doctor *doctor, const pd_step *step, const step_times *times)
 {
     double backward = mean_median(doctor, times, PD_STEP_BACKWARD, PD_STEP_BACKWARD);
-    doctor->model =
-        (pd_scaling){.samples = (double)doctor->job.sampling.batch / pd_comm_size(doctor->comm),
-                     .forward = mean_median(doctor, times, PD_STEP_FORWARD, PD_STEP_FORWARD),
-                     .update = mean_median(doctor, times, PD_STEP_UPDATE, PD_STEP_UPDATE),
-                     .spread = isnan(doctor->given->spread) ? measure_spread(doctor, times)
-                                                            : doctor->given->spread,
-                     .fold = doctor->probe.fold,
-                     .batch = doctor->job.sampling.batch,
-                     .lanes = doctor->job.sampling.lanes,
-                     .bucket = 256.0 * doctor->job.bucket_kib,
-                     .slice = PD_SLICE_LEAST};
+    doctor->model = (pd_forecast_model){
+        .samples = (double)doctor->job.sampling.batch / pd_comm_size(doctor->comm),
+        .forward = mean_median(doctor, times, PD_STEP_FORWARD, PD_STEP_FORWARD),
+        .update = mean_median(doctor, times, PD_STEP_UPDATE, PD_STEP_UPDATE),
+        .spread =
+            isnan(doctor->given->spread) ? measure_spread(doctor, times) : doctor->given->spread,
+        .fold = doctor->probe.fold,
+        .batch = doctor->job.sampling.batch,
+        .lanes = doctor->job.sampling.lanes,
+        .bucket = 256.0 * doctor->job.bucket_kib,
+        .slice = PD_SLICE_LEAST};
     model_sums(doctor, step);
     model_links(doctor);
     model_files(doctor);
@@ -268,7 +268,7 @@ cleanup:
     return status;
 }
 
-pd_status pd_forecast_measure(pd_doctor *doctor)
+pd_status pd_doctor_forecast_measure(pd_doctor *doctor)
 {
     pd_status status = PD_OK;
     pd_step step = {0};
@@ -293,10 +293,10 @@ cleanup:
 
 /* --- Printing --- */
 
-void pd_forecast_print(const pd_doctor *doctor)
+void pd_doctor_forecast_print(const pd_doctor *doctor)
 {
     const pd_doctor_options *given = doctor->given;
-    const pd_scaling *model = &doctor->model;
+    const pd_forecast_model *model = &doctor->model;
     printf("\nA step on other numbers of ranks, %s; at most %d rank%s on a host;\nnetwork %s: %.3g "
            "Gbit/s each way per host, %.3g us, %.3g us of work per message.\n\n",
            given->strong ? "with the same batch" : "with the same number of images per rank",
@@ -307,20 +307,20 @@ void pd_forecast_print(const pd_doctor *doctor)
            "s/step", "images/s", "efficiency", "limited by", "start, s");
     for (int i = 0; i < given->ranks.count; i++) {
         int ranks = given->ranks.values[i];
-        pd_scaling_case of;
-        pd_prediction predicted;
-        if (!pd_scaling_grow(model, ranks, given->strong, &of)) {
+        pd_forecast_case of;
+        pd_forecast predicted;
+        if (!pd_forecast_grow(model, ranks, given->strong, &of)) {
             printf("%6d  not possible: %s\n", ranks,
                    ranks > PD_LANES_MAX ? "more ranks than a job can have lanes"
                                         : "more ranks than images in a batch");
             continue;
         }
-        pd_scaling_predict(model, &of, given->strong, &predicted);
+        pd_forecast_compute(model, &of, given->strong, &predicted);
         printf("%6d %6d %8lld %8lld %9.4f %10.1f %8.0f %%  %-11s %8.1f\n", ranks,
                (ranks + model->host_ranks - 1) / model->host_ranks, (long long)of.batch,
                (long long)of.lanes, predicted.seconds, (double)of.batch / predicted.seconds,
                100 * predicted.efficiency,
-               ranks == 1 ? "-" : pd_scaling_part_names[predicted.limit], predicted.start);
+               ranks == 1 ? "-" : pd_forecast_part_names[predicted.limit], predicted.start);
     }
     printf("\nBatch and lanes are the keys train.batch and train.lanes to set for so many ranks.");
     if (doctor->epoch_images > 0)
@@ -346,7 +346,7 @@ static void print_json_link(const char *name, const pd_link *link)
 
 static void print_json_model(const pd_doctor *doctor)
 {
-    const pd_scaling *model = &doctor->model;
+    const pd_forecast_model *model = &doctor->model;
     double backward = 0, weights = 0;
     for (int i = 0; i < model->layer_count; i++) {
         backward += model->layers[i].backward;
@@ -367,27 +367,27 @@ static void print_json_model(const pd_doctor *doctor)
 
 static void print_json_prediction(const pd_doctor *doctor, int ranks)
 {
-    const pd_scaling *model = &doctor->model;
-    pd_scaling_case of;
-    pd_prediction predicted;
+    const pd_forecast_model *model = &doctor->model;
+    pd_forecast_case of;
+    pd_forecast predicted;
     printf("{\"ranks\": %d, ", ranks);
-    if (!pd_scaling_grow(model, ranks, doctor->given->strong, &of)) {
+    if (!pd_forecast_grow(model, ranks, doctor->given->strong, &of)) {
         printf("\"possible\": false}");
         return;
     }
-    pd_scaling_predict(model, &of, doctor->given->strong, &predicted);
+    pd_forecast_compute(model, &of, doctor->given->strong, &predicted);
     printf("\"possible\": true, \"batch\": %lld, \"lanes\": %lld, \"seconds_per_step\": %.9g, "
            "\"images_per_second\": %.9g, \"efficiency\": %.9g, \"limit\": \"%s\", \"start\": %.9g, "
            "\"parts\": {",
            (long long)of.batch, (long long)of.lanes, predicted.seconds,
            (double)of.batch / predicted.seconds, predicted.efficiency,
-           pd_scaling_part_names[predicted.limit], predicted.start);
-    for (int i = 0; i < PD_SCALING_PARTS; i++)
-        printf("%s\"%s\": %.9g", i == 0 ? "" : ", ", pd_scaling_part_names[i], predicted.parts[i]);
+           pd_forecast_part_names[predicted.limit], predicted.start);
+    for (int i = 0; i < PD_FORECAST_PARTS; i++)
+        printf("%s\"%s\": %.9g", i == 0 ? "" : ", ", pd_forecast_part_names[i], predicted.parts[i]);
     printf("}}");
 }
 
-void pd_forecast_print_json(const pd_doctor *doctor)
+void pd_doctor_forecast_print_json(const pd_doctor *doctor)
 {
     printf("\"measured\": ");
     print_json_model(doctor);

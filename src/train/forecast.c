@@ -1,4 +1,4 @@
-#include "pneumo/train/scaling.h"
+#include "pneumo/train/forecast.h"
 
 #include "pneumo/base/number.h"
 #include "pneumo/comm/comm.h"
@@ -6,12 +6,12 @@
 
 #include <math.h>
 
-const char *const pd_scaling_part_names[PD_SCALING_PARTS] = {
-    [PD_SCALING_COMPUTE] = "compute",       [PD_SCALING_MESSAGES] = "messages",
-    [PD_SCALING_LOCAL] = "local",           [PD_SCALING_NETWORK] = "network",
-    [PD_SCALING_STATISTICS] = "statistics", [PD_SCALING_FOLD] = "fold",
-    [PD_SCALING_STRAGGLERS] = "stragglers", [PD_SCALING_UPDATE] = "update",
-    [PD_SCALING_CHECKPOINT] = "checkpoint"};
+const char *const pd_forecast_part_names[PD_FORECAST_PARTS] = {
+    [PD_FORECAST_COMPUTE] = "compute",       [PD_FORECAST_MESSAGES] = "messages",
+    [PD_FORECAST_LOCAL] = "local",           [PD_FORECAST_NETWORK] = "network",
+    [PD_FORECAST_STATISTICS] = "statistics", [PD_FORECAST_FOLD] = "fold",
+    [PD_FORECAST_STRAGGLERS] = "stragglers", [PD_FORECAST_UPDATE] = "update",
+    [PD_FORECAST_CHECKPOINT] = "checkpoint"};
 
 /* The ranks that a rank exchanges messages with: all ranks, or one of each group. */
 typedef struct neighbours {
@@ -25,7 +25,7 @@ typedef struct neighbours {
 
 /* Ranks of a group, as pd_comm_set_group_size chooses them: a divisor of the number of ranks of a
  * host, if all hosts have the same number. */
-static int group_of(const pd_scaling *model, int ranks)
+static int group_of(const pd_forecast_model *model, int ranks)
 {
     int host = model->host_ranks < ranks ? model->host_ranks : ranks;
     int group = model->group < host ? model->group : host;
@@ -34,7 +34,7 @@ static int group_of(const pd_scaling *model, int ranks)
     return pd_largest_divisor(host, group);
 }
 
-static neighbours look_around(const pd_scaling *model, int ranks, int group)
+static neighbours look_around(const pd_forecast_model *model, int ranks, int group)
 {
     double host = fmin(model->host_ranks, ranks);
     int groups = ranks / group;
@@ -51,20 +51,20 @@ static neighbours look_around(const pd_scaling *model, int ranks, int group)
 
 /* Seconds for `bytes` that every rank sends to its neighbours, an equal part to each. The parts for
  * other hosts go through the one link of the host, one rank after another. */
-static double network_seconds(const pd_scaling *model, const neighbours *n, double bytes)
+static double network_seconds(const pd_forecast_model *model, const neighbours *n, double bytes)
 {
     return n->far == 0 ? 0
                        : n->sharing * bytes * n->far / (n->ranks - 1) / model->network.bandwidth;
 }
 
 /* The same for the parts within the host, copied through shared memory. */
-static double local_seconds(const pd_scaling *model, const neighbours *n, double bytes)
+static double local_seconds(const pd_forecast_model *model, const neighbours *n, double bytes)
 {
     return n->near == 0 ? 0
                         : n->sharing * bytes * n->near / (n->ranks - 1) / model->local.bandwidth;
 }
 
-static double total_weights(const pd_scaling *model)
+static double total_weights(const pd_forecast_model *model)
 {
     double weights = 0;
     for (int i = 0; i < model->layer_count; i++)
@@ -72,7 +72,7 @@ static double total_weights(const pd_scaling *model)
     return weights;
 }
 
-static double total_backward(const pd_scaling *model)
+static double total_backward(const pd_forecast_model *model)
 {
     double seconds = 0;
     for (int i = 0; i < model->layer_count; i++)
@@ -87,7 +87,7 @@ typedef struct summing {
     double bucket;     /* weights */
 } summing;
 
-static summing sum_gradient(const pd_scaling *model, int ranks)
+static summing sum_gradient(const pd_forecast_model *model, int ranks)
 {
     int group = group_of(model, ranks);
     return (summing){.column = look_around(model, ranks, group),
@@ -106,7 +106,7 @@ static double gradient_bytes(const summing *s, double weights)
 
 /* A rank reads its slice from every rank of its group, in total as much as the vector, and its
  * piece from every group, in total as much as the slice. */
-static double fold_seconds(const pd_scaling *model, const summing *s)
+static double fold_seconds(const pd_forecast_model *model, const summing *s)
 {
     double bytes = sizeof(float) * total_weights(model);
     return model->fold * bytes *
@@ -117,7 +117,7 @@ static double fold_seconds(const pd_scaling *model, const summing *s)
  * and all-gather are linear (ompi/mca/coll/libnbc, nbc_ialltoallv.c and nbc_iallgatherv.c). Ranks
  * start and finish them themselves, and with TCP copy every byte, so this time does not overlap
  * with computation. */
-static double message_seconds(const pd_scaling *model, const summing *s)
+static double message_seconds(const pd_forecast_model *model, const summing *s)
 {
     double buckets = ceil(total_weights(model) / s->bucket);
     double seconds = 2 * buckets * (s->column.ranks - 1) * s->column.per_message;
@@ -132,7 +132,7 @@ static double message_seconds(const pd_scaling *model, const summing *s)
  * another: end[i] = max(end[i - 1], ready[i]) + bytes / bandwidth, as in wait-free
  * backpropagation (Zhang et al., USENIX ATC 2017, section 3). The last one ends two latencies
  * later. */
-static double exposed_seconds(const pd_scaling *model, const summing *s, double backward)
+static double exposed_seconds(const pd_forecast_model *model, const summing *s, double backward)
 {
     double measured = total_backward(model), scale = measured > 0 ? backward / measured : 0;
     double bucket = s->bucket;
@@ -153,7 +153,7 @@ static double exposed_seconds(const pd_scaling *model, const summing *s, double 
 /* The lane sums of short vectors (pd_comm_lane_sum) do not overlap with computation. Ranks that
  * hold nodes of the lane tree exchange their sums level by level, the nearest first; all ranks of a
  * host share its link (recursive doubling: Thakur, Rabenseifner, Gropp, IJHPCA 2005, section 4). */
-static double swapping_seconds(const pd_scaling *model, const neighbours *n, int64_t lanes,
+static double swapping_seconds(const pd_forecast_model *model, const neighbours *n, int64_t lanes,
                                int swaps)
 {
     double bytes = 8 * model->sum_numbers, distance = 1;
@@ -167,7 +167,7 @@ static double swapping_seconds(const pd_scaling *model, const neighbours *n, int
 }
 
 /* With other numbers of ranks, each gathers the numbers of every lane, linearly, and sums them. */
-static double statistics_seconds(const pd_scaling *model, const neighbours *n, int64_t lanes)
+static double statistics_seconds(const pd_forecast_model *model, const neighbours *n, int64_t lanes)
 {
     int swaps = pd_comm_doubling_rounds((int)lanes, (int)n->ranks);
     if (swaps > 0)
@@ -178,7 +178,7 @@ static double statistics_seconds(const pd_scaling *model, const neighbours *n, i
            network_seconds(model, n, sent) + local_seconds(model, n, sent) + all * model->fold;
 }
 
-double pd_scaling_expected_maximum(int ranks)
+double pd_forecast_expected_maximum(int ranks)
 {
     /* The mean of a distribution F is the integral of 1 - F above 0 less that of F below; that of
      * the largest of R is the R-th power of the normal one (David, Nagaraja, Order Statistics,
@@ -194,9 +194,9 @@ double pd_scaling_expected_maximum(int ranks)
     return mean;
 }
 
-bool pd_scaling_grow(const pd_scaling *model, int ranks, bool strong, pd_scaling_case *out)
+bool pd_forecast_grow(const pd_forecast_model *model, int ranks, bool strong, pd_forecast_case *out)
 {
-    *out = (pd_scaling_case){.ranks = ranks, .batch = model->batch, .lanes = model->lanes};
+    *out = (pd_forecast_case){.ranks = ranks, .batch = model->batch, .lanes = model->lanes};
     if (ranks < 1 || ranks > PD_LANES_MAX)
         return false;
     if (!strong) {
@@ -210,8 +210,8 @@ bool pd_scaling_grow(const pd_scaling *model, int ranks, bool strong, pd_scaling
 }
 
 /* The time of each part of a step of `of`. */
-static void predict_parts(const pd_scaling *model, const pd_scaling_case *of,
-                          double parts[PD_SCALING_PARTS])
+static void predict_parts(const pd_forecast_model *model, const pd_forecast_case *of,
+                          double parts[PD_FORECAST_PARTS])
 {
     const neighbours all = look_around(model, of->ranks, 1);
     const summing s = sum_gradient(model, of->ranks);
@@ -219,33 +219,33 @@ static void predict_parts(const pd_scaling *model, const pd_scaling_case *of,
     double scale = lanes * (double)of->batch / (double)of->lanes / model->samples;
     double backward = scale * total_backward(model);
     double bytes = gradient_bytes(&s, total_weights(model));
-    parts[PD_SCALING_COMPUTE] = scale * model->forward + backward;
-    parts[PD_SCALING_MESSAGES] = message_seconds(model, &s);
-    parts[PD_SCALING_LOCAL] = local_seconds(model, &s.column, bytes);
-    parts[PD_SCALING_FOLD] = fold_seconds(model, &s);
+    parts[PD_FORECAST_COMPUTE] = scale * model->forward + backward;
+    parts[PD_FORECAST_MESSAGES] = message_seconds(model, &s);
+    parts[PD_FORECAST_LOCAL] = local_seconds(model, &s.column, bytes);
+    parts[PD_FORECAST_FOLD] = fold_seconds(model, &s);
     /* Messages are started and progressed during the backward pass, which they prolong. */
-    parts[PD_SCALING_NETWORK] =
-        exposed_seconds(model, &s, backward + parts[PD_SCALING_MESSAGES] + parts[PD_SCALING_LOCAL]);
-    parts[PD_SCALING_STATISTICS] = statistics_seconds(model, &all, of->lanes);
-    parts[PD_SCALING_STRAGGLERS] =
-        model->spread * pd_scaling_expected_maximum(of->ranks) * parts[PD_SCALING_COMPUTE];
-    parts[PD_SCALING_UPDATE] = model->update;
-    parts[PD_SCALING_CHECKPOINT] = model->checkpoint / model->epoch_steps;
+    parts[PD_FORECAST_NETWORK] = exposed_seconds(
+        model, &s, backward + parts[PD_FORECAST_MESSAGES] + parts[PD_FORECAST_LOCAL]);
+    parts[PD_FORECAST_STATISTICS] = statistics_seconds(model, &all, of->lanes);
+    parts[PD_FORECAST_STRAGGLERS] =
+        model->spread * pd_forecast_expected_maximum(of->ranks) * parts[PD_FORECAST_COMPUTE];
+    parts[PD_FORECAST_UPDATE] = model->update;
+    parts[PD_FORECAST_CHECKPOINT] = model->checkpoint / model->epoch_steps;
 }
 
-static double sum(const double parts[PD_SCALING_PARTS])
+static double sum(const double parts[PD_FORECAST_PARTS])
 {
     double all = 0;
-    for (int i = 0; i < PD_SCALING_PARTS; i++)
+    for (int i = 0; i < PD_FORECAST_PARTS; i++)
         all += parts[i];
     return all;
 }
 
-void pd_scaling_predict(const pd_scaling *model, const pd_scaling_case *of, bool strong,
-                        pd_prediction *out)
+void pd_forecast_compute(const pd_forecast_model *model, const pd_forecast_case *of, bool strong,
+                         pd_forecast *out)
 {
-    pd_scaling_case alone = {.ranks = 1, .batch = of->batch, .lanes = of->lanes};
-    double one[PD_SCALING_PARTS], most = 0;
+    pd_forecast_case alone = {.ranks = 1, .batch = of->batch, .lanes = of->lanes};
+    double one[PD_FORECAST_PARTS], most = 0;
     if (!strong) {
         alone.lanes = 1;
         alone.batch = of->batch / of->ranks;
@@ -256,12 +256,12 @@ void pd_scaling_predict(const pd_scaling *model, const pd_scaling_case *of, bool
     /* The fraction of the work of the single rank that each of the ranks does. */
     double fraction = (double)of->batch / (double)alone.batch / of->ranks;
     out->efficiency = fraction * sum(one) / out->seconds;
-    out->limit = PD_SCALING_COMPUTE;
-    for (int i = 0; i < PD_SCALING_PARTS; i++) {
+    out->limit = PD_FORECAST_COMPUTE;
+    for (int i = 0; i < PD_FORECAST_PARTS; i++) {
         double lost = out->parts[i] - fraction * one[i];
         if (lost > most) {
             most = lost;
-            out->limit = (pd_scaling_part)i;
+            out->limit = (pd_forecast_part)i;
         }
     }
     out->start = of->ranks * model->open + model->read;

@@ -2,9 +2,9 @@
  *
  * Each rank computes the gradient of its own samples, sends messages, sums slices, waits for
  * messages, and updates all weights. The time of a step is the sum of its parts;
- * src/train/scaling.c has the formula of each. Pure functions: no clock, no communication. */
-#ifndef PNEUMO_TRAIN_SCALING_H
-#define PNEUMO_TRAIN_SCALING_H
+ * src/train/forecast.c has the formula of each. Pure functions: no clock, no communication. */
+#ifndef PNEUMO_TRAIN_FORECAST_H
+#define PNEUMO_TRAIN_FORECAST_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,17 +20,18 @@ typedef struct pd_link {
 } pd_link;
 
 /* A layer with weights. */
-typedef struct pd_scaling_layer {
+typedef struct pd_forecast_layer {
     double weights;  /* trainable floats */
     double backward; /* seconds of the backward pass between the gradient of the previous layer in
                         this list and that of this layer */
-} pd_scaling_layer;
+} pd_forecast_layer;
 
-typedef struct pd_scaling {
+typedef struct pd_forecast_model {
     /* One rank, measured on `samples` samples per step. */
     double samples;
-    double forward;                 /* seconds, with the loss */
-    const pd_scaling_layer *layers; /* [layer_count], in the order of the backward pass; borrowed */
+    double forward; /* seconds, with the loss */
+    /* [layer_count], in the order of the backward pass; borrowed */
+    const pd_forecast_layer *layers;
     int layer_count;
     double update; /* seconds; of all weights, whatever the number of samples */
     double spread; /* standard deviation of the ranks' computing time, as a fraction of it; a slow
@@ -43,8 +44,8 @@ typedef struct pd_scaling {
     double slice;       /* at least this many for each rank */
     double sums;        /* lane sums of short vectors in one step, */
     double sum_numbers; /* and their total length, in numbers of 8 bytes */
-    double
-        epoch_steps;   /* of an epoch, at least 1; the data set is assumed to grow with the batch */
+    /* Of an epoch, at least 1; the data set is assumed to grow with the batch. */
+    double epoch_steps;
     double checkpoint; /* seconds to write one on rank 0, once an epoch, while the others wait */
     double open;       /* seconds to open the data set; ranks open it one after another */
     double read;       /* seconds to read all its images at the total bandwidth of the storage */
@@ -53,52 +54,53 @@ typedef struct pd_scaling {
     int host_ranks; /* ranks on a host, */
     int group;      /* most of them that sum gradients in shared memory; at least 1 */
     pd_link local, network;
-} pd_scaling;
+} pd_forecast_model;
 
 /* The parts of a step. */
-typedef enum pd_scaling_part {
-    PD_SCALING_COMPUTE,    /* forward and backward of the rank with the most lanes */
-    PD_SCALING_MESSAGES,   /* CPU time of a rank for the messages of the gradient's sum */
-    PD_SCALING_LOCAL,      /* copying the gradient between groups of one host */
-    PD_SCALING_NETWORK,    /* waiting for the gradient's bytes after the backward pass */
-    PD_SCALING_STATISTICS, /* lane sums of short vectors: batch normalisation, loss, flags */
-    PD_SCALING_FOLD,       /* summing slices of the gradient */
-    PD_SCALING_STRAGGLERS, /* waiting for the slowest rank */
-    PD_SCALING_UPDATE,
-    PD_SCALING_CHECKPOINT, /* one, divided by the steps of an epoch */
-    PD_SCALING_PARTS
-} pd_scaling_part;
+typedef enum pd_forecast_part {
+    PD_FORECAST_COMPUTE,    /* forward and backward of the rank with the most lanes */
+    PD_FORECAST_MESSAGES,   /* CPU time of a rank for the messages of the gradient's sum */
+    PD_FORECAST_LOCAL,      /* copying the gradient between groups of one host */
+    PD_FORECAST_NETWORK,    /* waiting for the gradient's bytes after the backward pass */
+    PD_FORECAST_STATISTICS, /* lane sums of short vectors: batch normalisation, loss, flags */
+    PD_FORECAST_FOLD,       /* summing slices of the gradient */
+    PD_FORECAST_STRAGGLERS, /* waiting for the slowest rank */
+    PD_FORECAST_UPDATE,
+    PD_FORECAST_CHECKPOINT, /* one, divided by the steps of an epoch */
+    PD_FORECAST_PARTS
+} pd_forecast_part;
 
 /* Short names of the parts: "compute", "messages", ... */
-extern const char *const pd_scaling_part_names[PD_SCALING_PARTS];
+extern const char *const pd_forecast_part_names[PD_FORECAST_PARTS];
 
 /* A job on a number of ranks. */
-typedef struct pd_scaling_case {
+typedef struct pd_forecast_case {
     int ranks;
     int64_t batch, lanes;
-} pd_scaling_case;
+} pd_forecast_case;
 
-typedef struct pd_prediction {
-    double parts[PD_SCALING_PARTS]; /* seconds */
-    double seconds;                 /* of a step: their sum */
-    double efficiency;              /* images per second over `ranks` times those of one rank */
-    pd_scaling_part limit;          /* the part that reduces the efficiency most */
-    double start;                   /* seconds until all ranks have opened and read the data set */
-} pd_prediction;
+typedef struct pd_forecast {
+    double parts[PD_FORECAST_PARTS]; /* seconds */
+    double seconds;                  /* of a step: their sum */
+    double efficiency;               /* images per second over `ranks` times those of one rank */
+    pd_forecast_part limit;          /* the part that reduces the efficiency most */
+    double start;                    /* seconds until all ranks have opened and read the data set */
+} pd_forecast;
 
 /* The job on `ranks` ranks. Weak scaling: every rank has one lane of `samples` samples, so that the
  * batch grows with the ranks. With `strong` the batch stays the same; the number of lanes does,
  * too, or becomes the smallest sufficient divisor of the batch. Returns false if that is
  * impossible: more ranks than PD_LANES_MAX or than images in a batch. */
-bool pd_scaling_grow(const pd_scaling *model, int ranks, bool strong, pd_scaling_case *out);
+bool pd_forecast_grow(const pd_forecast_model *model, int ranks, bool strong,
+                      pd_forecast_case *out);
 
 /* The time of a step, and the efficiency of `of` compared with one rank that computes the slice of
  * one rank (with `strong`: the whole batch). */
-void pd_scaling_predict(const pd_scaling *model, const pd_scaling_case *of, bool strong,
-                        pd_prediction *out);
+void pd_forecast_compute(const pd_forecast_model *model, const pd_forecast_case *of, bool strong,
+                         pd_forecast *out);
 
 /* The expected maximum of `ranks` independent standard normal variables: 0 for one, 0.564 for two.
  */
-double pd_scaling_expected_maximum(int ranks);
+double pd_forecast_expected_maximum(int ranks);
 
 #endif
