@@ -1,4 +1,4 @@
-#include "pneumo/metrics/beta.h"
+#include "beta.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "pneumo/metrics/calibration.h"
 
-#include "pneumo/metrics/ranking.h"
+#include "ranking.h"
 
 #include <inttypes.h>
 #include <math.h>

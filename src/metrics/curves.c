@@ -1,7 +1,7 @@
 #include "pneumo/metrics/curves.h"
 
 #include "pneumo/base/memory.h"
-#include "pneumo/metrics/ranking.h"
+#include "ranking.h"
 
 #include <math.h>
 #include <stdbool.h>

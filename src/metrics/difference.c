@@ -1,7 +1,7 @@
 #include "pneumo/metrics/difference.h"
 
 #include "pneumo/base/memory.h"
-#include "pneumo/metrics/ranking.h"
+#include "ranking.h"
 
 #include <float.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 #include "pneumo/metrics/metrics.h"
 
-#include "pneumo/metrics/ranking.h"
+#include "ranking.h"
 
 #include <float.h>
 #include <inttypes.h>

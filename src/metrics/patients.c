@@ -3,7 +3,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/number.h"
 #include "pneumo/base/random.h"
-#include "pneumo/metrics/ranking.h"
+#include "ranking.h"
 
 #include <math.h>
 #include <omp.h>

@@ -1,4 +1,4 @@
-#include "pneumo/metrics/ranking.h"
+#include "ranking.h"
 
 #include "pneumo/base/memory.h"
 

@@ -2,7 +2,7 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/metrics/holm.h"
-#include "pneumo/metrics/ranking.h"
+#include "ranking.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "pneumo/metrics/threshold.h"
 
+#include "beta.h"
 #include "pneumo/base/memory.h"
-#include "pneumo/metrics/beta.h"
-#include "pneumo/metrics/ranking.h"
+#include "ranking.h"
 
 #include <math.h>
 #include <stdbool.h>

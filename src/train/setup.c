@@ -1,10 +1,10 @@
 #include "pneumo/train/setup.h"
 
+#include "base_network.h"
 #include "pneumo/base/text.h"
 #include "pneumo/data/cross.h"
 #include "pneumo/exchange/keras_model.h"
 #include "pneumo/nn/model.h"
-#include "pneumo/train/base.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ pd_status pd_setup_network(pd_network **out, pd_input *input, const pd_job *job,
     spec.input = (pd_shape){input->size, input->size, input->channels};
     spec.outputs = pd_tasks[job->task].outputs;
     if (job->base.file[0] != '\0')
-        status = pd_base_build(out, input, job);
+        status = pd_base_network_build(out, input, job);
     else
         status = pd_model_build(out, &spec);
     if (status == PD_OK)

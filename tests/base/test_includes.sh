@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A header beside a .c serves its own room only, and no two files of the source include each other in
-# a circle. A file is x.c, x.h and x_internal.h together.
+# A header beside a .c serves its own room only and a public one another room too, and no two files of
+# the source include each other in a circle. A file is x.c, x.h and x_internal.h together.
 set -euo pipefail
 cd "${PNEUMO_SOURCE:-$(dirname "$0")/../..}"
 /usr/bin/python3 - <<'PY'
@@ -34,6 +34,14 @@ def foreign_private(files):
             if not name.startswith("pneumo/") and "/" in name]
 
 
+def private_in_public(files):
+    """Public headers that neither another room nor another public header includes."""
+    used = {name for room, path, names in files for name in names
+            if path.parts[0] == "include" or not name.startswith(f"pneumo/{room}/")}
+    return [f"{path} serves its own room only: it belongs beside its .c" for _, path, _ in files
+            if path.parts[0] == "include" and str(pathlib.Path(*path.parts[1:])) not in used]
+
+
 def circle(files):
     """Nouns that include each other in a circle, or None."""
     graph = {}
@@ -62,12 +70,15 @@ def circle(files):
 
 files = read(pathlib.Path("."))
 assert len(files) > 100, files
-bad = foreign_private(files)
+bad = foreign_private(files) + private_in_public(files)
 if found := circle(files):
     bad.append("circle: " + " -> ".join("/".join(node) for node in found))
-# Both checks must be able to fail.
+# The checks must be able to fail.
 fake = pathlib.Path("src/data/a.c")
 assert foreign_private([("data", fake, ["../nn/arena.h"])])
+public = pathlib.Path("include/pneumo/data/a.h")
+assert private_in_public([("data", public, []), ("data", fake, ["pneumo/data/a.h"])])
+assert not private_in_public([("data", public, []), ("io", fake, ["pneumo/data/a.h"])])
 assert circle([("data", fake, ["b.h"]), ("data", pathlib.Path("src/data/b.h"), ["pneumo/data/a.h"])])
 if bad:
     sys.exit("\n".join(bad))

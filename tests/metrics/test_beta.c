@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "golden/beta.h"
-#include "pneumo/metrics/beta.h"
+#include "metrics/beta.h"
 
 #include <math.h>
 

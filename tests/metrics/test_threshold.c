@@ -1,5 +1,5 @@
+#include "metrics/beta.h"
 #include "metrics/made_scores.h"
-#include "pneumo/metrics/beta.h"
 #include "pneumo/metrics/metrics.h"
 #include "pneumo/metrics/threshold.h"
 

@@ -45,7 +45,7 @@ typedef enum pd_threshold_on {
 /* The network of another model, with its weights. */
 typedef struct pd_base {
     char file[512];   /* whose network is used; "": that of pd_model_spec */
-    char layer[128];  /* the last one to keep; see pd_base_build */
+    char layer[128];  /* the last one to keep; see pd_base_network_build */
     char scaling[64]; /* of the images, as in exchange/scaling.h; "": what the file says */
 } pd_base;
 

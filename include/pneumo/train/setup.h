@@ -16,7 +16,7 @@ pd_input pd_setup_input(const pd_job *job, const pd_dataset_info *info);
 pd_status pd_setup_dataset(pd_dataset **out, const pd_job *job);
 
 /* The job's network for that data set, built but not planned, and how images become its input. With
- * job->base the network is that of pd_base_build. The caller owns *out. */
+ * job->base the network is that of pd_base_network_build. The caller owns *out. */
 pd_status pd_setup_network(pd_network **out, pd_input *input, const pd_job *job,
                            const pd_dataset_info *info);
 

@@ -1,4 +1,4 @@
-#include "pneumo/train/base.h"
+#include "base_network.h"
 
 #include "pneumo/exchange/keras_model.h"
 #include "pneumo/exchange/scaling.h"
@@ -165,7 +165,7 @@ static pd_status check_outputs(pd_shape shape, const pd_job *job)
                    job->base.file, shape.c, task->name, task->outputs);
 }
 
-pd_status pd_base_build(pd_network **out, pd_input *input, const pd_job *job)
+pd_status pd_base_network_build(pd_network **out, pd_input *input, const pd_job *job)
 {
     pd_status status = PD_OK;
     const pd_base *base = &job->base;

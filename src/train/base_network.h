@@ -1,7 +1,7 @@
 /* A network of another program, or of a checkpoint, as the architecture of a job: its base is kept
  * and gets a head for the job's task (the job's model.from, from_layer and scaling). */
-#ifndef PNEUMO_TRAIN_BASE_H
-#define PNEUMO_TRAIN_BASE_H
+#ifndef PNEUMO_TRAIN_BASE_NETWORK_H
+#define PNEUMO_TRAIN_BASE_NETWORK_H
 
 #include "pneumo/io/input.h"
 #include "pneumo/nn/network.h"
@@ -12,6 +12,6 @@
  * layer stands for the one before the last dense layer, "output" for all; then there is no new
  * head, and the outputs must be those of the task. *input has the size that the images get; its
  * channels and scaling become those of the file. The caller owns *out. */
-pd_status pd_base_build(pd_network **out, pd_input *input, const pd_job *job);
+pd_status pd_base_network_build(pd_network **out, pd_input *input, const pd_job *job);
 
 #endif
