@@ -64,7 +64,7 @@ cleanup:
 void pd_donor_free(pd_donor *donor)
 {
     if (donor->owns)
-        pd_keras_arrays_free(donor->arrays, donor->count);
+        pd_array_free_all(donor->arrays, donor->count);
     else
         free(donor->arrays);
     pd_network_destroy(&donor->network);

@@ -104,7 +104,7 @@ static pd_status add_group(pd_donor *out, pd_keras_file *file, const char *group
         PD_TRY(pd_donor_add(out, name_of(group), arrays[i].weight, &arrays[i]));
 
 cleanup:
-    pd_keras_arrays_free(arrays, count);
+    pd_array_free_all(arrays, count);
     return status;
 }
 

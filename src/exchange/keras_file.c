@@ -305,16 +305,6 @@ cleanup:
     return status;
 }
 
-void pd_keras_arrays_free(pd_array *arrays, int count)
-{
-    for (int i = 0; i < count; i++) {
-        free((void *)arrays[i].layer);
-        free((void *)arrays[i].weight);
-        free(arrays[i].data);
-    }
-    free(arrays);
-}
-
 /* --- Layout of Keras 3 --- */
 
 bool pd_keras_file_has_array(const pd_keras_file *file, const char *path)

@@ -510,7 +510,7 @@ static void get_normalization(pd_keras_builder *b, int index, int channels, doub
         numbers[c] = (double)found->data[size == 1 ? 0 : c];
     free(single.data);
     free(path);
-    pd_keras_arrays_free(arrays, count);
+    pd_array_free_all(arrays, count);
 }
 
 /* (x - mean) / max(sqrt(variance), 1e-7) */

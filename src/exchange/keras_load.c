@@ -183,7 +183,7 @@ static pd_status load_entry(const loader *l, const pd_keras_entry *entry, const 
     pd_status status = pd_keras_file_get_group(&arrays, &count, l->file, group);
     if (status == PD_OK)
         status = load_arrays(l, entry, arrays, count);
-    pd_keras_arrays_free(arrays, count);
+    pd_array_free_all(arrays, count);
     return status;
 }
 

@@ -1,4 +1,4 @@
-#include "array_internal.h"
+#include "pneumo/io/array.h"
 
 #include <stdlib.h>
 #include <string.h>

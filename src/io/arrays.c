@@ -2,7 +2,6 @@
 
 #include "pneumo/base/memory.h"
 
-#include "array_internal.h"
 #include "hdf5_attribute.h"
 #include "keras.h"
 

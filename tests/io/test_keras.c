@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "io/array_internal.h"
 #include "io/files.h"
 #include "io/handles.h"
 #include "io/hdf5_array.h"

@@ -45,10 +45,9 @@ pd_status pd_keras_file_count(int *count, const pd_keras_file *file, const char 
 
 /* Reads the arrays of a group in their order: `weight` is the full name, such as
  * "conv2d_1_1/kernel:0", and `layer` the group. *count is 0 if the group does not exist. The caller
- * frees them with pd_keras_arrays_free, also after a failure. */
+ * frees them with pd_array_free_all, also after a failure. */
 pd_status pd_keras_file_get_group(pd_array **arrays, int *count, pd_keras_file *file,
                                   const char *group);
-void pd_keras_arrays_free(pd_array *arrays, int count);
 
 /* Layout of Keras 3: whether there is an array at that path, and its content (out->data: free()).
  */

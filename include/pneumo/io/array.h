@@ -16,4 +16,7 @@ typedef struct pd_array {
 const pd_array *pd_array_find(const pd_array *arrays, int count, const char *layer,
                               const char *weight);
 
+/* Frees arrays[count] that own their names and data, and the block itself. */
+void pd_array_free_all(pd_array *arrays, int count);
+
 #endif
