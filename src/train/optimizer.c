@@ -25,11 +25,11 @@ struct pd_optimizer {
     pd_optimizer_spec spec;
     size_t first, count; /* of the trained weights */
     size_t first_state, state_count;
-    float *weights, *state;         /* the network's, from the first trained ones on */
-    float *momentum;                /* [count]; NULL if the kind has no such slot */
-    float *mean, *variance;         /* [count]; likewise */
-    float *average, *average_state; /* [count], [state_count]; NULL without a moving average */
-    float *start;                   /* [start_count]; NULL without L2-SP */
+    float *weights, *state; /* the network's, from the first trained ones on */
+    float *momentum;        /* [count]; NULL if the kind has no such slot */
+    float *mean, *variance; /* [count]; likewise */
+    float *ema, *ema_state; /* [count], [state_count]; NULL without a moving average */
+    float *start;           /* [start_count]; NULL without L2-SP */
     size_t start_count;
     size_t late_states;        /* the first of the states, which are averaged... */
     int64_t late_states_since; /* ... from this step on */
@@ -153,8 +153,8 @@ pd_status pd_optimizer_create(pd_optimizer **out, const pd_optimizer_spec *spec,
     if (type->variance)
         PD_TRY(pd_alloc(&optimizer->variance, optimizer->count, sizeof(float)));
     if (spec->ema > 0) {
-        PD_TRY(copy_vector(&optimizer->average, optimizer->weights, optimizer->count));
-        PD_TRY(copy_vector(&optimizer->average_state, optimizer->state, optimizer->state_count));
+        PD_TRY(copy_vector(&optimizer->ema, optimizer->weights, optimizer->count));
+        PD_TRY(copy_vector(&optimizer->ema_state, optimizer->state, optimizer->state_count));
     }
     if (spec->l2_sp > 0)
         PD_TRY(copy_vector(&optimizer->start, optimizer->weights, optimizer->start_count));
@@ -183,8 +183,8 @@ pd_status pd_optimizer_unfreeze(pd_optimizer **optimizer, pd_network *network, i
     take_over(now->momentum, now->count, old->momentum, old->count);
     take_over(now->mean, now->count, old->mean, old->count);
     take_over(now->variance, now->count, old->variance, old->count);
-    take_over(now->average, now->count, old->average, old->count);
-    take_over(now->average_state, now->state_count, old->average_state, old->state_count);
+    take_over(now->ema, now->count, old->ema, old->count);
+    take_over(now->ema_state, now->state_count, old->ema_state, old->state_count);
     take_over(now->start, now->start_count, old->start, old->start_count);
     for (int i = 0; i < now->block_count - old->block_count; i++)
         now->blocks[i].since = step;
@@ -202,8 +202,8 @@ void pd_optimizer_destroy(pd_optimizer **optimizer)
     free((*optimizer)->momentum);
     free((*optimizer)->mean);
     free((*optimizer)->variance);
-    free((*optimizer)->average);
-    free((*optimizer)->average_state);
+    free((*optimizer)->ema);
+    free((*optimizer)->ema_state);
     free((*optimizer)->start);
     free((*optimizer)->blocks);
     free((*optimizer)->partials);
@@ -211,26 +211,26 @@ void pd_optimizer_destroy(pd_optimizer **optimizer)
     *optimizer = NULL;
 }
 
-static void blend(size_t n, float *restrict average, const float *restrict now, float share)
+static void blend(size_t n, float *restrict ema, const float *restrict now, float share)
 {
     for (size_t i = 0; i < n; i++)
-        average[i] += share * (now[i] - average[i]);
+        ema[i] += share * (now[i] - ema[i]);
 }
 
 /* The part of a new value in the moving average, `step` steps after the average began. */
-static float average_share(const pd_optimizer_spec *spec, int64_t step)
+static float ema_share(const pd_optimizer_spec *spec, int64_t step)
 {
     double warm = (1.0 + (double)step) / (10.0 + (double)step);
     return (float)(1.0 - fmin(spec->ema, warm));
 }
 
-static void average_states(pd_optimizer *optimizer, int64_t step)
+static void blend_states(pd_optimizer *optimizer, int64_t step)
 {
     size_t late = optimizer->late_states;
-    blend(late, optimizer->average_state, optimizer->state,
-          average_share(&optimizer->spec, step - optimizer->late_states_since));
-    blend(optimizer->state_count - late, optimizer->average_state + late, optimizer->state + late,
-          average_share(&optimizer->spec, step));
+    blend(late, optimizer->ema_state, optimizer->state,
+          ema_share(&optimizer->spec, step - optimizer->late_states_since));
+    blend(optimizer->state_count - late, optimizer->ema_state + late, optimizer->state + late,
+          ema_share(&optimizer->spec, step));
 }
 
 /* --- One step --- */
@@ -331,12 +331,12 @@ void pd_optimizer_step(pd_optimizer *optimizer, const float *gradient, double le
     for (int i = 0; i < optimizer->block_count; i++) {
         const block *b = &optimizer->blocks[i];
         update_block(optimizer, b, gradient, scale, learning_rate, step);
-        if (optimizer->average != NULL)
-            blend((size_t)b->count, optimizer->average + b->offset, optimizer->weights + b->offset,
-                  average_share(spec, step - b->since));
+        if (optimizer->ema != NULL)
+            blend((size_t)b->count, optimizer->ema + b->offset, optimizer->weights + b->offset,
+                  ema_share(spec, step - b->since));
     }
-    if (optimizer->average != NULL)
-        average_states(optimizer, step);
+    if (optimizer->ema != NULL)
+        blend_states(optimizer, step);
 }
 
 int pd_optimizer_slots(pd_optimizer *optimizer, pd_optimizer_slot slots[PD_OPTIMIZER_SLOTS_MAX])
@@ -346,8 +346,8 @@ int pd_optimizer_slots(pd_optimizer *optimizer, pd_optimizer_slot slots[PD_OPTIM
         {"momentum", optimizer->momentum, first, weights, false},
         {"mean", optimizer->mean, first, weights, false},
         {"variance", optimizer->variance, first, weights, false},
-        {"average", optimizer->average, first, weights, false},
-        {"average_state", optimizer->average_state, optimizer->first_state, optimizer->state_count,
+        {"average", optimizer->ema, first, weights, false},
+        {"average_state", optimizer->ema_state, optimizer->first_state, optimizer->state_count,
          true},
         {"start", optimizer->start, first, optimizer->start_count, false}};
     int count = 0;
@@ -375,10 +375,10 @@ static void swap_vectors(size_t n, float *restrict a, float *restrict b)
     }
 }
 
-void pd_optimizer_swap_average(pd_optimizer *optimizer)
+void pd_optimizer_swap_ema(pd_optimizer *optimizer)
 {
-    if (optimizer->average == NULL)
+    if (optimizer->ema == NULL)
         return;
-    swap_vectors(optimizer->count, optimizer->weights, optimizer->average);
-    swap_vectors(optimizer->state_count, optimizer->state, optimizer->average_state);
+    swap_vectors(optimizer->count, optimizer->weights, optimizer->ema);
+    swap_vectors(optimizer->state_count, optimizer->state, optimizer->ema_state);
 }

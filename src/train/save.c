@@ -37,7 +37,7 @@ pd_status pd_trainer_save(pd_trainer *trainer, bool best)
     if (status != PD_OK)
         return status;
     if (pd_comm_rank(trainer->comm) == 0) {
-        pd_optimizer_swap_average(trainer->step.optimizer);
+        pd_optimizer_swap_ema(trainer->step.optimizer);
         PD_TRY(check_weights(trainer));
         const pd_exchange_model model = {.name = trainer->checkpoint.model,
                                          .network = trainer->step.network,
@@ -58,7 +58,7 @@ pd_status pd_trainer_save(pd_trainer *trainer, bool best)
 cleanup:
     if (pd_comm_rank(trainer->comm) == 0) {
         pd_snapshot_release(&trainer->checkpoint);
-        pd_optimizer_swap_average(trainer->step.optimizer);
+        pd_optimizer_swap_ema(trainer->step.optimizer);
     }
     trainer->saved_at = pd_clock_now();
     return pd_comm_agree(trainer->comm, status);

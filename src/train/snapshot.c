@@ -140,7 +140,7 @@ pd_status pd_snapshot_restore(const pd_checkpoint *checkpoint, pd_network *netwo
     for (int i = 0; i < count; i++)
         PD_TRY(restore_slot(checkpoint, &slots[i], network));
     /* The loaded weights are the average, and those in the slots are being trained. */
-    pd_optimizer_swap_average(optimizer);
+    pd_optimizer_swap_ema(optimizer);
 cleanup:
     return status;
 }

@@ -12,10 +12,10 @@
 static pd_status score(pd_trainer *trainer, const pd_scoring *scoring, pd_score **scores,
                        size_t *count)
 {
-    pd_optimizer_swap_average(trainer->step.optimizer);
+    pd_optimizer_swap_ema(trainer->step.optimizer);
     pd_status status =
         pd_scorer_run(trainer->scorer, trainer->step.network, scoring, scores, count);
-    pd_optimizer_swap_average(trainer->step.optimizer);
+    pd_optimizer_swap_ema(trainer->step.optimizer);
     return status;
 }
 

@@ -307,13 +307,13 @@ static void test_average(void **state)
     float *kept = malloc(count * sizeof(float)), *kept_state = malloc(state_count * sizeof(float));
     memcpy(kept, weights, count * sizeof(float));
     memcpy(kept_state, moving, state_count * sizeof(float));
-    pd_optimizer_swap_average(optimizer);
+    pd_optimizer_swap_ema(optimizer);
     for (size_t i = 0; i < count; i++)
         assert_true(fabs(weights[i] - average[i]) < 1e-5);
     for (size_t i = 0; i < state_count; i++)
         assert_true(fabs(moving[i] - average[count + i]) < 1e-5);
     assert_memory_not_equal(weights, kept, count * sizeof(float));
-    pd_optimizer_swap_average(optimizer);
+    pd_optimizer_swap_ema(optimizer);
     assert_memory_equal(weights, kept, count * sizeof(float));
     assert_memory_equal(moving, kept_state, state_count * sizeof(float));
     pd_optimizer_destroy(&optimizer);
@@ -321,7 +321,7 @@ static void test_average(void **state)
     /* Without a moving average a swap does nothing. */
     job.optimizer.ema = 0;
     check(pd_optimizer_create(&optimizer, &job.optimizer, network));
-    pd_optimizer_swap_average(optimizer);
+    pd_optimizer_swap_ema(optimizer);
     assert_memory_equal(weights, kept, count * sizeof(float));
     pd_optimizer_destroy(&optimizer);
 
@@ -468,10 +468,10 @@ static void test_unfreezing(void **state)
               *after = pd_network_weights(all, &count);
         for (size_t i = 0; i < FROZEN; i++)
             assert_true(before[i] == deep_weight(i));
-        pd_optimizer_swap_average(optimizer);
+        pd_optimizer_swap_ema(optimizer);
         for (size_t i = 0; i < FROZEN; i++)
             assert_true(before[i] == deep_weight(i));
-        pd_optimizer_swap_average(optimizer);
+        pd_optimizer_swap_ema(optimizer);
         memcpy(after, before, DEEP_COUNT * sizeof *after);
         check(pd_optimizer_unfreeze(&optimizer, all, SWITCH));
         pd_network_destroy(&frozen);
@@ -487,10 +487,10 @@ static void test_unfreezing(void **state)
         }
         float *wanted = pd_network_weights(fresh, &count);
         assert_memory_equal(after, wanted, FROZEN * sizeof *after);
-        pd_optimizer_swap_average(optimizer);
-        pd_optimizer_swap_average(other);
+        pd_optimizer_swap_ema(optimizer);
+        pd_optimizer_swap_ema(other);
         assert_memory_equal(after, wanted, FROZEN * sizeof *after);
-        pd_optimizer_swap_average(optimizer);
+        pd_optimizer_swap_ema(optimizer);
         pd_optimizer_destroy(&other);
         pd_network_destroy(&fresh);
 
@@ -499,8 +499,8 @@ static void test_unfreezing(void **state)
         take_steps(other, TRAINED, 0, END);
         wanted = pd_network_weights(fresh, &count);
         assert_memory_equal(after + FROZEN, wanted + FROZEN, TRAINED * sizeof *after);
-        pd_optimizer_swap_average(optimizer);
-        pd_optimizer_swap_average(other);
+        pd_optimizer_swap_ema(optimizer);
+        pd_optimizer_swap_ema(other);
         assert_memory_equal(after + FROZEN, wanted + FROZEN, TRAINED * sizeof *after);
         pd_optimizer_destroy(&other);
         pd_optimizer_destroy(&optimizer);
@@ -551,7 +551,7 @@ static void test_unfreezing_state(void **state)
         double decay = (1.0 + step) / (10.0 + step);
         later = decay * later + (1 - decay) * (2 + step - SWITCH);
     }
-    pd_optimizer_swap_average(optimizer);
+    pd_optimizer_swap_ema(optimizer);
     for (size_t j = 0; j < states; j++)
         assert_true(fabs(moving[j] - (j < 2 * UNITS ? wanted : later)) < 1e-5);
     pd_optimizer_destroy(&optimizer);
@@ -584,7 +584,7 @@ static size_t run_threads(int threads, pd_optimizer_kind kind, float **out)
 
     *out = malloc(2 * count * sizeof(float) + sizeof(norms));
     memcpy(*out, weights, count * sizeof(float));
-    pd_optimizer_swap_average(optimizer);
+    pd_optimizer_swap_ema(optimizer);
     memcpy(*out + count, weights, count * sizeof(float));
     memcpy(*out + 2 * count, norms, sizeof(norms));
     pd_optimizer_destroy(&optimizer);

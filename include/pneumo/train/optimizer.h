@@ -27,7 +27,7 @@ typedef struct pd_optimizer_spec {
     double weight_decay; /* adamw: decoupled, on kernels */
     double rate_decay; /* factor on the learning rate from each group of layers (pd_network_groups)
                           to the next one below */
-    double ema;        /* decay of the weights' moving average per step; 0: off */
+    double ema;        /* decay of the weights' moving average (ema) per step; 0: off */
     double clip_norm;  /* largest norm of the gradient; 0: any */
 } pd_optimizer_spec;
 
@@ -93,6 +93,6 @@ int pd_optimizer_slots(pd_optimizer *optimizer, pd_optimizer_slot slots[PD_OPTIM
  * between, the slots hold the network's own weights and must not be saved under their own names.
  * Does nothing when spec->ema is 0. The average is bias-corrected by a warm-up of its decay:
  * min(ema, (1 + step) / (10 + step)). */
-void pd_optimizer_swap_average(pd_optimizer *optimizer);
+void pd_optimizer_swap_ema(pd_optimizer *optimizer);
 
 #endif
