@@ -15,9 +15,9 @@ typedef struct pd_facts {
     uint64_t build;   /* digest of the program file */
     char mpi[128], threading[32], blas[64], hdf5[32];
     char core[32]; /* the processor type whose kernels OpenBLAS uses */
-    char
-        possible[32]; /* OPENBLAS_CORETYPE for the newest instructions of the processor; "": none */
-    char better[32];  /* the same if OpenBLAS has chosen an older one, else "" */
+    /* OPENBLAS_CORETYPE for the newest instructions of the processor; "": none. */
+    char possible[32];
+    char better[32]; /* the same if OpenBLAS has chosen an older one, else "" */
     char instructions[32];
     int threads;
     cpu_set_t cores;  /* that the rank may run on */

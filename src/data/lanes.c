@@ -49,20 +49,20 @@ static void add_stream(pd_lane *lane)
 }
 
 /* Shuffles the samples of one class and deals them to the lanes in turn. */
-static pd_status deal_class(pd_lanes *lanes, int class, const pd_lane_samples *samples, int *turn)
+static pd_status deal_class(pd_lanes *lanes, int label, const pd_lane_samples *samples, int *turn)
 {
     pd_status status = PD_OK;
     int64_t *own = NULL; /* indices */
     size_t own_count = 0;
     PD_TRY(pd_alloc(&own, samples->count, sizeof *own));
     for (size_t i = 0; i < samples->count; i++)
-        if (samples->labels[i] == class)
+        if (samples->labels[i] == label)
             own[own_count++] = (int64_t)i;
-    pd_random random = pd_random_stream(lanes->seed, PD_PURPOSE_LANES, 0, (uint64_t) class);
+    pd_random random = pd_random_stream(lanes->seed, PD_PURPOSE_LANES, 0, (uint64_t)label);
     pd_random_shuffle(&random, own, own_count);
     bool take_turns = pd_balance_takes_turns(lanes->sampling.balance);
     for (int i = 0; i < lanes->sampling.lanes; i++)
-        if (take_turns || class == 0)
+        if (take_turns || label == 0)
             add_stream(&lanes->lanes[i]);
     for (size_t i = 0; i < own_count; i++) {
         pd_lane *to = &lanes->lanes[*turn];
@@ -117,8 +117,8 @@ pd_status pd_lanes_create(pd_lanes **out, const pd_sampling *sampling, uint64_t 
             PD_TRY(pd_alloc(&lane->weights, most, sizeof *lane->weights));
     }
     int turn = 0; /* continues from class to class, so that lanes differ by at most one sample */
-    for (int class = 0; class < samples->classes; class ++)
-        PD_TRY(deal_class(lanes, class, samples, &turn));
+    for (int label = 0; label < samples->classes; label++)
+        PD_TRY(deal_class(lanes, label, samples, &turn));
     PD_TRY(check_streams(lanes, samples->count));
     int64_t batch = (int64_t)sampling->lanes * lanes->lane_samples;
     int64_t images = sampling->epoch_images > 0 ? sampling->epoch_images : (int64_t)samples->count;

@@ -12,8 +12,8 @@
 typedef struct kind_row {
     bool is_image;
     const char *text; /* between the number and the place */
-    const char
-        *advice; /* for images: what takes them; NULL: an option with the name of the folder */
+    /* For images: what takes them; NULL: an option with the name of the folder. */
+    const char *advice;
 } kind_row;
 
 static const kind_row kinds[PD_LEFT_KINDS] = {

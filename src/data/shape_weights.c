@@ -70,8 +70,8 @@ static void weigh(double *weights, const int *bins, const double *mass, const in
     for (size_t i = 0; i < count; i++) /* mass is per class and sums to 1 over all classes */
         shares[classes[i]][bins[i]] += mass[classes[i]] * class_count;
     for (int bin = 0; bin < BINS; bin++)
-        for (int class = 0; class < class_count; class ++)
-            means[bin] += shares[class][bin] / class_count;
+        for (int label = 0; label < class_count; label++)
+            means[bin] += shares[label][bin] / class_count;
     for (size_t i = 0; i < count; i++) {
         double ratio = means[bins[i]] / shares[classes[i]][bins[i]];
         weights[i] = fmin(fmax(ratio, PD_SHAPE_WEIGHT_LEAST), PD_SHAPE_WEIGHT_MOST);
@@ -110,8 +110,8 @@ pd_status pd_shape_weights_set(double *weights, pd_shape_balance *balance, const
     PD_TRY(pd_alloc(&bins, count, sizeof *bins));
     for (size_t i = 0; i < count; i++)
         mass[classes[i]]++;
-    for (int class = 0; class < class_count; class ++)
-        mass[class] = 1 / (mass[class] * class_count);
+    for (int label = 0; label < class_count; label++)
+        mass[label] = 1 / (mass[label] * class_count);
     for (int measure = 0; measure < PD_SHAPE_MEASURES; measure++) {
         sort_by(places, (pd_shape_measure)measure, samples, ids, count);
         add_bins(bins, places, mass, classes, count, measure_bins[measure]);

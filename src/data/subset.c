@@ -24,10 +24,10 @@ static int by_draw(const void *a, const void *b)
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
-static uint32_t draw_patient(uint64_t seed, int class, int32_t patient)
+static uint32_t draw_patient(uint64_t seed, int label, int32_t patient)
 {
-    pd_random random = pd_random_stream(seed, PD_PURPOSE_SUBSET, 16 + (uint32_t) class,
-                                        (uint64_t)(int64_t)patient);
+    pd_random random =
+        pd_random_stream(seed, PD_PURPOSE_SUBSET, 16 + (uint32_t)label, (uint64_t)(int64_t)patient);
     return pd_random_bits(&random);
 }
 
@@ -57,12 +57,12 @@ pd_status pd_subset_choose(int64_t *ids, int32_t *labels, size_t *count, const p
     PD_TRY(pd_alloc(&drop, all, sizeof *drop));
     PD_TRY(pd_alloc(&own, all, sizeof *own));
     memset(drop, true, all * sizeof *drop);
-    for (int class = 0; class < classes; class ++) {
+    for (int label = 0; label < classes; label++) {
         size_t size = 0;
         for (size_t i = 0; i < all; i++)
-            if (labels[i] == class) {
+            if (labels[i] == label) {
                 int32_t patient = samples[ids[i]].patient;
-                own[size++] = (image){i, draw_patient(seed, class, patient), patient};
+                own[size++] = (image){i, draw_patient(seed, label, patient), patient};
             }
         size_t wanted = share(images, before + size, all) - share(images, before, all);
         if (size > 0 && wanted == 0) {

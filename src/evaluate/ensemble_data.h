@@ -8,8 +8,8 @@
 /* A data set as each member of a classifier sees it. */
 typedef struct pd_ensemble_data {
     int count;
-    pd_dataset
-        *datasets[PD_MEMBERS_MAX]; /* of each member; the same handle where folds are equal */
+    /* Of each member; the same handle where folds are equal. */
+    pd_dataset *datasets[PD_MEMBERS_MAX];
     pd_dataset *shown; /* the same data set to show: an image is in its val fold if it is in that of
                           any member */
     bool out_of_fold;  /* the members' folds differ */

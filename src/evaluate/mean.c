@@ -32,9 +32,9 @@ pd_score pd_score_mean(const pd_score *const *scores, int count)
     }
     mean.logit = mean.views[0] = sum / count;
     mean.predicted = 0;
-    for (int class = 1; class < PD_CLASSES_MAX; class ++)
-        if (votes[class] > votes[mean.predicted])
-            mean.predicted = class;
+    for (int label = 1; label < PD_CLASSES_MAX; label++)
+        if (votes[label] > votes[mean.predicted])
+            mean.predicted = label;
     mean.loss = (double)NAN;
     return mean;
 }

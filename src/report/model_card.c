@@ -361,15 +361,15 @@ static void put_causes(pd_card *card, size_t fold)
     }
 }
 
-static void put_thirds(pd_card *card, size_t fold, size_t measure, size_t class)
+static void put_thirds(pd_card *card, size_t fold, size_t measure, size_t label)
 {
     for (size_t i = 0; i < COUNT(thirds); i++) {
         pd_card_set_scope(card, "folds.%s.shape.%s.%s.%s", folds[fold].key, measures[measure].key,
-                          classes[class].key, thirds[i]);
+                          classes[label].key, thirds[i]);
         if (!(pd_card_number(card, ".count") > 0))
             continue;
         fprintf(card->out, "| %s | %s of %s images, %s third", folds[fold].title,
-                classes[class].title, classes[class].key, thirds[i]);
+                classes[label].title, classes[label].key, thirds[i]);
         fprintf(card->out, " by %s", measures[measure].title);
         pd_card_put(card,
                     measure == 0 ? " ({.low:.2} to {.high:.2})" : " ({.low:.0} to {.high:.0})");
@@ -385,8 +385,8 @@ static void put_subgroups(pd_card *card)
     for (size_t fold = 0; fold < COUNT(folds); fold++) {
         put_causes(card, fold);
         for (size_t measure = 0; measure < COUNT(measures); measure++)
-            for (size_t class = 0; class < COUNT(classes); class ++)
-                put_thirds(card, fold, measure, class);
+            for (size_t label = 0; label < COUNT(classes); label++)
+                put_thirds(card, fold, measure, label);
     }
     pd_card_put(card,
                 "\nBy age, sex, view, source and scanner: unknown; the data set does not hold "

@@ -97,8 +97,8 @@ static void classes_have_the_mean_distribution(void **state)
         counts[classes[i]]++;
         assert_true(weights[i] > PD_SHAPE_WEIGHT_LEAST && weights[i] < PD_SHAPE_WEIGHT_MOST);
     }
-    for (int class = 0; class < CLASSES; class ++)
-        assert_true(fabs(sums[class] / counts[class] - 1) < 1e-9);
+    for (int label = 0; label < CLASSES; label++)
+        assert_true(fabs(sums[label] / counts[label] - 1) < 1e-9);
     for (int i = 0; i < COUNT; i += 50) { /* at the aspect of image i */
         double below[CLASSES] = {0}, plain[CLASSES] = {0},
                limit = pd_shape_value(PD_SHAPE_ASPECT, &samples[i]);
@@ -108,9 +108,9 @@ static void classes_have_the_mean_distribution(void **state)
                 plain[classes[j]] += 1 / counts[classes[j]];
             }
         double mean = (plain[0] + plain[1] + plain[2]) / CLASSES;
-        for (int class = 0; class < CLASSES;
-             class ++) /* within a bin of a fifth, shapes may differ */
-            assert_true(fabs(below[class] - mean) < 0.06);
+        /* Within a bin of a fifth, shapes may differ. */
+        for (int label = 0; label < CLASSES; label++)
+            assert_true(fabs(below[label] - mean) < 0.06);
     }
 }
 

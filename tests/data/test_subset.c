@@ -68,8 +68,8 @@ static void patients_stay_whole(void **state)
     for (int i = 0; i < IMAGES; i++)
         all[samples[ids[i]].patient][labels[i]]++;
     for (int p = 0; p < IMAGES; p++)
-        for (int class = 0; class < CLASSES; class ++)
-            parts[class] += in[p][class] > 0 && in[p][class] < all[p][class];
+        for (int label = 0; label < CLASSES; label++)
+            parts[label] += in[p][label] > 0 && in[p][label] < all[p][label];
     assert_true(parts[0] <= 1 && parts[1] <= 1);
 }
 

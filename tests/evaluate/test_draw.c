@@ -110,9 +110,9 @@ static void test_parts(void **state)
             sizes[part[i]][all[i].positive]++;
         }
         for (int p = 0; p < 10; p++)
-            for (int class = 0; class < 2; class ++)
-                assert_true(llabs(sizes[p][class] - totals[class] / 10) <= 12 &&
-                            sizes[p][class] < totals[class]);
+            for (int label = 0; label < 2; label++)
+                assert_true(llabs(sizes[p][label] - totals[label] / 10) <= 12 &&
+                            sizes[p][label] < totals[label]);
     }
 }
 

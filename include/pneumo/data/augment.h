@@ -28,12 +28,12 @@ typedef struct pd_augment {
     /* Each of these is applied to half of the views, with a uniform strength up to the given one:
      */
     double blur; /* standard deviation of a Gaussian, as a fraction of the width */
-    double
-        resample_min; /* minimum factor by which the image is shrunk before it is enlarged again */
-    double sharpen;   /* amount of an unsharp mask */
-    double noise;     /* standard deviation of noise, as a fraction of the grey range */
-    double border;    /* width of a black border at each side, as a fraction of the side */
-    double erase;     /* area of a rectangle of one random grey, as a fraction of the image */
+    /* Minimum factor by which the image is shrunk before it is enlarged again. */
+    double resample_min;
+    double sharpen; /* amount of an unsharp mask */
+    double noise;   /* standard deviation of noise, as a fraction of the grey range */
+    double border;  /* width of a black border at each side, as a fraction of the side */
+    double erase;   /* area of a rectangle of one random grey, as a fraction of the image */
     /* Applied to pairs of views (pd_mixup_draw): */
     double mixup; /* alpha of the Beta distribution of the mixing weights */
 } pd_augment;

@@ -15,9 +15,9 @@ typedef struct pd_view {
     /* On the packed image: */
     float resample; /* factor by which both sides are shrunk before they are enlarged again */
     float blur;     /* standard deviation of a Gaussian, as a fraction of the width */
-    float
-        sharpen; /* factor on the difference from a Gaussian of PD_SHARPEN_RADIUS, which is added */
-    float noise; /* standard deviation of approximately normal noise, in grey values */
+    /* Factor on the difference from a Gaussian of PD_SHARPEN_RADIUS, which is added. */
+    float sharpen;
+    float noise;         /* standard deviation of approximately normal noise, in grey values */
     uint64_t noise_seed; /* of the noise's random stream */
     /* Geometry: as in pd_affine. */
     float map[6];

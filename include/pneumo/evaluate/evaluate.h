@@ -18,8 +18,8 @@ typedef struct pd_evaluate_options {
     double target_sensitivity; /* the threshold is chosen for it on the val fold; 0: not */
     bool by_training;          /* see pd_evaluate */
     int threads;               /* per rank; 0: chosen by pd_threads_choose */
-    const char *const
-        *outputs; /* [output_count] paths that are written afterwards; some may be NULL */
+    /* [output_count] paths that are written afterwards; some may be NULL. */
+    const char *const *outputs;
     int output_count;
 } pd_evaluate_options;
 

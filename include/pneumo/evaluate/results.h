@@ -28,15 +28,15 @@ typedef struct pd_results_fold {
     pd_metrics chosen_bootstrap; /* the same with intervals by bootstrap over patients */
     pd_metrics half_bootstrap;
     pd_metrics patients; /* of patients' mean probabilities, at the chosen threshold */
-    pd_figure
-        by_cause[PD_CAUSES];     /* share classified correctly of normal images and of each cause */
+    /* Share classified correctly of normal images and of each cause. */
+    pd_figure by_cause[PD_CAUSES];
     pd_figure referred;          /* share of images in the checkpoint's band of doubt */
     pd_figure decided;           /* accuracy on the others */
     pd_outside outside;          /* images that predict would also refer */
     pd_calibration calibration;  /* of the calibrated probabilities */
     pd_calibration uncalibrated; /* with temperature 1 and the decision's views */
-    pd_shape_report
-        shape;        /* at the chosen threshold, by the shape and size of the original images */
+    /* At the chosen threshold, by the shape and size of the original images. */
+    pd_shape_report shape;
     pd_stress stress; /* of the fold's images under acquisition changes */
     pd_score *scores; /* [score_count], in the order of ids; borrowed */
     size_t score_count;
@@ -61,8 +61,8 @@ typedef struct pd_results {
     int members; /* number of averaged networks; above 1 there is no epoch */
     int64_t parameters;
     int64_t best_epoch, epochs;
-    int64_t
-        weights_epoch; /* in which the weights were saved; above `epochs`, in the middle of it */
+    /* The one in which the weights were saved; above `epochs`, in the middle of it. */
+    int64_t weights_epoch;
     double seconds, images_per_second; /* of training; NAN: unknown */
     char processor[64];                /* that rank 0 trained on; "": unknown */
     double target_sensitivity, target_specificity;

@@ -5,8 +5,8 @@
 #include "pneumo/exchange/model.h"
 
 typedef struct pd_export_options {
-    bool
-        fold_batchnorm; /* ONNX: batch normalisations become part of the convolutions before them */
+    /* ONNX: batch normalisations become part of the convolutions before them. */
+    bool fold_batchnorm;
 } pd_export_options;
 
 typedef struct pd_export_format {
