@@ -51,25 +51,42 @@ static int first_other(const pd_facts *facts, int ranks, size_t offset)
     return -1;
 }
 
-/* Adds a check that a text, such as a library's version, is the same on all ranks. */
-static void check_version(pd_checks *checks, const pd_facts *facts, int ranks, pd_check_state state,
-                          const char *name, size_t offset, const char *also, const char *remedy)
+/* A text that should be the same on all ranks, such as a library's version. */
+typedef struct shared_text {
+    const char *name;
+    size_t offset;        /* in pd_facts */
+    pd_check_state state; /* where it differs */
+    const char *remedy;   /* for that */
+    const char *also;     /* printed behind the text where all are the same; NULL: nothing */
+} shared_text;
+
+/* Adds a check of it. */
+static void check_text(pd_checks *checks, const pd_facts *facts, int ranks, const shared_text *text)
 {
-    const char *first = (const char *)facts + offset;
-    int other = first_other(facts, ranks, offset);
+    const char *first = (const char *)facts + text->offset;
+    int other = first_other(facts, ranks, text->offset);
     if (other < 0)
-        pd_checks_add(checks, PD_CHECK_OK, name, "%s%s%s", first, also,
-                      ranks > 1 ? ", on all ranks" : "");
+        pd_checks_add(checks, PD_CHECK_OK, text->name, "%s%s%s", first,
+                      text->also != NULL ? text->also : "", ranks > 1 ? ", on all ranks" : "");
     else
-        pd_checks_add(checks, state, name, "%s on %s, but %s on %s (rank %d): %s", first,
-                      facts[0].host, (const char *)&facts[other] + offset, facts[other].host, other,
-                      remedy);
+        pd_checks_add(checks, text->state, text->name, "%s on %s, but %s on %s (rank %d): %s",
+                      first, facts[0].host, (const char *)&facts[other] + text->offset,
+                      facts[other].host, other, text->remedy);
 }
 
 void pd_check_programs(pd_checks *checks, const pd_facts *facts, int ranks)
 {
-    char text[64];
-    int other = first_other(facts, ranks, offsetof(pd_facts, program));
+    char threading[64];
+    const shared_text program = {"program", offsetof(pd_facts, program), PD_CHECK_FAIL,
+                                 "start the same file on all hosts", NULL};
+    const shared_text mpi = {"MPI", offsetof(pd_facts, mpi), PD_CHECK_FAIL,
+                             "install or load the same version on all hosts", threading};
+    const shared_text blas = {"BLAS", offsetof(pd_facts, blas), PD_CHECK_WARN,
+                              "bits will differ; install or load the same version on all hosts",
+                              NULL};
+    const shared_text hdf5 = {"HDF5", offsetof(pd_facts, hdf5), PD_CHECK_WARN,
+                              "install or load the same version on all hosts", NULL};
+    int other = first_other(facts, ranks, program.offset);
     for (int rank = 1; rank < ranks && other < 0; rank++)
         if (facts[rank].build != facts[0].build)
             other = -1 - rank; /* same version, different build */
@@ -79,15 +96,11 @@ void pd_check_programs(pd_checks *checks, const pd_facts *facts, int ranks)
                       "differ: start the same file on all hosts",
                       -1 - other, facts[-1 - other].host, facts[0].program, facts[0].host);
     else
-        check_version(checks, facts, ranks, PD_CHECK_FAIL, "program", offsetof(pd_facts, program),
-                      "", "start the same file on all hosts");
-    snprintf(text, sizeof text, ", %s", facts[0].threading);
-    check_version(checks, facts, ranks, PD_CHECK_FAIL, "MPI", offsetof(pd_facts, mpi), text,
-                  "install or load the same version on all hosts");
-    check_version(checks, facts, ranks, PD_CHECK_WARN, "BLAS", offsetof(pd_facts, blas), "",
-                  "bits will differ; install or load the same version on all hosts");
-    check_version(checks, facts, ranks, PD_CHECK_WARN, "HDF5", offsetof(pd_facts, hdf5), "",
-                  "install or load the same version on all hosts");
+        check_text(checks, facts, ranks, &program);
+    snprintf(threading, sizeof threading, ", %s", facts[0].threading);
+    check_text(checks, facts, ranks, &mpi);
+    check_text(checks, facts, ranks, &blas);
+    check_text(checks, facts, ranks, &hdf5);
 }
 
 /* The newest OPENBLAS_CORETYPE that all ranks' processors can run; "" if there is none. */
@@ -127,11 +140,13 @@ static void check_cores(pd_checks *checks, const pd_facts *facts, int ranks)
 
 void pd_check_processors(pd_checks *checks, const pd_facts *facts, int ranks)
 {
+    const shared_text instructions = {
+        "instructions", offsetof(pd_facts, instructions), PD_CHECK_WARN,
+        "bits will depend on where ranks run; use hosts of the same kind, or remove "
+        "glibc-hwcaps/x86-64-v4 beside the program",
+        NULL};
     check_cores(checks, facts, ranks);
-    check_version(checks, facts, ranks, PD_CHECK_WARN, "instructions",
-                  offsetof(pd_facts, instructions), "",
-                  "bits will depend on where ranks run; use hosts of the same kind, or remove "
-                  "glibc-hwcaps/x86-64-v4 beside the program");
+    check_text(checks, facts, ranks, &instructions);
 }
 
 /* Compares threads with cores on the host whose first rank is `leader`. */

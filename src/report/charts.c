@@ -236,14 +236,21 @@ typedef struct series {
 
 enum { SERIES_MAX = 5 };
 
+/* Curves in one chart. */
+typedef struct series_chart {
+    const char *title, *label; /* of the chart and of its y axis */
+    const series *all;
+    size_t count;
+} series_chart;
+
 /* The range of all curves; [0, 1] without finite values. */
 static void find_range(pd_plot_axis *axis, const pd_history_row *history, int count,
-                       const series *all, size_t series_count)
+                       const series_chart *chart)
 {
     double low = INFINITY, high = -INFINITY;
-    for (size_t s = 0; s < series_count; s++)
+    for (size_t s = 0; s < chart->count; s++)
         for (int i = 0; i < count; i++) {
-            double value = pd_history_value(&history[i], all[s].offset);
+            double value = pd_history_value(&history[i], chart->all[s].offset);
             if (!isfinite(value))
                 continue;
             low = fmin(low, value);
@@ -259,41 +266,41 @@ static void find_range(pd_plot_axis *axis, const pd_history_row *history, int co
     axis->high = high + margin;
 }
 
-static pd_status chart_history(FILE *out, const char *title, const char *label,
-                               const pd_history_row *history, int count, int64_t weights_epoch,
-                               const series *all, size_t series_count)
+static pd_status chart_history(FILE *out, const series_chart *chart, const pd_history_row *history,
+                               int count, int64_t weights_epoch)
 {
     pd_status status = PD_OK;
     pd_plot_point *points = NULL;
     pd_plot_mark marks[1 + 2 * SERIES_MAX];
     legend entries[SERIES_MAX + 1];
     size_t mark_count = 0;
-    pd_plot plot = {.description = title, .x = {.label = "epoch"}, .y = {.label = label}};
-    PD_TRY(pd_alloc(&points, series_count * (size_t)count, sizeof *points));
+    pd_plot plot = {
+        .description = chart->title, .x = {.label = "epoch"}, .y = {.label = chart->label}};
+    PD_TRY(pd_alloc(&points, chart->count * (size_t)count, sizeof *points));
 
-    find_range(&plot.y, history, count, all, series_count);
+    find_range(&plot.y, history, count, chart);
     plot.x.low = history[0].epoch - 0.5;
     plot.x.high = fmax(history[count - 1].epoch, history[0].epoch + 1) + 0.5;
     const pd_plot_point used[] = {{(double)weights_epoch, plot.y.low},
                                   {(double)weights_epoch, plot.y.high}};
     marks[mark_count++] = (pd_plot_mark){PD_PLOT_DASHES, PD_PLOT_MUTED, used, COUNT(used)};
-    for (size_t s = 0; s < series_count; s++) {
+    for (size_t s = 0; s < chart->count; s++) {
         pd_plot_point *curve = points + s * (size_t)count;
         for (int i = 0; i < count; i++)
-            curve[i] =
-                (pd_plot_point){history[i].epoch, pd_history_value(&history[i], all[s].offset)};
-        pd_plot_mark mark = {PD_PLOT_LINE, all[s].colour, curve, (size_t)count};
+            curve[i] = (pd_plot_point){history[i].epoch,
+                                       pd_history_value(&history[i], chart->all[s].offset)};
+        pd_plot_mark mark = {PD_PLOT_LINE, chart->all[s].colour, curve, (size_t)count};
         marks[mark_count++] = mark;
         /* With few epochs, dots also show values that no line joins. */
         mark.shape = PD_PLOT_DOTS;
         if (count <= 12)
             marks[mark_count++] = mark;
-        entries[s] = (legend){all[s].colour, all[s].text};
+        entries[s] = (legend){chart->all[s].colour, chart->all[s].text};
     }
-    entries[series_count] = (legend){PD_PLOT_MUTED, "epoch whose weights are used"};
+    entries[chart->count] = (legend){PD_PLOT_MUTED, "epoch whose weights are used"};
     plot.marks = marks;
     plot.mark_count = mark_count;
-    figure_begin(out, title, &plot, entries, series_count + 1);
+    figure_begin(out, chart->title, &plot, entries, chart->count + 1);
     figure_end(out);
 cleanup:
     free(points);
@@ -306,8 +313,8 @@ pd_status pd_chart_loss(FILE *out, const pd_history_row *history, int count, int
         {offsetof(pd_history_row, train_loss), PD_PLOT_FIRST, "train fold"},
         {offsetof(pd_history_row, val_loss), PD_PLOT_SECOND, "validation fold"},
     };
-    return chart_history(out, "Loss", "cross-entropy", history, count, weights_epoch, all,
-                         COUNT(all));
+    const series_chart chart = {"Loss", "cross-entropy", all, COUNT(all)};
+    return chart_history(out, &chart, history, count, weights_epoch);
 }
 
 pd_status pd_chart_validation(FILE *out, const pd_history_row *history, int count,
@@ -323,6 +330,6 @@ pd_status pd_chart_validation(FILE *out, const pd_history_row *history, int coun
     bool changed = false;
     for (int i = 0; i < count; i++)
         changed = changed || isfinite(history[i].val_stress_auc);
-    return chart_history(out, "Validation fold", "share", history, count, weights_epoch, all,
-                         COUNT(all) - !changed);
+    const series_chart chart = {"Validation fold", "share", all, COUNT(all) - !changed};
+    return chart_history(out, &chart, history, count, weights_epoch);
 }
