@@ -6,7 +6,7 @@
 #ifndef PNEUMO_COMM_DATAGRAM_H
 #define PNEUMO_COMM_DATAGRAM_H
 
-#include "watch.h"
+#include "watchdog.h"
 
 #include <netinet/in.h>
 

@@ -47,13 +47,14 @@ static void schedule_exit(int code, unsigned seconds)
 static pd_beat own_beat(const pd_heartbeat *heartbeat, bool ending);
 static void send_messages(pd_heartbeat *heartbeat, bool ending);
 
-/* The last heartbeat keeps the others from printing a message too, and so does the watch here. */
+/* The last heartbeat keeps the others from printing a message too, and so does the watchdog here.
+ */
 static void announce_end(pd_heartbeat *heartbeat)
 {
-    pthread_mutex_lock(&heartbeat->watch_lock);
-    heartbeat->watch.ending = true;
+    pthread_mutex_lock(&heartbeat->watchdog_lock);
+    heartbeat->watchdog.ending = true;
     pd_datagram_send(&heartbeat->datagram, own_beat(heartbeat, true));
-    pthread_mutex_unlock(&heartbeat->watch_lock);
+    pthread_mutex_unlock(&heartbeat->watchdog_lock);
 }
 
 /* Ends all ranks. With the lock held. */
@@ -83,7 +84,7 @@ _Noreturn void pd_heartbeat_fail(pd_heartbeat *heartbeat, const char *awaited)
     announce_end(heartbeat);
     pd_log_error("rank %d on %s: %s: waiting for %s: %s; check all hosts and the network, %s",
                  comm->rank, comm->host, comm->position[0] != '\0' ? comm->position : "start",
-                 awaited, pd_error_message(), pd_watch_advice);
+                 awaited, pd_error_message(), pd_watchdog_advice);
     end_all(heartbeat, PD_FAILED);
 }
 
@@ -127,9 +128,9 @@ static int receive_message(pd_heartbeat *heartbeat, int source)
     int code = MPI_Recv(&beat, sizeof beat, MPI_BYTE, source, BEAT_TAG, MPI_COMM_WORLD, &status);
     if (code == MPI_SUCCESS) {
         heartbeat->received[status.MPI_SOURCE]++;
-        pthread_mutex_lock(&heartbeat->watch_lock);
-        pd_watch_receive(&heartbeat->watch, status.MPI_SOURCE, beat);
-        pthread_mutex_unlock(&heartbeat->watch_lock);
+        pthread_mutex_lock(&heartbeat->watchdog_lock);
+        pd_watchdog_receive(&heartbeat->watchdog, status.MPI_SOURCE, beat);
+        pthread_mutex_unlock(&heartbeat->watchdog_lock);
     }
     return code;
 }
@@ -195,7 +196,7 @@ static void exchange_datagrams(pd_heartbeat *heartbeat, double *sent_at)
     for (int i = 0; i < DATAGRAMS_PER_RANK * heartbeat->comm->size &&
                     pd_datagram_receive(&heartbeat->datagram, &rank, &beat);
          i++)
-        pd_watch_receive(&heartbeat->watch, rank, beat);
+        pd_watchdog_receive(&heartbeat->watchdog, rank, beat);
     if (now - *sent_at < heartbeat->period)
         return;
     *sent_at = now;
@@ -206,30 +207,31 @@ static void exchange_datagrams(pd_heartbeat *heartbeat, double *sent_at)
  * the others. */
 static void give_up(pd_heartbeat *heartbeat)
 {
-    pthread_mutex_lock(&heartbeat->watch_lock);
+    pthread_mutex_lock(&heartbeat->watchdog_lock);
     pd_datagram_send(&heartbeat->datagram, own_beat(heartbeat, true));
-    pthread_mutex_unlock(&heartbeat->watch_lock);
+    pthread_mutex_unlock(&heartbeat->watchdog_lock);
     atomic_store(&heartbeat->ending, PD_FAILED);
 }
 
-/* Adds what has happened in `elapsed` seconds to the watch, and judges. With the watch lock held.
+/* Adds what has happened in `elapsed` seconds to the watchdog, and judges. With the watchdog lock
+ * held.
  */
 static pd_verdict look(pd_heartbeat *heartbeat, double elapsed, bool blocked, char *text,
                        size_t size)
 {
-    pd_watch *watch = &heartbeat->watch;
-    bool was_ending = watch->ending;
-    pd_watch_elapse(watch, elapsed,
-                    heartbeat->stop_requested != NULL && heartbeat->stop_requested(), blocked);
+    pd_watchdog *watchdog = &heartbeat->watchdog;
+    bool was_ending = watchdog->ending;
+    pd_watchdog_elapse(watchdog, elapsed,
+                       heartbeat->stop_requested != NULL && heartbeat->stop_requested(), blocked);
     if (atomic_load(&heartbeat->connected))
-        pd_watch_receive(watch, watch->rank, own_beat(heartbeat, false));
-    if (watch->ending && !was_ending)
+        pd_watchdog_receive(watchdog, watchdog->rank, own_beat(heartbeat, false));
+    if (watchdog->ending && !was_ending)
         schedule_exit(PD_FAILED, EXIT_SECONDS);
     const char *position = heartbeat->comm->position;
-    return pd_watch_judge(watch,
-                          (pd_place){.position = watch->size == 0 ? "start" : position,
-                                     .awaited = atomic_load(&heartbeat->awaited)},
-                          text, size);
+    return pd_watchdog_judge(watchdog,
+                             (pd_place){.position = watchdog->size == 0 ? "start" : position,
+                                        .awaited = atomic_load(&heartbeat->awaited)},
+                             text, size);
 }
 
 static void *run_watchman(void *context)
@@ -243,11 +245,11 @@ static void *run_watchman(void *context)
         if (rounds != atomic_load(&heartbeat->rounds))
             round_at = now;
         rounds = atomic_load(&heartbeat->rounds);
-        pthread_mutex_lock(&heartbeat->watch_lock);
+        pthread_mutex_lock(&heartbeat->watchdog_lock);
         exchange_datagrams(heartbeat, &sent_at);
         pd_verdict verdict = look(heartbeat, now - before, now - round_at > 2 * heartbeat->period,
                                   text, sizeof text);
-        pthread_mutex_unlock(&heartbeat->watch_lock);
+        pthread_mutex_unlock(&heartbeat->watchdog_lock);
         before = now;
         if (verdict == PD_VERDICT_WARN)
             pd_log_warn("%s", text);
@@ -293,9 +295,9 @@ pd_status pd_heartbeat_start(pd_heartbeat *heartbeat, const pd_comm *comm)
     heartbeat->period = PERIOD;
     heartbeat->datagram.socket = -1;
     /* MPI_Init changes the environment, so this is the time to read it. */
-    pd_watch_begin(&heartbeat->watch, pd_launcher_rank(), comm->host, START_SECONDS);
+    pd_watchdog_begin(&heartbeat->watchdog, pd_launcher_rank(), comm->host, START_SECONDS);
     pthread_mutex_init(&heartbeat->lock, NULL);
-    pthread_mutex_init(&heartbeat->watch_lock, NULL);
+    pthread_mutex_init(&heartbeat->watchdog_lock, NULL);
     sem_init(&heartbeat->stop, 0, 0);
     pd_heartbeat_lock(heartbeat);
     /* The main thread handles signals, except the alarm that ends a blocked process. */
@@ -309,7 +311,7 @@ pd_status pd_heartbeat_start(pd_heartbeat *heartbeat, const pd_comm *comm)
     return PD_OK;
 }
 
-/* The watch and the datagrams, for ranks that have joined. */
+/* The watchdog and the datagrams, for ranks that have joined. */
 static pd_status join(pd_heartbeat *heartbeat, const pd_comm *comm)
 {
     pd_status status = PD_OK;
@@ -319,12 +321,12 @@ static pd_status join(pd_heartbeat *heartbeat, const pd_comm *comm)
         status = pd_fail("MPI_Bcast failed");
         goto cleanup;
     }
-    pthread_mutex_lock(&heartbeat->watch_lock);
+    pthread_mutex_lock(&heartbeat->watchdog_lock);
     heartbeat->datagram = datagram;
     datagram = (pd_datagram){.socket = -1};
-    status = pd_watch_join(&heartbeat->watch, comm->rank, comm->size,
-                           (const pd_host_name *)heartbeat->hosts, heartbeat->period);
-    pthread_mutex_unlock(&heartbeat->watch_lock);
+    status = pd_watchdog_join(&heartbeat->watchdog, comm->rank, comm->size,
+                              (const pd_host_name *)heartbeat->hosts, heartbeat->period);
+    pthread_mutex_unlock(&heartbeat->watchdog_lock);
     atomic_store(&heartbeat->connected, status == PD_OK && heartbeat->has_threads);
 
 cleanup:
@@ -363,10 +365,10 @@ void pd_heartbeat_disconnect(pd_heartbeat *heartbeat)
     const int own = heartbeat->comm->rank;
     atomic_store(&heartbeat->connected, false);
     /* Its peers leave, too: only the time of MPI calls is limited from here on. */
-    pthread_mutex_lock(&heartbeat->watch_lock);
-    heartbeat->watch.size = 0;
+    pthread_mutex_lock(&heartbeat->watchdog_lock);
+    heartbeat->watchdog.size = 0;
     heartbeat->stop_requested = NULL;
-    pthread_mutex_unlock(&heartbeat->watch_lock);
+    pthread_mutex_unlock(&heartbeat->watchdog_lock);
     for (int rank = 0; rank < heartbeat->comm->size; rank++) {
         int due = 0;
         if ((rank == 0) == (own == 0)) /* heartbeats go from and to rank 0 only */
@@ -384,10 +386,10 @@ void pd_heartbeat_release(pd_heartbeat *heartbeat)
     stop_threads(heartbeat);
     pthread_mutex_unlock(&heartbeat->lock);
     pthread_mutex_destroy(&heartbeat->lock);
-    pthread_mutex_destroy(&heartbeat->watch_lock);
+    pthread_mutex_destroy(&heartbeat->watchdog_lock);
     sem_destroy(&heartbeat->stop);
     pd_datagram_close(&heartbeat->datagram);
-    pd_watch_release(&heartbeat->watch);
+    pd_watchdog_release(&heartbeat->watchdog);
     free(heartbeat->hosts);
     free(heartbeat->beats);
     free(heartbeat->sends);
@@ -397,17 +399,17 @@ void pd_heartbeat_release(pd_heartbeat *heartbeat)
 
 void pd_heartbeat_set_limit(pd_heartbeat *heartbeat, double seconds, bool (*stop_requested)(void))
 {
-    pthread_mutex_lock(&heartbeat->watch_lock);
-    pd_watch_set_limit(&heartbeat->watch, heartbeat->has_threads ? seconds : 0);
+    pthread_mutex_lock(&heartbeat->watchdog_lock);
+    pd_watchdog_set_limit(&heartbeat->watchdog, heartbeat->has_threads ? seconds : 0);
     heartbeat->stop_requested = stop_requested;
-    pthread_mutex_unlock(&heartbeat->watch_lock);
+    pthread_mutex_unlock(&heartbeat->watchdog_lock);
 }
 
 void pd_heartbeat_set_position(pd_heartbeat *heartbeat, pd_comm *comm, const char *position)
 {
-    pthread_mutex_lock(&heartbeat->watch_lock);
+    pthread_mutex_lock(&heartbeat->watchdog_lock);
     snprintf(comm->position, sizeof comm->position, "%s", position);
-    pthread_mutex_unlock(&heartbeat->watch_lock);
+    pthread_mutex_unlock(&heartbeat->watchdog_lock);
 }
 
 void pd_heartbeat_lock(pd_heartbeat *heartbeat)

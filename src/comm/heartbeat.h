@@ -1,5 +1,5 @@
-/* Heartbeats over MPI and as datagrams, and the end of all ranks when the watchdog (watch.h) finds
- * one missing.
+/* Heartbeats over MPI and as datagrams, and the end of all ranks when the watchdog (watchdog.h)
+ * finds one missing.
  *
  * Heartbeats over MPI are sent by the wait loop while this rank waits, and by a messenger thread
  * while it computes. Both hold the lock around every MPI call, so MPI_THREAD_SERIALIZED is enough.
@@ -10,7 +10,7 @@
 
 #include "datagram.h"
 #include "transport.h"
-#include "watch.h"
+#include "watchdog.h"
 
 #include <mpi.h>
 #include <pthread.h>
@@ -28,8 +28,8 @@ typedef struct pd_heartbeat {
 
     /* Never held during an MPI call; may be taken with `lock` held, not the reverse. It guards what
      * follows, and comm->position. */
-    pthread_mutex_t watch_lock;
-    pd_watch watch;
+    pthread_mutex_t watchdog_lock;
+    pd_watchdog watchdog;
     bool (*stop_requested)(void);
     pd_host_name *hosts; /* [size] */
     pd_datagram datagram;

@@ -5,8 +5,8 @@
  * Rank 0 receives the heartbeats of all others, which receive those of rank 0. Ranks send
  * heartbeats while they compute as well as while they wait, so a silent rank is stopped, dead or
  * disconnected, however long, say, a write to disk takes. */
-#ifndef PNEUMO_COMM_WATCH_H
-#define PNEUMO_COMM_WATCH_H
+#ifndef PNEUMO_COMM_WATCHDOG_H
+#define PNEUMO_COMM_WATCHDOG_H
 
 #include "pneumo/base/status.h"
 
@@ -16,10 +16,10 @@
 
 /* After a rank dies, launchers send the others SIGTERM and about a second later SIGKILL. In a job
  * of up to 1,000 ranks, every live rank sends a heartbeat within this time. */
-#define PD_WATCH_STOP_SECONDS 0.6
+#define PD_WATCHDOG_STOP_SECONDS 0.6
 
 /* Ends every message that ends a run: how to run it again. */
-extern const char pd_watch_advice[];
+extern const char pd_watchdog_advice[];
 
 enum { PD_HOST_MAX = 64 };
 
@@ -38,7 +38,7 @@ typedef struct pd_peer {
     double stalled; /* seconds since it last completed an operation, or began or ceased to wait */
 } pd_peer;
 
-typedef struct pd_watch {
+typedef struct pd_watchdog {
     int rank, size;            /* rank -1: unknown; size 0: ranks have not joined */
     const char *host;          /* of this rank, borrowed */
     const pd_host_name *hosts; /* [size], borrowed */
@@ -50,7 +50,7 @@ typedef struct pd_watch {
     bool resumed; /* this rank was stopped, and has not completed an operation since: the others may
                    * be ending because of it */
     bool was_stopping, warned_of_death, warned_of_delay, ending;
-} pd_watch;
+} pd_watchdog;
 
 /* Where this rank is, for messages. */
 typedef struct pd_place {
@@ -66,26 +66,26 @@ typedef enum pd_verdict {
 
 /* Begins before ranks have joined, with the number that the launcher gives this one (-1: unknown).
  */
-void pd_watch_begin(pd_watch *watch, int rank, const char *host, double seconds);
+void pd_watchdog_begin(pd_watchdog *watchdog, int rank, const char *host, double seconds);
 
-/* From now on the watch has peers. The limit is off. */
-pd_status pd_watch_join(pd_watch *watch, int rank, int size, const pd_host_name *hosts,
-                        double period);
-void pd_watch_release(pd_watch *watch);
+/* From now on the watchdog has peers. The limit is off. */
+pd_status pd_watchdog_join(pd_watchdog *watchdog, int rank, int size, const pd_host_name *hosts,
+                           double period);
+void pd_watchdog_release(pd_watchdog *watchdog);
 
 /* Sets the limit; at least as long as a missing rank takes to be told from a late heartbeat. */
-void pd_watch_set_limit(pd_watch *watch, double seconds);
+void pd_watchdog_set_limit(pd_watchdog *watchdog, double seconds);
 
 /* Adds `seconds` to all times. `stop_requested`: this rank had been asked to stop by then.
  * `blocked`: an MPI call had not returned. Counts little more than a period, so that time during
  * which this rank itself was stopped does not count. */
-void pd_watch_elapse(pd_watch *watch, double seconds, bool stop_requested, bool blocked);
+void pd_watchdog_elapse(pd_watchdog *watchdog, double seconds, bool stop_requested, bool blocked);
 
 /* Records a heartbeat of `rank`; this rank's own are recorded too. */
-void pd_watch_receive(pd_watch *watch, int rank, pd_beat beat);
+void pd_watchdog_receive(pd_watchdog *watchdog, int rank, pd_beat beat);
 
 /* Decides what to do; unless that is nothing, writes the message, one line, to text[size]. After
  * PD_VERDICT_END there is no further message. */
-pd_verdict pd_watch_judge(pd_watch *watch, pd_place place, char *text, size_t size);
+pd_verdict pd_watchdog_judge(pd_watchdog *watchdog, pd_place place, char *text, size_t size);
 
 #endif

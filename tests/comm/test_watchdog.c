@@ -1,5 +1,5 @@
 /* The rules of the watchdog, under simulated time. */
-#include "comm/watch.h"
+#include "comm/watchdog.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,20 +17,20 @@ static const pd_host_name HOSTS[SIZE] = {"node1", "node1", "node2", "node2"};
 static const pd_place WAITING = {"epoch 2, step 17", "the sum of the gradients"};
 static const pd_place WORKING = {"epoch 2, step 17", NULL};
 
-static pd_watch watch;
+static pd_watchdog watchdog;
 static char text[1024];
 
 static void begin(int rank, double seconds)
 {
-    assert_int_equal(pd_watch_join(&watch, rank, SIZE, HOSTS, 0), PD_OK);
-    watch.seconds = seconds;
+    assert_int_equal(pd_watchdog_join(&watchdog, rank, SIZE, HOSTS, 0), PD_OK);
+    watchdog.seconds = seconds;
     text[0] = '\0';
 }
 
 static int finish(void **state)
 {
     (void)state;
-    pd_watch_release(&watch);
+    pd_watchdog_release(&watchdog);
     return 0;
 }
 
@@ -44,14 +44,14 @@ static pd_verdict simulate(double seconds, unsigned alive, unsigned waiting, boo
     static uint32_t completed;
     pd_verdict verdict = PD_VERDICT_WELL;
     for (double time = 0; time < seconds && verdict == PD_VERDICT_WELL; time += 0.5) {
-        pd_watch_elapse(&watch, 0.5, false, false);
+        pd_watchdog_elapse(&watchdog, 0.5, false, false);
         completed += progress;
         for (int rank = 0; rank < SIZE; rank++)
             if (alive >> rank & 1)
-                pd_watch_receive(
-                    &watch, rank,
+                pd_watchdog_receive(
+                    &watchdog, rank,
                     (pd_beat){.completed = completed, .waiting = (waiting >> rank & 1) != 0});
-        verdict = pd_watch_judge(&watch, place, text, sizeof text);
+        verdict = pd_watchdog_judge(&watchdog, place, text, sizeof text);
     }
     return verdict;
 }
@@ -123,8 +123,8 @@ static void test_time_while_stopped_does_not_count(void **state)
 {
     (void)state;
     begin(0, 60);
-    pd_watch_elapse(&watch, 3600, false, false);
-    assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text), PD_VERDICT_WELL);
+    pd_watchdog_elapse(&watchdog, 3600, false, false);
+    assert_int_equal(pd_watchdog_judge(&watchdog, WAITING, text, sizeof text), PD_VERDICT_WELL);
     assert_int_equal(simulate(60, 15, 15, true, WAITING), PD_VERDICT_WELL);
 }
 
@@ -134,11 +134,11 @@ static void test_stop_request_names_silent_ranks(void **state)
     begin(0, 60);
     pd_beat beat = {.completed = 7, .waiting = true};
     for (int i = 0; i < 10; i++) {
-        pd_watch_elapse(&watch, 0.2, i >= 2, false);
+        pd_watchdog_elapse(&watchdog, 0.2, i >= 2, false);
         for (int rank = 0; rank < SIZE; rank++)
             if (rank != 2 || i < 2)
-                pd_watch_receive(&watch, rank, beat);
-        pd_verdict verdict = pd_watch_judge(&watch, WAITING, text, sizeof text);
+                pd_watchdog_receive(&watchdog, rank, beat);
+        pd_verdict verdict = pd_watchdog_judge(&watchdog, WAITING, text, sizeof text);
         /* Within a second, and once. */
         assert_int_equal(verdict, i == 5 ? PD_VERDICT_WARN : PD_VERDICT_WELL);
     }
@@ -154,10 +154,10 @@ static void test_stop_request_alone_prints_nothing(void **state)
     (void)state;
     begin(0, 60);
     for (int i = 0; i < 50; i++) {
-        pd_watch_elapse(&watch, 0.2, true, false);
+        pd_watchdog_elapse(&watchdog, 0.2, true, false);
         for (int rank = 0; rank < SIZE; rank++)
-            pd_watch_receive(&watch, rank, (pd_beat){.waiting = true});
-        assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text), PD_VERDICT_WELL);
+            pd_watchdog_receive(&watchdog, rank, (pd_beat){.waiting = true});
+        assert_int_equal(pd_watchdog_judge(&watchdog, WAITING, text, sizeof text), PD_VERDICT_WELL);
     }
 }
 
@@ -165,20 +165,20 @@ static void test_stop_request_alone_prints_nothing(void **state)
 static int warning_after(uint32_t completed)
 {
     for (int i = 1; i < 20; i++) {
-        pd_watch_elapse(&watch, 1, true, false);
-        pd_watch_receive(&watch, 0, (pd_beat){.completed = completed, .waiting = true});
-        if (pd_watch_judge(&watch, WAITING, text, sizeof text) == PD_VERDICT_WARN)
+        pd_watchdog_elapse(&watchdog, 1, true, false);
+        pd_watchdog_receive(&watchdog, 0, (pd_beat){.completed = completed, .waiting = true});
+        if (pd_watchdog_judge(&watchdog, WAITING, text, sizeof text) == PD_VERDICT_WARN)
             return i;
     }
     return 0;
 }
 
-/* Seconds until the watch of a rank whose MPI call does not return gives a verdict. */
+/* Seconds until the watchdog of a rank whose MPI call does not return gives a verdict. */
 static int verdict_after(bool stopping, pd_place place, pd_verdict *verdict)
 {
     for (int i = 1; i < 1000; i++) {
-        pd_watch_elapse(&watch, 1, stopping, true);
-        *verdict = pd_watch_judge(&watch, place, text, sizeof text);
+        pd_watchdog_elapse(&watchdog, 1, stopping, true);
+        *verdict = pd_watchdog_judge(&watchdog, place, text, sizeof text);
         if (*verdict != PD_VERDICT_WELL)
             return i;
     }
@@ -196,7 +196,7 @@ static void test_blocked_call_before_ranks_join(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char expected[256];
         pd_verdict verdict;
-        pd_watch_begin(&watch, cases[i].rank, "node1", 300);
+        pd_watchdog_begin(&watchdog, cases[i].rank, "node1", 300);
         assert_int_equal(verdict_after(false, (pd_place){"start", NULL}, &verdict),
                          cases[i].seconds);
         assert_int_equal(verdict, PD_VERDICT_END);
@@ -217,10 +217,10 @@ static void test_blocked_call_and_stop_request(void **state)
     (void)state;
     begin(0, 60);
     for (int i = 0; i < 10; i++) {
-        pd_watch_elapse(&watch, 0.2, true, true);
+        pd_watchdog_elapse(&watchdog, 0.2, true, true);
         for (int rank = 0; rank < SIZE; rank++)
-            pd_watch_receive(&watch, rank, (pd_beat){.completed = 7, .waiting = true});
-        assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text),
+            pd_watchdog_receive(&watchdog, rank, (pd_beat){.completed = 7, .waiting = true});
+        assert_int_equal(pd_watchdog_judge(&watchdog, WAITING, text, sizeof text),
                          i == 3 ? PD_VERDICT_WARN : PD_VERDICT_WELL);
     }
     assert_non_null(strstr(text, "received a termination signal while waiting for the sum of the "
@@ -235,16 +235,17 @@ static void test_long_periods(void **state)
     enum { MANY = 4096 };
     static pd_host_name hosts[MANY];
     const double period = MANY / 2000.0;
-    assert_int_equal(pd_watch_join(&watch, 0, MANY, (const pd_host_name *)hosts, period), PD_OK);
-    pd_watch_set_limit(&watch, 5);
+    assert_int_equal(pd_watchdog_join(&watchdog, 0, MANY, (const pd_host_name *)hosts, period),
+                     PD_OK);
+    pd_watchdog_set_limit(&watchdog, 5);
     pd_verdict verdict = PD_VERDICT_WELL;
     double time = 0;
     for (; time < 60 && verdict == PD_VERDICT_WELL; time += period) {
         for (int rank = 0; rank < MANY; rank++)
             if (rank != 7)
-                pd_watch_receive(&watch, rank, (pd_beat){.completed = 7, .waiting = true});
-        pd_watch_elapse(&watch, period, time > 0, false);
-        verdict = pd_watch_judge(&watch, WAITING, text, sizeof text);
+                pd_watchdog_receive(&watchdog, rank, (pd_beat){.completed = 7, .waiting = true});
+        pd_watchdog_elapse(&watchdog, period, time > 0, false);
+        verdict = pd_watchdog_judge(&watchdog, WAITING, text, sizeof text);
     }
     assert_int_equal(verdict, PD_VERDICT_WARN);
     assert_non_null(strstr(text, "and rank 7 on  does not respond"));
@@ -256,10 +257,10 @@ static void test_resumed_rank_blames_no_other(void **state)
 {
     (void)state;
     begin(0, 60);
-    pd_watch_elapse(&watch, 40, false, false);
+    pd_watchdog_elapse(&watchdog, 40, false, false);
     assert_int_equal(warning_after(0), 0);
     /* It was continued in time, so what comes later has another cause. */
-    pd_watch_receive(&watch, 0, (pd_beat){.completed = 1, .waiting = true});
+    pd_watchdog_receive(&watchdog, 0, (pd_beat){.completed = 1, .waiting = true});
     assert_int_equal(warning_after(1), 1);
 }
 
@@ -267,7 +268,7 @@ static void test_one_message_per_end(void **state)
 {
     (void)state;
     begin(1, 60);
-    pd_watch_receive(&watch, 0, (pd_beat){.ending = true});
+    pd_watchdog_receive(&watchdog, 0, (pd_beat){.ending = true});
     assert_int_equal(simulate(100, 14, 15, false, WAITING), PD_VERDICT_WELL);
 }
 
@@ -286,15 +287,15 @@ static void test_long_lists_are_cut(void **state)
     assert_non_null(hosts);
     for (int i = 0; i < MANY; i++)
         memset(hosts[i], 'n', PD_HOST_MAX - 1);
-    assert_int_equal(pd_watch_join(&watch, 0, MANY, (const pd_host_name *)hosts, 0), PD_OK);
-    watch.seconds = 10;
+    assert_int_equal(pd_watchdog_join(&watchdog, 0, MANY, (const pd_host_name *)hosts, 0), PD_OK);
+    watchdog.seconds = 10;
     for (int i = 0; i < 8; i++)
-        pd_watch_elapse(&watch, 1, false, false);
-    assert_int_equal(pd_watch_judge(&watch, WAITING, text, sizeof text), PD_VERDICT_END);
+        pd_watchdog_elapse(&watchdog, 1, false, false);
+    assert_int_equal(pd_watchdog_judge(&watchdog, WAITING, text, sizeof text), PD_VERDICT_END);
     assert_non_null(strstr(text, " and 4087 more have not responded"));
     char brief[32];
-    watch.ending = false;
-    pd_watch_judge(&watch, WAITING, brief, sizeof brief);
+    watchdog.ending = false;
+    pd_watchdog_judge(&watchdog, WAITING, brief, sizeof brief);
     assert_int_equal(strlen(brief), sizeof brief - 1);
     free(hosts);
 }
