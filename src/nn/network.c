@@ -274,9 +274,9 @@ pd_shape pd_network_output(const pd_network *network)
     return network->nodes[network->count - 1].layer.out;
 }
 
-void pd_network_watch(pd_network *network, bool on)
+void pd_network_check_finite(pd_network *network, bool on)
 {
-    network->watching = on;
+    network->checks_finite = on;
     network->bad_output = -1;
     network->bad_gradient = -1;
 }

@@ -79,7 +79,7 @@ struct pd_network {
     float *lane_gradients; /* [lanes of a pass][largest layer]: before they are folded */
     pd_arena *arena;
 
-    bool watching;
+    bool checks_finite;
     int bad_output, bad_gradient;
 
     pd_layer_times *times; /* [layers], borrowed; NULL: times are not measured */

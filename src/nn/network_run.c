@@ -123,7 +123,7 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
             return status;
         if (network->times != NULL)
             pd_clock_lap(&since, &network->times[i].forward);
-        if (network->watching && network->bad_output < 0 &&
+        if (network->checks_finite && network->bad_output < 0 &&
             !all_finite(node->precision, node->y, pd_exec_elements(exec, node->layer.out)))
             network->bad_output = i;
     }
@@ -287,7 +287,7 @@ pd_status pd_network_backward(pd_network *network, const pd_exec *exec, int pass
         if (node->trainable == 0)
             continue;
         fold_pass(network, node, &network->passes.passes[pass], exec->threads);
-        if (last && network->watching && network->bad_gradient < 0 &&
+        if (last && network->checks_finite && network->bad_gradient < 0 &&
             !gradient_finite(network, node))
             network->bad_gradient = i;
         if (network->times != NULL)

@@ -197,7 +197,7 @@ pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const floa
                          .samples = samples,
                          .each = fair < slices->each ? fair : slices->each};
     for (int i = 0; i < slices->count; i++)
-        pd_network_watch(slices->networks[i], network->watching);
+        pd_network_check_finite(slices->networks[i], network->checks_finite);
     pd_crew_run(exec->crew, threads, network->count, prepare_layer, &of);
     pd_crew_run(exec->crew, threads, divide_up(samples, of.each), forward_slice, &of);
     if (of.status != PD_OK)

@@ -26,7 +26,7 @@ static pd_status explain_not_finite(pd_trainer *trainer)
 {
     double loss;
     const float *gradient;
-    pd_network_watch(trainer->step.network, true);
+    pd_network_check_finite(trainer->step.network, true);
     pd_status status =
         pd_step_gradient(&trainer->step, trainer->checkpoint.state.step, &loss, &gradient);
     if (status != PD_OK)

@@ -32,7 +32,7 @@ static pd_status check_finite(pd_trainer *trainer, const pd_scoring *clean, cons
     PD_TRY(pd_comm_bitwise_or(trainer->comm, own, &any));
     if (any == 0)
         goto cleanup;
-    pd_network_watch(trainer->step.network, true);
+    pd_network_check_finite(trainer->step.network, true);
     PD_TRY(score(trainer, clean, &again, &count));
     status = pd_trainer_fail_not_finite(
         trainer, "after step", trainer->checkpoint.state.epoch_step - 1, "the validation loss");

@@ -179,11 +179,11 @@ pd_shape pd_network_output(const pd_network *network);
 
 /* With `on`, every forward and backward checks for values that are not finite, which costs time.
  * Serves to run a failed step again and find the layer at fault. */
-void pd_network_watch(pd_network *network, bool on);
+void pd_network_check_finite(pd_network *network, bool on);
 
-/* The index of the first layer whose output had a value that is not finite since pd_network_watch
- * was turned on; else of the last layer whose weight gradient had one, and *in_gradient is true; -1
- * if there is none. Checks the samples of this rank only. */
+/* The index of the first layer whose output had a value that is not finite since
+ * pd_network_check_finite was turned on; else of the last layer whose weight gradient had one, and
+ * *in_gradient is true; -1 if there is none. Checks the samples of this rank only. */
 int pd_network_not_finite(const pd_network *network, bool *in_gradient);
 
 /* Seconds in a layer's calls. */
