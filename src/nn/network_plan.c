@@ -5,6 +5,9 @@
 
 #include "pneumo/base/memory.h"
 
+#include <stddef.h>
+#include <string.h>
+
 /* --- Layers and passes --- */
 
 /* The last convolution, or the normalisation or ReLU that alone reads it; -1: there is none. */
@@ -86,21 +89,14 @@ static void mark_backward(pd_network *network, bool training)
     }
 }
 
-/* Undoes plan_layers. */
+/* Undoes plan_layers and freeze_layers. */
 static void reset_layers(pd_network *network)
 {
+    const size_t planned = offsetof(pd_layer, precision);
     network->weight_count = network->state_count = 0;
     network->tensor_count = 0;
-    for (int i = 0; i < network->count; i++) {
-        const pd_layer *layer = &network->nodes[i].layer;
-        network->nodes[i].layer = (pd_layer){.type = layer->type,
-                                             .name = layer->name,
-                                             .index = layer->index,
-                                             .spec = layer->spec,
-                                             .relu_moved = layer->relu_moved,
-                                             .relu_deferred = layer->relu_deferred,
-                                             .masks_dx = layer->masks_dx};
-    }
+    for (int i = 0; i < network->count; i++)
+        memset((char *)&network->nodes[i].layer + planned, 0, sizeof(pd_layer) - planned);
 }
 
 /* Bytes of the input number `which` of layer i for one sample, as it is stored. */
@@ -142,12 +138,12 @@ static size_t largest_trainable(const pd_network *network)
 /* Memory of activations and of gradients of lanes above which it is worth time: several passes, and
  * computing outputs again; and of what layers prepare for all slices, which else prepare it again.
  */
-enum { MUCH = 128 << 20 };
+enum { MEMORY_WORTH_TIME = 128 << 20 };
 
 static bool choose_recompute(const pd_network *network)
 {
     size_t samples = (size_t)network->plan.lanes * (size_t)network->plan.lane_samples;
-    bool much = samples * sample_bytes(network) > MUCH;
+    bool much = samples * sample_bytes(network) > MEMORY_WORTH_TIME;
     return network->recompute == PD_RECOMPUTE_AUTO ? much : network->recompute == PD_RECOMPUTE_YES;
 }
 
@@ -165,7 +161,7 @@ static int choose_pass_lanes(const pd_network *network)
     if (least < SAMPLES)
         least = SAMPLES;
     int lanes = plan->lanes;
-    while (lanes > 1 && (size_t)lanes * bytes_per_lane > MUCH &&
+    while (lanes > 1 && (size_t)lanes * bytes_per_lane > MEMORY_WORTH_TIME &&
            (lanes + 1) / 2 * plan->lane_samples >= least)
         lanes = (lanes + 1) / 2;
     return lanes;
@@ -477,7 +473,7 @@ pd_status pd_network_plan_slice(pd_network *slice, const pd_plan *plan)
 {
     slice->is_slice = true;
     pd_status status = plan_shapes(slice, plan, 0, false, 0);
-    slice->is_given_prepared = pd_slices_shared_floats(slice) * sizeof(float) <= MUCH;
+    slice->is_given_prepared = pd_slices_shared_floats(slice) * sizeof(float) <= MEMORY_WORTH_TIME;
     return status == PD_OK ? lay_out_buffers(slice, false) : status;
 }
 

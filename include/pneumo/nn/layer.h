@@ -191,7 +191,6 @@ struct pd_layer {
     char *name; /* owned by the network */
     int index;  /* position in the network: the layer's number for random streams */
     pd_layer_spec spec;
-    pd_precision precision; /* of x, y, dy and dx; set by the network before planning */
 
     /* Set by fusing: */
     bool relu_moved;    /* spec.relu was handed to or taken from a neighbour: it is no longer as
@@ -199,8 +198,11 @@ struct pd_layer {
     bool relu_deferred; /* the reader's backward applies the gradient of this layer's ReLU */
     bool masks_dx;      /* backward applies the gradient of the ReLU of the layer that it reads */
 
-    bool frozen; /* set by the network: runs as in inference, and not backward */
+    /* Set by planning, from here to the end. The network sets these two: */
+    pd_precision precision; /* of x, y, dy and dx */
+    bool frozen;            /* runs as in inference, and not backward */
 
+    /* The layer's plan and the network set these: */
     pd_shape in[PD_LAYER_INPUTS];
     pd_shape out;
     int param_count;
