@@ -7,31 +7,31 @@
 #include <stdlib.h>
 
 /* A patient with images in the train or val fold. */
-typedef struct pd_patient {
+typedef struct dealt_patient {
     int64_t id;
     int64_t images; /* in these two folds */
     pd_label label; /* of the first of them */
     pd_cause cause;
     int part; /* from 0 */
-} pd_patient;
+} dealt_patient;
 
-typedef struct pd_deal {
-    pd_patient *patients; /* [count], by id */
+typedef struct dealing {
+    dealt_patient *patients; /* [count], by id */
     int64_t count;
     int64_t *order; /* [count]: the patients of one label and cause */
     int parts;
     uint64_t seed;
     int64_t of_label[PD_CROSS_MOST]; /* images of the current label in each part */
-} pd_deal;
+} dealing;
 
 static int by_id(const void *a, const void *b)
 {
-    const pd_patient *x = a, *y = b;
+    const dealt_patient *x = a, *y = b;
     return (x->id > y->id) - (x->id < y->id);
 }
 
 /* Fills deal->patients, each with the label and cause of its first image. */
-static pd_status list_patients(pd_deal *deal, const pd_sample *samples, int64_t count)
+static pd_status list_patients(dealing *deal, const pd_sample *samples, int64_t count)
 {
     pd_status status = pd_alloc(&deal->patients, (size_t)count, sizeof *deal->patients);
     int64_t images = 0, used = 0;
@@ -39,10 +39,10 @@ static pd_status list_patients(pd_deal *deal, const pd_sample *samples, int64_t 
         const pd_sample *sample = &samples[i];
         if (sample->fold == PD_TEST)
             continue;
-        deal->patients[images] = (pd_patient){.id = (int64_t)sample->patient * count + i,
-                                              .images = 1,
-                                              .label = sample->label,
-                                              .cause = sample->cause};
+        deal->patients[images] = (dealt_patient){.id = (int64_t)sample->patient * count + i,
+                                                 .images = 1,
+                                                 .label = sample->label,
+                                                 .cause = sample->cause};
         images++;
     }
     if (status != PD_OK)
@@ -50,7 +50,7 @@ static pd_status list_patients(pd_deal *deal, const pd_sample *samples, int64_t 
     /* The key includes the index of the image, so that the first image comes first. */
     qsort(deal->patients, (size_t)images, sizeof *deal->patients, by_id);
     for (int64_t i = 0; i < images; i++) {
-        pd_patient next = deal->patients[i];
+        dealt_patient next = deal->patients[i];
         next.id /= count;
         if (used > 0 && deal->patients[used - 1].id == next.id)
             deal->patients[used - 1].images++;
@@ -63,7 +63,7 @@ static pd_status list_patients(pd_deal *deal, const pd_sample *samples, int64_t 
 
 /* The part with the fewest images of this label and cause; of equal parts, the one with the fewest
  * of the label. */
-static int emptiest(const pd_deal *deal, const int64_t *of_cause)
+static int emptiest(const dealing *deal, const int64_t *of_cause)
 {
     int best = 0;
     for (int part = 1; part < deal->parts; part++)
@@ -75,7 +75,7 @@ static int emptiest(const pd_deal *deal, const int64_t *of_cause)
 
 /* Deals the patients of one label and cause in random order, those with the most images first: the
  * small ones at the end balance the parts. */
-static void deal_cause(pd_deal *deal, pd_label label, pd_cause cause)
+static void deal_cause(dealing *deal, pd_label label, pd_cause cause)
 {
     int64_t of_cause[PD_CROSS_MOST] = {0}, largest = 0;
     size_t size = 0;
@@ -90,7 +90,7 @@ static void deal_cause(pd_deal *deal, pd_label label, pd_cause cause)
     pd_random_shuffle(&random, deal->order, size);
     for (int64_t images = largest, below = 0; images > 0; images = below, below = 0) {
         for (size_t i = 0; i < size; i++) {
-            pd_patient *p = &deal->patients[deal->order[i]];
+            dealt_patient *p = &deal->patients[deal->order[i]];
             if (p->images < images && p->images > below)
                 below = p->images;
             if (p->images != images)
@@ -102,7 +102,7 @@ static void deal_cause(pd_deal *deal, pd_label label, pd_cause cause)
     }
 }
 
-static pd_status deal_label(pd_deal *deal, pd_label label)
+static pd_status deal_label(dealing *deal, pd_label label)
 {
     int64_t patients = 0;
     for (int64_t p = 0; p < deal->count; p++)
@@ -119,10 +119,10 @@ static pd_status deal_label(pd_deal *deal, pd_label label)
     return PD_OK;
 }
 
-static int part_of(const pd_deal *deal, int32_t id)
+static int part_of(const dealing *deal, int32_t id)
 {
-    const pd_patient key = {.id = id};
-    const pd_patient *found =
+    const dealt_patient key = {.id = id};
+    const dealt_patient *found =
         bsearch(&key, deal->patients, (size_t)deal->count, sizeof *deal->patients, by_id);
     return found->part;
 }
@@ -132,7 +132,7 @@ pd_status pd_cross_assign(pd_dataset *dataset, int parts, int part, uint64_t see
     pd_status status = PD_OK;
     const pd_sample *samples = pd_dataset_samples(dataset);
     int64_t count = pd_dataset_get_info(dataset)->count;
-    pd_deal deal = {.parts = parts, .seed = seed};
+    dealing deal = {.parts = parts, .seed = seed};
     pd_fold *folds = NULL;
     char policy[64];
     PD_TRY(list_patients(&deal, samples, count));

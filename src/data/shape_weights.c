@@ -13,30 +13,30 @@ static const int measure_bins[PD_SHAPE_MEASURES] = {
     [PD_SHAPE_ASPECT] = ASPECT_BINS, [PD_SHAPE_AREA] = AREA_BINS};
 
 /* A sample, sorted by one measure. */
-typedef struct pd_place {
+typedef struct ranked {
     double value;
     size_t index; /* of the caller's arrays */
-} pd_place;
+} ranked;
 
 static int compare_places(const void *a, const void *b)
 {
-    const pd_place *left = a, *right = b;
+    const ranked *left = a, *right = b;
     if (left->value != right->value)
         return left->value < right->value ? -1 : 1;
     return (left->index > right->index) - (left->index < right->index);
 }
 
-static void sort_by(pd_place *places, pd_shape_measure measure, const pd_sample *samples,
+static void sort_by(ranked *places, pd_shape_measure measure, const pd_sample *samples,
                     const int64_t *ids, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        places[i] = (pd_place){pd_shape_value(measure, &samples[ids[i]]), i};
+        places[i] = (ranked){pd_shape_value(measure, &samples[ids[i]]), i};
     qsort(places, count, sizeof *places, compare_places);
 }
 
 /* bins[i] = bins[i] * measure_bins + the bin of sample i, by the middle of its rank among the
  * classes' mean distribution, in which every class has the same mass. Equal values share a bin. */
-static void add_bins(int *bins, const pd_place *places, const double *mass, const int32_t *classes,
+static void add_bins(int *bins, const ranked *places, const double *mass, const int32_t *classes,
                      size_t count, int bin_count)
 {
     double before = 0;
@@ -98,7 +98,7 @@ pd_status pd_shape_weights_set(double *weights, pd_shape_balance *balance, const
                                int class_count)
 {
     pd_status status = PD_OK;
-    pd_place *places = NULL;
+    ranked *places = NULL;
     pd_measured *items = NULL;
     int *bins = NULL;
     double mass[PD_CLASSES_MAX] = {0}; /* of one sample of each class */

@@ -18,16 +18,16 @@
 enum { QUALITY = 92 };
 
 /* An image to draw. Numbers start at 1, as in the public data set. */
-typedef struct pd_plan {
+typedef struct image_plan {
     pd_cause cause;
     int patient;
     int image;  /* of this patient */
     int serial; /* of this cause */
-} pd_plan;
+} image_plan;
 
 /* Plans `count` images of one cause in plans[count]. Most patients have one image, some up to six.
  */
-static void plan_cause(pd_plan *plans, int count, pd_cause cause, uint64_t seed)
+static void plan_cause(image_plan *plans, int count, pd_cause cause, uint64_t seed)
 {
     /* No patient has the largest number. */
     pd_random random = pd_random_stream(seed, PD_PURPOSE_PHANTOM, (1 << 24) - 1, (uint64_t)cause);
@@ -40,12 +40,12 @@ static void plan_cause(pd_plan *plans, int count, pd_cause cause, uint64_t seed)
             while (left < 6 && pd_random_uniform(&random) < 0.3f)
                 left++;
         }
-        plans[i] = (pd_plan){cause, patient, ++image, i + 1};
+        plans[i] = (image_plan){cause, patient, ++image, i + 1};
     }
 }
 
 /* Stores the path below the folder at *out; released with free(). */
-static pd_status name_image(char **out, const pd_plan *plan)
+static pd_status name_image(char **out, const image_plan *plan)
 {
     if (plan->cause == PD_CAUSE_NONE)
         return pd_format(out, "train/NORMAL/IM-%04d-%04d.jpeg", plan->patient, plan->image);
@@ -53,7 +53,7 @@ static pd_status name_image(char **out, const pd_plan *plan)
                      plan->cause == PD_CAUSE_BACTERIA ? "bacteria" : "virus", plan->serial);
 }
 
-static pd_status write_image(pd_opacity *opacity, const pd_plan *plan,
+static pd_status write_image(pd_opacity *opacity, const image_plan *plan,
                              const pd_synth_options *options)
 {
     pd_status status;
@@ -73,7 +73,7 @@ cleanup:
     return status;
 }
 
-static pd_status write_truth(const pd_opacity *opacities, const pd_plan *plans,
+static pd_status write_truth(const pd_opacity *opacities, const image_plan *plans,
                              const pd_synth_options *options)
 {
     pd_status status;
@@ -152,7 +152,7 @@ static pd_status check_options(const pd_synth_options *options)
 }
 
 /* As in the public data set: 27 percent normal, and 65 percent of the others bacterial. */
-static void plan_images(pd_plan *plans, const pd_synth_options *options)
+static void plan_images(image_plan *plans, const pd_synth_options *options)
 {
     int normal = (options->images * 27LL + 50) / 100;
     int bacteria = ((options->images - normal) * 65LL + 50) / 100;
@@ -163,7 +163,7 @@ static void plan_images(pd_plan *plans, const pd_synth_options *options)
 }
 
 /* Draws and writes all images. After a failure the remaining ones are skipped. */
-static pd_status write_images(pd_opacity *opacities, const pd_plan *plans,
+static pd_status write_images(pd_opacity *opacities, const image_plan *plans,
                               const pd_synth_options *options)
 {
     char *message = NULL; /* of the first failure; each thread has messages of its own */
@@ -201,7 +201,7 @@ static pd_status write_images(pd_opacity *opacities, const pd_plan *plans,
 static pd_status draw(const pd_synth_options *options)
 {
     pd_status status;
-    pd_plan *plans = NULL;
+    image_plan *plans = NULL;
     pd_opacity *opacities = NULL; /* [images] */
 
     PD_TRY(make_class_folder(options->folder, pd_label_names[PD_NORMAL]));

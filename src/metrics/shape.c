@@ -29,16 +29,16 @@ typedef struct pd_shaped {
 
 /* ---- difference between thirds ---- */
 
-typedef struct pd_table {
+typedef struct contingency {
     int64_t counts[PD_SHAPE_THIRDS];
     int64_t rare[PD_SHAPE_THIRDS]; /* of these, with the rarer outcome */
     int64_t count, rares;
-} pd_table;
+} contingency;
 
 /* Thirds in ascending order of count; the rarer of right and wrong. */
-static pd_table make_table(const int64_t *right, const pd_shape_third *thirds)
+static contingency make_table(const int64_t *right, const pd_shape_third *thirds)
 {
-    pd_table t = {0};
+    contingency t = {0};
     int64_t rights = 0;
     for (int i = 0; i < PD_SHAPE_THIRDS; i++) {
         int at = i;
@@ -66,7 +66,7 @@ static double log_choose(int64_t n, int64_t k)
 /* The probability of a table with these margins that is at most as likely as this one. Only used
  * when the smallest third times the rarer outcome is less than 5 times the images, which bounds the
  * number of tables by the same. */
-static double exact(const pd_table *t)
+static double exact(const contingency *t)
 {
     double all = log_choose(t->count, t->rares), observed = -all, p = 0;
     for (int i = 0; i < PD_SHAPE_THIRDS; i++)
@@ -85,7 +85,7 @@ static double exact(const pd_table *t)
     return fmin(1, p);
 }
 
-static double chi_square(const pd_table *t, int thirds)
+static double chi_square(const contingency *t, int thirds)
 {
     double share = (double)t->rares / (double)t->count, sum = 0;
     for (int i = PD_SHAPE_THIRDS - thirds; i < PD_SHAPE_THIRDS; i++) {
@@ -97,7 +97,7 @@ static double chi_square(const pd_table *t, int thirds)
 
 static double test_thirds(const int64_t *right, const pd_shape_third *thirds)
 {
-    pd_table t = make_table(right, thirds);
+    contingency t = make_table(right, thirds);
     int filled = 0;
     for (int i = 0; i < PD_SHAPE_THIRDS; i++)
         filled += t.counts[i] > 0;
