@@ -251,6 +251,9 @@ pd_trait pd_profile_check(const pd_profile *profile, const pd_traits *traits)
 
 enum { NUMBER = 24, VALUES = 128 }; /* bytes */
 
+/* Deviation of grey values of an image of one grey value, but for compression. */
+static const double blank_below = 2;
+
 /* Writes three significant digits, and large numbers without an exponent. */
 static const char *number(char text[NUMBER], double value)
 {
@@ -291,8 +294,11 @@ void pd_profile_reason(char text[PD_REASON_SIZE], const pd_profile *profile,
         snprintf(text, PD_REASON_SIZE,
                  "image is %d x %d: unlike the training images (width/height %s)", traits->width,
                  traits->height, values);
-    else if (trait == PD_TRAIT_DEVIATION && value < range->least)
+    else if (trait == PD_TRAIT_DEVIATION && value < fmin(blank_below, range->least))
         snprintf(text, PD_REASON_SIZE, "almost blank (deviation of grey values %s)", values);
+    else if (trait == PD_TRAIT_DEVIATION && value < range->least)
+        snprintf(text, PD_REASON_SIZE,
+                 "little contrast at the packed size (deviation of grey values %s)", values);
     else
         snprintf(text, PD_REASON_SIZE, formats[trait], values);
 }

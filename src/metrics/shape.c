@@ -344,8 +344,8 @@ static void describe_thirds(char *line, size_t size, pd_sign sign)
                                      used > 0 ? ", " : "", 100 * share);
     }
     snprintf(line, size,
-             "%s differs between the thirds of %s by %s (%s %%; p = %.1g): the model may read the "
-             "images' %s instead of the disease",
+             "%s differs between the thirds of %s by %s (%s %%; p = %.1g, images counted as "
+             "independent): the model may read the images' %s instead of the disease",
              shares[sign.label], members[sign.label], titles[sign.measure], text, sign.group->p,
              outlines[sign.measure]);
 }
@@ -354,8 +354,8 @@ static void describe_correlation(char *line, size_t size, pd_sign sign)
 {
     const pd_figure *r = &sign.group->correlation;
     snprintf(line, size,
-             "the probabilities of %s %s with %s (rank correlation %.2f [%.2f, %.2f]): the model "
-             "may read the images' %s instead of the disease",
+             "the probabilities of %s %s with %s (rank correlation %.2f [%.2f, %.2f], images "
+             "counted as independent): the model may read the images' %s instead of the disease",
              members[sign.label], r->value > 0 ? "rise" : "fall", titles[sign.measure], r->value,
              r->low, r->high, outlines[sign.measure]);
 }

@@ -85,7 +85,7 @@ static void warn_of_fold(pd_warnings *warnings, const pd_results *results, const
             snprintf(next_line(warnings), LINE, "%s fold, threshold %.6g: %.64s %s", name,
                      thresholds[i]->threshold, model, line);
     }
-    char line[200];
+    char line[240];
     if (pd_shape_warn(line, sizeof line, &fold->shape))
         snprintf(next_line(warnings), LINE, "%s fold: %s", name, line);
     const char *only = fold->has_causes ? only_class(fold) : NULL;

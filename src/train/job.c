@@ -215,7 +215,7 @@ static const pd_key rows[] = {
     {"evaluate", "stress", FIELD(stress), "yes", NULL, NULL,
      "end training with a stress test of the validation fold"},
     {"evaluate", "stress_images", FIELD(stress_images), "1000", "[0, 1000000000]", NULL,
-     "most images of a fold in the stress test; 0: all"},
+     "about this many images of a fold in the stress test; at least one of each class; 0: all"},
     {"evaluate", "views", FIELD(decision.views), "plain", NULL, CHOICES(views),
      "average over views of each image; auto: those with the least loss on validation"},
     {"evaluate", "target_specificity", FIELD(decision.target_specificity), "0.90", "(0, 1]", NULL,

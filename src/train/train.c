@@ -280,8 +280,9 @@ static void announce_shapes(const pd_trainer *trainer)
         return;
     if (balance->applies)
         pd_log_info(
-            "shape and size of the train images are evened out: width over height alone "
-            "tells the classes apart with an AUC of %.3f, now %.3f; the area %.3f, now %.3f",
+            "train images are weighted to reduce differences of shape and size between the "
+            "classes: AUC of width over height alone %.3f, weighted %.3f; of the area %.3f, "
+            "weighted %.3f",
             balance->before[PD_SHAPE_ASPECT], balance->after[PD_SHAPE_ASPECT],
             balance->before[PD_SHAPE_AREA], balance->after[PD_SHAPE_AREA]);
     else

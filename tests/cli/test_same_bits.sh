@@ -29,7 +29,7 @@ pneumo train small.ini --run other --seed 2 >/dev/null 2>&1
 ! cmp -s one/last.h5 other/last.h5 || fail "two seeds gave one model"
 
 # Balancing by shape is said, and trains on other images than balancing by class alone.
-grep -q "shape and size of the train images are evened out" one.log || fail "$(cat one.log)"
+grep -q "train images are weighted to reduce differences of shape and size" one.log || fail "$(cat one.log)"
 pneumo train small.ini --run classes --set data.balance=oversample >/dev/null 2>log || fail "$(cat log)"
 ! cmp -s one/history.csv classes/history.csv || fail "balance = shape changed nothing"
 

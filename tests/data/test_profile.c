@@ -340,6 +340,9 @@ static void test_reasons(void **state)
                  "almost black (share of black pixels 66 %, training 10 to 30 %)");
     check_reason(&profile, PD_TRAIT_DEVIATION, 0,
                  "almost blank (deviation of grey values 0, training 30 to 77.5)");
+    check_reason(&profile, PD_TRAIT_DEVIATION, 9.5,
+                 "little contrast at the packed size (deviation of grey values 9.5, training 30 to "
+                 "77.5)");
     check_reason(&profile, PD_TRAIT_DEVIATION, 125,
                  "unlike the training images (deviation of grey values 125, training 30 to 77.5)");
     check_reason(&profile, PD_TRAIT_MEAN, 20,

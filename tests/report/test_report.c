@@ -683,10 +683,11 @@ static void test_shape_is_called_out(void **state)
     const char *expected[] = {
         "val fold: sensitivity differs between the thirds of pneumonias by width over height "
         "(66.7, "
-        "28.6 %; p = 0.01): the model may read the images' shape instead of the disease",
+        "28.6 %; p = 0.01, images counted as independent): the model may read the images' shape "
+        "instead of the disease",
         "test fold: the probabilities of normal images fall with width times height (rank "
-        "correlation -0.40 [-0.60, -0.16]): the model may read the images' size instead of the "
-        "disease",
+        "correlation -0.40 [-0.60, -0.16], images counted as independent): the model may read the "
+        "images' size instead of the disease",
     };
     pd_results r = make_report();
     r.val.shape = make_shape();

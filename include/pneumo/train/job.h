@@ -102,7 +102,7 @@ typedef struct pd_job {
     pd_threshold_on threshold_on;
     int stress_rounds; /* changes per validation image, for threshold_on and monitor */
     bool stress;       /* training ends with a stress test of the validation fold */
-    int stress_images; /* most images of a fold in the stress test; 0: all */
+    int stress_images; /* about as many of a fold in the stress test, one of each class; 0: all */
 } pd_job;
 
 /* Sets every key to its default. */
