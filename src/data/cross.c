@@ -2,6 +2,7 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/base/random.h"
+#include "pneumo/data/patient.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ typedef struct dealing {
     int64_t *order; /* [count]: the patients of one label and cause */
     int parts;
     uint64_t seed;
+    const char *noun;                /* what the groups of images are called */
     int64_t of_label[PD_CROSS_MOST]; /* images of the current label in each part */
 } dealing;
 
@@ -108,10 +110,9 @@ static pd_status deal_label(dealing *deal, pd_label label)
     for (int64_t p = 0; p < deal->count; p++)
         patients += deal->patients[p].label == label;
     if (patients < deal->parts)
-        return pd_fail(
-            "the train and val folds have %lld %s patients, fewer than the %d parts of the "
-            "cross-validation; ask for fewer parts",
-            (long long)patients, pd_label_names[label], deal->parts);
+        return pd_fail("the train and val folds have %lld %s %s, fewer than the %d parts of the "
+                       "cross-validation; ask for fewer parts",
+                       (long long)patients, pd_label_names[label], deal->noun, deal->parts);
     for (int part = 0; part < deal->parts; part++)
         deal->of_label[part] = 0;
     for (int cause = 0; cause < PD_CAUSES; cause++)
@@ -135,6 +136,9 @@ pd_status pd_cross_assign(pd_dataset *dataset, int parts, int part, uint64_t see
     dealing deal = {.parts = parts, .seed = seed};
     pd_fold *folds = NULL;
     char policy[64];
+    int64_t unknown;
+    PD_TRY(pd_patients_unknown(&unknown, dataset));
+    deal.noun = pd_patients_noun(unknown);
     PD_TRY(list_patients(&deal, samples, count));
     for (int label = 0; label < PD_LABELS; label++)
         PD_TRY(deal_label(&deal, (pd_label)label));
@@ -143,8 +147,8 @@ pd_status pd_cross_assign(pd_dataset *dataset, int parts, int part, uint64_t see
         folds[i] = samples[i].fold == PD_TEST                       ? PD_TEST
                    : part_of(&deal, samples[i].patient) + 1 == part ? PD_VAL
                                                                     : PD_TRAIN;
-    snprintf(policy, sizeof policy, "by patient, val is part %d of %d of train and val", part,
-             parts);
+    snprintf(policy, sizeof policy, "by %s, val is part %d of %d of train and val",
+             unknown > 0 ? "group" : "patient", part, parts);
     pd_dataset_set_folds(dataset, folds, policy);
 cleanup:
     free(deal.patients);

@@ -37,11 +37,15 @@ static pd_sample sample_of(int32_t patient)
 }
 
 /* Opens a data set of `count` images of PATIENTS patients, some with several. */
-static pd_dataset *open_new(int64_t count)
+static pd_dataset *open_with(int64_t count, int64_t unknown_patients)
 {
     static const uint8_t images[COUNT];
     pd_dataset *dataset;
-    pd_dataset_info info = {.count = count, .height = 1, .width = 1, .deviation = 1};
+    pd_dataset_info info = {.count = count,
+                            .height = 1,
+                            .width = 1,
+                            .deviation = 1,
+                            .unknown_patients = unknown_patients};
     pd_random random = pd_random_stream(4, PD_PURPOSE_TEST, 0, 0);
     fresh_folder(FOLDER);
     for (int i = 0; i < count; i++) /* the images of a patient are not adjacent */
@@ -52,6 +56,11 @@ static pd_dataset *open_new(int64_t count)
     pd_dataset_destroy(&dataset);
     assert_int_equal(pd_dataset_open(&dataset, FILE_NAME), PD_OK);
     return dataset;
+}
+
+static pd_dataset *open_new(int64_t count)
+{
+    return open_with(count, 0);
 }
 
 /* Every image outside test is in val in exactly one part and in train in all others, patients are
@@ -143,6 +152,24 @@ static void test_too_few_patients(void **state)
     pd_dataset_destroy(&dataset);
 }
 
+/* Where patients are unknown, no text speaks of them. */
+static void test_unknown_patients(void **state)
+{
+    (void)state;
+    for (int64_t unknown = 0; unknown < 3; unknown += 2) {
+        pd_dataset *dataset = open_with(COUNT, unknown);
+        assert_int_equal(pd_cross_assign(dataset, PARTS, 2, 1), PD_OK);
+        assert_string_equal(pd_dataset_get_info(dataset)->fold_policy,
+                            unknown > 0 ? "by group, val is part 2 of 5 of train and val"
+                                        : "by patient, val is part 2 of 5 of train and val");
+        pd_dataset_destroy(&dataset);
+        dataset = open_with(8, unknown);
+        assert_int_equal(pd_cross_assign(dataset, PARTS, 1, 1), PD_FAILED);
+        assert_non_null(strstr(pd_error_message(), unknown > 0 ? " groups, " : " patients, "));
+        pd_dataset_destroy(&dataset);
+    }
+}
+
 static int clear(void **state)
 {
     (void)state;
@@ -152,10 +179,9 @@ static int clear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_patient_once),
-        cmocka_unit_test(test_parts_are_even),
-        cmocka_unit_test(test_pure_function),
-        cmocka_unit_test(test_too_few_patients),
+        cmocka_unit_test(test_every_patient_once), cmocka_unit_test(test_parts_are_even),
+        cmocka_unit_test(test_pure_function),      cmocka_unit_test(test_too_few_patients),
+        cmocka_unit_test(test_unknown_patients),
     };
     return cmocka_run_group_tests(tests, NULL, clear);
 }
