@@ -20,14 +20,15 @@ static const char header[] = "fold,id,name,patient,label,cause,logit,probability
 
 /* ---- writing ---- */
 
-static void write_row(FILE *out, pd_fold fold, const pd_score *score, const pd_sample *sample)
+static void write_row(FILE *out, pd_fold fold, const pd_score *score, const pd_sample *sample,
+                      int views)
 {
     char number[PD_TEXT_NUMBER];
     fprintf(out, "%s,%" PRId64 ",", pd_fold_names[fold], score->id);
     pd_text_write_csv(out, sample->name);
     fprintf(out, ",%" PRId32 ",%s,%s", sample->patient, pd_label_names[sample->label],
             pd_cause_names[sample->cause]);
-    fprintf(out, ",%s", pd_text_number(number, score->logit));
+    fprintf(out, ",%s", pd_text_number(number, pd_score_logit(score, views)));
     fprintf(out, ",%s\n", pd_text_number(number, score->probability));
 }
 
@@ -40,7 +41,7 @@ static pd_status print_scores(FILE *out, const void *content)
     for (pd_fold fold = PD_VAL; fold <= PD_TEST; fold++)
         for (size_t i = 0; folds[fold]->present && i < folds[fold]->score_count; i++) {
             const pd_score *score = &folds[fold]->scores[i];
-            write_row(out, fold, score, &results->samples[score->id]);
+            write_row(out, fold, score, &results->samples[score->id], results->views);
         }
     return PD_OK;
 }

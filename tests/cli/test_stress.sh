@@ -22,6 +22,16 @@ grep -qE "stress test of the validation fold: 12 of [0-9]+ images under 25 chang
 grep -q "^stress test, val fold: 12 of " one.txt || fail "no table: $(cat one.txt)"
 ! grep -q "^stress test, test fold" one.txt || fail "training looked at the test fold twice"
 grep -q "^stress test: " one.txt || fail "no verdict"
+# In scores.csv the probability is that of the logit, which is the mean of six views.
+/usr/bin/python3 - <<'PY'
+import csv, json, math
+decision = json.load(open("one/report.json"))["decision"]
+assert decision["views"] == 6, decision
+rows = list(csv.DictReader(open("one/scores.csv", newline="")))
+worst = max(abs(1 / (1 + math.exp(-float(row["logit"]) / decision["temperature"])) - float(row["probability"]))
+            for row in rows)
+assert worst < 1e-9, worst
+PY
 [[ $(tail -1 one/history.csv | awk -F, '{print ($NF > 0 && $NF <= 1)}') == 1 ]] ||
     fail "no AUC of changed images: $(cat one/history.csv)"
 

@@ -65,6 +65,7 @@ static void make_run(const recipe *r)
         .parameters = r->parameters,
         .seconds = r->seconds,
         .images_per_second = 1000 / r->seconds,
+        .views = 1,
         .samples = samples,
         .test = {.present = true, .scores = scores, .score_count = (size_t)r->count}};
     assert_int_equal(pd_metrics_compute(&results.test.chosen, scores, (size_t)r->count, 0.5),

@@ -56,6 +56,7 @@ static void make(fixture *f)
                        .positive = samples[i].label == PD_PNEUMONIA,
                        .patient = samples[i].patient};
     f->results.samples = samples;
+    f->results.views = 1;
     f->results.val = (pd_results_fold){.present = true, .scores = f->val, .score_count = VAL_COUNT};
     f->results.test =
         (pd_results_fold){.present = true, .scores = f->test, .score_count = TEST_COUNT};
@@ -102,6 +103,22 @@ static void test_reads_back(void **state)
     f.results.test.present = false;
     assert_int_equal(pd_score_file_write(path, &f.results), PD_OK);
     check_fold(PD_TEST, NULL, 0);
+    unlink(path);
+}
+
+/* The logit is the one that the probability belongs to: the mean of the views in use. */
+static void test_views(void **state)
+{
+    (void)state;
+    fixture f;
+    make(&f);
+    f.results.views = 2;
+    f.results.test.present = false;
+    f.results.val.score_count = 1;
+    f.val[0].views[1] = 4;
+    assert_int_equal(pd_score_file_write(path, &f.results), PD_OK);
+    f.val[0].logit = 1.25; /* of -1.5 and 4 */
+    check_fold(PD_VAL, f.val, 1);
     unlink(path);
 }
 
@@ -254,8 +271,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_back), cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_refuses),    cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_views),      cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_damage),     cmocka_unit_test(test_no_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,9 @@
 /* Writes CSV (RFC 4180) with pd_file_write, with the header
  *     fold,id,name,patient,label,cause,logit,probability
  * and a row per image of the folds that are present; fold, label and cause as in the data set
- * (VAL, PNEUMONIA, VIRUS); numbers read back to the same bits. */
+ * (VAL, PNEUMONIA, VIRUS); logit is the mean of the views in use (pd_score_logit of
+ * results->views), from which the temperature makes the probability; numbers read back to the same
+ * bits. */
 pd_status pd_score_file_write(const char *path, const pd_results *results);
 
 /* Reads the rows of `fold` back: id, patient, positive, logit and probability of (*out)[*count]
