@@ -141,7 +141,10 @@ const pd_command pd_command_evaluate = {
         "an "
         "average in a file, which is used like a checkpoint.\n\n"
         "One of the files may be '-': it is then printed instead of the table.\n\n"
-        "Each evaluation of the test fold adds one to a count in the checkpoint file.",
+        "Each evaluation of the test fold of the training data adds one to a count in the "
+        "checkpoint file. So does that of another packed file, such as one with images appended, "
+        "if the test folds of both share an image. For that the file of the training, or the same "
+        "with images appended, must still be there, and the sizes must be equal.",
     .examples = "pneumo-dist evaluate runs/cnn-deep/best.h5 --fold test\n"
                 "pneumo-dist evaluate runs/seed-1/best.h5 runs/seed-2/best.h5 --fold val",
     .operands = {{"CHECKPOINT", PD_COMPLETE_FILES, .repeated = true}},

@@ -101,3 +101,41 @@ cleanup:
     free(right);
     return status;
 }
+
+/* Lists the identities of the images of the test fold in order; *out is released with free(). */
+static pd_status list_tests(pd_identity **out, int64_t *count, const pd_dataset *dataset)
+{
+    pd_status status = PD_OK;
+    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    uint8_t *image = NULL;
+    *count = 0;
+    PD_TRY(pd_alloc(out, (size_t)info->count, sizeof **out));
+    PD_TRY(pd_alloc(&image, (size_t)info->height, (size_t)info->width));
+    for (int64_t id = 0; id < info->count; id++) {
+        if (pd_dataset_samples(dataset)[id].fold != PD_TEST)
+            continue;
+        PD_TRY(pd_dataset_read(dataset, &id, 1, image));
+        (*out)[(*count)++] = pd_identity_of(image, info->height, info->width);
+    }
+    qsort(*out, (size_t)*count, sizeof **out, pd_identity_compare);
+cleanup:
+    free(image);
+    return status;
+}
+
+pd_status pd_overlap_tests(bool *shared, const pd_dataset *a, const pd_dataset *b)
+{
+    pd_status status = PD_OK;
+    pd_identity *left = NULL, *right = NULL;
+    int64_t left_count, right_count;
+    *shared = false;
+    PD_TRY(list_tests(&left, &left_count, a));
+    PD_TRY(list_tests(&right, &right_count, b));
+    for (int64_t i = 0; i < left_count && !*shared; i++)
+        *shared = bsearch(&left[i], right, (size_t)right_count, sizeof *right,
+                          pd_identity_compare) != NULL;
+cleanup:
+    free(left);
+    free(right);
+    return status;
+}

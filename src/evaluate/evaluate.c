@@ -5,6 +5,7 @@
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/data/folds.h"
+#include "pneumo/data/overlap.h"
 #include "pneumo/data/patient.h"
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/io/lock.h"
@@ -343,13 +344,54 @@ static int64_t looks_before(const pd_ensemble *ensemble)
     return most;
 }
 
+/* Opens the file that a member was trained on, or that file with images appended, which keep the
+ * folds of the former ones. NULL: it is not there, or other images have taken its place. */
+static pd_dataset *open_trained(const pd_classifier_member *member)
+{
+    pd_dataset *dataset = NULL;
+    if (pd_dataset_open(&dataset, member->job.file) != PD_OK)
+        return NULL;
+    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    if (strcmp(info->digest, member->checkpoint->data_digest) != 0 &&
+        strstr(info->fold_policy, ", appended") == NULL)
+        pd_dataset_destroy(&dataset);
+    return dataset;
+}
+
+/* Whether an image of the test fold is in that of the file that a member was trained on, as after
+ * packing it anew or appending to it. Says so where it cannot be known. */
+static bool shows_test_images(const pd_evaluation *evaluation)
+{
+    bool shared = false, compared = false, imported = true;
+    const pd_dataset_info *info = pd_dataset_get_info(dataset_of(evaluation));
+    for (int i = 0; i < pd_classifier_count(evaluation->classifier) && !shared; i++) {
+        const pd_classifier_member *member = pd_classifier_at(evaluation->classifier, i);
+        if (member->checkpoint->data_digest[0] == '\0')
+            continue;
+        imported = false;
+        pd_dataset *trained = open_trained(member);
+        if (trained == NULL)
+            continue;
+        const pd_dataset_info *other = pd_dataset_get_info(trained);
+        if (info->height == other->height && info->width == other->width)
+            compared |= pd_overlap_tests(&shared, dataset_of(evaluation), trained) == PD_OK;
+        pd_dataset_destroy(&trained);
+    }
+    if (!compared && !imported)
+        pd_log_info("not counted as an evaluation of the training data's test fold: %s is not "
+                    "there or has images of another size, so %s cannot be compared with it",
+                    pd_classifier_job(evaluation->classifier)->file, evaluation->results.data_path);
+    return shared;
+}
+
 /* Counts the evaluation of the test fold in the checkpoint files. */
 static void count_look(pd_evaluation *evaluation, const pd_evaluate_options *options)
 {
     pd_ensemble *ensemble = pd_classifier_ensemble(evaluation->classifier);
     pd_checkpoint *whole = pd_classifier_checkpoint(evaluation->classifier);
-    if (evaluation->results.other_data ||
-        (options->by_training && whole->test_looks > looks_before(ensemble)))
+    if (options->by_training && whole->test_looks > looks_before(ensemble))
+        return;
+    if (evaluation->results.other_data && !shows_test_images(evaluation))
         return;
     evaluation->results.test_looks = ++whole->test_looks;
     pd_status status = options->checkpoint_count > 1 ? count_in_members(ensemble)

@@ -1,4 +1,4 @@
-/* Detecting two data sets that have a patient in different folds. */
+/* Detecting two data sets that have a patient in different folds, or test images in common. */
 #include "pneumo/data/overlap.h"
 
 #include <setjmp.h>
@@ -101,6 +101,33 @@ static void test_repeated_pixels(void **state)
     assert_int_equal(check(twice, 3), PD_FAILED);
 }
 
+/* By pixels, in the test folds of both only, and at one size only. */
+static void test_shared_test_images(void **state)
+{
+    (void)state;
+    const struct {
+        given images[2];
+        bool shared;
+    } table[] = {
+        {{{40, 1, PD_TEST}, {30, 2, PD_TEST}}, true},
+        {{{40, 1, PD_TEST}, {30, 2, PD_VAL}}, false},
+        {{{20, 1, PD_TEST}, {30, 2, PD_TRAIN}}, false},
+        {{{30, 1, PD_TEST}, {30, 1, PD_TEST}}, true},
+        {{{10, 1, PD_TRAIN}, {20, 2, PD_VAL}}, false}, /* an empty test fold */
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        bool shared, reverse;
+        fresh_folder(FOLDER);
+        pd_dataset *a = open_new(FOLDER "/a.h5", base, COUNT);
+        pd_dataset *b = open_new(FOLDER "/b.h5", table[i].images, 2);
+        assert_int_equal(pd_overlap_tests(&shared, a, b), PD_OK);
+        assert_int_equal(pd_overlap_tests(&reverse, b, a), PD_OK);
+        assert_true(shared == table[i].shared && reverse == shared);
+        pd_dataset_destroy(&a);
+        pd_dataset_destroy(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +135,7 @@ int main(void)
         cmocka_unit_test(test_image_in_another_fold),
         cmocka_unit_test(test_patient_in_another_fold),
         cmocka_unit_test(test_repeated_pixels),
+        cmocka_unit_test(test_shared_test_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

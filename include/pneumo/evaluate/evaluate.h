@@ -28,9 +28,10 @@ typedef struct pd_evaluate_options {
  * *out.
  *
  * Each evaluation of the test fold of the training data set is counted in the checkpoint, since a
- * model chosen by it is no longer tested by it. The evaluation at the end of training counts once,
- * however often it is repeated. If the checkpoint cannot be written, a warning says so. For several
- * checkpoints each one is counted.
+ * model chosen by it is no longer tested by it; that of another data set too, if its test fold
+ * shares an image with it (pd_overlap_tests) and the file of the training is still there. The
+ * evaluation at the end of training counts once, however often it is repeated. If the checkpoint
+ * cannot be written, a warning says so. For several checkpoints each one is counted.
  *
  * A threshold that is given, or chosen for a target sensitivity on the validation fold of the data
  * set, is used for all figures, which say so; the checkpoint keeps its own.
