@@ -265,6 +265,19 @@ static pd_status check_outputs(const pd_evaluate_options *options, const char *c
     return pd_outputs_check(options->outputs, options->output_count, inputs, count);
 }
 
+/* Whether train.monitor = stress chose the epoch of the weights, or of those of a member. */
+static bool is_epoch_on_changed(const pd_classifier *classifier)
+{
+    for (int i = 0; i < pd_classifier_count(classifier); i++) {
+        const pd_classifier_member *member = pd_classifier_at(classifier, i);
+        const pd_train_state *state = &member->checkpoint->state;
+        if (member->job.monitor == PD_MONITOR_STRESS && state->epoch > 0 &&
+            state->epoch == state->best_epoch && state->epoch_step == 0)
+            return true;
+    }
+    return false;
+}
+
 static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
                         const pd_evaluate_options *options)
 {
@@ -311,6 +324,7 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     results->views = checkpoint->decision.views;
     results->test_looks = checkpoint->test_looks;
     results->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
+    results->epoch_on_changed = is_epoch_on_changed(evaluation->classifier);
     results->other_threshold = checkpoint->state.epoch_step > 0 && options->threshold == 0 &&
                                options->target_sensitivity == 0;
     PD_TRY(pd_patients_unknown(&results->unknown_patients, dataset_of(evaluation)));

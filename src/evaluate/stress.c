@@ -2,6 +2,7 @@
 
 #include "pneumo/base/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,8 @@ static pd_status summarise(const pd_stress_test *test, pd_stress *out)
     for (int i = 1; i < PD_STRESS_ROWS; i++)
         if (balanced(&out->rows[i]) < balanced(&out->rows[out->worst]))
             out->worst = i;
+    if (isnan(balanced(&out->rows[0])))
+        out->worst = PD_STRESS_NO_ROW;
     out->present = true;
     return pd_auc_patients(&out->pooled_auc, test->pool, PD_CHANGES * test->count);
 }

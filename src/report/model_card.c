@@ -331,11 +331,15 @@ static void put_stress(pd_card *card, size_t fold)
         return;
     fprintf(card->out, "\n### Stress test, %s fold\n\n", folds[fold].title);
     pd_card_put(card, "{.images} of {.fold_images} images under each change, at the threshold. AUC "
-                      "of all changed images together: {.pooled_auc:f.4}; worst change: "
-                      "{.worst}.\n\n");
+                      "of all changed images together: {.pooled_auc:f.4}");
+    pd_card_put(card,
+                pd_card_find(card, ".worst") == NULL ? ".\n\n" : "; worst change: {.worst}.\n\n");
     int rows = cJSON_GetArraySize(pd_card_find(card, ".rows"));
     snprintf(key, sizeof key, "%s.verdict", card->scope);
     put_lines(card, key);
+    pd_card_set_scope(card, "folds.%s.stress", folds[fold].key);
+    if (pd_card_find(card, ".caveat") != NULL)
+        pd_card_put(card, "\n{.caveat}\n");
     pd_card_put(card, "\n| change | images | AUC | sensitivity | specificity |\n"
                       "| --- | --- | ---: | ---: | ---: |\n");
     for (int i = 0; i < rows; i++) {

@@ -113,28 +113,34 @@ static void write_verdict(FILE *out, const pd_results *results)
 {
     const pd_figure *sensitivity = &results->test.chosen.sensitivity;
     const pd_figure *specificity = &results->test.chosen.specificity;
+    /* An undefined figure, of a class without images, misses nothing. */
+    bool sensitive = !(sensitivity->value < results->target_sensitivity);
+    bool specific = !(specificity->value < results->target_specificity);
+    bool ill = isfinite(sensitivity->value), normal = isfinite(specificity->value);
     const char *unknown = !results->test.present
                               ? "No verdict: the test fold has not been evaluated."
-                          : !isfinite(sensitivity->value) || !isfinite(specificity->value)
+                          : sensitive && specific && !(ill && normal)
                               ? "No verdict: the test fold lacks images of a class."
                               : NULL;
     if (unknown != NULL) {
         pd_html_element(out, "p class=\"verdict\"", unknown);
         return;
     }
-    bool sensitive = sensitivity->value >= results->target_sensitivity;
-    bool specific = specificity->value >= results->target_specificity;
     fprintf(out, "<p class=\"verdict %s\">%s: on the test fold the model recognises ",
             sensitive && specific ? "met" : "missed",
             sensitive && specific ? "Both targets met"
             : sensitive           ? "Target for specificity missed"
             : specific            ? "Target for sensitivity missed"
                                   : "Both targets missed");
-    write_target(out, "pneumonias", "sensitivity", sensitivity->value, results->target_sensitivity);
-    fputs(" and ", out);
-    write_target(out, "normal images", "specificity", specificity->value,
-                 results->target_specificity);
-    fputs(".</p>\n", out);
+    if (ill)
+        write_target(out, "pneumonias", "sensitivity", sensitivity->value,
+                     results->target_sensitivity);
+    if (ill && normal)
+        fputs(" and ", out);
+    if (normal)
+        write_target(out, "normal images", "specificity", specificity->value,
+                     results->target_specificity);
+    fputs(ill && normal ? ".</p>\n" : "; the fold lacks images of the other class.</p>\n", out);
     write_doubt(out, "sensitivity", sensitivity, results->target_sensitivity);
     write_doubt(out, "specificity", specificity, results->target_specificity);
 }
@@ -149,7 +155,10 @@ static void write_stress_verdict(FILE *out, const pd_results *results)
                         "differently are unknown.");
         return;
     }
-    pd_html_element(out, verdict.missed ? "p class=\"verdict missed\"" : "p class=\"verdict met\"",
+    pd_html_element(out,
+                    verdict.missed    ? "p class=\"verdict missed\""
+                    : verdict.unknown ? "p class=\"verdict\""
+                                      : "p class=\"verdict met\"",
                     verdict.lines[0]);
     for (int i = 1; i < verdict.count; i++)
         pd_html_element(out, "p", verdict.lines[i]);

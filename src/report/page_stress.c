@@ -47,6 +47,7 @@ void pd_page_write_stress(FILE *out, const pd_results *results, const pd_stress 
                                           "95&nbsp;% interval",
                                           NULL};
     const pd_targets targets = pd_results_targets(results);
+    const char *caveat = stress == &results->val.stress ? pd_verdict_caveat(results) : NULL;
     pd_page_key at = pd_page_key_of(pd_page_key_of("folds", name).text, "stress");
     if (!stress->present)
         return;
@@ -60,9 +61,13 @@ void pd_page_write_stress(FILE *out, const pd_results *results, const pd_stress 
           out);
     pd_page_put_number(out, stress->pooled_auc.value, 1, 4,
                        pd_page_key_of(pd_page_key_of(at.text, "pooled_auc").text, "value").text);
-    fputs(". The worst row has the lowest mean of sensitivity and specificity; ! is below a "
-          "target.</p>\n",
+    fputs(stress->worst == PD_STRESS_NO_ROW
+              ? ". ! is below a target.</p>\n"
+              : ". The worst row has the lowest mean of sensitivity and specificity; ! is below a "
+                "target.</p>\n",
           out);
+    if (caveat != NULL)
+        pd_html_element(out, "p class=\"note\"", caveat);
     pd_stress_chart_write(out, stress, targets);
     fputs("<div class=\"card changes\">\n", out);
     pd_page_open_table(out, columns);

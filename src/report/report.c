@@ -259,9 +259,9 @@ static void print_stress_row(FILE *out, const pd_stress_row *row, pd_targets tar
 }
 
 /* A row per change: AUC, sensitivity and specificity with their intervals, "!" after a figure that
- * misses its target. */
+ * misses its target; then the caveat, unless it is NULL. */
 static void print_stress(FILE *out, const char *fold, const pd_results *results,
-                         const pd_stress *stress)
+                         const pd_stress *stress, const char *caveat)
 {
     pd_targets targets = pd_results_targets(results);
     if (!stress->present)
@@ -276,12 +276,16 @@ static void print_stress(FILE *out, const char *fold, const pd_results *results,
         print_stress_row(out, &stress->rows[i], targets, i == stress->worst);
     fprintf(out, "  %-20s", "all changed, pooled");
     print_area(out, stress->pooled_auc);
-    const pd_stress_row *worst = &stress->rows[stress->worst];
-    fprintf(out,
-            "\n\n! below its target, sensitivity %g %%, specificity %g %%; worst by balanced "
-            "accuracy: %s, images %s\n",
-            100 * targets.sensitivity, 100 * targets.specificity, pd_stress_name(worst),
-            pd_stress_phrase(worst));
+    fprintf(out, "\n\n! below its target, sensitivity %g %%, specificity %g %%",
+            100 * targets.sensitivity, 100 * targets.specificity);
+    if (stress->worst != PD_STRESS_NO_ROW) {
+        const pd_stress_row *worst = &stress->rows[stress->worst];
+        fprintf(out, "; worst by balanced accuracy: %s, images %s", pd_stress_name(worst),
+                pd_stress_phrase(worst));
+    }
+    fputc('\n', out);
+    if (caveat != NULL)
+        fprintf(out, "%s\n", caveat);
 }
 
 static const char *known(const char *text)
@@ -315,8 +319,8 @@ void pd_report_print(FILE *out, const pd_results *results)
 
     print_fold(out, "val", results, &results->val);
     print_fold(out, "test", results, &results->test);
-    print_stress(out, "val", results, &results->val.stress);
-    print_stress(out, "test", results, &results->test.stress);
+    print_stress(out, "val", results, &results->val.stress, pd_verdict_caveat(results));
+    print_stress(out, "test", results, &results->test.stress, NULL);
     if (results->val.present || results->test.present)
         fputc('\n', out);
 

@@ -203,7 +203,8 @@ static void add_stress_rows(json *j, cJSON *parent, const pd_stress *stress)
 }
 
 /* `fold` is the JSON of a fold, NULL when it is not present. */
-static void add_stress(json *j, cJSON *fold, const pd_stress *stress, const pd_verdict *verdict)
+static void add_stress(json *j, cJSON *fold, const pd_stress *stress, const pd_verdict *verdict,
+                       const char *caveat)
 {
     if (fold == NULL || !stress->present)
         return;
@@ -211,10 +212,13 @@ static void add_stress(json *j, cJSON *fold, const pd_stress *stress, const pd_v
     add_integer(j, object, "images", stress->images);
     add_integer(j, object, "fold_images", stress->fold_images);
     add_figure(j, object, "pooled_auc", stress->pooled_auc);
-    add_string(j, object, "worst", pd_stress_name(&stress->rows[stress->worst]));
+    add_string(j, object, "worst",
+               stress->worst == PD_STRESS_NO_ROW ? NULL
+                                                 : pd_stress_name(&stress->rows[stress->worst]));
     cJSON *lines = add_array(j, object, "verdict");
     for (int i = 0; i < verdict->count; i++)
         append(j, lines, make_string(verdict->lines[i]));
+    add_string(j, object, "caveat", caveat);
     add_stress_rows(j, object, stress);
 }
 
@@ -334,8 +338,9 @@ static void add_folds(json *j, cJSON *root, const pd_results *results)
     const pd_verdict on_test = pd_verdict_of(test, "", targets);
     add_fold(j, folds, "val", results, &results->val);
     add_fold(j, folds, "test", results, &results->test);
-    add_stress(j, cJSON_GetObjectItemCaseSensitive(folds, "val"), val, &on_val);
-    add_stress(j, cJSON_GetObjectItemCaseSensitive(folds, "test"), test, &on_test);
+    add_stress(j, cJSON_GetObjectItemCaseSensitive(folds, "val"), val, &on_val,
+               pd_verdict_caveat(results));
+    add_stress(j, cJSON_GetObjectItemCaseSensitive(folds, "test"), test, &on_test, NULL);
 }
 
 static void add_warnings(json *j, cJSON *root, const pd_results *results)

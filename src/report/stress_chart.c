@@ -177,7 +177,7 @@ static void write_legend(FILE *out)
 
 void pd_stress_chart_write(FILE *out, const pd_stress *stress, pd_targets targets)
 {
-    const pd_stress_row *worst = &stress->rows[stress->worst];
+    bool known = stress->worst != PD_STRESS_NO_ROW;
     pd_stress_drawing drawing = {
         .out = out, .stress = stress, .targets = targets, .low = find_low(stress, targets)};
     double bottom = head + row_height * (PD_STRESS_ROWS + PD_CHANGE_FAMILIES);
@@ -185,9 +185,10 @@ void pd_stress_chart_write(FILE *out, const pd_stress *stress, pd_targets target
     pd_html_element(out, "h4", "Sensitivity and specificity under each change");
     char description[256];
     snprintf(description, sizeof description,
-             "Sensitivity and specificity under each of %d changes; worst: images %s. The table "
-             "below has the numbers.",
-             PD_CHANGES, pd_stress_phrase(worst));
+             "Sensitivity and specificity under each of %d changes%s%s. The table below has the "
+             "numbers.",
+             PD_CHANGES, known ? "; worst: images " : "",
+             known ? pd_stress_phrase(&stress->rows[stress->worst]) : "");
     pd_svg_begin(out, width, bottom + foot, description);
     fputs("<g font-size=\"10\">\n", out);
     pd_svg_text(out, right + 8, head - 8, "", "AUC");

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* By family: the images on which a model that misses a target is not to be trusted. */
 static const char *const families[PD_CHANGE_FAMILIES] = {
@@ -24,9 +25,13 @@ bool pd_verdict_misses(const pd_stress_row *row, pd_targets targets)
            pd_verdict_misses_specificity(row, targets);
 }
 
+/* Balanced accuracy, or of images of one class the share classified correctly. */
 static double balanced(const pd_stress_row *row)
 {
-    return row->metrics.balanced_accuracy.value;
+    const pd_metrics *m = &row->metrics;
+    return isnan(m->sensitivity.value)   ? m->specificity.value
+           : isnan(m->specificity.value) ? m->sensitivity.value
+                                         : m->balanced_accuracy.value;
 }
 
 static double sensitivity_of(const pd_stress_row *row)
@@ -112,6 +117,15 @@ static void tell_worst(pd_verdict *out, const pd_stress *stress, const char *ima
              100 * worst->metrics.sensitivity.value, 100 * worst->metrics.specificity.value);
 }
 
+static void tell_unknown(pd_verdict *out, const pd_stress *stress, const char *images)
+{
+    bool positive = isnan(stress->rows[0].metrics.specificity.value);
+    snprintf(out->lines[out->count++], sizeof out->lines[0],
+             "The stress test has no verdict on the %s: none of its %simages is %s.",
+             positive ? "specificity" : "sensitivity", images,
+             positive ? "normal" : "of pneumonia");
+}
+
 /* Adds a row, unless it is NULL, to rows[count], which are in the order of balanced accuracy.
  * Returns their number. */
 static int insert(const pd_stress_row **rows, int count, const pd_stress_row *row)
@@ -132,11 +146,6 @@ pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets
     int count = 0;
     if (!stress->present)
         return out;
-    if (isnan(balanced(&stress->rows[0]))) {
-        snprintf(out.lines[out.count++], sizeof out.lines[0],
-                 "The stress test has no verdict: all its %simages are of one class.", images);
-        return out;
-    }
     if (pd_verdict_misses(&stress->rows[0], targets))
         tell_clean(&out, stress, images, targets);
     for (int family = 0; family < PD_CHANGE_FAMILIES; family++) {
@@ -151,14 +160,53 @@ pd_verdict pd_verdict_of(const pd_stress *stress, const char *images, pd_targets
     for (int i = 0; i < count; i++)
         tell_change(&out, stress, rows[i], images, targets);
     out.missed = out.count > 0;
-    if (!out.missed)
+    bool one_class = isnan(stress->rows[0].metrics.balanced_accuracy.value);
+    out.unknown = one_class && !out.missed;
+    if (one_class)
+        tell_unknown(&out, stress, images);
+    else if (!out.missed)
         tell_worst(&out, stress, images, targets);
     return out;
 }
 
+static void append(pd_verdict *to, const pd_verdict *from)
+{
+    for (int i = 0; i < from->count; i++)
+        memcpy(to->lines[to->count++], from->lines[i], sizeof to->lines[0]);
+}
+
 pd_verdict pd_verdict_of_results(const pd_results *results)
 {
-    bool test = results->test.stress.present;
-    return pd_verdict_of(test ? &results->test.stress : &results->val.stress,
-                         test ? "" : "validation ", pd_results_targets(results));
+    const pd_targets targets = pd_results_targets(results);
+    const pd_stress *on_val = &results->val.stress, *on_test = &results->test.stress;
+    pd_verdict val = pd_verdict_of(on_val, "validation ", targets);
+    pd_verdict test = pd_verdict_of(on_test, on_val->present ? "test " : "", targets);
+    if (!on_val->present)
+        return test;
+    if (!on_test->present)
+        return val;
+    /* The test fold's verdict, unless only the validation fold's has something to say. */
+    bool first = test.missed || (!val.missed && !test.unknown);
+    pd_verdict out = first ? test : val;
+    if (!first)
+        append(&out, &test);
+    else if (val.missed)
+        append(&out, &val);
+    return out;
+}
+
+#define OPTIMISTIC                                                                                 \
+    " chosen on changed images of this fold, so these figures are optimistic; 'evaluate --fold "   \
+    "test --stress' is not affected."
+
+const char *pd_verdict_caveat(const pd_results *results)
+{
+    bool epoch = results->epoch_on_changed;
+    bool threshold =
+        results->decision_fold != NULL && strcmp(results->decision_fold, "val changed") == 0;
+    if (!results->val.stress.present || results->other_data || (!epoch && !threshold))
+        return NULL;
+    return !threshold ? "The epoch was" OPTIMISTIC
+           : !epoch   ? "The threshold was" OPTIMISTIC
+                      : "Epoch and threshold were" OPTIMISTIC;
 }

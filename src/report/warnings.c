@@ -94,12 +94,13 @@ static void warn_of_fold(pd_warnings *warnings, const pd_results *results, const
                  "%s fold, three classes: %.64s predicts %s for every image", name, model, only);
 }
 
-static void warn_of_stress(pd_warnings *warnings, const pd_results *results)
+static void warn_of_stress(pd_warnings *warnings, const pd_stress *stress, const char *images,
+                           pd_targets targets)
 {
-    pd_verdict verdict = pd_verdict_of_results(results);
+    pd_verdict verdict = pd_verdict_of(stress, images, targets);
     for (int i = 0; verdict.missed && i < verdict.count; i++)
         memcpy(next_line(warnings), verdict.lines[i], LINE);
-    warnings->stress = verdict.missed ? verdict.count : 0;
+    warnings->stress += verdict.missed ? verdict.count : 0;
 }
 
 pd_warnings pd_warnings_of(const pd_results *results)
@@ -108,6 +109,9 @@ pd_warnings pd_warnings_of(const pd_results *results)
     warn_of_data(&warnings, results);
     warn_of_fold(&warnings, results, "val", &results->val);
     warn_of_fold(&warnings, results, "test", &results->test);
-    warn_of_stress(&warnings, results);
+    const pd_targets targets = pd_results_targets(results);
+    bool val = results->val.stress.present;
+    warn_of_stress(&warnings, &results->test.stress, val ? "test " : "", targets);
+    warn_of_stress(&warnings, &results->val.stress, "validation ", targets);
     return warnings;
 }

@@ -7,7 +7,7 @@
 
 /* One line each. For each fold at most one per decision (two thresholds and the three classes), one
  * on the shape of images and one on images used for calibration; six on the data and the
- * threshold; last the lines of a stress test that misses a target. */
+ * threshold; last the lines of the stress tests that miss a target. */
 typedef struct pd_warnings {
     int count;
     int stress; /* how many are the stress test's */

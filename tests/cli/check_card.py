@@ -262,6 +262,8 @@ for title, fold in folds.items():
                          f"change, at the threshold. AUC of all changed images together: "
                          f"{figure(at + '.stress.pooled_auc', 4)}; worst change: {of['stress']['worst']}.")
         sentences += [f"[{name}] - {line}\n" for line in of["stress"]["verdict"]]
+        if of["stress"]["caveat"] is not None:
+            sentences.append(f"[{name}] {of['stress']['caveat']}\n")
     for cause, value in of["by_cause"].items():
         assert (f"{at}.by_cause.{cause}" in seen) == (value["value"] is not None), cause
     for measure, classes in of.get("shape", {}).items():

@@ -34,6 +34,9 @@ assert worst < 1e-9, worst
 PY
 [[ $(tail -1 one/history.csv | awk -F, '{print ($NF > 0 && $NF <= 1)}') == 1 ]] ||
     fail "no AUC of changed images: $(cat one/history.csv)"
+for file in one.txt one/model-card.md; do
+    grep -q "^Epoch and threshold were chosen on changed images of this fold, so " "$file" || fail "$file: no caveat"
+done
 
 same() {
     for file in last.h5 best.h5 history.csv; do
@@ -64,6 +67,8 @@ for key in ("ranks", "threads"):
 assert report["test_looks"] == 2, report["test_looks"]
 for fold in ("val", "test"):
     rows = report["folds"][fold]["stress"]["rows"]
+    caveat = report["folds"][fold]["stress"]["caveat"]
+    assert (caveat or "").startswith("Epoch and threshold were") == (fold == "val"), caveat
     assert len(rows) == 26 and len({row["name"] for row in rows}) == 26, rows
 print(json.dumps(report))
 PY

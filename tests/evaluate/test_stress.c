@@ -257,6 +257,18 @@ static void a_model_of_the_border_is_caught(void **state)
     assert_true(named);
 }
 
+/* No row is the worst of images of one class. */
+static void one_class_has_no_worst_row(void **state)
+{
+    (void)state;
+    uint8_t skip[IMAGES];
+    for (int i = 0; i < IMAGES; i++)
+        skip[i] = !is_pneumonia(i);
+    pd_stress stress = run_without(skip, 0);
+    assert_true(stress.present && stress.images == FOLD_IMAGES / 3);
+    assert_int_equal(stress.worst, PD_STRESS_NO_ROW);
+}
+
 /* Of a large fold, a subset with the class shares of the fold, the same every time. */
 static void a_subset_keeps_the_shares(void **state)
 {
@@ -303,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_equal_scoring_by_hand),
         cmocka_unit_test(a_model_of_the_border_is_caught),
+        cmocka_unit_test(one_class_has_no_worst_row),
         cmocka_unit_test(a_subset_keeps_the_shares),
         cmocka_unit_test(skipped_images_are_not_scored),
     };

@@ -449,6 +449,20 @@ static void test_stress(void **state)
     free(figure);
     free(html);
 
+    /* One class, whose figure meets its target: neither met nor missed, and no row is the worst. */
+    const pd_figure none = {NAN, NAN, NAN};
+    for (int i = 0; i < PD_STRESS_ROWS; i++) {
+        pd_metrics *m = &r.results.val.stress.rows[i].metrics;
+        m->specificity = m->balanced_accuracy = m->auc = none;
+    }
+    r.results.val.stress.worst = PD_STRESS_NO_ROW;
+    r.results.epoch_on_changed = true;
+    html = write_page(&r);
+    check_has(html, "<p class=\"verdict\">The stress test has no verdict on the specificity: ");
+    assert_null(strstr(strstr(html, "under acquisition changes</h2>"), "orst"));
+    check_has(html, "<p class=\"note\">The epoch was chosen on changed images of this fold, ");
+    free(html);
+
     r.results.val.stress.present = false;
     html = write_page(&r);
     check_has(html, "No stress test was run");
@@ -470,6 +484,8 @@ static void test_verdict(void **state)
         {0.97, 0.5, "verdict missed\">Target for specificity missed: "},
         {0.5, 0.5, "verdict missed\">Both targets missed: "},
         {NAN, 0.95, "verdict\">No verdict: the test fold lacks images of a class."},
+        {0.375, NAN, "verdict missed\">Target for sensitivity missed: on the test fold the model "},
+        {NAN, 0.5, "(target 90&nbsp;%); the fold lacks images of the other class.</p>"},
     };
     run r;
     make_run(&r);

@@ -7,6 +7,7 @@
 
 #include "pneumo/io/file.h"
 #include "pneumo/report/report.h"
+#include "report/verdict.h"
 
 #include <cjson/cJSON.h>
 #include <float.h>
@@ -343,6 +344,7 @@ static void test_json_of_stress(void **state)
     (void)state;
     pd_results r = make_report();
     r.val.stress = make_stress();
+    r.epoch_on_changed = true;
     cJSON *root = write_and_parse(&r, NULL);
     const cJSON *folds = get(root, "folds"), *stress = get(get(folds, "val"), "stress");
     assert_null(cJSON_GetObjectItem(get(folds, "test"), "stress"));
@@ -350,6 +352,7 @@ static void test_json_of_stress(void **state)
     check_number(stress, "fold_images", 778);
     check_figure(stress, "pooled_auc", r.val.stress.pooled_auc);
     check_string(stress, "worst", "zoom-0.85-blur-0.008");
+    check_string(stress, "caveat", pd_verdict_caveat(&r));
     const cJSON *rows = get(stress, "rows");
     assert_int_equal(cJSON_GetArraySize(rows), PD_STRESS_ROWS);
     for (int i = 0; i < PD_STRESS_ROWS; i++) {
@@ -511,6 +514,7 @@ static void test_print_stress(void **state)
     (void)state;
     pd_results r = make_report();
     r.val.stress = make_stress();
+    r.decision_fold = "val changed";
     char *text = print(&r);
     const char *head = "\nstress test: On validation images zoomed in by 15 % and blurred the "
                        "specificity falls to 74.0 % (target 90 %): do not trust this model on "
@@ -537,7 +541,8 @@ static void test_print_stress(void **state)
     check_has(line, "  all changed, pooled     0.7500 [0.5000, 0.8750]\n");
     check_has(line,
               "worst by balanced accuracy: zoom-0.85-blur-0.008, images zoomed in by 15 % and "
-              "blurred\n");
+              "blurred\nThe threshold was chosen on changed images of this fold, so these figures "
+              "are optimistic; 'evaluate --fold test --stress' is not affected.\n");
     free(text);
 }
 
@@ -552,12 +557,26 @@ static void test_print_stress_of_one_class(void **state)
         m->auc = m->specificity = m->balanced_accuracy = none;
     }
     r.val.stress.pooled_auc = none;
-    r.val.stress.worst = 0;
+    r.val.stress.worst = PD_STRESS_NO_ROW;
     char *text = print(&r);
-    check_has(text, "stress test: The stress test has no verdict: all its validation images are of "
-                    "one class.\n");
+    check_has(text, "stress test: The stress test has no verdict on the specificity: none of its "
+                    "validation images is normal.\n");
+    assert_null(strstr(text, "worst"));
     assert_null(strstr(text, "nan"));
     assert_null(strstr(text, "WARNING: The stress"));
+    free(text);
+    cJSON *root = write_and_parse(&r, NULL);
+    assert_true(cJSON_IsNull(get(get(get(get(root, "folds"), "val"), "stress"), "worst")));
+    cJSON_Delete(root);
+
+    /* The only figure misses its target, and so does the other fold. */
+    for (int i = 0; i < PD_STRESS_ROWS; i++)
+        r.val.stress.rows[i].metrics.sensitivity.value = 0.375;
+    r.test.stress = r.val.stress;
+    text = print(&r);
+    check_has(text, "\nstress test: On test images as they are the sensitivity is 37.5 % ");
+    check_has(text, "\nWARNING: On test images as they are the sensitivity is 37.5 % ");
+    check_has(text, "\nWARNING: On validation images as they are the sensitivity is 37.5 % ");
     free(text);
 }
 

@@ -128,18 +128,114 @@ static void test_clean_misses(void **state)
                     NULL});
 }
 
+/* Leaves only pneumonias. */
+static void remove_normals(pd_stress *stress)
+{
+    for (int i = 0; i < PD_STRESS_ROWS; i++)
+        stress->rows[i].metrics.specificity.value =
+            stress->rows[i].metrics.balanced_accuracy.value = (double)NAN;
+    stress->worst = PD_STRESS_NO_ROW;
+}
+
+#define NO_SPECIFICITY(images)                                                                     \
+    "The stress test has no verdict on the specificity: none of its " images " is normal."
+
+/* The figure of the only class is judged. */
 static void test_one_class(void **state)
 {
     (void)state;
     pd_stress stress = make_stress();
-    for (int i = 0; i < PD_STRESS_ROWS; i++)
-        stress.rows[i].metrics.specificity.value = stress.rows[i].metrics.balanced_accuracy.value =
-            (double)NAN;
+    remove_normals(&stress);
     pd_verdict verdict = pd_verdict_of(&stress, "validation ", targets);
-    check_lines(&verdict, false,
-                (const char *[]){"The stress test has no verdict: all its validation images are of "
-                                 "one class.",
-                                 NULL});
+    check_lines(&verdict, false, (const char *[]){NO_SPECIFICITY("validation images"), NULL});
+    assert_true(verdict.unknown);
+
+    stress = make_stress();
+    set_row(&stress, "clean", 0.375, 0.9);
+    set_row(&stress, "zoom-in-0.7", 0.3, 0.9);
+    set_row(&stress, "jpeg-10", 0.2, 0.9);
+    remove_normals(&stress);
+    verdict = pd_verdict_of(&stress, "", targets);
+    check_lines(&verdict, true,
+                (const char *[]){"On images as they are the sensitivity is 37.5 % (target 95 %), "
+                                 "before any change.",
+                                 "On images compressed at JPEG quality 10 the sensitivity falls to "
+                                 "20.0 % (target 95 %): do not trust this model on images with "
+                                 "other sharpness or compression.",
+                                 "On images zoomed in by 30 % the sensitivity falls to 30.0 % "
+                                 "(target 95 %): do not trust this model on images framed "
+                                 "differently.",
+                                 NO_SPECIFICITY("images"), NULL});
+    assert_false(verdict.unknown);
+}
+
+/* Both folds: neither hides what the other one misses. */
+static void test_two_folds(void **state)
+{
+    (void)state;
+    const char *holds = "No change of the catalogue reduces the sensitivity below 95 % or the "
+                        "specificity below 90 % on test images; the worst are images as they are "
+                        "(sensitivity 98.0 %, specificity 97.0 %).";
+    const char *val_misses =
+        "On validation images mirrored the specificity falls to 50.0 % (target 90 %): do not trust "
+        "this model on images framed differently.";
+    const char *test_misses =
+        "On test images mirrored the sensitivity falls to 90.0 % (target 95 %): do not trust this "
+        "model on images framed differently.";
+    pd_results results = {.target_sensitivity = 0.95, .target_specificity = 0.9};
+    results.val.stress = results.test.stress = make_stress();
+    pd_verdict verdict = pd_verdict_of_results(&results);
+    check_lines(&verdict, false, (const char *[]){holds, NULL});
+
+    set_row(&results.val.stress, "mirror", 0.98, 0.5);
+    verdict = pd_verdict_of_results(&results);
+    check_lines(&verdict, true, (const char *[]){val_misses, holds, NULL});
+
+    set_row(&results.test.stress, "mirror", 0.9, 0.97);
+    verdict = pd_verdict_of_results(&results);
+    check_lines(&verdict, true, (const char *[]){test_misses, val_misses, NULL});
+
+    results.test.stress = make_stress();
+    remove_normals(&results.test.stress);
+    verdict = pd_verdict_of_results(&results);
+    check_lines(&verdict, true, (const char *[]){val_misses, NO_SPECIFICITY("test images"), NULL});
+    assert_false(verdict.unknown);
+
+    results.val.stress = make_stress();
+    verdict = pd_verdict_of_results(&results);
+    assert_true(!verdict.missed && !verdict.unknown && verdict.count == 2);
+    assert_string_equal(verdict.lines[1], NO_SPECIFICITY("test images"));
+
+    results.val.stress.present = false;
+    verdict = pd_verdict_of_results(&results);
+    check_lines(&verdict, false, (const char *[]){NO_SPECIFICITY("images"), NULL});
+    assert_true(verdict.unknown);
+}
+
+/* Names what was chosen on changed images of the validation fold. */
+static void test_caveat(void **state)
+{
+    (void)state;
+    const struct {
+        bool epoch;
+        const char *fold, *begins;
+    } table[] = {{true, "val changed", "Epoch and threshold were chosen on changed images of "},
+                 {true, "val", "The epoch was chosen on "},
+                 {false, "val changed", "The threshold was chosen on "},
+                 {false, "val", NULL},
+                 {false, NULL, NULL}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        pd_results results = {.epoch_on_changed = table[i].epoch, .decision_fold = table[i].fold};
+        results.test.stress.present = true;
+        assert_null(pd_verdict_caveat(&results));
+        results.val.stress.present = true;
+        const char *caveat = pd_verdict_caveat(&results);
+        assert_int_equal(caveat == NULL, table[i].begins == NULL);
+        if (caveat != NULL)
+            assert_ptr_equal(strstr(caveat, table[i].begins), caveat);
+        results.other_data = true;
+        assert_null(pd_verdict_caveat(&results));
+    }
 }
 
 /* The longest possible line fits. */
@@ -161,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_holds),          cmocka_unit_test(test_families),
         cmocka_unit_test(test_clean_misses),   cmocka_unit_test(test_one_class),
+        cmocka_unit_test(test_two_folds),      cmocka_unit_test(test_caveat),
         cmocka_unit_test(test_nothing_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,8 +77,9 @@ typedef struct pd_results {
     int64_t patients[PD_FOLDS]; /* with images in the fold; groups if a patient is unknown */
     int64_t causes[PD_FOLDS][PD_CAUSES]; /* images */
     pd_results_fold val, test;
-    bool other_data;      /* the data set is not the one that the model was trained on */
-    bool other_threshold; /* the threshold was chosen for the weights of an earlier step */
+    bool epoch_on_changed; /* the weights' epoch was chosen on changed images of the val fold */
+    bool other_data;       /* the data set is not the one that the model was trained on */
+    bool other_threshold;  /* the threshold was chosen for the weights of an earlier step */
     bool unrecognised; /* the data set may contain images used for calibration, at another size */
     int64_t unknown_patients; /* images of the data set whose patient is unknown */
     int64_t leaks;            /* patients with images in more than one fold of the data set */

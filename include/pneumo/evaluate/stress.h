@@ -11,7 +11,7 @@ typedef struct pd_stress_row {
     pd_metrics metrics;
 } pd_stress_row;
 
-enum { PD_STRESS_ROWS = PD_CHANGES + 1 };
+enum { PD_STRESS_ROWS = PD_CHANGES + 1, PD_STRESS_NO_ROW = -1 };
 
 typedef struct pd_stress {
     bool present;
@@ -19,7 +19,8 @@ typedef struct pd_stress {
                                     evaluation leaves out */
     pd_stress_row rows[PD_STRESS_ROWS]; /* the unchanged images first, then the catalogue */
     pd_figure pooled_auc; /* of the scores under all changes together; interval by patient */
-    int worst;            /* row with the lowest balanced accuracy */
+    int worst; /* row with the lowest balanced accuracy; PD_STRESS_NO_ROW: all images are of one
+                  class */
 } pd_stress;
 
 /* "clean", or the name of the change. */

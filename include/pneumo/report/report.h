@@ -33,7 +33,8 @@
  * `auc_high_normal`, `auc_low_normal`. An aspect is width over height, an area in pixels. After a
  * stress test `stress`: images (scored under each change), fold_images (without left_out),
  * pooled_auc {value, low, high} of all changed images together, worst (the name of the row with the
- * lowest balanced accuracy), verdict [text], rows [{name, phrase, family, and what `chosen`
+ * lowest balanced accuracy; null if all images are of one class), verdict [text], caveat (null, or
+ * what was chosen on changed images of this fold), rows [{name, phrase, family, and what `chosen`
  * holds}], first the row "clean" of the unchanged images. Shares are 0..1. Numbers read back to the
  * same bits; NAN and NULL are null; bytes that are not UTF-8 become '?'. Fails when memory runs out
  * or the file cannot be written. */
