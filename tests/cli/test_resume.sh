@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # After kill -9 of one rank or of all at random moments, --resume on another number of ranks gives the
 # checkpoint of an uninterrupted run. So does stopping by a signal. PNEUMO_KILLS is the number of kills
-# (default 6); a run that finishes earlier is compared and started again.
+# (default 6, sanitized 2); a run that finishes earlier is compared and started again.
 . "$(dirname "$0")/common.sh"
-kills=${PNEUMO_KILLS:-6}
+kills=${PNEUMO_KILLS:-$((sanitized ? 2 : 6))}
 RANDOM=${PNEUMO_KILL_SEED:-1}
 make_data 160
 write_small_job
