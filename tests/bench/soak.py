@@ -266,6 +266,13 @@ def halves(rows):
     return rows[:len(rows) // 2], rows[len(rows) // 2:]
 
 
+def corners(points):
+    """Without those at the height of both neighbours."""
+    heights = [point.split(",")[1] for point in points]
+    return [point for i, point in enumerate(points)
+            if i in (0, len(points) - 1) or not heights[i - 1] == heights[i] == heights[i + 1]]
+
+
 def draw(samples, path):
     """Memory of each rank over time."""
     width, height, left, bottom = 800, 300, 60, 40
@@ -296,8 +303,8 @@ def draw(samples, path):
         for row in samples:
             if row["rank"] == rank:
                 stretches.setdefault(row["stretch"], []).append(point(row))
-        lines.extend(f'<polyline fill="none" stroke="{colour}" points="{" ".join(points)}"/>'
-                     for points in stretches.values())
+        lines.extend(f'<polyline fill="none" stroke="{colour}" '
+                     f'points="{" ".join(corners(points))}"/>' for points in stretches.values())
         lines.append(f'<text x="{width - 60 - 70 * rank:.0f}" y="{height - 6}" fill="{colour}">'
                      f'rank {rank:.0f}</text>')
     path.write_text("\n".join(lines + ["</svg>", ""]))
