@@ -82,8 +82,8 @@ is_told() {
         [[ $file != previous.h5 ]] || file='(previous|last).h5'
         [[ $kind != m[em]* || $kind == mkdir ]] || file='out of memory|cannot share'
         [[ $manner != full ]] || level='error|warning'
-        # A lock whose content is torn serves, and the next write fails.
-        [[ $name != run.lock || $manner != torn ]] || file='cannot write'
+        # A lock serves whose content is torn or, on a full disk, missing, and the next write fails.
+        [[ $name != run.lock || ($manner != torn && $manner != full) ]] || file='cannot write'
         grep -E "^pneumo-dist: ($level): .*($file)" log >/dev/null
     elif ((code == 0)); then
         case $kind:$name in
