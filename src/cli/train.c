@@ -120,7 +120,7 @@ static pd_status run_one(pd_comm *comm, const pd_job *job, bool resume)
         pd_log_info("stopped after saving %s/last.h5: run it again with --resume", job->folder);
     PD_TRY(status);
     pd_stop_resume();
-    PD_TRY(pd_run_path(&best, job->folder, "best.h5"));
+    PD_TRY(pd_comm_agree(comm, pd_run_path(&best, job->folder, "best.h5")));
     status = pd_train_report(comm, job, train.threads, best, &trained);
 cleanup:
     free(best);

@@ -441,7 +441,7 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
     pd_status status = PD_OK;
     pd_evaluation *evaluation = NULL;
     *out = NULL;
-    PD_TRY(pd_alloc(&evaluation, 1, sizeof *evaluation));
+    PD_TRY(pd_comm_agree(comm, pd_alloc(&evaluation, 1, sizeof *evaluation)));
     evaluation->results.threads = pd_threads_choose(comm, options->threads);
     if (pd_comm_rank(comm) == 0)
         status = claim_files(options);
