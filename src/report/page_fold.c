@@ -276,7 +276,7 @@ pd_status pd_page_write_fold(FILE *out, const pd_results *results, const pd_resu
                    &fold->half_bootstrap, pd_page_key_of(at.text, "half_bootstrap").text, groups);
     if (results->unknown_patients == 0)
         write_decision(out, "Patients", &fold->patients, pd_page_key_of(at.text, "patients").text,
-                       NULL, NULL, groups);
+                       NULL, "", groups);
     fputs("</div>\n<div class=\"grid small\">\n", out);
     if (fold->has_causes)
         write_three_classes(out, fold, at.text);
