@@ -80,7 +80,7 @@ is_told() {
         ! grep -E "rank [0-9]+ on .*rank [0-9]+ on" log >/dev/null || return 1
         # previous.h5 is made of last.h5, and the other way round.
         [[ $file != previous.h5 ]] || file='(previous|last).h5'
-        [[ $kind != m[em]* || $kind == mkdir ]] || file='out of memory|cannot share'
+        [[ $kind != m[em]* || $kind == mkdir ]] || file='out of memory|cannot share|Cannot allocate memory'
         [[ $manner != full ]] || level='error|warning'
         # A lock serves whose content is torn or, on a full disk, missing, and the next write fails.
         [[ $name != run.lock || ($manner != torn && $manner != full) ]] || file='cannot write'
