@@ -165,6 +165,19 @@ static void test_sizes(void **state)
     free(text);
 }
 
+/* Curves grow no further than a plot can. */
+static void test_widest_curves(void **state)
+{
+    (void)state;
+    pd_history_row rows[EPOCHS];
+    pd_run_view view = make_view(PD_LIFE_FINISHED, rows);
+    char *wide = print(&view, 1, &(pd_text_style){.width = 500, .height = 23});
+    char *wider = print(&view, 1, &(pd_text_style){.width = 900, .height = 23});
+    assert_string_equal(wide, wider);
+    free(wide);
+    free(wider);
+}
+
 /* The state is shown however long or wide the name is. */
 static void test_long_names(void **state)
 {
@@ -274,10 +287,10 @@ static void test_plot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_content), cmocka_unit_test(test_lives),
-        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_epoch_line),
-        cmocka_unit_test(test_plot),    cmocka_unit_test(test_long_names),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_content),    cmocka_unit_test(test_lives),
+        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_epoch_line),
+        cmocka_unit_test(test_plot),       cmocka_unit_test(test_widest_curves),
+        cmocka_unit_test(test_long_names), cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
