@@ -29,6 +29,11 @@ char *pd_text_grouped(char text[PD_TEXT_NUMBER], uint64_t value)
     return text;
 }
 
+const char *pd_text_plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 size_t pd_text_character_size(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;

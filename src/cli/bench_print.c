@@ -1,6 +1,7 @@
 #include "bench.h"
 
 #include "peaks.h"
+#include "pneumo/base/text.h"
 #include "pneumo/comm/reduction.h"
 #include "pneumo/kernels/blas.h"
 #include "pneumo/kernels/instructions.h"
@@ -141,8 +142,8 @@ void pd_bench_print(const pd_bench *of, const pd_step *step, int steps)
         printf("frozen: %s\n", frozen);
     printf("batch %d in %d lanes over %d rank%s of %d thread%s; reduction %s; kernels for %s, "
            "OpenBLAS for %s\n\n",
-           job->sampling.batch, job->sampling.lanes, ranks, ranks == 1 ? "" : "s", step->threads,
-           step->threads == 1 ? "" : "s", pd_reduction_names[job->reduction],
+           job->sampling.batch, job->sampling.lanes, ranks, pd_text_plural(ranks), step->threads,
+           pd_text_plural(step->threads), pd_reduction_names[job->reduction],
            pd_instructions_name(), pd_blas_core());
     printf("%-12s %10.6f s, median of %d (%.6f to %.6f)\n", "step", of->seconds, steps, of->fastest,
            of->slowest);

@@ -7,6 +7,7 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/number.h"
 #include "pneumo/base/stop.h"
+#include "pneumo/base/text.h"
 #include "pneumo/comm/group.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/setup.h"
@@ -233,7 +234,7 @@ static pd_status examine(pd_doctor *doctor)
         const pd_facts *facts = doctor->all;
         int host_ranks = pd_facts_host_ranks(facts, ranks, &hosts);
         pd_checks_add(checks, PD_CHECK_OK, "ranks", "%d on %d host%s, at most %d on one", ranks,
-                      hosts, hosts == 1 ? "" : "s", host_ranks);
+                      hosts, pd_text_plural(hosts), host_ranks);
         check_sharing(doctor, host_ranks);
         pd_check_programs(checks, facts, ranks);
         pd_check_processors(checks, facts, ranks);

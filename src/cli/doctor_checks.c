@@ -2,6 +2,7 @@
 
 #include "pneumo/base/memory.h"
 #include "pneumo/base/number.h"
+#include "pneumo/base/text.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -169,7 +170,7 @@ static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ran
         if (facts[rank].threads > bound) {
             pd_checks_add(checks, PD_CHECK_WARN, "binding",
                           "rank %d on %s has %d threads but is bound to %d core%s: %s", rank,
-                          facts[rank].host, facts[rank].threads, bound, bound == 1 ? "" : "s",
+                          facts[rank].host, facts[rank].threads, bound, pd_text_plural(bound),
                           facts[rank].advice);
             return;
         }
@@ -179,8 +180,8 @@ static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ran
         pd_checks_add(checks, PD_CHECK_WARN, "binding",
                       "%s: %d rank%s with %d threads in all share %d core%s: start fewer, use "
                       "fewer --threads, or if they are bound to the same cores, %s",
-                      facts[leader].host, own, own == 1 ? "" : "s", threads, usable,
-                      usable == 1 ? "" : "s", facts[leader].advice);
+                      facts[leader].host, own, pd_text_plural(own), threads, usable,
+                      pd_text_plural(usable), facts[leader].advice);
     else if (threads > ceil(processors))
         pd_checks_add(checks, PD_CHECK_WARN, "binding",
                       "%s: %d threads, but the control group's quota is the CPU time of %.2g "
@@ -188,8 +189,8 @@ static void check_host_binding(pd_checks *checks, const pd_facts *facts, int ran
                       facts[leader].host, threads, processors);
     else if (leader == 0)
         pd_checks_add(checks, PD_CHECK_OK, "binding", "%d rank%s of %d thread%s on %d core%s%s%s",
-                      own, own == 1 ? "" : "s", facts[0].threads, facts[0].threads == 1 ? "" : "s",
-                      usable, usable == 1 ? "" : "s", quota,
+                      own, pd_text_plural(own), facts[0].threads, pd_text_plural(facts[0].threads),
+                      usable, pd_text_plural(usable), quota,
                       own < ranks ? ", of the first host" : "");
 }
 
@@ -229,7 +230,7 @@ void pd_check_lanes(pd_checks *checks, const pd_facts *facts, int ranks, const p
                       job->sampling.lanes, ranks, most, 100 * busy);
     else
         pd_checks_add(checks, PD_CHECK_OK, "lanes", "%d, %d on each of %d rank%s, %d images each",
-                      job->sampling.lanes, most, ranks, ranks == 1 ? "" : "s",
+                      job->sampling.lanes, most, ranks, pd_text_plural(ranks),
                       job->sampling.batch / job->sampling.lanes);
 }
 

@@ -2,6 +2,7 @@
 #include "doctor.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/base/number.h"
+#include "pneumo/base/text.h"
 #include "pneumo/comm/group.h"
 #include "pneumo/kernels/tree.h"
 #include "pneumo/train/benchmark.h"
@@ -300,7 +301,7 @@ void pd_doctor_forecast_print(const pd_doctor *doctor)
     printf("\nA step on other numbers of ranks, %s; at most %d rank%s on a host;\nnetwork %s: %.3g "
            "Gbit/s each way per host, %.3g us, %.3g us of work per message.\n\n",
            given->strong ? "with the same batch" : "with the same number of images per rank",
-           model->host_ranks, model->host_ranks == 1 ? "" : "s", doctor->network,
+           model->host_ranks, pd_text_plural(model->host_ranks), doctor->network,
            8e-9 * model->network.bandwidth, 1e6 * model->network.latency,
            1e6 * model->network.overhead);
     printf("%6s %6s %8s %8s %9s %10s %10s  %-11s %8s\n", "ranks", "hosts", "batch", "lanes",

@@ -4,6 +4,7 @@
 #include "command.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 #include "pneumo/evaluate/ensemble.h"
 #include "pneumo/io/file.h"
 #include "pneumo/io/outputs.h"
@@ -51,7 +52,7 @@ static pd_status make(pd_comm *comm, const char *output, const pd_ensemble_optio
         const pd_checkpoint *whole = pd_classifier_checkpoint(classifier);
         if (status == PD_OK)
             printf("%s: average of %d model%s, threshold %.6f: %s\n", output, options->count,
-                   options->count == 1 ? "" : "s", whole->decision.threshold, whole->decision.rule);
+                   pd_text_plural(options->count), whole->decision.threshold, whole->decision.rule);
     }
     status = pd_comm_agree(comm, status);
 cleanup:

@@ -232,7 +232,7 @@ static pd_status explain(const request *options)
         rmdir(options->folder); /* nothing was written */
     if (failed > 0)
         status = pd_fail("%d of %d image%s could not be explained", failed, options->count,
-                         options->count == 1 ? "" : "s");
+                         pd_text_plural(options->count));
 cleanup:
     for (int i = 0; outputs != NULL && i < options->count; i++)
         free(outputs[i]);

@@ -1,6 +1,7 @@
 /* pneumo-dist export: writes a checkpoint's model in the format of another program. */
 #include "command.h"
 
+#include "pneumo/base/text.h"
 #include "pneumo/evaluate/classifier.h"
 #include "pneumo/exchange/export.h"
 #include "pneumo/io/file.h"
@@ -42,7 +43,7 @@ static pd_status write_model(const char *path, const arguments *given,
     PD_TRY(format->write(given->output, &model, &options));
     printf("%s: %s for grey images of %d x %d pixels, 0 to 255; output: %s of %d logit%s\n",
            given->output, model.name, inference->input.size, inference->input.size,
-           model.activation, inference->task->outputs, inference->task->outputs == 1 ? "" : "s");
+           model.activation, inference->task->outputs, pd_text_plural(inference->task->outputs));
 
 cleanup:
     pd_classifier_destroy(&classifier);

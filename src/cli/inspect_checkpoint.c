@@ -1,5 +1,6 @@
 #include "inspect.h"
 
+#include "pneumo/base/text.h"
 #include "pneumo/io/checkpoint.h"
 #include "pneumo/io/ensemble.h"
 #include "pneumo/train/setup.h"
@@ -109,7 +110,7 @@ static void print_decision(const pd_checkpoint *checkpoint)
            checkpoint->decision.refer_high);
     print_site(&checkpoint->site);
     printf("  %-14s evaluated %" PRId64 " time%s\n", "test fold", checkpoint->test_looks,
-           checkpoint->test_looks == 1 ? "" : "s");
+           pd_text_plural(checkpoint->test_looks));
 }
 
 /* Prints the members of an average, a line each. */
@@ -128,12 +129,12 @@ static void print_members(const pd_ensemble *ensemble)
 static void print_progress(const pd_checkpoint *checkpoint)
 {
     printf("  %-14s %" PRId64 " epoch%s", "trained", checkpoint->state.epoch,
-           checkpoint->state.epoch == 1 ? "" : "s");
+           pd_text_plural(checkpoint->state.epoch));
     if (checkpoint->state.epoch_step > 0)
         printf(" and %" PRId64 " step%s of the next", checkpoint->state.epoch_step,
-               checkpoint->state.epoch_step == 1 ? "" : "s");
+               pd_text_plural(checkpoint->state.epoch_step));
     printf(", %" PRId64 " step%s in all; %s\n", checkpoint->state.step,
-           checkpoint->state.step == 1 ? "" : "s",
+           pd_text_plural(checkpoint->state.step),
            checkpoint->state.finished ? "finished" : "not finished");
     if (isnan(checkpoint->state.best_metric))
         pd_inspect_text("best", "none yet");

@@ -1,6 +1,7 @@
 #include "inspect.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 #include "pneumo/data/patient.h"
 #include "pneumo/io/dataset.h"
 
@@ -81,7 +82,7 @@ pd_status pd_inspect_dataset(const char *path)
     pd_inspect_text("patients", info->grouping);
     if (unknown > 0)
         printf("  %-14s the patient of %" PRId64 " image%s is unknown\n", "", unknown,
-               unknown == 1 ? "" : "s");
+               pd_text_plural(unknown));
     printf("  %-14s %" PRIu64 "\n", "seed", info->seed);
     printf("  %-14s %" PRId64 " dropped\n", "duplicates", info->duplicates);
     printf("  %-14s mean %.2f, deviation %.2f, of the train fold, 0 to 255\n", "pixels", info->mean,

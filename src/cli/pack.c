@@ -1,6 +1,7 @@
 /* pneumo-dist pack: packs a folder of radiographs into a data-set file. */
 #include "pneumo/data/pack.h"
 #include "command.h"
+#include "pneumo/base/text.h"
 #include "pneumo/train/threads.h"
 
 #include <stdio.h>
@@ -79,20 +80,20 @@ static void print_result(const pd_pack_result *result, const char *output)
     printf("folds      %s, seed %llu\n", info->fold_policy, (unsigned long long)info->seed);
     printf("patients   %s\n", info->grouping);
     printf("left out   %lld exact duplicate%s, %lld unreadable, %lld other file%s\n",
-           (long long)info->duplicates, info->duplicates == 1 ? "" : "s", (long long)result->bad,
-           (long long)result->left_out, result->left_out == 1 ? "" : "s");
+           (long long)info->duplicates, pd_text_plural(info->duplicates), (long long)result->bad,
+           (long long)result->left_out, pd_text_plural(result->left_out));
     if (result->lateral + result->other > 0)
         printf("           %lld lateral view%s, %lld of other modalities\n",
-               (long long)result->lateral, result->lateral == 1 ? "" : "s",
+               (long long)result->lateral, pd_text_plural(result->lateral),
                (long long)result->other);
     if (result->old > 0)
         printf("appended   %lld image%s to %lld\n", (long long)(info->count - result->old),
-               info->count - result->old == 1 ? "" : "s", (long long)result->old);
+               pd_text_plural(info->count - result->old), (long long)result->old);
     if (result->bridging > 0)
         printf("           %lld image%s between patients of two folds left out\n",
-               (long long)result->bridging, result->bridging == 1 ? "" : "s");
+               (long long)result->bridging, pd_text_plural(result->bridging));
     printf("copies     %lld pair%s of images that are almost the same, %lld of them of two %s\n",
-           (long long)result->near_pairs, result->near_pairs == 1 ? "" : "s",
+           (long long)result->near_pairs, pd_text_plural(result->near_pairs),
            (long long)result->near_joined, pd_patients_noun(info->unknown_patients));
     if (result->leaks > 0)
         printf("caution    %lld %s %s images in two folds\n", (long long)result->leaks,

@@ -4,6 +4,7 @@
 #include "near.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -449,7 +450,7 @@ pd_status pd_append_keep_folds(const pd_append *append, pd_draft *drafts, int64_
     if (*bridging > 0)
         pd_log_warn("left out: %lld image%s that would make patients of two folds of %s one, for "
                     "example %s: pack all images anew to take them",
-                    (long long)*bridging, *bridging == 1 ? "" : "s", append->path, example);
+                    (long long)*bridging, pd_text_plural(*bridging), append->path, example);
 
 cleanup:
     free(folds);

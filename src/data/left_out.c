@@ -3,6 +3,7 @@
 #include "layout.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -158,7 +159,7 @@ void pd_left_out_print(const pd_left_out *left)
         }
         if (lines > LINES)
             pd_log_warn("left out: %lld more like these in %lld other place%s", (long long)files,
-                        (long long)(lines - LINES), lines - LINES == 1 ? "" : "s");
+                        (long long)(lines - LINES), pd_text_plural(lines - LINES));
     }
 }
 

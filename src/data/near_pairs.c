@@ -3,6 +3,7 @@
 #include "joins.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -196,7 +197,7 @@ void pd_near_pairs_warn(const pd_near_pairs *pairs, const pd_sample *samples, co
         example = &pairs->pairs[pairs->example];
         pd_log_warn("%lld pair%s of images %s almost the same but of different %s, for example %s "
                     "and %s: their %s count as one",
-                    (long long)pairs->joined, pairs->joined == 1 ? "" : "s",
+                    (long long)pairs->joined, pd_text_plural(pairs->joined),
                     pairs->joined == 1 ? "is" : "are", groups, samples[example->b].name,
                     samples[example->a].name, groups);
     }
@@ -204,13 +205,13 @@ void pd_near_pairs_warn(const pd_near_pairs *pairs, const pd_sample *samples, co
     if (count > 0)
         pd_log_warn("%lld pair%s of images %s almost the same but with different labels, for "
                     "example %s and %s: check which label is right",
-                    (long long)count, count == 1 ? "" : "s", count == 1 ? "is" : "are",
+                    (long long)count, pd_text_plural(count), count == 1 ? "is" : "are",
                     samples[example->b].name, samples[example->a].name);
     count = count_pairs(&example, pairs, samples, folds_differ);
     if (count > 0)
         pd_log_warn("%lld pair%s of images %s almost the same but in different folds of the "
                     "folder, for example %s and %s: figures will be too good",
-                    (long long)count, count == 1 ? "" : "s", count == 1 ? "is" : "are",
+                    (long long)count, pd_text_plural(count), count == 1 ? "is" : "are",
                     samples[example->b].name, samples[example->a].name);
     if (pairs->unsearched > 0)
         pd_log_warn(

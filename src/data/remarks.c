@@ -1,6 +1,7 @@
 #include "remarks.h"
 
 #include "pneumo/base/log.h"
+#include "pneumo/base/text.h"
 
 /* Says what became of patients that different sources identify. */
 static void say_sources(const pd_patient_tally *tally)
@@ -94,10 +95,10 @@ void pd_remarks_on_drafts(const pd_draft_counts *counts, const char *remedy)
 {
     if (counts->lateral > 0)
         pd_log_warn("left out: %lld lateral view%s%s", (long long)counts->lateral,
-                    counts->lateral == 1 ? "" : "s", remedy);
+                    pd_text_plural(counts->lateral), remedy);
     if (counts->other > 0)
         pd_log_warn("left out: %lld image%s of other modalities than radiography",
-                    (long long)counts->other, counts->other == 1 ? "" : "s");
+                    (long long)counts->other, pd_text_plural(counts->other));
     if (counts->named > 0)
         pd_log_warn("%lld path%s the name, ID, birth date or accession number of the patient; "
                     "stored as NORMAL/image-000000.dcm and the like",

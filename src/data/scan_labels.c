@@ -3,6 +3,7 @@
 #include "layout.h"
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 #include "scan.h"
 #include "tree.h"
 
@@ -190,7 +191,7 @@ static pd_status check_missing(const scanner *s)
         return PD_OK;
     const char *path = s->missing_row->texts[PD_ROLE_PATH];
     long long line = (long long)s->missing_row->line, missing = (long long)s->missing;
-    const char *plural = missing == 1 ? "" : "s", *are = missing == 1 ? "is" : "are";
+    const char *plural = pd_text_plural(missing), *are = missing == 1 ? "is" : "are";
     if (!s->options->allow_missing)
         return pd_fail("%s: the image%s of %lld row%s %s not in %s, such as '%s' (line %lld); "
                        "--allow-missing packs the others",
@@ -214,18 +215,18 @@ static pd_status check_classes(const pd_scan *scan, const pd_scan_options *optio
 static void say_counts(const scanner *s, const pd_scan *scan)
 {
     pd_log_info("%s: %lld row%s, %lld image%s of a class", s->options->labels,
-                (long long)s->labels.count, s->labels.count == 1 ? "" : "s", (long long)scan->count,
-                scan->count == 1 ? "" : "s");
+                (long long)s->labels.count, pd_text_plural(s->labels.count), (long long)scan->count,
+                pd_text_plural(scan->count));
     if (s->lateral > 0)
         pd_log_warn(
             "left out: %lld image%s that the table lists as lateral; --lateral packs them too",
-            (long long)s->lateral, s->lateral == 1 ? "" : "s");
+            (long long)s->lateral, pd_text_plural(s->lateral));
     if (s->neither > 0)
         pd_log_info("left out: %lld image%s that the table lists with findings of neither class",
-                    (long long)s->neither, s->neither == 1 ? "" : "s");
+                    (long long)s->neither, pd_text_plural(s->neither));
     if (s->converted > 0)
         pd_log_info("%s: for %lld row%s, the image has another extension than the table says",
-                    s->options->labels, (long long)s->converted, s->converted == 1 ? "" : "s");
+                    s->options->labels, (long long)s->converted, pd_text_plural(s->converted));
 }
 
 static pd_status prepare(scanner *s, const pd_scan_options *options)

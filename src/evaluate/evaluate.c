@@ -1,4 +1,5 @@
 #include "pneumo/evaluate/evaluate.h"
+#include "pneumo/base/text.h"
 
 #include "ensemble_data.h"
 #include "outside.h"
@@ -149,7 +150,7 @@ static pd_status evaluate_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold
     if (status == PD_OK && out->left_out > 0)
         pd_log_info(
             "%s fold: left out: %" PRId64 " image%s of %s with images that calibration used",
-            fold == PD_VAL ? "validation" : "test", out->left_out, out->left_out == 1 ? "" : "s",
+            fold == PD_VAL ? "validation" : "test", out->left_out, pd_text_plural(out->left_out),
             pd_patients_noun(evaluation->results.unknown_patients));
 cleanup:
     free(scores);

@@ -272,12 +272,12 @@ static pd_status conclude(pd_predictor *predictor, double seconds)
     char duration[32];
     long long good = predictor->files.count - failed;
     pd_log_info("%lld image%s in %s, %.1f images/s, ranks %d, threads %d", good,
-                good == 1 ? "" : "s", pd_clock_format(duration, sizeof duration, seconds),
+                pd_text_plural(good), pd_clock_format(duration, sizeof duration, seconds),
                 (double)good / (seconds + 1e-9), pd_comm_size(predictor->comm), predictor->threads);
     if (failed > 0)
         return pd_fail("%lld of %lld file%s %s no prediction: see the column 'error'",
                        (long long)failed, (long long)predictor->files.count,
-                       predictor->files.count == 1 ? "" : "s", failed == 1 ? "has" : "have");
+                       pd_text_plural(predictor->files.count), failed == 1 ? "has" : "have");
     return PD_OK;
 }
 

@@ -1,4 +1,5 @@
 #include "pneumo/exchange/keras_file.h"
+#include "pneumo/base/text.h"
 
 #include "archive.h"
 #include "pneumo/base/memory.h"
@@ -43,7 +44,7 @@ static pd_status fail_unknown(const char *path, const unsigned char *head, size_
         blank++;
     if (size < 8)
         return pd_fail("%s: has %zu byte%s, so it is not a model: download it again", path, size,
-                       size == 1 ? "" : "s");
+                       pd_text_plural(size));
     if (begins(head, size, "version https://git-lfs"))
         return pd_fail("%s: is a Git LFS pointer, not the model: run 'git lfs pull', or download "
                        "the file itself",

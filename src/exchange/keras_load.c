@@ -1,5 +1,6 @@
 /* Copying the weights of Keras' files into a network. */
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 #include "pneumo/exchange/keras_model.h"
 
 #include <stdio.h>
@@ -164,7 +165,7 @@ static pd_status load_arrays(const loader *l, const pd_keras_entry *entry, const
         needed += leaves[i].count;
     if (needed != count)
         return pd_fail("%s: layer '%s': the file has %d array%s, but the network needs %d", l->path,
-                       entry->name, count, count == 1 ? "" : "s", needed);
+                       entry->name, count, pd_text_plural(count), needed);
     PD_TRY(pd_alloc(&places, (size_t)count, sizeof *places));
     if (!entry->nested || !place_by_scope(places, leaves, entry->count, arrays, count))
         place_in_order(places, leaves, entry->count, count);

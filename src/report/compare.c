@@ -247,7 +247,7 @@ static pd_status tell(pd_comparison *comparison, const pair *pairs, int count)
                          "with 95 %% intervals; p by DeLong for AUC and by McNemar for accuracy, "
                          "both by patient where patients are known, each with Holm's correction "
                          "over %d pair%s; more than noise: p < %g.",
-                         compared, compared == 1 ? "" : "s", significance));
+                         compared, pd_text_plural(compared), significance));
     if (comparison->count > 1)
         PD_TRY(pd_strdup(next_line(comparison),
                          "The best of many on one test fold looks better than it "

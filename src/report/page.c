@@ -5,6 +5,7 @@
 #include "page_fold.h"
 #include "page_parts.h"
 #include "pneumo/base/clock.h"
+#include "pneumo/base/text.h"
 #include "text_file.h"
 #include "warnings.h"
 
@@ -179,7 +180,7 @@ static void write_top(FILE *out, const pd_results *results)
             "</b> time%s. Only the first evaluation is unbiased: changing the model after an "
             "evaluation and evaluating again fits it to the test fold, and the figures become too "
             "optimistic for new patients.</p>\n",
-            results->test_looks == 1 ? "" : "s");
+            pd_text_plural(results->test_looks));
     pd_warnings warnings = pd_warnings_of(results);
     int others = warnings.count - warnings.stress; /* those of the stress test are above */
     if (others > 0) {

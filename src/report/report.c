@@ -1,4 +1,5 @@
 #include "pneumo/report/report.h"
+#include "pneumo/base/text.h"
 
 #include "pneumo/base/clock.h"
 
@@ -234,7 +235,7 @@ static void print_uncertain(FILE *out, const char *name, pd_figure figure, int64
         fprintf(out,
                 "%" PRId64 " %s image%s: too few to be certain of the %s, 95 %% interval %.1f to "
                 "%.1f %%\n",
-                images, class_name, images == 1 ? "" : "s", name, 100 * figure.low,
+                images, class_name, pd_text_plural(images), name, 100 * figure.low,
                 100 * figure.high);
 }
 
@@ -302,7 +303,7 @@ void pd_report_print(FILE *out, const pd_results *results)
         fprintf(out, "average of %d models", results->members);
     else if (results->weights_epoch > 0)
         fprintf(out, "%" PRId64 " epoch%s, best %" PRId64, results->epochs,
-                results->epochs == 1 ? "" : "s", results->best_epoch);
+                pd_text_plural(results->epochs), results->best_epoch);
     else
         fputs("not trained here", out);
     fprintf(out, "; ranks %d, threads %d, lanes %d", results->ranks, results->threads,

@@ -194,7 +194,7 @@ static pd_status put_html(FILE *out, const void *content)
     const pd_comparison *comparison = content;
     char title[CELL];
     snprintf(title, sizeof title, "Comparison of %d run%s", comparison->count,
-             comparison->count == 1 ? "" : "s");
+             pd_text_plural(comparison->count));
     pd_html_begin(out, title, style);
     pd_html_element(out, "h1", title);
     fputs("\n", out);

@@ -1,5 +1,6 @@
 #include "warnings.h"
 
+#include "pneumo/base/text.h"
 #include "pneumo/data/patient.h"
 
 #include <inttypes.h>
@@ -39,7 +40,7 @@ static void warn_of_data(pd_warnings *warnings, const pd_results *results)
                  " image%s of the data set is unknown: where images of one "
                  "patient are in several folds, the figures are too good and the intervals too "
                  "narrow",
-                 results->unknown_patients, results->unknown_patients == 1 ? "" : "s");
+                 results->unknown_patients, pd_text_plural(results->unknown_patients));
     if (results->leaks > 0)
         snprintf(next_line(warnings), LINE,
                  "%" PRId64 " %s %s images in more than one fold: the figures are too good",
@@ -73,7 +74,7 @@ static void warn_of_fold(pd_warnings *warnings, const pd_results *results, const
     if (fold->left_out > 0)
         snprintf(next_line(warnings), LINE,
                  "%s fold: %" PRId64 " image%s of %s with images that calibration used %s left out",
-                 name, fold->left_out, fold->left_out == 1 ? "" : "s",
+                 name, fold->left_out, pd_text_plural(fold->left_out),
                  pd_patients_noun(results->unknown_patients), fold->left_out == 1 ? "is" : "are");
     const char *model = results->model != NULL ? results->model : "the model";
     const pd_metrics *const thresholds[] = {&fold->chosen, &fold->half};

@@ -129,7 +129,7 @@ static void describe_life(char text[LINE], const pd_run_view *run)
         describe_phase(text, &run->status);
         break;
     case PD_LIFE_FINISHED:
-        snprintf(text, LINE, "finished after %d epoch%s", run->count, run->count == 1 ? "" : "s");
+        snprintf(text, LINE, "finished after %d epoch%s", run->count, pd_text_plural(run->count));
         break;
     case PD_LIFE_STOPPED:
         snprintf(text, LINE, "stopped in epoch %lld of %lld; continue it with --resume",
@@ -143,7 +143,7 @@ static void describe_life(char text[LINE], const pd_run_view *run)
         break;
     case PD_LIFE_ENDED:
         snprintf(text, LINE, "no process works on it; %d epoch%s", run->count,
-                 run->count == 1 ? "" : "s");
+                 pd_text_plural(run->count));
         break;
     }
 }
@@ -193,8 +193,8 @@ static void add_speed(facts *of, const pd_run_status *status)
         add(of, "learning rate %.3g", status->learning_rate);
     if (isfinite(status->images_per_second))
         add(of, "%.1f images/s", status->images_per_second);
-    add(of, "%d rank%s of %d thread%s", status->ranks, status->ranks == 1 ? "" : "s",
-        status->threads, status->threads == 1 ? "" : "s");
+    add(of, "%d rank%s of %d thread%s", status->ranks, pd_text_plural(status->ranks),
+        status->threads, pd_text_plural(status->threads));
 }
 
 static void add_epoch(facts *of, const pd_history_row *row)

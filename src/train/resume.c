@@ -2,6 +2,7 @@
 
 #include "pneumo/base/log.h"
 #include "pneumo/base/memory.h"
+#include "pneumo/base/text.h"
 #include "pneumo/io/file.h"
 #include "pneumo/train/setup.h"
 #include "snapshot.h"
@@ -113,7 +114,7 @@ static pd_status check_job(pd_trainer *trainer)
         return pd_fail(
             "%s: it has been trained for %lld epoch%s%s, so train.epochs = %d is too few: "
             "set %lld or more",
-            path, (long long)state->epoch, state->epoch == 1 ? "" : "s",
+            path, (long long)state->epoch, pd_text_plural(state->epoch),
             state->epoch_step > 0 ? " and a part of the next" : "", wanted,
             (long long)state->epoch + (state->epoch_step > 0));
     trainer->former_epochs = epochs == wanted ? 0 : epochs;

@@ -1,4 +1,5 @@
 #include "pneumo/train/threads.h"
+#include "pneumo/base/text.h"
 
 #include "pneumo/base/host.h"
 #include "pneumo/base/log.h"
@@ -54,12 +55,12 @@ bool pd_thread_limits_remark(char text[REMARK], const pd_thread_limits *limits)
 {
     char advice[128];
     int threads = pd_thread_limits_choose(limits);
-    const char *plural = threads == 1 ? "" : "s", *cores = limits->usable == 1 ? "" : "s";
+    const char *plural = pd_text_plural(threads), *cores = pd_text_plural(limits->usable);
     text[0] = '\0';
     pd_launcher_advise(advice, sizeof advice, limits->launcher, threads);
     if (threads > limits->online) {
         snprintf(text, REMARK, "%d threads are more than the host's %d core%s: use fewer --threads",
-                 threads, limits->online, limits->online == 1 ? "" : "s");
+                 threads, limits->online, pd_text_plural(limits->online));
         return true;
     }
     if (threads > limits->usable) {
@@ -72,7 +73,7 @@ bool pd_thread_limits_remark(char text[REMARK], const pd_thread_limits *limits)
         snprintf(text, REMARK,
                  "%d threads of %d rank%s share the CPU time of %.2g cores, the quota of the "
                  "control group: use fewer --threads, or raise the quota (docker --cpus, cpu.max)",
-                 threads * limits->ranks, limits->ranks, limits->ranks == 1 ? "" : "s",
+                 threads * limits->ranks, limits->ranks, pd_text_plural(limits->ranks),
                  limits->quota);
         return true;
     }

@@ -1,4 +1,5 @@
 #include "pneumo/train/train.h"
+#include "pneumo/base/text.h"
 
 #include "pneumo/base/clock.h"
 #include "pneumo/base/log.h"
@@ -108,13 +109,13 @@ static bool decide(pd_trainer *trainer, const pd_validation *validation)
         state->learning_scale *= job->plateau_factor;
         state->plateau_left = job->plateau_epochs;
         pd_log_info("no improvement in %d epoch%s: learning rate cut to %g of the schedule's",
-                    job->plateau_epochs, job->plateau_epochs == 1 ? "" : "s",
+                    job->plateau_epochs, pd_text_plural(job->plateau_epochs),
                     state->learning_scale);
     }
     if (job->patience > 0 && in_last_stage(trainer) && --state->patience_left == 0) {
         state->finished = true;
         pd_log_info("no improvement in %d epoch%s: stopping early", job->patience,
-                    job->patience == 1 ? "" : "s");
+                    pd_text_plural(job->patience));
     }
     return false;
 }
@@ -261,7 +262,7 @@ static void announce_epochs(const pd_trainer *trainer)
 {
     const pd_schedule_spec *schedule = &trainer->job->schedule;
     const pd_train_state *state = &trainer->checkpoint.state;
-    const char *plural = schedule->epochs == 1 ? "" : "s";
+    const char *plural = pd_text_plural(schedule->epochs);
     if (state->finished)
         pd_log_info("%d epoch%s instead of %d: training is finished", schedule->epochs, plural,
                     trainer->former_epochs);
@@ -310,10 +311,10 @@ static void announce(const pd_trainer *trainer)
     pd_log_info("batch %d in %d lanes over %d rank%s of %d thread%s; %d epoch%s of %lld step%s; "
                 "writing to %s",
                 trainer->job->sampling.batch, trainer->job->sampling.lanes,
-                pd_comm_size(trainer->comm), pd_comm_size(trainer->comm) == 1 ? "" : "s",
-                trainer->step.threads, trainer->step.threads == 1 ? "" : "s",
-                trainer->job->schedule.epochs, trainer->job->schedule.epochs == 1 ? "" : "s", steps,
-                steps == 1 ? "" : "s", trainer->files.folder);
+                pd_comm_size(trainer->comm), pd_text_plural(pd_comm_size(trainer->comm)),
+                trainer->step.threads, pd_text_plural(trainer->step.threads),
+                trainer->job->schedule.epochs, pd_text_plural(trainer->job->schedule.epochs), steps,
+                pd_text_plural(steps), trainer->files.folder);
     if (pd_comm_rank(trainer->comm) == 0 &&
         (info->counts[PD_TEST][PD_NORMAL] == 0 || info->counts[PD_TEST][PD_PNEUMONIA] == 0))
         pd_log_warn(

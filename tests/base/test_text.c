@@ -168,6 +168,15 @@ static void test_grouped(void **state)
     }
 }
 
+static void test_plural(void **state)
+{
+    (void)state;
+    assert_string_equal(pd_text_plural(0), "s");
+    assert_string_equal(pd_text_plural(1), "");
+    assert_string_equal(pd_text_plural(2), "s");
+    assert_string_equal(pd_text_plural(INT64_C(1) << 32 | 1), "s");
+}
+
 /* No character takes more columns than expected, as the C library sees it. */
 static void test_columns(void **state)
 {
@@ -194,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grouped),
+        cmocka_unit_test(test_plural),
         cmocka_unit_test(test_numbers_are_short),
         cmocka_unit_test(test_numbers_round_trip),
         cmocka_unit_test(test_replacing_bytes),

@@ -15,6 +15,9 @@ char *pd_text_number(char text[PD_TEXT_NUMBER], double value);
 /* Writes a number with commas between groups of three digits; returns `text`. */
 char *pd_text_grouped(char text[PD_TEXT_NUMBER], uint64_t value);
 
+/* The ending of a regular noun that follows the number `count`: "" after 1, otherwise "s". */
+const char *pd_text_plural(int64_t count);
+
 /* The number of bytes of the UTF-8 character at `text`, 1 for the terminating zero, 0 if the bytes
  * are not valid UTF-8 (Unicode 15, table 3-7). */
 size_t pd_text_character_size(const char *text);
