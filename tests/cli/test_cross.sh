@@ -114,48 +114,40 @@ same() {
 
 # --- Part by part, in any order ---
 
-part_by_part() {
-    for part in 4 1 5 3 2; do
-        ranks $((1 + part % 3)) train small.ini --run single --cross 5 --part $part "${settings[@]}" \
-            >out 2>log || fail "$(cat log)"
-        [[ ! -s out ]] || fail "a part was printed: $(cat out)"
-    done
-    [[ $(ls single) == $'cross-1\ncross-2\ncross-3\ncross-4\ncross-5' ]] || fail "single has $(ls single)"
-    touch -d '2001-01-01' single/cross-*/*.h5
-    ranks 3 train small.ini --run single --cross 5 "${settings[@]}" >out 2>log || fail "$(cat log)"
-    [[ -z $(find single/cross-* -name '*.h5' -newermt 2002-01-01) ]] || fail "a finished part was touched"
-    same single
-    looks single/ensemble.h5 1
-}
-# The queue and these parts run the same code as the run above.
-((sanitized)) || part_by_part
+for part in 4 1 5 3 2; do
+    ranks $((1 + part % 3)) train small.ini --run single --cross 5 --part $part "${settings[@]}" \
+        >out 2>log || fail "$(cat log)"
+    [[ ! -s out ]] || fail "a part was printed: $(cat out)"
+done
+[[ $(ls single) == $'cross-1\ncross-2\ncross-3\ncross-4\ncross-5' ]] || fail "single has $(ls single)"
+touch -d '2001-01-01' single/cross-*/*.h5
+ranks 3 train small.ini --run single --cross 5 "${settings[@]}" >out 2>log || fail "$(cat log)"
+[[ -z $(find single/cross-* -name '*.h5' -newermt 2002-01-01) ]] || fail "a finished part was touched"
+same single
+looks single/ensemble.h5 1
 
 # --- In a queue, with a substitute for SLURM ---
 
-queue() {
-    mkdir -p slurm tools
-    cp "$PNEUMO_SOURCE"/slurm/{cross,train}.sbatch slurm
-    ln -s "$PNEUMO_DIST" tools/pneumo-dist # as if installed
-    printf '#!/usr/bin/env bash\nwhile [[ $1 == --* ]]; do shift; done\nexec "$@"\n' >tools/srun
-    printf '#!/bin/sh\necho 1\n' >tools/squeue
-    chmod +x tools/*
-    (
-        export PATH=$here/tools:$PATH SLURM_CPUS_PER_TASK=1 SLURM_JOB_ID=1 SLURM_ARRAY_TASK_ID
-        for SLURM_ARRAY_TASK_ID in 2 5 1 3 4; do
-            bash slurm/cross.sbatch small.ini --run queued "${settings[@]}" >out 2>log ||
-                fail "task $SLURM_ARRAY_TASK_ID: $(cat log)"
-            [[ ! -e queued/report.json ]] || fail "task $SLURM_ARRAY_TASK_ID gathered"
-        done
-        SLURM_ARRAY_TASK_ID=0
-        bash slurm/cross.sbatch small.ini --run queued "${settings[@]}" >out 2>log || fail "$(cat log)"
-        SLURM_ARRAY_TASK_ID=6
-        ! bash slurm/cross.sbatch small.ini --run queued >out 2>log || fail "a sixth part of five"
-        grep -q "part 6: --cross makes only 5 parts" log || fail "$(cat log)"
-    )
-    same queued
-}
-# The scripts do not depend on the build.
-((sanitized)) || queue
+mkdir -p slurm tools
+cp "$PNEUMO_SOURCE"/slurm/{cross,train}.sbatch slurm
+ln -s "$PNEUMO_DIST" tools/pneumo-dist # as if installed
+printf '#!/usr/bin/env bash\nwhile [[ $1 == --* ]]; do shift; done\nexec "$@"\n' >tools/srun
+printf '#!/bin/sh\necho 1\n' >tools/squeue
+chmod +x tools/*
+(
+    export PATH=$here/tools:$PATH SLURM_CPUS_PER_TASK=1 SLURM_JOB_ID=1 SLURM_ARRAY_TASK_ID
+    for SLURM_ARRAY_TASK_ID in 2 5 1 3 4; do
+        bash slurm/cross.sbatch small.ini --run queued "${settings[@]}" >out 2>log ||
+            fail "task $SLURM_ARRAY_TASK_ID: $(cat log)"
+        [[ ! -e queued/report.json ]] || fail "task $SLURM_ARRAY_TASK_ID gathered"
+    done
+    SLURM_ARRAY_TASK_ID=0
+    bash slurm/cross.sbatch small.ini --run queued "${settings[@]}" >out 2>log || fail "$(cat log)"
+    SLURM_ARRAY_TASK_ID=6
+    ! bash slurm/cross.sbatch small.ini --run queued >out 2>log || fail "a sixth part of five"
+    grep -q "part 6: --cross makes only 5 parts" log || fail "$(cat log)"
+)
+same queued
 
 # --- Stopped and resumed ---
 

@@ -10,6 +10,8 @@ hosts=$folder/hosts.sh
 [[ -n ${PNEUMO_HOSTS-} ]] || exec bash "$hosts" 4 -- bash "$0"
 
 . "$folder/../cli/common.sh"
+# Survivors have the time that mpirun gives them by default.
+unset OMPI_MCA_odls_base_sigkill_timeout
 make_data 160
 job=("$PNEUMO_SOURCE/jobs/cnn-deep-plain.ini" --threads 1 --set data.file=data.h5 --set data.size=32
      --set model.width=0.3 --set train.epochs=12 --set train.epoch_images=128 --set train.batch=32

@@ -6,6 +6,8 @@
 root=$(realpath "$(dirname "$0")/../..")
 . "$root/tests/cluster/by_hand.sh" # slurm.sh installs SLURM
 . "$root/tests/cli/common.sh"
+# Survivors have the time that mpirun gives them by default.
+unset OMPI_MCA_odls_base_sigkill_timeout
 # Of the job in which this test itself may run.
 unset "${!SLURM_@}" "${!SBATCH_@}" "${!SRUN_@}" PNEUMO_LAUNCH
 
