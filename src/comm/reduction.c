@@ -30,12 +30,16 @@ enum {
 
 static const char AWAITED[] = "the sum of the gradients";
 
+enum { APART = 128 - sizeof(pd_counter) };
+
 /* What a rank publishes to its group, at the start of its segment; the parts follow on the next
  * page. The counters never restart between sums. Each has its own cache lines. */
 typedef struct published {
-    _Alignas(128) pd_counter begun;    /* sums; the previous results are no longer in use */
-    _Alignas(128) pd_counter ready;    /* buckets */
-    _Alignas(128) pd_counter complete; /* buckets */
+    pd_counter begun; /* sums; the previous results are no longer in use */
+    char space_1[APART];
+    pd_counter ready; /* buckets */
+    char space_2[APART];
+    pd_counter complete; /* buckets */
 } published;
 
 _Static_assert(sizeof(published) <= PAGE, "the counters do not fit into a page");
@@ -56,8 +60,7 @@ struct pd_reduction {
     float *result;   /* the group's first vector */
 
     int *no_sizes;           /* [groups] zeros: sizes for a group without an i-th node */
-    size_t arrival_stride;   /* floats per bucket in `arrivals` */
-    float *arrivals;         /* [window][nodes of other groups][piece] */
+    float *arrivals;         /* [window][layout.arrivals]: nodes of other groups, a piece each */
     float **vectors;         /* arguments of the folds */
     pd_request *to_exchange; /* [window][exchanges] */
     pd_request *to_complete; /* [window] */
@@ -128,12 +131,8 @@ static pd_status allocate(pd_reduction *reduction, size_t count, size_t bucket)
     PD_TRY(pd_alloc(&reduction->no_sizes, (size_t)layout->groups, sizeof *reduction->no_sizes));
     PD_TRY(pd_alloc(&reduction->vectors, (size_t)(layout->subtree_count + layout->all_nodes),
                     sizeof *reduction->vectors));
-    if (reduction->kind == PD_REDUCTION_EXACT) {
-        reduction->arrival_stride =
-            (size_t)(layout->all_nodes - layout->node_count) * layout->whole.piece_size;
-        PD_TRY(pd_alloc(&reduction->arrivals, reduction->window,
-                        reduction->arrival_stride * sizeof(float)));
-    }
+    if (reduction->kind == PD_REDUCTION_EXACT)
+        PD_TRY(pd_alloc(&reduction->arrivals, reduction->window, layout->arrivals * sizeof(float)));
 
 cleanup:
     return status;
@@ -329,7 +328,7 @@ static pd_status gather_bucket(pd_reduction *reduction, size_t index)
         size_t row = (size_t)i * (size_t)layout->groups;
         PD_TRY(comm->transport->alltoall(
             comm, node, sends ? bucket->send_sizes : reduction->no_sizes, bucket->offsets,
-            reduction->arrivals + slot * reduction->arrival_stride, bucket->arrival_sizes + row,
+            reduction->arrivals + slot * layout->arrivals, bucket->arrival_sizes + row,
             bucket->arrival_offsets + row, &requests[i]));
     }
 
@@ -343,7 +342,7 @@ static void find_pieces(pd_reduction *reduction, const pd_bucket_layout *bucket,
                         size_t slot)
 {
     const pd_reduction_layout *layout = &reduction->layout;
-    float *arrival = reduction->arrivals + slot * reduction->arrival_stride;
+    float *arrival = reduction->arrivals + slot * layout->arrivals;
     for (int i = 0; i < layout->all_nodes; i++) {
         int own = i - layout->first_node;
         if (own >= 0 && own < layout->node_count) {

@@ -153,6 +153,10 @@ pd_status pd_reduction_layout_create(pd_reduction_layout *layout, int lanes, int
     PD_TRY(find_all_nodes(layout));
     PD_TRY(divide_bucket(layout, &layout->whole, layout->bucket));
     PD_TRY(divide_bucket(layout, &layout->last, count - (layout->buckets - 1) * layout->bucket));
+    /* Rounding can make a piece of the shorter bucket the larger one. */
+    size_t whole = layout->whole.piece_size, last = layout->last.piece_size;
+    layout->arrivals =
+        (size_t)(layout->all_nodes - layout->node_count) * (whole > last ? whole : last);
 
 cleanup:
     return status;

@@ -40,6 +40,7 @@ typedef struct pd_reduction_layout {
     int exchanges;  /* per bucket: the most nodes of any group; 0 with a single group */
 
     pd_bucket_layout whole, last; /* the last bucket, at the vector's start, may be shorter */
+    size_t arrivals;              /* floats that arrive from other groups for a bucket, at most */
 } pd_reduction_layout;
 
 /* For vectors of `count` floats in buckets of `bucket` > 0 floats, as seen by rank `rank` of
