@@ -1,6 +1,6 @@
 /* The checks of doctor: rank 0 compares the facts of all ranks and prints a line per check. */
-#ifndef PNEUMO_CLI_CHECKUP_H
-#define PNEUMO_CLI_CHECKUP_H
+#ifndef PNEUMO_CLI_DOCTOR_CHECKS_H
+#define PNEUMO_CLI_DOCTOR_CHECKS_H
 
 #include "doctor_facts.h"
 #include "pneumo/train/job.h"

@@ -192,7 +192,10 @@ static pd_status write_figures(const cross_run *cross)
             fprintf(out, ",%s", pd_text_number(number, cross->figures[part][i]));
     }
     fputc('\n', out);
-    fclose(out);
+    if (fclose(out) != 0) {
+        status = pd_fail_system("out of memory: cannot write cross.csv");
+        goto cleanup;
+    }
     PD_TRY(pd_run_path(&path, cross->job->folder, "cross.csv"));
     PD_TRY(pd_file_write(path, text, size));
 cleanup:

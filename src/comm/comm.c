@@ -87,7 +87,8 @@ pd_status pd_comm_create(pd_comm **out)
     comm = NULL;
 
 cleanup:
-    if (comm != NULL)
+    /* After `join` the transport's threads use it until the process ends. */
+    if (comm != NULL && comm->link == NULL)
         release(comm);
     return status;
 }

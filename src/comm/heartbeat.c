@@ -47,8 +47,8 @@ static void schedule_exit(int code, unsigned seconds)
 static pd_beat own_beat(const pd_heartbeat *heartbeat, bool ending);
 static void send_messages(pd_heartbeat *heartbeat, bool ending);
 
-/* The last heartbeat keeps the others from printing a message too, and so does the watchdog here.
- */
+/* Sends a last heartbeat, so that the other ranks print no message, and stops this rank's watchdog
+ * from printing one. */
 static void announce_end(pd_heartbeat *heartbeat)
 {
     pthread_mutex_lock(&heartbeat->watchdog_lock);
@@ -100,7 +100,8 @@ static pd_beat own_beat(const pd_heartbeat *heartbeat, bool ending)
 static void send_message(pd_heartbeat *heartbeat, int rank, pd_beat beat)
 {
     int complete = 1;
-    /* No more than MPI has room for pile up at a rank that does not receive. */
+    /* Skipped while the one before is not sent, so that none pile up at a rank that does not
+     * receive. */
     MPI_Test(&heartbeat->sends[rank], &complete, MPI_STATUS_IGNORE);
     if (!complete)
         return;
@@ -322,6 +323,8 @@ static pd_status join(pd_heartbeat *heartbeat, const pd_comm *comm)
         goto cleanup;
     }
     pthread_mutex_lock(&heartbeat->watchdog_lock);
+    /* Limits rank 0 to 2,000 heartbeats per second in each direction. */
+    heartbeat->period = fmax(PERIOD, comm->size / 2000.0);
     heartbeat->datagram = datagram;
     datagram = (pd_datagram){.socket = -1};
     status = pd_watchdog_join(&heartbeat->watchdog, comm->rank, comm->size,
@@ -351,8 +354,6 @@ pd_status pd_heartbeat_connect(pd_heartbeat *heartbeat, pd_host_name *hosts, int
                     "off: ranks that stop responding are not detected");
     if (provided < MPI_THREAD_SERIALIZED || comm->size == 1)
         stop_threads(heartbeat);
-    /* Limits rank 0 to 2,000 heartbeats per second in each direction. */
-    heartbeat->period = fmax(PERIOD, comm->size / 2000.0);
     heartbeat->messages_at = pd_clock_now();
     PD_TRY(join(heartbeat, comm));
 

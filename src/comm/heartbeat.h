@@ -34,7 +34,7 @@ typedef struct pd_heartbeat {
     pd_host_name *hosts; /* [size] */
     pd_datagram datagram;
 
-    double period;                 /* seconds between two heartbeats */
+    double period;                 /* seconds between two heartbeats; set with both locks held */
     atomic_bool connected;         /* this rank exchanges heartbeats */
     _Atomic(const char *) awaited; /* what this rank waits for; NULL while it computes */
     atomic_uint completed;         /* operations */

@@ -1,7 +1,7 @@
 /* The transport for ranks that an MPI launcher has started.
  *
- * All collectives are non-blocking, so that every wait goes through mpi_wait, which also sends
- * heartbeats. */
+ * Collectives are non-blocking, except those that make and free channels, so that every other wait
+ * goes through mpi_wait, which also sends heartbeats. */
 #include "heartbeat.h"
 #include "transport.h"
 
@@ -221,9 +221,10 @@ static void mpi_abort(pd_comm *comm, int code)
 static pd_status mpi_regroup(pd_comm *comm)
 {
     mpi_link *link = enter(comm);
-    pd_status status = make_columns(comm, link);
+    if (make_columns(comm, link) != PD_OK)
+        pd_heartbeat_fail(&link->heartbeat, "all ranks to form groups");
     leave(link);
-    return status;
+    return PD_OK;
 }
 
 static void mpi_set_watchdog(pd_comm *comm, double seconds, bool (*stop_requested)(void))

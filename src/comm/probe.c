@@ -134,7 +134,8 @@ pd_status pd_probe_run(pd_probe *out, pd_comm *comm, int group_limit)
     PD_TRY(pd_comm_agree(comm, time_fold(&out->fold)));
     if (pd_comm_size(comm) > 1)
         PD_TRY(time_network(out, comm, group_limit));
-    double *const all[] = {&out->latency, &out->overhead, &out->transfer, &out->work, &out->fold};
+    double *const all[] = {&out->latency, &out->overhead, &out->transfer,
+                           &out->work,    &out->fold,     &out->sum};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         PD_TRY(pd_comm_max(comm, *all[i], all[i]));
     PD_TRY(pd_comm_max(comm, -out->allreduce, &out->allreduce));

@@ -36,9 +36,11 @@ void pd_watchdog_begin(pd_watchdog *watchdog, int rank, const char *host, double
 pd_status pd_watchdog_join(pd_watchdog *watchdog, int rank, int size, const pd_host_name *hosts,
                            double period)
 {
-    *watchdog = (pd_watchdog){
-        .rank = rank, .host = hosts[rank], .size = size, .hosts = hosts, .period = period};
-    return pd_alloc(&watchdog->peers, (size_t)size, sizeof *watchdog->peers);
+    *watchdog = (pd_watchdog){.rank = rank, .host = hosts[rank], .hosts = hosts, .period = period};
+    pd_status status = pd_alloc(&watchdog->peers, (size_t)size, sizeof *watchdog->peers);
+    if (status == PD_OK)
+        watchdog->size = size;
+    return status;
 }
 
 void pd_watchdog_release(pd_watchdog *watchdog)

@@ -73,7 +73,8 @@ pd_status pd_watchdog_join(pd_watchdog *watchdog, int rank, int size, const pd_h
                            double period);
 void pd_watchdog_release(pd_watchdog *watchdog);
 
-/* Sets the limit; at least as long as a missing rank takes to be told from a late heartbeat. */
+/* Sets the limit, and raises it to 20 periods if it is shorter: a late heartbeat could not be told
+ * from a missing rank. */
 void pd_watchdog_set_limit(pd_watchdog *watchdog, double seconds);
 
 /* Adds `seconds` to all times. `stop_requested`: this rank had been asked to stop by then.

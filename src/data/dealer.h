@@ -12,7 +12,7 @@
 
 typedef struct pd_dealer pd_dealer;
 
-/* Fills drafts [scan->count] by and by. All is borrowed. The caller owns *out. */
+/* Fills drafts [scan->count] round by round. All is borrowed. The caller owns *out. */
 pd_status pd_dealer_create(pd_dealer **out, pd_draft *drafts, const pd_scan *scan,
                            const pd_draft_options *options);
 void pd_dealer_destroy(pd_dealer **dealer);

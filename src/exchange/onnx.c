@@ -126,14 +126,11 @@ static value add_input(writer *w)
     else if (!fixed)
         x = add_fold_scaling(w, x);
     if (shape.c > 1) {
-        const char **same = NULL;
-        if (pd_alloc(&same, (size_t)shape.c, sizeof *same) == PD_OK) {
-            for (int i = 0; i < shape.c; i++)
-                same[i] = x;
-            x = pd_onnx_node(w->onnx, "Concat", "/grey_planes", same, shape.c);
-            pd_onnx_set_int(w->onnx, "axis", 1);
-        }
-        free(same);
+        const char *same[PD_INPUT_CHANNELS];
+        for (int i = 0; i < shape.c; i++)
+            same[i] = x;
+        x = pd_onnx_node(w->onnx, "Concat", "/grey_planes", same, shape.c);
+        pd_onnx_set_int(w->onnx, "axis", 1);
     }
     return (value){.name = fixed ? add_fixed_scaling(w, x) : x};
 }

@@ -362,12 +362,12 @@ static conv_plan conv_plan_kernel(const pd_conv_shape *shape)
     return plan;
 }
 
-/* Floats of a thread's slice of the workspace: frames and panels of dy. */
+/* Floats of a thread's slice of the workspace: frames, and one panel of dy. */
 static size_t conv_kernel_buffer(const conv_plan *plan)
 {
     return (size_t)plan->group *
            (conv_frame_size(plan, plan->band) +
-            (size_t)plan->band * (size_t)plan->out_w * (size_t)pd_tile_padded(plan->k));
+            (size_t)plan->band * (size_t)plan->out_w * (size_t)pd_tile_panel_at(plan->k, 0).width);
 }
 
 size_t pd_conv_backward_kernel_workspace(const pd_conv_shape *shape)

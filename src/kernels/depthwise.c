@@ -313,7 +313,7 @@ typedef struct gradient_line {
     ptrdiff_t x_first, dy_first; /* elements */
 } gradient_line;
 
-/* Adds one row of outputs to sums [kernel_h][FAST_WIDTH], kernel_h at most FAST_WIDTH. */
+/* Adds one row of outputs to sums [kernel_h][FAST_WIDTH][PD_VECTOR_WIDTH]. */
 PD_INLINE void gradient_row_fast(elements of, const gradient_line *line, float *sums)
 {
     const pd_window *g = line->window;

@@ -8,9 +8,9 @@
 
 bool pd_winograd_suits(const pd_window *window, int k)
 {
-    /* With fewer channels the transforms take longer than the products save, with fewer tiles the
-     * transformed kernel does: with narrow vectors later, since they multiply more slowly.
-     * Measured: tests/bench/bench_conv.c. */
+    /* With fewer channels the transforms take longer than the products save; with fewer tiles of a
+     * sample the transform of the kernel does. Narrow vectors multiply more slowly, so they need
+     * fewer tiles. Measured: tests/bench/bench_conv.c. */
     enum { LEAST_CHANNELS = 16, LEAST_TILES_OF_SAMPLE = PD_VECTOR_WIDTH < 16 ? 4 : 9 };
     pd_winograd_grid grid = pd_winograd_grid_make(window->out_h, window->out_w);
     return window->kernel_h == KERNEL && window->kernel_w == KERNEL && window->stride == 1 &&

@@ -135,9 +135,9 @@ static size_t largest_trainable(const pd_network *network)
     return largest;
 }
 
-/* Memory of activations and of gradients of lanes above which it is worth time: several passes, and
- * computing outputs again; and of what layers prepare for all slices, which else prepare it again.
- */
+/* Bytes above which saving memory is worth time: activations and gradients of lanes are then
+ * computed in several passes, and outputs computed again. What layers prepare is shared by all
+ * slices up to this size; above it each slice prepares its own. */
 enum { MEMORY_WORTH_TIME = 128 << 20 };
 
 static bool choose_recompute(const pd_network *network)

@@ -1,6 +1,7 @@
 #include "network_slices.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +13,6 @@
 enum { SAMPLES_SHARED = 1, SAMPLES_ALONE = 2 };
 
 static const size_t slices_bytes_max = (size_t)2 << 30;
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
 
 /* --- Planning --- */
 
@@ -52,7 +48,7 @@ pd_status pd_slices_plan(pd_network *network, const pd_plan *plan)
     slices->samples = samples;
     slices->count = samples < plan->threads ? samples : plan->threads;
     PD_TRY(pd_alloc(&slices->networks, (size_t)slices->count, sizeof *slices->networks));
-    PD_TRY(plan_first(slices, network, divide_up(samples, plan->threads)));
+    PD_TRY(plan_first(slices, network, pd_divide_up(samples, plan->threads)));
     if (pd_slices_bytes(slices) > slices_bytes_max)
         pd_slices_destroy(slices);
     for (int i = 1; i < slices->count; i++)
@@ -189,7 +185,7 @@ pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const floa
                             const float **y)
 {
     pd_slices *slices = &network->slices;
-    int samples = pd_exec_samples(exec), fair = divide_up(samples, exec->threads);
+    int samples = pd_exec_samples(exec), fair = pd_divide_up(samples, exec->threads);
     int threads = exec->threads < slices->count ? exec->threads : slices->count;
     sliced_forward of = {.network = network,
                          .exec = exec,
@@ -199,7 +195,7 @@ pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const floa
     for (int i = 0; i < slices->count; i++)
         pd_network_check_finite(slices->networks[i], network->checks_finite);
     pd_crew_run(exec->crew, threads, network->count, prepare_layer, &of);
-    pd_crew_run(exec->crew, threads, divide_up(samples, of.each), forward_slice, &of);
+    pd_crew_run(exec->crew, threads, pd_divide_up(samples, of.each), forward_slice, &of);
     if (of.status != PD_OK)
         return pd_fail("%s", of.message);
     collect_bad_output(network);

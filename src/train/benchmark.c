@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-/* Small enough that training on random labels diverges with no job. */
+/* Small enough that no job diverges on random labels. */
 static const double learning_rate = 1e-6;
 
 void pd_benchmark_fill(pd_step *step)

@@ -48,7 +48,7 @@ bool pd_footprint_streams(const pd_job *job, double percent)
            (job->images == PD_IMAGES_AUTO && percent > PD_IMAGES_PERCENT);
 }
 
-/* The memory in one stage. `network` is not planned and remains so. */
+/* The memory in one stage. `network` may be planned; it is copied and not changed. */
 static pd_status plan_stage(pd_footprint *out, const pd_comm *comm, const pd_job *job, int stage,
                             const pd_network *network, int threads)
 {

@@ -226,7 +226,8 @@ static const pd_keys keys = {rows, sizeof rows / sizeof *rows};
 
 /* --- Rules about several keys --- */
 
-/* Heartbeats are 0.2 to 0.4 seconds apart. */
+/* 20 heartbeats, which are 0.2 s apart with up to 400 ranks; with more, pd_watchdog_set_limit
+ * raises the limit. */
 static const double WATCHDOG_LEAST = 4;
 
 static pd_status check_training(const pd_job *job, const pd_key_file *file)

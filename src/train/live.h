@@ -4,8 +4,8 @@
 
 #include "trainer.h"
 
-/* On rank 0; elsewhere none has an effect. A status that cannot be written is a warning, and then
- * no more is written: the run does not depend on it. */
+/* Only rank 0 writes; on other ranks these do nothing. A status that cannot be written is a
+ * warning, and then no more is written: the run does not depend on it. */
 
 /* At the start, and when an epoch begins and is validated. */
 void pd_live_enter(pd_trainer *trainer, pd_run_phase phase);

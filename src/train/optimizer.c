@@ -31,8 +31,8 @@ struct pd_optimizer {
     float *ema, *ema_state; /* [count], [state_count]; NULL without a moving average */
     float *start;           /* [start_count]; NULL without L2-SP */
     size_t start_count;
-    size_t late_states;        /* the first of the states, which are averaged... */
-    int64_t late_states_since; /* ... from this step on */
+    size_t late_states;        /* number of first states that were frozen in the first stage */
+    int64_t late_states_since; /* step from which these are averaged */
     block *blocks;
     int block_count;
     double *partials; /* [block_count] */

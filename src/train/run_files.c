@@ -70,7 +70,10 @@ pd_status pd_run_files_write_history(const pd_run_files *files, const pd_train_s
         }
     }
     fprintf(out, "\n");
-    fclose(out);
+    if (fclose(out) != 0) {
+        free(text);
+        return pd_fail_system("out of memory: cannot write %s", files->history);
+    }
     pd_status status = pd_file_write(files->history, text, size);
     free(text);
     return status;

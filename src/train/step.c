@@ -127,7 +127,7 @@ pd_status pd_step_unfreeze(pd_step *step, int64_t number)
 {
     pd_status status = PD_OK;
     step->stage = 1;
-    PD_TRY(pd_comm_agree(step->comm, PD_OK)); /* ranks may share the reduction's memory */
+    PD_TRY(pd_comm_barrier(step->comm)); /* ranks may share the reduction's memory */
     pd_reduction_destroy(&step->reduction);
     status = replace_network(step);
     if (status == PD_OK)

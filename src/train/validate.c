@@ -73,8 +73,9 @@ cleanup:
     return status;
 }
 
-/* Whether validation stops when this process is asked to. It does not if it is the first thing that
- * a process does that was asked before, so that every process gets ahead. */
+/* Whether a request to stop interrupts the validation. If it came before this process took its
+ * first step, the validation is completed, so that a run that is stopped again and again advances.
+ */
 static bool can_stop(const pd_trainer *trainer)
 {
     return trainer->steps_here > 0 || !pd_stop_requested();

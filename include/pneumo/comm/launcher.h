@@ -6,8 +6,8 @@
 
 typedef struct pd_launcher {
     const char *variables[2]; /* that it sets in the environment, all of them; NULL: none */
-    const char *unbind;       /* its command with the option that gives a rank more cores, ... */
-    const char *cores;        /* and what precedes their number; NULL: all cores */
+    const char *unbind; /* its command with the option that binds ranks to cores, or to none */
+    const char *cores;  /* what precedes the number of cores; NULL: `unbind` gives all */
 } pd_launcher;
 
 /* NULL if no launcher started this process. Call it before MPI starts, which sets variables, too.

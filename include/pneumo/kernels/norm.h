@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* y = (x - mean) * scale + beta, then ReLU if asked. pd_norm_sums reads only the sizes. All arrays
- * are borrowed. */
+/* y = (x - mean) * scale + beta, then ReLU if asked. pd_norm_sums reads only the sizes and the
+ * precision. All arrays are borrowed. */
 typedef struct pd_norm {
     int lanes;
     size_t rows; /* per lane */

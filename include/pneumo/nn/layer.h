@@ -60,7 +60,7 @@ typedef struct pd_layer_spec {
     float epsilon;       /* batchnorm: 0 means 1e-3 */
     float slope;         /* rectifier: for negative inputs */
     float limit;         /* rectifier: the largest output; 0 means none */
-    float alpha;         /* elu: less the limit for negative inputs */
+    float alpha;         /* elu: outputs tend to -alpha for negative inputs */
     int pad[4];          /* zeropad: rows above and below, columns left and right */
     pd_norm_scope scope; /* batchnorm */
     pd_init init;        /* conv, depthwise, separable, dense: kernels */
@@ -161,8 +161,8 @@ typedef struct pd_layer_type {
      * inference, for heat maps. */
     pd_status (*backward)(pd_layer *layer, const pd_exec *exec, const pd_backward *arrays);
 
-    /* The y of the training forward before, again, from the same x and what that saved. Changes no
-     * state. NULL: not possible, or as slow as forward; then the network keeps y as long as
+    /* Computes y of the latest training forward again, from the same x and what that saved. Changes
+     * no state. NULL: not possible, or as slow as forward; then the network keeps y as long as
      * backward of a reader needs it. */
     pd_status (*recompute)(const pd_layer *layer, const pd_exec *exec, const void *const *x,
                            void *y, const void *saved);

@@ -61,7 +61,7 @@ typedef struct pd_job {
     int audit_steps;           /* steps between comparisons of the ranks' weights; 0: never */
     double watchdog_seconds;   /* within which all ranks end when one is lost; 0: off */
     pd_reduction_kind reduction;
-    int threads;     /* per rank; 0: one per core that the rank may use */
+    int threads;     /* per rank; 0: see pd_threads_set */
     int bucket_kib;  /* size of a reduction bucket */
     int share_ranks; /* pd_comm_set_group_size */
     pd_image_place images;

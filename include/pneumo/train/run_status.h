@@ -46,7 +46,8 @@ bool pd_run_status_write(const char *folder, const pd_run_status *run, bool flus
 /* Reads it. *found is false if there is none. Fails if it is damaged. */
 pd_status pd_run_status_read(pd_run_status *out, bool *found, const char *folder);
 
-/* Writes it again in another phase, if there is one; a failure is the same. */
+/* If there is a status.csv, writes it again with that phase. Failures are treated as in
+ * pd_run_status_write. */
 void pd_run_status_enter(const char *folder, pd_run_phase phase);
 
 #endif

@@ -15,7 +15,7 @@ typedef enum pd_step_part {
     PD_STEP_FORWARD, /* with the loss */
     PD_STEP_BACKWARD,
     PD_STEP_REDUCTION,  /* starting, folding and progressing the lane sum of the gradient */
-    PD_STEP_WAITING,    /* blocked until that sum is complete */
+    PD_STEP_WAITING,    /* blocked until that sum, or the use of the one before, is complete */
     PD_STEP_STATISTICS, /* the lane sums of batch statistics and of the loss, with waiting */
     PD_STEP_UPDATE,     /* the optimiser and the moving average */
     PD_STEP_PARTS
