@@ -8,8 +8,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cmake -S . -B build -G Ninja >/dev/null
 cmake --build build --target pneumo-dist
 
-if [[ -n $data ]]; then
-    [[ -f data/chest_xray.h5 ]] || build/pneumo-dist pack "$data" -o data/chest_xray.h5
+if [[ -n $data && -f data/chest_xray.h5 ]]; then
+    echo "data/chest_xray.h5 is used as it is; remove it to pack $data" >&2
+elif [[ -n $data ]]; then
+    build/pneumo-dist pack "$data" -o data/chest_xray.h5
 fi
 
 # Lets root, in a container, start ranks.

@@ -123,7 +123,7 @@ cmp whole/last.h5 runs/cnn-deep-phantoms/last.h5 || fail "other bits"
 # quickstart.sh, but for installing and building: draws if there is nothing to resume, then resumes.
 mkdir -p start/jobs start/data
 cp "$PNEUMO_SOURCE"/jobs/*.ini "$PNEUMO_SOURCE"/jobs/quickstart.sh start/jobs
-echo 'cd "$(dirname "${BASH_SOURCE[0]}")/.."; ranks=("$PNEUMO_DIST")' >start/jobs/prepare.sh
+echo 'cd "$(dirname "${BASH_SOURCE[0]}")/.."; ranks=("$PNEUMO_DIST") data=${CHEST_XRAY-}' >start/jobs/prepare.sh
 : >log
 ./start/jobs/quickstart.sh >/dev/null 2>log &
 worker=$!
@@ -141,6 +141,12 @@ for resumes in 0 1; do
     [[ $(grep -c 'resuming job' log) == "$resumes" ]] || fail "quickstart.sh --run, $resumes: $(cat log)"
 done
 cmp whole/last.h5 start/runs/own/last.h5 || fail "quickstart.sh --run: other bits"
+# With images of its own it does not resume the run on phantoms, but the one on these images.
+cp data/phantoms.h5 start/data/chest_xray.h5
+for resumes in 0 1; do
+    CHEST_XRAY=images ./start/jobs/quickstart.sh "${short[@]}" >/dev/null 2>log || fail "CHEST_XRAY: $(cat log)"
+    [[ $(grep -c 'resuming job cnn-deep of' log) == "$resumes" ]] || fail "CHEST_XRAY, $resumes: $(cat log)"
+done
 refuse 'runs/typo has no checkpoint to resume; name the folder of a run' train --resume --run runs/typo
 [[ ! -e runs/typo ]] || fail "a folder was made for a run that does not exist"
 
