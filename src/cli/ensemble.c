@@ -46,13 +46,14 @@ static pd_status make(pd_comm *comm, const char *output, const pd_ensemble_optio
     PD_TRY(pd_comm_agree(comm, status));
     PD_TRY(pd_ensemble_assemble(&classifier, comm, options));
     if (pd_comm_rank(comm) == 0) {
-        if (options->count == 1)
+        const int members = pd_classifier_count(classifier);
+        if (members == 1)
             pd_log_warn("%s is the only checkpoint: the average has one member", paths[0]);
         status = pd_ensemble_save(output, pd_classifier_ensemble(classifier));
         const pd_checkpoint *whole = pd_classifier_checkpoint(classifier);
         if (status == PD_OK)
-            printf("%s: average of %d model%s, threshold %.6f: %s\n", output, options->count,
-                   pd_text_plural(options->count), whole->decision.threshold, whole->decision.rule);
+            printf("%s: average of %d model%s, threshold %.6f: %s\n", output, members,
+                   pd_text_plural(members), whole->decision.threshold, whole->decision.rule);
     }
     status = pd_comm_agree(comm, status);
 cleanup:

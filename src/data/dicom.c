@@ -78,6 +78,19 @@ static void add_word(pd_image *image, size_t *used, const char *text, size_t len
     memset(image->identity + end, 0, sizeof image->identity - end);
 }
 
+/* Adds the ASCII parts of a word with other characters, which a path may hold in another encoding.
+ */
+static void add_ascii_parts(pd_image *image, size_t *used, const char *text, size_t length)
+{
+    size_t size;
+    for (size_t first = 0; first < length; first += size + 1) {
+        for (size = 0; first + size < length && (unsigned char)text[first + size] < 0x80;)
+            size++;
+        if (size < length)
+            add_word(image, used, text + first, size, 3);
+    }
+}
+
 /* Shorter words would be found in most paths by chance. */
 static void set_identity(pd_image *image, const pd_dicom *dicom)
 {
@@ -88,6 +101,7 @@ static void set_identity(pd_image *image, const pd_dicom *dicom)
     for (const char *part = dicom->patient_name; *part != '\0';) {
         size_t length = strcspn(part, "^= ,\\");
         add_word(image, &used, part, length, 3);
+        add_ascii_parts(image, &used, part, length);
         part += length + (part[length] != '\0');
     }
 }

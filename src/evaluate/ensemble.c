@@ -274,6 +274,20 @@ static pd_status is_asked_for(bool *is, const pd_classifier *classifier,
     return status;
 }
 
+/* Fails if a member's training images are unknown, as of an imported model. */
+static pd_status check_known(const pd_classifier *classifier)
+{
+    for (int i = 0; i < pd_classifier_count(classifier); i++) {
+        const pd_classifier_member *member = pd_classifier_at(classifier, i);
+        if (member->checkpoint->data_digest[0] == '\0')
+            return pd_fail(
+                "%s: an imported model cannot be averaged: it does not tell which images "
+                "it was trained on",
+                member->name);
+    }
+    return PD_OK;
+}
+
 static pd_status prepare(pd_classifier **out, pd_ensemble_data *data, pd_comm *comm,
                          const pd_ensemble_options *options)
 {
@@ -282,6 +296,7 @@ static pd_status prepare(pd_classifier **out, pd_ensemble_data *data, pd_comm *c
     PD_TRY(load(out, options));
     if (pd_classifier_count(*out) == 1 || options->count == 1)
         goto cleanup;
+    PD_TRY(check_known(*out));
     PD_TRY(check_cross(*out));
     PD_TRY(is_asked_for(&asked, *out, options));
     const char *path = asked ? options->data : pd_classifier_job(*out)->file;

@@ -279,6 +279,17 @@ static bool is_epoch_on_changed(const pd_classifier *classifier)
     return false;
 }
 
+/* The digest of the data set that all members were trained on; "" if it is unknown or they differ.
+ */
+static const char *trained_on(const pd_classifier *classifier)
+{
+    const char *digest = pd_classifier_at(classifier, 0)->checkpoint->data_digest;
+    for (int i = 1; i < pd_classifier_count(classifier); i++)
+        if (strcmp(digest, pd_classifier_at(classifier, i)->checkpoint->data_digest) != 0)
+            return "";
+    return digest;
+}
+
 static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
                         const pd_evaluate_options *options)
 {
@@ -299,7 +310,7 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     results->samples = pd_dataset_samples(dataset_of(evaluation));
     results->data = *info;
     results->settings = checkpoint->job;
-    results->trained_digest = checkpoint->data_digest;
+    results->trained_digest = trained_on(evaluation->classifier);
     results->version = PNEUMO_VERSION;
     results->seed = job->seed;
     results->ranks = pd_comm_size(comm);
@@ -324,7 +335,7 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     results->temperature_fold = checkpoint->decision.fold;
     results->views = checkpoint->decision.views;
     results->test_looks = checkpoint->test_looks;
-    results->other_data = strcmp(checkpoint->data_digest, info->digest) != 0;
+    results->other_data = strcmp(results->trained_digest, info->digest) != 0;
     results->epoch_on_changed = is_epoch_on_changed(evaluation->classifier);
     results->other_threshold = checkpoint->state.epoch_step > 0 && options->threshold == 0 &&
                                options->target_sensitivity == 0;

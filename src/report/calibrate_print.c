@@ -1,5 +1,7 @@
 #include "pneumo/report/calibrate_print.h"
 
+#include "pneumo/base/text.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -60,9 +62,10 @@ static void print_images(FILE *out, const pd_calibrate_result *result)
         fprintf(out, ", of %" PRId64 " patients (%s)\n", result->patients, result->grouping);
     else
         fprintf(out,
-                "; the patient of %" PRId64 " is unknown: where images are of one patient, the "
-                "intervals are too narrow\n",
-                result->unknown_patients);
+                "; in the whole source the patient of %" PRId64
+                " image%s is unknown: where images are "
+                "of one patient, the intervals are too narrow\n",
+                result->unknown_patients, pd_text_plural(result->unknown_patients));
     if (result->duplicates > 0)
         fprintf(out, "exact duplicates left out: %" PRId64 "\n", result->duplicates);
     if (result->bad > 0)
@@ -70,7 +73,7 @@ static void print_images(FILE *out, const pd_calibrate_result *result)
     fprintf(out, "rule: %s\n", result->after.rule);
 }
 
-/* The width of the intervals, and how many images more make them narrow enough. */
+/* The width of the intervals, and how many more images make them narrow enough. */
 static void print_width(FILE *out, const char *name, const char *class, pd_figure figure,
                         int64_t images)
 {

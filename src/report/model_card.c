@@ -96,7 +96,7 @@ static void put_title(pd_card *card)
         card,
         "# Model card: {job}\n\n"
         "A classifier that tells pneumonia from normal in frontal chest radiographs: network "
-        "{model} with {parameters} parameters, trained with pneumo-dist {version}.\n\n"
+        "{model} with {parameters} parameters, evaluated with pneumo-dist {version}.\n\n"
         "Figures are those of `report.json`; intervals are 95 % intervals. The headings give the "
         "items of TRIPOD+AI that each section covers, with what CLAIM 2024 adds for images. What "
         "the program does not know is given as unknown: complete it before anyone "
@@ -157,8 +157,8 @@ static void put_training(pd_card *card)
     else if (is_own_data(card))
         pd_card_put(card, "- Training: the train fold of this data set.\n");
     else if (knows_training(card))
-        pd_card_put(card, "- Training: another data set, digest {data.trained_digest}. The figures "
-                          "below are of images that are not its test fold.\n");
+        pd_card_put(card, "- Training: another data set, digest {data.trained_digest}; its images "
+                          "may be among those below.\n");
     else
         pd_card_put(card, "- Training: unknown; this data set may contain its images.\n");
 }
@@ -414,10 +414,11 @@ static void put_limitations(pd_card *card)
 
 static void put_usability(pd_card *card)
 {
-    pd_card_put(card,
-                "\n## Use of the model (24, 27)\n\n"
-                "- `predict` scores image files, and refers to a person what is in the band of "
-                "doubt, is unlike the training images or cannot be read.\n");
+    pd_card_put(
+        card,
+        "\n## Use of the model (24, 27)\n\n"
+        "- `predict` scores image files, and refers to a person what is in the band of "
+        "doubt or is unlike the training images. A file that cannot be read gets an error.\n");
     for (size_t fold = 0; fold < COUNT(folds); fold++) {
         pd_card_set_scope(card, "folds.%s.outside", folds[fold].key);
         if (pd_card_find(card, ".count") == NULL)
@@ -432,10 +433,11 @@ static void put_usability(pd_card *card)
 
 static void put_ending(pd_card *card)
 {
-    pd_card_put(card, "\n## Open science (17 to 19)\n\n"
-                      "- Ethical approval, funding, conflicts of interest, protocol, registration, "
-                      "involvement of the public: unknown.\n"
-                      "- Data: digest {data.digest}. Code: pneumo-dist {version}.");
+    pd_card_put(card,
+                "\n## Open science (17 to 19)\n\n"
+                "- Ethical approval, funding, conflicts of interest, protocol, registration, "
+                "involvement of the public: unknown.\n"
+                "- Data: digest {data.digest}. Code of the evaluation: pneumo-dist {version}.");
     pd_card_put(card, is_average(card)       ? " Seeds: those of the members.\n"
                       : knows_training(card) ? " Seed {seed}.\n"
                                              : " Seed: unknown.\n");

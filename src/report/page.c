@@ -236,7 +236,8 @@ static pd_status write_learning(FILE *out, const pd_page *page)
         pd_html_element(out, "p class=\"soft\"",
                         page->results->members > 1
                             ? "This is an average of several models; see their own reports."
-                            : "No epoch was completed.");
+                        : epoch == 0 ? "The model was not trained here."
+                                     : "No epoch was completed.");
         return PD_OK;
     }
     fputs("<div class=\"grid small\">\n", out);
@@ -316,6 +317,9 @@ static void write_data(FILE *out, const pd_results *results)
     pd_page_open_table(out, columns);
     for (int fold = 0; fold < PD_FOLDS; fold++) {
         const int64_t *counts = data->counts[fold];
+        if (fold == PD_TRAIN && results->members > 1 &&
+            counts[PD_NORMAL] + counts[PD_PNEUMONIA] == 0)
+            continue; /* the members of a cross-validation have no train fold in common */
         fprintf(out,
                 "<tr><th scope=\"row\">%s</th><td>%" PRId64 "</td><td>%" PRId64 "</td><td>%" PRId64
                 "</td></tr>\n",

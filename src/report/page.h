@@ -25,7 +25,7 @@ typedef struct pd_page {
     int mistake_count;
 } pd_page;
 
-/* Writes the page with pd_file_write: without scripts and requests, all texts escaped, plots as
+/* Writes the page with pd_output_write: without scripts and requests, all texts escaped, plots as
  * SVG. A number that is also in report.json carries its key there and its digits:
  * data-key="folds.test.chosen.auc.value" data-value="0.98". Texts may hold any bytes; NULL shows as
  * "unknown", an undefined number as a dash. Fails when memory runs out or the file cannot be

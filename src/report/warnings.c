@@ -48,8 +48,10 @@ static void warn_of_data(pd_warnings *warnings, const pd_results *results)
                  results->leaks == 1 ? "has" : "have");
     if (results->other_data)
         snprintf(next_line(warnings), LINE,
-                 "this is not the data set of the training: if it contains training images, the "
-                 "figures are too good");
+                 "%s: if it contains training images, the figures are too good",
+                 results->trained_digest != NULL && results->trained_digest[0] == '\0'
+                     ? "the data set of the training is unknown, or there are several"
+                     : "this is not the data set of the training");
     if (results->unrecognised)
         snprintf(next_line(warnings), LINE,
                  "images used for calibration cannot be recognised in this data set, which is "

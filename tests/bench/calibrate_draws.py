@@ -167,6 +167,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--check", nargs=3, metavar=("PROGRAM", "CHECKPOINT", "DATA"))
     options = parser.parse_args()
+    if not options.check and not options.scores:
+        parser.error("give scores.csv or --check")
     if options.check:
         check(*options.check, options)
     for path in options.scores:

@@ -7,7 +7,8 @@ Trains variants of a job one after the other and prints a row for each:
         all= no-sharpness=augment.blur=0,augment.resample_min=1,augment.noise=0,augment.sharpen=0
 
 A variant is NAME=KEY=VALUE,...; the part after the first = may be empty. A variant that already has
-a report is not trained again. The test fold is not used.
+a report is not trained again. Only figures of the validation fold are printed; `train` also
+evaluates the test fold of each variant.
 """
 import argparse
 import json

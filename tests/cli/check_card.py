@@ -184,7 +184,7 @@ elif trained is None:
 else:
     seed = f"Seed {report['seed']}"
 sentences = [
-    f"network {report['model']} with {report['parameters']} parameters, trained with pneumo-dist {report['version']}.",
+    f"network {report['model']} with {report['parameters']} parameters, evaluated with pneumo-dist {report['version']}.",
     "intervals are 95 % intervals",
     f"Model card: {report['job']}",
     f"Job {report['job']}: network {report['model']}, {report['parameters']} parameters.",
@@ -197,7 +197,7 @@ sentences = [
     f"{number(report['targets']['specificity'], '%')} %.",
     f"probabilities from {report['decision']['refer_low']:.4f} to {report['decision']['refer_high']:.4f} are referred",
     f"with these weights: {report['test_looks']}. Each",
-    f"Data: digest {D['digest']}. Code: pneumo-dist {report['version']}. {seed}.",
+    f"Data: digest {D['digest']}. Code of the evaluation: pneumo-dist {report['version']}. {seed}.",
     "BMJ 2024;385:e078378, doi:10.1136/bmj-2023-078378.", "2024;6(4):e240300, doi:10.1148/ryai.240300.",
     "CLAIM 2024:", "what CLAIM 2024 adds",
 ] + [f"[Limitations (25, 26)] - {line}\n" for line in report["warnings"]]
@@ -225,7 +225,7 @@ if parts:
 elif own:
     sentences.append("- Training: the train fold of this data set.\n")
 elif trained is not None:
-    sentences.append(f"- Training: another data set, digest {trained}. The figures below")
+    sentences.append(f"- Training: another data set, digest {trained}; its images may be among those below.\n")
 else:
     sentences.append("- Training: unknown; this data set may contain its images.\n")
 if not known:

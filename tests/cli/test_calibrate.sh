@@ -253,7 +253,7 @@ done
 calibrate 0 $model --normal plain/normal --pneumonia plain/ill -o plain.new.h5
 [[ $(grep -c "warning: the patient of 40 of 40 images is unknown, for example of plain/normal/scanax.jpeg" log) == 1 ]] ||
     fail "$(cat log)"
-grep -q "the patient of 40 is unknown" out || fail "$(cat out)"
+grep -q "in the whole source the patient of 40 images is unknown" out || fail "$(cat out)"
 ! grep -qE "of [0-9]+ patients|whole patients" out || fail "$(cat out)"
 calibrate 0 $model --normal named/normal --pneumonia named/ill --patient-pattern '(site[0-9]+)_' -o named.new.h5
 grep -q "20 normal and 20 pneumonia, of 25 patients (patient by pattern" out || fail "$(cat out)"

@@ -206,6 +206,10 @@ pneumo synth elsewhere-images --images 120 --seed 9 >/dev/null 2>&1
 pneumo pack elsewhere-images -o elsewhere.h5 --size 32 >/dev/null 2>log || fail "$(cat log)"
 train other.ini --run elsewhere --data elsewhere.h5
 pneumo ensemble a elsewhere -o mixed.h5 >/dev/null 2>log || fail "$(cat log)"
+pneumo evaluate mixed.h5 -d data.h5 >out 2>log || fail "$(cat log)"
+grep -q "^WARNING: the data set of the training is unknown, or there are several" out || fail "$(cat out)"
+pneumo ensemble mixed.h5 -o copy.h5 >out 2>log || fail "$(cat log)"
+grep -q 'average of 2 models' out || fail "$(cat out)"
 mv elsewhere.h5 moved.h5
 refused "elsewhere/best.h5: its folds cannot be compared: elsewhere.h5: cannot open" \
     ensemble a elsewhere -o wrong.h5

@@ -30,7 +30,11 @@ paste <(probabilities two.csv) <(probabilities swapped.csv) |
 pneumo inspect three.h5 | grep 'model *imported' >/dev/null || fail "inspect"
 pneumo explain three.h5 phantoms/*/*/* -o maps >/dev/null 2>&1 || fail "explain"
 pneumo pack phantoms -o data.h5 --size 40 >/dev/null 2>&1
-pneumo evaluate two.h5 --data data.h5 >/dev/null 2>&1 || fail "evaluate"
+pneumo evaluate two.h5 --data data.h5 >out 2>&1 || fail "evaluate"
+grep -q "^WARNING: the data set of the training is unknown" out || fail "$(cat out)"
+! pneumo ensemble two.h5 swapped.h5 -o both.h5 --data data.h5 2>log || fail "an average of imports"
+grep -q '^pneumo-dist: error: two.h5: an imported model cannot be averaged' log || fail "$(cat log)"
+[[ ! -e both.h5 ]] || fail "an average of imports was written"
 pneumo export two.h5 -o out.keras >/dev/null || fail "export"
 pneumo import out.keras -o back.h5 >/dev/null || fail "import of an export"
 pneumo predict back.h5 phantoms >back.csv

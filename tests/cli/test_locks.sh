@@ -18,8 +18,7 @@ begin() {
     fail "it does not start: $(cat holder.log)"
 }
 
-# refused FOLDER ARGUMENT...: that command fails at once, names the holder and changes no file of the run
-# but those that the training changes itself.
+# refused FOLDER ARGUMENT...: that command fails at once and names the holder.
 refused() {
     local folder=$1 code=0
     shift

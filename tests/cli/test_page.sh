@@ -5,7 +5,7 @@
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 if [[ -z $browser ]]; then
     echo "page: skipped: no Chromium is installed"
-    exit 0
+    exit 77
 fi
 
 make_data 120 >/dev/null

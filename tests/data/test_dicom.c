@@ -349,9 +349,9 @@ static void a_patient_is_known_by_a_hash(void **state)
 static void paths_are_searched_for_the_identity(void **state)
 {
     (void)state;
-    static const char *const naming[] = {"NORMAL/4711.dcm",  "muller/47-11/x.dcm", "Hans.dcm",
-                                         "a/GEORG_1.dcm",    "1961-04-27.dcm",     "acc_77341.dcm",
-                                         "M\xc3\xbcller.dcm"};
+    static const char *const naming[] = {"NORMAL/4711.dcm",   "muller/47-11/x.dcm", "Hans.dcm",
+                                         "a/GEORG_1.dcm",     "1961-04-27.dcm",     "acc_77341.dcm",
+                                         "M\xc3\xbcller.dcm", "M\xfcller.dcm"};
     static const char *const neutral[] = {"NORMAL/471.dcm", "Dr.dcm", "IM0001", "1961.dcm",
                                           "acc.dcm"};
     pd_image image;

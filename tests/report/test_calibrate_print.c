@@ -74,7 +74,7 @@ static void test_table(void **state)
 
     result.unknown_patients = 7;
     text = print(&result);
-    check_has(text, "400 pneumonia; the patient of 7 is unknown");
+    check_has(text, "400 pneumonia; in the whole source the patient of 7 images is unknown");
     check_has(text, "10 parts,");
     assert_null(strstr(text, "patients"));
     free(text);

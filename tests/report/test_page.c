@@ -544,11 +544,12 @@ static void test_missing_parts(void **state)
     run r;
     make_run(&r);
     r.results.test.present = false;
+    r.results.weights_epoch = 0;
     r.page.history_count = 0;
     r.page.mistake_count = 0;
     char *html = write_page(&r);
     check_has(html, "No verdict: the test fold has not been evaluated.");
-    check_has(html, "No epoch was completed.");
+    check_has(html, "The model was not trained here.");
     check_has(html, "None to show.");
     assert_null(strstr(html, "<h2>Test fold"));
     check_has(html, "<h2>Validation fold");

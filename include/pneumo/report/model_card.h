@@ -4,7 +4,7 @@
 
 #include "pneumo/evaluate/results.h"
 
-/* Writes the card as Markdown with pd_file_write. Its headings give the items of TRIPOD+AI
+/* Writes the card as Markdown with pd_output_write. Its headings give the items of TRIPOD+AI
  * (Collins et al., BMJ 2024, doi:10.1136/bmj-2023-078378) that each section covers, with what CLAIM
  * 2024 (Tejani et al., Radiology: Artificial Intelligence 2024, doi:10.1148/ryai.240300) adds for
  * images. Every figure and text is that of report.json (pd_report_write_json); what is not known

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* Writes the report as JSON with pd_file_write:
+/* Writes the report as JSON with pd_output_write:
  *
  *   job, model, seed, data {path, digest, trained_digest, images, width, height, duplicates, seed,
  *   fold_policy, grouping, version, folds {TRAIN, VAL, TEST}}, version, ranks, threads, lanes,

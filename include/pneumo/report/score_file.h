@@ -4,7 +4,7 @@
 
 #include "pneumo/evaluate/results.h"
 
-/* Writes CSV (RFC 4180) with pd_file_write, with the header
+/* Writes CSV (RFC 4180) with pd_output_write, with the header
  *     fold,id,name,patient,label,cause,logit,probability
  * and a row per image of the folds that are present; fold, label and cause as in the data set
  * (VAL, PNEUMONIA, VIRUS); logit is the mean of the views in use (pd_score_logit of
