@@ -398,8 +398,9 @@ static pd_status read_samples(pd_dataset *dataset)
     PD_TRY(check_count(file, "/name", found, count));
     PD_TRY(pd_alloc(&dataset->samples, (size_t)count, sizeof *dataset->samples));
     for (int64_t i = 0; i < count; i++) {
-        if (patients[i] < 0) {
-            status = pd_hdf5_fail_read(file, "'/patient' of sample %lld is negative", (long long)i);
+        if (patients[i] < 0 || patients[i] >= count) {
+            status = pd_hdf5_fail_read(file, "'/patient' of sample %lld is %d, not from 0 to %lld",
+                                       (long long)i, patients[i], (long long)count - 1);
             goto cleanup;
         }
         dataset->samples[i] = (pd_sample){.label = (pd_label)labels[i],

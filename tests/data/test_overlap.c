@@ -65,7 +65,7 @@ static void test_agree(void **state)
 {
     (void)state;
     /* Other patient numbers, another order, and images that are in only one data set. */
-    const given same[] = {{30, 0, PD_TEST}, {22, 7, PD_VAL}, {11, 5, PD_TRAIN}, {40, 1, PD_VAL}};
+    const given same[] = {{30, 0, PD_TEST}, {22, 3, PD_VAL}, {11, 2, PD_TRAIN}, {40, 1, PD_VAL}};
     assert_int_equal(check(base, COUNT), PD_OK);
     assert_int_equal(check(same, 4), PD_OK);
 }
@@ -73,12 +73,12 @@ static void test_agree(void **state)
 static void test_image_in_another_fold(void **state)
 {
     (void)state;
-    const given moved[] = {{20, 1, PD_TRAIN}};
+    const given moved[] = {{20, 0, PD_TRAIN}};
     assert_int_equal(check(moved, 1), PD_FAILED);
     assert_message(
         "a.h5 and b.h5: their folds contradict each other: the patient of '20.jpeg' (VAL) "
         "in the first has images in another fold than the patient of '20.jpeg' (TRAIN)");
-    const given tested[] = {{30, 1, PD_VAL}};
+    const given tested[] = {{30, 0, PD_VAL}};
     assert_int_equal(check(tested, 1), PD_FAILED);
 }
 
@@ -86,9 +86,9 @@ static void test_image_in_another_fold(void **state)
 static void test_patient_in_another_fold(void **state)
 {
     (void)state;
-    const given patient[] = {{40, 9, PD_TRAIN}, {20, 9, PD_VAL}};
+    const given patient[] = {{40, 1, PD_TRAIN}, {20, 1, PD_VAL}};
     assert_int_equal(check(patient, 2), PD_FAILED);
-    const given others[] = {{40, 8, PD_TRAIN}, {20, 9, PD_VAL}};
+    const given others[] = {{40, 0, PD_TRAIN}, {20, 1, PD_VAL}};
     assert_int_equal(check(others, 2), PD_OK);
 }
 
@@ -96,7 +96,7 @@ static void test_patient_in_another_fold(void **state)
 static void test_repeated_pixels(void **state)
 {
     (void)state;
-    const given twice[] = {{20, 1, PD_VAL}, {20, 2, PD_VAL}, {20, 3, PD_TRAIN}};
+    const given twice[] = {{20, 0, PD_VAL}, {20, 1, PD_VAL}, {20, 2, PD_TRAIN}};
     assert_int_equal(check(twice, 2), PD_OK);
     assert_int_equal(check(twice, 3), PD_FAILED);
 }
@@ -109,11 +109,11 @@ static void test_shared_test_images(void **state)
         given images[2];
         bool shared;
     } table[] = {
-        {{{40, 1, PD_TEST}, {30, 2, PD_TEST}}, true},
-        {{{40, 1, PD_TEST}, {30, 2, PD_VAL}}, false},
-        {{{20, 1, PD_TEST}, {30, 2, PD_TRAIN}}, false},
-        {{{30, 1, PD_TEST}, {30, 1, PD_TEST}}, true},
-        {{{10, 1, PD_TRAIN}, {20, 2, PD_VAL}}, false}, /* an empty test fold */
+        {{{40, 0, PD_TEST}, {30, 1, PD_TEST}}, true},
+        {{{40, 0, PD_TEST}, {30, 1, PD_VAL}}, false},
+        {{{20, 0, PD_TEST}, {30, 1, PD_TRAIN}}, false},
+        {{{30, 0, PD_TEST}, {30, 0, PD_TEST}}, true},
+        {{{10, 0, PD_TRAIN}, {20, 1, PD_VAL}}, false}, /* an empty test fold */
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         bool shared, reverse;

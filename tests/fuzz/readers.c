@@ -136,7 +136,8 @@ static void check_samples(const pd_dataset *dataset)
         const pd_sample *sample = &samples[i];
         fuzz_check((unsigned)sample->label < PD_LABELS && (unsigned)sample->cause < PD_CAUSES &&
                        (unsigned)sample->fold < PD_FOLDS && sample->patient >= 0 &&
-                       sample->name != NULL && sample->name[0] != '\0',
+                       sample->patient < info->count && sample->name != NULL &&
+                       sample->name[0] != '\0',
                    "samples");
     }
     for (int i = 0; i < PD_FOLDS * PD_LABELS; i++)

@@ -47,7 +47,7 @@ static void describe(void)
                                  .fold = i < 4   ? PD_TRAIN
                                          : i < 6 ? PD_VAL
                                                  : PD_TEST,
-                                 .patient = 10 * i,
+                                 .patient = 3 * i % COUNT,
                                  .height = (uint16_t)(100 * i),
                                  .width = (uint16_t)(i ? UINT16_MAX - i : 0),
                                  .name = names[i]};
@@ -442,12 +442,25 @@ static void label_out_of_range(hid_t file)
     H5Tclose(type);
     H5Dclose(array);
 }
-static void negative_patient(hid_t file)
+static void set_second_patient(hid_t file, int32_t patient)
 {
-    int32_t values[COUNT] = {0, -5};
+    int32_t values[COUNT] = {0, patient};
     hid_t array = H5Dopen2(file, "patient", H5P_DEFAULT);
     H5Dwrite(array, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
     H5Dclose(array);
+}
+static void negative_patient(hid_t file)
+{
+    set_second_patient(file, -5);
+}
+/* Appending takes memory by the largest number. */
+static void patient_beyond_images(hid_t file)
+{
+    set_second_patient(file, COUNT);
+}
+static void enormous_patient(hid_t file)
+{
+    set_second_patient(file, INT32_MAX);
 }
 static void fewer_patients(hid_t file)
 {
@@ -585,7 +598,9 @@ static void test_wrong_content(void **state)
         {group_for_labels, "array '/label' is missing"},
         {labels_of_bytes, "array '/label' has the wrong type"},
         {label_out_of_range, "'/label' of sample 2 is 7, but only 0 to 1 exist"},
-        {negative_patient, "'/patient' of sample 1 is negative"},
+        {negative_patient, "'/patient' of sample 1 is -5, not from 0 to 6; pack"},
+        {patient_beyond_images, "'/patient' of sample 1 is 7, not from 0 to 6; pack"},
+        {enormous_patient, "'/patient' of sample 1 is 2147483647, not from 0 to 6; pack"},
         {fewer_patients, "'/patient' has 6 entries for 7 images"},
         {two_dimensional_patients, "array '/patient' has the wrong shape"},
         {names_of_variable_width, "array '/name' is incomplete"},

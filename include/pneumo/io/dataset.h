@@ -29,7 +29,7 @@ typedef struct pd_sample {
     pd_label label;
     pd_cause cause;
     pd_fold fold;
-    int32_t patient;        /* group id, from 0 */
+    int32_t patient;        /* group id, from 0, less than the number of images */
     char *name;             /* path relative to the packed folder */
     uint16_t height, width; /* of the image before it was made square; 0 if unknown */
 } pd_sample;
