@@ -48,6 +48,12 @@ static void print_weights(const pd_checkpoint *checkpoint)
            total);
 }
 
+/* Whether another program trained the model, which does not tell how and on which images. */
+static bool is_import(const pd_checkpoint *checkpoint)
+{
+    return checkpoint->data_digest[0] == '\0';
+}
+
 /* Prints a number in a column of that width, "-" if it is unknown. */
 static void print_cell(int width, const char *format, double value)
 {
@@ -179,6 +185,17 @@ static void print_profile(const pd_checkpoint *checkpoint)
     }
 }
 
+static void print_seed(const pd_checkpoint *checkpoint)
+{
+    if (is_import(checkpoint)) {
+        pd_inspect_text("seed", "unknown");
+        pd_inspect_text("lanes", "unknown");
+        return;
+    }
+    printf("  %-14s %" PRIu64 "\n", "seed", checkpoint->state.seed);
+    printf("  %-14s %" PRId64 "\n", "lanes", checkpoint->state.lanes);
+}
+
 static void print_slots(const pd_checkpoint *checkpoint)
 {
     if (checkpoint->arrays.slot_count == 0)
@@ -229,8 +246,7 @@ pd_status pd_inspect_checkpoint(const char *path, bool job_only)
     print_input(checkpoint);
     print_frozen(checkpoint);
     print_progress(checkpoint);
-    printf("  %-14s %" PRIu64 "\n", "seed", checkpoint->state.seed);
-    printf("  %-14s %" PRId64 "\n", "lanes", checkpoint->state.lanes);
+    print_seed(checkpoint);
     print_profile(checkpoint);
     print_slots(checkpoint);
     pd_inspect_text("data digest", checkpoint->data_digest);

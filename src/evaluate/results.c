@@ -17,6 +17,18 @@ pd_targets pd_results_targets(const pd_results *results)
     return (pd_targets){results->target_sensitivity, results->target_specificity};
 }
 
+bool pd_results_is_import(const pd_results *results)
+{
+    /* An average has no digest either if its members were trained on several data sets. */
+    return results->members <= 1 && results->trained_digest != NULL &&
+           results->trained_digest[0] == '\0';
+}
+
+bool pd_results_knows_seed(const pd_results *results)
+{
+    return results->members <= 1 && !pd_results_is_import(results);
+}
+
 /* The images of a pd_decision.fold. */
 static const char *describe_fold(const char *fold)
 {

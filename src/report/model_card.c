@@ -238,8 +238,12 @@ static void put_hardware(pd_card *card)
 static void put_model(pd_card *card)
 {
     pd_card_put(card, "\n## Model and training (12, 13, 15, 21, 22)\n\n"
-                      "- Job {job}: network {model}, {parameters} parameters. Its settings are at "
-                      "the end, class balance and first weights included.\n");
+                      "- Job {job}: network {model}, {parameters} parameters. ");
+    pd_card_put(card,
+                is_average(card) ? "The settings of the first member are at the end.\n"
+                : knows_training(card)
+                    ? "Its settings are at the end, class balance and first weights included.\n"
+                    : "What is known of its settings is at the end.\n");
     put_epochs(card);
     put_seed(card);
     put_hardware(card);

@@ -266,12 +266,16 @@ static void describe_count(FILE *out, const char *term, int64_t count, const cha
 static void write_run(FILE *out, const pd_results *results)
 {
     char seconds[32], seed[24], views[32];
+    /* What stands for the seed and the lanes where there is no single training. */
+    const char *instead = pd_results_knows_seed(results) ? NULL
+                          : results->members > 1         ? "those of the members"
+                                                         : "unknown";
     snprintf(seed, sizeof seed, "%" PRIu64, results->seed);
     snprintf(views, sizeof views, "%d", results->views);
     fputs("<section>\n<h3>Run</h3>\n<dl>\n", out);
     describe(out, "model", results->model);
     describe_count(out, "parameters", results->parameters, "parameters");
-    describe(out, "seed", seed);
+    describe(out, "seed", instead != NULL ? instead : seed);
     if (results->members > 1) {
         describe_count(out, "models averaged", results->members, "members");
     } else if (results->weights_epoch > 0) {
@@ -283,7 +287,10 @@ static void write_run(FILE *out, const pd_results *results)
     describe(out, "views per image", views);
     describe_count(out, "ranks", results->ranks, "ranks");
     describe_count(out, "threads per rank", results->threads, "threads");
-    describe_count(out, "lanes", results->lanes, "lanes");
+    if (instead != NULL)
+        describe(out, "lanes", instead);
+    else
+        describe_count(out, "lanes", results->lanes, "lanes");
     if (isfinite(results->seconds)) {
         describe(out, "training time", pd_clock_format(seconds, sizeof seconds, results->seconds));
         fputs("<dt>images per second</dt><dd>", out);
@@ -334,7 +341,9 @@ static void write_making(FILE *out, const pd_page *page)
     fputs("<h2>How it was made</h2>\n<div class=\"grid\">\n", out);
     write_run(out, page->results);
     write_data(out, page->results);
-    fputs("</div>\n<h3>Job</h3>\n", out);
+    fputs("</div>\n", out);
+    pd_html_element(out, "h3", page->results->members > 1 ? "Job of the first member" : "Job");
+    fputc('\n', out);
     pd_html_element(out, "pre", pd_page_known(page->results->settings));
     fputc('\n', out);
 }

@@ -296,9 +296,12 @@ static const char *known(const char *text)
 
 void pd_report_print(FILE *out, const pd_results *results)
 {
-    fprintf(out, "job %s: %s with %" PRId64 " parameters, seed %" PRIu64 "\n",
-            known(results->job_name), known(results->model), results->parameters, results->seed);
-    fprintf(out, "data %s, digest %s\n", known(results->data_path), known(results->data_digest));
+    bool has_seed = pd_results_knows_seed(results);
+    fprintf(out, "job %s: %s with %" PRId64 " parameters", known(results->job_name),
+            known(results->model), results->parameters);
+    if (has_seed)
+        fprintf(out, ", seed %" PRIu64, results->seed);
+    fprintf(out, "\ndata %s, digest %s\n", known(results->data_path), known(results->data_digest));
     if (results->members > 1)
         fprintf(out, "average of %d models", results->members);
     else if (results->weights_epoch > 0)
@@ -306,8 +309,9 @@ void pd_report_print(FILE *out, const pd_results *results)
                 pd_text_plural(results->epochs), results->best_epoch);
     else
         fputs("not trained here", out);
-    fprintf(out, "; ranks %d, threads %d, lanes %d", results->ranks, results->threads,
-            results->lanes);
+    fprintf(out, "; ranks %d, threads %d", results->ranks, results->threads);
+    if (has_seed)
+        fprintf(out, ", lanes %d", results->lanes);
     char duration[64];
     if (isfinite(results->seconds))
         fprintf(out, "; %s", pd_clock_format(duration, sizeof duration, results->seconds));

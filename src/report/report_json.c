@@ -58,6 +58,18 @@ static void add_integer(json *j, cJSON *parent, const char *key, int64_t value)
     j->ok = cJSON_AddRawToObject(parent, key, text) && j->ok;
 }
 
+static void add_seed(json *j, cJSON *parent, uint64_t seed)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, seed);
+    j->ok = cJSON_AddRawToObject(parent, "seed", text) && j->ok;
+}
+
+static void add_null(json *j, cJSON *parent, const char *key)
+{
+    j->ok = cJSON_AddNullToObject(parent, key) && j->ok;
+}
+
 /* A JSON string; null for NULL. File names may hold any bytes, JSON only UTF-8: other bytes become
  * '?'. */
 static cJSON *make_string(const char *text)
@@ -178,7 +190,7 @@ static void add_shape(json *j, cJSON *parent, const pd_shape_report *shape)
 static void add_outside(json *j, cJSON *parent, const pd_outside *outside)
 {
     if (!outside->checked) {
-        j->ok = cJSON_AddNullToObject(parent, "outside") && j->ok;
+        add_null(j, parent, "outside");
         return;
     }
     cJSON *object = add_object(j, parent, "outside");
@@ -260,7 +272,6 @@ static double report_threshold(const pd_results *results)
 static void add_data(json *j, cJSON *root, const pd_results *results)
 {
     const pd_dataset_info *info = &results->data;
-    char seed[24];
     cJSON *data = add_object(j, root, "data");
     add_string(j, data, "path", results->data_path);
     add_string(j, data, "digest", results->data_digest);
@@ -269,8 +280,7 @@ static void add_data(json *j, cJSON *root, const pd_results *results)
     add_integer(j, data, "width", info->width);
     add_integer(j, data, "height", info->height);
     add_integer(j, data, "duplicates", info->duplicates);
-    snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
-    j->ok = cJSON_AddRawToObject(data, "seed", seed) && j->ok;
+    add_seed(j, data, info->seed);
     add_string(j, data, "fold_policy", info->fold_policy);
     add_string(j, data, "grouping", info->grouping);
     add_string(j, data, "version", info->version);
@@ -289,16 +299,21 @@ static void add_data(json *j, cJSON *root, const pd_results *results)
 /* The job, the model and the cost of training. */
 static void add_run(json *j, cJSON *root, const pd_results *results)
 {
-    char seed[24];
+    bool known = pd_results_knows_seed(results);
     add_string(j, root, "job", results->job_name);
     add_string(j, root, "model", results->model);
-    snprintf(seed, sizeof seed, "%" PRIu64, results->seed);
-    j->ok = cJSON_AddRawToObject(root, "seed", seed) && j->ok;
+    if (known)
+        add_seed(j, root, results->seed);
+    else
+        add_null(j, root, "seed");
     add_data(j, root, results);
     add_string(j, root, "version", results->version);
     add_integer(j, root, "ranks", results->ranks);
     add_integer(j, root, "threads", results->threads);
-    add_integer(j, root, "lanes", results->lanes);
+    if (known)
+        add_integer(j, root, "lanes", results->lanes);
+    else
+        add_null(j, root, "lanes");
     add_integer(j, root, "members", results->members > 0 ? results->members : 1);
     add_integer(j, root, "parameters", results->parameters);
     add_integer(j, root, "epochs", results->epochs);

@@ -183,6 +183,7 @@ elif trained is None:
     seed = "Seed: unknown"
 else:
     seed = f"Seed {report['seed']}"
+expect(report["seed"] is None and report["lanes"] is None, average or trained is None, "seed and lanes")
 sentences = [
     f"network {report['model']} with {report['parameters']} parameters, evaluated with pneumo-dist {report['version']}.",
     "intervals are 95 % intervals",

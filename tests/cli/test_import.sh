@@ -27,7 +27,10 @@ paste <(probabilities two.csv) <(probabilities swapped.csv) |
     awk '{ d = $1 + $2 - 1; if (d < -1e-5 || d > 1e-5) exit 1; n++ } END { exit n == 0 }' ||
     fail "--positive 0 is not the other output"
 
-pneumo inspect three.h5 | grep 'model *imported' >/dev/null || fail "inspect"
+pneumo inspect three.h5 >about || fail "inspect"
+for line in 'model +imported' 'seed +unknown' 'lanes +unknown'; do
+    grep -qE "^  $line$" about || fail "inspect has no '$line': $(cat about)"
+done
 pneumo explain three.h5 phantoms/*/*/* -o maps >/dev/null 2>&1 || fail "explain"
 pneumo pack phantoms -o data.h5 --size 40 >/dev/null 2>&1
 pneumo evaluate two.h5 --data data.h5 >out 2>&1 || fail "evaluate"

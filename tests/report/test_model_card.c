@@ -145,6 +145,7 @@ static void test_origin(void **state)
     pd_results results = make_results();
     char *card = write_card(&results);
     check_has(card, "\n- Training: the train fold of this data set.\n");
+    check_has(card, " parameters. Its settings are at the end, class balance and ");
     check_has(card, " lanes. The same seed, settings and data give the same weights");
     check_has(card, "| train | ");
     free(card);
@@ -158,6 +159,7 @@ static void test_origin(void **state)
     card = write_card(&results);
     check_has(card,
               "\n- Training: each member on the images outside its part and the test fold.\n");
+    check_has(card, " parameters. The settings of the first member are at the end.\n");
     check_has(card, "\n- Seeds: those of the members.\n");
     check_has(card, "0.1.0. Seeds: those of the members.\n");
     assert_null(strstr(card, "| train | "));
@@ -167,6 +169,7 @@ static void test_origin(void **state)
     results.trained_digest = "";
     card = write_card(&results);
     check_has(card, "\n- Training: unknown; this data set may contain its images.\n");
+    check_has(card, " parameters. What is known of its settings is at the end.\n");
     check_has(card, "\n- Seed: unknown.\n");
     check_has(card, "0.1.0. Seed: unknown.\n");
     free(card);

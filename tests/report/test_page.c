@@ -580,6 +580,33 @@ static void test_other_data(void **state)
     free(html);
 }
 
+/* Seed and lanes of an average are those of its members, and of an import unknown. */
+static void test_origin(void **state)
+{
+    (void)state;
+    run r;
+    make_run(&r);
+    char *html = write_page(&r);
+    check_has(html, "<dt>seed</dt><dd>18446744073709551615</dd>");
+    check_has(html, "data-key=\"lanes\" data-value=\"8\"");
+    check_has(html, "<h3>Job</h3>\n<pre>");
+    free(html);
+    r.results.members = 3;
+    r.results.trained_digest = "ff";
+    html = write_page(&r);
+    check_has(html, "<dt>seed</dt><dd>those of the members</dd>");
+    check_has(html, "<dt>lanes</dt><dd>those of the members</dd>");
+    check_has(html, "<h3>Job of the first member</h3>\n<pre>");
+    assert_null(strstr(html, "18446744073709551615"));
+    free(html);
+    r.results.members = 1;
+    r.results.trained_digest = "";
+    html = write_page(&r);
+    check_has(html, "<dt>seed</dt><dd>unknown</dd>");
+    check_has(html, "<dt>lanes</dt><dd>unknown</dd>");
+    free(html);
+}
+
 /* Unknown figures: dashes, no plots without data, and no "nan" anywhere. */
 static void test_nothing_defined(void **state)
 {
@@ -662,6 +689,7 @@ int main(void)
         cmocka_unit_test(test_nothing_defined),
         cmocka_unit_test(test_unwritable),
         cmocka_unit_test(test_other_data),
+        cmocka_unit_test(test_origin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -770,6 +770,33 @@ static void test_warnings_of_data(void **state)
     free(text);
 }
 
+/* Seed and lanes are given only of weights that one training of this program made. */
+static void test_seed_and_lanes(void **state)
+{
+    (void)state;
+    static const struct {
+        int members;
+        const char *trained;
+        bool known;
+    } table[] = {
+        {0, "ff", true}, {1, "ff", true}, {3, "ff", false}, {1, "", false}, {3, "", false}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        pd_results r = make_report();
+        r.members = table[i].members;
+        r.trained_digest = table[i].trained;
+        char *text = print(&r);
+        cJSON *root = write_and_parse(&r, NULL);
+        assert_true(cJSON_IsNull(get(root, "seed")) != table[i].known);
+        assert_true(cJSON_IsNull(get(root, "lanes")) != table[i].known);
+        assert_true((strstr(text, " parameters, seed 18446744073709551615\n") != NULL) ==
+                    table[i].known);
+        assert_true((strstr(text, "; ranks 4, threads 2, lanes 8;") != NULL) == table[i].known);
+        check_has(text, "; ranks 4, threads 2");
+        cJSON_Delete(root);
+        free(text);
+    }
+}
+
 /* Without patients nothing is said of figures per patient. */
 static void test_unknown_patients(void **state)
 {
@@ -812,6 +839,7 @@ int main(void)
         cmocka_unit_test(test_one_class_is_called_out),
         cmocka_unit_test(test_shape_is_called_out),
         cmocka_unit_test(test_warnings_of_data),
+        cmocka_unit_test(test_seed_and_lanes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

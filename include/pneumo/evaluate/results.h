@@ -56,7 +56,7 @@ typedef struct pd_results {
     const char *job_name, *model, *data_path, *data_digest, *version; /* borrowed */
     const char *settings;                                             /* the job's text; borrowed */
     const char *trained_digest; /* of the data set that the model was trained on; borrowed */
-    uint64_t seed;
+    uint64_t seed;              /* as lanes, of the first model's job; see pd_results_knows_seed */
     int ranks, threads, lanes;
     int members; /* number of averaged networks; above 1 there is no epoch */
     int64_t parameters;
@@ -86,6 +86,13 @@ typedef struct pd_results {
 } pd_results;
 
 pd_targets pd_results_targets(const pd_results *results);
+
+/* Whether another program trained the model, which does not tell how and on which images. */
+bool pd_results_is_import(const pd_results *results);
+
+/* Whether `seed` and `lanes` are those that the weights were trained with. The members of an
+ * average have their own. */
+bool pd_results_knows_seed(const pd_results *results);
 
 /* The images on which the threshold and the band of doubt were chosen: "the validation fold"; NULL:
  * no images, as of a threshold that was given and of an import. */

@@ -11,9 +11,11 @@
  *   job, model, seed, data {path, digest, trained_digest, images, width, height, duplicates, seed,
  *   fold_policy, grouping, version, folds {TRAIN, VAL, TEST}}, version, ranks, threads, lanes,
  *   members, parameters, epochs, best_epoch, weights_epoch, seconds, images_per_second, processor,
- * settings (the job's text), targets {sensitivity, specificity}, decision {rule, threshold, fold,
- * temperature, views, refer_low, refer_high}, test_looks, unknown_patients, leaks, folds {val,
- * test}, warnings [text].
+ * settings (the job's text; of an average, the first member's), targets {sensitivity, specificity},
+ * decision {rule, threshold, fold, temperature, views, refer_low, refer_high}, test_looks,
+ * unknown_patients, leaks, folds {val, test}, warnings [text].
+ *
+ * seed and lanes are null for an average, whose members have their own, and for an import.
  *
  * data.folds.TRAIN holds the images NORMAL, PNEUMONIA, BACTERIA, VIRUS and UNKNOWN (cause), and
  * `patients` if no patient is unknown. data.trained_digest is that of the data set of the training.
