@@ -115,8 +115,12 @@ static void print_decision(const pd_checkpoint *checkpoint)
     printf("  %-14s probabilities from %.6f to %.6f\n", "in doubt", checkpoint->decision.refer_low,
            checkpoint->decision.refer_high);
     print_site(&checkpoint->site);
-    printf("  %-14s evaluated %" PRId64 " time%s\n", "test fold", checkpoint->test_looks,
-           pd_text_plural(checkpoint->test_looks));
+    if (is_import(checkpoint))
+        pd_inspect_text("test fold",
+                        "evaluations are not counted: the data set of the training is unknown");
+    else
+        printf("  %-14s evaluated %" PRId64 " time%s\n", "test fold", checkpoint->test_looks,
+               pd_text_plural(checkpoint->test_looks));
 }
 
 /* Prints the members of an average, a line each. */

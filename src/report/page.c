@@ -166,6 +166,26 @@ static void write_stress_verdict(FILE *out, const pd_results *results)
     fputc('\n', out);
 }
 
+/* How often the test fold was evaluated. */
+static void write_looks(FILE *out, const pd_results *results)
+{
+    fputs("<p>", out);
+    if (pd_results_is_import(results)) {
+        fputs("Evaluations of the test fold are not counted, as the data set of the training is "
+              "unknown.",
+              out);
+    } else {
+        fprintf(out, "Test fold%s evaluated <b>",
+                results->other_data ? " of the training data" : "");
+        pd_page_put_count(out, results->test_looks, "test_looks");
+        fprintf(out, "</b> time%s.", pd_text_plural(results->test_looks));
+    }
+    fputs(" Only the first evaluation is unbiased: changing the model after an evaluation and "
+          "evaluating again fits it to the test fold, and the figures become too optimistic for "
+          "new patients.</p>\n",
+          out);
+}
+
 static void write_top(FILE *out, const pd_results *results)
 {
     fputs("<header>\n", out);
@@ -173,14 +193,7 @@ static void write_top(FILE *out, const pd_results *results)
     pd_html_element(out, "h1", pd_page_known(results->job_name));
     write_verdict(out, results);
     write_stress_verdict(out, results);
-    fprintf(out, "<p>Test fold%s evaluated <b>",
-            results->other_data ? " of the training data" : "");
-    pd_page_put_count(out, results->test_looks, "test_looks");
-    fprintf(out,
-            "</b> time%s. Only the first evaluation is unbiased: changing the model after an "
-            "evaluation and evaluating again fits it to the test fold, and the figures become too "
-            "optimistic for new patients.</p>\n",
-            pd_text_plural(results->test_looks));
+    write_looks(out, results);
     pd_warnings warnings = pd_warnings_of(results);
     int others = warnings.count - warnings.stress; /* those of the stress test are above */
     if (others > 0) {

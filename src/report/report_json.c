@@ -339,7 +339,10 @@ static void add_decision(json *j, cJSON *root, const pd_results *results)
     add_integer(j, decision, "views", results->views);
     add_number(j, decision, "refer_low", results->refer_low);
     add_number(j, decision, "refer_high", results->refer_high);
-    add_integer(j, root, "test_looks", results->test_looks);
+    if (pd_results_is_import(results))
+        add_null(j, root, "test_looks");
+    else
+        add_integer(j, root, "test_looks", results->test_looks);
     add_integer(j, root, "unknown_patients", results->unknown_patients);
     add_integer(j, root, "leaks", results->leaks);
 }

@@ -184,6 +184,7 @@ elif trained is None:
 else:
     seed = f"Seed {report['seed']}"
 expect(report["seed"] is None and report["lanes"] is None, average or trained is None, "seed and lanes")
+expect(report["test_looks"] is None, trained is None and not average, "evaluations of the test fold")
 sentences = [
     f"network {report['model']} with {report['parameters']} parameters, evaluated with pneumo-dist {report['version']}.",
     "intervals are 95 % intervals",
@@ -197,7 +198,7 @@ sentences = [
     f"sensitivity {number(report['targets']['sensitivity'], '%')} %, specificity "
     f"{number(report['targets']['specificity'], '%')} %.",
     f"probabilities from {report['decision']['refer_low']:.4f} to {report['decision']['refer_high']:.4f} are referred",
-    f"with these weights: {report['test_looks']}. Each",
+    f"with these weights: {word(report['test_looks'])}. Each",
     f"Data: digest {D['digest']}. Code of the evaluation: pneumo-dist {report['version']}. {seed}.",
     "BMJ 2024;385:e078378, doi:10.1136/bmj-2023-078378.", "2024;6(4):e240300, doi:10.1148/ryai.240300.",
     "CLAIM 2024:", "what CLAIM 2024 adds",

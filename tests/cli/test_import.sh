@@ -28,12 +28,13 @@ paste <(probabilities two.csv) <(probabilities swapped.csv) |
     fail "--positive 0 is not the other output"
 
 pneumo inspect three.h5 >about || fail "inspect"
-for line in 'model +imported' 'seed +unknown' 'lanes +unknown'; do
+for line in 'model +imported' 'seed +unknown' 'lanes +unknown' 'test fold +evaluations are not counted: .*'; do
     grep -qE "^  $line$" about || fail "inspect has no '$line': $(cat about)"
 done
 pneumo explain three.h5 phantoms/*/*/* -o maps >/dev/null 2>&1 || fail "explain"
 pneumo pack phantoms -o data.h5 --size 40 >/dev/null 2>&1
-pneumo evaluate two.h5 --data data.h5 >out 2>&1 || fail "evaluate"
+pneumo evaluate two.h5 --data data.h5 --output two.json >out 2>&1 || fail "evaluate"
+grep -q '"test_looks":[[:space:]]*null,' two.json || fail "evaluations are counted: $(grep test_looks two.json)"
 grep -q "^WARNING: the data set of the training is unknown" out || fail "$(cat out)"
 ! pneumo ensemble two.h5 swapped.h5 -o both.h5 --data data.h5 2>log || fail "an average of imports"
 grep -q '^pneumo-dist: error: two.h5: an imported model cannot be averaged' log || fail "$(cat log)"

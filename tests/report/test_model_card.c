@@ -172,6 +172,8 @@ static void test_origin(void **state)
     check_has(card, " parameters. What is known of its settings is at the end.\n");
     check_has(card, "\n- Seed: unknown.\n");
     check_has(card, "0.1.0. Seed: unknown.\n");
+    check_has(card, "\n- Evaluations of the test fold of the training data with these weights: "
+                    "unknown. ");
     free(card);
 }
 

@@ -580,7 +580,8 @@ static void test_other_data(void **state)
     free(html);
 }
 
-/* Seed and lanes of an average are those of its members, and of an import unknown. */
+/* Seed and lanes of an average are those of its members, and of an import unknown, as is how often
+ * its test fold was evaluated. */
 static void test_origin(void **state)
 {
     (void)state;
@@ -604,6 +605,9 @@ static void test_origin(void **state)
     html = write_page(&r);
     check_has(html, "<dt>seed</dt><dd>unknown</dd>");
     check_has(html, "<dt>lanes</dt><dd>unknown</dd>");
+    check_has(html, "<p>Evaluations of the test fold are not counted, as the data set of the "
+                    "training is unknown. Only the first ");
+    assert_null(strstr(html, "data-key=\"test_looks\""));
     free(html);
 }
 

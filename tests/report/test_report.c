@@ -770,8 +770,9 @@ static void test_warnings_of_data(void **state)
     free(text);
 }
 
-/* Seed and lanes are given only of weights that one training of this program made. */
-static void test_seed_and_lanes(void **state)
+/* Seed and lanes are given only of weights that one training of this program made; evaluations of
+ * the test fold are not counted of an import. */
+static void test_origin(void **state)
 {
     (void)state;
     static const struct {
@@ -788,6 +789,7 @@ static void test_seed_and_lanes(void **state)
         cJSON *root = write_and_parse(&r, NULL);
         assert_true(cJSON_IsNull(get(root, "seed")) != table[i].known);
         assert_true(cJSON_IsNull(get(root, "lanes")) != table[i].known);
+        assert_true(cJSON_IsNull(get(root, "test_looks")) == (r.members == 1 && !table[i].known));
         assert_true((strstr(text, " parameters, seed 18446744073709551615\n") != NULL) ==
                     table[i].known);
         assert_true((strstr(text, "; ranks 4, threads 2, lanes 8;") != NULL) == table[i].known);
@@ -839,7 +841,7 @@ int main(void)
         cmocka_unit_test(test_one_class_is_called_out),
         cmocka_unit_test(test_shape_is_called_out),
         cmocka_unit_test(test_warnings_of_data),
-        cmocka_unit_test(test_seed_and_lanes),
+        cmocka_unit_test(test_origin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

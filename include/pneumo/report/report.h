@@ -16,6 +16,7 @@
  * unknown_patients, leaks, folds {val, test}, warnings [text].
  *
  * seed and lanes are null for an average, whose members have their own, and for an import.
+ * test_looks is null for an import: the test fold of its training is unknown.
  *
  * data.folds.TRAIN holds the images NORMAL, PNEUMONIA, BACTERIA, VIRUS and UNKNOWN (cause), and
  * `patients` if no patient is unknown. data.trained_digest is that of the data set of the training.
