@@ -3,10 +3,11 @@
 
     tests/bench/same_arrays.py OLD NEW
 
-trains a list of small jobs with both programs on synthetic radiographs: every model, optimiser,
-schedule, regulariser and augmentation, each on 1, 3 and 8 ranks. Then it compares all arrays of the
-last and best checkpoints, except times and texts, and the scores. Takes about five minutes on 2
-cores. OLD may be a folder with the results of an earlier run (--keep) instead of a program.
+trains a list of small jobs with both programs on synthetic radiographs: every model, precision,
+optimiser, schedule, regulariser, balance and augmentation, and fine-tuning in two stages, each on 1,
+3 and 8 ranks. Then it compares all arrays of the last and best checkpoints, except times and texts,
+and the scores. Takes about five minutes on 2 cores. OLD may be a folder with the results of an
+earlier run (--keep) instead of a program.
 """
 import argparse
 import os
@@ -40,10 +41,14 @@ CASES = {
     "cnn-deep-lane": ["model.name=cnn-deep", "model.batchnorm=lane", "train.plateau_epochs=1",
                       "train.schedule=constant", "evaluate.views=auto"],
     "cnn-deep-cause": ["model.name=cnn-deep", "data.task=cause"],
-    "cnn-deep-stream": ["model.name=cnn-deep", "run.images=stream", "run.bucket_kib=4"],
+    "cnn-deep-stream": ["model.name=cnn-deep", "run.images=stream", "run.bucket_kib=4",
+                        "data.balance=shape"],
+    "cnn-deep-stages": ["model.name=cnn-deep", "model.freeze=block3", "train.unfreeze_epoch=2",
+                        "train.rate_decay=0.8", "regularise.l2_sp=0.01"],
     "vgg16": ["model.name=vgg16", "data.channels=3", "model.head=dense", "model.width=0.1"],
     "vgg19": ["model.name=vgg19", "model.normalise=yes", "model.width=0.1"],
     "xception": ["model.name=xception", "model.width=0.1", "train.monitor=loss"],
+    "xception-bf16": ["model.name=xception", "model.width=0.1", "model.precision=bf16"],
 }
 RANKS = (1, 3, 8)
 TEXTS = ("state", "job", "profile")  # arrays of times, texts or paths
