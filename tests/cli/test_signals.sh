@@ -14,7 +14,13 @@ for label in NORMAL PNEUMONIA; do
         for image in phantoms/train/$label/*; do ln "$image" "many/train/$label/$i-${image##*/}"; done
     done
 done
-mkdir work
+# So many that ensemble, compare and inspect take longer than the delay before their signal.
+mkdir members work
+runs=() files=()
+for i in {1..1000}; do
+    runs+=(../run) files+=(../data.h5)
+done
+for i in {1..20}; do cp run/best.h5 "members/$i.h5"; done
 cd work
 
 # Expects nothing in the folder but the names given.
@@ -65,7 +71,10 @@ done
 for signal in INT:130 TERM:143; do
     strike "${signal%:*}" "${signal#*:}" 0.02 export ../run/best.h5 -o out.onnx
     strike "${signal%:*}" "${signal#*:}" 0.02 import ../run/best.h5 -o in.h5
-    strike "${signal%:*}" "${signal#*:}" 0.1 calibrate ../run/best.h5 --data ../data.h5 -o site.h5
+    strike "${signal%:*}" "${signal#*:}" 0.05 calibrate ../run/best.h5 --data ../data.h5 -o site.h5
+    strike "${signal%:*}" "${signal#*:}" 0.1 ensemble ../members/*.h5 --data ../data.h5 -o average.h5
+    strike "${signal%:*}" "${signal#*:}" 0.1 compare "${runs[@]}" --html table.html
+    strike "${signal%:*}" "${signal#*:}" 0.1 inspect "${files[@]}"
 done
 ((struck >= 10)) || fail "only $struck signals came in time"
 echo "$struck signals: all commands end at once and leave nothing"
