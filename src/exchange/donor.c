@@ -16,14 +16,6 @@ static const pd_plan one_sample = {.lanes = 1, .lane_samples = 1, .total_lanes =
 
 /* --- The list of arrays --- */
 
-const pd_layer *pd_donor_layer(const pd_network *network, const char *name)
-{
-    for (int i = 0; i < pd_network_layer_count(network); i++)
-        if (strcmp(pd_network_layer(network, i)->name, name) == 0)
-            return pd_network_layer(network, i);
-    return NULL;
-}
-
 static pd_status grow(pd_donor *donor)
 {
     pd_array *grown;

@@ -18,9 +18,6 @@ bool pd_donor_is_safetensors(const char *path);
  * conv2d_5, ... to the names that the network has, in their order, if there are as many. */
 pd_status pd_donor_renumber(pd_donor *donor, const pd_network *network);
 
-/* The layer of that name, or NULL. */
-const pd_layer *pd_donor_layer(const pd_network *network, const char *name);
-
 /* Appends a copy of the names and takes over the data of an array. Grows the list. */
 pd_status pd_donor_add(pd_donor *donor, const char *layer, const char *weight, pd_array *array);
 

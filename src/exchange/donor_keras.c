@@ -115,7 +115,7 @@ static pd_status name_params(pd_donor *donor, const pd_network *network)
     pd_status status = PD_OK;
     for (int i = 0, count; i < donor->count; i += count) {
         pd_array *first = &donor->arrays[i];
-        const pd_layer *layer = pd_donor_layer(network, first->layer);
+        const pd_layer *layer = pd_network_find_layer(network, first->layer);
         for (count = 1; i + count < donor->count; count++)
             if (strcmp(first[count].layer, first->layer) != 0)
                 break;

@@ -145,15 +145,6 @@ static void settle(pd_keras_builder *b, const pd_keras_value *image)
 
 /* --- Layers --- */
 
-/* Whether the network has a layer of that name. */
-static bool is_taken(const pd_network *network, const char *name)
-{
-    for (int i = 0; i < pd_network_layer_count(network); i++)
-        if (strcmp(pd_network_layer(network, i)->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Stores at *out (free()) a name that no layer has and that can be part of a path. */
 static void make_name(pd_keras_builder *b, char **out, const char *name, const char *suffix)
 {
@@ -163,7 +154,9 @@ static void make_name(pd_keras_builder *b, char **out, const char *name, const c
     for (char *at = *out; *at != '\0'; at++)
         if (*at == '/')
             *at = '_';
-    for (int number = 1; b->status == PD_OK && is_taken(b->model->network, *out); number++) {
+    const pd_network *network = b->model->network;
+    for (int number = 1; b->status == PD_OK && pd_network_find_layer(network, *out) != NULL;
+         number++) {
         free(*out);
         *out = NULL;
         b->status = pd_format(out, "%s%s_%d", name, suffix, number);

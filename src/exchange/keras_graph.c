@@ -21,10 +21,7 @@ static bool is_taken(const builder *b, const char *name)
     for (int i = 0; i < b->graph->count; i++)
         if (strcmp(b->graph->nodes[i].name, name) == 0)
             return true;
-    for (int i = 0; i < pd_network_layer_count(b->model->network); i++)
-        if (strcmp(pd_network_layer(b->model->network, i)->name, name) == 0)
-            return true;
-    return false;
+    return pd_network_find_layer(b->model->network, name) != NULL;
 }
 
 /* Stores "<name><suffix>" at *out (free()), with underscores behind it until no other layer has

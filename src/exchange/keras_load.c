@@ -18,14 +18,10 @@ typedef struct loader {
 static const pd_param *find_param(const pd_network *network, const pd_keras_leaf *leaf,
                                   const char *name)
 {
-    for (int i = 0; i < pd_network_layer_count(network); i++) {
-        const pd_layer *layer = pd_network_layer(network, i);
-        if (strcmp(layer->name, leaf->layer) != 0)
-            continue;
-        for (int j = 0; j < layer->param_count; j++)
-            if (strcmp(layer->params[j].name, name) == 0)
-                return &layer->params[j];
-    }
+    const pd_layer *layer = pd_network_find_layer(network, leaf->layer);
+    for (int i = 0; layer != NULL && i < layer->param_count; i++)
+        if (strcmp(layer->params[i].name, name) == 0)
+            return &layer->params[i];
     return NULL;
 }
 

@@ -38,14 +38,12 @@ static bool begins_with(const char *name, const char *text)
 /* The layer of that name, or the last one whose name begins so; -1: there is none. */
 static int find_layer(const pd_network *network, const char *upto)
 {
-    int last = -1;
-    for (int i = 0; i < pd_network_layer_count(network); i++) {
-        const char *name = pd_network_layer(network, i)->name;
-        if (strcmp(name, upto) == 0)
-            return i;
-        if (begins_with(name, upto))
-            last = i;
-    }
+    const pd_layer *layer = pd_network_find_layer(network, upto);
+    if (layer != NULL)
+        return layer->index;
+    int last = pd_network_layer_count(network) - 1;
+    while (last >= 0 && !begins_with(pd_network_layer(network, last)->name, upto))
+        last--;
     return last;
 }
 

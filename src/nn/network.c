@@ -63,10 +63,7 @@ static const char *find_error(const pd_network *network, const pd_layer_type *ty
     for (int i = 0; i < inputs; i++)
         if (input[i] < 0 || input[i] > network->count)
             return "its input does not exist";
-    for (int i = 0; i < network->count; i++)
-        if (strcmp(network->nodes[i].layer.name, name) == 0)
-            return "duplicate name";
-    return NULL;
+    return pd_network_find_layer(network, name) != NULL ? "duplicate name" : NULL;
 }
 
 static pd_node *append_node(pd_network *network)
@@ -247,6 +244,14 @@ int pd_network_layer_count(const pd_network *network)
 const pd_layer *pd_network_layer(const pd_network *network, int index)
 {
     return &network->nodes[index].layer;
+}
+
+const pd_layer *pd_network_find_layer(const pd_network *network, const char *name)
+{
+    for (int i = 0; i < network->count; i++)
+        if (strcmp(network->nodes[i].layer.name, name) == 0)
+            return &network->nodes[i].layer;
+    return NULL;
 }
 
 int pd_network_layer_input(const pd_network *network, int index, int which)

@@ -85,12 +85,13 @@ static pd_status find_end(int *node, const pd_network *network, const pd_base *b
         *node = find_base(network);
     if (base->layer[0] == '\0' || strcmp(base->layer, WHOLE) == 0)
         return PD_OK;
-    while (*node > 0 && strcmp(layer_of(network, *node)->name, base->layer) != 0)
-        --*node;
-    return *node > 0 ? PD_OK
-                     : pd_fail("%s: has no layer '%s' (model.from_layer): 'pneumo-dist inspect' "
-                               "lists the layers of what 'import' makes of it",
-                               base->file, base->layer);
+    const pd_layer *layer = pd_network_find_layer(network, base->layer);
+    if (layer == NULL)
+        return pd_fail("%s: has no layer '%s' (model.from_layer): 'pneumo-dist inspect' lists the "
+                       "layers of what 'import' makes of it",
+                       base->file, base->layer);
+    *node = 1 + layer->index;
+    return PD_OK;
 }
 
 /* Finds the base's last node and its shape. Fails if the file asks for more memory than it can have
@@ -120,14 +121,6 @@ cleanup:
 
 /* --- The head --- */
 
-static bool has_layer(const pd_network *network, const char *name)
-{
-    for (int i = 0; i < pd_network_layer_count(network); i++)
-        if (strcmp(pd_network_layer(network, i)->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Adds a layer under that name, with underscores behind it until no layer has that name. */
 static int add(pd_network *network, const char *type, const char *name, int node,
                pd_layer_spec spec)
@@ -135,7 +128,7 @@ static int add(pd_network *network, const char *type, const char *name, int node
     char unique[64];
     size_t length = strlen(name);
     memcpy(unique, name, length + 1);
-    while (has_layer(network, unique) && length + 1 < sizeof unique) {
+    while (pd_network_find_layer(network, unique) != NULL && length + 1 < sizeof unique) {
         unique[length++] = '_';
         unique[length] = '\0';
     }

@@ -142,21 +142,13 @@ static void add_row(table *t, const char *layer, const char *outcome)
     snprintf(t->outcome, sizeof t->outcome, "%s", outcome);
 }
 
-static bool network_has(const pd_network *network, const char *name)
-{
-    for (int i = 0; i < pd_network_layer_count(network); i++)
-        if (strcmp(pd_network_layer(network, i)->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Rows for layers of the file that the network does not have. */
 static void list_unused(table *t, const adoption *a)
 {
     const pd_array *arrays = a->donor.arrays;
     for (int i = 0; i < a->donor.count; i++)
         if ((i == 0 || strcmp(arrays[i].layer, arrays[i - 1].layer) != 0) &&
-            !network_has(a->network, arrays[i].layer))
+            pd_network_find_layer(a->network, arrays[i].layer) == NULL)
             add_row(t, arrays[i].layer, "not used: the network has no such layer");
     end_line(t);
 }

@@ -536,7 +536,10 @@ static void cutting_keeps_what_the_new_output_depends_on(void **state)
         for (int j = 0; j < cases[i].count; j++) {
             assert_string_equal(pd_network_layer(net, j)->name, cases[i].names[j]);
             assert_int_equal(pd_network_layer(net, j)->index, j);
+            assert_ptr_equal(pd_network_find_layer(net, cases[i].names[j]),
+                             pd_network_layer(net, j));
         }
+        assert_int_equal(pd_network_find_layer(net, "sum") != NULL, i == 0);
         if (i == 0) {
             assert_int_equal(pd_network_layer_input(net, 3, 0), 1);
             assert_int_equal(pd_network_layer_input(net, 3, 1), 3);

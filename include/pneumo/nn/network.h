@@ -159,6 +159,10 @@ void pd_network_use_gradient(pd_network *network, float *vectors);
 int pd_network_layer_count(const pd_network *network);
 const pd_layer *pd_network_layer(const pd_network *network, int index);
 
+/* The layer with that name, whose `index` is its number; NULL if there is none. Owned by the
+ * network and valid until a layer is added or removed. */
+const pd_layer *pd_network_find_layer(const pd_network *network, const char *name);
+
 /* The node that layer `index` reads as its input number `which`: PD_NETWORK_INPUT, or 1 + the index
  * of another layer. */
 int pd_network_layer_input(const pd_network *network, int index, int which);
