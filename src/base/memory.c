@@ -11,6 +11,14 @@
 /* Blocks of at least LARGE bytes begin on a huge page. */
 enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
 
+/* Bytes that an array has room for when it gets its first items. */
+enum { FIRST_ROOM = 4096 };
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 pd_status pd_alloc(void *out, size_t count, size_t size)
 {
     void *block = NULL;
@@ -35,6 +43,25 @@ pd_status pd_alloc(void *out, size_t count, size_t size)
         madvise(block, bytes, MADV_HUGEPAGE);
     memset(block, 0, bytes);
     memcpy(out, &block, sizeof block);
+    return PD_OK;
+}
+
+pd_status pd_grow(void *array, size_t *capacity, size_t count, size_t size)
+{
+    void *old, *block;
+    if (count <= *capacity)
+        return PD_OK;
+    /* Doubling does not overflow: no block in memory takes more than half of the address space. */
+    size_t room = larger(count, larger(2 * *capacity, FIRST_ROOM / size));
+    pd_status status = pd_alloc(&block, room, size);
+    if (status != PD_OK)
+        return status;
+    memcpy(&old, array, sizeof old);
+    if (*capacity > 0)
+        memcpy(block, old, *capacity * size);
+    free(old);
+    memcpy(array, &block, sizeof block);
+    *capacity = room;
     return PD_OK;
 }
 

@@ -5,23 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST = 4096 };
-
 pd_status pd_bytes_append(pd_bytes *to, const void *bytes, size_t size)
 {
-    if (size > to->capacity - to->size) {
-        unsigned char *larger;
-        size_t capacity = 2 * to->capacity > to->size + size ? 2 * to->capacity : to->size + size;
-        capacity = capacity < LEAST ? LEAST : capacity;
-        pd_status status = pd_alloc(&larger, capacity, 1);
-        if (status != PD_OK)
-            return status;
-        if (to->size > 0)
-            memcpy(larger, to->bytes, to->size);
-        free(to->bytes);
-        to->bytes = larger;
-        to->capacity = capacity;
-    }
+    pd_status status = pd_grow(&to->bytes, &to->capacity, to->size + size, 1);
+    if (status != PD_OK)
+        return status;
     if (size > 0)
         memcpy(to->bytes + to->size, bytes, size);
     to->size += size;

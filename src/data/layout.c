@@ -59,7 +59,8 @@ static pd_status is_folder_below(bool *out, const char *folder, const char *belo
 /* Folder names in order. */
 typedef struct subfolders {
     char **names; /* [count] */
-    int count, capacity;
+    int count;
+    size_t capacity;
 } subfolders;
 
 static void free_subfolders(subfolders *list)
@@ -72,19 +73,11 @@ static void free_subfolders(subfolders *list)
 
 static pd_status add_subfolder(subfolders *list, const char *name)
 {
-    if (list->count == list->capacity) {
-        char **larger;
-        int capacity = 2 * list->capacity + 64;
-        pd_status status = pd_alloc(&larger, (size_t)capacity, sizeof *larger);
-        if (status != PD_OK)
-            return status;
-        if (list->count > 0)
-            memcpy(larger, list->names, (size_t)list->count * sizeof *larger);
-        free(list->names);
-        list->names = larger;
-        list->capacity = capacity;
-    }
-    pd_status status = pd_strdup(&list->names[list->count], name);
+    pd_status status =
+        pd_grow(&list->names, &list->capacity, (size_t)list->count + 1, sizeof *list->names);
+    if (status != PD_OK)
+        return status;
+    status = pd_strdup(&list->names[list->count], name);
     list->count += status == PD_OK;
     return status;
 }
@@ -125,21 +118,13 @@ cleanup:
 static pd_status add_folder(pd_layout *layout, const char *prefix, const char *name, pd_fold fold,
                             pd_label label)
 {
-    if (layout->count == layout->capacity) {
-        pd_class_folder *larger;
-        int capacity = layout->capacity > 0 ? 2 * layout->capacity : 8;
-        pd_status status = pd_alloc(&larger, (size_t)capacity, sizeof *larger);
-        if (status != PD_OK)
-            return status;
-        if (layout->count > 0)
-            memcpy(larger, layout->folders, (size_t)layout->count * sizeof *larger);
-        free(layout->folders);
-        layout->folders = larger;
-        layout->capacity = capacity;
-    }
+    pd_status status = pd_grow(&layout->folders, &layout->capacity, (size_t)layout->count + 1,
+                               sizeof *layout->folders);
+    if (status != PD_OK)
+        return status;
     pd_class_folder *added = &layout->folders[layout->count];
     *added = (pd_class_folder){.fold = fold, .label = label};
-    pd_status status = pd_format(&added->path, "%s%s", prefix, name);
+    status = pd_format(&added->path, "%s%s", prefix, name);
     layout->count += status == PD_OK;
     return status;
 }

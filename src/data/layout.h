@@ -14,7 +14,8 @@ typedef struct pd_class_folder {
 
 typedef struct pd_layout {
     pd_class_folder *folders; /* [count] */
-    int count, capacity;
+    int count;
+    size_t capacity;
     bool has_folds; /* {train,val,test}/{NORMAL,PNEUMONIA} instead of {NORMAL,PNEUMONIA} */
 } pd_layout;
 

@@ -45,16 +45,7 @@ static pd_status add_group(pd_left_group **out, pd_left_out *left, pd_left_kind 
 {
     pd_status status = PD_OK;
     pd_left_group group = {.kind = kind};
-    if (left->count == left->capacity) {
-        pd_left_group *larger;
-        int64_t capacity = left->capacity > 0 ? 2 * left->capacity : 16;
-        PD_TRY(pd_alloc(&larger, (size_t)capacity, sizeof *larger));
-        if (left->count > 0)
-            memcpy(larger, left->groups, (size_t)left->count * sizeof *larger);
-        free(left->groups);
-        left->groups = larger;
-        left->capacity = capacity;
-    }
+    PD_TRY(pd_grow(&left->groups, &left->capacity, (size_t)left->count + 1, sizeof *left->groups));
     PD_TRY(pd_strdup(&group.where, where));
     PD_TRY(pd_strdup(&group.example, path));
     *out = &left->groups[left->count++];

@@ -5,6 +5,7 @@
 #include "pneumo/base/status.h"
 #include "tree.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum pd_left_kind {
@@ -29,7 +30,8 @@ typedef struct pd_left_group {
 
 typedef struct pd_left_out {
     pd_left_group *groups; /* [count] */
-    int64_t count, capacity;
+    int64_t count;
+    size_t capacity;
     int64_t files, images; /* all, and those that are images or may be */
 } pd_left_out;
 

@@ -6,7 +6,6 @@
 #include "pneumo/base/text.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Candidates that are compared, per image: more of them mean that the images are so much alike that
  * the hash does not tell them apart, and comparing all would take hours. */
@@ -31,20 +30,11 @@ static pd_status read_details(float *out, const finder *f, int64_t image)
 
 static pd_status append(pd_near_pairs *found, const pd_near_pair *pair)
 {
-    if (found->count == found->capacity) {
-        pd_near_pair *larger;
-        int64_t capacity = found->capacity > 0 ? 2 * found->capacity : 64;
-        pd_status status = pd_alloc(&larger, (size_t)capacity, sizeof *larger);
-        if (status != PD_OK)
-            return status;
-        if (found->count > 0)
-            memcpy(larger, found->pairs, (size_t)found->count * sizeof *larger);
-        free(found->pairs);
-        found->pairs = larger;
-        found->capacity = capacity;
-    }
-    found->pairs[found->count++] = *pair;
-    return PD_OK;
+    pd_status status =
+        pd_grow(&found->pairs, &found->capacity, (size_t)found->count + 1, sizeof *found->pairs);
+    if (status == PD_OK)
+        found->pairs[found->count++] = *pair;
+    return status;
 }
 
 /* Compares a candidate; joins its patients and keeps it if it is a near-duplicate. */

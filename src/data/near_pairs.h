@@ -8,7 +8,8 @@
 
 typedef struct pd_near_pairs {
     pd_near_pair *pairs; /* [count]: indices of drafts */
-    int64_t count, capacity;
+    int64_t count;
+    size_t capacity;
     int64_t joined;     /* pairs of two patients, which are one now */
     int64_t example;    /* the index of the first of them; -1: none */
     int64_t unsearched; /* images that were not looked at, since too many are alike */

@@ -13,27 +13,6 @@
 
 enum { TABLE_MAX = 1 << 30 }; /* bytes of a file */
 
-/* --- Growing --- */
-
-/* Makes room for `more` items of `size` bytes after `count`. */
-static pd_status grow(void *items, int64_t *capacity, int64_t count, int64_t more, size_t size)
-{
-    void *old, *larger;
-    if (count + more <= *capacity)
-        return PD_OK;
-    int64_t wanted = 2 * (count + more) + 64;
-    pd_status status = pd_alloc(&larger, (size_t)wanted, size);
-    if (status != PD_OK)
-        return status;
-    memcpy(&old, items, sizeof old);
-    if (count > 0)
-        memcpy(larger, old, (size_t)count * size);
-    free(old);
-    memcpy(items, &larger, sizeof larger);
-    *capacity = wanted;
-    return PD_OK;
-}
-
 /* --- Parsing --- */
 
 typedef struct parser {
@@ -49,18 +28,15 @@ static void end_field(void *bytes, size_t size, void *context)
 {
     parser *p = context;
     pd_table *table = p->table;
-    int64_t text_capacity = (int64_t)table->text_capacity;
     if (p->status != PD_OK)
         return;
     if (p->begin == 0)
         p->begin = p->line;
     p->after_return = false;
-    p->status =
-        grow(&table->fields, &table->field_capacity, table->field_count, 1, sizeof *table->fields);
+    p->status = pd_grow(&table->fields, &table->field_capacity, (size_t)table->field_count + 1,
+                        sizeof *table->fields);
     if (p->status == PD_OK)
-        p->status =
-            grow(&table->text, &text_capacity, (int64_t)table->text_size, (int64_t)size + 1, 1);
-    table->text_capacity = (size_t)text_capacity;
+        p->status = pd_grow(&table->text, &table->text_capacity, table->text_size + size + 1, 1);
     if (p->status != PD_OK)
         return;
     table->fields[table->field_count++] = (int64_t)table->text_size;
@@ -79,7 +55,8 @@ static void end_row(int terminator, void *context)
     parser *p = context;
     pd_table *table = p->table;
     if (p->status == PD_OK && table->field_count > p->first) {
-        p->status = grow(&table->rows, &table->capacity, table->count, 1, sizeof *table->rows);
+        p->status =
+            pd_grow(&table->rows, &table->capacity, (size_t)table->count + 1, sizeof *table->rows);
         if (p->status == PD_OK)
             table->rows[table->count++] = (pd_table_row){
                 .line = p->begin, .first = p->first, .count = table->field_count - p->first};

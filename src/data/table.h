@@ -17,9 +17,11 @@ typedef struct pd_table {
     char *text; /* the fields, each terminated by a 0 byte */
     size_t text_size, text_capacity;
     int64_t *fields; /* [field_count]: where each begins in text */
-    int64_t field_count, field_capacity;
+    int64_t field_count;
+    size_t field_capacity;
     pd_table_row *rows; /* [count]; blank lines are no rows */
-    int64_t count, capacity;
+    int64_t count;
+    size_t capacity;
 } pd_table;
 
 /* Reads a table (RFC 4180). Fields are separated by commas, semicolons or tabs, whichever is most

@@ -64,25 +64,17 @@ static pd_entry_kind kind_of(const FTSENT *found, bool hidden)
 
 static pd_status append(pd_tree *tree, const char *path, const FTSENT *found, bool hidden)
 {
-    if (tree->count == tree->capacity) {
-        pd_entry *larger;
-        int64_t capacity = tree->capacity > 0 ? 2 * tree->capacity : 1024;
-        pd_status status = pd_alloc(&larger, (size_t)capacity, sizeof *larger);
-        if (status != PD_OK)
-            return status;
-        if (tree->count > 0)
-            memcpy(larger, tree->entries, (size_t)tree->count * sizeof *larger);
-        free(tree->entries);
-        tree->entries = larger;
-        tree->capacity = capacity;
-    }
+    pd_status status =
+        pd_grow(&tree->entries, &tree->capacity, (size_t)tree->count + 1, sizeof *tree->entries);
+    if (status != PD_OK)
+        return status;
     pd_entry *entry = &tree->entries[tree->count];
     const struct stat *about = found->fts_statp;
     *entry = (pd_entry){.kind = kind_of(found, hidden),
                         .size = (int64_t)about->st_size,
                         .seconds = (int64_t)about->st_mtim.tv_sec,
                         .nanoseconds = (int64_t)about->st_mtim.tv_nsec};
-    pd_status status = pd_strdup(&entry->path, path);
+    status = pd_strdup(&entry->path, path);
     tree->count += status == PD_OK;
     return status;
 }

@@ -6,6 +6,7 @@
 #include "pneumo/io/site.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum pd_entry_kind {
@@ -27,7 +28,8 @@ typedef struct pd_entry {
 
 typedef struct pd_tree {
     pd_entry *entries; /* [count], in byte order of their paths */
-    int64_t count, capacity;
+    int64_t count;
+    size_t capacity;
 } pd_tree;
 
 /* Lists the files below `folder`, following links. Fails if a folder cannot be read. *out is

@@ -16,22 +16,6 @@ static const pd_plan one_sample = {.lanes = 1, .lane_samples = 1, .total_lanes =
 
 /* --- The list of arrays --- */
 
-static pd_status grow(pd_donor *donor)
-{
-    pd_array *grown;
-    int count = donor->count;
-    if (count > 0 && (count & (count - 1)) != 0) /* full at powers of two */
-        return PD_OK;
-    pd_status status = pd_alloc(&grown, count == 0 ? 1 : 2 * (size_t)count, sizeof *grown);
-    if (status != PD_OK)
-        return status;
-    if (count > 0)
-        memcpy(grown, donor->arrays, (size_t)count * sizeof *grown);
-    free(donor->arrays);
-    donor->arrays = grown;
-    return PD_OK;
-}
-
 pd_status pd_donor_add(pd_donor *donor, const char *layer, const char *weight, pd_array *array)
 {
     pd_status status = PD_OK;
@@ -39,7 +23,8 @@ pd_status pd_donor_add(pd_donor *donor, const char *layer, const char *weight, p
     donor->owns = true;
     PD_TRY(pd_strdup(&layer_copy, layer));
     PD_TRY(pd_strdup(&weight_copy, weight));
-    PD_TRY(grow(donor));
+    PD_TRY(
+        pd_grow(&donor->arrays, &donor->capacity, (size_t)donor->count + 1, sizeof *donor->arrays));
     pd_array *added = &donor->arrays[donor->count++];
     *added = *array;
     added->layer = layer_copy;

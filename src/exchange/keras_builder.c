@@ -210,16 +210,8 @@ void pd_keras_add_leaf(pd_keras_builder *b, int node, const char *const *params,
     pd_keras_model *model = b->model;
     if (b->status != PD_OK)
         return;
-    if (model->leaf_count == b->leaf_capacity) {
-        int capacity = b->leaf_capacity == 0 ? 64 : 2 * b->leaf_capacity;
-        pd_keras_leaf *grown;
-        PD_TRY(pd_alloc(&grown, (size_t)capacity, sizeof *grown));
-        if (model->leaf_count > 0)
-            memcpy(grown, model->leaves, (size_t)model->leaf_count * sizeof *grown);
-        free(model->leaves);
-        model->leaves = grown;
-        b->leaf_capacity = capacity;
-    }
+    PD_TRY(pd_grow(&model->leaves, &b->leaf_capacity, (size_t)model->leaf_count + 1,
+                   sizeof *model->leaves));
     pd_keras_leaf *leaf = &model->leaves[model->leaf_count++];
     *leaf = (pd_keras_leaf){.trainable = !b->frozen && pd_keras_flag(b, "trainable", NULL, true),
                             .count = count};

@@ -24,7 +24,7 @@ typedef struct pd_keras_builder {
     pd_keras_file *weights; /* or NULL */
     pd_status status;       /* of the first failure */
     bool settled;           /* the network's input is fixed */
-    int leaf_capacity, entry_capacity;
+    size_t leaf_capacity, entry_capacity;
 
     /* The layer that is being built. */
     const char *name, *class_name;

@@ -40,34 +40,19 @@ static pd_status name_node(builder *b, char **out, const char *name, const char 
     return status;
 }
 
-static pd_status grow(pd_keras_graph *graph)
-{
-    if (graph->count < graph->capacity)
-        return PD_OK;
-    int capacity = graph->capacity == 0 ? 64 : 2 * graph->capacity;
-    pd_keras_node *nodes;
-    pd_status status = pd_alloc(&nodes, (size_t)capacity, sizeof *nodes);
-    if (status != PD_OK)
-        return status;
-    if (graph->count > 0)
-        memcpy(nodes, graph->nodes, (size_t)graph->count * sizeof *nodes);
-    free(graph->nodes);
-    graph->nodes = nodes;
-    graph->capacity = capacity;
-    return PD_OK;
-}
-
 /* Appends a node, which owns `name`, and returns its number. Its config has the name; the caller
  * adds the rest. After a failure returns 0. */
 static int append(builder *b, const char *class_name, char *name, int input)
 {
+    pd_keras_graph *graph = b->graph;
     if (b->status == PD_OK)
-        b->status = grow(b->graph);
+        b->status = pd_grow(&graph->nodes, &graph->capacity, (size_t)graph->count + 1,
+                            sizeof *graph->nodes);
     if (b->status != PD_OK) {
         free(name);
         return 0;
     }
-    pd_keras_node *node = &b->graph->nodes[b->graph->count];
+    pd_keras_node *node = &graph->nodes[graph->count];
     *node = (pd_keras_node){.class_name = class_name,
                             .name = name,
                             .config = cJSON_CreateObject(),
@@ -78,7 +63,7 @@ static int append(builder *b, const char *class_name, char *name, int input)
     pd_json_text(&b->ok, node->config, "name", name);
     pd_json_flag(&b->ok, node->config, "trainable", true);
     pd_json_text(&b->ok, node->config, "dtype", "float32");
-    return b->graph->count++;
+    return graph->count++;
 }
 
 /* Appends a node that stands for no layer of the network. */

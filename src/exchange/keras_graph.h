@@ -19,7 +19,8 @@ typedef struct pd_keras_node {
 } pd_keras_node;
 
 typedef struct pd_keras_graph {
-    int count, capacity;
+    int count;
+    size_t capacity;
     pd_keras_node *nodes; /* [count], in the order of Keras' model.layers: nodes[0] is the input,
                              the last one the output */
 } pd_keras_graph;

@@ -107,18 +107,10 @@ static void add_entry(pd_keras_builder *b, int first, bool nested)
     pd_keras_model *model = b->model;
     if (b->status != PD_OK || model->leaf_count == first)
         return;
-    if (model->entry_count == b->entry_capacity) {
-        int capacity = b->entry_capacity == 0 ? 64 : 2 * b->entry_capacity;
-        pd_keras_entry *grown;
-        b->status = pd_alloc(&grown, (size_t)capacity, sizeof *grown);
-        if (b->status != PD_OK)
-            return;
-        if (model->entry_count > 0)
-            memcpy(grown, model->entries, (size_t)model->entry_count * sizeof *grown);
-        free(model->entries);
-        model->entries = grown;
-        b->entry_capacity = capacity;
-    }
+    b->status = pd_grow(&model->entries, &b->entry_capacity, (size_t)model->entry_count + 1,
+                        sizeof *model->entries);
+    if (b->status != PD_OK)
+        return;
     pd_keras_entry *entry = &model->entries[model->entry_count++];
     *entry = (pd_keras_entry){.first = first, .count = model->leaf_count - first, .nested = nested};
     b->status = pd_strdup(&entry->name, b->name);

@@ -13,7 +13,8 @@ typedef struct buffer {
 } buffer;
 
 struct pd_arena {
-    int count, capacity;
+    int count;
+    size_t capacity;
     buffer *buffers;
     size_t bytes;
     unsigned char *block;
@@ -38,14 +39,9 @@ void pd_arena_destroy(pd_arena **arena)
 
 pd_status pd_arena_add(pd_arena *arena, size_t bytes, int begin, int end, int *handle)
 {
-    if (arena->count == arena->capacity) {
-        int capacity = arena->capacity == 0 ? 64 : 2 * arena->capacity;
-        buffer *buffers = realloc(arena->buffers, (size_t)capacity * sizeof *buffers);
-        if (buffers == NULL)
-            return pd_fail("out of memory: cannot plan %d buffers", capacity);
-        arena->buffers = buffers;
-        arena->capacity = capacity;
-    }
+    if (pd_grow(&arena->buffers, &arena->capacity, (size_t)arena->count + 1,
+                sizeof *arena->buffers) != PD_OK)
+        return pd_fail("out of memory: cannot plan %d buffers", arena->count + 1);
     arena->buffers[arena->count] = (buffer){
         .bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, .begin = begin, .end = end};
     *handle = arena->count++;

@@ -66,19 +66,6 @@ static const char *find_error(const pd_network *network, const pd_layer_type *ty
     return pd_network_find_layer(network, name) != NULL ? "duplicate name" : NULL;
 }
 
-static pd_node *append_node(pd_network *network)
-{
-    if (network->count == network->capacity) {
-        int capacity = network->capacity == 0 ? 32 : 2 * network->capacity;
-        pd_node *nodes = realloc(network->nodes, (size_t)capacity * sizeof *nodes);
-        if (nodes == NULL)
-            return NULL;
-        network->nodes = nodes;
-        network->capacity = capacity;
-    }
-    return &network->nodes[network->count];
-}
-
 static int add_layer(pd_network *network, const char *type_name, const char *name, int inputs,
                      const int input[], pd_layer_spec spec)
 {
@@ -86,9 +73,10 @@ static int add_layer(pd_network *network, const char *type_name, const char *nam
     const char *error = find_error(network, type, name, inputs, input);
     if (error != NULL)
         return record_error(network, name, error);
-    pd_node *node = append_node(network);
-    if (node == NULL)
+    if (pd_grow(&network->nodes, &network->capacity, (size_t)network->count + 1,
+                sizeof *network->nodes) != PD_OK)
         return record_error(network, name, "out of memory");
+    pd_node *node = &network->nodes[network->count];
     *node = (pd_node){.layer = {.type = type, .index = network->count, .spec = spec}};
     if (pd_strdup(&node->layer.name, name) != PD_OK)
         return record_error(network, name, "out of memory");

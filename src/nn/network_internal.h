@@ -45,7 +45,8 @@ void pd_slices_destroy(pd_slices *slices);
 
 struct pd_network {
     pd_shape input;
-    int count, capacity;
+    int count;
+    size_t capacity;
     pd_node *nodes;  /* nodes[i] is layer i */
     char error[256]; /* the first error of building, or empty */
 

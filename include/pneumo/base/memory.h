@@ -12,6 +12,15 @@
  * address of any object pointer. */
 pd_status pd_alloc(void *out, size_t count, size_t size);
 
+/* Makes room for `count` items of `size` > 0 bytes in the array at *(void **)array, which has room
+ * for *capacity items. If they do not fit, moves the array to a larger block as of pd_alloc, with
+ * at least twice the room, and updates *capacity: the items are kept, addresses of items become
+ * invalid, and further room is zeroed. Appending items one at a time so costs constant time per
+ * item on average. An array is NULL with capacity 0 at first, and released with free(). On overflow
+ * or if memory is short, fails with the messages of pd_alloc, and *array and *capacity stay as they
+ * are. `array` is the address of any object pointer. */
+pd_status pd_grow(void *array, size_t *capacity, size_t count, size_t size);
+
 /* Stores a copy of `text` at *out, to be released with free(). */
 pd_status pd_strdup(char **out, const char *text);
 

@@ -13,6 +13,7 @@
 typedef struct pd_donor {
     char what[192]; /* what the file is, for the log */
     int count;
+    size_t capacity;  /* of arrays, if they grow (pd_donor_add); else 0 */
     pd_array *arrays; /* the arrays of a layer in a row */
     bool scaled;      /* the file says how its images are scaled, or it is known of such files */
     bool assumed;     /* ... as keras.applications scales images for the model of `like` */
