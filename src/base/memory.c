@@ -74,11 +74,13 @@ pd_status pd_format(char **out, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    int length = vasprintf(out, format, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (length < 0) {
-        *out = NULL;
+    *out = length < 0 ? NULL : malloc((size_t)length + 1);
+    if (*out == NULL)
         return pd_fail_system("out of memory: cannot format a string");
-    }
+    va_start(arguments, format);
+    vsnprintf(*out, (size_t)length + 1, format, arguments);
+    va_end(arguments);
     return PD_OK;
 }
