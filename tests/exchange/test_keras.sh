@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The checkpoint of every job as Keras opens it, and what `export` makes of it in Keras, ONNX Runtime
-# and safetensors: the same probabilities from the raw images, within 1e-5. Keras and the others are
-# installed below the build folder; where the package index cannot be reached the test is skipped.
+# A checkpoint of the network of every job as Keras opens it, and what `export` makes of it in Keras,
+# ONNX Runtime and safetensors: the same probabilities from the raw images, within 1e-5. Keras and the
+# others are installed below the build folder; where the package index cannot be reached the test is
+# skipped.
 set -euo pipefail
 . "$(dirname "$0")/../cli/common.sh"
 . "$(dirname "$0")/peers.sh"
@@ -34,8 +35,16 @@ make() {
 
 install_peers
 make_data 176 >/dev/null
+# network JOB: the lines that determine its layers and its input.
+network() {
+    sed -n '/^\[model\]/,/^\[/{ /^\(weights\|freeze\) /d; s/^dropout .*/dropout/; /^[a-z]/p }' "$1"
+    grep -E '^(channels|scaling|task) ' "$1" | grep -v '^task = pneumonia' || true
+}
 names=()
+declare -A job_of
 for job in "$PNEUMO_SOURCE"/jobs/*.ini; do
+    [[ -z ${job_of[$(network "$job")]:-} ]] || continue # the network of an earlier one
+    job_of[$(network "$job")]=$job
     names+=("$(basename "$job" .ini)")
     make "${names[-1]}" "$job"
 done
