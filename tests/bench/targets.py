@@ -37,7 +37,9 @@ TARGETS = {
 
 def steps(options):
     """Training steps against PyTorch, and peak memory."""
-    small = ["--size", "64", "--steps", "1", "--no-compile"] if options.quick else []
+    small = ["--size", "64", "--steps", "1"] if options.quick else []
+    if options.no_compile or options.quick:
+        small.append("--no-compile")
     of = compare_torch.parse([*options.models, "--rounds", str(options.rounds), "--no-ranks",
                               "--program", options.program, *small])
     for model in options.models:
@@ -140,6 +142,8 @@ def parse():
     p.add_argument("--images", help="a folder of radiographs (default: phantoms)")
     p.add_argument("--checkpoint", help="for the row 'predict'")
     p.add_argument("--rounds", type=int, default=5, help="default 5")
+    p.add_argument("--no-compile", action="store_true",
+                   help="leave out torch.compile, which takes minutes per model")
     p.add_argument("--quick", action="store_true", help="once, at small sizes")
     p.add_argument("--program", default=None, help="pneumo-dist (default build/pneumo-dist)")
     options = p.parse_args()
