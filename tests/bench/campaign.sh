@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Very small runs on 1 to 5 ranks, each with one fault at a random moment, or at a random write, flush,
-# rename, other call or allocation; then --resume to the end. Appends a line per fault to a log, so that
+# rename, other call, allocation or reading of the clock; then --resume to the end. Appends a line per fault to a log, so that
 # a campaign adds up over many sessions, and prints the table of the log; exit code 1 if anything in it went
 # wrong. A fault that comes too late for its run does not count.
 #
@@ -73,11 +73,12 @@ trap 'cd /; ((!can_mount)) || umount "$here/disk"; rm -rf "$here"' EXIT
 # Each line: a fault, how often it is drawn, and the highest n: about how often a run makes the call.
 # More than half of the draws hit while something is written.
 faults=(
-    "disk 6 0" "kill-one 10 0" "kill-all 10 0" "stop 2 0"
+    "disk 6 0" "kill-one 10 0" "kill-all 10 0" "stop 2 0" "pause 4 0"
     "write-ENOSPC 6 29" "write-full 6 29" "write-short 3 29" "write-torn 6 29" "write-torn-kill 8 29"
     "write-kill 4 29" "fsync-EIO 5 42" "fsync-kill 4 42" "rename-EIO 5 29" "rename-kill 5 29"
     "link-EIO 2 4" "link-kill 2 4" "create-ENOSPC 3 29" "mkdir-EIO 1 1" "truncate-EIO 1 1" "close-EIO 3 77"
-    "unlink-EIO 2 9" "unlink-kill 2 9" "memory-ENOMEM 12 1190" "mmap-ENOMEM 1 10")
+    "unlink-EIO 2 9" "unlink-kill 2 9" "memory-ENOMEM 12 1190" "mmap-ENOMEM 1 10"
+    "write-slow 2 29" "write-stall 2 29" "fsync-slow 2 42" "fsync-stall 2 42" "clock-back 2 6" "clock-ahead 2 6")
 ((can_mount)) || faults=("${faults[@]:1}")
 
 # Sets name, n and fault, the settings of the library.
@@ -97,7 +98,7 @@ draw() {
     n=0 fault=() rank=0 manner=${name#*-}
     case $name in
     kill-* | disk) n=$((RANDOM % life[ranks])) ;;
-    stop) ranks=$((ranks < 2 ? 2 : ranks)) n=$((RANDOM % life[ranks])) ;;
+    stop | pause) ranks=$((ranks < 2 ? 2 : ranks)) n=$((RANDOM % life[ranks])) ;;
     mmap-*) ranks=$((ranks < 2 ? 2 : ranks)) n=$((1 + RANDOM % (2 * ranks))) ;;
     *) n=$((1 + RANDOM % most)) ;;
     esac
@@ -134,7 +135,8 @@ measure_lives() {
     done
 }
 
-# Sends a signal to one rank or to all, n milliseconds after all have started.
+# Sends a signal to one rank or to all, n milliseconds after all have started. A pause is shorter than what
+# the watchdog waits.
 strike() {
     local victims
     wait_for_ranks
@@ -145,6 +147,10 @@ strike() {
     since=$(milliseconds)
     if [[ $name == stop ]]; then
         kill -STOP "${victims[@]}" 2>/dev/null || true
+    elif [[ $name == pause ]]; then
+        kill -STOP "${victims[@]}" 2>/dev/null && met=1 || true
+        sleep 3
+        kill -CONT "${victims[@]}" 2>/dev/null || true
     else
         kill -KILL "${victims[@]}" 2>/dev/null && killed=1 || true
     fi
@@ -155,7 +161,7 @@ meet() {
     met=0
     [[ $name != disk ]] || mount -o "remount,size=$(($(du -sk disk | cut -f1) + 8 + 8 * (n % 64)))k" disk
     start "$ranks" "$run" --resume
-    case $name in kill-* | stop) strike ;; esac
+    case $name in kill-* | stop | pause) strike ;; esac
     # A busy machine can take minutes to start a run, and joining ranks wait 300 s for a stopped one.
     await $((60 + length / 50 + ($([[ $name == stop ]] && echo 300 || echo 0))))
     if [[ -e record ]]; then
@@ -166,9 +172,11 @@ meet() {
     fi
 }
 
-# Whether the message names the file that did not fit on the disk, or, of a stopped rank, the rank.
+# Whether the message names the file that did not fit on the disk, or, of a stopped rank, the rank. After a
+# pause there is none.
 is_told_by_all() {
     local text='cannot (write|create|open|lock)|flushed'
+    [[ $name != pause ]] || { ((code == 0)) && ! grep '^pneumo-dist: \(error\|warning\)' log >/dev/null; return; }
     [[ $name != stop ]] || text='has not (responded|returned)'
     (($(grep -c "^pneumo-dist: error: " log) == 1)) && grep -E "error: .*($text)" log >/dev/null
 }
@@ -186,7 +194,7 @@ run_into() {
     meet
     ((!can_mount)) || mount -o remount,size=8m disk
     judge "$run" "$before"
-    [[ $name != disk && $name != stop ]] || is_told_by_all || unclear=1
+    [[ $name != @(disk|stop|pause) ]] || is_told_by_all || unclear=1
     conclude "$run"
     ((met || differ || damaged || hung)) || return 0
     done=$((done + 1))

@@ -1,5 +1,5 @@
-/* Preloaded into one rank (LD_PRELOAD), makes one call into the C library fail or tear, and notes
- * it in a file. Environment:
+/* Preloaded into one rank (LD_PRELOAD), makes one call into the C library fail, tear or wait, or
+ * the clock step, and notes it in a file. Environment:
  *
  *   FAIL_FOLDER   absolute path: only calls on files below it count
  *   FAIL_RANK     the rank it applies to, if the program runs under mpirun
@@ -11,12 +11,16 @@
  *                 torn: a write stores half of its bytes, and the next one fails with ENOSPC
  *                 torn-kill: a write stores half of its bytes, and SIGKILL ends the process
  *                 kill: SIGKILL ends the process before the call
+ *                 slow: it and all later ones of its kind take a tenth of a second longer
+ *                 stall: it takes 8 seconds longer
+ *                 back, ahead: of the clock, which is a day behind or ahead from then on
  *   FAIL_RECORD   file that gets a line when this happens: kind, number, path
  *   FAIL_COUNTS   file that gets the number of calls of each kind when the process exits
  *
  * Calls for memory ("memory", and "mmap") count only if the program itself makes them, which the
  * return address tells: what libc, MPI, HDF5 or BLAS do without memory is not the program's to
- * decide, and some of them abort. The program makes none before main. */
+ * decide, and some of them abort. The program makes none before main. "clock" counts all readings
+ * of the time of day; the monotonic clock does not step. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +38,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef enum kind {
@@ -48,13 +53,27 @@ typedef enum kind {
     UNLINK,
     MEMORY,
     MMAP,
+    CLOCK,
     KINDS
 } kind;
 
-static const char *const names[KINDS] = {"write",    "fsync", "rename", "link",   "create", "mkdir",
-                                         "truncate", "close", "unlink", "memory", "mmap"};
+static const char *const names[KINDS] = {"write",  "fsync",  "rename",   "link",
+                                         "create", "mkdir",  "truncate", "close",
+                                         "unlink", "memory", "mmap",     "clock"};
 
-typedef enum manner { FAIL, FULL, SHORT, TORN, TORN_KILL, KILL, MANNERS } manner;
+typedef enum manner {
+    FAIL,
+    FULL,
+    SHORT,
+    TORN,
+    TORN_KILL,
+    KILL,
+    SLOW,
+    STALL,
+    BACK,
+    AHEAD,
+    MANNERS
+} manner;
 
 static struct {
     const char *folder, *record, *counts;
@@ -86,8 +105,8 @@ static int find_program(struct dl_phdr_info *object, size_t size, void *unused)
 
 static void choose_manner(const char *text)
 {
-    static const char *const manners[MANNERS] = {"ENOSPC", "full",      "short",
-                                                 "torn",   "torn-kill", "kill"};
+    static const char *const manners[MANNERS] = {"ENOSPC", "full", "short", "torn", "torn-kill",
+                                                 "kill",   "slow", "stall", "back", "ahead"};
     plan.error = strcmp(text, "EIO") == 0 ? EIO : strcmp(text, "ENOMEM") == 0 ? ENOMEM : ENOSPC;
     for (int i = 0; i < MANNERS; i++)
         if (strcmp(text, manners[i]) == 0)
@@ -157,12 +176,13 @@ static void resolve(char out[PATH_MAX], int folder, const char *path)
     errno = problem;
 }
 
-/* Whether this call is the one, which is then noted. */
+/* Whether this call is the one, which is then noted, and does not succeed as a whole. */
 static bool is_due(kind what, const char *path)
 {
     char line[PATH_MAX + 64];
     long number = atomic_fetch_add(&counts[what], 1) + 1;
-    bool later = plan.manner == FULL || (plan.manner == TORN && number == plan.at + 1);
+    bool later = plan.manner == FULL || plan.manner == SLOW || plan.manner >= BACK ||
+                 (plan.manner == TORN && number == plan.at + 1);
     if (what != plan.kind || plan.at < 1 || number < plan.at || (number > plan.at && !later))
         return false;
     if (number == plan.at && plan.record != NULL) {
@@ -171,6 +191,12 @@ static bool is_due(kind what, const char *path)
     }
     if (plan.manner == KILL)
         raise(SIGKILL);
+    if (plan.manner == SLOW || plan.manner == STALL) {
+        struct timespec pause = {.tv_sec = plan.manner == STALL ? 8 : 0,
+                                 .tv_nsec = plan.manner == STALL ? 0 : 100000000};
+        nanosleep(&pause, NULL);
+        return false;
+    }
     errno = plan.error;
     return true;
 }
@@ -397,12 +423,6 @@ char *strdup(const char *text)
     return is_memory_due(MEMORY, CALLER) ? NULL : real(text);
 }
 
-int vasprintf(char **out, const char *format, va_list arguments)
-{
-    REAL(vasprintf);
-    return is_memory_due(MEMORY, CALLER) ? -1 : real(out, format, arguments);
-}
-
 FILE *open_memstream(char **out, size_t *size)
 {
     REAL(open_memstream);
@@ -413,4 +433,32 @@ void *mmap(void *at, size_t size, int access, int flags, int file, off_t offset)
 {
     REAL(mmap);
     return is_memory_due(MMAP, CALLER) ? MAP_FAILED : real(at, size, access, flags, file, offset);
+}
+
+/* The seconds by which the time of day is off. */
+static time_t clock_step(void)
+{
+    enum { DAY = 86400 };
+    int problem = errno;
+    bool due = plan.active && is_due(CLOCK, "clock");
+    errno = problem;
+    return !due ? 0 : plan.manner == BACK ? -DAY : DAY;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    REAL(clock_gettime);
+    int code = real(clock, now);
+    if (code == 0 && clock == CLOCK_REALTIME)
+        now->tv_sec += clock_step();
+    return code;
+}
+
+time_t time(time_t *out)
+{
+    REAL(time);
+    time_t now = real(NULL) + clock_step();
+    if (out != NULL)
+        *out = now;
+    return now;
 }

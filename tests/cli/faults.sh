@@ -66,10 +66,15 @@ steps_of() {
 
 # Whether the message of the fault noted in `record` is as it should be: after exit code 1 one error, which
 # names the file or says that memory ran out (on a full disk, a warning may name the first file and the
-# error another one); after 0 a warning, unless no result depends on the call.
+# error another one); after 0 a warning, unless no result depends on the call. A call that only takes
+# longer, and a step of the clock, change nothing.
 is_told() {
     local kind path name file level=error
     read -r kind _ path <record
+    if [[ $manner == @(slow|stall|back|ahead) ]]; then
+        ((code == 0)) && ! grep '^pneumo-dist: \(error\|warning\)' log >/dev/null
+        return
+    fi
     # The file for which the call was made: that of a temporary one, anything in a folder.
     name=$(basename "$path")
     file=$(sed -E 's/\.[^.]*-[0-9]+\.tmp$//' <<<"$name")

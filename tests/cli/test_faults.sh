@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Calls that fail or tear, one per run, on 1 and 2 ranks: writes, flushes, renames, links, new files and
-# folders, cutting, closing, removing, memory. All ranks end, with exit code 1 and one message, or with 0
+# Calls that fail, tear or wait, one per run, on 1 and 2 ranks: writes, flushes, renames, links, new files
+# and folders, cutting, closing, removing, memory; and steps of the clock. All ranks end, with exit code 1 and one message, or with 0
 # if the result does not depend on the call; no checkpoint is lost or damaged, no temporary file is left,
 # and resuming gives the bits of an uninterrupted run.
 . "$(dirname "$0")/common.sh"
@@ -51,6 +51,11 @@ meet 2 0 fsync EIO 9
 # 178 and 179: between training and evaluation; the last: under a change of the stress test.
 meet 2 1 memory ENOMEM 1 2 3 50 178 179 343
 meet 2 1 mmap ENOMEM 1
+meet 2 0 write stall 12 # for longer than the watchdog waits for a rank
+meet 1 0 fsync slow 1
+for step in back ahead; do
+    meet 2 0 clock $step 1 4
+done
 
 # Whatever fails before the first checkpoint, only status.csv is left.
 rm -rf run
