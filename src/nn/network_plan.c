@@ -189,7 +189,8 @@ static pd_status plan_passes(pd_network *network, int lanes, bool training)
         freeze_layers(network);
     }
     mark_backward(network, training);
-    network->recomputes = choose_recompute(network);
+    /* In inference, pd_network_activation goes back without computing anything again. */
+    network->recomputes = training && choose_recompute(network);
 cleanup:
     return status;
 }

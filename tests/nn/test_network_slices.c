@@ -197,6 +197,51 @@ static void heat_maps_need_the_activations(void **state)
     pd_network_destroy(&net);
 }
 
+/* A network with a batch normalisation behind its last convolution, whose reader needs its input
+ * for the gradient. */
+static pd_network *build_deep_head(pd_recompute recompute)
+{
+    const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 2};
+    pd_network *net;
+    assert_int_equal(pd_network_create(&net, (pd_shape){14, 14, 1}), PD_OK);
+    int x = pd_network_add(net, "conv", "conv", PD_NETWORK_INPUT,
+                           (pd_layer_spec){.units = 512, .kernel_h = 3, .kernel_w = 3});
+    x = pd_network_add(net, "globalpool", "pool", x, (pd_layer_spec){0});
+    x = pd_network_add(net, "dense", "hidden", x, (pd_layer_spec){.units = 256});
+    x = pd_network_add(net, "batchnorm", "norm", x, (pd_layer_spec){0});
+    x = pd_network_add(net, "rectifier", "leaky", x, (pd_layer_spec){.slope = 0.3f});
+    pd_network_add(net, "dense", "predictions", x, (pd_layer_spec){.units = 1});
+    pd_network_set_recompute(net, recompute);
+    assert_int_equal(pd_network_plan(net, &plan, 0, false), PD_OK);
+    fill_weights(net);
+    return net;
+}
+
+/* Nothing is computed again for a heat map, so all outputs behind the convolution must be there. */
+static void heat_maps_do_not_depend_on_recompute(void **state)
+{
+    (void)state;
+    pd_exec exec = exec_of(1, 2);
+    exec.keeps = true;
+    float *first = NULL;
+    for (int recompute = 0; recompute < PD_RECOMPUTES; recompute++) {
+        pd_network *net = build_deep_head((pd_recompute)recompute);
+        const float *y, *activation, *gradient;
+        float dy[1] = {1};
+        size_t size = 14 * 14 * 512;
+        assert_int_equal(pd_network_forward(net, &exec, images, &y), PD_OK);
+        assert_int_equal(pd_network_activation(net, &exec, images, dy, &activation, &gradient),
+                         PD_OK);
+        if (first == NULL) {
+            assert_int_equal(pd_alloc(&first, size, sizeof *first), PD_OK);
+            memcpy(first, gradient, size * sizeof *first);
+        }
+        assert_memory_equal(first, gradient, size * sizeof *first);
+        pd_network_destroy(&net);
+    }
+    free(first);
+}
+
 /* Only the last sample overflows. */
 static void the_layer_that_overflows_is_found(void **state)
 {
@@ -230,6 +275,7 @@ int main(void)
         cmocka_unit_test(slices_of_large_networks_change_no_bits),
         cmocka_unit_test(slices_take_little_memory),
         cmocka_unit_test(heat_maps_need_the_activations),
+        cmocka_unit_test(heat_maps_do_not_depend_on_recompute),
         cmocka_unit_test(the_layer_that_overflows_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
