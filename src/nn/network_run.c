@@ -123,7 +123,7 @@ pd_status pd_network_forward(pd_network *network, const pd_exec *exec, const flo
             return status;
         if (network->times != NULL)
             pd_clock_lap(&since, &network->times[i].forward);
-        if (network->checks_finite && network->bad_output < 0 &&
+        if (network->checks_finite && (network->bad_output < 0 || i < network->bad_output) &&
             !all_finite(node->precision, node->y, pd_exec_elements(exec, node->layer.out)))
             network->bad_output = i;
     }
