@@ -422,11 +422,13 @@ PD_INLINE void gradient_chunks(elements of, const lane_gradient *lane, int first
         }
     }
     for (int chunk = first; chunk < end; chunk++) {
-        int channel = pd_min_int(chunk * of.n, g->c - of.n);
+        /* The last chunk may begin in the one before, which is stored there, perhaps by another
+         * thread. */
+        int channel = chunk * of.n, repeated = pd_max_int(0, channel + of.n - g->c);
         for (int tap = 0; tap < taps; tap++)
             memcpy(lane->dkernel + (size_t)tap * (size_t)g->c + (size_t)channel,
-                   sums + (size_t)(chunk - first) * chunk_sums + (size_t)tap * WIDTH,
-                   (size_t)of.n * sizeof *sums);
+                   sums + (size_t)(chunk - first) * chunk_sums + (size_t)(tap * WIDTH + repeated),
+                   (size_t)(of.n - repeated) * sizeof *sums);
     }
 }
 
