@@ -75,7 +75,7 @@ static void list(candidates *found, const char *name)
     snprintf(found->before, sizeof found->before, "%s", name);
     if (strlen(name) + 2 * sizeof more <= left)
         snprintf(found->list + used, left, ", %s", name);
-    else if (strcmp(found->list + used - (sizeof more - 1), more) != 0)
+    else if (used < sizeof more || strcmp(found->list + used - (sizeof more - 1), more) != 0)
         snprintf(found->list + used, left, "%s", more);
 }
 
