@@ -102,7 +102,7 @@ static const pd_key rows[] = {
     {"model", "recompute", FIELD(recompute), "auto", NULL, CHOICES(pd_recompute_names),
      "compute outputs of batch normalisation again for backward, which saves memory"},
     {"model", "init", FIELD(model.init), "default", NULL, CHOICES(inits),
-     "initialisation of the weights"},
+     "initialisation of the weights of all layers but the last"},
     {"model", "freeze", FIELD(freeze), "", NULL, NULL,
      "layers not to train: base (all but the last), or up to a layer or block; empty: none"},
 

@@ -2,7 +2,8 @@
  * upper half of a float (1 sign bit, 8 exponent bits, 7 stored bits of the significand).
  *
  * Kernels that take arrays as `void` state the precision of their elements in the shape or in an
- * argument. They compute in float and round what they store to nearest, ties to even. */
+ * argument. They compute in float and round what they store to nearest, ties to even; products with
+ * AVX512_BF16 also take their kernel in bfloat16 (src/kernels/pairs.h). */
 #ifndef PNEUMO_KERNELS_PRECISION_H
 #define PNEUMO_KERNELS_PRECISION_H
 

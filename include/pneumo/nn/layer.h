@@ -98,8 +98,8 @@ typedef struct pd_exec {
     bool training;        /* dropout and batch statistics on; backward follows */
     bool keeps;           /* when not training: pd_network_activation follows */
     int lanes;            /* lanes of this pass; 1 when not training */
-    int lane_samples;     /* samples per lane (when not training, any number up to the plan's
-                             lanes * lane_samples) */
+    int lane_samples;     /* samples per lane: up to the plan's; of a network planned for
+                             inference, up to the plan's lanes * lane_samples */
     int total_lanes;      /* over all ranks */
     int64_t first_sample; /* position in the global batch of the first sample of this pass */
     uint64_t seed;

@@ -23,7 +23,7 @@ typedef struct pd_model_spec {
                        has no bias */
     pd_norm_scope norm_scope;
     double norm_momentum; /* of the moving statistics */
-    pd_init init;
+    pd_init init;         /* of all layers but the last */
 } pd_model_spec;
 
 /* All names, NULL at the end. */
