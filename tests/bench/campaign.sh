@@ -176,7 +176,7 @@ meet() {
 # pause there is none.
 is_told_by_all() {
     local text='cannot (write|create|open|lock)|flushed'
-    [[ $name != pause ]] || { ((code == 0)) && ! grep '^pneumo-dist: \(error\|warning\)' log >/dev/null; return; }
+    [[ $name != pause ]] || { ((code == 0)) && ! grep -E '^pneumo-dist: (error|warning)' log >/dev/null; return; }
     [[ $name != stop ]] || text='has not (responded|returned)'
     (($(grep -c "^pneumo-dist: error: " log) == 1)) && grep -E "error: .*($text)" log >/dev/null
 }

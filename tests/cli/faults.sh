@@ -67,12 +67,13 @@ steps_of() {
 # Whether the message of the fault noted in `record` is as it should be: after exit code 1 one error, which
 # names the file or says that memory ran out (on a full disk, a warning may name the first file and the
 # error another one); after 0 a warning, unless no result depends on the call. A call that only takes
-# longer, and a step of the clock, change nothing.
+# longer, and a step of the clock, change nothing; other ranks say that they wait.
 is_told() {
     local kind path name file level=error
     read -r kind _ path <record
     if [[ $manner == @(slow|stall|back|ahead) ]]; then
-        ((code == 0)) && ! grep '^pneumo-dist: \(error\|warning\)' log >/dev/null
+        ((code == 0)) && ! grep -E '^pneumo-dist: (error|warning)' log |
+            grep -v 'has kept other ranks waiting for [0-9]* s; it still responds' >/dev/null
         return
     fi
     # The file for which the call was made: that of a temporary one, anything in a folder.
