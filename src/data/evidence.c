@@ -87,7 +87,7 @@ pd_status pd_evidence_group(int32_t *patients, pd_patient_tally *tally,
     pd_patient_rules *rules = NULL;
     pd_patient_hints *hints = NULL;
     pd_sample *samples = NULL;
-    int64_t *first = NULL;
+    int64_t wanted = 0, *first = NULL;
 
     PD_TRY(pd_patient_rules_create(&rules, list->pattern));
     PD_TRY(pd_alloc(&hints, count, sizeof *hints));
@@ -98,10 +98,11 @@ pd_status pd_evidence_group(int32_t *patients, pd_patient_tally *tally,
                                       .file = list->evidence[i].patient,
                                       .is_uncounted = !is_wanted(&list->evidence[i])};
         samples[i] = (pd_sample){.name = (char *)list->names[i], .label = list->labels[i]};
+        wanted += !hints[i].is_uncounted;
     }
     count_left_out(list);
     PD_TRY(pd_patients_group(first, NULL, tally, rules, hints, list->count));
-    PD_TRY(pd_remarks_on_patients(samples, list->folder, list->pattern, tally));
+    PD_TRY(pd_remarks_on_patients(samples, wanted, list->folder, list->pattern, tally));
     for (size_t i = 0; i < count; i++)
         patients[i] = (int32_t)first[i];
     PD_TRY(

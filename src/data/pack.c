@@ -340,8 +340,8 @@ static pd_status make_set(packer *p)
     PD_TRY(identify_patients(p));
     PD_TRY(drop_duplicates(p));
     PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, p->count));
-    PD_TRY(pd_remarks_on_patients(p->scan.samples, options->folder, options->patient_pattern,
-                                  &result->tally));
+    PD_TRY(pd_remarks_on_patients(p->scan.samples, p->count, options->folder,
+                                  options->patient_pattern, &result->tally));
     PD_TRY(join_near_duplicates(p, &pixels));
     PD_TRY(collect_samples(p));
     PD_TRY(assign_folds(p));

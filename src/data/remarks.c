@@ -22,22 +22,21 @@ static void say_sources(const pd_patient_tally *tally)
                     sources, (long long)tally->apart);
 }
 
-pd_status pd_remarks_on_patients(const pd_sample *samples, const char *folder, const char *pattern,
-                                 const pd_patient_tally *tally)
+pd_status pd_remarks_on_patients(const pd_sample *samples, int64_t count, const char *folder,
+                                 const char *pattern, const pd_patient_tally *tally)
 {
-    int64_t unknown = tally->images[PD_PATIENT_UNKNOWN], all = 0;
-    for (int source = 0; source < PD_PATIENT_SOURCES; source++)
-        all += tally->images[source];
-    if (unknown > 0 && pattern != NULL && tally->images[PD_PATIENT_PATTERN] == 0)
+    int64_t unknown = tally->images[PD_PATIENT_UNKNOWN], at = tally->example[PD_PATIENT_UNKNOWN];
+    /* A set that is appended to does not say which of its images are unknown. */
+    const char *example = at >= 0 ? samples[at].name : NULL;
+    if (example != NULL && pattern != NULL && tally->images[PD_PATIENT_PATTERN] == 0)
         return pd_fail("%s: the pattern of patients '%s' matches none of the paths, such as %s",
-                       folder, pattern, samples[tally->example[PD_PATIENT_UNKNOWN]].name);
+                       folder, pattern, example);
     if (unknown > 0)
-        pd_log_warn("the patient of %lld of %lld images is unknown, for example of %s: each of "
-                    "them counts as a patient of its own, so images of one patient can be in "
-                    "several folds and figures too good; --patient-pattern REGEX takes the patient "
-                    "from the path",
-                    (long long)unknown, (long long)all,
-                    samples[tally->example[PD_PATIENT_UNKNOWN]].name);
+        pd_log_warn("the patient of %lld of %lld images is unknown%s%s: each of them counts as a "
+                    "patient of its own, so images of one patient can be in several folds and "
+                    "figures too good; --patient-pattern REGEX takes the patient from the path",
+                    (long long)unknown, (long long)count,
+                    example != NULL ? ", for example of " : "", example != NULL ? example : "");
     say_sources(tally);
     return PD_OK;
 }

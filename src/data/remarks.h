@@ -7,9 +7,9 @@
 #include "pneumo/data/shape.h"
 
 /* Fails if the user's pattern (NULL: none) matches nothing; warns of images whose patient is
- * unknown. The examples of the tally are among `samples`, of `folder`. */
-pd_status pd_remarks_on_patients(const pd_sample *samples, const char *folder, const char *pattern,
-                                 const pd_patient_tally *tally);
+ * unknown, among `count` images. The examples of the tally are among `samples`, of `folder`. */
+pd_status pd_remarks_on_patients(const pd_sample *samples, int64_t count, const char *folder,
+                                 const char *pattern, const pd_patient_tally *tally);
 
 /* Says what DICOM files state that changes which images are used. `remedy` ends the line on lateral
  * views. */

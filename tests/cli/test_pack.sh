@@ -58,6 +58,19 @@ for file in out run/report.json run/report.html run/model-card.md; do
         fail "$file speaks of patients"
 done
 
+# Appending: the old set says how many of its patients are unknown, but not which.
+cp -r phantoms mixed
+mv "$(find mixed/train/NORMAL -type f | sort | sed -n 1p)" mixed/train/NORMAL/scan.jpeg
+pneumo synth more --images 20 --seed 6 2>/dev/null
+for file in more/train/*/*; do mv "$file" "$(sed -E 's/(IM-|person)/&9/' <<<"$file")"; done
+pneumo pack mixed -o mixed.h5 --size 32 >out 2>err
+expect_lines err 'the patient of 1 of 160 images is unknown, for example of train/NORMAL/scan.jpeg: each'
+pneumo pack more -o both.h5 --size 32 --append mixed.h5 >out 2>err || fail "$(cat err)"
+expect_lines err 'the patient of 1 of 180 images is unknown: each of them'
+expect_lines out '^patients +patient by file name; 1 unknown$'
+pneumo pack more -o both.h5 --size 32 --append mixed.h5 --patient-pattern 'x([0-9])' >out 2>err ||
+    fail "the new images' names tell their patients: $(cat err)"
+
 # The same with a pattern: the folds change, since images of a patient stay together.
 pneumo pack odd -o pattern.h5 --size 32 --patient-pattern '([A-Z]+/scan-[0-9]+)-' >out 2>err
 expect_lines out '^fold .* patients' '^patients +patient by pattern'
