@@ -146,6 +146,9 @@ static pd_status plan_parts(packer *p, pd_bytes *bytes)
     /* An image is not a data set, so the second check also protects the images. */
     PD_TRY(pd_output_check(p->options->output, &p->options->labels, 1));
     PD_TRY(pd_dataset_check_replaced(p->options->output));
+    /* Another process that packs to the same file would use the same part files, or replace the set
+     * to append to between reading and writing it. */
+    PD_TRY(pd_lock_take_file(p->options->output, "wait until it has ended, or write another file"));
     p->folds = p->options->folds;
     if (p->options->append != NULL) {
         const pd_append_options append = {.path = p->options->append,
@@ -159,8 +162,6 @@ static pd_status plan_parts(packer *p, pd_bytes *bytes)
     PD_TRY(scan_folder(p));
     PD_TRY(check_table(p));
     PD_TRY(pd_alloc(&p->drafts, (size_t)p->scan.count, sizeof *p->drafts));
-    /* Another process that packs to the same file would use the same part files. */
-    PD_TRY(pd_lock_take_file(p->options->output, "wait until it has ended, or write another file"));
     PD_TRY(pd_parts_find(&plan, &p->resumes, p->options->output, size));
     find_secret(&plan, &p->resumes, &p->scan, p->options->folder);
     PD_TRY(pd_bytes_append(bytes, &plan, sizeof plan));

@@ -275,8 +275,10 @@ if "${user[@]}" "$p" --version >/dev/null 2>&1; then
     mkdir -m 700 private
     mkdir -m 700 private/NORMAL private/PNEUMONIA
     ((EUID == 0)) || chmod 000 private
+    mkdir -m 777 shared
     refuse "pack: a folder that cannot be read" 1 '^cannot read the folder private: Permission|^private: ' \
-        "${user[@]}" "$p" pack private -o locked/x.h5
+        "${user[@]}" "$p" pack private -o shared/x.h5
+    rmdir shared
     chmod 700 private
 else
     echo "(another user cannot run the program here: locked folders are left out)"

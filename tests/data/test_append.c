@@ -14,6 +14,7 @@
 #include "pneumo/data/synth.h"
 #include "pneumo/io/file.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,6 +259,23 @@ static void a_set_grows_in_place(void **state)
     run_shell("rm -r later", NULL, NULL);
 }
 
+/* Another process may be about to replace the set: it is opened under the lock of the output. */
+static void one_process_at_a_time_appends(void **state)
+{
+    (void)state;
+    pd_pack_result result;
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int lock = open(at("old.h5.lock"), O_RDWR | O_CREAT, 0666);
+    assert_int_equal(fcntl(lock, F_OFD_SETLK, &whole), 0);
+    pd_pack_options options = append_options(at("old.h5"));
+    options.append = at("missing.h5");
+    assert_int_equal(pd_pack(&options, &result), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "old.h5 is in use by another process: wait"));
+    close(lock);
+    assert_int_equal(pd_pack(&options, &result), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "missing.h5: cannot open"));
+}
+
 static void what_cannot_be_appended_is_refused(void **state)
 {
     (void)state;
@@ -371,6 +389,7 @@ int main(void)
         TEST(the_set_equals_packing_all_but_for_folds),
         TEST(duplicates_and_copies_of_old_images_are_found),
         TEST(a_set_grows_in_place),
+        TEST(one_process_at_a_time_appends),
         TEST(what_cannot_be_appended_is_refused),
         TEST(new_patients_are_said),
         TEST(patients_of_another_source_are_refused),
