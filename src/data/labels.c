@@ -47,10 +47,11 @@ static const char *const common[PD_ROLES][10] = {
                       "frontal/lateral"},
 };
 
+/* -1: there is none, or no name is given: some programs write a column without one. */
 static int64_t find_column(const pd_table *table, const char *name)
 {
     const pd_table_row *header = &table->rows[0];
-    for (int64_t i = 0; name != NULL && i < header->count; i++)
+    for (int64_t i = 0; name != NULL && name[0] != '\0' && i < header->count; i++)
         if (strcasecmp(pd_table_field(table, header, i), name) == 0)
             return i;
     return -1;

@@ -226,6 +226,11 @@ static void columns_are_named(void **state)
     refuse("path,x\na.png,1\n", options, "cannot tell which column is the label");
     refuse("path,label\n", options, "no rows below its header");
     refuse("path,label\n,krank\n", options, "line 2: the path is empty");
+    /* The rows' numbers, as pandas writes them, are not a column to choose. */
+    const char numbered[] = ",path,label,patient_id\n0,a.png,0,p1\n1,b.png,1,p2\n2,c.png,1,p2\n";
+    expect(numbered, PLAIN, LIST("Nt? p1 a.png", "Pt? p2 b.png", "Pt? p2 c.png"));
+    expect(numbered, (pd_scan_options){.columns = "patient="},
+           LIST("Nt? - a.png", "Pt? - b.png", "Pt? - c.png"));
 }
 
 /* Own tables that look like CheXpert, VinDr-CXR, RSNA or NIH have patients and folds, too. */
