@@ -283,8 +283,8 @@ pd_status pd_append_identify(const pd_append *append, pd_scan *scan, pd_patient_
         pd_joins_join(&joins, scan->samples[*by_set - 1].patient, scan->samples[i].patient);
     }
     set_patients(scan, &joins);
-    pd_patients_tally_add(tally, pd_dataset_get_info(append->old)->grouping, append->count,
-                          append->unknown);
+    pd_patients_tally_add(tally, pd_dataset_get_info(append->old)->grouping,
+                          append->count - append->unknown);
 
 cleanup:
     pd_joins_free(&joins);

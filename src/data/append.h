@@ -41,7 +41,8 @@ pd_status pd_append_check_sources(const pd_append *append, const pd_patient_tall
                                   const char *folder);
 
 /* After pd_drafts_identify: unites the patients that the old set has united, and adds the old
- * images to *tally. Fails if the names tell other patients than the old set has. */
+ * images of known patients to *tally. Fails if the names tell other patients than the old set has.
+ */
 pd_status pd_append_identify(const pd_append *append, pd_scan *scan, pd_patient_tally *tally);
 
 /* Leaves out the new ones of drafts[*count] that are duplicates of old ones, as

@@ -11,7 +11,6 @@ pd_draft_counts pd_drafts_count(const pd_draft *drafts, int64_t count)
         counts.bad += drafts[i].bad;
         counts.lateral += drafts[i].is_lateral && !drafts[i].is_other;
         counts.other += drafts[i].is_other;
-        counts.named += drafts[i].names_patient && pd_draft_is_good(&drafts[i]);
     }
     return counts;
 }

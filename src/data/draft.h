@@ -21,6 +21,7 @@ typedef struct pd_draft {
     bool is_lateral;        /* a lateral view, to be left out */
     bool is_other;          /* of another modality (pd_image.is_other), to be left out */
     bool names_patient;     /* the file's path contains the identity of the patient */
+    bool is_unknown;        /* no source tells the patient (pd_drafts_identify) */
     bool plain;             /* pd_near_details */
 } pd_draft;
 
@@ -46,14 +47,14 @@ pd_status pd_drafts_decode(pd_draft *drafts, pd_parts *parts, const pd_scan *sca
                            const pd_draft_options *options);
 
 /* Sets the patients, numbered from 0 in order of their first sample, and the causes of the readable
- * samples. The examples of *tally are indices of samples. drafts[scan->count] is in order of slot.
- */
-pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_draft *drafts,
+ * samples. The examples of *tally are indices of samples. drafts[scan->count] is in order of slot;
+ * sets is_unknown of the readable ones. */
+pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, pd_draft *drafts,
                              const pd_patient_rules *rules);
 
-/* What was left out, and how many paths name their patient, among drafts[count]. */
+/* What was left out among drafts[count]. */
 typedef struct pd_draft_counts {
-    int64_t bad, lateral, other, named;
+    int64_t bad, lateral, other;
 } pd_draft_counts;
 pd_draft_counts pd_drafts_count(const pd_draft *drafts, int64_t count);
 
@@ -63,8 +64,9 @@ pd_status pd_drafts_hide_names(pd_scan *scan, const pd_draft *drafts, int64_t co
 
 /* Leaves the readable drafts of frontal radiographs without their exact duplicates, in order of
  * slot, and updates *count. Of duplicates, the first by name is kept. Patients that share an image
- * become one patient, since the image could otherwise be in two folds; its cause is UNKNOWN if the
- * names differ in it. Two labels for one image are an error that names both files. */
+ * become one patient, since the image could otherwise be in two folds; it is known if one of them
+ * is. The cause is UNKNOWN if the names differ in it. Two labels for one image are an error that
+ * names both files. */
 pd_status pd_drafts_deduplicate(pd_draft *drafts, int64_t *count, int64_t *duplicates,
                                 pd_scan *scan, const char *folder);
 

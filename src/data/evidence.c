@@ -101,7 +101,7 @@ pd_status pd_evidence_group(int32_t *patients, pd_patient_tally *tally,
         wanted += !hints[i].is_uncounted;
     }
     count_left_out(list);
-    PD_TRY(pd_patients_group(first, NULL, tally, rules, hints, list->count));
+    PD_TRY(pd_patients_group(first, NULL, NULL, tally, rules, hints, list->count));
     PD_TRY(pd_remarks_on_patients(samples, wanted, list->folder, list->pattern, tally));
     for (size_t i = 0; i < count; i++)
         patients[i] = (int32_t)first[i];

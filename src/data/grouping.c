@@ -16,7 +16,7 @@ static void write_patient(char text[DIGITS], const pd_draft *draft)
         pd_identity_digest(text, &draft->patient, 1);
 }
 
-pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_draft *drafts,
+pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, pd_draft *drafts,
                              const pd_patient_rules *rules)
 {
     pd_status status;
@@ -24,11 +24,13 @@ pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_dr
     int64_t good = 0, *slots = NULL, *first = NULL; /* [good] */
     pd_patient_hints *hints = NULL;
     pd_cause *causes = NULL;
+    pd_patient_source *sources = NULL;
     char(*texts)[DIGITS] = NULL; /* [good] */
 
     PD_TRY(pd_alloc(&texts, count, sizeof *texts));
     PD_TRY(pd_alloc(&hints, count, sizeof *hints));
     PD_TRY(pd_alloc(&causes, count, sizeof *causes));
+    PD_TRY(pd_alloc(&sources, count, sizeof *sources));
     PD_TRY(pd_alloc(&first, count, sizeof *first));
     PD_TRY(pd_alloc(&slots, count, sizeof *slots));
     for (int64_t i = 0; i < scan->count; i++) {
@@ -43,11 +45,12 @@ pd_status pd_drafts_identify(pd_patient_tally *tally, pd_scan *scan, const pd_dr
                 scan->hints[i].patient;
         good++;
     }
-    PD_TRY(pd_patients_group(first, causes, tally, rules, hints, good));
+    PD_TRY(pd_patients_group(first, causes, sources, tally, rules, hints, good));
     scan->patients = 0;
     for (int64_t i = 0; i < good; i++) {
         pd_sample *sample = &scan->samples[slots[i]];
         sample->patient = first[i] == i ? scan->patients++ : scan->samples[slots[first[i]]].patient;
+        drafts[slots[i]].is_unknown = sources[i] == PD_PATIENT_UNKNOWN;
         if (slots[i] < scan->old)
             continue;
         pd_cause told = scan->hints != NULL ? scan->hints[slots[i]].cause : PD_CAUSE_UNKNOWN;
@@ -63,6 +66,7 @@ cleanup:
     free(texts);
     free(hints);
     free(causes);
+    free(sources);
     free(first);
     free(slots);
     return status;
@@ -111,10 +115,13 @@ pd_status pd_drafts_deduplicate(pd_draft *drafts, int64_t *count, int64_t *dupli
             drafts[good++] = drafts[i];
     qsort(drafts, (size_t)good, sizeof *drafts, compare_identities);
     for (int64_t i = 0; i < good; i++) {
-        if (kept == 0 || pd_identity_compare(&drafts[i].identity, &drafts[kept - 1].identity) != 0)
+        pd_draft *last = kept > 0 ? &drafts[kept - 1] : NULL;
+        if (last == NULL || pd_identity_compare(&drafts[i].identity, &last->identity) != 0) {
             drafts[kept++] = drafts[i];
-        else
-            PD_TRY(join_duplicate(&joins, scan, drafts[kept - 1].slot, drafts[i].slot, folder));
+            continue;
+        }
+        PD_TRY(join_duplicate(&joins, scan, last->slot, drafts[i].slot, folder));
+        last->is_unknown = last->is_unknown && drafts[i].is_unknown;
     }
     qsort(drafts, (size_t)kept, sizeof *drafts, compare_slots);
     for (int64_t i = 0; i < scan->count; i++)

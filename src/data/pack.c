@@ -211,7 +211,6 @@ static void count_left_out(const packer *p)
     result->bad = counts.bad;
     result->lateral = counts.lateral;
     result->other = counts.other;
-    result->named = counts.named;
     result->left_out = p->scan.left_out;
     pd_remarks_on_drafts(&counts, "; --lateral packs them too");
 }
@@ -261,6 +260,26 @@ static pd_status join_near_duplicates(packer *p, const pd_pixels *pixels)
 
 cleanup:
     return status;
+}
+
+/* Counts the images of what is packed whose patient is unknown or whose name is hidden, and says
+ * so: a duplicate that is left out is not one. */
+static pd_status count_packed(packer *p)
+{
+    const pd_pack_options *options = p->options;
+    pd_patient_tally *tally = &p->result->tally;
+    tally->images[PD_PATIENT_UNKNOWN] = p->append.unknown;
+    tally->example[PD_PATIENT_UNKNOWN] = -1;
+    for (int64_t i = p->append.count; i < p->count; i++) {
+        const pd_draft *draft = &p->drafts[i];
+        p->result->named += draft->names_patient;
+        tally->images[PD_PATIENT_UNKNOWN] += draft->is_unknown;
+        if (draft->is_unknown && tally->example[PD_PATIENT_UNKNOWN] < 0)
+            tally->example[PD_PATIENT_UNKNOWN] = draft->slot;
+    }
+    pd_remarks_on_names(p->result->named);
+    return pd_remarks_on_patients(p->scan.samples, p->count, options->folder,
+                                  options->patient_pattern, tally);
 }
 
 static pd_status collect_samples(packer *p)
@@ -341,9 +360,8 @@ static pd_status make_set(packer *p)
     PD_TRY(identify_patients(p));
     PD_TRY(drop_duplicates(p));
     PD_TRY(pd_drafts_hide_names(&p->scan, p->drafts, p->count));
-    PD_TRY(pd_remarks_on_patients(p->scan.samples, p->count, options->folder,
-                                  options->patient_pattern, &result->tally));
     PD_TRY(join_near_duplicates(p, &pixels));
+    PD_TRY(count_packed(p));
     PD_TRY(collect_samples(p));
     PD_TRY(assign_folds(p));
     PD_TRY(describe(p));

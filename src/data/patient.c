@@ -257,9 +257,9 @@ cleanup:
     return status;
 }
 
-pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_tally *tally,
-                            const pd_patient_rules *rules, const pd_patient_hints *hints,
-                            int64_t count)
+pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_source *sources,
+                            pd_patient_tally *tally, const pd_patient_rules *rules,
+                            const pd_patient_hints *hints, int64_t count)
 {
     pd_status status;
     keyed *keys = NULL;
@@ -273,6 +273,8 @@ pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_tally *
         PD_TRY(pd_patient_identify(&keys[i].id, rules, &hints[i]));
         if (causes != NULL)
             causes[i] = keys[i].id.cause;
+        if (sources != NULL)
+            sources[i] = keys[i].id.source;
         if (tally != NULL && !hints[i].is_uncounted)
             count_source(tally, keys[i].id.source, i);
     }
@@ -316,17 +318,14 @@ bool pd_patients_names_source(const char *grouping, pd_patient_source source)
     return source < PD_PATIENT_UNKNOWN && strstr(grouping, source_names[source]) != NULL;
 }
 
-void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_t count,
-                           int64_t unknown)
+void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_t known)
 {
-    int64_t left = count - unknown;
-    for (int source = 0; source < PD_PATIENT_UNKNOWN && left > 0; source++) {
+    for (int source = 0; source < PD_PATIENT_UNKNOWN && known > 0; source++) {
         if (!pd_patients_names_source(grouping, (pd_patient_source)source))
             continue;
         tally->images[source]++;
-        left--;
+        known--;
     }
-    tally->images[PD_PATIENT_UNKNOWN] += unknown;
 }
 
 void pd_patients_list_sources(char *text, size_t size, const pd_patient_tally *tally)

@@ -98,8 +98,12 @@ void pd_remarks_on_drafts(const pd_draft_counts *counts, const char *remedy)
     if (counts->other > 0)
         pd_log_warn("left out: %lld image%s of other modalities than radiography",
                     (long long)counts->other, pd_text_plural(counts->other));
-    if (counts->named > 0)
+}
+
+void pd_remarks_on_names(int64_t named)
+{
+    if (named > 0)
         pd_log_warn("%lld path%s the name, ID, birth date or accession number of the patient; "
                     "stored as NORMAL/image-000000.dcm and the like",
-                    (long long)counts->named, counts->named == 1 ? " contains" : "s contain");
+                    (long long)named, named == 1 ? " contains" : "s contain");
 }

@@ -15,6 +15,9 @@ pd_status pd_remarks_on_patients(const pd_sample *samples, int64_t count, const 
  * views. */
 void pd_remarks_on_drafts(const pd_draft_counts *counts, const char *remedy);
 
+/* Says that images are packed under another name. */
+void pd_remarks_on_names(int64_t named);
+
 /* Counts the patients in two folds, and warns of them. The patient of `unknown` images is unknown.
  */
 pd_status pd_remarks_on_leaks(int64_t *leaks, const pd_sample *samples, int64_t count,

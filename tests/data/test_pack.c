@@ -397,8 +397,16 @@ static void unknown_patients_are_recorded(void **state)
     assert_int_equal(result.info.unknown_patients, 0);
     assert_string_equal(result.info.grouping, "patient by file name, duplicates as one");
     assert_non_null(strstr(result.info.fold_policy, "by patient, "));
+    /* Duplicates are of one patient, whichever of them has a name that tells it. */
+    put("train/NORMAL/A.jpeg", "train/NORMAL/IM-0001-0001.jpeg");
+    put("train/PNEUMONIA/x.jpeg", "train/PNEUMONIA/person1_virus_1.jpeg");
+    assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.info.duplicates, 2);
+    assert_int_equal(result.info.unknown_patients, 0);
+    assert_string_equal(result.info.grouping, "patient by file name, duplicates as one");
     rename_to_ten_patients();
     assert_int_equal(pd_pack(&options, &result), PD_OK);
+    assert_int_equal(result.info.duplicates, 2);
     assert_int_equal(result.info.unknown_patients, IMAGES);
     assert_non_null(strstr(result.info.grouping, "unknown, each image as one"));
     assert_non_null(strstr(result.info.fold_policy, "by group, "));

@@ -199,16 +199,19 @@ static void names_of_one_patient_are_grouped(void **state)
     enum { COUNT = sizeof hints / sizeof *hints };
     int64_t first[COUNT];
     pd_cause causes[COUNT];
+    pd_patient_source sources[COUNT];
     pd_patient_tally tally;
-    assert_int_equal(pd_patients_group(first, causes, &tally, rules, hints, COUNT), PD_OK);
+    assert_int_equal(pd_patients_group(first, causes, sources, &tally, rules, hints, COUNT), PD_OK);
     assert_memory_equal(first, expected, sizeof first);
     assert_int_equal(causes[0], PD_CAUSE_UNKNOWN);
     assert_int_equal(causes[5], PD_CAUSE_BACTERIA);
     assert_int_equal(causes[6], PD_CAUSE_VIRUS);
+    assert_int_equal(sources[1], PD_PATIENT_UNKNOWN);
+    assert_int_equal(sources[8], PD_PATIENT_TABLE);
     /* x.png and y.png have names that tell no patient. */
     static const pd_patient_tally wanted = {{1, 0, 1, 6, 2}, {8, -1, 9, 0, 1}, 0, 2};
     assert_memory_equal(&tally, &wanted, sizeof tally);
-    assert_int_equal(pd_patients_group(first, NULL, NULL, rules, hints, 0), PD_OK);
+    assert_int_equal(pd_patients_group(first, NULL, NULL, NULL, rules, hints, 0), PD_OK);
 }
 
 static void expect_groups(const pd_patient_rules *with, const pd_patient_hints *hints,
@@ -216,7 +219,7 @@ static void expect_groups(const pd_patient_rules *with, const pd_patient_hints *
 {
     int64_t first[8];
     pd_patient_tally tally;
-    assert_int_equal(pd_patients_group(first, NULL, &tally, with, hints, count), PD_OK);
+    assert_int_equal(pd_patients_group(first, NULL, NULL, &tally, with, hints, count), PD_OK);
     for (int64_t i = 0; i < count; i++)
         assert_int_equal(first[i], expected[i]);
     assert_int_equal(tally.united, united);

@@ -48,7 +48,8 @@ typedef struct pd_pack_result {
     int64_t other;          /* left out because their files state another modality */
     int64_t named;          /* packed under another name, since their paths named the patient */
     int64_t left_out;       /* files in the folder that are not packed */
-    pd_patient_tally tally; /* of the readable images; the examples are of no use outside */
+    pd_patient_tally tally; /* of the readable images, if unknown of the packed ones; the examples
+                               are of no use outside */
     int64_t near_pairs;     /* images that are almost the same */
     int64_t near_joined;    /* those of them that were of two patients, which are one now */
     int64_t leaks;          /* patients with images in two folds; always 0 for policy split */

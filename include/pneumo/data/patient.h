@@ -66,17 +66,16 @@ typedef struct pd_patient_tally {
 } pd_patient_tally;
 
 /* Groups the images of hints[count] by patient: first[i] is the index of the first image with the
- * patient of image i. Also sets causes[count] and *tally unless they are NULL. Fails when memory
- * runs out. */
-pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_tally *tally,
-                            const pd_patient_rules *rules, const pd_patient_hints *hints,
-                            int64_t count);
+ * patient of image i. Also sets causes[count], sources[count] and *tally unless they are NULL.
+ * Fails when memory runs out. */
+pd_status pd_patients_group(int64_t *first, pd_cause *causes, pd_patient_source *sources,
+                            pd_patient_tally *tally, const pd_patient_rules *rules,
+                            const pd_patient_hints *hints, int64_t count);
 
-/* Adds `count` images of a packed set to the tally, `unknown` of them without a known patient;
- * `grouping` is what pd_patients_describe wrote of them. It does not tell how many images each
- * source identified, so each source that it names counts once. */
-void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_t count,
-                           int64_t unknown);
+/* Adds the `known` images of a packed set whose patient is known to the tally; `grouping` is what
+ * pd_patients_describe wrote of the set. It does not tell how many images each source identified,
+ * so each source that it names counts once. */
+void pd_patients_tally_add(pd_patient_tally *tally, const char *grouping, int64_t known);
 
 /* What the groups are called: "patients", or "groups" if the patient of an image is unknown. */
 const char *pd_patients_noun(int64_t unknown);
