@@ -60,6 +60,7 @@ void pd_near_search_destroy(pd_near_search **search);
 typedef struct pd_near_pair {
     int64_t a, b;
     bool mirrored; /* the hash of one is close to the mirrored hash of the other */
+    bool joins;    /* of two patients, which are one now (pd_near_pairs_find) */
 } pd_near_pair;
 
 /* Calls visit(context, pair) for every pair of images with hashes within PD_NEAR_DISTANCE and a of

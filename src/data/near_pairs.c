@@ -28,13 +28,12 @@ static pd_status read_details(float *out, const finder *f, int64_t image)
     return status;
 }
 
-static pd_status append(pd_near_pairs *found, const pd_near_pair *pair)
+/* Puts a pair behind the others, for which there is room. */
+static void put(pd_near_pairs *pairs, const pd_near_pair *pair)
 {
-    pd_status status =
-        pd_grow(&found->pairs, &found->capacity, (size_t)found->count + 1, sizeof *found->pairs);
-    if (status == PD_OK)
-        found->pairs[found->count++] = *pair;
-    return status;
+    if (pair->joins && pairs->joined++ == 0)
+        pairs->example = pairs->count;
+    pairs->pairs[pairs->count++] = *pair;
 }
 
 /* Compares a candidate; joins its patients and keeps it if it is a near-duplicate. */
@@ -49,10 +48,10 @@ static pd_status check_pair(void *context, const pd_near_pair *pair)
     if (pd_near_correlation(f->a, f->b, pair->mirrored) < PD_NEAR_CORRELATION)
         return PD_OK;
     int32_t a = f->images->patients[pair->a], b = f->images->patients[pair->b];
-    if (a != b && f->found->joined++ == 0)
-        f->found->example = f->found->count;
     pd_joins_join(&f->joins, a, b);
-    PD_TRY(append(f->found, pair));
+    PD_TRY(pd_grow(&f->found->pairs, &f->found->capacity, (size_t)f->found->count + 1,
+                   sizeof *f->found->pairs));
+    put(f->found, &(pd_near_pair){pair->a, pair->b, pair->mirrored, a != b});
 
 cleanup:
     return status;
@@ -136,20 +135,16 @@ cleanup:
 
 void pd_near_pairs_renumber(pd_near_pairs *pairs, const int64_t *places)
 {
-    int64_t kept = 0, example = pairs->example;
+    const int64_t count = pairs->count;
+    pairs->count = pairs->joined = 0;
     pairs->example = -1;
-    for (int64_t i = 0; i < pairs->count; i++) {
+    for (int64_t i = 0; i < count; i++) {
         pd_near_pair pair = pairs->pairs[i];
         pair.a = places[pair.a];
         pair.b = places[pair.b];
-        if (pair.a < 0 || pair.b < 0)
-            continue;
-        if (i >= example && example >= 0 && pairs->example < 0)
-            pairs->example = kept;
-        pairs->pairs[kept++] = pair;
+        if (pair.a >= 0 && pair.b >= 0)
+            put(pairs, &pair);
     }
-    pairs->joined = pairs->example < 0 ? 0 : pairs->joined;
-    pairs->count = kept;
 }
 
 void pd_near_pairs_free(pd_near_pairs *pairs)

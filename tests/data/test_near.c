@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "data/near.h"
+#include "data/near_pairs.h"
 #include "data/phantom.h"
 #include "pneumo/base/random.h"
 
@@ -285,6 +286,28 @@ static void the_search_equals_comparing_all(void **state)
     free(seen.pairs);
 }
 
+/* --- Pairs --- */
+
+static void pairs_of_dropped_images_are_not_counted(void **state)
+{
+    (void)state;
+    pd_near_pair made[] = {{.a = 1, .b = 0, .joins = true},
+                           {.a = 2, .b = 0},
+                           {.a = 3, .b = 2, .joins = true},
+                           {.a = 4, .b = 3, .joins = true}};
+    pd_near_pairs pairs = {.pairs = made, .count = 4, .joined = 3, .example = 0};
+    pd_near_pairs_renumber(&pairs, (int64_t[]){0, -1, 1, 2, -1});
+    assert_int_equal(pairs.count, 2);
+    assert_int_equal(pairs.joined, 1);
+    assert_int_equal(pairs.example, 1);
+    assert_int_equal(made[1].a, 2);
+    assert_int_equal(made[1].b, 1);
+    pd_near_pairs_renumber(&pairs, (int64_t[]){0, 1, -1});
+    assert_int_equal(pairs.count, 1);
+    assert_int_equal(pairs.joined, 0);
+    assert_int_equal(pairs.example, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_copy_has_the_means_of_areas),
         cmocka_unit_test(plain_images_have_no_details),
         cmocka_unit_test(the_search_equals_comparing_all),
+        cmocka_unit_test(pairs_of_dropped_images_are_not_counted),
     };
     return cmocka_run_group_tests(tests, draw_images, free_images);
 }
