@@ -84,7 +84,12 @@ static herr_t copy_object(hid_t group, const char *name, const H5L_info_t *about
 {
     copying *c = context;
     hsize_t size = 0;
-    (void)about;
+    if (about->type != H5L_TYPE_HARD) {
+        /* It would be followed here, but its target is not checked. */
+        c->status =
+            pd_hdf5_fail_read(c->from, "'%s/%s' is neither a group nor an array", c->object, name);
+        return -1;
+    }
     if (H5Ocopy(group, name, c->to->id, name, H5P_DEFAULT, H5P_DEFAULT) < 0 ||
         H5Fget_filesize(c->to->id, &size) < 0)
         return -1;

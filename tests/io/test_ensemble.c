@@ -304,6 +304,12 @@ static void stored_type(hid_t file)
     H5Tcommit2(file, "members/2/more", type, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     H5Tclose(type);
 }
+/* Leads out of the member, which is checked. */
+static void soft_link(hid_t file)
+{
+    put_data(file, "elsewhere", H5T_STD_U8LE, 1 << 24, true);
+    H5Lcreate_soft("/elsewhere", file, "members/2/more", H5P_DEFAULT, H5P_DEFAULT);
+}
 static void group_in_itself(hid_t file)
 {
     H5Lcreate_hard(file, "members/2", file, "members/2/state/more", H5P_DEFAULT, H5P_DEFAULT);
@@ -323,6 +329,7 @@ static void test_foreign_members(void **state)
         {one_array_many_times, "'/members/2' names more arrays than the file holds; create"},
         {one_member_many_times, "names more arrays than it holds; create"},
         {stored_type, "'/members/2/more' is neither a group nor an array; create"},
+        {soft_link, "'/members/2/more' is neither a group nor an array; create"},
         {group_in_itself, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
