@@ -134,20 +134,6 @@ cleanup:
     return status;
 }
 
-/* A number above that of every hidden name, "NORMAL/image-000012.dcm", of the old set. */
-static int64_t first_free_name(const pd_append *append)
-{
-    int64_t first = 0;
-    const pd_sample *samples = pd_dataset_samples(append->old);
-    for (int64_t i = 0; i < append->count; i++) {
-        long long number;
-        const char *slash = strrchr(samples[i].name, '/');
-        if (slash != NULL && sscanf(slash, "/image-%lld.dcm", &number) == 1 && number >= first)
-            first = number + 1;
-    }
-    return first;
-}
-
 /* Notes what the old set says of an image; its patient only where its name does not tell it. */
 static pd_status hint_old(pd_scan_hint *hint, const pd_append *append, const pd_sample *sample)
 {
@@ -180,7 +166,6 @@ static pd_status join_samples(const pd_append *append, pd_scan *scan)
             scan->hints != NULL ? scan->hints[i] : (pd_scan_hint){.cause = PD_CAUSE_UNKNOWN};
     joined.count += scan->count;
     joined.old = append->count;
-    joined.name_base = first_free_name(append) - append->count;
     free(scan->samples);
     free(scan->hints);
     free(scan->keys);

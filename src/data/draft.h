@@ -59,7 +59,8 @@ typedef struct pd_draft_counts {
 pd_draft_counts pd_drafts_count(const pd_draft *drafts, int64_t count);
 
 /* Replaces the names of samples whose paths name their patient, "NORMAL/DOE_J.dcm", by
- * "NORMAL/image-000012.dcm", with the number of the sample, plus scan->name_base. */
+ * "NORMAL/image-000012.dcm", with the number of the sample among the new ones, plus a number above
+ * that of every such name in the scan. */
 pd_status pd_drafts_hide_names(pd_scan *scan, const pd_draft *drafts, int64_t count);
 
 /* Leaves the readable drafts of frontal radiographs without their exact duplicates, in order of

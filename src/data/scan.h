@@ -38,7 +38,6 @@ typedef struct pd_scan {
     pd_scan_hint *hints; /* [count]; NULL: there is no table */
     int32_t patients;    /* by pd_drafts_identify */
     int64_t old;         /* the first of the samples are of a packed set (pd_append_join) */
-    int64_t name_base;   /* pd_drafts_hide_names */
     int64_t left_out;    /* files that are not samples */
     bool has_folds;      /* {train,val,test}/{NORMAL,PNEUMONIA} instead of {NORMAL,PNEUMONIA} */
 } pd_scan;

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "data/draft.h"
 #include "data/image_internal.h"
 #include "data/phantom.h"
 #include "pneumo/base/log.h"
@@ -446,6 +447,31 @@ static void a_pattern_names_the_patients(void **state)
     refuse(&options, "'subject([0-9]+)' matches none of the paths, such as train/NORMAL/p-NORMAL-");
 }
 
+/* A name that is given is above all that files have. */
+static void hidden_names_are_new(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"NORMAL/doe.dcm", "NORMAL/image-000000.dcm",
+                                        "PNEUMONIA/image-8.dcm", "PNEUMONIA/doe.dcm",
+                                        "image-99999999999999999999.dcm"};
+    static const char *const wanted[] = {"NORMAL/image-000009.dcm", "NORMAL/image-000000.dcm",
+                                         "PNEUMONIA/image-8.dcm", "PNEUMONIA/image-000012.dcm",
+                                         "image-99999999999999999999.dcm"};
+    enum { COUNT = sizeof names / sizeof *names };
+    pd_sample samples[COUNT] = {{.label = PD_NORMAL}, [3] = {.label = PD_PNEUMONIA}};
+    pd_draft drafts[COUNT] = {{.names_patient = true}, [3] = {.names_patient = true}};
+    pd_scan scan = {.samples = samples, .count = COUNT};
+    for (int i = 0; i < COUNT; i++) {
+        drafts[i].slot = i;
+        assert_int_equal(pd_strdup(&samples[i].name, names[i]), PD_OK);
+    }
+    assert_int_equal(pd_drafts_hide_names(&scan, drafts, COUNT), PD_OK);
+    for (int i = 0; i < COUNT; i++) {
+        assert_string_equal(samples[i].name, wanted[i]);
+        free(samples[i].name);
+    }
+}
+
 /* Stores a slightly brighter copy of folder/from, of another size, as folder/below. */
 static void put_changed(const char *below, const char *from)
 {
@@ -567,6 +593,7 @@ int main(void)
         TEST(unknown_patients_are_recorded),
         TEST(near_duplicates_join_patients),
         TEST(a_pattern_names_the_patients),
+        cmocka_unit_test(hidden_names_are_new),
         TEST(the_output_folder_is_created),
         TEST(invalid_options_are_refused),
     };
