@@ -103,6 +103,9 @@ static pd_status add_found(pd_tree *tree, const char *folder, FTSENT *found)
     case FTS_NS:
         return pd_fail("cannot read %s: %s", found->fts_path, strerror(found->fts_errno));
     default:
+        if (found->fts_level == FTS_ROOTLEVEL)
+            return pd_fail("%s is not a folder; give the folder that contains the images",
+                           found->fts_path);
         return append(tree, found->fts_path + strlen(folder) + 1, found, hidden);
     }
 }

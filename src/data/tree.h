@@ -32,8 +32,8 @@ typedef struct pd_tree {
     size_t capacity;
 } pd_tree;
 
-/* Lists the files below `folder`, following links. Fails if a folder cannot be read. *out is
- * released with pd_tree_free, also after a failure. */
+/* Lists the files below `folder`, following links. Fails if that is not a folder, or if a folder
+ * cannot be read. *out is released with pd_tree_free, also after a failure. */
 pd_status pd_tree_list(pd_tree *out, const char *folder);
 void pd_tree_free(pd_tree *tree);
 

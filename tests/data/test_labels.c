@@ -233,6 +233,13 @@ static void columns_are_named(void **state)
            LIST("Nt? - a.png", "Pt? - b.png", "Pt? - c.png"));
 }
 
+static void a_file_is_not_a_folder(void **state)
+{
+    (void)state;
+    strcpy(images, table);
+    refuse("path,label\na.png,0\nb.png,1\n", PLAIN, "table.csv is not a folder; give");
+}
+
 /* Own tables that look like CheXpert, VinDr-CXR, RSNA or NIH have patients and folds, too. */
 static void layouts_are_completed(void **state)
 {
@@ -406,6 +413,7 @@ int main(void)
         TEST(vindr),
         TEST(coronahack),
         TEST(columns_are_named),
+        TEST(a_file_is_not_a_folder),
         TEST(layouts_are_completed),
         TEST(ambiguous_columns_are_refused),
         TEST(rows_fit_the_header),
