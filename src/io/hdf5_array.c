@@ -94,25 +94,19 @@ static bool is_compressed(hid_t array)
     return compressed;
 }
 
-/* Whether all items are stored in this file, with no filter but the checksum, and no chunk is
+/* Whether all items of an array that is not compressed are stored in this file, and no chunk is
  * larger than the file. */
 static bool is_all_present(const pd_hdf5 *file, hid_t array, size_t item, int rank,
                            const hsize_t *dims)
 {
     hsize_t chunk[H5S_MAX_RANK];
-    unsigned flags, config;
-    size_t values = 0;
     int64_t bytes = bytes_within(rank, dims, item, file->size);
     hid_t creation = H5Dget_create_plist(array);
     H5D_layout_t layout = H5Pget_layout(creation);
-    int filters = H5Pget_nfilters(creation);
     bool present = creation >= 0 && bytes >= 0 && H5Dget_storage_size(array) >= (hsize_t)bytes;
     if (layout == H5D_CHUNKED)
         present = present && H5Pget_chunk(creation, rank, chunk) == rank &&
-                  bytes_within(rank, chunk, item, file->size) >= 0 &&
-                  (filters == 0 ||
-                   (filters == 1 && H5Pget_filter2(creation, 0, &flags, &values, NULL, 0, NULL,
-                                                   &config) == H5Z_FILTER_FLETCHER32));
+                  bytes_within(rank, chunk, item, file->size) >= 0;
     else
         present = present && (layout == H5D_COMPACT || layout == H5D_CONTIGUOUS) &&
                   H5Pget_external_count(creation) == 0;
