@@ -94,22 +94,39 @@ static bool is_compressed(hid_t array)
     return compressed;
 }
 
+/* Whether all chunks of an array with these dims are stored, and none is larger than the file.
+ * Their bytes do not tell: checksums, and what of a chunk is outside of the array, take room, too.
+ */
+static bool has_all_chunks(const pd_hdf5 *file, hid_t array, hid_t creation, size_t item, int rank,
+                           const hsize_t *dims)
+{
+    hsize_t chunk[H5S_MAX_RANK], wanted = 1, found = 0;
+    if (H5Pget_chunk(creation, rank, chunk) != rank ||
+        bytes_within(rank, chunk, item, file->size) < 0)
+        return false;
+    for (int i = 0; i < rank; i++)
+        wanted *= (dims[i] + chunk[i] - 1) / chunk[i];
+    hid_t space = H5Dget_space(array); /* HDF5 1.10 does not take H5S_ALL for it */
+    bool all = H5Dget_num_chunks(array, space, &found) >= 0 && found == wanted;
+    pd_hdf5_close(&space);
+    return all;
+}
+
 /* Whether all items of an array that is not compressed are stored in this file, and no chunk is
  * larger than the file. */
 static bool is_all_present(const pd_hdf5 *file, hid_t array, size_t item, int rank,
                            const hsize_t *dims)
 {
-    hsize_t chunk[H5S_MAX_RANK];
     int64_t bytes = bytes_within(rank, dims, item, file->size);
     hid_t creation = H5Dget_create_plist(array);
     H5D_layout_t layout = H5Pget_layout(creation);
-    bool present = creation >= 0 && bytes >= 0 && H5Dget_storage_size(array) >= (hsize_t)bytes;
+    bool present = creation >= 0 && bytes >= 0;
     if (layout == H5D_CHUNKED)
-        present = present && H5Pget_chunk(creation, rank, chunk) == rank &&
-                  bytes_within(rank, chunk, item, file->size) >= 0;
+        present = present && has_all_chunks(file, array, creation, item, rank, dims);
     else
         present = present && (layout == H5D_COMPACT || layout == H5D_CONTIGUOUS) &&
-                  H5Pget_external_count(creation) == 0;
+                  H5Pget_external_count(creation) == 0 &&
+                  H5Dget_storage_size(array) >= (hsize_t)bytes;
     pd_hdf5_close(&creation);
     return present;
 }

@@ -535,6 +535,23 @@ static void unwritten_images(hid_t file)
 {
     replace(file, "images", H5T_STD_U8LE, 3, COUNT, 1);
 }
+/* With their checksums, the chunks that are there take as much room as all without. */
+static void patient_without_chunk(hid_t file)
+{
+    const int32_t values[COUNT] = {0};
+    const hsize_t dims[1] = {COUNT}, chunk[1] = {1}, first[1] = {0}, written[1] = {COUNT - 1};
+    H5Ldelete(file, "patient", H5P_DEFAULT);
+    hid_t space = H5Screate_simple(1, dims, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(creation, 1, chunk);
+    H5Pset_fletcher32(creation);
+    hid_t array =
+        H5Dcreate2(file, "patient", H5T_STD_I32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, written, NULL);
+    assert_true(H5Dwrite(array, H5T_NATIVE_INT32, space, space, H5P_DEFAULT, values) >= 0);
+    H5Dclose(array);
+    H5Pclose(creation);
+    H5Sclose(space);
+}
 static void images_elsewhere(hid_t file)
 {
     H5Ldelete(file, "images", H5P_DEFAULT);
@@ -609,6 +626,7 @@ static void test_wrong_content(void **state)
         {enormous_chunks, "array '/patient' is incomplete"},
         {no_images, "holds no images"},
         {unwritten_images, "array '/images' is incomplete"},
+        {patient_without_chunk, "array '/patient' is incomplete"},
         {images_elsewhere, "array '/images' is missing"},
         {images_in_another_file, "array '/images' is incomplete"},
     };
