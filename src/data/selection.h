@@ -31,9 +31,10 @@ pd_status pd_selection_create(pd_selection *out, pd_sample *samples, int64_t cou
                               int32_t patients, pd_fold only);
 void pd_selection_free(pd_selection *selection);
 
-/* Chooses patients of one class whose weights add up to `need`, or to the nearest possible sum,
- * each cause in proportion to its share of the class; *total is the sum. Patients with a weight of
- * 0 are not chosen. Fails when memory runs out. */
+/* Chooses patients of one class whose weights add up to `need`, or nearly, each cause in proportion
+ * to its share of the class; *total is the sum. Of each cause, patients are drawn until 512 images
+ * are left to choose, for which the nearest possible sum is found. Patients with a weight of 0 are
+ * not chosen. Fails when memory runs out. */
 pd_status pd_selection_choose(int64_t *total, pd_selection *selection, pd_label label, int64_t need,
                               pd_random *random);
 

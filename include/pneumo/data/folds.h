@@ -37,10 +37,11 @@ pd_status pd_folds_check(const pd_fold_options *options);
  *
  * Policy split keeps patients whole. With balanced shares, val and test each hold ratio percent of
  * all images, half of them of each class; with stratified shares, ratio percent of each class. The
- * numbers are exact wherever the sizes of the patients allow it, and within a class each cause has
- * its own share in val and test. Train gets the rest, and also every patient with images of both
- * classes, which would unbalance the other folds. A class with too few images is an error that says
- * how many are needed.
+ * numbers are exact if the sizes of the patients allow it for the last 512 images of each class and
+ * cause, up to which patients are drawn, and near otherwise. Within a class each cause has its own
+ * share in val and test. Train gets the rest, and also every patient with images of both classes,
+ * which would unbalance the other folds. A class with too few images is an error that says how many
+ * are needed.
  *
  * Policy keep leaves the folds as they are, except that val_from_train percent of the train fold's
  * patients of each class (and cause) move to val with all of their images. */
