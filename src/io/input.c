@@ -28,6 +28,9 @@ static const pd_field fields[] = {
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
+/* The only one. */
+#define RESIZING "bilinear"
+
 /* What else there is for PD_GREY_FIXED: the numbers of each channel. */
 typedef struct channel_record {
     double means[PD_INPUT_CHANNELS], deviations[PD_INPUT_CHANNELS];
@@ -76,7 +79,7 @@ pd_status pd_input_put(const pd_hdf5 *file, const pd_input *input)
                    .packed_width = input->width,
                    .size = input->size,
                    .channels = input->channels,
-                   .resizing = "bilinear",
+                   .resizing = RESIZING,
                    .mean = (double)input->mean,
                    .deviation = (double)input->deviation};
     snprintf(made.scaling, sizeof made.scaling, "%s", pd_grey_scaling_names[input->scaling]);
@@ -134,6 +137,11 @@ pd_status pd_input_get(const pd_hdf5 *file, pd_input *input)
     if (scaling == PD_GREY_SCALINGS) {
         status =
             pd_hdf5_fail_read(file, "'/input/scaling' is '%s', which is unknown", found.scaling);
+        goto cleanup;
+    }
+    if (strcmp(found.resizing, RESIZING) != 0) {
+        status =
+            pd_hdf5_fail_read(file, "'/input/resizing' is '%s', which is unknown", found.resizing);
         goto cleanup;
     }
     input->scaling = (pd_grey_scaling)scaling;

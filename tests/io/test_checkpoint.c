@@ -516,6 +516,10 @@ static void unknown_scaling(hid_t file)
 {
     put_input_text(file, "scaling", "log");
 }
+static void unknown_resizing(hid_t file)
+{
+    put_input_text(file, "resizing", "nearest");
+}
 static void text_for_size(hid_t file)
 {
     put_input_text(file, "size", "112");
@@ -770,6 +774,7 @@ static void test_wrong_content(void **state)
         {negative_step, "its epoch, step or lanes are negative"},
         {no_state, "of '/state' is missing"},
         {unknown_scaling, "'/input/scaling' is 'log', which is unknown"},
+        {unknown_resizing, "'/input/resizing' is 'nearest', which is unknown"},
         {text_for_size, "attribute 'size' of '/input' has the wrong type"},
         {channels_below_one, "'/input/channels' is 0, not a positive number"},
         {model_config_of_variable_length, "attribute 'model_config' of '/' is not a text"},
