@@ -83,15 +83,9 @@ void pd_append_close(pd_append *append)
 static pd_status describe_old(pd_draft *draft, uint8_t *pixels, int side)
 {
     uint8_t copy[PD_NEAR_BYTES];
-    float details[PD_NEAR_BYTES];
     const pd_image image = {.height = side, .width = side, .pixels = pixels};
-    pd_status status = pd_near_copy(copy, &image);
-    if (status != PD_OK)
-        return status;
     draft->identity = pd_identity_of(pixels, side, side);
-    draft->hash = pd_near_hash(copy);
-    draft->plain = !pd_near_details(details, copy);
-    return PD_OK;
+    return pd_near_describe(copy, &draft->hash, &draft->plain, &image);
 }
 
 enum { BLOCK = 64 };
@@ -308,22 +302,6 @@ static const pd_draft *find_old(const pd_append *append, const pd_draft **sorted
     return NULL;
 }
 
-/* Joins a duplicate of an old image to it: label, cause and patient. */
-static pd_status join_duplicate(const pd_append *append, pd_joins *joins, pd_scan *scan,
-                                int64_t kept, const pd_draft *draft, const char *folder)
-{
-    pd_sample *first = &scan->samples[kept];
-    const pd_sample *again = &scan->samples[draft->slot];
-    if (first->label != again->label)
-        return pd_fail("%s of %s and %s/%s are the same image under two labels; remove the wrong "
-                       "one",
-                       first->name, append->path, folder, again->name);
-    if (first->cause != again->cause)
-        first->cause = PD_CAUSE_UNKNOWN;
-    pd_joins_join(joins, first->patient, again->patient);
-    return PD_OK;
-}
-
 pd_status pd_append_deduplicate(const pd_append *append, pd_draft *drafts, int64_t *count,
                                 int64_t *duplicates, pd_scan *scan, const pd_parts *parts,
                                 const char *folder)
@@ -347,7 +325,7 @@ pd_status pd_append_deduplicate(const pd_append *append, pd_draft *drafts, int64
         if (old == NULL)
             drafts[kept++] = drafts[i];
         else
-            PD_TRY(join_duplicate(append, &joins, scan, old->slot, &drafts[i], folder));
+            PD_TRY(pd_drafts_join(&joins, scan, old->slot, drafts[i].slot, folder, append->path));
     }
     *duplicates += *count - kept + pd_dataset_get_info(append->old)->duplicates;
     *count = kept;

@@ -2,6 +2,7 @@
 #ifndef PNEUMO_DATA_DRAFT_H
 #define PNEUMO_DATA_DRAFT_H
 
+#include "joins.h"
 #include "parts.h"
 #include "pneumo/data/identity.h"
 #include "pneumo/data/image.h"
@@ -62,6 +63,11 @@ pd_draft_counts pd_drafts_count(const pd_draft *drafts, int64_t count);
  * "NORMAL/image-000012.dcm", with the number of the sample among the new ones, plus a number above
  * that of every such name in the scan. */
 pd_status pd_drafts_hide_names(pd_scan *scan, const pd_draft *drafts, int64_t count);
+
+/* Joins a duplicate to the sample that is kept: cause and patient. Fails if their labels differ.
+ * `folder` is the folder of both, or of the duplicate if `old` is the packed set of the other. */
+pd_status pd_drafts_join(pd_joins *joins, pd_scan *scan, int64_t kept, int64_t duplicate,
+                         const char *folder, const char *old);
 
 /* Leaves the readable drafts of frontal radiographs without their exact duplicates, in order of
  * slot, and updates *count. Of duplicates, the first by name is kept. Patients that share an image

@@ -87,15 +87,15 @@ static int compare_identities(const void *a, const void *b)
     return order != 0 ? order : compare_slots(a, b);
 }
 
-/* Joins the duplicate of a draft to it: label, cause and patient. */
-static pd_status join_duplicate(pd_joins *joins, pd_scan *scan, int64_t kept, int64_t duplicate,
-                                const char *folder)
+pd_status pd_drafts_join(pd_joins *joins, pd_scan *scan, int64_t kept, int64_t duplicate,
+                         const char *folder, const char *old)
 {
     pd_sample *first = &scan->samples[kept];
     const pd_sample *again = &scan->samples[duplicate];
     if (first->label != again->label)
-        return pd_fail("%s/%s and %s/%s are the same image under two labels; remove the wrong one",
-                       folder, first->name, folder, again->name);
+        return pd_fail("%s%s%s and %s/%s are the same image under two labels; remove the wrong one",
+                       old != NULL ? first->name : folder, old != NULL ? " of " : "/",
+                       old != NULL ? old : first->name, folder, again->name);
     if (first->cause != again->cause)
         first->cause = PD_CAUSE_UNKNOWN;
     pd_joins_join(joins, first->patient, again->patient);
@@ -120,7 +120,7 @@ pd_status pd_drafts_deduplicate(pd_draft *drafts, int64_t *count, int64_t *dupli
             drafts[kept++] = drafts[i];
             continue;
         }
-        PD_TRY(join_duplicate(&joins, scan, last->slot, drafts[i].slot, folder));
+        PD_TRY(pd_drafts_join(&joins, scan, last->slot, drafts[i].slot, folder, NULL));
         last->is_unknown = last->is_unknown && drafts[i].is_unknown;
     }
     qsort(drafts, (size_t)kept, sizeof *drafts, compare_slots);
