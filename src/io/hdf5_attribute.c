@@ -180,42 +180,7 @@ cleanup:
     return status;
 }
 
-pd_status pd_hdf5_get_texts(const pd_hdf5 *file, const char *object, const char *name, char ***out,
-                            int64_t *count)
-{
-    pd_status status = PD_OK;
-    hid_t attribute, stored, memory = H5I_INVALID_HID;
-    hsize_t items = 0;
-    char **texts = NULL;
-    *out = NULL;
-    PD_TRY(open_attribute(&attribute, &stored, &items, file, object, name, 1));
-    /* h5py, and so Keras, stores an empty list as numbers. */
-    if (items > 0 && !pd_hdf5_is_fixed_text(stored)) {
-        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is not text of fixed width", name,
-                                   object);
-        goto cleanup;
-    }
-    PD_TRY(pd_hdf5_alloc_texts(&texts, (size_t)items, H5Tget_size(stored)));
-    if (items > 0) {
-        memory = pd_hdf5_memory_text_type(stored, H5Tget_size(stored));
-        if (H5Aread(attribute, memory, texts[0]) < 0) {
-            status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is damaged", name, object);
-            goto cleanup;
-        }
-    }
-    *out = texts;
-    *count = (int64_t)items;
-    texts = NULL;
-
-cleanup:
-    free(texts);
-    pd_hdf5_close(&memory);
-    pd_hdf5_close(&stored);
-    pd_hdf5_close(&attribute);
-    return status;
-}
-
-/* --- Texts of fixed or variable length --- */
+/* --- Lists of texts, of fixed or variable length --- */
 
 /* HDF5 stores a text of variable length as a reference, which begins with the length, and reads
  * them all at once. Several references can name one text, so that a small file asks for any amount
@@ -312,14 +277,16 @@ cleanup:
     return status;
 }
 
-pd_status pd_hdf5_get_foreign_texts(const pd_hdf5 *file, const char *object, const char *name,
-                                    int rank, char ***out, int64_t *count)
+/* Only files of other programs have texts of variable length. */
+static pd_status get_texts(const pd_hdf5 *file, const char *object, const char *name, int rank,
+                           bool foreign, char ***out, int64_t *count)
 {
     pd_status status = PD_OK;
     hid_t attribute, stored;
     hsize_t items = 0;
     *out = NULL;
     PD_TRY(open_attribute(&attribute, &stored, &items, file, object, name, rank));
+    /* h5py, and so Keras, stores an empty list as numbers. */
     if (items > 0 && H5Tget_class(stored) != H5T_STRING)
         status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is not text", name, object);
     else if (items == 0 && rank == 0) /* a null dataspace, h5py's Empty */
@@ -328,8 +295,11 @@ pd_status pd_hdf5_get_foreign_texts(const pd_hdf5 *file, const char *object, con
         status = pd_hdf5_alloc_texts(out, 0, 0);
     else if (pd_hdf5_is_fixed_text(stored))
         status = get_fixed_texts(file, attribute, stored, (size_t)items, out);
-    else
+    else if (foreign)
         status = get_variable_texts(file, attribute, stored, (size_t)items, out);
+    else
+        status = pd_hdf5_fail_read(file, "attribute '%s' of '%s' is not text of fixed width", name,
+                                   object);
     *count = (int64_t)items;
 
 cleanup:
@@ -340,4 +310,16 @@ cleanup:
     pd_hdf5_close(&stored);
     pd_hdf5_close(&attribute);
     return status;
+}
+
+pd_status pd_hdf5_get_texts(const pd_hdf5 *file, const char *object, const char *name, char ***out,
+                            int64_t *count)
+{
+    return get_texts(file, object, name, 1, false, out, count);
+}
+
+pd_status pd_hdf5_get_foreign_texts(const pd_hdf5 *file, const char *object, const char *name,
+                                    int rank, char ***out, int64_t *count)
+{
+    return get_texts(file, object, name, rank, true, out, count);
 }
