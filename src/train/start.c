@@ -181,7 +181,9 @@ cleanup:
     return status;
 }
 
-/* Locks the run's folder on rank 0, if it exists, then fails if it holds a run but may not. */
+/* Locks the run's folder on rank 0, if it exists, then fails if it holds a run but may not. best.h5
+ * alone can be all that was kept of a run, or what a kill in its first save has left, which
+ * --resume repeats. */
 static pd_status claim_folder(pd_trainer *trainer, bool may_hold_run)
 {
     pd_status status = PD_OK;
@@ -194,6 +196,10 @@ static pd_status claim_folder(pd_trainer *trainer, bool may_hold_run)
     if (!may_hold_run && pd_run_files_exist(&trainer->files)) {
         status = pd_fail("%s already contains a run: continue it with --resume, or choose another "
                          "folder with --run",
+                         folder);
+    } else if (!trainer->resume && pd_file_exists(trainer->files.best)) {
+        status = pd_fail("%s already contains the best.h5 of a run: move it elsewhere, or choose "
+                         "another folder with --run",
                          folder);
     }
     trainer->claimed = status == PD_OK && pd_file_exists(folder);

@@ -280,8 +280,8 @@ static void test_fallback_after_every_step(void **state)
     pd_checkpoint_destroy(&last);
 }
 
-/* previous.h5 alone is a run, too: not overwritten, and continued. */
-static void test_previous_alone_is_a_run(void **state)
+/* previous.h5 alone is a run, too: not overwritten, and continued. Nor is best.h5 alone. */
+static void test_part_of_a_run_is_kept(void **state)
 {
     (void)state;
     assert_int_equal(train(FOLDER "/run", false), PD_OK);
@@ -290,6 +290,13 @@ static void test_previous_alone_is_a_run(void **state)
     assert_message("train-train/run already contains a run");
     assert_int_equal(train(FOLDER "/run", true), PD_OK);
     assert_same_file(FOLDER "/last.h5", FOLDER "/run/last.h5");
+
+    copy_file(FOLDER "/run/best.h5", FOLDER "/best.h5");
+    assert_int_equal(unlink(FOLDER "/run/last.h5"), 0);
+    unlink(FOLDER "/run/previous.h5");
+    assert_int_equal(train(FOLDER "/run", false), PD_FAILED);
+    assert_message("train-train/run already contains the best.h5 of a run: move it elsewhere");
+    assert_same_file(FOLDER "/best.h5", FOLDER "/run/best.h5");
 }
 
 /* Until there is a valid last.h5 again, previous.h5 is the only checkpoint: a damaged last.h5 must
@@ -465,7 +472,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_existing_run_is_kept, setup),
         cmocka_unit_test_setup(test_failed_save_is_made_good, setup),
         cmocka_unit_test_setup(test_previous_outlives_a_damaged_last, setup),
-        cmocka_unit_test_setup(test_previous_alone_is_a_run, setup),
+        cmocka_unit_test_setup(test_part_of_a_run_is_kept, setup),
         cmocka_unit_test_setup(test_resume_refuses_impossible_counters, setup),
         cmocka_unit_test_setup(test_evaluation_on_other_data, setup),
         cmocka_unit_test_setup(test_resume_after_every_step, setup),
