@@ -53,6 +53,16 @@ static pd_status read_network(importer *import, bool all)
     return status == PD_OK ? PD_OK : pd_error_prefix(status, "%s", path);
 }
 
+/* Every command reads the checkpoint's job, in which data.channels is 1 or 3. */
+static pd_status check_channels(const importer *import)
+{
+    if (import->model.input.channels != 2)
+        return PD_OK;
+    return pd_fail("%s: the model takes images of 2 channels; 1 (grey) or 3 (the same grey in "
+                   "each) are supported",
+                   pd_keras_file_path(import->like));
+}
+
 static pd_status check_scaling(importer *import)
 {
     const char *scaling = import->options->scaling, *path = pd_keras_file_path(import->like);
@@ -150,6 +160,7 @@ static pd_status read_model(importer *import)
 {
     pd_status status = PD_OK;
     PD_TRY(read_network(import, false));
+    PD_TRY(check_channels(import));
     PD_TRY(choose_task(import));
     if (pd_keras_file_has_weights(import->file))
         PD_TRY(pd_keras_model_check(&import->model, import->file));

@@ -77,6 +77,7 @@ refuse "ZIP of something else" 1 "photos.keras: .* no 'config.json'" photos.kera
 refuse "weights as npz" 1 "npz.keras: has no 'model.weights.h5'" npz.keras
 refuse "HDF5 of something else" 1 'other.h5: .* not of Keras' other.h5
 refuse "class not supported" 1 "lambda.h5: layer 'x' \(Lambda\): this class is not supported" lambda.h5
+refuse "two channels" 1 'planes.h5: the model takes images of 2 channels; 1 \(grey\) or 3' planes.h5 --scaling 0..1
 refuse "deep JSON" 1 'deep.h5: .* nested too deeply' deep.h5
 refuse "soft-link loop" 1 "loop.h5: array .* is missing" loop.h5 --scaling 0..1
 refuse "external link" 1 "link.h5: array .* is missing" link.h5 --scaling 0..1

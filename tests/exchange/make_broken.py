@@ -25,8 +25,9 @@ write("cut.keras", (models / "sequential.keras").read_bytes()[:20000])
 write("cut.h5", (models / "sequential.h5").read_bytes()[:20000])
 
 
-def sequential(layers):
-    first = {"class_name": "InputLayer", "config": {"name": "i", "batch_shape": [None, 8, 8, 1]}}
+def sequential(layers, channels=1):
+    first = {"class_name": "InputLayer",
+             "config": {"name": "i", "batch_shape": [None, 8, 8, channels]}}
     return json.dumps({"class_name": "Sequential",
                        "config": {"name": "m", "layers": [first] + layers}})
 
@@ -58,6 +59,7 @@ def good(group):
 
 
 legacy("good.h5", fill=good)
+legacy("planes.h5", sequential([flat, layer("Dense", units=1)], channels=2))
 legacy("lambda.h5", sequential([layer("Lambda")]))
 legacy("deep.h5", "[" * 10000)
 
