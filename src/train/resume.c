@@ -161,7 +161,8 @@ static void extend(pd_trainer *trainer)
     int epochs = trainer->job->schedule.epochs;
     if (epochs > trainer->former_epochs && state->finished) {
         state->finished = false;
-        state->patience_left = trainer->job->patience;
+        if (state->patience_left == 0)
+            state->patience_left = trainer->job->patience;
     }
     if (state->epoch == epochs)
         state->finished = true;

@@ -337,6 +337,33 @@ static void test_more_epochs_after_an_early_stop(void **state)
     assert_int_equal(result.epochs, epochs + 2);
 }
 
+/* A run that ended by its number of epochs continues with the patience that it has left. */
+static void test_patience_of_more_epochs(void **state)
+{
+    (void)state;
+    /* Nothing improves after the first epoch. */
+    const char *three[] = {"train.epochs=3",
+                           "train.unfreeze_epoch=0",
+                           "train.patience=4",
+                           "train.ema=0",
+                           "train.learning_rate=1e-30",
+                           "model.name=cnn",
+                           "model.freeze=",
+                           NULL};
+    const char *nine[] = {"train.epochs=9",
+                          "train.unfreeze_epoch=0",
+                          "train.patience=4",
+                          "train.ema=0",
+                          "train.learning_rate=1e-30",
+                          "model.name=cnn",
+                          "model.freeze=",
+                          NULL};
+    train_well(FOLDER "/run", false, three);
+    assert_int_equal(result.epochs, 3);
+    train_well(FOLDER "/run", true, nine);
+    assert_int_equal(result.epochs, 5);
+}
+
 /* Keys that an earlier version did not have had their defaults. */
 static void test_job_of_an_earlier_version(void **state)
 {
@@ -419,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup(test_fewer_epochs, setup),
         cmocka_unit_test_setup(test_epochs_without_extend, setup),
         cmocka_unit_test_setup(test_more_epochs_after_an_early_stop, setup),
+        cmocka_unit_test_setup(test_patience_of_more_epochs, setup),
         cmocka_unit_test_setup(test_job_of_an_earlier_version, setup),
         cmocka_unit_test_setup(test_resume_after_every_step, setup),
     };
