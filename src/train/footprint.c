@@ -30,8 +30,9 @@ static double reduction_bytes(const pd_comm *comm, const pd_job *job, double wei
 
 double pd_footprint_image_bytes(const pd_comm *comm, const pd_job *job, const pd_dataset_info *info)
 {
-    double train =
-        ceil(fold_images(info, PD_TRAIN) / job->sampling.lanes) * pd_comm_lane_count(comm);
+    double fold = fold_images(info, PD_TRAIN);
+    double used = job->train_images > 0 ? fmin(fold, job->train_images) : fold;
+    double train = ceil(used / job->sampling.lanes) * pd_comm_lane_count(comm);
     double val = ceil(fold_images(info, PD_VAL) / pd_comm_size(comm));
     return (train + val) * info->height * info->width;
 }
@@ -109,7 +110,7 @@ pd_status pd_footprint_plan(pd_footprint *out, const pd_comm *comm, const pd_job
     out->batch = ((double)samples + lane_samples) * input.size * input.size * input.channels *
                  (double)sizeof(float);
     double images = pd_footprint_image_bytes(comm, job, info);
-    if (!pd_footprint_streams(job, pd_footprint_image_percent(comm, images)))
+    if (!pd_footprint_streams(job, pd_footprint_image_percent(comm, images + growth)))
         out->images = images;
     out->total += out->batch + out->images;
 cleanup:

@@ -75,6 +75,11 @@ static void test_streamed_images(void **state)
     assert_false(pd_footprint_streams(&job, 1000));
     job.images = PD_IMAGES_STREAM;
     assert_true(pd_footprint_streams(&job, 0));
+    /* Only those that are trained on. */
+    job.train_images = 100;
+    assert_true(pd_footprint_image_bytes(comm, &job, &huge) == (104.0 + 200) * 100 * 120);
+    job.train_images = 1000;
+    assert_true(pd_footprint_image_bytes(comm, &job, &info) == (600.0 + 200) * 100 * 120);
     pd_comm_destroy(&comm);
 }
 
@@ -108,6 +113,12 @@ static void test_huge(void **state)
     assert_int_equal(pd_comm_set_lanes(comm, job.sampling.lanes), PD_OK);
     assert_int_equal(pd_footprint_plan(&plan, comm, &job, &info, 1), PD_OK);
     assert_true(plan.network > 1e12);
+    assert_true(plan.images > 0);
+    /* What the second stage takes more leaves no memory for images. */
+    const char *stages[] = {"model.freeze=base", "train.unfreeze_epoch=2"};
+    assert_int_equal(pd_job_parse(&job, "test", text, stages, 2), PD_OK);
+    assert_int_equal(pd_footprint_plan(&plan, comm, &job, &info, 1), PD_OK);
+    assert_true(plan.images == 0);
     pd_comm_destroy(&comm);
 }
 
