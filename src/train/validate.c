@@ -33,7 +33,10 @@ static pd_status check_finite(pd_trainer *trainer, const pd_scoring *clean, cons
     if (any == 0)
         goto cleanup;
     pd_network_check_finite(trainer->step.network, true);
-    PD_TRY(score(trainer, clean, &again, &count));
+    /* A request to stop would save these weights. */
+    pd_scoring explaining = *clean;
+    explaining.stops = false;
+    PD_TRY(score(trainer, &explaining, &again, &count));
     status = pd_trainer_fail_not_finite(
         trainer, "after step", trainer->checkpoint.state.epoch_step - 1, "the validation loss");
 cleanup:
