@@ -29,5 +29,5 @@ pd_status pd_trainer_fail_not_finite(const pd_trainer *trainer, const char *when
                    "train.learning_rate or set train.clip_norm%s%s",
                    (long long)trainer->checkpoint.state.epoch + 1, when, (long long)step + 1,
                    (long long)pd_lanes_epoch_steps(trainer->lanes), what, where,
-                   saved ? "; the last good checkpoint is " : "", saved ? trainer->files.last : "");
+                   saved ? "; the last checkpoint is " : "", saved ? trainer->files.last : "");
 }

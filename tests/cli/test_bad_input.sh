@@ -649,7 +649,7 @@ refuse "compare: a probability of 2" 1 "^odd/scores.csv:[0-9]+: its probability 
 # The penalty multiplies every weight by -1999 in every step, until it overflows.
 explode=(--set model.name=dense1 --set train.optimizer=sgd --set train.momentum=0
     --set train.schedule=constant --set train.learning_rate=1000 --set regularise.l2=1 --epochs 40)
-not_finite='not finite, first in the (output|weight gradient) of layer .*; lower train.learning_rate or set train.clip_norm; the last good checkpoint is'
+not_finite='not finite, first in the (output|weight gradient) of layer .*; lower train.learning_rate or set train.clip_norm; the last checkpoint is'
 # Depending on the length of an epoch, the overflow appears in a step or only in validation.
 for steps in 5 1; do
     words=$( ((steps == 1)) && echo 'after step 1 of 1: the validation loss' ||
@@ -660,7 +660,7 @@ for steps in 5 1; do
         break_off "train: not a number, ranks: $count" \
             "epoch [0-9]+, $words is $not_finite $run/last.h5$" "${ranked[@]}"
         ! grep -E 'val loss -?(nan|inf)' "$logs/err" || fail "a checkpoint was made of it"
-        accept "its last good checkpoint" "$p" evaluate $run/last.h5
+        accept "its last checkpoint" "$p" evaluate $run/last.h5
     done
 done
 

@@ -100,5 +100,5 @@ finish
 (($(grep -c "^pneumo-dist: error" log) == 1)) || fail "not one message: $(cat log)"
 grep -qE "^pneumo-dist: error: epoch [0-9]+, (after )?step [0-9] of 5: .* is not finite, first in" log ||
     fail "$(cat log)"
-grep -q "the last good checkpoint is infinite/last.h5" log || fail "$(cat log)"
+grep -q "the last checkpoint is infinite/last.h5" log || fail "$(cat log)"
 pneumo evaluate infinite/last.h5 >/dev/null 2>log || fail "infinite/last.h5: $(cat log)"
