@@ -6,32 +6,42 @@
 #include "snapshot.h"
 
 #include <math.h>
+#include <stdio.h>
+
+enum { PLACE = 64 };
+
+/* Writes where in training the state is. At the end of an epoch it counts this epoch already. */
+static const char *describe_place(char text[PLACE], const pd_train_state *state)
+{
+    if (state->epoch_step > 0)
+        snprintf(text, PLACE, "epoch %lld, step %lld", (long long)state->epoch + 1,
+                 (long long)state->epoch_step);
+    else
+        snprintf(text, PLACE, "epoch %lld", (long long)state->epoch);
+    return text;
+}
 
 /* A step with a finite gradient can still make weights overflow; without this check, only the next
  * step would detect it. */
 static pd_status check_weights(const pd_trainer *trainer)
 {
+    char place[PLACE];
     size_t count;
     const float *weights = pd_network_weights(trainer->step.network, &count);
     for (size_t i = 0; i < count; i++)
         if (!isfinite(weights[i]))
-            return pd_fail("epoch %lld, step %lld: a weight is not finite, so nothing is saved; "
-                           "lower train.learning_rate or set train.clip_norm",
-                           (long long)trainer->checkpoint.state.epoch + 1,
-                           (long long)trainer->checkpoint.state.epoch_step);
+            return pd_fail("%s: a weight is not finite, so nothing is saved; lower "
+                           "train.learning_rate or set train.clip_norm",
+                           describe_place(place, &trainer->checkpoint.state));
     return PD_OK;
 }
 
 pd_status pd_trainer_save(pd_trainer *trainer, bool best)
 {
     pd_status status = PD_OK;
-    if (trainer->checkpoint.state.epoch_step > 0)
-        pd_comm_set_position(trainer->comm, "epoch %lld, step %lld, saving",
-                             (long long)trainer->checkpoint.state.epoch + 1,
-                             (long long)trainer->checkpoint.state.epoch_step);
-    else
-        pd_comm_set_position(trainer->comm, "epoch %lld, saving",
-                             (long long)trainer->checkpoint.state.epoch);
+    char place[PLACE];
+    pd_comm_set_position(trainer->comm, "%s, saving",
+                         describe_place(place, &trainer->checkpoint.state));
     if (trainer->job->audit_steps > 0)
         status = pd_audit(&trainer->step);
     if (status != PD_OK)
