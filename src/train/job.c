@@ -234,30 +234,30 @@ static pd_status check_training(const pd_job *job, const pd_key_file *file)
 {
     if (job->sampling.batch % job->sampling.lanes != 0)
         return pd_key_file_fail(
-            file, "batch", "lanes",
+            file, "train.batch", "train.lanes",
             pd_fail("batch = %d is not a multiple of lanes = %d: set train.batch to one, or "
                     "train.lanes to a divisor of the batch",
                     job->sampling.batch, job->sampling.lanes));
     if (job->sampling.epoch_images > 0 && job->sampling.epoch_images < job->sampling.batch)
-        return pd_key_file_fail(file, "epoch_images", "batch",
+        return pd_key_file_fail(file, "train.epoch_images", "train.batch",
                                 pd_fail("epoch_images = %d is less than batch = %d",
                                         job->sampling.epoch_images, job->sampling.batch));
     if (job->schedule.warmup_epochs >= job->schedule.epochs)
-        return pd_key_file_fail(file, "warmup_epochs", "epochs",
+        return pd_key_file_fail(file, "train.warmup_epochs", "train.epochs",
                                 pd_fail("warmup_epochs = %g must be less than epochs = %d",
                                         job->schedule.warmup_epochs, job->schedule.epochs));
     if (job->optimizer.weight_decay > 0 && !pd_optimizer_types[job->optimizer.kind].decouples_decay)
-        return pd_key_file_fail(file, "weight_decay", "optimizer",
+        return pd_key_file_fail(file, "regularise.weight_decay", "train.optimizer",
                                 pd_fail("weight_decay requires optimizer = adamw; for %s set l2",
                                         pd_optimizer_types[job->optimizer.kind].name));
     if (job->watchdog_seconds > 0 && job->watchdog_seconds < WATCHDOG_LEAST)
         return pd_key_file_fail(
-            file, "watchdog_seconds", "watchdog_seconds",
+            file, "run.watchdog_seconds", "run.watchdog_seconds",
             pd_fail("watchdog_seconds = %g is too short to tell a lost rank from a "
                     "slow one: use at least %g, or 0 for no watchdog",
                     job->watchdog_seconds, WATCHDOG_LEAST));
     if (job->augment.mixup > 0 && !pd_tasks[job->task].mixes_pairs)
-        return pd_key_file_fail(file, "mixup", "task",
+        return pd_key_file_fail(file, "augment.mixup", "data.task",
                                 pd_fail("mixup requires task = pneumonia: set augment.mixup = 0"));
     return PD_OK;
 }
@@ -269,16 +269,16 @@ static pd_status check_stages(const pd_job *job, const pd_key_file *file)
     if (schedule->unfreeze_epoch == 0)
         return PD_OK;
     if (job->freeze[0] == '\0')
-        return pd_key_file_fail(file, "unfreeze_epoch", "freeze",
+        return pd_key_file_fail(file, "train.unfreeze_epoch", "model.freeze",
                                 pd_fail("unfreeze_epoch = %d requires model.freeze, which says "
                                         "what is frozen before it",
                                         schedule->unfreeze_epoch));
     if (first < 1 || second < 1)
-        return pd_key_file_fail(file, "unfreeze_epoch", "epochs",
+        return pd_key_file_fail(file, "train.unfreeze_epoch", "train.epochs",
                                 pd_fail("unfreeze_epoch = %d is not from 2 to epochs = %d",
                                         schedule->unfreeze_epoch, schedule->epochs));
     if (schedule->warmup_epochs >= (first < second ? first : second))
-        return pd_key_file_fail(file, "warmup_epochs", "unfreeze_epoch",
+        return pd_key_file_fail(file, "train.warmup_epochs", "train.unfreeze_epoch",
                                 pd_fail("warmup_epochs = %g must be less than the epochs of each "
                                         "stage, %d and %d",
                                         schedule->warmup_epochs, first, second));
@@ -291,11 +291,11 @@ static pd_status check_decision(const pd_job *job, const pd_key_file *file)
     if (rule->threshold != PD_THRESHOLD_BOTH)
         return PD_OK;
     if (rule->target_sensitivity + rule->sensitivity_margin >= 1)
-        return pd_key_file_fail(file, "target_sensitivity", "threshold_rule",
+        return pd_key_file_fail(file, "evaluate.target_sensitivity", "evaluate.threshold_rule",
                                 pd_fail("threshold_rule = both needs target_sensitivity and "
                                         "sensitivity_margin with a sum below 1"));
     if (rule->target_specificity + rule->specificity_margin >= 1)
-        return pd_key_file_fail(file, "target_specificity", "threshold_rule",
+        return pd_key_file_fail(file, "evaluate.target_specificity", "evaluate.threshold_rule",
                                 pd_fail("threshold_rule = both needs target_specificity and "
                                         "specificity_margin with a sum below 1"));
     return PD_OK;
@@ -305,14 +305,14 @@ static pd_status check_model(const pd_job *job, const pd_key_file *file)
 {
     bool from = job->base.file[0] != '\0', weights = job->weights[0] != '\0';
     if (from && weights)
-        return pd_key_file_fail(file, "weights", "from",
+        return pd_key_file_fail(file, "model.weights", "model.from",
                                 pd_fail("model.from has weights of its own: omit model.weights"));
     if (job->base.layer[0] != '\0' && !from)
-        return pd_key_file_fail(file, "from_layer", "from",
+        return pd_key_file_fail(file, "model.from_layer", "model.from",
                                 pd_fail("from_layer requires model.from"));
     if (job->base.scaling[0] != '\0' && !from && !weights)
         return pd_key_file_fail(
-            file, "scaling", "weights",
+            file, "model.scaling", "model.weights",
             pd_fail("model.scaling requires model.weights or model.from; see data.scaling"));
     return PD_OK;
 }
@@ -320,16 +320,16 @@ static pd_status check_model(const pd_job *job, const pd_key_file *file)
 static pd_status check_data(const pd_job *job, const pd_key_file *file)
 {
     if (job->input.channels == 2)
-        return pd_key_file_fail(file, "channels", "channels",
+        return pd_key_file_fail(file, "data.channels", "data.channels",
                                 pd_fail("channels = 2 is neither 1 nor 3"));
     if (job->cross == 1)
         return pd_key_file_fail(
-            file, "cross", "cross",
+            file, "data.cross", "data.cross",
             pd_fail("cross = 1 leaves nothing to train on: set data.cross to 2 or "
                     "more, or to 0 for the file's own folds"));
     if (job->cross_part > job->cross || (job->cross > 0 && job->cross_part == 0))
         return pd_key_file_fail(
-            file, "cross", "cross_part",
+            file, "data.cross", "data.cross_part",
             pd_fail("cross_part = %d is not a part of cross = %d: %s", job->cross_part, job->cross,
                     job->cross > 0 ? "set data.cross_part from 1 on, or leave both "
                                      "out and give 'train --cross'"

@@ -167,12 +167,20 @@ cleanup:
     return status;
 }
 
+/* Whether `name` is "section.name" of the key. */
+static bool is_key(const pd_key *key, const char *name)
+{
+    size_t length = strlen(key->section);
+    return strncmp(name, key->section, length) == 0 && name[length] == '.' &&
+           strcmp(name + length + 1, key->name) == 0;
+}
+
 pd_status pd_key_file_fail(const pd_key_file *file, const char *a, const char *b, pd_status status)
 {
     int line = 0;
     for (int i = 0; i < file->keys->count; i++) {
-        const char *name = file->keys->keys[i].name;
-        if ((strcmp(name, a) == 0 || strcmp(name, b) == 0) && file->lines[i] > line)
+        const pd_key *key = &file->keys->keys[i];
+        if ((is_key(key, a) || is_key(key, b)) && file->lines[i] > line)
             line = file->lines[i];
     }
     if (line > 0)

@@ -22,8 +22,8 @@ typedef struct pd_key_file {
  * the last is used. Errors begin with "origin:line: ", or with "--set ...: " and are PD_USAGE. */
 pd_status pd_key_file_read(void *settings, const pd_key_file *file);
 
-/* Prefixes the message of `status`, an error about keys `a` and `b` together, with the place of the
- * later of them, or with the origin alone if the file sets neither. */
+/* Prefixes the message of `status`, an error about keys `a` and `b` ("section.name") together, with
+ * the place of the later of them, or with the origin alone if the file sets neither. */
 pd_status pd_key_file_fail(const pd_key_file *file, const char *a, const char *b, pd_status status);
 
 #endif

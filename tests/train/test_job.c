@@ -243,6 +243,10 @@ static void test_rules(void **state)
     expect_error("[run]\nwatchdog_seconds = 3.5\n",
                  "dir/t.ini:2: watchdog_seconds = 3.5 is too short to tell a lost rank from a slow "
                  "one: use at least 4, or 0 for no watchdog");
+    /* Not the key of the same name in [data]. */
+    expect_error("[model]\nscaling = tf\n[data]\nscaling = image\n",
+                 "dir/t.ini:2: model.scaling requires model.weights or model.from; see "
+                 "data.scaling");
     expect_error("[data]\nchannels = 2\n", "dir/t.ini:2: channels = 2 is neither 1 nor 3");
     expect_error(
         "[evaluate]\nthreshold_rule = both\ntarget_sensitivity = 1\n",
