@@ -3,6 +3,7 @@
 #include "pneumo/base/text.h"
 #include "terminal.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -49,16 +50,20 @@ void pd_log_info(const char *format, ...)
 static bool is_new(const char *text)
 {
     enum { KEPT = 256 };
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the following */
     static uint64_t given[KEPT];
     static unsigned next;
     uint64_t digest = 0xcbf29ce484222325u;
     for (; *text != '\0'; text++)
         digest = (digest ^ (unsigned char)*text) * 0x100000001b3u;
+    bool found = false;
+    pthread_mutex_lock(&lock);
     for (int i = 0; i < KEPT; i++)
-        if (given[i] == digest)
-            return false;
-    given[next++ % KEPT] = digest;
-    return true;
+        found = found || given[i] == digest;
+    if (!found)
+        given[next++ % KEPT] = digest;
+    pthread_mutex_unlock(&lock);
+    return !found;
 }
 
 void pd_log_warn(const char *format, ...)

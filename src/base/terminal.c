@@ -25,29 +25,37 @@ int pd_terminal_width(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : USUAL;
 }
 
+/* The lock of stderr, which a thread can take again, covers progress_is_visible, too. */
+
 void pd_terminal_write_line(const char *line, size_t size)
 {
+    flockfile(stderr);
     pd_terminal_clear_progress();
     fwrite(line, 1, size, stderr);
     fflush(stderr);
+    funlockfile(stderr);
 }
 
 void pd_terminal_show_progress(const char *text)
 {
+    flockfile(stderr);
     /* A character in the last column would move the cursor to the next row on some terminals. */
     fprintf(stderr, "\r\033[K%.*s", (int)pd_text_fit(text, pd_terminal_width() - 1), text);
     fflush(stderr);
     progress_is_visible = true;
+    funlockfile(stderr);
 }
 
 void pd_terminal_clear_progress(void)
 {
-    if (!progress_is_visible)
-        return;
-    fputs("\r\033[K", stderr);
+    flockfile(stderr);
+    if (progress_is_visible)
+        fputs("\r\033[K", stderr);
     progress_is_visible = false;
+    funlockfile(stderr);
 }
 
+/* Takes no lock: the thread that it interrupts may have it. */
 void pd_terminal_write_from_handler(const char *line)
 {
     static const char clear[] = "\r\033[K";

@@ -1,4 +1,5 @@
-/* Standard error, which the log and the progress line share. No other file writes to it. */
+/* Standard error, which the log and the progress line share. No other file writes to it. Any thread
+ * may call these functions, a signal handler only the one for it. */
 #ifndef PNEUMO_BASE_TERMINAL_H
 #define PNEUMO_BASE_TERMINAL_H
 

@@ -6,6 +6,7 @@
 #include "pneumo/base/text.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <pty.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -158,10 +159,40 @@ static void test_warnings_once(void **state)
                                 "pneumo-dist: warning: image 1 is grey\r\n");
 }
 
+enum { THREADS = 4, WARNINGS = 40 };
+
+static void *warn(void *context)
+{
+    for (int i = 0; i < WARNINGS; i++)
+        pd_log_warn("image %d of threads", i);
+    return context;
+}
+
+/* Threads that log at once: whole lines, and each warning once. */
+static void test_threads(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    char line[80];
+    size_t size = 0;
+    open_terminal(80);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, warn, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    close_terminal();
+    for (int i = 0; i < WARNINGS; i++) {
+        size +=
+            (size_t)snprintf(line, sizeof line, "pneumo-dist: warning: image %d of threads\r\n", i);
+        assert_non_null(strstr(output, line));
+    }
+    assert_int_equal(strlen(output), size);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_widths), cmocka_unit_test(test_resize),
-                                       cmocka_unit_test(test_plain),
-                                       cmocka_unit_test(test_warnings_once)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_widths), cmocka_unit_test(test_resize), cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_warnings_once), cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

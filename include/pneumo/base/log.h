@@ -10,8 +10,8 @@ void pd_log_set_quiet(bool quiet);
 bool pd_log_is_quiet(void);
 
 /* Each prints one line (printf style, without a newline). A warning or error begins with
- * "pneumo-dist: warning: " or "pneumo-dist: error: ". A process gives the same warning once. Not
- * for several threads at once. */
+ * "pneumo-dist: warning: " or "pneumo-dist: error: ". A process gives the same warning once. Any
+ * thread may call these, but no signal handler. */
 void pd_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void pd_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void pd_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
