@@ -295,15 +295,14 @@ static void announce(const pd_trainer *trainer)
 {
     const pd_dataset_info *info = pd_dataset_get_info(trainer->dataset);
     char frozen[PD_SETUP_FROZEN];
-    size_t parameters;
+    size_t parameters, val_images;
     long long steps = pd_lanes_epoch_steps(trainer->lanes);
     pd_network_weights(trainer->step.network, &parameters);
+    pd_scorer_ids(trainer->scorer, &val_images);
     pd_log_info(
-        "%s: model %s, %zu parameters, input %dx%dx%d; %lld train and %lld validation images of "
-        "%s",
+        "%s: model %s, %zu parameters, input %dx%dx%d; %lld train and %zu validation images of %s",
         trainer->job->name, trainer->checkpoint.model, parameters, trainer->input.size,
-        trainer->input.size, trainer->input.channels, (long long)trainer->train_images,
-        (long long)info->counts[PD_VAL][PD_NORMAL] + info->counts[PD_VAL][PD_PNEUMONIA],
+        trainer->input.size, trainer->input.channels, (long long)trainer->train_images, val_images,
         trainer->job->file);
     announce_shapes(trainer);
     if (pd_setup_frozen(frozen, trainer->step.network)[0] != '\0')

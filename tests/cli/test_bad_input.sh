@@ -690,6 +690,8 @@ unknown=$(awk '$2 == "PNEUMONIA" { sum += $NF } END { print sum }' "$logs/out")
 ((unknown > 0)) || fail "all causes are known: $(cat "$logs/out")"
 cause=(train small.ini --data cause.h5 --set data.task=cause)
 accept "train: some causes unknown" "$p" "${cause[@]}" --run cause1
+known=$(grep -c '^VAL,' cause1/scores.csv)
+grep -q " and $known validation images of cause.h5" "$logs/err" || fail "not $known: $(cat "$logs/err")"
 many 2 "${cause[@]}" --run cause2
 accept "train: some causes unknown, 2 ranks" "${ranked[@]}"
 cmp cause1/last.h5 cause2/last.h5 || fail "causes: the ranks changed the model"
