@@ -111,8 +111,8 @@ void pd_job_defaults(pd_job *job);
 /* Sets the defaults, reads `path`, applies `overrides` ("section.key=value"; the last one of a key
  * is used), and checks the rules between keys (batch a multiple of lanes, ...). Errors are such as
  * "train.ini:12: model 'vgg61' is unknown; choices are ..."; an invalid override returns PD_USAGE
- * with "--set train.batch=0: ...". Limits: 180 characters in a text, 198 in a line other than a
- * comment, 1 MiB in a file. */
+ * with "--set train.batch=0: ...". Limits: 180 characters in a text, fewer if its field is
+ * shorter; 198 in a line other than a comment; 1 MiB in a file. */
 pd_status pd_job_read(pd_job *job, const char *path, const char *const *overrides, int count);
 
 /* The same from text. `origin` is used as the file's name in messages and sets job->name. */

@@ -68,13 +68,14 @@ void pd_step_tear_down(pd_step *step);
  * Collective; all ranks return the same status. */
 pd_status pd_step_unfreeze(pd_step *step, int64_t number);
 
-/* Loss and gradient of the whole batch, the same on every rank; nothing is updated. `number` counts
- * steps over the whole run, from 0. The gradient [pd_network_gradient_count] is valid until the
- * next step. An error on this rank alone ends all ranks. Collective. */
+/* Loss and gradient of the whole batch, the same on every rank. Of the network only the moving
+ * statistics of batch normalisation change. `number` counts steps over the whole run, from 0. The
+ * gradient [pd_network_gradient_count] is valid until the next step. An error on this rank alone
+ * ends all ranks. Collective. */
 pd_status pd_step_gradient(pd_step *step, int64_t number, double *loss, const float **gradient);
 
 /* The whole step: pd_step_gradient, then the optimiser's update at `learning_rate`. *norm is the
- * gradient's. If the loss or the norm is not finite, nothing is updated. Collective. */
+ * gradient's. If the loss or the norm is not finite, the optimiser updates nothing. Collective. */
 pd_status pd_step_take(pd_step *step, int64_t number, double learning_rate, double *loss,
                        double *norm);
 
