@@ -136,18 +136,27 @@ static pd_status find_weights(const pd_array **out, const pd_checkpoint *checkpo
     return PD_OK;
 }
 
-/* Fails unless the checkpoint has the weights of this network, which is measured, and no others. */
+static bool has_weights(const pd_network *network, const pd_array *array)
+{
+    const pd_layer *layer = pd_network_find_layer(network, array->layer);
+    for (int i = 0; layer != NULL && i < layer->param_count; i++)
+        if (strcmp(layer->params[i].name, array->weight) == 0)
+            return true;
+    return false;
+}
+
+/* Fails unless the checkpoint has the weights of this network, which is measured, once, and no
+ * others. */
 static pd_status check_weights(const pd_network *network, const pd_checkpoint *checkpoint)
 {
-    const pd_array *array = NULL;
-    int count = 0, layers = pd_network_layer_count(network);
-    for (int i = 0; i < layers; i++)
-        count += pd_network_layer(network, i)->param_count;
-    if (checkpoint->arrays.weight_count != count)
-        return pd_fail("it has %d weight arrays where the model has %d: it is a checkpoint of "
-                       "another model",
-                       checkpoint->arrays.weight_count, count);
-    for (int i = 0; i < layers; i++) {
+    const pd_array *array = NULL, *arrays = checkpoint->arrays.weights;
+    for (int i = 0; i < checkpoint->arrays.weight_count; i++)
+        if (!has_weights(network, &arrays[i]) ||
+            pd_array_find(arrays, i, arrays[i].layer, arrays[i].weight) != NULL)
+            return pd_fail("its weights '%s/%s' are superfluous: it is a checkpoint of another "
+                           "model",
+                           arrays[i].layer, arrays[i].weight);
+    for (int i = 0; i < pd_network_layer_count(network); i++) {
         const pd_layer *layer = pd_network_layer(network, i);
         for (int j = 0; j < layer->param_count; j++) {
             pd_status status = find_weights(&array, checkpoint, layer, &layer->params[j]);
@@ -239,13 +248,8 @@ static pd_status load_tensor(const pd_tensor *tensor, const pd_checkpoint *check
 
 pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkpoint)
 {
-    int count = pd_network_tensor_count(network);
-    if (checkpoint->arrays.weight_count != count)
-        return pd_fail("it has %d weight arrays where the model has %d: it is a checkpoint of "
-                       "another model",
-                       checkpoint->arrays.weight_count, count);
     pd_status status = PD_OK;
-    for (int i = 0; i < count && status == PD_OK; i++)
+    for (int i = 0; i < pd_network_tensor_count(network) && status == PD_OK; i++)
         status = load_tensor(pd_network_tensor(network, i), checkpoint);
     return status;
 }

@@ -558,7 +558,7 @@ refuse "evaluate: no such checkpoint" 1 '^nowhere.h5: cannot open: No such .*; g
     "$p" evaluate nowhere.h5
 refuse "evaluate: a text" 1 "^small.ini: is not an HDF5 file$other" "$p" evaluate small.ini
 refuse "evaluate: a data set" 1 "^data.h5: is a pneumo-dist data set, not a pneumo-dist checkpoint$other" "$p" evaluate data.h5
-refuse "evaluate: its job names another model" 1 '^model.h5: it has 4 weight arrays where the model has 2: it is' \
+refuse "evaluate: its job names another model" 1 "^model.h5: its weights 'hidden/kernel' are superfluous: it is" \
     "$p" evaluate model.h5
 refuse "evaluate: its job names another width" 1 "^wider.h5: its weights 'hidden/kernel' have another shape" \
     "$p" evaluate wider.h5
@@ -570,7 +570,7 @@ refuse "evaluate: images without width" 1 "^flat.h5: '/state/image_width' is 0, 
 refuse "evaluate: no temperature" 1 "^cold.h5: '/decision/temperature' is 0, which is not a positive number" "$p" evaluate cold.h5
 for case in "nowhere.h5: cannot open: No such" "small.ini: is not an HDF5 file" \
     "data.h5: is a pneumo-dist data set, not a pneumo-dist checkpoint" \
-    "model.h5: it has 4 weight arrays where the model has 2" \
+    "model.h5: its weights 'hidden/kernel' are superfluous" \
     "wider.h5: its weights 'hidden/kernel' have another shape" "nojob.h5:2: batch = 7 is not" \
     "layer.h5: .*missing" "undecided.h5: saved before its first validation"; do
     refuse "predict: ${case##*: }" 1 "^$case" "$p" predict "${case%%:*}" phantoms -o new/rows.csv

@@ -41,9 +41,10 @@ pd_status pd_setup_frozen_checkpoint(char text[PD_SETUP_FROZEN], const pd_checkp
 /* The model's name in the job's checkpoints. */
 const char *pd_setup_model_name(const pd_job *job);
 
-/* Fails unless the checkpoint has exactly the weights of its network. Takes no memory for them: a
- * few words in a job or in model_config ask for any amount. `job` is the checkpoint's. Messages do
- * not name the file. */
+/* Fails unless the checkpoint has exactly the weights of its network: weights that are missing,
+ * superfluous or of another shape are an error that names them. Takes no memory for them: a few
+ * words in a job or in model_config ask for any amount. `job` is the checkpoint's. Messages do not
+ * name the file. */
 pd_status pd_setup_check(const pd_job *job, const pd_checkpoint *checkpoint);
 
 /* Builds the network of a checkpoint, after pd_setup_check, and stores how images become its input.
@@ -58,8 +59,7 @@ enum { PD_SLICE_LEAST = 1024 };
  * shorter than PD_SLICE_LEAST. */
 size_t pd_setup_bucket(const pd_job *job, int ranks);
 
-/* Copies the checkpoint's weights and state into the planned network; a layer or weight that is
- * missing, superfluous or of another shape is an error that names it. */
+/* Copies the checkpoint's weights and state into its planned network, after pd_setup_check. */
 pd_status pd_setup_load_weights(pd_network *network, const pd_checkpoint *checkpoint);
 
 #endif
