@@ -1,6 +1,7 @@
 #include "pneumo/train/scorer.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 #include "pneumo/base/progress.h"
 #include "pneumo/base/random.h"
 #include "pneumo/base/stop.h"
@@ -32,12 +33,6 @@ struct pd_scorer {
 
 /* --- Which images --- */
 
-static int compare_ids(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
-
 /* Reduces the ids to options.most, drawn by seed with the class ratio of the fold. */
 static void draw_subset(pd_scorer *scorer)
 {
@@ -64,7 +59,7 @@ static void draw_subset(pd_scorer *scorer)
         begin = end;
     }
     scorer->count = kept;
-    qsort(scorer->ids, scorer->count, sizeof *scorer->ids, compare_ids);
+    qsort(scorer->ids, scorer->count, sizeof *scorer->ids, pd_compare_int64);
 }
 
 static pd_status choose_ids(pd_scorer *scorer)

@@ -1,6 +1,7 @@
 #include "survey.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 #include "pneumo/base/progress.h"
 
 #include <stdlib.h>
@@ -19,12 +20,6 @@ typedef struct pd_survey_state {
     const uint8_t **pixels; /* [most] */
 } pd_survey_state;
 
-static int by_value(const void *left, const void *right)
-{
-    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
-    return a < b ? -1 : a > b;
-}
-
 /* Lists the images of the lanes held here, in the order of the file. */
 static pd_status set_up(pd_survey_state *survey, const pd_lanes *lanes)
 {
@@ -42,7 +37,7 @@ static pd_status set_up(pd_survey_state *survey, const pd_lanes *lanes)
         memcpy(survey->ids + survey->count, ids, own * sizeof *ids);
         survey->count += own;
     }
-    qsort(survey->ids, survey->count, sizeof *survey->ids, by_value);
+    qsort(survey->ids, survey->count, sizeof *survey->ids, pd_compare_int64);
 cleanup:
     return status;
 }

@@ -53,4 +53,11 @@ static inline int pd_compare_doubles(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+/* For qsort: ascending numbers of type int64_t. */
+static inline int pd_compare_int64(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
 #endif
