@@ -254,13 +254,13 @@ typedef struct inputs {
     int count, capacity;
 } inputs;
 
-/* Adds the output of the layer `name`. */
-static void add_input(pd_keras_builder *b, inputs *in, const cJSON *name, const cJSON *node,
-                      const cJSON *tensor)
+/* Adds the output of the layer `name`. Which of its uses is read needs no check, since build_node
+ * refuses layers that are used twice: Keras 1 and 2 count those of a nested model from 1. */
+static void add_input(pd_keras_builder *b, inputs *in, const cJSON *name, const cJSON *tensor)
 {
     const pd_keras_value *value = find_output(in->outputs, in->output_count, name->valuestring);
-    if (node->valueint != 0 || tensor->valueint != 0)
-        pd_keras_refuse(b, "reads a second use or output of '%s', which is not supported",
+    if (tensor->valueint != 0)
+        pd_keras_refuse(b, "reads a second output of '%s', which is not supported",
                         name->valuestring);
     else if (value == NULL)
         pd_keras_refuse(b, "reads '%s', which is not a layer before it", name->valuestring);
@@ -285,7 +285,7 @@ static void collect(pd_keras_builder *b, inputs *in, const cJSON *item)
         item = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(item, "config"),
                                                 "keras_history");
     if (is_tensor(item)) {
-        add_input(b, in, item->child, item->child->next, item->child->next->next);
+        add_input(b, in, item->child, item->child->next->next);
         return;
     }
     if (cJSON_IsArray(item) || cJSON_IsObject(item))

@@ -134,6 +134,12 @@ static void test_models_of_others(void **state)
     "{\"class_name\":\"InputLayer\",\"config\":{\"name\":\"i\",\"batch_shape\":[null,8,8,3]}},"
 #define SEQUENTIAL(layers)                                                                         \
     "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"m\",\"layers\":[" INPUT layers "]}}"
+#define FUNCTIONAL(layers)                                                                         \
+    "{\"class_name\":\"Functional\",\"config\":{\"name\":\"m\",\"layers\":[" INPUT layers "],"     \
+    "\"input_layers\":[[\"i\",0,0]],\"output_layers\":[[\"x\",0,0]]}}"
+#define CALLED(class_name, name, calls)                                                            \
+    "{\"class_name\":\"" class_name "\",\"config\":{\"name\":\"" name "\"},\"inbound_nodes\":["    \
+    calls "]}"
 #define LAYER(class_name, config)                                                                  \
     "{\"class_name\":\"" class_name "\",\"config\":{\"name\":\"x\"" config "}}"
 
@@ -173,6 +179,8 @@ static const refusal refusals[] = {
      "layer 'model' (Functional): has no layers"},
     {"{\"class_name\":\"Functional\",\"config\":{\"layers\":[" LAYER("Flatten", "") "]}}",
      "'input_layers' is not one tensor"},
+    {FUNCTIONAL(CALLED("ReLU", "r", "[[\"i\",0,0,{}]],[[\"r\",0,0,{}]]")), "is used 2 times"},
+    {FUNCTIONAL(CALLED("ReLU", "x", "[[\"i\",0,1,{}]]")), "reads a second output of 'i'"},
     {"[", "not valid JSON"},
 };
 

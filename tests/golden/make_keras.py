@@ -83,6 +83,33 @@ def every_layer():
                        name="every_layer")
 
 
+def find_tensors(item):
+    """The histories of the tensors in a call's arguments, in their order."""
+    if isinstance(item, dict):
+        return [item["config"]["keras_history"]]
+    return [tensor for part in item for tensor in find_tensors(part)]
+
+
+def as_keras_2(config):
+    """A functional model's description with nodes and shapes as get_config of Keras 2 writes them: a
+    tensor is [layer, node, number, arguments], and the nodes of a nested model count from 1."""
+    nested = {layer["name"] for layer in config["layers"] if layer["class_name"] == "Functional"}
+    result = []
+    for layer in config["layers"]:
+        inner = dict(layer["config"])
+        if layer["name"] in nested:
+            inner = as_keras_2(inner)
+        if "batch_shape" in inner:
+            inner["batch_input_shape"] = inner.pop("batch_shape")
+        calls = [[[name, node + (name in nested), number, call["kwargs"]]
+                  for name, node, number in find_tensors(call["args"])]
+                 for call in layer["inbound_nodes"]]
+        result.append({"class_name": layer["class_name"], "config": inner, "name": layer["name"],
+                       "inbound_nodes": calls})
+    return {**config, "layers": result, "input_layers": [config["input_layers"]],
+            "output_layers": [config["output_layers"]]}
+
+
 def sequential():
     normalise = layers.Normalization(name="normalise")
     model = keras.Sequential([
@@ -180,6 +207,10 @@ def add_own(golden):
         golden.add(name, None, 1, predict(model, 1))
     model.save_weights(os.path.join(folder, "every_layer.weights.h5"))
     golden.add("every_layer.weights.h5", "every_layer.json", 1, predict(model, 1))
+    with open(os.path.join(folder, "every_layer_2.json"), "w") as file:
+        config = as_keras_2(json.loads(model.to_json())["config"])
+        json.dump({"class_name": "Functional", "config": config}, file)
+    golden.add("every_layer.h5", "every_layer_2.json", 1, predict(model, 1))
     model = sequential()
     for name in "sequential.h5", "sequential.keras":
         model.save(os.path.join(folder, name))
