@@ -7,8 +7,8 @@
 # More arguments are passed to the program: ./jobs/quickstart.sh --seed 2 --run runs/seed-2
 set -euo pipefail
 . "$(dirname "$0")/prepare.sh"
-# Continues what an earlier start began: the run that --run names, if it has a checkpoint; with CHEST_XRAY
-# the default run on those images, else any default run, if that came as far as packed images.
+# Continues what an earlier start began: the run that --run names, or with CHEST_XRAY the default run on those
+# images, if it has a checkpoint; else any default run, if that came as far as packed images.
 resume=()
 run=
 words=("$@")
@@ -19,10 +19,9 @@ for i in "${!words[@]}"; do
     -r*) run=${words[i]#-r} ;;
     esac
 done
+[[ -n $run || -z $data ]] || run=runs/cnn-deep
 if [[ -n $run ]]; then
     [[ ! -e $run/last.h5 && ! -e $run/previous.h5 ]] || resume=(--resume)
-elif [[ -n $data ]]; then
-    [[ ! -d runs/cnn-deep ]] || resume=(--resume)
 elif [[ -e data/chest_xray.h5 || -e data/phantoms.h5 ]]; then
     resume=(--resume)
 fi
