@@ -17,7 +17,11 @@ struct pd_keras_file {
     char *config;        /* NULL: none */
     pd_foreign *weights; /* NULL: none */
     const char *root;    /* of the groups; NULL: layout of Keras 3 */
+    bool dependencies;   /* layout of Keras 3, but layers lie in DEPENDENCIES */
 };
+
+/* Where Keras 2 has what lies in "layers" in Keras 3. */
+#define DEPENDENCIES "_layer_checkpoint_dependencies"
 
 /* --- What kind of file it is --- */
 
@@ -79,7 +83,8 @@ static pd_status read_head(const char *path, unsigned char *head, size_t *size)
 static pd_status find_root(pd_keras_file *file)
 {
     static const char *const roots[] = {"", "model_weights"};
-    if (pd_foreign_has(file->weights, "layers"))
+    file->dependencies = pd_foreign_has(file->weights, DEPENDENCIES);
+    if (file->dependencies || pd_foreign_has(file->weights, "layers"))
         return PD_OK;
     for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
         if (pd_foreign_has_attribute(file->weights, roots[i], "layer_names") ||
@@ -308,20 +313,95 @@ cleanup:
 
 /* --- Layout of Keras 3 --- */
 
+/* The number behind "<class>_", and the length of the class; 0 without a number. */
+static int split_number(int *length, const char *name)
+{
+    int end = *length;
+    while (end > 0 && isdigit((unsigned char)name[end - 1]))
+        end--;
+    if (end == *length || end < 2 || name[end - 1] != '_')
+        return 0;
+    *length = end - 1;
+    return atoi(name + end);
+}
+
+/* Appends the group of the layer "<class>" or "<class>_<number>" of Keras 3. Keras 2.13 counts a
+ * layer with weights twice, but makes one group for it: the numbers of a class rise from layer to
+ * layer by 1 or 2. */
+static pd_status append_layer(char **path, const pd_keras_file *file, const char *name, int length)
+{
+    pd_status status = PD_OK;
+    char *group = NULL, suffix[16] = "";
+    int before = split_number(&length, name);
+    for (int i = 0, last = 2 * before; i <= last; i++) {
+        if (i > 0)
+            snprintf(suffix, sizeof suffix, "_%d", i);
+        free(group);
+        group = NULL;
+        PD_TRY(pd_format(&group, "%s%s" DEPENDENCIES "/%.*s%s", *path,
+                         (*path)[0] == '\0' ? "" : "/", length, name, suffix));
+        if (pd_foreign_has(file->weights, group) && before-- == 0)
+            break;
+    }
+    free(*path);
+    *path = group;
+    group = NULL;
+
+cleanup:
+    free(group);
+    return status;
+}
+
+/* Stores at *out (free()) where the file has what Keras 3 has at `path`. */
+static pd_status find_path(char **out, const pd_keras_file *file, const char *path)
+{
+    static const char layers[] = "layers/";
+    pd_status status = PD_OK;
+    char *found = NULL;
+    if (!file->dependencies)
+        return pd_strdup(out, path);
+    PD_TRY(pd_strdup(&found, ""));
+    for (;;) {
+        const char *name = path + (path[0] == '/');
+        if (strncmp(name, layers, strlen(layers)) != 0)
+            break;
+        name += strlen(layers);
+        int length = (int)strcspn(name, "/");
+        PD_TRY(append_layer(&found, file, name, length));
+        path = name + length;
+    }
+    status = pd_format(out, "%s%s", found, path);
+
+cleanup:
+    free(found);
+    return status;
+}
+
 bool pd_keras_file_has_array(const pd_keras_file *file, const char *path)
 {
-    return pd_foreign_has(file->weights, path);
+    char *found = NULL;
+    bool has = find_path(&found, file, path) == PD_OK && pd_foreign_has(file->weights, found);
+    free(found);
+    return has;
 }
 
 pd_status pd_keras_file_get_array(pd_array *out, pd_keras_file *file, const char *path)
 {
-    return pd_foreign_get_array(out, file->weights, path);
+    char *found = NULL;
+    pd_status status = find_path(&found, file, path);
+    if (status == PD_OK)
+        status = pd_foreign_get_array(out, file->weights, found);
+    free(found);
+    return status;
 }
 
 pd_status pd_keras_file_get_name(char **out, const pd_keras_file *file, const char *path)
 {
+    char *found = NULL;
     *out = NULL;
-    return pd_foreign_has_attribute(file->weights, path, "name")
-               ? pd_foreign_get_text(out, file->weights, path, "name")
-               : PD_OK;
+    pd_status status = find_path(&found, file, path);
+    if (status == PD_OK && pd_foreign_has_attribute(file->weights, found, "name"))
+        status = pd_foreign_get_text(out, file->weights, found, "name");
+    free(found);
+    return status;
 }

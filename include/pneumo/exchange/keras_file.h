@@ -1,9 +1,9 @@
 /* The model files that Keras writes: HDF5 of Keras 1, 2 and 3 with or without the network, `.keras`
- * and `.weights.h5` of Keras 3, and the network alone as JSON (model.to_json()).
+ * and `.weights.h5` of Keras 2 and 3, and the network alone as JSON (model.to_json()).
  *
  * Weights lie in one of two layouts. Keras 1 and 2, and `.h5` of Keras 3: a group per layer of the
  * model, in the order of model.layers, with the names of its arrays (pd_keras_file_groups).
- * Keras 3: a path per layer (keras_model.h). */
+ * Keras 3, and these two of Keras 2 with other names: a path per layer (keras_model.h). */
 #ifndef PNEUMO_EXCHANGE_KERAS_FILE_H
 #define PNEUMO_EXCHANGE_KERAS_FILE_H
 
@@ -50,7 +50,7 @@ pd_status pd_keras_file_get_group(pd_array **arrays, int *count, pd_keras_file *
                                   const char *group);
 
 /* Layout of Keras 3: whether there is an array at that path, and its content (out->data: free()).
- */
+ * Paths are those of Keras 3 also for files of Keras 2. */
 bool pd_keras_file_has_array(const pd_keras_file *file, const char *path);
 pd_status pd_keras_file_get_array(pd_array *out, pd_keras_file *file, const char *path);
 
