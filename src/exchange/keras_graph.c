@@ -257,6 +257,12 @@ static void put_pooling(bool *ok, cJSON *config, const pd_layer_spec *spec)
         pd_json_pair(ok, config, "strides", spec->kernel_h, spec->kernel_w);
 }
 
+static void put_global(bool *ok, cJSON *config, const pd_layer_spec *spec)
+{
+    if (spec->keepdims)
+        pd_json_flag(ok, config, "keepdims", true);
+}
+
 static void put_dense(bool *ok, cJSON *config, const pd_layer_spec *spec)
 {
     pd_json_integer(ok, config, "units", spec->units);
@@ -354,8 +360,8 @@ static const keras_class classes[] = {
     {"dropout", "Dropout", false, put_dropout},
     {"elu", "ELU", false, put_elu},
     {"flatten", "Flatten", false, put_nothing},
-    {"globalmax", "GlobalMaxPooling2D", false, put_nothing},
-    {"globalpool", "GlobalAveragePooling2D", false, put_nothing},
+    {"globalmax", "GlobalMaxPooling2D", false, put_global},
+    {"globalpool", "GlobalAveragePooling2D", false, put_global},
     {"maxpool", "MaxPooling2D", false, put_pooling},
     {"rectifier", "ReLU", false, put_rectifier},
     {"relu", "Activation", false, put_relu},

@@ -239,22 +239,27 @@ static void build_avgpool(pd_keras_builder *b, const pd_keras_value *inputs, int
     build_pool(b, "avgpool", inputs, out);
 }
 
+static void build_global(pd_keras_builder *b, const char *type, const pd_keras_value *inputs,
+                         pd_keras_value *out)
+{
+    pd_layer_spec spec = {.keepdims = pd_keras_flag(b, "keepdims", NULL, false)};
+    require_image(b, &inputs[0]);
+    add(b, type, inputs, spec, out);
+    out->vector = !spec.keepdims;
+}
+
 static void build_globalpool(pd_keras_builder *b, const pd_keras_value *inputs, int count,
                              pd_keras_value *out)
 {
     (void)count;
-    require_image(b, &inputs[0]);
-    add(b, "globalpool", inputs, (pd_layer_spec){0}, out);
-    out->vector = !pd_keras_flag(b, "keepdims", NULL, false);
+    build_global(b, "globalpool", inputs, out);
 }
 
 static void build_globalmax(pd_keras_builder *b, const pd_keras_value *inputs, int count,
                             pd_keras_value *out)
 {
     (void)count;
-    require_image(b, &inputs[0]);
-    add(b, "globalmax", inputs, (pd_layer_spec){0}, out);
-    out->vector = !pd_keras_flag(b, "keepdims", NULL, false);
+    build_global(b, "globalmax", inputs, out);
 }
 
 /* padding: a number, [rows, columns], or [[top, bottom], [left, right]]. */

@@ -404,18 +404,21 @@ static value add_maxpool(writer *w, int index, value x)
     return add_pooling(w, pd_network_layer(w->network, index), "MaxPool", x);
 }
 
-static value add_globalpool(writer *w, int index, value x)
+static value add_global(writer *w, int index, const char *type, value x)
 {
     const pd_layer *layer = pd_network_layer(w->network, index);
-    x.name = node1(w, "GlobalAveragePool", pd_onnx_name(w->onnx, layer->name, "output"), x.name);
-    return add_flatten(w, layer, layer->out, x);
+    x.name = node1(w, type, pd_onnx_name(w->onnx, layer->name, "output"), x.name);
+    return layer->spec.keepdims ? x : add_flatten(w, layer, layer->out, x);
+}
+
+static value add_globalpool(writer *w, int index, value x)
+{
+    return add_global(w, index, "GlobalAveragePool", x);
 }
 
 static value add_globalmax(writer *w, int index, value x)
 {
-    const pd_layer *layer = pd_network_layer(w->network, index);
-    x.name = node1(w, "GlobalMaxPool", pd_onnx_name(w->onnx, layer->name, "output"), x.name);
-    return add_flatten(w, layer, layer->out, x);
+    return add_global(w, index, "GlobalMaxPool", x);
 }
 
 static value add_flat(writer *w, int index, value x)

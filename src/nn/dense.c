@@ -83,4 +83,5 @@ const pd_layer_type pd_layer_dense = {.name = "dense",
                                       .plan = dense_plan,
                                       .forward = dense_forward,
                                       .backward = dense_backward,
-                                      .fully_connected = true};
+                                      .fully_connected = true,
+                                      .makes_vector = true};

@@ -37,4 +37,5 @@ const pd_layer_type pd_layer_flatten = {.name = "flatten",
                                         .plan = flatten_plan,
                                         .forward = flatten_forward,
                                         .backward = flatten_backward,
-                                        .takes_bf16 = true};
+                                        .takes_bf16 = true,
+                                        .makes_vector = true};

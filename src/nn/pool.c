@@ -178,9 +178,11 @@ const pd_layer_type pd_layer_globalpool = {.name = "globalpool",
                                            .plan = globalpool_plan,
                                            .forward = globalpool_forward,
                                            .backward = globalpool_backward,
-                                           .takes_bf16 = true};
+                                           .takes_bf16 = true,
+                                           .makes_vector = true};
 const pd_layer_type pd_layer_globalmax = {.name = "globalmax",
                                           .inputs = 1,
                                           .plan = globalmax_plan,
                                           .forward = globalmax_forward,
-                                          .backward = globalmax_backward};
+                                          .backward = globalmax_backward,
+                                          .makes_vector = true};

@@ -135,11 +135,20 @@ static int add(pd_network *network, const char *type, const char *name, int node
     return pd_network_add(network, type, unique, node, spec);
 }
 
-/* Adds the head behind `node`, of that shape, and returns the last node. The file has no layers of
- * these names, from which they would take weights. */
-static int add_head(pd_network *network, int node, pd_shape shape, const pd_job *job)
+/* Whether the node has no height and width. An image of 1 x 1 has, for Keras, whose Dense does not
+ * make a vector of it. */
+static bool is_vector(const pd_network *network, int node)
 {
-    if (shape.h * shape.w > 1)
+    while (node > 0 && !layer_of(network, node)->type->makes_vector)
+        node = before(network, node);
+    return node > 0 && !layer_of(network, node)->spec.keepdims;
+}
+
+/* Adds the head behind `node` and returns the last node. The file has no layers of these names,
+ * from which they would take weights. */
+static int add_head(pd_network *network, int node, const pd_job *job)
+{
+    if (!is_vector(network, node))
         node = add(network, "globalpool", "head_pool", node, (pd_layer_spec){0});
     if (job->model.dropout > 0)
         node = add(network, "dropout", "head_dropout", node,
@@ -174,7 +183,7 @@ pd_status pd_base_network_build(pd_network **out, pd_input *input, const pd_job 
     if (whole)
         PD_TRY(check_outputs(shape, job));
     else
-        node = add_head(model.network, node, shape, job);
+        node = add_head(model.network, node, job);
     PD_TRY(pd_network_cut(model.network, node));
     *out = model.network;
     model.network = NULL;

@@ -81,6 +81,10 @@ logged middle "block3_conv1 ... predictions (13 layers)  *not used"
 train keras "${plain[@]}" --set "model.from=$models/every_layer.keras" --set model.scaling= \
     --set data.size=24
 logged keras 'input 24x24x3'
+# A base that ends in an image of 1 x 1.
+train point "${plain[@]}" --set "model.from=$models/every_layer.keras" --set model.scaling= \
+    --set data.size=12 --set model.from_layer=inner_conv
+pneumo predict point/best.h5 phantoms >/dev/null || fail "a head on an image of 1 x 1"
 
 # --- A part of the train fold ---
 

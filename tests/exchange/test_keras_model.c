@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "pneumo/base/memory.h"
+#include "pneumo/exchange/keras_config.h"
 #include "pneumo/exchange/keras_model.h"
 
 #include <math.h>
@@ -128,7 +129,7 @@ static void test_models_of_others(void **state)
             check_case(&keras_cases[i], folder);
 }
 
-/* --- What cannot be built --- */
+/* --- Descriptions --- */
 
 #define INPUT                                                                                      \
     "{\"class_name\":\"InputLayer\",\"config\":{\"name\":\"i\",\"batch_shape\":[null,8,8,3]}},"
@@ -142,6 +143,37 @@ static void test_models_of_others(void **state)
     calls "]}"
 #define LAYER(class_name, config)                                                                  \
     "{\"class_name\":\"" class_name "\",\"config\":{\"name\":\"x\"" config "}}"
+
+/* --- What is written and read again --- */
+
+/* The convolution needs the height and width that the pooling keeps. */
+static void test_pooling_keeps_dimensions(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"GlobalAveragePooling2D", "GlobalMaxPooling2D"};
+    for (int i = 0; i < 2; i++) {
+        pd_keras_model model = {.network = NULL}, again = {.network = NULL};
+        char config[1024], *written;
+        snprintf(config, sizeof config,
+                 SEQUENTIAL(LAYER("%s", ",\"keepdims\":true") "," LAYER(
+                     "Conv2D", ",\"filters\":1,\"kernel_size\":1") "," LAYER("Flatten", "")),
+                 types[i]);
+        assert_int_equal(pd_keras_model_read(&model, "m.h5", config, NULL), PD_OK);
+        const pd_exchange_model described = {.name = "m",
+                                             .network = model.network,
+                                             .input = &model.input,
+                                             .activation = model.activation};
+        assert_int_equal(pd_keras_config_write(&written, &described), PD_OK);
+        if (pd_keras_model_read(&again, "m.h5", written, NULL) != PD_OK)
+            fail_msg("%s", pd_error_message());
+        assert_int_equal(pd_network_layer_count(again.network), 3);
+        free(written);
+        pd_keras_model_free(&again);
+        pd_keras_model_free(&model);
+    }
+}
+
+/* --- What cannot be built --- */
 
 typedef struct refusal {
     const char *config, *expected;
@@ -218,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_models),
         cmocka_unit_test(test_models_of_others),
+        cmocka_unit_test(test_pooling_keeps_dimensions),
         cmocka_unit_test(test_refusals_name_the_layer),
         cmocka_unit_test(test_deep_nesting_is_refused),
     };

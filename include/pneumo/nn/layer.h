@@ -62,6 +62,7 @@ typedef struct pd_layer_spec {
     float limit;         /* rectifier: the largest output; 0 means none */
     float alpha;         /* elu: outputs tend to -alpha for negative inputs */
     int pad[4];          /* zeropad: rows above and below, columns left and right */
+    bool keepdims;       /* globalmax, globalpool: the output is an image of 1 x 1, not a vector */
     pd_norm_scope scope; /* batchnorm */
     pd_init init;        /* conv, depthwise, separable, dense: kernels */
 } pd_layer_spec;
@@ -175,6 +176,7 @@ typedef struct pd_layer_type {
 
     bool takes_bf16;       /* can have the precision PD_BF16; else the network converts */
     bool fully_connected;  /* every output depends on every input */
+    bool makes_vector;     /* the output has no height and width, unless spec.keepdims */
     bool only_in_training; /* in inference the output is the input */
     /* Its weights rescale the output of the layer before it, whose group they join. */
     bool normalises;
