@@ -262,21 +262,25 @@ static void build_globalmax(pd_keras_builder *b, const pd_keras_value *inputs, i
     build_global(b, "globalmax", inputs, out);
 }
 
-/* padding: a number, [rows, columns], or [[top, bottom], [left, right]]. */
+/* padding: a number, [rows, columns], [[top, bottom], [left, right]], or in Keras 1 also
+ * [top, bottom, left, right]. */
 static void build_zeropad(pd_keras_builder *b, const pd_keras_value *inputs, int count,
                           pd_keras_value *out)
 {
     (void)count;
     pd_layer_spec spec = {0};
     const cJSON *padding = pd_keras_key(b, "padding", NULL);
+    const bool list = cJSON_IsArray(padding);
+    const int length = cJSON_GetArraySize(padding);
     require_image(b, &inputs[0]);
-    for (int side = 0; side < 2; side++) {
-        const cJSON *one = cJSON_IsArray(padding) ? cJSON_GetArrayItem(padding, side) : padding;
-        int *pair = side == 0 ? spec.pad : spec.pad + 2;
-        if (one == NULL)
-            pair[0] = pair[1] = 1;
-        else
+    if (list && length != 2 && length != 4)
+        pd_keras_refuse(b, "'padding' is a list of %d; 2 or 4 are possible", length);
+    for (int i = 0; i < 4; i++) {
+        const cJSON *one = list ? cJSON_GetArrayItem(padding, i * length / 4) : padding;
+        int pair[2] = {1, 1};
+        if (one != NULL)
             pd_keras_to_pair(b, "padding", one, pair);
+        spec.pad[i] = pair[i % 2];
     }
     add(b, "zeropad", inputs, spec, out);
 }

@@ -173,6 +173,30 @@ static void test_pooling_keeps_dimensions(void **state)
     }
 }
 
+static void test_padding_in_all_forms(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *padding;
+        int pad[4];
+    } forms[] = {{"2", {2, 2, 2, 2}},
+                 {"null", {1, 1, 1, 1}},
+                 {"[1,2]", {1, 1, 2, 2}},
+                 {"[[1,2],[3,4]]", {1, 2, 3, 4}},
+                 {"[1,2,3,4]", {1, 2, 3, 4}}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        pd_keras_model model = {.network = NULL};
+        char config[512];
+        snprintf(config, sizeof config,
+                 SEQUENTIAL(LAYER("ZeroPadding2D", ",\"padding\":%s") "," LAYER("Flatten", "")),
+                 forms[i].padding);
+        assert_int_equal(pd_keras_model_read(&model, "m.h5", config, NULL), PD_OK);
+        assert_memory_equal(pd_network_layer(model.network, 0)->spec.pad, forms[i].pad,
+                            sizeof forms[i].pad);
+        pd_keras_model_free(&model);
+    }
+}
+
 /* --- What cannot be built --- */
 
 typedef struct refusal {
@@ -196,6 +220,7 @@ static const refusal refusals[] = {
      "data_format 'channels_first'"},
     {SEQUENTIAL(LAYER("DepthwiseConv2D", ",\"kernel_size\":3,\"depth_multiplier\":2")),
      "depth_multiplier 2"},
+    {SEQUENTIAL(LAYER("ZeroPadding2D", ",\"padding\":[1,2,3]")), "'padding' is a list of 3"},
     {SEQUENTIAL(LAYER("Dense", ",\"units\":2")), "reads an image"},
     {SEQUENTIAL(LAYER("Flatten", "") "," LAYER("BatchNormalization", ",\"axis\":3")),
      "another axis"},
@@ -251,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_own_models),
         cmocka_unit_test(test_models_of_others),
         cmocka_unit_test(test_pooling_keeps_dimensions),
+        cmocka_unit_test(test_padding_in_all_forms),
         cmocka_unit_test(test_refusals_name_the_layer),
         cmocka_unit_test(test_deep_nesting_is_refused),
     };
