@@ -148,18 +148,19 @@ static void settle(pd_keras_builder *b, const pd_keras_value *image)
 /* Stores at *out (free()) a name that no layer has and that can be part of a path. */
 static void make_name(pd_keras_builder *b, char **out, const char *name, const char *suffix)
 {
-    b->status = pd_format(out, "%s%s", name, suffix);
-    if (b->status != PD_OK)
-        return;
-    for (char *at = *out; *at != '\0'; at++)
-        if (*at == '/')
-            *at = '_';
-    const pd_network *network = b->model->network;
-    for (int number = 1; b->status == PD_OK && pd_network_find_layer(network, *out) != NULL;
-         number++) {
+    char number[16] = "";
+    for (int i = 1;; i++) {
+        b->status = pd_format(out, "%s%s%s", name, suffix, number);
+        if (b->status != PD_OK)
+            return;
+        for (char *at = *out; *at != '\0'; at++)
+            if (*at == '/')
+                *at = '_';
+        if (pd_network_find_layer(b->model->network, *out) == NULL)
+            return;
         free(*out);
         *out = NULL;
-        b->status = pd_format(out, "%s%s_%d", name, suffix, number);
+        snprintf(number, sizeof number, "_%d", i);
     }
 }
 

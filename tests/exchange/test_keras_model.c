@@ -173,6 +173,20 @@ static void test_pooling_keeps_dimensions(void **state)
     }
 }
 
+/* Names become parts of paths in a file. */
+static void test_names_have_no_slash(void **state)
+{
+    (void)state;
+    pd_keras_model model = {.network = NULL};
+    const char *config =
+        SEQUENTIAL("{\"class_name\":\"ReLU\",\"config\":{\"name\":\"a_b\"}},"
+                   "{\"class_name\":\"ReLU\",\"config\":{\"name\":\"a/b\"}}," LAYER("Flatten", ""));
+    assert_int_equal(pd_keras_model_read(&model, "m.h5", config, NULL), PD_OK);
+    assert_string_equal(pd_network_layer(model.network, 0)->name, "a_b");
+    assert_string_equal(pd_network_layer(model.network, 1)->name, "a_b_1");
+    pd_keras_model_free(&model);
+}
+
 static void test_padding_in_all_forms(void **state)
 {
     (void)state;
@@ -276,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_own_models),
         cmocka_unit_test(test_models_of_others),
         cmocka_unit_test(test_pooling_keeps_dimensions),
+        cmocka_unit_test(test_names_have_no_slash),
         cmocka_unit_test(test_padding_in_all_forms),
         cmocka_unit_test(test_refusals_name_the_layer),
         cmocka_unit_test(test_deep_nesting_is_refused),
