@@ -339,6 +339,9 @@ static void build_batchnorm(pd_keras_builder *b, const pd_keras_value *inputs, i
         pd_keras_refuse(b, "renorm is not supported");
     pd_layer_spec spec = {.momentum = (float)pd_keras_number(b, "momentum", NULL, 0.99),
                           .epsilon = (float)pd_keras_number(b, "epsilon", NULL, 1e-3)};
+    if (spec.momentum == 0 || spec.epsilon == 0) /* the layer would take its defaults */
+        pd_keras_refuse(b, "%s 0 is not supported; use a positive one",
+                        spec.momentum == 0 ? "momentum" : "epsilon");
     add(b, "batchnorm", inputs, spec, out);
     if (pd_keras_flag(b, "scale", NULL, true))
         params[used++] = "gamma";

@@ -139,8 +139,8 @@ static void test_models_of_others(void **state)
     "{\"class_name\":\"Functional\",\"config\":{\"name\":\"m\",\"layers\":[" INPUT layers "],"     \
     "\"input_layers\":[[\"i\",0,0]],\"output_layers\":[[\"x\",0,0]]}}"
 #define CALLED(class_name, name, calls)                                                            \
-    "{\"class_name\":\"" class_name "\",\"config\":{\"name\":\"" name "\"},\"inbound_nodes\":["    \
-    calls "]}"
+    "{\"class_name\":\"" class_name "\",\"config\":{\"name\":\"" name                              \
+    "\"},\"inbound_nodes\":[" calls "]}"
 #define LAYER(class_name, config)                                                                  \
     "{\"class_name\":\"" class_name "\",\"config\":{\"name\":\"x\"" config "}}"
 
@@ -238,6 +238,8 @@ static const refusal refusals[] = {
     {SEQUENTIAL(LAYER("Dense", ",\"units\":2")), "reads an image"},
     {SEQUENTIAL(LAYER("Flatten", "") "," LAYER("BatchNormalization", ",\"axis\":3")),
      "another axis"},
+    {SEQUENTIAL(LAYER("BatchNormalization", ",\"epsilon\":0")), "epsilon 0 is not supported"},
+    {SEQUENTIAL(LAYER("BatchNormalization", ",\"momentum\":0")), "momentum 0 is not supported"},
     {SEQUENTIAL(LAYER("Conv2D", ",\"filters\":2,\"kernel_size\":3")), "an image, not a vector"},
     {SEQUENTIAL(LAYER("Flatten", "") "," LAYER("Softmax", "") "," LAYER("Dense", ",\"units\":2")),
      "reads a softmax"},
