@@ -129,6 +129,7 @@ static pd_status write_array(const char *path, const pd_heatmap *map)
 static void print_row(const char *path, const char *picture, const pd_heatmap *map,
                       const pd_image *image, double probability, pd_label label)
 {
+    pd_progress_clear(); /* standard output may be the same terminal */
     pd_text_write_csv(stdout, path);
     printf(",%.6f,%s,", probability, pd_label_names[label]);
     if (isnan(map->border)) /* then the peak is unknown too */

@@ -121,6 +121,13 @@ refuse 2 "unknown option '--frob'" run/best.h5 a/chest.jpeg -o x --frob
 refuse 2 "option '--output' requires a value" run/best.h5 a/chest.jpeg --output
 refuse 2 "--threads '0' is not a whole number" run/best.h5 a/chest.jpeg -o x -t 0
 
+# On a terminal, rows have lines of their own, beside a progress line that is drawn again and again.
+many=()
+for ((i = 0; i < 60; i++)); do many+=(a/chest.jpeg); done
+TERM=xterm /usr/bin/python3 "$(dirname "$0")/watch_terminal.py" 200 80 \
+    "$PNEUMO_DIST" explain run/best.h5 "${many[@]}" -o screen >out || fail "on a terminal: $(cat out)"
+[[ $(grep -c '^a/chest.jpeg,' out) == 60 ]] || fail "rows on a terminal: $(cat out)"
+
 # If no image can be read, the folder is removed.
 code=0
 pneumo explain run/best.h5 nowhere.jpeg -o x >out 2>log || code=$?
