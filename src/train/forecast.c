@@ -201,7 +201,7 @@ bool pd_forecast_grow(const pd_forecast_model *model, int ranks, bool strong, pd
         return false;
     if (!strong) {
         out->lanes = ranks;
-        out->batch = (int64_t)((double)ranks * model->samples + 0.5);
+        out->batch = ranks * (int64_t)fmax(1, round(model->samples)); /* whole lanes */
         return true;
     }
     while (out->lanes <= out->batch && (out->lanes < ranks || out->batch % out->lanes != 0))

@@ -227,6 +227,13 @@ static void test_grow(void **state)
     assert_int_equal(of.batch, 400);
     assert_true(pd_forecast_grow(&model, 4096, false, &of));
     assert_false(pd_forecast_grow(&model, 4097, false, &of));
+    model.samples = 64 / 3.0; /* of a batch of 64 on 3 ranks */
+    assert_true(pd_forecast_grow(&model, 8, false, &of));
+    assert_int_equal(of.lanes, 8);
+    assert_int_equal(of.batch, 8 * 21);
+    model.samples = 0.25;
+    assert_true(pd_forecast_grow(&model, 8, false, &of));
+    assert_int_equal(of.batch, 8);
     assert_true(pd_forecast_grow(&model, 3, true, &of)); /* the job as it is */
     assert_int_equal(of.lanes, 8);
     assert_int_equal(of.batch, 32);

@@ -87,10 +87,10 @@ typedef struct pd_forecast {
     double start;                    /* seconds until all ranks have opened and read the data set */
 } pd_forecast;
 
-/* The job on `ranks` ranks. Weak scaling: every rank has one lane of `samples` samples, so that the
- * batch grows with the ranks. With `strong` the batch stays the same; the number of lanes does,
- * too, or becomes the smallest sufficient divisor of the batch. Returns false if that is
- * impossible: more ranks than PD_LANES_MAX or than images in a batch. */
+/* The job on `ranks` ranks. Weak scaling: every rank has one lane of `samples` samples, rounded to
+ * a whole number, so that the batch grows with the ranks. With `strong` the batch stays the same;
+ * the number of lanes does, too, or becomes the smallest sufficient divisor of the batch. Returns
+ * false if that is impossible: more ranks than PD_LANES_MAX or than images in a batch. */
 bool pd_forecast_grow(const pd_forecast_model *model, int ranks, bool strong,
                       pd_forecast_case *out);
 
