@@ -260,6 +260,19 @@ static pd_status transpose_dense(pd_array *array, int channels)
     return PD_OK;
 }
 
+/* Fails unless the file has all convolutions: other models have some of the same names. */
+static pd_status check_convolutions(const file *f, const torch_model *model)
+{
+    static const char *const weights[] = {"weight", "bias"};
+    for (int i = 0; i < model->count; i++)
+        for (int j = 0; j < 2; j++)
+            if (find(f, "features", model->convolutions[i], weights[j]) == NULL)
+                return pd_fail("%s: has 'features.0.weight' but no 'features.%d.%s', so it is not "
+                               "%s; of torchvision's models, VGG16 and VGG19 are supported",
+                               f->path, model->convolutions[i], weights[j], model->what);
+    return PD_OK;
+}
+
 /* Adds "<module>.<number>.weight" and ".bias" as those of `layer`, if they are there. `channels` is
  * 0 for a convolution, else of the image that the dense layer reads; 1: a vector. */
 static pd_status add_module(pd_donor *out, const file *f, const char *module, int number,
@@ -295,6 +308,7 @@ static pd_status read_torchvision(pd_donor *out, const file *f)
     char layer[32];
     int used = 0;
     snprintf(out->what, sizeof out->what, "%s", model->what);
+    PD_TRY(check_convolutions(f, model));
     for (int block = 0; block < 5; block++)
         for (int i = 0; i < model->blocks[block]; i++) {
             snprintf(layer, sizeof layer, "block%d_conv%d", block + 1, i + 1);

@@ -97,6 +97,29 @@ static void damaged_headers_are_errors(void **state)
     }
 }
 
+/* The header of a VGG16 with convolutions up to that number, of which all have the same arrays, and
+ * the first dense layer: free(). */
+static char *make_vgg16(int last)
+{
+    static const int numbers[] = {0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28};
+    char *header = NULL;
+    size_t size;
+    FILE *out = open_memstream(&header, &size);
+    assert_non_null(out);
+    fputc('{', out);
+    for (int i = 0; i < 13 && numbers[i] <= last; i++)
+        fprintf(out,
+                "\"features.%d.weight\":{\"dtype\":\"F32\",\"shape\":[2,2,1,2],"
+                "\"data_offsets\":[0,32]},"
+                "\"features.%d.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[32,40]},",
+                numbers[i], numbers[i]);
+    fputs("\"classifier.0.weight\":{\"dtype\":\"F32\",\"shape\":[1,4],\"data_offsets\":[40,56]},"
+          "\"classifier.0.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[56,60]}}",
+          out);
+    assert_int_equal(fclose(out), 0);
+    return header;
+}
+
 /* Kernels become height, width, input, output; the first dense layer reads an image of two channels
  * and two pixels, channel by channel there. */
 static void torchvision_layouts_are_turned(void **state)
@@ -118,13 +141,9 @@ static void torchvision_layouts_are_turned(void **state)
                            14,
                            /* classifier.0.bias */ 15};
     pd_donor donor = {.count = 0};
-    write_file("{\"features.0.weight\":{\"dtype\":\"F32\",\"shape\":[2,2,1,2],"
-               "\"data_offsets\":[0,32]},"
-               "\"features.0.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[32,40]},"
-               "\"classifier.0.weight\":{\"dtype\":\"F32\",\"shape\":[1,4],"
-               "\"data_offsets\":[40,56]},"
-               "\"classifier.0.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[56,60]}}",
-               bytes, sizeof bytes);
+    char *header = make_vgg16(28);
+    write_file(header, bytes, sizeof bytes);
+    free(header);
     check(pd_donor_read_safetensors(&donor, path));
     const pd_array *kernel = get(&donor, "block1_conv1", "kernel");
     const pd_array *dense = get(&donor, "fc1", "kernel");
@@ -134,6 +153,18 @@ static void torchvision_layouts_are_turned(void **state)
     assert_memory_equal(dense->data, ((const float[]){11, 13, 12, 14}), 16);
     assert_true(donor.scaled && donor.input.channels == 3);
     assert_true(fabsf(donor.input.means[0] - 123.675f) < 1e-4f);
+    pd_donor_free(&donor);
+}
+
+static void other_models_of_torchvision_are_refused(void **state)
+{
+    (void)state;
+    pd_donor donor = {.count = 0};
+    char *header = make_vgg16(26);
+    write_file(header, (const char[60]){0}, 60);
+    free(header);
+    assert_int_equal(pd_donor_read_safetensors(&donor, path), PD_FAILED);
+    assert_non_null(strstr(pd_error_message(), "no 'features.28.weight', so it is not"));
     pd_donor_free(&donor);
 }
 
@@ -175,6 +206,7 @@ int main(void)
         cmocka_unit_test(numbers_of_all_types_are_read),
         cmocka_unit_test(damaged_headers_are_errors),
         cmocka_unit_test(torchvision_layouts_are_turned),
+        cmocka_unit_test(other_models_of_torchvision_are_refused),
         cmocka_unit_test(numbered_layers_get_the_names_of_the_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
