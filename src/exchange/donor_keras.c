@@ -190,7 +190,14 @@ static pd_status add_paths(pd_donor *out, pd_keras_file *file, const pd_exchange
     pd_status status = PD_OK;
     char *config = NULL;
     pd_keras_model model = {.network = NULL};
-    PD_TRY(pd_keras_config_write(&config, like));
+    /* The scaling has no arrays, and that of data.scaling = image cannot be read again. */
+    pd_exchange_model plain = *like;
+    pd_input input = *like->input;
+    input.scaling = PD_GREY_FIXED;
+    for (int c = 0; c < PD_INPUT_CHANNELS; c++)
+        input.deviations[c] = 1;
+    plain.input = &input;
+    PD_TRY(pd_keras_config_write(&config, &plain));
     PD_TRY(pd_keras_model_read(&model, pd_keras_file_path(file), config, NULL));
     for (int i = 0; i < model.leaf_count; i++)
         if (model.leaves[i].layer != NULL)

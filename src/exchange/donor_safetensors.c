@@ -353,17 +353,22 @@ cleanup:
 }
 
 /* Takes the scaling from the model that the metadata describes. */
-static void take_scaling(pd_donor *out, const file *f)
+static pd_status take_scaling(pd_donor *out, const file *f)
 {
+    pd_status status = PD_OK;
     const cJSON *metadata = cJSON_GetObjectItemCaseSensitive(f->header, "__metadata__");
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(metadata, "model_config");
     pd_keras_model model = {.network = NULL};
-    if (cJSON_IsString(config) &&
-        pd_keras_model_read(&model, f->path, config->valuestring, NULL) == PD_OK && model.scaled) {
+    if (cJSON_IsString(config))
+        PD_TRY(pd_keras_model_read(&model, f->path, config->valuestring, NULL));
+    if (model.scaled) {
         out->scaled = true;
         out->input = model.input;
     }
+
+cleanup:
     pd_keras_model_free(&model);
+    return status;
 }
 
 pd_status pd_donor_read_safetensors(pd_donor *out, const char *path)
@@ -382,7 +387,7 @@ pd_status pd_donor_read_safetensors(pd_donor *out, const char *path)
         goto cleanup;
     }
     PD_TRY(read_export(out, &f));
-    take_scaling(out, &f);
+    PD_TRY(take_scaling(out, &f));
     if (out->count == 0)
         status = pd_fail("%s: its arrays have no names of torchvision's VGG16 or VGG19, nor of an "
                          "export of ours; no others are supported",

@@ -453,6 +453,17 @@ static void build_concat(pd_keras_builder *b, const pd_keras_value *inputs, int 
                         PD_INPUT_CHANNELS);
 }
 
+/* Known for its message only: reading what `export` makes of data.scaling = image ends here. */
+static void build_subtract(pd_keras_builder *b, const pd_keras_value *inputs, int count,
+                           pd_keras_value *out)
+{
+    (void)inputs;
+    (void)count;
+    (void)out;
+    pd_keras_refuse(b, "this class is not supported; if it comes from data.scaling = image, give "
+                       "the checkpoint to model.weights");
+}
+
 /* --- Scaling of the image --- */
 
 static bool require_input(pd_keras_builder *b, const pd_keras_value *input)
@@ -603,6 +614,7 @@ static const keras_class classes[] = {
     {"SeparableConvolution2D", false, build_separable},
     {"Softmax", false, build_softmax},
     {"SpatialDropout2D", false, build_nothing},
+    {"Subtract", true, build_subtract},
     {"ZeroPadding2D", false, build_zeropad},
 };
 

@@ -224,12 +224,13 @@ static pd_status set_scaling(adoption *a)
 {
     pd_input *to = a->input;
     const pd_input *from = &a->donor.input;
+    if (to->scaling == PD_GREY_IMAGE && from->scaling != PD_GREY_IMAGE)
+        return pd_fail("%s: does not say that its images are scaled one by one, as a checkpoint "
+                       "with data.scaling = image does: omit data.scaling = image",
+                       a->path);
     pd_status status = choose_scaling(a);
     if (status != PD_OK)
         return status;
-    if (to->scaling == PD_GREY_IMAGE && from->scaling != PD_GREY_IMAGE)
-        return pd_fail("%s: its images are not scaled one by one: omit data.scaling = image",
-                       a->path);
     if (to->channels < from->channels && !equal_planes(from))
         return pd_fail("%s: its images have %d planes that are scaled differently: set "
                        "data.channels = %d",

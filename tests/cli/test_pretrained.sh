@@ -228,3 +228,5 @@ refuse_start 'vgg_bn|with batch normalisation \(vgg16_bn, vgg19_bn\)' vgg16 \
 refuse_start 'none of its weights fit the network' vgg16 --weights cnn/best.h5
 refuse_start 'does not say how its images are scaled: set model.scaling' cnn-deep-plain \
     --weights vgg16-files/notop.h5
+refuse_start 'does not say that its images are scaled one by one' vgg16 --set data.scaling=image \
+    --weights vgg16-files/export.weights.h5

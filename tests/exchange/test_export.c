@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "pneumo/exchange/donor.h"
 #include "pneumo/exchange/export.h"
 #include "pneumo/io/file.h"
 
@@ -268,6 +269,32 @@ static void every_layer_type_is_exported(void **state)
     }
 }
 
+/* Weights alone are read; a file that describes data.scaling = image is refused with a word on it.
+ */
+static void scaling_by_image_is_not_read_again(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"image.weights.h5", "image.keras", "image.safetensors"};
+    const pd_input by_image = {.size = SIDE, .channels = 3, .scaling = PD_GREY_IMAGE};
+    const pd_export_options options = {.fold_batchnorm = false};
+    pd_network *net = make_planned();
+    const pd_exchange_model model = {
+        .name = "network", .network = net, .input = &by_image, .activation = "softmax"};
+    for (int i = 0; i < 3; i++) {
+        const pd_export_format *format;
+        pd_donor donor;
+        assert_int_equal(pd_export_find(&format, names[i]), PD_OK);
+        assert_int_equal(format->write(names[i], &model, &options), PD_OK);
+        assert_int_equal(pd_donor_read(&donor, names[i], &model), i == 0 ? PD_OK : PD_FAILED);
+        if (i == 0)
+            assert_int_equal(donor.count, pd_network_tensor_count(net));
+        else
+            assert_non_null(strstr(pd_error_message(), "if it comes from data.scaling = image"));
+        pd_donor_free(&donor);
+    }
+    pd_network_destroy(&net);
+}
+
 static void names_choose_the_format(void **state)
 {
     (void)state;
@@ -291,6 +318,7 @@ int main(void)
         cmocka_unit_test(safetensors_hold_every_array),
         cmocka_unit_test(onnx_is_a_graph_of_operators),
         cmocka_unit_test(every_layer_type_is_exported),
+        cmocka_unit_test(scaling_by_image_is_not_read_again),
         cmocka_unit_test(names_choose_the_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
