@@ -1,9 +1,9 @@
 /* Reading Keras' description of a model: its layers one after the other, and models in models. */
 #include "keras_builder.h"
 
+#include "keras_name.h"
 #include "pneumo/base/memory.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,21 +66,6 @@ static bool is_model(const cJSON *layer)
            is_class(layer, "Model");
 }
 
-/* Keras' to_snake_case: an underscore before a capital letter that begins a word. */
-static void to_snake_case(char *out, size_t size, const char *name)
-{
-    size_t used = 0;
-    for (size_t i = 0; name[i] != '\0' && used + 2 < size; i++) {
-        bool capital = isupper((unsigned char)name[i]) != 0;
-        bool starts = i > 0 && capital &&
-                      (islower((unsigned char)name[i - 1]) || islower((unsigned char)name[i + 1]));
-        if (starts)
-            out[used++] = '_';
-        out[used++] = (char)tolower((unsigned char)name[i]);
-    }
-    out[used] = '\0';
-}
-
 /* Stores the path of layer `index` at *out (free()): the class in snake case and, from the second
  * of a class on, its number. */
 static void make_path(pd_keras_builder *b, char **out, const container *c, const cJSON *layer)
@@ -88,12 +73,12 @@ static void make_path(pd_keras_builder *b, char **out, const container *c, const
     char snake[128], other[128];
     int before = 0;
     const cJSON *item;
-    to_snake_case(snake, sizeof snake, b->class_name);
+    pd_keras_name_group(snake, sizeof snake, b->class_name);
     for (item = c->layers->child; item != NULL; item = item->next) {
         const char *class_name = text_of(item, "class_name");
         if (item == layer)
             break;
-        to_snake_case(other, sizeof other, class_name != NULL ? class_name : "");
+        pd_keras_name_group(other, sizeof other, class_name != NULL ? class_name : "");
         before += strcmp(snake, other) == 0;
     }
     if (b->status == PD_OK)

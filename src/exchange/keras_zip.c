@@ -3,12 +3,12 @@
 #include "archive.h"
 #include "export_internal.h"
 #include "keras_graph.h"
+#include "keras_name.h"
 #include "pneumo/base/memory.h"
 #include "pneumo/io/file.h"
 #include "pneumo/io/keras_weights.h"
 #include "weights.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,21 +16,6 @@
 /* Keras reads no more of it than that it is there. No date: it would change from export to export.
  */
 static const char METADATA[] = "{\"keras_version\": \"3.8.0\"}";
-
-/* Writes "SeparableConv2D" as "separable_conv2d": keras/src/utils/naming.py, to_snake_case. */
-static void write_snake_case(char *out, const char *class_name)
-{
-    for (size_t i = 0; class_name[i] != '\0'; i++) {
-        bool upper = isupper((unsigned char)class_name[i]) != 0;
-        bool begins = i > 0 && upper &&
-                      (islower((unsigned char)class_name[i + 1]) ||
-                       islower((unsigned char)class_name[i - 1]));
-        if (begins)
-            *out++ = '_';
-        *out++ = (char)tolower((unsigned char)class_name[i]);
-    }
-    *out = '\0';
-}
 
 enum { GROUP_NAME = 64 };
 
@@ -74,7 +59,7 @@ static pd_status make_groups(groups *g, const pd_keras_graph *graph, const pd_ne
             continue;
         char *name = g->names[g->count];
         int number = count_class(graph, i);
-        write_snake_case(name, graph->nodes[i].class_name);
+        pd_keras_name_group(name, GROUP_NAME, graph->nodes[i].class_name);
         if (number > 0)
             snprintf(name + strlen(name), GROUP_NAME - strlen(name), "_%d", number);
         g->vars[g->count++] = (pd_keras_vars){.group = name,
