@@ -199,14 +199,14 @@ static void norm_line(const pd_layer *norm, int k, float *scale, float *shift)
                      (double)find_param(norm, "moving_mean")[k] * factor);
 }
 
-/* Kernel [kh][kw][c][k] as [k][c][kh][kw], and the bias, with `norm` (NULL: none) folded into both.
- * Returns the number of inputs put into `inputs` from place 1 on, and 1. */
+/* Kernel [kh][kw][c][k] as [k][c][kh][kw], and the bias (NULL: none), with `norm` (NULL: none)
+ * folded into both. Returns the number of inputs put into `inputs` from place 1 on, and 1. */
 static int add_kernel(writer *w, const pd_layer *layer, const char *param, const int dims[4],
-                      const pd_layer *norm, const char *inputs[3])
+                      const float *bias, const pd_layer *norm, const char *inputs[3])
 {
     const int c = dims[2], k = dims[3], taps = dims[0] * dims[1];
     const int stored[] = {k, c, dims[0], dims[1]};
-    const float *kernel = find_param(layer, param), *bias = find_param(layer, "bias");
+    const float *kernel = find_param(layer, param);
     inputs[1] = pd_onnx_name(w->onnx, layer->name, param);
     float *out = pd_onnx_constant(w->onnx, inputs[1], stored, 4);
     float *shifts = NULL;
@@ -233,41 +233,20 @@ static value add_conv(writer *w, int index, value x)
     const pd_layer *layer = pd_network_layer(w->network, index), *norm = NULL;
     const char *inputs[3] = {x.name};
     bool fold = folds(w, index, &norm);
-    int count = add_kernel(w, layer, "kernel", layer->params[0].dims, fold ? norm : NULL, inputs);
+    int count = add_kernel(w, layer, "kernel", layer->params[0].dims, find_param(layer, "bias"),
+                           fold ? norm : NULL, inputs);
     x.name =
         pd_onnx_node(w->onnx, "Conv", pd_onnx_name(w->onnx, layer->name, "output"), inputs, count);
     set_window(w, layer);
     return x;
 }
 
-/* Puts the kernel [kh][kw][c][1] as [c][1][kh][kw] and, if there is one, the bias into `inputs`, as
- * add_kernel does. */
+/* The same for a depthwise kernel [kh][kw][c][1], which lies in memory as [kh][kw][1][c]. */
 static int add_depthwise_kernel(writer *w, const pd_layer *layer, const float *bias,
                                 const pd_layer *norm, const char *inputs[3])
 {
-    const pd_layer_spec *spec = &layer->spec;
-    const int c = layer->in[0].c, taps = spec->kernel_h * spec->kernel_w;
-    const int stored[] = {c, 1, spec->kernel_h, spec->kernel_w};
-    const bool biased = norm != NULL || bias != NULL;
-    const float *kernel = find_param(layer, "depthwise_kernel");
-    float *shifts = NULL;
-    inputs[1] = pd_onnx_name(w->onnx, layer->name, "depthwise_kernel");
-    float *out = pd_onnx_constant(w->onnx, inputs[1], stored, 4);
-    if (biased) {
-        inputs[2] = pd_onnx_name(w->onnx, layer->name, "bias");
-        shifts = pd_onnx_constant(w->onnx, inputs[2], &c, 1);
-    }
-    for (int i = 0; i < c && out != NULL; i++) {
-        float scale = 1, shift = 0;
-        if (norm != NULL)
-            norm_line(norm, i, &scale, &shift);
-        for (int tap = 0; tap < taps; tap++)
-            out[(size_t)i * (size_t)taps + (size_t)tap] =
-                scale * kernel[(size_t)tap * (size_t)c + (size_t)i];
-        if (shifts != NULL)
-            shifts[i] = shift + scale * (bias != NULL ? bias[i] : 0);
-    }
-    return biased ? 3 : 2;
+    const int dims[] = {layer->spec.kernel_h, layer->spec.kernel_w, 1, layer->in[0].c};
+    return add_kernel(w, layer, "depthwise_kernel", dims, bias, norm, inputs);
 }
 
 static value add_depthwise(writer *w, int index, value x)
@@ -297,7 +276,8 @@ static value add_separable(writer *w, int index, value x)
                              inputs, count);
     set_window(w, layer);
     pd_onnx_set_int(w->onnx, "group", layer->in[0].c);
-    count = add_kernel(w, layer, "pointwise_kernel", dims, fold ? norm : NULL, inputs);
+    count = add_kernel(w, layer, "pointwise_kernel", dims, find_param(layer, "bias"),
+                       fold ? norm : NULL, inputs);
     x.name =
         pd_onnx_node(w->onnx, "Conv", pd_onnx_name(w->onnx, layer->name, "output"), inputs, count);
     return x;
