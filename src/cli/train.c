@@ -73,6 +73,8 @@ pd_status pd_train_report(pd_comm *comm, const pd_job *job, int threads, const c
     if (first) {
         pd_results *results = pd_evaluation_results(evaluation);
         results->epochs = trained->epochs;
+        results->history = trained->history;
+        results->history_count = trained->history_count;
         results->seconds = trained->images_per_second > 0 ? trained->seconds : (double)NAN;
         results->images_per_second = trained->images_per_second;
         if (trained->images_per_second > 0)
@@ -124,6 +126,7 @@ static pd_status run_one(pd_comm *comm, const pd_job *job, bool resume)
     status = pd_train_report(comm, job, train.threads, best, &trained);
 cleanup:
     free(best);
+    free(trained.history);
     return status;
 }
 

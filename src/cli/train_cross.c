@@ -66,7 +66,7 @@ static pd_status train_part(cross_run *cross, int part)
     pd_status status = PD_OK;
     const pd_cross_options *given = cross->options;
     pd_job job;
-    pd_train_result result;
+    pd_train_result result = {0};
     bool finished = false;
     PD_TRY(pd_comm_agree(cross->comm, job_of_part(&job, cross->job, given->parts, part)));
     if (pd_comm_rank(cross->comm) == 0)
@@ -90,6 +90,7 @@ static pd_status train_part(cross_run *cross, int part)
     cross->trained.seconds += result.seconds;
     cross->trained.images_per_second += result.images_per_second * result.seconds;
 cleanup:
+    free(result.history);
     return status;
 }
 

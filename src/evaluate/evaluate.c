@@ -319,6 +319,8 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     results->best_epoch = checkpoint->state.best_epoch;
     results->epochs = checkpoint->state.epoch;
     results->weights_epoch = checkpoint->state.epoch + (checkpoint->state.epoch_step > 0);
+    results->history = checkpoint->state.history;
+    results->history_count = checkpoint->state.history_count;
     results->seconds = results->images_per_second = (double)NAN;
     results->target_sensitivity = job->decision.target_sensitivity;
     results->target_specificity = job->decision.target_specificity;

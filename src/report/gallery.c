@@ -109,11 +109,7 @@ pd_status pd_gallery_write_page(const char *path, pd_evaluation *evaluation)
     pd_status status = gallery_make(&shown, evaluation);
     if (status != PD_OK)
         return status;
-    const pd_checkpoint *checkpoint =
-        pd_classifier_checkpoint(pd_evaluation_classifier(evaluation));
     const pd_page page = {.results = pd_evaluation_results(evaluation),
-                          .history = checkpoint->state.history,
-                          .history_count = checkpoint->state.history_count,
                           .mistakes = shown.mistakes,
                           .mistake_count = shown.count};
     status = pd_page_write(path, &page);

@@ -240,22 +240,26 @@ static void write_mistakes(FILE *out, const pd_page *page)
     fputs("</div>\n", out);
 }
 
-static pd_status write_learning(FILE *out, const pd_page *page)
+static pd_status write_learning(FILE *out, const pd_results *results)
 {
     pd_status status = PD_OK;
-    int64_t epoch = page->results->weights_epoch;
+    int64_t epoch = results->weights_epoch;
+    int count = results->history_count;
     fputs("<h2>Learning curves</h2>\n", out);
-    if (page->history_count == 0) {
+    if (count == 0) {
         pd_html_element(out, "p class=\"soft\"",
-                        page->results->members > 1
+                        results->members > 1
                             ? "This is an average of several models; see their own reports."
                         : epoch == 0 ? "The model was not trained here."
                                      : "No epoch was completed.");
         return PD_OK;
     }
+    if (results->history[count - 1].epoch <= epoch)
+        pd_html_element(out, "p class=\"soft note\"",
+                        "The curves end where these weights were saved.");
     fputs("<div class=\"grid small\">\n", out);
-    PD_TRY(pd_chart_loss(out, page->history, page->history_count, epoch));
-    PD_TRY(pd_chart_validation(out, page->history, page->history_count, epoch));
+    PD_TRY(pd_chart_loss(out, results->history, count, epoch));
+    PD_TRY(pd_chart_validation(out, results->history, count, epoch));
     fputs("</div>\n", out);
 cleanup:
     return status;
@@ -375,7 +379,7 @@ static pd_status write_page(FILE *out, const void *content)
                          "Validation images under acquisition changes", "val");
     write_mistakes(out, page);
     PD_TRY(pd_page_write_fold(out, results, &results->val, "Validation fold", "val"));
-    PD_TRY(write_learning(out, page));
+    PD_TRY(write_learning(out, results));
     write_making(out, page);
     pd_html_end(out);
 cleanup:

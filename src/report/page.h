@@ -3,7 +3,6 @@
 #define PNEUMO_REPORT_PAGE_H
 
 #include "pneumo/evaluate/results.h"
-#include "pneumo/io/checkpoint.h"
 #include "pneumo/io/dataset.h"
 
 /* A misclassified image. */
@@ -19,8 +18,6 @@ typedef struct pd_page_mistake {
 /* All borrowed. */
 typedef struct pd_page {
     const pd_results *results;
-    const pd_history_row *history;
-    int history_count;
     const pd_page_mistake *mistakes; /* most confident first */
     int mistake_count;
 } pd_page;

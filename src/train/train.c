@@ -347,6 +347,11 @@ pd_status pd_train(const pd_run_options *options, pd_train_result *result)
     result->seconds = trainer.seconds;
     result->images_per_second =
         trainer.images_seen == 0 ? (double)NAN : (double)trainer.images_seen / trainer.seconds;
+    if (status == PD_OK) {
+        result->history = trainer.history;
+        result->history_count = trainer.checkpoint.state.history_count;
+        trainer.history = NULL;
+    }
 cleanup:
     if (status == PD_FAILED && trainer.claimed && pd_comm_rank(trainer.comm) == 0)
         pd_run_files_discard(&trainer.files);

@@ -21,6 +21,8 @@ grep -q '^- Hardware and duration of the training: unknown.$' cards/both.md || f
 # Weights that are not the best (they stay as they are, and the first epoch counts), and an import: neither epochs nor a choice on validation.
 pneumo train small.ini --run late --epochs 2 --set run.reduction=mpi --set model.name=mlp2 --set train.ema=0 \
     --set train.learning_rate=1e-12 --set evaluate.stress=no >/dev/null 2>log || fail "$(cat log)"
+# The page of the training shows both losses of both epochs, also of that after the best.
+[[ $(sed -n '/<h4>Loss/,/<.figure>/p' late/report.html | grep -c '<circle') == 4 ]] || fail "curves: $(cat late/history.csv)"
 pneumo evaluate late/last.h5 --fold val --output late.json --card late.md >/dev/null 2>log || fail "$(cat log)"
 /usr/bin/python3 "$check" late.json late.md || fail "the card of the last epoch"
 grep -q '^- Seed .* other numbers of ranks give other weights\.$' late.md || fail "$(grep Seed late.md)"

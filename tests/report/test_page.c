@@ -167,6 +167,8 @@ static void make_run(run *r)
                               .best_epoch = 3,
                               .weights_epoch = 4,
                               .epochs = 5,
+                              .history = r->history,
+                              .history_count = EPOCHS,
                               .seconds = 1234.5,
                               .images_per_second = 1.0 / 3,
                               .target_sensitivity = 0.5,
@@ -182,7 +184,7 @@ static void make_run(run *r)
     r->results.val = make_fold(r->scores);
     make_stress(&r->results.val.stress);
     r->results.test = make_fold(r->scores);
-    r->page = (pd_page){&r->results, r->history, EPOCHS, r->mistakes, 2};
+    r->page = (pd_page){&r->results, r->mistakes, 2};
 }
 
 static bool is_void(const char *tag)
@@ -308,6 +310,11 @@ static void test_all_parts(void **state)
     assert_int_equal(occurrences(html, "<svg "), 4 + 4 + 2 + 3);
     assert_int_equal(occurrences(html, "Three classes"), 2);
     assert_int_equal(occurrences(html, "<img "), 1);
+    assert_null(strstr(html, "The curves end"));
+    free(html);
+    r.results.weights_epoch = EPOCHS;
+    html = write_page(&r);
+    check_has(html, "The curves end where these weights were saved.");
     free(html);
 }
 
@@ -545,7 +552,7 @@ static void test_missing_parts(void **state)
     make_run(&r);
     r.results.test.present = false;
     r.results.weights_epoch = 0;
-    r.page.history_count = 0;
+    r.results.history_count = 0;
     r.page.mistake_count = 0;
     char *html = write_page(&r);
     check_has(html, "No verdict: the test fold has not been evaluated.");
@@ -654,7 +661,7 @@ static void test_nothing_defined(void **state)
 
     /* One epoch, one class, scores outside 0..1. */
     make_run(&r);
-    r.page.history_count = 1;
+    r.results.history_count = 1;
     r.history[0].val_loss = INFINITY;
     for (int i = 0; i < SCORES; i++) {
         r.scores[i].positive = 1;

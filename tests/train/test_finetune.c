@@ -62,6 +62,7 @@ static pd_status train(const char *folder, bool resume, const char *const *overr
                                     .resume = resume,
                                     .extend = resume,
                                     .threads = 1};
+    free(result.history);
     return pd_train(&options, &result);
 }
 
@@ -81,6 +82,7 @@ static int join(void **state)
 static int leave(void **state)
 {
     (void)state;
+    free(result.history);
     pd_comm_destroy(&comm);
     return 0;
 }
@@ -316,6 +318,7 @@ static void test_epochs_without_extend(void **state)
     parse(&job, five);
     const pd_run_options options = {
         .comm = comm, .job = &job, .folder = FOLDER "/run", .resume = true, .threads = 1};
+    free(result.history);
     assert_int_equal(pd_train(&options, &result), PD_FAILED);
     assert_message("made by another job ('epochs = 4' there, 'epochs = 5' now)");
 }

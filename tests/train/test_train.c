@@ -45,6 +45,7 @@ static pd_status train_with(const char *folder, bool resume, const char *const *
     assert_int_equal(pd_job_parse(&job, "small", job_text, overrides, override_count), PD_OK);
     const pd_run_options options = {
         .comm = comm, .job = &job, .folder = folder, .resume = resume, .threads = 1};
+    free(result.history);
     return pd_train(&options, &result);
 }
 
@@ -63,6 +64,7 @@ static int join(void **state)
 static int leave(void **state)
 {
     (void)state;
+    free(result.history);
     pd_comm_destroy(&comm);
     return 0;
 }
@@ -107,6 +109,12 @@ static void test_existing_run_is_kept(void **state)
     int64_t epochs = last->state.epoch;
     assert_int_equal(result.epochs, epochs);
     assert_string_equal(last->version, PNEUMO_VERSION);
+    /* The result has all epochs, the best checkpoint those up to its own. */
+    pd_checkpoint *best = load(FOLDER "/run/best.h5");
+    assert_true(best->state.history_count < epochs);
+    assert_int_equal(result.history_count, epochs);
+    assert_int_equal(result.history[epochs - 1].epoch, epochs);
+    pd_checkpoint_destroy(&best);
     pd_checkpoint_destroy(&last);
 
     bytes before = slurp(FOLDER "/run/last.h5");

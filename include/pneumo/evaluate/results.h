@@ -5,6 +5,7 @@
 #include "pneumo/data/profile.h"
 #include "pneumo/evaluate/stress.h"
 #include "pneumo/io/dataset.h"
+#include "pneumo/io/train_state.h"
 #include "pneumo/metrics/calibration.h"
 #include "pneumo/metrics/metrics.h"
 #include "pneumo/metrics/shape.h"
@@ -63,6 +64,10 @@ typedef struct pd_results {
     int64_t best_epoch, epochs;
     /* The one in which the weights were saved; above `epochs`, in the middle of it. */
     int64_t weights_epoch;
+    /* [history_count], a row per epoch: at the end of training of all, else of those up to the
+     * saving of the weights; borrowed */
+    const pd_history_row *history;
+    int history_count;
     double seconds, images_per_second; /* of training; NAN: unknown */
     char processor[64];                /* that rank 0 trained on; "": unknown */
     double target_sensitivity, target_specificity;

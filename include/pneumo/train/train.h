@@ -2,10 +2,14 @@
 #ifndef PNEUMO_TRAIN_TRAIN_H
 #define PNEUMO_TRAIN_TRAIN_H
 
+#include "pneumo/io/train_state.h"
 #include "pneumo/train/run.h"
 
 typedef struct pd_train_result {
     int64_t epochs; /* completed since the run began */
+    /* [history_count], a row for each of them; free(); NULL unless pd_train returns PD_OK. */
+    pd_history_row *history;
+    int history_count;
     /* On rank 0, over all processes that trained this run, as recorded in time.csv: */
     double seconds;           /* of training, up to the last checkpoint */
     double images_per_second; /* NAN if no step is recorded */
