@@ -6,6 +6,7 @@
 #include "pneumo/data/overlap.h"
 
 #include "ensemble_data.h"
+#include "pneumo/io/outputs.h"
 #include "pneumo/train/validation.h"
 
 #include <math.h>
@@ -288,12 +289,24 @@ static pd_status check_known(const pd_classifier *classifier)
     return PD_OK;
 }
 
+/* Fails if an output would replace a data set that a member was trained on: it may be read. */
+static pd_status check_outputs(const pd_classifier *classifier, const pd_ensemble_options *options)
+{
+    const char *files[PD_MEMBERS_MAX];
+    int count = pd_classifier_count(classifier);
+    for (int i = 0; i < count; i++)
+        files[i] = pd_classifier_at(classifier, i)->job.file;
+    return pd_outputs_check(options->outputs, options->output_count, files, count);
+}
+
 static pd_status prepare(pd_classifier **out, pd_ensemble_data *data, pd_comm *comm,
                          const pd_ensemble_options *options)
 {
     pd_status status = PD_OK;
     bool asked;
     PD_TRY(load(out, options));
+    if (pd_comm_rank(comm) == 0)
+        PD_TRY(check_outputs(*out, options));
     if (pd_classifier_count(*out) == 1 || options->count == 1)
         goto cleanup;
     PD_TRY(check_known(*out));

@@ -299,8 +299,6 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     const pd_checkpoint *checkpoint = pd_classifier_checkpoint(evaluation->classifier);
     const pd_job *job = pd_classifier_job(evaluation->classifier);
     results->data_path = options->data != NULL ? options->data : job->file;
-    if (pd_comm_rank(comm) == 0)
-        PD_TRY(check_outputs(options, &results->data_path, 1));
     PD_TRY(pd_ensemble_data_open(&evaluation->data, evaluation->classifier, results->data_path));
     const pd_dataset_info *info = pd_dataset_get_info(dataset_of(evaluation));
     results->members = evaluation->data.count;
@@ -464,7 +462,9 @@ pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_opti
                                           .count = options->checkpoint_count,
                                           .data = options->data,
                                           .only_own = true,
-                                          .threads = evaluation->results.threads};
+                                          .threads = evaluation->results.threads,
+                                          .outputs = options->outputs,
+                                          .output_count = options->output_count};
     PD_TRY(pd_ensemble_assemble(&evaluation->classifier, comm, &assembly));
     PD_TRY(pd_comm_agree(comm, set_up(evaluation, comm, options)));
     if (pd_comm_rank(comm) == 0 && !pd_classifier_checkpoint(evaluation->classifier)->has_profile)

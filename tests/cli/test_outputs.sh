@@ -54,10 +54,12 @@ refuse "$best$mine" predict $best one.jpeg -o $best
 ln -s ../$best phantoms/link.h5
 refuse "phantoms/link.h5$mine" predict $best one.jpeg -o phantoms/link.h5
 rm phantoms/link.h5
+cp data.h5 copy.h5
 for option in -o --html --card --scores; do
     refuse "$best$mine" evaluate $best $option $best
     refuse "data.h5$mine" evaluate $best $option data.h5
     refuse "data.h5$mine" evaluate $best --data data.h5 $option data.h5
+    refuse "data.h5$mine" evaluate $best more/best.h5 --data copy.h5 $option data.h5
 done
 refuse "more/best.h5$mine" evaluate $best more/best.h5 -o more/best.h5
 refuse "$best$mine" import $best -o $best

@@ -20,6 +20,9 @@ typedef struct pd_ensemble_options {
                          that of the first checkpoint's job */
     bool only_own;    /* use `data` only if the first checkpoint was trained on it */
     int threads;
+    /* [output_count] paths that are written afterwards; some may be NULL. */
+    const char *const *outputs;
+    int output_count;
 } pd_ensemble_options;
 
 /* Loads the checkpoints. A single one keeps its decision. For several, the decision is chosen on
@@ -29,7 +32,8 @@ typedef struct pd_ensemble_options {
  * Fails if members differ in task or packed size, if only some are parts of a cross-validation or
  * they are parts of different ones, and if the folds of the data sets that members were trained on,
  * or of `data`, contradict each other (pd_overlap_check, for which different data sets must all
- * exist).
+ * exist). Fails before the first image is scored if an output would replace a data set that a
+ * member was trained on (pd_outputs_check).
  * Collective; all ranks return the same status. */
 pd_status pd_ensemble_assemble(pd_classifier **out, pd_comm *comm,
                                const pd_ensemble_options *options);

@@ -38,7 +38,8 @@ typedef struct pd_evaluate_options {
  *
  * The decision of several checkpoints is chosen on the data set that they were trained on,
  * whichever data is evaluated (pd_ensemble_assemble). Fails before the first image is scored if an
- * output would replace a checkpoint or the data set (pd_outputs_check). Collective; all ranks
+ * output would replace a checkpoint, the data set or one that a checkpoint was trained on
+ * (pd_outputs_check). Collective; all ranks
  * return the same status.
  */
 pd_status pd_evaluate(pd_evaluation **out, pd_comm *comm, const pd_evaluate_options *options);
