@@ -47,17 +47,12 @@ static pd_status prepare(pd_classifier *classifier, pd_classifier_member *member
 {
     pd_status status = PD_OK;
     const pd_checkpoint *checkpoint = member->checkpoint;
-    PD_TRY(check(checkpoint, member->name));
-    PD_TRY(pd_job_parse(&member->job, member->name, checkpoint->job, NULL, 0));
+    PD_TRY(pd_job_parse(&member->job, checkpoint->job_name, checkpoint->job, NULL, 0));
     pd_inference *inference = &member->inference;
     inference->task = &pd_tasks[member->job.task];
     inference->threads = classifier->threads;
     inference->views = checkpoint->decision.views;
-    status = pd_setup_checkpoint(&inference->network, &inference->input, &member->job, checkpoint);
-    if (status != PD_OK) {
-        pd_error_prefix(status, "%s", member->name);
-        goto cleanup;
-    }
+    PD_TRY(pd_setup_checkpoint(&inference->network, &inference->input, &member->job, checkpoint));
     snprintf(member->job.model.name, sizeof member->job.model.name, "%s", checkpoint->model);
     pd_plan plan = {.lanes = 1,
                     .lane_samples =
@@ -68,11 +63,9 @@ static pd_status prepare(pd_classifier *classifier, pd_classifier_member *member
     PD_TRY(pd_inference_prepare(inference, plan.lane_samples));
     classifier->chunk =
         plan.lane_samples > classifier->chunk ? plan.lane_samples : classifier->chunk;
-    status = pd_setup_load_weights(inference->network, checkpoint);
-    if (status != PD_OK)
-        pd_error_prefix(status, "%s", member->name);
+    PD_TRY(pd_setup_load_weights(inference->network, checkpoint));
 cleanup:
-    return status;
+    return status == PD_OK ? PD_OK : pd_error_prefix(status, "%s", member->name);
 }
 
 /* Fails if this member and the first one cannot be averaged. */
@@ -99,6 +92,7 @@ static pd_status set_up(pd_classifier *classifier, int chunk)
         pd_classifier_member *member = &classifier->members[classifier->count];
         member->name = ensemble->names[classifier->count];
         member->checkpoint = ensemble->members[classifier->count];
+        PD_TRY(check(member->checkpoint, member->name));
         PD_TRY(prepare(classifier, member, chunk));
         PD_TRY(check_alike(&classifier->members[0], member));
     }

@@ -562,7 +562,7 @@ refuse "evaluate: its job names another model" 1 "^model.h5: its weights 'hidden
     "$p" evaluate model.h5
 refuse "evaluate: its job names another width" 1 "^wider.h5: its weights 'hidden/kernel' have another shape" \
     "$p" evaluate wider.h5
-refuse "evaluate: its job is none" 1 '^nojob.h5:2: batch = 7 is not a multiple' "$p" evaluate nojob.h5
+refuse "evaluate: its job is none" 1 '^nojob.h5: small:2: batch = 7 is not a multiple' "$p" evaluate nojob.h5
 refuse "evaluate: a layer is missing" 1 "^layer.h5: .*missing.*$other" "$p" evaluate layer.h5
 refuse "evaluate: no threshold yet" 1 '^undecided.h5: saved before its first validation' "$p" evaluate undecided.h5
 refuse "evaluate: images of an impossible height" 1 "^tall.h5: '/state/image_height' is 1099511627776, expected" "$p" evaluate tall.h5
@@ -571,7 +571,7 @@ refuse "evaluate: no temperature" 1 "^cold.h5: '/decision/temperature' is 0, whi
 for case in "nowhere.h5: cannot open: No such" "small.ini: is not an HDF5 file" \
     "data.h5: is a pneumo-dist data set, not a pneumo-dist checkpoint" \
     "model.h5: its weights 'hidden/kernel' are superfluous" \
-    "wider.h5: its weights 'hidden/kernel' have another shape" "nojob.h5:2: batch = 7 is not" \
+    "wider.h5: its weights 'hidden/kernel' have another shape" "nojob.h5: small:2: batch = 7 is not" \
     "layer.h5: .*missing" "undecided.h5: saved before its first validation"; do
     refuse "predict: ${case##*: }" 1 "^$case" "$p" predict "${case%%:*}" phantoms -o new/rows.csv
 done

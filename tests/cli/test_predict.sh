@@ -51,10 +51,17 @@ predict 1 $model radiograph.dat nowhere.png pipe
 [[ $(sed -n 3,4p out) == $'nowhere.png,,,,,cannot open: No such file or directory\npipe,,,,,not a regular file' ]] ||
     fail "$(cat out)"
 
-# --- Standard input ---
+# --- A checkpoint of any name ---
 
 predict 0 $model "$radiograph"
 probability=$(sed -n 2p out | cut -d, -f2-)
+long=$(printf 'x%.0s' {1..80}).h5
+cp $model "$long"
+predict 0 "$long" "$radiograph"
+[[ $(sed -n 2p out) == "$radiograph,$probability" ]] || fail "by another name: $(cat out)"
+
+# --- Standard input ---
+
 predict 0 $model - <"$radiograph"
 [[ $(sed -n 2p out) == "-,$probability" ]] || fail "from a file on standard input: $(cat out)"
 cat "$radiograph" | predict 0 $model four/good.jpeg -
