@@ -353,14 +353,18 @@ pd_status pd_labelled_read(const pd_labelled *labelled, size_t first, size_t cou
         free(ids);
         return status;
     }
-    bool lost = false;
-#pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(|| : lost)
+    size_t broken = count; /* the first file that the system failed to read, or has no message */
+#pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(min : broken)
     for (size_t i = 0; i < count; i++) {
         const char *path = file_path(labelled, samples[i].id);
         if (read_file(labelled, path, images + i * pixels) == PD_OK)
             continue;
+        bool by_system = pd_error_is_system();
         failed[i] = describe_failure(path);
-        lost = lost || failed[i] == NULL;
+        if ((by_system || failed[i] == NULL) && i < broken)
+            broken = i;
     }
-    return lost ? pd_fail("out of memory for a message") : PD_OK;
+    if (broken == count)
+        return PD_OK;
+    return pd_fail("%s", failed[broken] != NULL ? failed[broken] : "out of memory for a message");
 }

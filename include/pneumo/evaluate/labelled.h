@@ -48,8 +48,9 @@ void pd_labelled_close(pd_labelled *labelled);
 const char *pd_labelled_name(const pd_labelled *labelled, int64_t id);
 
 /* Reads the images of samples[first, first + count) into images [count][height][width], decoding
- * files with `threads` threads. failed[i] (each free()) is a line that says why file i cannot be
- * read, or NULL; a damaged data set fails immediately. */
+ * files with `threads` threads. failed[i] (each free(), also after a failure) is a line that says
+ * why file i cannot be read, or NULL. Fails if the data set is damaged, and with the message of the
+ * first file that the system fails to read (pd_error_is_system), which may be good. */
 pd_status pd_labelled_read(const pd_labelled *labelled, size_t first, size_t count, int threads,
                            uint8_t *images, char **failed);
 
