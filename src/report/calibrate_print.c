@@ -1,6 +1,7 @@
 #include "pneumo/report/calibrate_print.h"
 
 #include "pneumo/base/text.h"
+#include "pneumo/data/patient.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -110,10 +111,11 @@ void pd_calibrate_print(FILE *out, const pd_calibrate_result *result)
             "'cross-validated' estimates the figures on other images of this site: %d parts%s,\n"
             "each classified with a decision made on the other parts.\n",
             result->parts, known ? " of whole patients" : "");
-    else if (known)
-        fputs("There is no cross-validation: all images of a class are of one patient.\n", out);
     else
-        fputs("There is no cross-validation: all images of a class belong together.\n", out);
+        fprintf(out,
+                "There is no cross-validation: it needs two %s with pneumonia images, and two with "
+                "only\nnormal images.\n",
+                pd_patients_noun(result->unknown_patients));
     fprintf(out, "In brackets: Wilson's 95 %% interval. At the rates of '%s':\n",
             crossed ? "cross-validated" : "after");
     print_width(out, "sensitivity", "pneumonia", honest->sensitivity, result->images[PD_PNEUMONIA]);

@@ -82,8 +82,13 @@ static void test_table(void **state)
     result.parts = 1;
     pd_metrics_from_confusion(&result.held_out, (pd_confusion){0});
     text = print(&result);
-    check_has(text, "There is no cross-validation");
+    check_has(text, "it needs two groups with pneumonia images, and two with only\nnormal images.");
     check_has(text, "At the rates of 'after'");
+    free(text);
+
+    result.unknown_patients = 0;
+    text = print(&result);
+    check_has(text, "it needs two patients with pneumonia images, and");
     free(text);
 }
 
