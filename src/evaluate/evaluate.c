@@ -337,8 +337,8 @@ static pd_status set_up(pd_evaluation *evaluation, pd_comm *comm,
     results->test_looks = checkpoint->test_looks;
     results->other_data = strcmp(results->trained_digest, info->digest) != 0;
     results->epoch_on_changed = is_epoch_on_changed(evaluation->classifier);
-    results->other_threshold = checkpoint->state.epoch_step > 0 && options->threshold == 0 &&
-                               options->target_sensitivity == 0;
+    results->other_threshold = checkpoint->state.epoch_step > 0 && checkpoint->site.count == 0 &&
+                               options->threshold == 0 && options->target_sensitivity == 0;
     PD_TRY(pd_patients_unknown(&results->unknown_patients, dataset_of(evaluation)));
     PD_TRY(pd_folds_leaks(&results->leaks, &example, pd_dataset_samples(dataset_of(evaluation)),
                           info->count));

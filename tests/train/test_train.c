@@ -189,6 +189,36 @@ static void test_evaluation_on_other_data(void **state)
     }
 }
 
+/* A checkpoint from within an epoch has the threshold of an earlier step, unless it was calibrated
+ * afterwards. */
+static void test_evaluation_within_an_epoch(void **state)
+{
+    (void)state;
+    pd_identity images[] = {{{1}}, {{2}}};
+    assert_int_equal(train(FOLDER "/run", false), PD_OK);
+    pd_checkpoint *last = load(FOLDER "/run/last.h5");
+    last->state.epoch_step = 1;
+    const char *const checkpoints[] = {FOLDER "/within.h5"};
+    const pd_evaluate_options options = {
+        .checkpoints = checkpoints, .checkpoint_count = 1, .val = true, .threads = 1};
+    for (int calibrated = 0; calibrated < 2; calibrated++) {
+        pd_evaluation *evaluation;
+        if (calibrated)
+            last->site = (pd_site){.normal = 1,
+                                   .pneumonia = 1,
+                                   .image_height = 16,
+                                   .image_width = 16,
+                                   .count = 2,
+                                   .images = images};
+        assert_int_equal(pd_checkpoint_save(checkpoints[0], last), PD_OK);
+        assert_int_equal(pd_evaluate(&evaluation, comm, &options), PD_OK);
+        assert_int_equal(pd_evaluation_results(evaluation)->other_threshold, !calibrated);
+        pd_evaluation_destroy(&evaluation);
+    }
+    last->site = (pd_site){.count = 0};
+    pd_checkpoint_destroy(&last);
+}
+
 /* A run that stops after every step, from before the first decision on, gives the same result. The
  * signal stays set in the tests after this one. */
 static void test_resume_after_every_step(void **state)
@@ -483,6 +513,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_part_of_a_run_is_kept, setup),
         cmocka_unit_test_setup(test_resume_refuses_impossible_counters, setup),
         cmocka_unit_test_setup(test_evaluation_on_other_data, setup),
+        cmocka_unit_test_setup(test_evaluation_within_an_epoch, setup),
         cmocka_unit_test_setup(test_resume_after_every_step, setup),
         cmocka_unit_test_setup(test_fallback_after_every_step, setup),
         cmocka_unit_test_setup(test_overflowing_weights_are_not_saved, setup),
