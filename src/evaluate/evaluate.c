@@ -420,6 +420,7 @@ static void count_look(pd_evaluation *evaluation, const pd_evaluate_options *opt
     if (evaluation->results.other_data && !shows_test_images(evaluation))
         return;
     evaluation->results.test_looks = ++whole->test_looks;
+    ensemble->whole.test_looks = whole->test_looks; /* `whole` may be the only member */
     pd_status status = options->checkpoint_count > 1 ? count_in_members(ensemble)
                        : ensemble->is_file ? pd_ensemble_save(options->checkpoints[0], ensemble)
                                            : pd_checkpoint_save(options->checkpoints[0], whole);

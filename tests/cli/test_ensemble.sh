@@ -171,6 +171,8 @@ grep -qx "pneumo-dist: warning: a/best.h5 is the only checkpoint: the average ha
     fail "no warning of an average of one: $(cat log)"
 pneumo evaluate one.h5 --scores one.csv --fold both >/dev/null 2>log || fail "$(cat log)"
 cmp one.csv a.csv || fail "an average of one is another model"
+pneumo inspect one.h5 >about 2>log || fail "$(cat log)"
+grep -q "evaluated 2 times$" about || fail "$(cat about)"
 pneumo predict a/best.h5 phantoms >alone.csv 2>log || fail "$(cat log)"
 pneumo predict one.h5 phantoms >one.csv 2>log || fail "$(cat log)"
 cmp one.csv alone.csv || fail "an average of one predicts something else"
