@@ -39,32 +39,26 @@ static const pd_dataset *dataset_of(const pd_evaluation *evaluation)
     return evaluation->data.shown;
 }
 
-/* Sets members to score `most` images of a fold in total (0: all), without those of patients
- * with images that calibration used; see pd_scorer_options. */
-static void set_up_members(const pd_evaluation *evaluation, pd_member *members, pd_fold fold,
-                           size_t most)
+/* Sets members to score a fold without the images of patients with images that calibration used. */
+static void set_up_members(const pd_evaluation *evaluation, pd_member *members, pd_fold fold)
 {
-    size_t parts =
-        evaluation->data.out_of_fold && fold == PD_VAL ? (size_t)evaluation->data.count : 1;
     pd_ensemble_data_members(members, evaluation->classifier, &evaluation->data, fold);
-    for (int i = 0; i < evaluation->data.count; i++) {
-        members[i].options.most = (most + parts - 1) / parts;
+    for (int i = 0; i < evaluation->data.count; i++)
         members[i].options.skip = evaluation->seen;
-    }
 }
 
 /* Scores a fold under every acquisition change; on rank 0 fills *out. Collective. */
 static pd_status stress_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold fold, pd_stress *out)
 {
     pd_member members[PD_MEMBERS_MAX];
-    set_up_members(evaluation, members, fold,
-                   (size_t)pd_classifier_job(evaluation->classifier)->stress_images);
+    set_up_members(evaluation, members, fold);
     for (int i = 0; i < evaluation->data.count; i++)
         members[i].options.hold = true;
     pd_comm_set_position(comm, "stress test of the %s fold",
                          fold == PD_VAL ? "validation" : "test");
     pd_status status =
-        pd_stress_run(out, comm, members, evaluation->data.count, &evaluation->decision);
+        pd_stress_run(out, comm, members, evaluation->data.count, &evaluation->decision,
+                      (size_t)pd_classifier_job(evaluation->classifier)->stress_images);
     if (status == PD_OK)
         pd_log_info("stress test of the %s fold: %lld of %lld images under %d changes",
                     fold == PD_VAL ? "validation" : "test", (long long)out->images,
@@ -121,7 +115,7 @@ static pd_status evaluate_fold(pd_evaluation *evaluation, pd_comm *comm, pd_fold
     const char *name = fold == PD_VAL ? "scoring the validation fold" : "scoring the test fold";
     pd_comm_set_position(comm, "%s", name);
     const pd_scoring scoring = {.label = name, .change = PD_CHANGE_NONE};
-    set_up_members(evaluation, members, fold, 0);
+    set_up_members(evaluation, members, fold);
     PD_TRY(
         pd_comm_agree(comm, pd_mean_scorer_create(&scorer, comm, members, evaluation->data.count)));
     PD_TRY(pd_mean_scorer_run(scorer, &scoring, &scores, &count));

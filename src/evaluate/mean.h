@@ -8,7 +8,7 @@
 
 /* One of the networks, and how it scores a fold. */
 typedef struct pd_member {
-    pd_scorer_options options; /* job, fold, most, skip, threads and hold are the same for all
+    pd_scorer_options options; /* job, fold, skip, threads and hold are the same for all
                                   members. Folds may differ between members' data sets: the mean of
                                   an image is then over the members that have it in the fold */
     pd_network *network;       /* planned for options.chunk samples */

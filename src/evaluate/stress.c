@@ -1,6 +1,8 @@
 #include "stress_internal.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/random.h"
+#include "pneumo/io/ensemble.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@ typedef struct pd_stress_test {
     pd_comm *comm;
     const pd_decision *decision;
     pd_mean_scorer *scorer;
+    uint8_t *skip; /* by sample id: 1 for images that are not scored */
     const int64_t *ids;
     size_t count;
     pd_score *pool; /* rank 0: [PD_CHANGES][count] */
@@ -79,10 +82,11 @@ static pd_status summarise(const pd_stress_test *test, pd_stress *out)
     return pd_auc_patients(&out->pooled_auc, test->pool, PD_CHANGES * test->count);
 }
 
-/* The number of images in the fold of any member, without those that are never scored. */
-static int64_t fold_images(const pd_member *members, int count)
+/* Lists the images in the fold of any member, without those that are never scored, ascending. */
+static size_t list_fold(int64_t *ids, const pd_member *members, int count)
 {
-    int64_t images = 0, total = pd_dataset_get_info(members[0].options.dataset)->count;
+    size_t found = 0;
+    int64_t total = pd_dataset_get_info(members[0].options.dataset)->count;
     for (int64_t i = 0; i < total; i++) {
         bool in_fold = false;
         for (int m = 0; m < count && !in_fold; m++) {
@@ -92,23 +96,87 @@ static int64_t fold_images(const pd_member *members, int count)
                       pd_tasks[options->job->task].class_of(sample) >= 0 &&
                       (options->skip == NULL || !options->skip[i]);
         }
-        images += in_fold;
+        if (in_fold)
+            ids[found++] = i;
     }
-    return images;
+    return found;
+}
+
+/* Draws about `most` of ids[count], in any order to the front, and returns how many. */
+static size_t draw_subset(int64_t *ids, size_t count, size_t most, const pd_scorer_options *options)
+{
+    const pd_sample *samples = pd_dataset_samples(options->dataset);
+    size_t kept = 0, begin = 0;
+    if (most == 0 || count <= most)
+        return count;
+    /* For each class in turn, moves its ids to the front of the rest and keeps its share. */
+    pd_random random =
+        pd_random_stream(options->job->seed, PD_PURPOSE_SUBSET, (uint32_t)options->fold, 0);
+    pd_random_shuffle(&random, ids, count);
+    for (int label = 0; label < PD_LABELS; label++) {
+        size_t end = begin;
+        for (size_t i = begin; i < count; i++) {
+            int64_t id = ids[i];
+            if (samples[id].label != (pd_label)label)
+                continue;
+            ids[i] = ids[end];
+            ids[end++] = id;
+        }
+        size_t share = ((end - begin) * most + count - 1) / count;
+        memmove(ids + kept, ids + begin, share * sizeof *ids);
+        kept += share;
+        begin = end;
+    }
+    return kept;
+}
+
+/* Sets test->skip and *fold_images. */
+static pd_status choose_images(pd_stress_test *test, int64_t *fold_images, const pd_member *members,
+                               int count, size_t most)
+{
+    pd_status status = PD_OK;
+    const pd_scorer_options *options = &members[0].options;
+    size_t total = (size_t)pd_dataset_get_info(options->dataset)->count;
+    int64_t *ids = NULL;
+    PD_TRY(pd_alloc(&ids, total, sizeof *ids));
+    PD_TRY(pd_alloc(&test->skip, total, 1));
+    size_t in_fold = list_fold(ids, members, count);
+    size_t drawn = draw_subset(ids, in_fold, most, options);
+    *fold_images = (int64_t)in_fold;
+    memset(test->skip, 1, total);
+    for (size_t i = 0; i < drawn; i++)
+        test->skip[ids[i]] = 0;
+cleanup:
+    free(ids);
+    return status;
+}
+
+static pd_status prepare(pd_stress_test *test, pd_stress *out, const pd_member *members, int count,
+                         size_t most)
+{
+    pd_status status = PD_OK;
+    pd_member own[PD_MEMBERS_MAX];
+    PD_TRY(choose_images(test, &out->fold_images, members, count, most));
+    for (int i = 0; i < count; i++) {
+        own[i] = members[i];
+        own[i].options.skip = test->skip;
+    }
+    PD_TRY(pd_mean_scorer_create(&test->scorer, test->comm, own, count));
+    test->ids = pd_mean_scorer_ids(test->scorer, &test->count);
+    out->images = (int64_t)test->count;
+    if (pd_comm_rank(test->comm) == 0)
+        PD_TRY(pd_alloc(&test->pool, PD_CHANGES * test->count, sizeof *test->pool));
+cleanup:
+    return status;
 }
 
 pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_member *members, int count,
-                        const pd_decision *decision)
+                        const pd_decision *decision, size_t most)
 {
     pd_status status = PD_OK;
     pd_stress_test test = {.comm = comm, .decision = decision};
-    *out = (pd_stress){.fold_images = fold_images(members, count)};
-    PD_TRY(pd_comm_agree(comm, pd_mean_scorer_create(&test.scorer, comm, members, count)));
-    test.ids = pd_mean_scorer_ids(test.scorer, &test.count);
-    out->images = (int64_t)test.count;
-    if (pd_comm_rank(comm) == 0)
-        status = pd_alloc(&test.pool, PD_CHANGES * test.count, sizeof *test.pool);
-    PD_TRY(pd_comm_agree(comm, status));
+    *out = (pd_stress){.present = false};
+    PD_TRY(pd_comm_agree(comm, prepare(&test, out, members, count, most)));
     for (int i = 0; i < PD_STRESS_ROWS; i++)
         PD_TRY(run_row(&test, &out->rows[i], i - 1));
     if (pd_comm_rank(comm) == 0)
@@ -116,6 +184,7 @@ pd_status pd_stress_run(pd_stress *out, pd_comm *comm, const pd_member *members,
     status = pd_comm_agree(comm, status);
 cleanup:
     pd_mean_scorer_destroy(&test.scorer);
+    free(test.skip);
     free(test.pool);
     return status;
 }

@@ -1,9 +1,7 @@
 #include "pneumo/train/scorer.h"
 
 #include "pneumo/base/memory.h"
-#include "pneumo/base/number.h"
 #include "pneumo/base/progress.h"
-#include "pneumo/base/random.h"
 #include "pneumo/base/stop.h"
 #include "pneumo/data/images.h"
 #include "pneumo/data/lanes.h"
@@ -12,7 +10,6 @@
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Chunks whose images are prefetched, the current one included. */
 enum { AHEAD = 8 };
@@ -33,35 +30,6 @@ struct pd_scorer {
 
 /* --- Which images --- */
 
-/* Reduces the ids to options.most, drawn by seed with the class ratio of the fold. */
-static void draw_subset(pd_scorer *scorer)
-{
-    const pd_sample *samples = pd_dataset_samples(scorer->options.dataset);
-    size_t most = scorer->options.most, kept = 0, begin = 0;
-    if (most == 0 || scorer->count <= most)
-        return;
-    /* For each class in turn, moves its ids to the front of the rest and keeps its share. */
-    pd_random random = pd_random_stream(scorer->options.job->seed, PD_PURPOSE_SUBSET,
-                                        (uint32_t)scorer->options.fold, 0);
-    pd_random_shuffle(&random, scorer->ids, scorer->count);
-    for (int label = 0; label < PD_LABELS; label++) {
-        size_t end = begin;
-        for (size_t i = begin; i < scorer->count; i++) {
-            int64_t id = scorer->ids[i];
-            if (samples[id].label != (pd_label)label)
-                continue;
-            scorer->ids[i] = scorer->ids[end];
-            scorer->ids[end++] = id;
-        }
-        size_t share = ((end - begin) * most + scorer->count - 1) / scorer->count;
-        memmove(scorer->ids + kept, scorer->ids + begin, share * sizeof *scorer->ids);
-        kept += share;
-        begin = end;
-    }
-    scorer->count = kept;
-    qsort(scorer->ids, scorer->count, sizeof *scorer->ids, pd_compare_int64);
-}
-
 static pd_status choose_ids(pd_scorer *scorer)
 {
     const pd_scorer_options *options = &scorer->options;
@@ -73,8 +41,6 @@ static pd_status choose_ids(pd_scorer *scorer)
         if (samples[i].fold == options->fold && task->class_of(&samples[i]) >= 0 &&
             (options->skip == NULL || !options->skip[i]))
             scorer->ids[scorer->count++] = i;
-    if (status == PD_OK)
-        draw_subset(scorer);
     return status;
 }
 

@@ -49,7 +49,7 @@ meet 1 0 memory ENOMEM 1 2 3 50 400
 meet 2 0 write ENOSPC 12
 meet 2 0 fsync EIO 9
 # 178 and 179: between training and evaluation; the last: under a change of the stress test.
-meet 2 1 memory ENOMEM 1 2 3 50 178 179 343
+meet 2 1 memory ENOMEM 1 2 3 50 178 179 345
 meet 2 1 mmap ENOMEM 1
 meet 2 0 write stall 12 # for longer than the watchdog waits for a rank
 meet 1 0 fsync slow 1

@@ -109,25 +109,33 @@ static int tear_down(void **state)
 }
 
 /* `skip` by sample id; NULL: none. */
-static pd_stress run_without(const uint8_t *skip, size_t most)
+static pd_member make_member(const pd_dataset *data, const uint8_t *skip)
+{
+    return (pd_member){.options = {.job = &job,
+                                   .input = pd_setup_input(&job, pd_dataset_get_info(data)),
+                                   .dataset = data,
+                                   .fold = PD_VAL,
+                                   .skip = skip,
+                                   .chunk = 8,
+                                   .views = 1,
+                                   .threads = 2,
+                                   .hold = true},
+                       .network = network,
+                       .temperature = 1};
+}
+
+static pd_stress run_members(const pd_member *members, int count, size_t most)
 {
     pd_stress out;
-    const pd_member member = {
-        .options = {.job = &job,
-                    .input = pd_setup_input(&job, pd_dataset_get_info(dataset)),
-                    .dataset = dataset,
-                    .fold = PD_VAL,
-                    .most = most,
-                    .skip = skip,
-                    .chunk = 8,
-                    .views = 1,
-                    .threads = 2,
-                    .hold = true},
-        .network = network,
-        .temperature = 1};
-    if (pd_stress_run(&out, comm, &member, 1, &decision) != PD_OK)
+    if (pd_stress_run(&out, comm, members, count, &decision, most) != PD_OK)
         fail_msg("%s", pd_error_message());
     return out;
+}
+
+static pd_stress run_without(const uint8_t *skip, size_t most)
+{
+    const pd_member member = make_member(dataset, skip);
+    return run_members(&member, 1, most);
 }
 
 static pd_stress run(size_t most)
@@ -310,6 +318,32 @@ static void skipped_images_are_not_scored(void **state)
     assert_int_equal(c->true_negative + c->false_positive, 16);
 }
 
+/* Members with the folds of other parts score one subset, that of all their folds together. */
+static void members_share_the_subset(void **state)
+{
+    (void)state;
+    pd_dataset *parts[3];
+    pd_member members[3];
+    pd_fold folds[IMAGES];
+    for (int part = 0; part < 3; part++) {
+        assert_int_equal(pd_dataset_open(&parts[part], FOLDER "/data.h5"), PD_OK);
+        /* The first half twice, and an overlapping one. */
+        int first = part < 2 ? 0 : IMAGES / 4, end = part < 2 ? IMAGES / 2 : IMAGES;
+        for (int i = 0; i < IMAGES; i++)
+            folds[i] = i % 2 == 0 && i >= first && i < end ? PD_VAL : PD_TRAIN;
+        pd_dataset_set_folds(parts[part], folds, "parts");
+        members[part] = make_member(parts[part], NULL);
+    }
+    pd_stress stress = run_members(members, 3, 12), alone = run(12);
+    assert_int_equal(stress.fold_images, FOLD_IMAGES);
+    assert_int_equal(stress.images, 12);
+    for (int i = 0; i < PD_STRESS_ROWS; i++)
+        assert_memory_equal(&stress.rows[i].metrics.confusion, &alone.rows[i].metrics.confusion,
+                            sizeof(pd_confusion));
+    for (int part = 0; part < 3; part++)
+        pd_dataset_destroy(&parts[part]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +352,7 @@ int main(void)
         cmocka_unit_test(one_class_has_no_worst_row),
         cmocka_unit_test(a_subset_keeps_the_shares),
         cmocka_unit_test(skipped_images_are_not_scored),
+        cmocka_unit_test(members_share_the_subset),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -17,8 +17,6 @@ typedef struct pd_scorer_options {
     pd_input input;
     const pd_dataset *dataset;
     pd_fold fold;
-    size_t most; /* images to score: a larger fold is sampled by the job's seed, with its own class
-                    ratio; 0: all */
     const uint8_t *skip; /* by sample id: 1 for images that are not scored; NULL: none; borrowed */
     int chunk; /* samples per forward pass. Chunks depend only on the fold, so that a score does not
                   depend on the number of ranks */
