@@ -378,29 +378,31 @@ static pd_dataset *open_trained(const pd_classifier_member *member)
     return dataset;
 }
 
-/* Whether an image of the test fold is in that of the file that a member was trained on, as after
- * packing it anew or appending to it. Says so where it cannot be known. */
+/* Whether the data set is one that a member was trained on, or an image of its test fold is in that
+ * of the member's file, as after packing it anew or appending to it. Says so where it cannot be
+ * known. */
 static bool shows_test_images(const pd_evaluation *evaluation)
 {
-    bool shared = false, compared = false, imported = true;
+    bool shared = false;
+    const char *missing = NULL; /* the file of a member that cannot be compared */
     const pd_dataset_info *info = pd_dataset_get_info(dataset_of(evaluation));
     for (int i = 0; i < pd_classifier_count(evaluation->classifier) && !shared; i++) {
         const pd_classifier_member *member = pd_classifier_at(evaluation->classifier, i);
         if (member->checkpoint->data_digest[0] == '\0')
             continue;
-        imported = false;
+        if (strcmp(member->checkpoint->data_digest, info->digest) == 0)
+            return true;
         pd_dataset *trained = open_trained(member);
-        if (trained == NULL)
-            continue;
-        const pd_dataset_info *other = pd_dataset_get_info(trained);
-        if (info->height == other->height && info->width == other->width)
-            compared |= pd_overlap_tests(&shared, dataset_of(evaluation), trained) == PD_OK;
+        const pd_dataset_info *other = trained == NULL ? NULL : pd_dataset_get_info(trained);
+        if (other == NULL || info->height != other->height || info->width != other->width ||
+            pd_overlap_tests(&shared, dataset_of(evaluation), trained) != PD_OK)
+            missing = member->job.file;
         pd_dataset_destroy(&trained);
     }
-    if (!compared && !imported)
+    if (!shared && missing != NULL)
         pd_log_info("not counted as an evaluation of the training data's test fold: %s is not "
                     "there or has images of another size, so %s cannot be compared with it",
-                    pd_classifier_job(evaluation->classifier)->file, evaluation->results.data_path);
+                    missing, evaluation->results.data_path);
     return shared;
 }
 

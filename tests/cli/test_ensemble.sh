@@ -215,6 +215,12 @@ grep -q 'average of 2 models' out || fail "$(cat out)"
 mv elsewhere.h5 moved.h5
 refused "elsewhere/best.h5: its folds cannot be compared: elsewhere.h5: cannot open" \
     ensemble a elsewhere -o wrong.h5
+# One of the data sets is not there to be compared, or is there under another name.
+pneumo pack elsewhere-images -o third.h5 --size 32 --seed 2 >/dev/null 2>log || fail "$(cat log)"
+pneumo evaluate mixed.h5 -d third.h5 --fold test >/dev/null 2>log || fail "$(cat log)"
+grep -q "not counted .*: elsewhere.h5 is not there .* third.h5 cannot be compared" log || fail "$(cat log)"
+pneumo evaluate mixed.h5 -d moved.h5 --fold test >/dev/null 2>log || fail "$(cat log)"
+! grep "not counted" log || fail "the data set of a member is not known by its content"
 pneumo evaluate a/best.h5 b/best.h5 -d moved.h5 --fold test >out 2>log || fail "$(cat log)"
 grep -q "^WARNING: this is not the data set of the training" out || fail "$(cat out)"
 
