@@ -48,7 +48,8 @@ static double border_share(const pd_heatmap *map)
             all += value;
             inner += value * inner_share(y, map->height) * inner_share(x, map->width);
         }
-    return all > 0 ? 1 - inner / all : NAN;
+    /* Rounding can make `inner` the larger one. */
+    return all > 0 ? fmax(0, 1 - inner / all) : NAN;
 }
 
 static size_t largest_of(const float *values, size_t count)

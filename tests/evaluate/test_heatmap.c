@@ -185,6 +185,13 @@ static void the_border_is_a_tenth_of_the_side(void **state)
         pd_heatmap_free(&map);
     }
     memset(x, 0, sizeof x);
+    for (int i = 2; i < 18; i++) { /* one cell, far from the border */
+        x[i * 20 + i] = 1;
+        compute_copy(&map, 20, x);
+        assert_true(map.border >= 0 && map.border < 1e-9);
+        x[i * 20 + i] = 0;
+        pd_heatmap_free(&map);
+    }
     x[9 * 20 + 12] = 2;
     compute_copy(&map, 20, x);
     assert_true(fabs(map.border) < 1e-9);
