@@ -77,22 +77,13 @@ static void format_cell(char text[CELL], const pd_comparison *comparison, int ru
              bracketed ? " (" : "", interval, bracketed ? ")" : "");
 }
 
-/* The number of characters of a UTF-8 text. */
-static int text_width(const char *text)
-{
-    int width = 0;
-    for (; *text != '\0'; text += pd_text_character_size(text))
-        width++;
-    return width;
-}
-
 void pd_table_print(FILE *out, const pd_comparison *comparison)
 {
     static const char heading[] = "run";
     char cell[CELL];
     int name_width = (int)strlen(heading), widths[PD_COLUMNS];
     for (int run = 0; run < comparison->count; run++) {
-        int width = text_width(comparison->names[run]);
+        int width = pd_text_columns(comparison->names[run]);
         name_width = width > name_width ? width : name_width;
     }
     fprintf(out, "%-*s", name_width, heading);
@@ -108,7 +99,7 @@ void pd_table_print(FILE *out, const pd_comparison *comparison)
     fputc('\n', out);
     for (int run = 0; run < comparison->count; run++) {
         fprintf(out, "%s%*s", comparison->names[run],
-                name_width - text_width(comparison->names[run]), "");
+                name_width - pd_text_columns(comparison->names[run]), "");
         for (pd_column column = 0; column < PD_COLUMNS; column++) {
             format_cell(cell, comparison, run, column);
             fprintf(out, "  %*s", widths[column], cell);

@@ -7,6 +7,7 @@
 
 #include "io/files.h"
 #include "pneumo/base/random.h"
+#include "pneumo/base/text.h"
 #include "pneumo/metrics/difference.h"
 #include "pneumo/report/compare.h"
 #include "pneumo/report/report.h"
@@ -329,20 +330,20 @@ static void check_has(const char *text, const char *part)
         fail_msg("no '%s' in:\n%s", part, text);
 }
 
-/* Characters of the line at `text`. */
+/* Columns of the line at `text`. */
 static int line_width(const char *text)
 {
-    int width = 0;
-    for (; *text != '\n'; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80;
-    return width;
+    char line[512];
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "\n"), text);
+    return pd_text_columns(line);
 }
 
 static void test_screen(void **state)
 {
     (void)state;
-    recipe r = {"t_long", "R\xc3\xb6ntgen \x1b[31m a name", digest, 0, 400, 1.5, 8, 123456789,
-                86400};
+    recipe r = {
+        "t_long", "R\xc3\xb6ntgen \x1b[31m a name \xe8\x83\xb8", digest, 0, 400, 1.5, 8, 123456789,
+        86400};
     make_run(&r);
     pd_comparison *c = compare(PD_COLUMN_AUC, 5,
                                (const char *[]){"t_best", "t_twin", "t_good", "t_poor", "t_long"});
@@ -352,7 +353,7 @@ static void test_screen(void **state)
     for (int i = 0; i < 6; i++, line = strchr(line, '\n') + 1)
         assert_int_equal(line_width(line), width);
     assert_int_equal(*line, '\n');
-    check_has(text, "R\xc3\xb6ntgen ?[31m a name ");
+    check_has(text, "R\xc3\xb6ntgen ?[31m a name \xe8\x83\xb8 ");
     check_has(text, "24 h 00 min");
     check_has(text, " 123456789 ");
     check_has(text, "1 min 40 s");
