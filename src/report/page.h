@@ -23,7 +23,7 @@ typedef struct pd_page {
 } pd_page;
 
 /* Writes the page with pd_output_write: without scripts and requests, all texts escaped, plots as
- * SVG. A number that is also in report.json carries its key there and its digits:
+ * SVG. The figures in the tables carry their keys in report.json and their digits there:
  * data-key="folds.test.chosen.auc.value" data-value="0.98". Texts may hold any bytes; NULL shows as
  * "unknown", an undefined number as a dash. Fails when memory runs out or the file cannot be
  * written. */

@@ -1,7 +1,7 @@
 /* Numbers and tables of report.html.
  *
- * A number that is also in report.json carries its key there and the same digits in attributes,
- * besides the rounded digits that are shown. `at` is the key of a number or of the object that
+ * Besides the rounded digits that are shown, a number carries its key in report.json, and the same
+ * digits as there, in attributes. `at` is the key of a number or of the object that
  * holds it. */
 #ifndef PNEUMO_REPORT_PAGE_PARTS_H
 #define PNEUMO_REPORT_PAGE_PARTS_H

@@ -37,9 +37,9 @@ typedef struct pd_labelled {
  * decoded to find which are of one patient and which are lateral views or of other modalities,
  * which are left out, with the warnings of pd_evidence_group. Rank 0 holds 4 KiB per file
  * meanwhile. Of the data set that the member was trained on, with its folds, only the val fold is
- * allowed, since the network was trained on the train fold, and the test fold must stay unseen. A
- * class without images is an error. Collective; all ranks return the same status. *out is released
- * by pd_labelled_close, also after a failure. */
+ * allowed, since the network was trained on the train fold, and the test fold must stay unseen.
+ * Collective; all ranks return the same status. *out is released by pd_labelled_close, also after a
+ * failure. */
 pd_status pd_labelled_open(pd_labelled *out, pd_comm *comm, const pd_labelled_options *options,
                            const pd_classifier_member *member);
 void pd_labelled_close(pd_labelled *labelled);
