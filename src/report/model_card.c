@@ -145,8 +145,8 @@ static void put_patients(pd_card *card)
     else if (pd_card_number(card, "leaks") == 0)
         pd_card_put(card, "- Patients: known ({data.grouping}); none is in two folds.\n");
     else
-        pd_card_put(card, "- Patients: known ({data.grouping}); {leaks} are in more than one "
-                          "fold.\n");
+        pd_card_put(card, "- Patients: known ({data.grouping}); {leaks} patient{leaks:s} with "
+                          "images in more than one fold.\n");
 }
 
 static void put_training(pd_card *card)

@@ -233,7 +233,7 @@ else:
 if not known:
     sentences.append(f"Patients: unknown for {counted(report['unknown_patients'], 'image')}, so")
 elif report["leaks"] > 0:
-    sentences.append(f"Patients: known ({D['grouping']}); {report['leaks']} are in more than one fold.")
+    sentences.append(f"Patients: known ({D['grouping']}); {counted(report['leaks'], 'patient')} with images in more than one fold.")
 else:
     sentences.append(f"Patients: known ({D['grouping']}); none is in two folds.")
 for title, fold in folds.items():

@@ -97,6 +97,10 @@ static void test_figures(void **state)
     check_has(card,
               "\n- Evaluations of the test fold of the training data with these weights: 1. ");
     free(card);
+    results.leaks = 1;
+    card = write_card(&results);
+    check_has(card, "; 1 patient with images in more than one fold.\n");
+    free(card);
 }
 
 /* The epoch of the weights, and what only the training knows. */
