@@ -43,22 +43,19 @@ static void find_folds(picture *pictures, int64_t count, const pd_sample *sample
 static pd_status list_pictures(picture **out, const pd_dataset *dataset)
 {
     pd_status status = PD_OK;
-    const pd_dataset_info *info = pd_dataset_get_info(dataset);
+    int64_t count = pd_dataset_get_info(dataset)->count;
     const pd_sample *samples = pd_dataset_samples(dataset);
-    size_t bytes = (size_t)info->height * (size_t)info->width;
-    uint8_t *image = NULL;
-    PD_TRY(pd_alloc(out, (size_t)info->count, sizeof **out));
-    PD_TRY(pd_alloc(&image, bytes, 1));
-    for (int64_t id = 0; id < info->count; id++) {
-        PD_TRY(pd_dataset_read(dataset, &id, 1, image));
-        (*out)[id] = (picture){.identity = pd_identity_of_bytes(image, bytes),
-                               .id = id,
-                               .patient = samples[id].patient};
-    }
-    find_folds(*out, info->count, samples);
-    qsort(*out, (size_t)info->count, sizeof **out, by_identity);
+    pd_identity *identities = NULL;
+    PD_TRY(pd_alloc(out, (size_t)count, sizeof **out));
+    PD_TRY(pd_alloc(&identities, (size_t)count, sizeof *identities));
+    PD_TRY(pd_identities_read(identities, dataset, 0, count));
+    for (int64_t id = 0; id < count; id++)
+        (*out)[id] =
+            (picture){.identity = identities[id], .id = id, .patient = samples[id].patient};
+    find_folds(*out, count, samples);
+    qsort(*out, (size_t)count, sizeof **out, by_identity);
 cleanup:
-    free(image);
+    free(identities);
     return status;
 }
 
@@ -106,20 +103,14 @@ cleanup:
 static pd_status list_tests(pd_identity **out, int64_t *count, const pd_dataset *dataset)
 {
     pd_status status = PD_OK;
-    const pd_dataset_info *info = pd_dataset_get_info(dataset);
-    uint8_t *image = NULL;
+    int64_t total = pd_dataset_get_info(dataset)->count;
     *count = 0;
-    PD_TRY(pd_alloc(out, (size_t)info->count, sizeof **out));
-    PD_TRY(pd_alloc(&image, (size_t)info->height, (size_t)info->width));
-    for (int64_t id = 0; id < info->count; id++) {
-        if (pd_dataset_samples(dataset)[id].fold != PD_TEST)
-            continue;
-        PD_TRY(pd_dataset_read(dataset, &id, 1, image));
-        (*out)[(*count)++] = pd_identity_of(image, info->height, info->width);
-    }
+    PD_TRY(pd_alloc(out, (size_t)total, sizeof **out));
+    for (int64_t id = 0; id < total; id++)
+        if (pd_dataset_samples(dataset)[id].fold == PD_TEST)
+            PD_TRY(pd_identities_read(&(*out)[(*count)++], dataset, id, 1));
     qsort(*out, (size_t)*count, sizeof **out, pd_identity_compare);
 cleanup:
-    free(image);
     return status;
 }
 

@@ -6,48 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 64 };
-
 bool pd_seen_comparable(const pd_site *site, const pd_dataset *dataset)
 {
     const pd_dataset_info *info = pd_dataset_get_info(dataset);
     return info->height == site->image_height && info->width == site->image_width;
 }
 
-/* Marks those of ids[count] whose images are in site->images; images [count][height][width] is
- * scratch. */
-static pd_status mark(uint8_t *seen, const pd_site *site, const pd_dataset *dataset,
-                      const int64_t *ids, int64_t count, uint8_t *images)
-{
-    const pd_dataset_info *info = pd_dataset_get_info(dataset);
-    pd_status status = pd_dataset_read(dataset, ids, count, images);
-    for (int64_t i = 0; i < count && status == PD_OK; i++) {
-        const uint8_t *pixels = images + (size_t)i * (size_t)info->height * (size_t)info->width;
-        pd_identity identity = pd_identity_of(pixels, info->height, info->width);
-        seen[ids[i]] = bsearch(&identity, site->images, (size_t)site->count, sizeof identity,
-                               pd_identity_compare) != NULL;
-    }
-    return status;
-}
-
-/* Samples [begin, end). */
+/* Marks those of samples [begin, end) whose images are in site->images. */
 static pd_status mark_slice(uint8_t *seen, const pd_site *site, const pd_dataset *dataset,
                             int64_t begin, int64_t end)
 {
     pd_status status = PD_OK;
-    const pd_dataset_info *info = pd_dataset_get_info(dataset);
-    uint8_t *images = NULL;
-    int64_t ids[BLOCK], count = 0;
-    PD_TRY(pd_alloc(&images, BLOCK * (size_t)info->height, (size_t)info->width));
-    for (int64_t i = begin; i < end; i++) {
-        ids[count++] = i;
-        if (count < BLOCK && i + 1 < end)
-            continue;
-        PD_TRY(mark(seen, site, dataset, ids, count, images));
-        count = 0;
-    }
+    pd_identity *identities = NULL;
+    PD_TRY(pd_alloc(&identities, (size_t)(end - begin), sizeof *identities));
+    PD_TRY(pd_identities_read(identities, dataset, begin, end - begin));
+    for (int64_t i = begin; i < end; i++)
+        seen[i] = bsearch(&identities[i - begin], site->images, (size_t)site->count,
+                          sizeof *identities, pd_identity_compare) != NULL;
 cleanup:
-    free(images);
+    free(identities);
     return status;
 }
 

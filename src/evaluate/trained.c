@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 64 };
+enum { BLOCK = 64 }; /* images between two updates of the progress line */
 
 /* One of the images that are searched for. */
 typedef struct sought {
@@ -54,29 +54,22 @@ static pd_status search(sought *images, size_t count, const pd_dataset *dataset)
 {
     pd_status status = PD_OK;
     pd_progress progress;
-    const pd_dataset_info *info = pd_dataset_get_info(dataset);
-    size_t bytes = (size_t)info->height * (size_t)info->width;
-    uint8_t *pixels = NULL;
-    int64_t ids[BLOCK];
-    PD_TRY(pd_alloc(&pixels, BLOCK * bytes, sizeof *pixels));
-    pd_progress_begin(&progress, "comparing with the training", 0, (uint64_t)info->count);
-    for (int64_t first = 0; first < info->count && status == PD_OK; first += BLOCK) {
-        int64_t block = info->count - first < BLOCK ? info->count - first : BLOCK;
-        for (int64_t i = 0; i < block; i++)
-            ids[i] = first + i;
-        status = pd_dataset_read(dataset, ids, block, pixels);
+    const pd_sample *samples = pd_dataset_samples(dataset);
+    int64_t total = pd_dataset_get_info(dataset)->count;
+    pd_identity identities[BLOCK];
+    pd_progress_begin(&progress, "comparing with the training", 0, (uint64_t)total);
+    for (int64_t first = 0; first < total && status == PD_OK; first += BLOCK) {
+        int64_t block = total - first < BLOCK ? total - first : BLOCK;
+        status = pd_identities_read(identities, dataset, first, block);
         for (int64_t i = 0; i < block && status == PD_OK; i++) {
-            const sought key = {
-                .identity = pd_identity_of(pixels + (size_t)i * bytes, info->height, info->width)};
+            const sought key = {.identity = identities[i]};
             sought *found = bsearch(&key, images, count, sizeof key, by_identity);
             if (found != NULL)
-                found->folds |= 1u << pd_dataset_samples(dataset)[ids[i]].fold;
+                found->folds |= 1u << samples[first + i].fold;
         }
         pd_progress_update(&progress, (uint64_t)(first + block), NULL);
     }
     pd_progress_end(&progress);
-cleanup:
-    free(pixels);
     return status;
 }
 
