@@ -24,11 +24,7 @@ static pd_status judge_part(pd_confusion *counts, const pd_decision_rule *rule,
             continue;
         pd_score score = scores[i];
         pd_scores_decide(&score, 1, decision.temperature, decision.views);
-        bool called = score.probability >= decision.threshold;
-        if (score.positive)
-            *(called ? &counts->true_positive : &counts->false_negative) += 1;
-        else
-            *(called ? &counts->false_positive : &counts->true_negative) += 1;
+        pd_confusion_add(counts, &score, 1, decision.threshold);
     }
 cleanup:
     free(rest);

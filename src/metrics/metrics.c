@@ -166,6 +166,17 @@ static pd_figure f1(const pd_confusion *c)
                        2 * f.high / (1 + f.high)};
 }
 
+void pd_confusion_add(pd_confusion *counts, const pd_score *scores, size_t count, double threshold)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool called = scores[i].probability >= threshold;
+        if (scores[i].positive)
+            *(called ? &counts->true_positive : &counts->false_negative) += 1;
+        else
+            *(called ? &counts->false_positive : &counts->true_negative) += 1;
+    }
+}
+
 void pd_metrics_from_confusion(pd_metrics *out, pd_confusion c)
 {
     out->confusion = c;
@@ -189,13 +200,7 @@ pd_status pd_metrics_compute(pd_metrics *out, const pd_score *scores, size_t cou
     PD_TRY(pd_auc(&out->auc, scores, count));
 
     pd_confusion c = {0};
-    for (size_t i = 0; i < count; i++) {
-        bool called = scores[i].probability >= threshold;
-        if (scores[i].positive)
-            *(called ? &c.true_positive : &c.false_negative) += 1;
-        else
-            *(called ? &c.false_positive : &c.true_negative) += 1;
-    }
+    pd_confusion_add(&c, scores, count, threshold);
     pd_metrics_from_confusion(out, c);
 cleanup:
     return status;

@@ -86,13 +86,7 @@ static pd_status read_scores(contender *out, const pd_outcome *run)
     if (!pd_file_exists(path))
         goto cleanup;
     PD_TRY(pd_score_file_read(&out->scores, &out->count, path, PD_TEST));
-    for (size_t i = 0; i < out->count; i++) {
-        bool called = out->scores[i].probability >= run->threshold;
-        if (out->scores[i].positive)
-            *(called ? &c.true_positive : &c.false_negative) += 1;
-        else
-            *(called ? &c.false_positive : &c.true_negative) += 1;
-    }
+    pd_confusion_add(&c, out->scores, out->count, run->threshold);
     if (memcmp(&c, &run->confusion, sizeof c) != 0)
         status = pd_fail("%s: its scores do not yield the counts of report.json beside it: the "
                          "two are of different evaluations; write both again with 'train --resume'",

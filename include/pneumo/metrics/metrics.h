@@ -65,6 +65,9 @@ pd_status pd_auc(pd_figure *out, const pd_score *scores, size_t count);
  * that of as many samples as patients of each class. With one score per patient it is pd_auc. */
 pd_status pd_auc_patients(pd_figure *out, const pd_score *scores, size_t count);
 
+/* Adds scores[count] to *counts, each called positive at probability >= threshold. */
+void pd_confusion_add(pd_confusion *counts, const pd_score *scores, size_t count, double threshold);
+
 /* Sets the confusion and the figures that follow from it: all but the AUC. Proportions have Wilson
  * intervals. Balanced accuracy has Newcombe's hybrid score interval (method 10, Statistics in
  * Medicine 1998), F1 the "Wilson indirect" one of Lam, Gopal and Qian (arXiv:2309.14621). Figures
