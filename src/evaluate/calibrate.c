@@ -8,7 +8,6 @@
 #include "pneumo/evaluate/classifier.h"
 #include "pneumo/io/file.h"
 #include "pneumo/io/outputs.h"
-#include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 #include "pneumo/train/validation.h"
 #include "trained.h"

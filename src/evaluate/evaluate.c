@@ -13,7 +13,6 @@
 #include "pneumo/io/outputs.h"
 #include "pneumo/metrics/calibration.h"
 #include "pneumo/metrics/decision.h"
-#include "pneumo/train/setup.h"
 #include "pneumo/train/threads.h"
 #include "results_fold.h"
 #include "seen.h"
