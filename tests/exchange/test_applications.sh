@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # VGG16, VGG19 and Xception of keras.applications with random weights: trainings that start from their
 # weights, in every layout in which these are found, and change nothing score images as Keras does,
-# within 1e-5. Needs Keras as exchange/test_keras does. PNEUMO_APPLICATIONS=full takes all layouts of all
-# three at the published sizes, 224 and 299, which takes an hour.
+# within 1e-5. Needs Keras as exchange/test_keras does. By default at small sizes and without those layouts
+# that cli/test_pretrained reads too; PNEUMO_APPLICATIONS=full takes all layouts of all three at the
+# published sizes, 224 and 299, which takes an hour.
 set -euo pipefail
 . "$(dirname "$0")/../cli/common.sh"
 . "$(dirname "$0")/peers.sh"
@@ -11,11 +12,11 @@ install_peers
 
 declare -A sizes=([vgg16]=64 [vgg19]=64 [xception]=71)
 models=(vgg16 xception)
-few='official.h5 torch.safetensors' # of VGG: its layers are named alike in all others
+declare -A few=([vgg16]=torch.safetensors [xception]='official.h5 swapped.h5 model.keras')
 if [[ ${PNEUMO_APPLICATIONS:-} == full ]]; then
     sizes=([vgg16]=224 [vgg19]=224 [xception]=299)
     models=(vgg16 vgg19 xception)
-    few=
+    few=()
 fi
 
 pneumo synth phantoms --images 100 --seed 3 >/dev/null 2>&1
@@ -49,7 +50,7 @@ for model in "${models[@]}"; do
     runs=()
     for file in "$model"/*.{h5,keras,safetensors}; do
         [[ -e $file ]] || continue
-        [[ $model == xception || -z $few || " $few " == *" ${file##*/} "* ]] || continue
+        [[ -z ${few[$model]:-} || " ${few[$model]} " == *" ${file##*/} "* ]] || continue
         start "$model" "$file"
         runs+=("$model-runs/$(basename "$file")")
     done
