@@ -149,7 +149,7 @@ strike() {
         kill -STOP "${victims[@]}" 2>/dev/null || true
     elif [[ $name == pause ]]; then
         kill -STOP "${victims[@]}" 2>/dev/null && met=1 || true
-        sleep 3
+        sleep 1
         kill -CONT "${victims[@]}" 2>/dev/null || true
     else
         kill -KILL "${victims[@]}" 2>/dev/null && killed=1 || true
