@@ -48,12 +48,6 @@ static void print_weights(const pd_checkpoint *checkpoint)
            total);
 }
 
-/* Whether another program trained the model, which does not tell how and on which images. */
-static bool is_import(const pd_checkpoint *checkpoint)
-{
-    return checkpoint->data_digest[0] == '\0';
-}
-
 /* Prints a number in a column of that width, "-" if it is unknown. */
 static void print_cell(int width, const char *format, double value)
 {
@@ -115,7 +109,7 @@ static void print_decision(const pd_checkpoint *checkpoint)
     printf("  %-14s probabilities from %.6f to %.6f\n", "in doubt", checkpoint->decision.refer_low,
            checkpoint->decision.refer_high);
     print_site(&checkpoint->site);
-    if (is_import(checkpoint))
+    if (pd_checkpoint_is_import(checkpoint))
         pd_inspect_text("test fold",
                         "evaluations are not counted: the data set of the training is unknown");
     else
@@ -191,7 +185,7 @@ static void print_profile(const pd_checkpoint *checkpoint)
 
 static void print_seed(const pd_checkpoint *checkpoint)
 {
-    if (is_import(checkpoint)) {
+    if (pd_checkpoint_is_import(checkpoint)) {
         pd_inspect_text("seed", "unknown");
         pd_inspect_text("lanes", "unknown");
         return;

@@ -1,6 +1,7 @@
 #include "pneumo/data/images.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,6 @@ struct pd_images {
     uint8_t *pixels; /* of ids, or of the last fetch */
 };
 
-static int by_value(const void *left, const void *right)
-{
-    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
-    return a < b ? -1 : a > b;
-}
-
 static pd_status hold_images(pd_images *images, const int64_t *ids, size_t count)
 {
     pd_status status;
@@ -27,7 +22,7 @@ static pd_status hold_images(pd_images *images, const int64_t *ids, size_t count
     PD_TRY(pd_alloc(&images->ids, count, sizeof *images->ids));
     PD_TRY(pd_alloc(&images->pixels, count, images->image_bytes));
     memcpy(images->ids, ids, count * sizeof *ids);
-    qsort(images->ids, count, sizeof *images->ids, by_value);
+    qsort(images->ids, count, sizeof *images->ids, pd_compare_int64);
     PD_TRY(pd_dataset_read(images->dataset, images->ids, (int64_t)count, images->pixels));
 cleanup:
     return status;
@@ -74,7 +69,7 @@ pd_status pd_images_fetch(pd_images *images, const int64_t *ids, size_t count,
         size_t place = i;
         if (images->ids != NULL) {
             const int64_t *found =
-                bsearch(&ids[i], images->ids, images->count, sizeof *images->ids, by_value);
+                bsearch(&ids[i], images->ids, images->count, sizeof *images->ids, pd_compare_int64);
             if (found == NULL)
                 return pd_fail("the image of sample %lld is not in memory", (long long)ids[i]);
             place = (size_t)(found - images->ids);

@@ -280,7 +280,7 @@ static pd_status check_known(const pd_classifier *classifier)
 {
     for (int i = 0; i < pd_classifier_count(classifier); i++) {
         const pd_classifier_member *member = pd_classifier_at(classifier, i);
-        if (member->checkpoint->data_digest[0] == '\0')
+        if (pd_checkpoint_is_import(member->checkpoint))
             return pd_fail(
                 "%s: an imported model cannot be averaged: it does not tell which images "
                 "it was trained on",

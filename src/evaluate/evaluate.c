@@ -387,7 +387,7 @@ static bool shows_test_images(const pd_evaluation *evaluation)
     const pd_dataset_info *info = pd_dataset_get_info(dataset_of(evaluation));
     for (int i = 0; i < pd_classifier_count(evaluation->classifier) && !shared; i++) {
         const pd_classifier_member *member = pd_classifier_at(evaluation->classifier, i);
-        if (member->checkpoint->data_digest[0] == '\0')
+        if (pd_checkpoint_is_import(member->checkpoint))
             continue;
         if (strcmp(member->checkpoint->data_digest, info->digest) == 0)
             return true;

@@ -1,6 +1,7 @@
 #include "mean.h"
 
 #include "pneumo/base/memory.h"
+#include "pneumo/base/number.h"
 #include "pneumo/data/lanes.h"
 #include "pneumo/io/ensemble.h"
 
@@ -92,12 +93,6 @@ struct pd_mean_scorer {
     size_t id_count;
 };
 
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static pd_status list_ids(pd_mean_scorer *scorer)
 {
     size_t count, total = 0, used = 0;
@@ -114,7 +109,7 @@ static pd_status list_ids(pd_mean_scorer *scorer)
             memcpy(scorer->ids + used, ids, count * sizeof *ids);
         used += count;
     }
-    qsort(scorer->ids, total, sizeof *scorer->ids, by_value);
+    qsort(scorer->ids, total, sizeof *scorer->ids, pd_compare_int64);
     for (size_t i = 0; i < total; i++)
         if (i == 0 || scorer->ids[i] != scorer->ids[i - 1])
             scorer->ids[scorer->id_count++] = scorer->ids[i];

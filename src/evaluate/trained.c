@@ -33,7 +33,7 @@ static void open_training(pd_dataset **out, char *reason, size_t size,
                           const pd_classifier_member *member, const pd_labelled *labelled)
 {
     const char *path = member->job.file;
-    if (member->checkpoint->data_digest[0] == '\0') {
+    if (pd_checkpoint_is_import(member->checkpoint)) {
         snprintf(reason, size, "%s does not name a data set of the training", member->name);
         return;
     }

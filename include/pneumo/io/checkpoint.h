@@ -22,7 +22,7 @@ typedef struct pd_checkpoint {
     char job_name[64];
     char model[32];
     char version[32];                   /* of the program that wrote it */
-    char data_digest[33];               /* of the data set it was trained on */
+    char data_digest[33];               /* of the data set it was trained on; "": import */
     const char *job;                    /* the job's text */
     double pixel_mean, pixel_deviation; /* used to normalise the network's input; 0 to 255 */
     int64_t image_height, image_width;  /* of the packed images */
@@ -40,6 +40,12 @@ typedef struct pd_checkpoint {
     bool has_profile; /* checkpoints of earlier versions have none */
     pd_profile profile;
 } pd_checkpoint;
+
+/* Whether another program trained the model, which does not tell how and on which images. */
+static inline bool pd_checkpoint_is_import(const pd_checkpoint *checkpoint)
+{
+    return checkpoint->data_digest[0] == '\0';
+}
 
 /* Writes `checkpoint` to `path`. On failure `path` is unchanged. */
 pd_status pd_checkpoint_save(const char *path, const pd_checkpoint *checkpoint);
