@@ -327,16 +327,15 @@ static void test_epochs_without_extend(void **state)
 static void test_more_epochs_after_an_early_stop(void **state)
 {
     (void)state;
-    const char *nine[] = {"train.epochs=9", "train.unfreeze_epoch=0",    "train.patience=2",
-                          "train.ema=0",    "train.learning_rate=1e-30", NULL};
-    const char *ten[] = {"train.epochs=10", "train.unfreeze_epoch=0",    "train.patience=2",
-                         "train.ema=0",     "train.learning_rate=1e-30", NULL};
-    train_well(FOLDER "/run", false, nine);
+    const char *options[] = {"train.epochs=9", "train.unfreeze_epoch=0",    "train.patience=2",
+                             "train.ema=0",    "train.learning_rate=1e-30", NULL};
+    train_well(FOLDER "/run", false, options);
     int64_t epochs = result.epochs;
     assert_true(epochs < 9);
-    train_well(FOLDER "/run", true, nine);
+    train_well(FOLDER "/run", true, options);
     assert_int_equal(result.epochs, epochs);
-    train_well(FOLDER "/run", true, ten);
+    options[0] = "train.epochs=10";
+    train_well(FOLDER "/run", true, options);
     assert_int_equal(result.epochs, epochs + 2);
 }
 
@@ -345,25 +344,18 @@ static void test_patience_of_more_epochs(void **state)
 {
     (void)state;
     /* Nothing improves after the first epoch. */
-    const char *three[] = {"train.epochs=3",
-                           "train.unfreeze_epoch=0",
-                           "train.patience=4",
-                           "train.ema=0",
-                           "train.learning_rate=1e-30",
-                           "model.name=cnn",
-                           "model.freeze=",
-                           NULL};
-    const char *nine[] = {"train.epochs=9",
-                          "train.unfreeze_epoch=0",
-                          "train.patience=4",
-                          "train.ema=0",
-                          "train.learning_rate=1e-30",
-                          "model.name=cnn",
-                          "model.freeze=",
-                          NULL};
-    train_well(FOLDER "/run", false, three);
+    const char *options[] = {"train.epochs=3",
+                             "train.unfreeze_epoch=0",
+                             "train.patience=4",
+                             "train.ema=0",
+                             "train.learning_rate=1e-30",
+                             "model.name=cnn",
+                             "model.freeze=",
+                             NULL};
+    train_well(FOLDER "/run", false, options);
     assert_int_equal(result.epochs, 3);
-    train_well(FOLDER "/run", true, nine);
+    options[0] = "train.epochs=9";
+    train_well(FOLDER "/run", true, options);
     assert_int_equal(result.epochs, 5);
 }
 
