@@ -198,7 +198,7 @@ static void heat_maps_need_the_activations(void **state)
 }
 
 /* A network with a batch normalisation behind its last convolution, whose reader needs its input
- * for the gradient. */
+ * for the gradient, and a layer behind it whose memory would cover any place that is free. */
 static pd_network *build_deep_head(pd_recompute recompute)
 {
     const pd_plan plan = {.lanes = 1, .lane_samples = 1, .total_lanes = 1, .threads = 2};
@@ -210,6 +210,7 @@ static pd_network *build_deep_head(pd_recompute recompute)
     x = pd_network_add(net, "dense", "hidden", x, (pd_layer_spec){.units = 256});
     x = pd_network_add(net, "batchnorm", "norm", x, (pd_layer_spec){0});
     x = pd_network_add(net, "rectifier", "leaky", x, (pd_layer_spec){.slope = 0.3f});
+    x = pd_network_add(net, "dense", "wide", x, (pd_layer_spec){.units = 4096});
     pd_network_add(net, "dense", "predictions", x, (pd_layer_spec){.units = 1});
     pd_network_set_recompute(net, recompute);
     assert_int_equal(pd_network_plan(net, &plan, 0, false), PD_OK);
