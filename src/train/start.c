@@ -181,9 +181,26 @@ cleanup:
     return status;
 }
 
-/* Locks the run's folder on rank 0, if it exists, then fails if it holds a run but may not. best.h5
- * alone can be all that was kept of a run, or what a kill in its first save has left, which
- * --resume repeats. */
+/* Fails if best.h5 would be overwritten: without --resume always, else unless it is of the first
+ * epoch, which a kill between best.h5 and last.h5 leaves, and which is then repeated. */
+static pd_status check_lone_best(const pd_trainer *trainer)
+{
+    const char *folder = trainer->files.folder, *best = trainer->files.best;
+    pd_checkpoint *checkpoint = NULL;
+    if (!trainer->resume)
+        return pd_fail("%s already contains the best.h5 of a run: move it elsewhere, or choose "
+                       "another folder with --run",
+                       folder);
+    pd_status status = pd_checkpoint_load(&checkpoint, best);
+    if (status == PD_OK && checkpoint->state.epoch > 1)
+        status = pd_fail("%s contains the best.h5 of epoch %lld, but no last.h5 to resume: copy it "
+                         "to %s to continue from that epoch, or move it elsewhere to start again",
+                         folder, (long long)checkpoint->state.epoch, trainer->files.last);
+    pd_checkpoint_destroy(&checkpoint);
+    return status;
+}
+
+/* Locks the run's folder on rank 0, if it exists, then fails if it holds a run but may not. */
 static pd_status claim_folder(pd_trainer *trainer, bool may_hold_run)
 {
     pd_status status = PD_OK;
@@ -193,15 +210,13 @@ static pd_status claim_folder(pd_trainer *trainer, bool may_hold_run)
         PD_TRY(pd_run_check_folder(folder));
         PD_TRY(pd_lock_take(folder, "wait until it ends, or choose another folder with --run"));
     }
-    if (!may_hold_run && pd_run_files_exist(&trainer->files)) {
+    bool holds_run = pd_run_files_exist(&trainer->files);
+    if (!may_hold_run && holds_run)
         status = pd_fail("%s already contains a run: continue it with --resume, or choose another "
                          "folder with --run",
                          folder);
-    } else if (!trainer->resume && pd_file_exists(trainer->files.best)) {
-        status = pd_fail("%s already contains the best.h5 of a run: move it elsewhere, or choose "
-                         "another folder with --run",
-                         folder);
-    }
+    else if (!holds_run && pd_file_exists(trainer->files.best))
+        status = check_lone_best(trainer);
     trainer->claimed = status == PD_OK && pd_file_exists(folder);
 cleanup:
     return status;

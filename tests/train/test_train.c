@@ -335,6 +335,9 @@ static void test_part_of_a_run_is_kept(void **state)
     assert_int_equal(train(FOLDER "/run", false), PD_FAILED);
     assert_message("train-train/run already contains the best.h5 of a run: move it elsewhere");
     assert_same_file(FOLDER "/best.h5", FOLDER "/run/best.h5");
+    assert_int_equal(train(FOLDER "/run", true), PD_FAILED);
+    assert_message("train-train/run contains the best.h5 of epoch");
+    assert_same_file(FOLDER "/best.h5", FOLDER "/run/best.h5");
 }
 
 /* Until there is a valid last.h5 again, previous.h5 is the only checkpoint: a damaged last.h5 must
