@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Short enough that a piece arrives within a fraction of the watchdog's limit over any network. */
-enum { BROADCAST_MAX = 1 << 24, MESSAGE_MAX = 4096 };
+/* A piece is short enough to arrive within a fraction of the watchdog's limit over any network. */
+enum { PIECE_MAX = 1 << 24, MESSAGE_MAX = 4096 };
 
 /* Gathers each rank's bytes at `own` on all ranks, laid out by comm->sizes and comm->offsets. */
 static pd_status allgather(pd_comm *comm, const char *awaited, const void *own, void *all)
@@ -80,7 +80,7 @@ pd_status pd_comm_broadcast(pd_comm *comm, void *bytes, size_t size, int root)
     pd_request request = {0};
     comm->awaited = "a broadcast";
     for (size_t done = 0; done < size;) {
-        size_t length = size - done < BROADCAST_MAX ? size - done : BROADCAST_MAX;
+        size_t length = size - done < PIECE_MAX ? size - done : PIECE_MAX;
         PD_TRY(comm->transport->broadcast(comm, (char *)bytes + done, (int)length, root, &request));
         PD_TRY(comm->transport->wait(&request));
         done += length;
@@ -111,41 +111,54 @@ cleanup:
     return status;
 }
 
-/* Sets comm->sizes and comm->offsets for each rank's `size` bytes, one rank after the other. */
-static pd_status lay_out(pd_comm *comm, size_t size, size_t *total)
+/* Exchanges the sizes of all ranks' bytes: sizes[size], as pd_comm_allgather_u64, and their sum. */
+static pd_status share_sizes(pd_comm *comm, size_t size, const uint64_t **sizes, size_t *total)
 {
-    pd_status status = PD_OK;
-    const uint64_t *sizes;
+    pd_status status = pd_comm_allgather_u64(comm, size, sizes);
     *total = 0;
-    PD_TRY(pd_comm_allgather_u64(comm, size, &sizes));
-    for (int rank = 0; rank < comm->size; rank++) {
-        if (sizes[rank] > INT_MAX - *total)
-            return pd_fail("cannot gather 2 GiB or more on one rank; gather smaller pieces");
-        comm->sizes[rank] = (int)sizes[rank];
-        comm->offsets[rank] = (int)*total;
-        *total += sizes[rank];
-    }
-
-cleanup:
+    for (int rank = 0; rank < comm->size && status == PD_OK; rank++)
+        *total += (*sizes)[rank];
     return status;
+}
+
+/* Of all ranks' bytes, one rank after the other, the piece from `begin` on: sets comm->sizes and
+ * comm->offsets to the part of each rank in it. */
+static void lay_out_piece(pd_comm *comm, const uint64_t *sizes, size_t begin)
+{
+    size_t first = 0, end = begin + PIECE_MAX;
+    for (int rank = 0; rank < comm->size; rank++) {
+        size_t last = first + sizes[rank];
+        size_t from = first > begin ? first : begin, to = last < end ? last : end;
+        comm->sizes[rank] = from < to ? (int)(to - from) : 0;
+        comm->offsets[rank] = from < to ? (int)(from - begin) : 0;
+        first = last;
+    }
 }
 
 pd_status pd_comm_gather(pd_comm *comm, const void *bytes, size_t size, void **out, size_t *total)
 {
     pd_status status = PD_OK;
     pd_request request = {0};
+    const char *own = bytes;
+    const uint64_t *sizes;
     char *all = NULL;
     size_t sum = 0;
     *out = NULL;
     *total = 0;
-    PD_TRY(lay_out(comm, size, &sum));
+    PD_TRY(share_sizes(comm, size, &sizes, &sum));
     if (comm->rank == 0)
         status = pd_alloc(&all, sum, 1);
     PD_TRY(pd_comm_agree(comm, status));
-    PD_TRY(lay_out(comm, size, &sum)); /* again: pd_comm_agree uses the same arrays */
+    PD_TRY(share_sizes(comm, size, &sizes, &sum)); /* again: pd_comm_agree uses the same array */
     comm->awaited = "the results of all ranks";
-    PD_TRY(comm->transport->gather(comm, bytes, all, comm->sizes, comm->offsets, &request));
-    PD_TRY(comm->transport->wait(&request));
+    for (size_t begin = 0; begin < sum; begin += PIECE_MAX) {
+        lay_out_piece(comm, sizes, begin);
+        PD_TRY(comm->transport->gather(comm, own, comm->rank == 0 ? all + begin : NULL, comm->sizes,
+                                       comm->offsets, &request));
+        PD_TRY(comm->transport->wait(&request));
+        if (comm->sizes[comm->rank] > 0)
+            own += comm->sizes[comm->rank];
+    }
     if (comm->rank == 0) {
         *out = all;
         *total = sum;

@@ -90,8 +90,7 @@ pd_status pd_comm_broadcast(pd_comm *comm, void *bytes, size_t size, int root);
 pd_status pd_comm_broadcast_text(pd_comm *comm, char **out, const char *text, int root);
 
 /* Gathers `size` bytes from each rank (sizes may differ) on rank 0, in rank order: *out, to be
- * released with free(), and *total bytes; NULL and 0 on other ranks. Fails if the total is 2 GiB or
- * more. Collective. */
+ * released with free(), and *total bytes; NULL and 0 on other ranks. Collective. */
 pd_status pd_comm_gather(pd_comm *comm, const void *bytes, size_t size, void **out, size_t *total);
 
 /* Gathers one integer from each rank on all ranks, in rank order: *values [size], owned by `comm`
