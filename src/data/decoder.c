@@ -26,8 +26,7 @@ typedef struct decoder {
     const pd_decoder_options *options;
     item *items; /* [count] */
     int64_t count;
-    bool failed;   /* the part file cannot be written, or memory, handles or the disk fail */
-    char *failure; /* the message; NULL: memory is short */
+    pd_failure failure; /* the part file cannot be written, or memory, handles or the disk fail */
 } decoder;
 
 /* --- One image --- */
@@ -86,27 +85,17 @@ cleanup:
 
 /* --- All images of this rank --- */
 
-static void keep_failure(decoder *d)
-{
-#pragma omp critical(pd_decoder)
-    if (!d->failed) {
-        d->failed = true;
-        if (pd_strdup(&d->failure, pd_error_message()) != PD_OK)
-            d->failure = NULL;
-    }
-}
-
 static void decode_item(decoder *d, item *i, uint8_t *slot)
 {
     pd_part_record *record = &i->entry.record;
     i->entry.number = i->deal.number;
     record->key = i->deal.key;
-    if (decode_file(record, slot, i->name, d) == PD_OK) {
-        if (pd_parts_append(&i->entry.place, d->parts, slot, record) != PD_OK)
-            keep_failure(d);
-    } else if (pd_error_is_system() || pd_strdup(&i->message, pd_error_message()) != PD_OK) {
-        keep_failure(d);
-    }
+    pd_status status = decode_file(record, slot, i->name, d);
+    if (status == PD_OK)
+        status = pd_parts_append(&i->entry.place, d->parts, slot, record);
+    else if (!pd_error_is_system())
+        status = pd_strdup(&i->message, pd_error_message());
+    pd_failure_keep(&d->failure, status);
 }
 
 static void decode_items(decoder *d)
@@ -114,16 +103,11 @@ static void decode_items(decoder *d)
 #pragma omp parallel num_threads(d->options->threads)
     {
         uint8_t *slot;
-        if (pd_alloc(&slot, d->parts->slot_bytes, 1) != PD_OK)
-            keep_failure(d);
+        pd_failure_keep(&d->failure, pd_alloc(&slot, d->parts->slot_bytes, 1));
 #pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < d->count; i++) {
-            bool failed;
-#pragma omp atomic read
-            failed = d->failed;
-            if (!failed && slot != NULL)
+        for (int64_t i = 0; i < d->count; i++)
+            if (!pd_failure_is_kept(&d->failure))
                 decode_item(d, &d->items[i], slot);
-        }
         free(slot);
     }
 }
@@ -171,16 +155,13 @@ pd_status pd_decoder_run(pd_bytes *report, pd_parts *parts, const pd_bytes *work
 
     PD_TRY(list_items(&d, work));
     decode_items(&d);
-    if (d.failed)
-        status = pd_fail("%s", d.failure != NULL ? d.failure : "out of memory");
-    else
-        status = write_report(report, &d, pd_clock_now() - started);
+    PD_TRY(pd_failure_return(&d.failure));
+    status = write_report(report, &d, pd_clock_now() - started);
 
 cleanup:
     for (int64_t i = 0; i < d.count; i++)
         free(d.items[i].message);
     free(d.items);
-    free(d.failure);
     return status;
 }
 

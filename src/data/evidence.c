@@ -9,19 +9,24 @@
 
 _Static_assert((int)PD_EVIDENCE_COPY == (int)PD_NEAR_BYTES, "small copies of near-duplicates");
 
-void pd_evidence_read(pd_evidence *out, const char *path)
+pd_status pd_evidence_read(pd_evidence *out, const char *path)
 {
     pd_image image = {0};
     *out = (pd_evidence){0};
-    if (pd_image_read(&image, path) == PD_OK &&
-        pd_near_describe(out->copy, &out->hash, &out->plain, &image) == PD_OK) {
+    pd_status status = pd_image_read(&image, path);
+    if (status == PD_OK)
+        status = pd_near_describe(out->copy, &out->hash, &out->plain, &image);
+    if (status == PD_OK) {
         out->is_read = true;
         out->is_lateral = image.projection == PD_PROJECTION_LATERAL;
         out->is_other = image.is_other;
         out->names_patient = pd_image_identity_in(&image, path);
         memcpy(out->patient, image.patient, sizeof out->patient);
+    } else if (!pd_error_is_system()) {
+        status = PD_OK;
     }
     pd_image_free(&image);
+    return status;
 }
 
 static bool is_wanted(const pd_evidence *evidence)

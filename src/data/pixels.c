@@ -36,25 +36,14 @@ static pd_status read_old(uint8_t *images, const pd_pixels *pixels, const pd_dra
     return status;
 }
 
-/* Keeps the first failure of several threads. */
-static void keep(pd_status *outcome, char **message, pd_status status)
-{
-#pragma omp critical(pd_pixels)
-    if (status != PD_OK && *outcome == PD_OK) {
-        *outcome = status;
-        if (pd_strdup(message, pd_error_message()) != PD_OK)
-            *message = NULL;
-    }
-}
-
 pd_status pd_pixels_read(uint8_t *images, const pd_pixels *pixels, const pd_draft *drafts,
                          int64_t count)
 {
     const pd_parts *parts = pixels->parts;
-    char *message = NULL;
-    pd_status outcome = read_old(images, pixels, drafts, count);
-    if (outcome != PD_OK)
-        return outcome;
+    pd_failure failure = {0};
+    pd_status old = read_old(images, pixels, drafts, count);
+    if (old != PD_OK)
+        return old;
 #pragma omp parallel num_threads(pixels->threads)
     {
         uint8_t *slot;
@@ -64,11 +53,8 @@ pd_status pd_pixels_read(uint8_t *images, const pd_pixels *pixels, const pd_draf
             if (status == PD_OK && !is_old(pixels, &drafts[i]))
                 status = pd_parts_read(parts, drafts[i].place,
                                        images + (size_t)i * parts->image_bytes, slot);
-        keep(&outcome, &message, status);
+        pd_failure_keep(&failure, status);
         free(slot);
     }
-    if (outcome != PD_OK)
-        pd_fail("%s", message != NULL ? message : "out of memory");
-    free(message);
-    return outcome;
+    return pd_failure_return(&failure);
 }

@@ -166,34 +166,21 @@ static void plan_images(image_plan *plans, const pd_synth_options *options)
 static pd_status write_images(pd_opacity *opacities, const image_plan *plans,
                               const pd_synth_options *options)
 {
-    char *message = NULL; /* of the first failure; each thread has messages of its own */
+    pd_failure failure = {0};
     pd_progress progress;
     int threads = options->threads > 0 ? options->threads : pd_host_threads(), done = 0;
-    bool failed = false;
 
     pd_progress_begin(&progress, "drawing", 0, (uint64_t)options->images);
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int i = 0; i < options->images; i++) {
-        bool skip;
-#pragma omp atomic read
-        skip = failed;
-        if (skip || pd_stop_requested())
+        if (pd_failure_is_kept(&failure) || pd_stop_requested())
             continue;
-        pd_status written = write_image(&opacities[i], &plans[i], options);
+        pd_failure_keep(&failure, write_image(&opacities[i], &plans[i], options));
 #pragma omp critical(pd_synth)
-        {
-            if (written != PD_OK && !failed) {
-                if (pd_strdup(&message, pd_error_message()) != PD_OK)
-                    message = NULL;
-#pragma omp atomic write
-                failed = true;
-            }
-            pd_progress_update(&progress, (uint64_t)++done, NULL);
-        }
+        pd_progress_update(&progress, (uint64_t)++done, NULL);
     }
     pd_progress_end(&progress);
-    pd_status status = failed ? pd_fail("%s", message != NULL ? message : "out of memory") : PD_OK;
-    free(message);
+    pd_status status = pd_failure_return(&failure);
     return status == PD_OK && pd_stop_requested() ? PD_STOPPED : status;
 }
 

@@ -119,6 +119,7 @@ static pd_status gather_evidence(pd_evidence **out, const pd_labelled *labelled,
 {
     pd_status status;
     pd_progress progress;
+    pd_failure failure = {0};
     pd_evidence *own = NULL;
     void *all = NULL;
     size_t bytes;
@@ -130,15 +131,16 @@ static pd_status gather_evidence(pd_evidence **out, const pd_labelled *labelled,
     status = pd_alloc(&own, (size_t)count, sizeof *own);
     PD_TRY(pd_comm_agree(comm, status));
     pd_progress_begin(&progress, "looking for patients", 0, (uint64_t)count);
-    while (done < count) {
+    while (done < count && !pd_failure_is_kept(&failure)) {
         int64_t end = done + READ_BLOCK < count ? done + READ_BLOCK : count;
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
         for (int64_t i = done; i < end; i++)
-            pd_evidence_read(&own[i], file_path(labelled, first + i));
+            pd_failure_keep(&failure, pd_evidence_read(&own[i], file_path(labelled, first + i)));
         done = end;
         pd_progress_update(&progress, (uint64_t)done, NULL);
     }
     pd_progress_end(&progress);
+    PD_TRY(pd_comm_agree(comm, pd_failure_return(&failure)));
     PD_TRY(pd_comm_gather(comm, own, (size_t)count * sizeof *own, &all, &bytes));
     *out = all;
 cleanup:

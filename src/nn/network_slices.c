@@ -3,7 +3,6 @@
 #include "pneumo/base/memory.h"
 #include "pneumo/base/number.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,8 +140,7 @@ typedef struct sliced_forward {
     const pd_exec *exec;
     const float *x;
     int samples, each;
-    pd_status status; /* of a slice that failed */
-    char message[512];
+    pd_failure failure; /* of a slice */
 } sliced_forward;
 
 /* Prepares what all slices share of a layer. */
@@ -174,11 +172,7 @@ static void forward_slice(void *context, int index, int worker)
         memcpy(network->slices.y + (size_t)first * out, y, (size_t)count * out * sizeof *y);
         return;
     }
-#pragma omp critical
-    {
-        of->status = status;
-        snprintf(of->message, sizeof of->message, "%s", pd_error_message());
-    }
+    pd_failure_keep(&of->failure, status);
 }
 
 pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const float *x,
@@ -196,8 +190,9 @@ pd_status pd_slices_forward(pd_network *network, const pd_exec *exec, const floa
         pd_network_check_finite(slices->networks[i], network->checks_finite);
     pd_crew_run(exec->crew, threads, network->count, prepare_layer, &of);
     pd_crew_run(exec->crew, threads, pd_divide_up(samples, of.each), forward_slice, &of);
-    if (of.status != PD_OK)
-        return pd_fail("%s", of.message);
+    pd_status status = pd_failure_return(&of.failure);
+    if (status != PD_OK)
+        return status;
     collect_bad_output(network);
     *y = slices->y;
     return PD_OK;

@@ -41,6 +41,27 @@ static void test_system(void **state)
     assert_true(pd_error_is_system());
 }
 
+/* Of several threads' failures the first is kept, and becomes that of the thread that asks. */
+static void test_failures_of_threads(void **state)
+{
+    (void)state;
+    pd_failure kept = {0};
+    pd_failure_keep(&kept, PD_OK);
+    assert_false(pd_failure_is_kept(&kept));
+    assert_int_equal(pd_failure_return(&kept), PD_OK);
+#pragma omp parallel num_threads(4)
+#pragma omp for ordered schedule(static, 1)
+    for (int i = 0; i < 4; i++) {
+#pragma omp ordered
+        pd_failure_keep(&kept, i < 2 ? PD_OK : pd_fail_system("no memory for item %d", i));
+    }
+    pd_fail("something else");
+    assert_true(pd_failure_is_kept(&kept));
+    assert_int_equal(pd_failure_return(&kept), PD_FAILED);
+    assert_string_equal(pd_error_message(), "no memory for item 2");
+    assert_true(pd_error_is_system());
+}
+
 static void test_alloc(void **state)
 {
     (void)state;
@@ -72,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_message),
         cmocka_unit_test(test_system),
+        cmocka_unit_test(test_failures_of_threads),
         cmocka_unit_test(test_alloc),
         cmocka_unit_test(test_durations),
     };

@@ -1,4 +1,5 @@
 /* Files that cannot be read; tests/cli/test_calibrate.sh tests what is listed. */
+#include "pneumo/data/evidence.h"
 #include "pneumo/evaluate/labelled.h"
 
 #include <setjmp.h>
@@ -34,12 +35,17 @@ static void test_unreadable_files(void **state)
     assert_int_equal(strncmp(failed[1], MISSING ": ", strlen(MISSING ": ")), 0);
     free(failed[0]);
     free(failed[1]);
+    pd_evidence evidence;
+    assert_int_equal(pd_evidence_read(&evidence, DAMAGED), PD_OK);
+    assert_false(evidence.is_read);
 
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     const struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    pd_status sought = pd_evidence_read(&evidence, DAMAGED);
     pd_status status = pd_labelled_read(&labelled, 0, 2, 2, images, failed);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(sought, PD_FAILED);
     assert_int_equal(status, PD_FAILED);
     assert_message(DAMAGED ": cannot open: Too many open files");
     free(failed[0]);

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+enum { PD_MESSAGE_SIZE = 2048 };
+
 typedef enum pd_status {
     PD_OK = 0,
     PD_FAILED = 1, /* the operation failed; exit code 1 */
@@ -34,6 +36,24 @@ pd_status pd_error_prefix(pd_status status, const char *format, ...)
 
 /* The last message of the calling thread; "" if there is none. */
 const char *pd_error_message(void);
+
+/* The first failure of several threads. {0}: none yet. */
+typedef struct pd_failure {
+    pd_status status;
+    bool is_system; /* pd_error_is_system */
+    char message[PD_MESSAGE_SIZE];
+} pd_failure;
+
+/* Keeps `status` with the last message of the calling thread, unless it is PD_OK or a failure is
+ * kept already. */
+void pd_failure_keep(pd_failure *kept, pd_status status);
+
+/* Whether a failure is kept. */
+bool pd_failure_is_kept(const pd_failure *kept);
+
+/* Records the message that is kept as the calling thread's, and returns its status; PD_OK if none
+ * is kept. After the other threads have ended. */
+pd_status pd_failure_return(const pd_failure *kept);
 
 /* For functions with a local `pd_status status` and a `cleanup` label. */
 #define PD_TRY(call)                                                                               \

@@ -19,8 +19,9 @@ typedef struct pd_evidence {
     uint8_t copy[PD_EVIDENCE_COPY]; /* the image, scaled down */
 } pd_evidence;
 
-/* Reads one file. One that cannot be read is no failure here: who needs its pixels reports it. */
-void pd_evidence_read(pd_evidence *out, const char *path);
+/* Reads one file. Fails only if the system does: the caller reports other unreadable files when it
+ * reads their pixels. */
+pd_status pd_evidence_read(pd_evidence *out, const char *path);
 
 typedef struct pd_evidence_list {
     const pd_evidence *evidence; /* [count] */
