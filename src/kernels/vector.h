@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 /* For functions that become fast only when their constant arguments are known to the compiler. */
 #define PD_INLINE static inline __attribute__((always_inline))
 
@@ -59,8 +63,7 @@ static inline bool pd_vector_use_nontemporal(const void *to, size_t row, size_t 
 static inline void pd_vector_store_nontemporal(void *to, pd_vector values)
 {
 #if defined(__AVX512F__)
-    typedef float aligned_vector __attribute__((vector_size(sizeof(float) * PD_VECTOR_WIDTH)));
-    __builtin_ia32_movntps512(to, (aligned_vector)values);
+    _mm512_stream_ps(to, (__m512)values);
 #else
     *(pd_vector *)to = values;
 #endif
@@ -70,7 +73,7 @@ static inline void pd_vector_store_nontemporal(void *to, pd_vector values)
 static inline void pd_vector_fence(void)
 {
 #if defined(__AVX512F__)
-    __builtin_ia32_sfence();
+    _mm_sfence();
 #endif
 }
 
