@@ -7,6 +7,7 @@ make_data 80
 write_small_job
 worked=0 refused=0
 for threads in "" 1; do
+    before=$worked
     for ((kib = 90000; kib <= 420000; kib += 15000)); do
         code=0
         (
@@ -23,7 +24,7 @@ for threads in "" 1; do
         *) fail "within $kib KiB: exit code $code (137: it hung): $(cat log)" ;;
         esac
     done
-    ((worked > 0)) || fail "it never worked"
+    ((worked > before)) || fail "it never worked with '$threads' threads"
 done
 ((refused > 0)) || fail "no limit was too small: $(cat log)"
 (

@@ -129,6 +129,13 @@ h5diff -q whole.new.h5 made/folders.new.h5 /decision || fail "another decision f
 calibrate 0 drawn.h5 "${folders[@]}" --rule both -o twice.h5
 grep -q "^'before' was chosen on 40 of these images, too.$" out || fail "$(cat out)"
 h5diff -q twice.h5 made/folders.new.h5 /calibration || fail "the first calibration is still there"
+# same_images A B: h5diff takes arrays of different lengths for alike.
+same_images() {
+    $python -c 'import sys, h5py
+a, b = (h5py.File(name)["calibration/images"][:] for name in sys.argv[1:])
+assert a.shape == b.shape and (a == b).all(), (a.shape, b.shape)' "$1" "$2"
+}
+same_images twice.h5 made/folders.new.h5 || fail "images of the first calibration are still there"
 
 # --- Evaluation leaves the images out ---
 
@@ -288,7 +295,7 @@ calibrate 0 $model --normal odd/NORMAL --pneumonia odd/PNEUMONIA --skip-bad --ru
 grep -q "^exact duplicates left out: 1$" out || fail "$(cat out)"
 grep -q "^unreadable files left out: 1$" out || fail "$(cat out)"
 grep -q "notes.txt.*it is left out" log || fail "$(cat log)"
-h5diff -q odd.h5 made/folders.new.h5 /calibration/images || fail "duplicates and bad files count"
+same_images odd.h5 made/folders.new.h5 || fail "duplicates and bad files count"
 cp "$twin" odd/NORMAL/twin.jpeg
 refuse 1 "are the same image under two labels" $model --normal odd/NORMAL --pneumonia odd/PNEUMONIA --skip-bad
 

@@ -59,6 +59,7 @@ def inner(n):
 
 with h5py.File("run/best.h5") as file:
     threshold = file["decision"].attrs["threshold"]
+warm = 0
 for row in rows:
     png = pathlib.Path(row["picture"]).read_bytes()
     width, height = struct.unpack(">II", png[16:24])
@@ -73,12 +74,14 @@ for row in rows:
     if heat.max() == 0:
         assert row["border"] == row["peak_row"] == row["peak_column"] == "", row
         continue
+    warm += 1
     share = (heat * numpy.outer(inner(2), inner(2))).sum() / heat.sum()
     assert abs(float(row["border"]) - (1 - share)) < 1e-4, row
     blend = numpy.array([[5, 1], [1, 5]]) / 6  # what a B-spline makes of two cells at the ends
     corner = numpy.unravel_index((blend @ heat @ blend).argmax(), heat.shape)
     peak = float(row["peak_row"]) / tall, float(row["peak_column"]) / wide
     assert all(0 <= p < 1 for p in peak) and tuple(p > 0.5 for p in peak) == corner, (row, corner)
+assert warm > 0, "no map has any heat"
 same = [row for row in rows if row["path"] != "b/chest.jpeg"]
 assert len({row["probability"] for row in same}) == 1, "one image, several answers"
 PY

@@ -146,7 +146,11 @@ for ((try = 0; try < 40; try++)); do
     ((code == 0)) && break
     kills=$((kills + 1))
     # Killed behind the end, when the part files are no longer needed.
-    [[ ! -e killed.h5 ]] || { cmp many.h5 killed.h5 && rm killed.h5 && last=0; }
+    [[ ! -e killed.h5 ]] || {
+        cmp many.h5 killed.h5 || fail "another file is left by kill $kills"
+        rm killed.h5
+        last=0
+    }
 done
 ((code == 0)) || { ranks 2 pack many -o killed.h5 --size 64 >killed.txt 2>log || fail "$(cat log)"; }
 ((kills > 0 && continued > 0)) || fail "$kills kills, continued $continued times"

@@ -55,6 +55,7 @@ done
 kill -9 $(ours) 2>/dev/null || true
 wait $! 2>/dev/null || true
 ranks 3 train small.ini --run killed --resume "${settings[@]}" >/dev/null 2>log || fail "$(cat log)"
+grep -qE 'resuming after epoch [0-2],' log || fail "it was not killed in time: $(cat log)"
 same killed
 
 # figures NAME: the report without ranks and speed.

@@ -232,8 +232,9 @@ static void check_page(const char *html)
         if (pd_text_character_size(at) == 0)
             fail_msg("not UTF-8: %.20s", at);
     check_elements(html);
-    const char *const forbidden[] = {"<script", "javascript:", "http:", "https:", "href", "url(",
-                                     "@import", "srcset",      ">nan",  "nan<",   ">inf", "\"nan"};
+    const char *const forbidden[] = {"<script", "javascript:", "http:",  "https:", "href",
+                                     "url(",    "@import",     "srcset", ">nan",   "nan<",
+                                     ">inf",    "\"nan",       "-nan",   ",nan",   "nan,"};
     for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++)
         if (strstr(html, forbidden[i]))
             fail_msg("'%s' in the page: %.80s", forbidden[i], strstr(html, forbidden[i]));

@@ -126,8 +126,7 @@ static void test_odd_axes(void **state)
     for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
         pd_plot plot = {"odd", axes[i], axes[(i + 1) % 6], marks, 4};
         char *svg = draw(&plot);
-        assert_null(strstr(svg, "nan,"));
-        assert_null(strstr(svg, ",nan"));
+        assert_null(strstr(svg, "nan"));
         assert_null(strstr(svg, "inf"));
         free(svg);
     }

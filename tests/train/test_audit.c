@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -29,6 +30,8 @@ static int set_up(void **state)
     double loss, norm;
     pd_log_set_quiet(true);
     assert_int_equal(pd_comm_create(&comm), PD_OK);
+    const char *ranks = getenv("PNEUMO_TEST_RANKS");
+    assert_int_equal(pd_comm_size(comm), ranks != NULL ? atoi(ranks) : 1);
     assert_int_equal(pd_job_parse(&job, "small", job_text, NULL, 0), PD_OK);
     assert_int_equal(pd_step_set_up(&step, comm, &job, &info, 2), PD_OK);
     for (int number = 0; number < 3; number++) {

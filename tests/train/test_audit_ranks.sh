@@ -8,7 +8,7 @@ trap 'rm -f "$log"' EXIT
 export OMP_WAIT_POLICY=passive OMPI_MCA_mpi_yield_when_idle=1
 
 for ranks in 2 3 4; do
-    mpirun --oversubscribe --bind-to none --timeout 100 -np $ranks "$program" >"$log" 2>&1 || {
+    PNEUMO_TEST_RANKS=$ranks mpirun --oversubscribe --bind-to none --timeout 100 -np $ranks "$program" >"$log" 2>&1 || {
         cat "$log"
         echo "FAILED: $ranks ranks"
         exit 1
