@@ -68,9 +68,10 @@ const pd_command pd_command_import = {
     .summary = "make a checkpoint from a Keras model",
     .description =
         "Reads a model that Keras 1, 2 or 3 saved (.h5, .hdf5, .keras) and writes a checkpoint, "
-        "which evaluate, predict, explain, calibrate, ensemble, inspect and export use like one "
-        "that was trained here. The network is built from the model's own description; what cannot "
-        "be built is named with its layer and class.\n\n"
+        "which evaluate, predict, explain, calibrate, inspect and export use like one that was "
+        "trained here; ensemble refuses it, since its training images are unknown. The network is "
+        "built from the model's own description; what cannot be built is named with its layer and "
+        "class.\n\n"
         "A file with weights only (.weights.h5, save_weights) needs the network from another file: "
         "--like takes a Keras model, or the JSON that model.to_json() gives.\n\n"
         "The images' scaling is that of the model's Rescaling or Normalization layer; a model "
