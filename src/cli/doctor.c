@@ -145,7 +145,7 @@ static const char *find_remedy(const char *error)
 static void check_folder(pd_doctor *doctor)
 {
     const double slow = 1;   /* seconds */
-    const double copies = 3; /* last.h5, best.h5, and the file being written */
+    const double copies = 4; /* last.h5, previous.h5, best.h5, and the file being written */
     const pd_storage *disk = &doctor->storage;
     const char *folder = doctor->job.folder;
     pd_checks *checks = &doctor->checks;
@@ -170,7 +170,7 @@ static void check_folder(pd_doctor *doctor)
     snprintf(path, sizeof path, "%s/last.h5", folder);
     if (disk->free_bytes < copies * doctor->checkpoint_bytes)
         pd_checks_add(checks, PD_CHECK_FAIL, "run folder",
-                      "%s has %s free, but three checkpoints take %s: free space, or give "
+                      "%s has %s free, but four checkpoints take %s: free space, or give "
                       "another folder with --run",
                       folder, free_text, need);
     else if (disk->flush > slow)
@@ -180,7 +180,7 @@ static void check_folder(pd_doctor *doctor)
                       folder, disk->flush);
     else
         pd_checks_add(checks, PD_CHECK_OK, "run folder",
-                      "%s: %s free, three checkpoints take %s; written at %.0f MB/s, a small file "
+                      "%s: %s free, four checkpoints take %s; written at %.0f MB/s, a small file "
                       "in %.1f ms",
                       folder, free_text, need, 1e-6 * disk->write, 1e3 * disk->flush);
     if (!disk->locks)

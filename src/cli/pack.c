@@ -162,7 +162,7 @@ static const pd_option options[] = {
     {"skip-bad", 0, PD_OPTION_FLAG, offsetof(arguments, pack.skip_bad), NULL,
      .help = "leave out images that cannot be read instead of stopping"},
     {"threads", 't', PD_OPTION_INT, offsetof(arguments, pack.threads), "N",
-     "threads of each rank that decode images (default: one per core that it may use)", .low = 1,
+     "threads of each rank that decode images (default: as of run.threads = 0 in a job)", .low = 1,
      .high = 1024},
     {0}};
 

@@ -46,8 +46,8 @@ static const pd_key rows[] = {
     {"run", "reduction", FIELD(reduction), "exact", NULL, CHOICES(pd_reduction_names),
      "sum of gradients: same bits for any number of ranks, or MPI's own"},
     {"run", "threads", OPERATIONAL(threads), "0", "[0, 4096]", NULL,
-     "threads per rank; 0: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else one per core that the "
-     "rank may use, within the quota of its container"},
+     "threads per rank; 0: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else the rank's share of "
+     "its host's cores, within the quota of its container"},
     {"run", "bucket_kib", OPERATIONAL(bucket_kib), "1024", "[1, 65536]", NULL,
      "KiB of gradient per message"},
     {"run", "share_ranks", OPERATIONAL(share_ranks), "0", "[0, 4096]", NULL,
@@ -200,7 +200,8 @@ static const pd_key rows[] = {
      "blend pairs of images with weights from Beta(this, this); 0: off"},
 
     {"evaluate", "target_sensitivity", FIELD(decision.target_sensitivity), "0.95", "(0, 1]", NULL,
-     "sensitivity that the threshold must reach on validation"},
+     "sensitivity that the verdict requires; the threshold reaches it on validation or, with rule "
+     "both, aims at it"},
     {"evaluate", "threshold_rule", FIELD(decision.threshold), "sensitivity", NULL,
      CHOICES(threshold_rules),
      "highest specificity at the target sensitivity, or most probable to meet both targets"},
@@ -219,7 +220,7 @@ static const pd_key rows[] = {
     {"evaluate", "views", FIELD(decision.views), "plain", NULL, CHOICES(views),
      "average over views of each image; auto: those with the least loss on validation"},
     {"evaluate", "target_specificity", FIELD(decision.target_specificity), "0.90", "(0, 1]", NULL,
-     "specificity that the verdict on the test fold requires"},
+     "specificity that the verdict requires, and at which the threshold aims with rule both"},
 };
 
 static const pd_keys keys = {rows, sizeof rows / sizeof *rows};

@@ -209,7 +209,7 @@ static pd_status enter_stage(pd_trainer *trainer)
     state->patience_left = trainer->job->patience;
     state->plateau_left = trainer->job->plateau_epochs;
     pd_network_weights(trainer->step.network, &parameters);
-    pd_log_info("from epoch %lld on all layers are trained, %zu parameters",
+    pd_log_info("from epoch %lld on, all layers are trained, %zu parameters",
                 (long long)state->epoch + 1, parameters);
     return PD_OK;
 }

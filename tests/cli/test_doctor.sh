@@ -77,7 +77,7 @@ finds warn 'run folder' 'already contains a run: .*--resume'
 mkdir disk
 if mount -t tmpfs -o size=1m tmpfs disk 2>/dev/null; then
     examine 1 "$PNEUMO_DIST" doctor "${short[@]}" --run disk/run
-    broken 'run folder' '(three checkpoints take|No space left).*: free space, or give another folder with --run'
+    broken 'run folder' '(four checkpoints take|No space left).*: free space, or give another folder with --run'
     dd if=/dev/zero of=disk/full bs=1M count=2 2>/dev/null || true
     examine 1 "$PNEUMO_DIST" doctor "${short[@]}" --run disk/run
     broken 'run folder' 'No space left on device .*: free space, or give another folder with --run'

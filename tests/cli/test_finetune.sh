@@ -21,7 +21,7 @@ compare() {
 
 train one 1 --threads 1
 grep -q "frozen: 12 of 21 layers with weights, [0-9,]* parameters" log || fail "$(cat log)"
-grep -q "from epoch 3 on all layers are trained, [0-9]* parameters" log || fail "$(cat log)"
+grep -q "from epoch 3 on, all layers are trained, [0-9]* parameters" log || fail "$(cat log)"
 train two-threads 1 --threads 2
 compare two-threads
 for count in "${rank_counts[@]}"; do
