@@ -62,17 +62,20 @@ rest, section, seen = [], "", []
 lines = card[:settings_at].splitlines()
 
 
+FIGURES = {"sensitivity (recall)": "sensitivity", "specificity": "specificity", "accuracy": "accuracy",
+           "balanced accuracy": "balanced_accuracy", "precision": "precision", "F1": "f1", "AUC": "auc"}
+
+
 def rows_of_figures(fold, cells):
-    keys = {"sensitivity (recall)": "sensitivity", "specificity": "specificity", "accuracy": "accuracy",
-            "balanced accuracy": "balanced_accuracy", "precision": "precision", "F1": "f1", "AUC": "auc"}
     columns = ["chosen", "half"] + ["patients"] * known
     assert len(cells) == 1 + len(columns), cells
     if cells[0] == "figure":
         expect(cells[1], f"threshold {find(f'folds.{fold}.chosen.threshold'):.4f}", cells)
         expect(cells[2], "threshold 0.5", cells)
         return
+    seen.append((section, cells[0]))
     for column, cell in zip(columns, cells[1:]):
-        expect(cell, figure(f"folds.{fold}.{column}.{keys[cells[0]]}", 4 if cells[0] == "AUC" else "%"), cells)
+        expect(cell, figure(f"folds.{fold}.{column}.{FIGURES[cells[0]]}", 4 if cells[0] == "AUC" else "%"), cells)
 
 
 def rows_of_calibration(fold, cells):
@@ -254,6 +257,8 @@ for title, fold in folds.items():
         sentences.append(f"with images that calibration used: {of['left_out']}.")
     if of["outside"] is not None:
         sentences.append(f"Unlike the training images: {counted(of['outside']['count'], 'image')} of the {title} fold.")
+    missing = [name for name in FIGURES if (f"Figures of the {title} fold", name) not in seen]
+    assert not missing, f"figures of the {title} fold: {missing}"
     assert [s for s in seen if s == (f"Calibration, {title} fold", "bin")].__len__() == sum(
         b["count"] > 0 for b in of["calibration"]["bins"]), f"bins of {title}"
     if "stress" in of:

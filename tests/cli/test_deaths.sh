@@ -72,7 +72,7 @@ finish
 expect 1 "rank [0-2] on $host: reading the data set: damaged.h5: .*" ""
 [[ ! -e damaged ]] || [[ -z $(ls damaged) ]] || fail "damaged data left $(ls damaged)"
 
-# No space for the checkpoint of the second epoch. The network is large, so that the limit does not
+# No space for the first checkpoint. The network is large, so that the limit does not
 # affect the files of Open MPI.
 large=(--set model.name=mlp2 --set model.hidden=2048)
 pneumo train small.ini --run full "${large[@]}" --epochs 1 >/dev/null 2>log || fail "$(cat log)"

@@ -82,6 +82,8 @@ if mount -t tmpfs -o size=1m tmpfs disk 2>/dev/null; then
     examine 1 "$PNEUMO_DIST" doctor "${short[@]}" --run disk/run
     broken 'run folder' 'No space left on device .*: free space, or give another folder with --run'
     umount disk
+else
+    echo "(a full disk: left out, without the right to mount)"
 fi
 
 # A job too large for any machine is found by planning, without allocating.

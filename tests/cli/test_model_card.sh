@@ -74,6 +74,7 @@ spoil() {
 }
 spoil '0,/^| AUC | 0\.\([0-9]\)/s//| AUC | 1.\1/'
 spoil '/^| gamma-1.4 /d'
+spoil '/^| balanced accuracy /d'
 spoil '/viral pneumonia/d'
 spoil 's/^- Users: .*/& 97 of them./'
 spoil 's/; none is in two folds/; 3 patients with images in more than one fold/'

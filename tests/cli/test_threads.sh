@@ -91,5 +91,7 @@ if mkdir "$group" 2>/dev/null; then
     if [[ $last -gt 0 ]]; then
         grep -q "quota is the CPU time of 1 of $((last + 1)) cores" quota.log || fail "$(cat quota.log)"
     fi
+else
+    echo "(a quota: left out, without the right to make a control group)"
 fi
-echo "limits of OpenMP, bound threads, cores and quota: same bits, and as many threads as there are cores"
+echo "limits of OpenMP, bound threads and cores: same bits, and as many threads as there are cores"
